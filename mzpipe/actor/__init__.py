@@ -1,0 +1,1 @@
+"""Actors: games played with search, written as trajectories."""

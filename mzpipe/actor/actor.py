@@ -1,0 +1,88 @@
+"""The actor: plays training games with search over its lanes.
+
+Reads   lane responses, the learner's step counter
+Writes  lane requests, trajectory_ring[i]
+Owns    its games and search trees
+"""
+
+import numpy as np
+
+from ..config import Profile
+from ..games import make_game
+from ..ipc.dataplane import DataPlane, Member
+from ..ipc.lane import LaneClient
+from ..ipc.messages import Message
+from ..ipc.ring import RingWriter
+from ..planning import LanePlanner, derive_seed, signed_search
+from .lane_group import LaneGroup, Played
+from .recorder import Recorder
+
+
+class Actor:
+    """Agent of role `actor`."""
+
+    role = "actor"
+
+    def __init__(self, profile: Profile, plane: DataPlane, index: int, epoch: int) -> None:
+        self._profile, self._plane, self._index, self._epoch = profile, plane, index, epoch
+        self._counters = plane.counters(Member(self.role, index))
+        self._learner = plane.counters(Member("learner", 0))
+        self._replay_bell = plane.doorbell(Member("replay", 0))
+
+    def on_start(self) -> None:
+        """Builds the games of every lane."""
+        self._ring = self._plane.trajectory_ring(self._index)
+        writer = RingWriter(self._ring, epoch=self._epoch)
+        lanes = self._plane.lane_clients(Member(self.role, self._index))
+        self._groups = [self._make_group(number, lane, writer) for number, lane in enumerate(lanes)]
+
+    def do_work(self) -> int:
+        """Takes every answer that has come; begins a move wherever none is under way."""
+        return sum(self._advance(group) for group in self._groups)
+
+    def on_message(self, message: Message) -> None:
+        """Takes no messages."""
+
+    def on_close(self) -> None:
+        """Nothing outlives the process."""
+
+    def _make_group(self, number: int, lane: LaneClient, writer: RingWriter) -> LaneGroup:
+        profile, num_games = self._profile, self._plane.shape.trees_per_lane
+        path = ("actor", self._index, self._epoch, number)
+        game = make_game(profile.game, num_games, derive_seed(profile.seed, *path, "game"))
+        search = signed_search(profile.search, game.spec.num_players)
+        seed = derive_seed(profile.seed, *path, "search")
+        planner = LanePlanner(lane, search, num_trees=num_games, num_actions=game.spec.num_actions, seed=seed)
+        recorder = Recorder(self._plane.shape, writer, num_games=num_games, first_game=number * num_games)
+        rng = np.random.default_rng(derive_seed(profile.seed, *path, "action"))
+        return LaneGroup(game, planner, recorder, discount=search.discount, rng=rng)
+
+    def _advance(self, group: LaneGroup) -> int:
+        if group.blocked():
+            self._counters.add("wait_out")
+            return 0
+        if group.begin():
+            return 1
+        if not group.answered():
+            return 0
+        played = group.advance(self._temperature())
+        if played is not None:
+            self._count(played)
+        return 1
+
+    def _count(self, played: Played) -> None:
+        counters = self._counters
+        counters.add("env_steps", played.moves)
+        counters.add("simulations", played.moves * self._profile.search.num_simulations)
+        counters.add("episodes", played.episodes)
+        counters.add_fraction("episode_return_millionths", played.returns)
+        counters.add("episode_length", played.lengths)
+        counters.set_fraction("queue_fill_millionths", self._ring.fill())
+        self._replay_bell.ring()
+
+    def _temperature(self) -> float:
+        """Temperature for the part of the training that has passed."""
+        limit = self._profile.stop.learner_steps
+        passed = self._learner.get("learner_steps") / limit if limit else 0.0
+        schedule = zip(self._profile.actor.temperature_fractions, self._profile.actor.temperatures, strict=True)
+        return [temperature for fraction, temperature in schedule if passed >= fraction][-1]

@@ -1,0 +1,104 @@
+"""A lane's games: search a move of all of them, play it, record it, begin the next.
+
+Shape legend    G games of the lane   A actions
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from ..games import FrameStack, Game
+from ..planning import LanePlanner
+from ..search import SearchResult, sample_action
+from .recorder import Moves, Recorder
+
+
+class Played(NamedTuple):
+    """What one played move amounts to."""
+
+    moves: int
+    episodes: int
+    returns: float
+    lengths: int
+
+
+class LaneGroup:
+    """Games that move in lockstep over one lane."""
+
+    def __init__(
+        self, game: Game, planner: LanePlanner, recorder: Recorder, *, discount: float, rng: np.random.Generator
+    ) -> None:
+        self._game, self._planner, self._recorder = game, planner, recorder
+        self._discount, self._rng = discount, rng
+        self._stack = FrameStack(game.spec, game.num_games)
+        self._return_G = np.zeros(game.num_games)
+        self._length_G = np.zeros(game.num_games, np.int64)
+        self._frames: np.ndarray | None = None
+
+    def blocked(self) -> bool:
+        """Whether records wait for room in the ring."""
+        return not self._recorder.flush()
+
+    def begin(self) -> bool:
+        """Starts searching the next move if nothing is under way."""
+        if not self._planner.idle:
+            return False
+        if self._frames is None:
+            self._frames = self._game.reset()
+            self._stack.reset(self._frames, None)
+        self._stack.write(self._planner.observation)
+        self._legal_actions = self._game.legal_actions()
+        self._to_play = self._game.to_play()
+        self._planner.begin(self._legal_actions)
+        return True
+
+    def answered(self) -> bool:
+        """Whether `advance` has something to do."""
+        return self._planner.answered
+
+    def advance(self, temperature: float) -> Played | None:
+        """Takes one answer; when it completes the search, plays the move of every game."""
+        result = self._planner.advance()
+        return None if result is None else self._play(result, temperature)
+
+    def _play(self, result: SearchResult, temperature: float) -> Played:
+        assert self._frames is not None
+        action_G = sample_action(result.visits_BA, temperature, self._rng)
+        step = self._game.step(action_G)
+        moves = Moves(
+            frame=self._frames,
+            action=action_G,
+            reward=step.reward_B,
+            to_play=self._to_play,
+            legal_actions=self._legal_actions,
+            search_policy=result.search_policy_BA,
+            root_value=result.root_value_B,
+            weights_version=np.full(len(action_G), self._planner.weights_version),
+        )
+        self._recorder.add(moves, step.terminated_B, step.truncated_B, self._next_values(result, action_G, step.reward_B))
+        return self._finish_episodes(step.frame_BF, step.reward_B, step.terminated_B | step.truncated_B)
+
+    def _next_values(self, result: SearchResult, action_G: np.ndarray, reward_G: np.ndarray) -> np.ndarray:
+        """The search's own estimate of the next states' values: Q(s, a) = r + discount * V(s')."""
+        if self._discount == 0.0:
+            return np.zeros(len(action_G), np.float32)
+        q_G = result.q_BA[np.arange(len(action_G)), action_G]
+        return (q_G - reward_G) / np.float32(self._discount)
+
+    def _finish_episodes(self, frames: np.ndarray, reward_G: np.ndarray, ended_G: np.ndarray) -> Played:
+        self._return_G += reward_G
+        self._length_G += 1
+        self._stack.push(frames)
+        played = Played(
+            moves=len(ended_G),
+            episodes=int(ended_G.sum()),
+            returns=float(self._return_G[ended_G].sum()),
+            lengths=int(self._length_G[ended_G].sum()),
+        )
+        if played.episodes:
+            frames = self._game.reset(ended_G)
+            self._stack.reset(frames, ended_G)
+            self._return_G[ended_G] = 0.0
+            self._length_G[ended_G] = 0
+        self._frames = frames
+        return played

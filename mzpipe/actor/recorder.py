@@ -1,0 +1,94 @@
+"""Recorder: collects each game's transitions and writes them as trajectory records.
+
+One game's transitions arrive one per move, interleaved with the other games',
+so they are collected privately and copied once into the claimed ring slot.
+
+Shape legend    G games   L transitions of a trajectory   A actions
+"""
+
+from collections import deque
+from typing import NamedTuple
+
+import numpy as np
+
+from ..ipc.dataplane import PlaneShape
+from ..ipc.ring import RingWriter
+from ..ipc.slots import TERMINATED, TRUNCATED, UNFINISHED
+
+
+class Moves(NamedTuple):
+    """What one move of all games adds, one row per game."""
+
+    frame: np.ndarray
+    action: np.ndarray
+    reward: np.ndarray
+    to_play: np.ndarray
+    legal_actions: np.ndarray
+    search_policy: np.ndarray
+    root_value: np.ndarray
+    weights_version: np.ndarray
+
+
+class Recorder:
+    """Trajectories of a batch of games; `first_game` numbers them within their actor."""
+
+    def __init__(self, shape: PlaneShape, ring: RingWriter, *, num_games: int, first_game: int) -> None:
+        self._ring, self._length_limit, self._first_game = ring, shape.trajectory_length, first_game
+        length, actions = shape.trajectory_length, shape.num_actions
+        self._columns = Moves(
+            frame=np.zeros((num_games, length, *shape.frame_shape), shape.frame_dtype),
+            action=np.zeros((num_games, length), np.int32),
+            reward=np.zeros((num_games, length), np.float32),
+            to_play=np.zeros((num_games, length), np.int8),
+            legal_actions=np.zeros((num_games, length, actions), np.bool_),
+            search_policy=np.zeros((num_games, length, actions), np.float32),
+            root_value=np.zeros((num_games, length), np.float32),
+            weights_version=np.zeros((num_games, length), np.int64),
+        )
+        self._games = np.arange(num_games)
+        self._length_G = np.zeros(num_games, np.int32)
+        self._offset_G = np.zeros(num_games, np.int64)
+        self._episode_G = np.zeros(num_games, np.int64)
+        self._end_G = np.zeros(num_games, np.int32)
+        self._final_value_G = np.zeros(num_games, np.float32)
+        self._full: deque[int] = deque()
+
+    def add(
+        self, moves: Moves, terminated_G: np.ndarray, truncated_G: np.ndarray, final_value_G: np.ndarray
+    ) -> None:
+        """Adds one move of every game; final_value_G: value of the state behind it, were the record to end here.
+
+        Precondition: `flush` returned True since the last call.
+        """
+        for column, values in zip(self._columns, moves, strict=True):
+            column[self._games, self._length_G] = values
+        self._length_G += 1
+        self._end_G[:] = np.where(terminated_G, TERMINATED, np.where(truncated_G, TRUNCATED, UNFINISHED))
+        self._final_value_G[:] = np.where(terminated_G, 0.0, final_value_G)
+        self._full.extend(np.flatnonzero((self._end_G != UNFINISHED) | (self._length_G == self._length_limit)))
+
+    def flush(self) -> bool:
+        """Writes finished records; False while the ring is full and some are left."""
+        while self._full:
+            slot = self._ring.claim()
+            if slot is None:
+                return False
+            game = self._full.popleft()
+            self._fill(slot, game)
+            self._ring.commit()
+            self._advance(game)
+        return True
+
+    def _fill(self, slot: dict[str, np.ndarray], game: int) -> None:
+        length = self._length_G[game]
+        slot["game"][0], slot["episode"][0] = self._first_game + game, self._episode_G[game]
+        slot["offset"][0], slot["length"][0] = self._offset_G[game], length
+        slot["end"][0], slot["final_value"][0] = self._end_G[game], self._final_value_G[game]
+        for name, column in zip(Moves._fields, self._columns, strict=True):
+            slot[name][:length] = column[game, :length]
+
+    def _advance(self, game: int) -> None:
+        ended = self._end_G[game] != UNFINISHED
+        self._offset_G[game] = 0 if ended else self._offset_G[game] + self._length_G[game]
+        self._episode_G[game] += int(ended)
+        self._length_G[game] = 0

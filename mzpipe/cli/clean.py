@@ -1,0 +1,26 @@
+"""`mzpipe clean`: removes what killed runs left behind; live runs and other people's stay."""
+
+import argparse
+import shutil
+import sys
+
+from ..launch.run_directory import sweep_leftovers
+from ..runtime.environment import kernel_cache
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """No arguments."""
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Removes leftovers and says which."""
+    removed = sweep_leftovers()
+    current = kernel_cache()
+    for path in sorted(current.parent.glob("kernels-*")):
+        if path != current:
+            shutil.rmtree(path, ignore_errors=True)
+            removed.append(path)
+    for path in removed:
+        sys.stdout.write(f"removed {path}\n")
+    sys.stdout.write(f"{len(removed)} leftovers removed\n")
+    return 0

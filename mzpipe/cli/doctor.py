@@ -1,0 +1,94 @@
+"""`mzpipe doctor`: what this machine offers and what is missing, a line each."""
+
+import argparse
+import os
+import platform
+import shutil
+import sys
+from collections.abc import Callable
+from importlib.metadata import PackageNotFoundError, version
+
+from ..errors import ExitCode, MzpipeError
+from ..launch.plan import SHARED_MEMORY, available_memory_bytes, mebibytes
+from ..launch.run_directory import runtime_prefix
+
+_PACKAGES = ("numpy", "numba", "torch", "gymnasium", "ale-py", "pyzmq", "msgpack", "safetensors", "crc32c", "rich")
+_COMFORTABLE_SHARED_BYTES = 256 << 20
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """No arguments."""
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Prints one line per check; exit code 2 when one failed."""
+    failed = 0
+    for name, check in _CHECKS.items():
+        try:
+            mark, text = "ok  ", check()
+        except (MzpipeError, OSError, ImportError) as error:
+            mark, text = "FAIL", str(error)
+            failed += 1
+        sys.stdout.write(f"{mark}  {name:<14} {text}\n")
+    return ExitCode.USAGE if failed else ExitCode.FINISHED
+
+
+def _python() -> str:
+    return f"{platform.python_version()} at {sys.executable}"
+
+
+def _packages() -> str:
+    try:
+        return ", ".join(f"{name} {version(name)}" for name in _PACKAGES)
+    except PackageNotFoundError as error:
+        raise MzpipeError(f"{error.name} is not installed: pip install -e . -c constraints.txt") from None
+
+
+def _cores() -> str:
+    return f"{len(os.sched_getaffinity(0))} usable of {os.cpu_count()}, {platform.machine()}"
+
+
+def _memory() -> str:
+    return f"{mebibytes(available_memory_bytes())} available"
+
+
+def _shared_memory() -> str:
+    free = shutil.disk_usage(SHARED_MEMORY).free
+    if free < _COMFORTABLE_SHARED_BYTES:
+        raise MzpipeError(f"{mebibytes(free)} free in {SHARED_MEMORY}: runs need about 100 MiB; enlarge it")
+    return f"{mebibytes(free)} free in {SHARED_MEMORY}"
+
+
+def _atomics() -> str:
+    import numpy as np
+
+    from ..ipc import atomics
+
+    words = np.zeros(2, np.int64)
+    atomics.store_release(words, 0, 7)
+    if atomics.fetch_add(words, 0, 1) != 7 or atomics.load_acquire(words, 0) != 8:
+        raise MzpipeError("atomic words do not work with this Numba")
+    return "compiled and correct"
+
+
+def _devices() -> str:
+    from ..nets import resolve_devices
+
+    return ", ".join(resolve_devices(["auto"]))
+
+
+def _leftovers() -> str:
+    found = sorted(path.name for path in SHARED_MEMORY.glob(f"{runtime_prefix()}*"))
+    return f"{', '.join(found)} (live, or left by a killed run: mzpipe clean)" if found else "none"
+
+
+_CHECKS: dict[str, Callable[[], str]] = {
+    "python": _python,
+    "packages": _packages,
+    "cores": _cores,
+    "memory": _memory,
+    "shared memory": _shared_memory,
+    "atomics": _atomics,
+    "devices": _devices,
+    "runs in shm": _leftovers,
+}

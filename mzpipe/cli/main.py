@@ -1,0 +1,47 @@
+"""`mzpipe VERB ...`: parses, dispatches, and turns every error into one line and an exit code."""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+
+from .. import __version__
+from ..errors import ExitCode, MzpipeError
+from ..runtime.environment import prepare_environment
+
+# Modules with add_arguments(parser) and run(arguments) -> int; loaded only when their verb is used.
+VERBS = {
+    "train": "train a profile, or resume a run",
+    "eval": "score a trained run by greedy games",
+    "doctor": "check this machine and say what mzpipe can do on it",
+    "clean": "remove what killed runs left in /dev/shm and in the kernel cache",
+    "role": "one process of a run, started by hand (what bin/mzpipe-actor and its like call)",
+}
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs one command; returns its exit code."""
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    prepare_environment()
+    parser = argparse.ArgumentParser(prog="mzpipe", description="MuZero as a pipeline of processes that share memory.")
+    parser.add_argument("--version", action="version", version=f"mzpipe {__version__}")
+    verbs = parser.add_subparsers(dest="verb", metavar="VERB", required=True)
+    module = None
+    for name, summary in VERBS.items():
+        verb = verbs.add_parser(name, help=summary, description=summary[0].upper() + summary[1:] + ".")
+        if words[:1] == [name]:
+            module = import_module(f".{name}", __package__)
+            module.add_arguments(verb)
+    parsed = parser.parse_args(words)
+    assert module is not None
+    try:
+        return int(module.run(parsed))
+    except MzpipeError as error:
+        sys.stderr.write(f"mzpipe {parsed.verb}: {error}\n")
+        return error.exit_code
+    except KeyboardInterrupt:
+        return ExitCode.INTERRUPTED
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,20 @@
+"""`mzpipe role ROLE RUN`: one process of a run, started by hand, under a debugger say."""
+
+import argparse
+from pathlib import Path
+
+from ..ipc.dataplane import Member
+from ..launch.join import join_run
+from ..launch.roles import STOP_STAGES
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Arguments of the verb."""
+    parser.add_argument("role", choices=sorted(STOP_STAGES))
+    parser.add_argument("run", type=Path, help="the run directory of a run started with --set topology.external=ROLE")
+    parser.add_argument("--index", type=int, default=0, help="which of the role's processes (default: 0)")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Joins the run and works until it stops."""
+    return join_run(Member(arguments.role, arguments.index), arguments.run, None)

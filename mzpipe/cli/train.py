@@ -1,0 +1,52 @@
+"""`mzpipe train PROFILE`: trains until a stop condition is met, or resumes."""
+
+import argparse
+import sys
+from pathlib import Path
+
+from ..config import Profile, load_profile
+from ..errors import ExitCode
+from ..launch.outcome import Outcome
+from ..launch.run_directory import RunDirectory
+from ..launch.train import BEST, LATEST, train
+from ..telemetry import View, make_view
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Arguments of the verb."""
+    parser.add_argument("profile", type=Path, help="a profile, as in profiles/cartpole.toml")
+    parser.add_argument("--run-dir", type=Path, help="where the run lives (default: runs/PROFILE-seedN)")
+    parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", dest="overrides",
+                        help="override one field, as in --set learner.batch_size=512; may be repeated")
+    parser.add_argument("--serial", action="store_true", help="step all processes in this one, for a debugger")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Trains, and says where everything is."""
+    profile = load_profile(arguments.profile, arguments.overrides)
+    run_directory = RunDirectory(arguments.run_dir or default_run_directory(arguments.profile, profile))
+    view = make_view(run_directory.path.name, interval_s=profile.telemetry.interval_s)
+    try:
+        outcome = train(profile, run_directory, view, serial=arguments.serial)
+    finally:
+        view.close()
+    _say_where(run_directory, outcome, view)
+    return outcome.exit_code
+
+
+def default_run_directory(profile_path: Path, profile: Profile) -> Path:
+    """Where a run lives unless --run-dir says otherwise."""
+    return Path("runs") / f"{profile_path.stem}-seed{profile.seed}"
+
+
+def _say_where(run_directory: RunDirectory, outcome: Outcome, view: View) -> None:
+    view.line(f"run         {run_directory.path}   (evaluate: mzpipe eval {run_directory.path})")
+    view.line(f"TensorBoard {run_directory.tensorboard}   (look: tensorboard --logdir {run_directory.tensorboard})")
+    for name in (LATEST, BEST):
+        pointer = run_directory.checkpoints / name
+        if pointer.is_file():
+            view.line(f"checkpoint  {run_directory.checkpoints / pointer.read_text().strip()}   ({name})")
+    if outcome.exit_code not in (ExitCode.FINISHED, ExitCode.INTERRUPTED, ExitCode.TERMINATED):
+        sys.stderr.write(f"mzpipe train: {outcome.reason}\n{outcome.traceback}\n")
+    else:
+        view.line(outcome.reason)

@@ -1,0 +1,34 @@
+"""Profiles: frozen, typed, closed; see `load` for the way from a file to a `Profile`."""
+
+from .actor import ActorConfig
+from .evaluator import EvaluatorConfig
+from .game import AtariConfig, GameConfig
+from .inference import InferenceConfig
+from .learner import LearnerConfig
+from .load import load_profile, parse_profile, save_profile
+from .network import NetworkConfig
+from .profile import Profile
+from .replay import ReplayConfig
+from .search import SearchConfig
+from .stop import StopConfig
+from .telemetry import TelemetryConfig
+from .topology import TopologyConfig
+
+__all__ = [
+    "ActorConfig",
+    "AtariConfig",
+    "EvaluatorConfig",
+    "GameConfig",
+    "InferenceConfig",
+    "LearnerConfig",
+    "NetworkConfig",
+    "Profile",
+    "ReplayConfig",
+    "SearchConfig",
+    "StopConfig",
+    "TelemetryConfig",
+    "TopologyConfig",
+    "load_profile",
+    "parse_profile",
+    "save_profile",
+]

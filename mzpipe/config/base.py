@@ -1,0 +1,24 @@
+"""The decorator that every section of a profile wears: frozen, typed, closed."""
+
+from typing import TYPE_CHECKING, Annotated
+
+from pydantic import ConfigDict, Field
+from pydantic.dataclasses import dataclass as pydantic_dataclass
+
+if TYPE_CHECKING:
+    from dataclasses import dataclass as section
+else:
+    _CLOSED = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
+
+    def section(*, frozen: bool):
+        """A dataclass whose constructor checks types and ranges and refuses unknown names."""
+        return pydantic_dataclass(frozen=frozen, config=_CLOSED)
+
+
+PositiveInt = Annotated[int, Field(ge=1)]
+NonNegativeInt = Annotated[int, Field(ge=0)]
+PositiveFloat = Annotated[float, Field(gt=0.0)]
+NonNegativeFloat = Annotated[float, Field(ge=0.0)]
+Fraction = Annotated[float, Field(ge=0.0, le=1.0)]
+
+__all__ = ["Fraction", "NonNegativeFloat", "NonNegativeInt", "PositiveFloat", "PositiveInt", "section"]

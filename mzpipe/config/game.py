@@ -1,0 +1,43 @@
+"""What is played, and how the raw environment is wrapped."""
+
+from typing import Annotated
+
+from pydantic import Field
+
+from .base import NonNegativeInt, PositiveInt, section
+from .base import Fraction
+
+
+@section(frozen=True)
+class AtariConfig:
+    """Preprocessing of an Arcade Learning Environment game; mzpipe alone owns the frame skip."""
+
+    # Emulator frames per action; the last two are max-pooled.
+    frame_skip: Annotated[int, Field(ge=1, le=64)] = 4
+    # Probability that the emulator repeats the previous action instead of the new one.
+    sticky_actions: Fraction = 0.0
+    # At most this many no-ops after a reset, drawn uniformly.
+    noop_max: Annotated[int, Field(ge=0, le=1000)] = 30
+    # Emulator frames after which an episode is truncated.
+    max_episode_frames: PositiveInt = 108_000
+    # Side of the square frame handed to the agent, in pixels.
+    image_size: Annotated[int, Field(ge=16, le=256)] = 84
+    grayscale: bool = True
+    full_action_space: bool = False
+    # Clip rewards to their sign in training games (never in evaluation).
+    clip_rewards: bool = False
+    # A lost life ends the episode in training games (never in evaluation).
+    life_loss_terminates: bool = False
+
+
+@section(frozen=True)
+class GameConfig:
+    """The game and its observation history."""
+
+    # `CartPole-v1`, `LunarLander-v3`, or any Atari name: `Pong`, `ALE/Pong-v5`, `PongNoFrameskip-v4`.
+    name: str = "CartPole-v1"
+    # Observations stacked for the representation function, newest last.
+    frame_stack: Annotated[int, Field(ge=1, le=64)] = 1
+    # Moves after which an episode is truncated; 0 leaves the environment's own limit.
+    max_episode_moves: NonNegativeInt = 0
+    atari: AtariConfig = Field(default_factory=AtariConfig)

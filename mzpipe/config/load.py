@@ -1,0 +1,152 @@
+"""From a TOML file and `--set` overrides to a checked `Profile`, and back to a file.
+
+Everything a user can mistype ends in one `ConfigError` line with the field,
+the value, the bound, and the nearest valid name.
+"""
+
+import dataclasses
+import difflib
+import tomllib
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import tomli_w
+from pydantic import ValidationError
+
+from ..errors import ConfigError
+from .profile import Profile
+from .validate import check_profile
+
+MAX_PROFILE_BYTES = 64 * 1024
+# tomllib takes time quadratic in the dots of a key.
+MAX_KEY_DOTS = 8
+
+
+def load_profile(path: Path | str, overrides: Iterable[str] = ()) -> Profile:
+    """The profile in `path` with the `key=value` overrides applied, in order.
+
+    Raises ConfigError: the file is missing, too large or no TOML; a field is
+    unknown, of the wrong type, or out of range.
+    """
+    text = _read(Path(path))
+    return parse_profile(text, overrides, source=str(path))
+
+
+def parse_profile(text: str, overrides: Iterable[str] = (), *, source: str = "profile") -> Profile:
+    """As `load_profile`, from TOML text; `source` names it in errors."""
+    tree = _parse_toml(text, source)
+    for override in overrides:
+        _apply_override(tree, override)
+    _refuse_unknown_names(tree, Profile, prefix="")
+    profile: Profile = _build(Profile, tree)
+    check_profile(profile)
+    return profile
+
+
+def save_profile(profile: Profile, path: Path) -> None:
+    """Writes every field of `profile` as TOML; fields without a value are left out."""
+    path.write_text(tomli_w.dumps(_without_none(dataclasses.asdict(profile))), encoding="utf-8")
+
+
+def _read(path: Path) -> str:
+    try:
+        size_bytes = path.stat().st_size
+        if size_bytes > MAX_PROFILE_BYTES:
+            raise ConfigError(f"{path}: {size_bytes} bytes, a profile has at most {MAX_PROFILE_BYTES}")
+        return path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        raise ConfigError(f"{path}: no such profile{_near(path.name, _siblings(path))}") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path}: cannot be read as a profile: {error}") from None
+
+
+def _siblings(path: Path) -> list[str]:
+    return sorted(entry.name for entry in path.parent.glob("*.toml")) if path.parent.is_dir() else []
+
+
+def _parse_toml(text: str, source: str) -> dict[str, Any]:
+    for number, line in enumerate(text.splitlines(), start=1):
+        key = line.split("=", 1)[0]
+        if key.count(".") > MAX_KEY_DOTS:
+            raise ConfigError(f"{source}, line {number}: a key has {key.count('.')} dots, at most {MAX_KEY_DOTS}")
+    try:
+        return tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError(f"{source}: no valid TOML: {error}") from None
+
+
+def _apply_override(tree: dict[str, Any], override: str) -> None:
+    key, equals, text = override.partition("=")
+    names = key.strip().split(".")
+    if not equals or not all(names):
+        raise ConfigError(f"--set {override}: write it as section.field=value, as in --set learner.batch_size=512")
+    if len(names) - 1 > MAX_KEY_DOTS:
+        raise ConfigError(f"--set {override[:60]}...: {len(names) - 1} dots, at most {MAX_KEY_DOTS}")
+    table = tree
+    for name in names[:-1]:
+        table = table.setdefault(name, {})
+        if not isinstance(table, dict):
+            raise ConfigError(f"--set {override}: {name} is a field, not a section")
+    table[names[-1]] = _parse_value(text.strip())
+
+
+def _parse_value(text: str) -> Any:
+    try:
+        return tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        return text  # a bare word: --set topology.external=actor
+
+
+def _refuse_unknown_names(tree: Mapping[str, Any], section: Any, prefix: str) -> None:
+    fields = {field.name: field for field in dataclasses.fields(section)}
+    for name, value in tree.items():
+        if name not in fields:
+            where = f"{prefix}{name}"
+            raise ConfigError(f"{where}: unknown {'section' if isinstance(value, dict) else 'field'}"
+                              f"{_near(name, fields, prefix)}")
+        field_type = fields[name].type
+        if dataclasses.is_dataclass(field_type):
+            if not isinstance(value, dict):
+                raise ConfigError(f"{prefix}{name}={value!r}: this is a section, set one of its fields: "
+                                  f"{', '.join(f.name for f in dataclasses.fields(field_type))}")
+            _refuse_unknown_names(value, field_type, f"{prefix}{name}.")
+
+
+def _near(name: str, known: Iterable[str], prefix: str = "") -> str:
+    known = list(known)
+    matches = difflib.get_close_matches(name, known, n=1, cutoff=0.4)
+    if matches:
+        return f"; did you mean {prefix}{matches[0]}?"
+    return f"; known here: {', '.join(known)}" if known else ""
+
+
+def _build(section: Any, tree: Mapping[str, Any], prefix: str = "") -> Any:
+    types = {field.name: field.type for field in dataclasses.fields(section)}
+    values = {
+        name: _build(types[name], value, f"{prefix}{name}.") if isinstance(value, dict) else _tuples(value)
+        for name, value in tree.items()
+    }
+    try:
+        return section(**values)
+    except ValidationError as error:
+        raise ConfigError(_first_problem(error, prefix)) from None
+
+
+def _first_problem(error: ValidationError, prefix: str) -> str:
+    problem = error.errors(include_url=False)[0]
+    message = problem["msg"]
+    return f"{prefix}{problem['loc'][0]}={problem['input']!r}: {message[0].lower()}{message[1:]}"
+
+
+def _tuples(value: Any) -> Any:
+    """TOML's arrays as tuples, which is what the sections declare."""
+    if isinstance(value, list):
+        return tuple(_tuples(item) for item in value)
+    return value
+
+
+def _without_none(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _without_none(item) for key, item in value.items() if item is not None}
+    return value

@@ -1,0 +1,85 @@
+"""Every error mzpipe raises on purpose, in one tree.
+
+    MzpipeError                  70  something of ours is wrong
+    +-- UsageError                2  the caller can mend it: bad profile, bad arguments
+    |   +-- ConfigError           2  a profile's field; also a ValueError
+    |   +-- PlanError             2  the machine cannot hold the plan
+    |   +-- SearchInputError      2  an array handed to the search; also a ValueError
+    +-- AlreadyRunningError       3  the run directory is live
+    +-- RoleDiedError            70  a process of the run died
+    +-- InputOutputError         74  a file or segment cannot be read or written
+    |   +-- CheckpointError      74  a checkpoint is missing, damaged or another model's
+    |   +-- MessageError         74  a control message breaks the wire format
+    +-- DeviceError              75  a device is missing or out of memory
+
+The number is the exit code of a program that ends with the error.
+"""
+
+from enum import IntEnum
+
+
+class ExitCode(IntEnum):
+    """Exit codes of every mzpipe program."""
+
+    FINISHED = 0
+    USAGE = 2
+    ALREADY_RUNNING = 3
+    INTERNAL = 70
+    INPUT_OUTPUT = 74
+    DEVICE = 75
+    INTERRUPTED = 130
+    TERMINATED = 143
+
+
+class MzpipeError(Exception):
+    """Root of the tree."""
+
+    exit_code: ExitCode = ExitCode.INTERNAL
+
+
+class UsageError(MzpipeError):
+    """A bad argument on the command line."""
+
+    exit_code = ExitCode.USAGE
+
+
+class ConfigError(UsageError, ValueError):
+    """A profile field is unknown, of the wrong type or out of range."""
+
+
+class PlanError(UsageError):
+    """The machine has less memory, shared memory or devices than the plan needs."""
+
+
+class SearchInputError(UsageError, ValueError):
+    """An array handed to the search has the wrong shape, kind or values."""
+
+
+class AlreadyRunningError(MzpipeError):
+    """Another supervisor holds the run directory."""
+
+    exit_code = ExitCode.ALREADY_RUNNING
+
+
+class RoleDiedError(MzpipeError):
+    """A process of the run died and the run cannot go on without it."""
+
+
+class InputOutputError(MzpipeError):
+    """A file or segment cannot be read or written."""
+
+    exit_code = ExitCode.INPUT_OUTPUT
+
+
+class CheckpointError(InputOutputError):
+    """A checkpoint is missing, damaged, or belongs to another model."""
+
+
+class MessageError(InputOutputError):
+    """A control message is too large, malformed, or of an unknown kind."""
+
+
+class DeviceError(MzpipeError):
+    """A device is missing or cannot be used."""
+
+    exit_code = ExitCode.DEVICE

@@ -1,0 +1,1 @@
+"""The evaluator: whole greedy games with one published weights version."""

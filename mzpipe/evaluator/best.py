@@ -1,0 +1,46 @@
+"""The best weights that an evaluation has seen, kept as checkpoints/best."""
+
+from pathlib import Path
+
+from ..config import Profile
+from ..ipc.dataplane import PlaneShape
+from ..nets import FlatWeights, Model, numpy_state
+from ..weights import Checkpoint, CheckpointStore, PulledWeights
+
+BEST = "best"
+
+
+class BestCheckpoint:
+    """Writes a checkpoint whenever an evaluation beats all before it, also across restarts."""
+
+    def __init__(self, profile: Profile, shape: PlaneShape, checkpoints: Path) -> None:
+        self._store = CheckpointStore(checkpoints)
+        self._game = profile.game.name
+        self._model = Model(profile.network, shape.observation_shape, shape.num_actions)
+        self._flat = FlatWeights(self._model)
+        self._return_mean = self._former_best()
+
+    def offer(self, pulled: PulledWeights, return_mean: float) -> bool:
+        """Saves the weights if their mean return is the best so far; says whether it did."""
+        if return_mean <= self._return_mean:
+            return False
+        self._return_mean = return_mean
+        self._flat.write(pulled.weights)
+        state = {
+            "learner_steps": pulled.learner_steps,
+            "env_steps": pulled.env_steps,
+            "weights_version": pulled.version,
+            "game": self._game,
+            "return_mean": return_mean,
+        }
+        former = self._store.resolve(BEST) if (self._store.directory / BEST).is_file() else None
+        name = f"best_{pulled.learner_steps:08d}"
+        self._store.save(name, Checkpoint(numpy_state(self._model), {}, state), pointer=BEST)
+        if former is not None and former != name:
+            self._store.remove(former)
+        return True
+
+    def _former_best(self) -> float:
+        if not (self._store.directory / BEST).is_file():
+            return float("-inf")
+        return float(self._store.load(BEST).state["return_mean"])

@@ -1,0 +1,75 @@
+"""Greedy episodes over one lane: a fixed number of whole games, the same share on every tree.
+
+A fixed share per tree keeps short games from crowding out long ones, which a
+"first N to finish" rule would let them.
+
+Shape legend    G games side by side
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from ..games import FrameStack, Game
+from ..planning import LanePlanner
+from ..search import sample_action
+
+_GREEDY = 0.0
+
+
+class EpisodeResults(NamedTuple):
+    """True returns of whole episodes, and their moves."""
+
+    returns: list[float]
+    lengths: list[int]
+
+
+class GreedyEpisodes:
+    """Plays `episodes` games: `begin`, then `do_work` until `finished`."""
+
+    def __init__(self, game: Game, planner: LanePlanner, episodes: int) -> None:
+        self._game, self._planner = game, planner
+        self._stack = FrameStack(game.spec, game.num_games)
+        trees = game.num_games
+        self._share_G = np.full(trees, episodes // trees) + (np.arange(trees) < episodes % trees)
+        self._rng = np.random.default_rng(0)  # greedy choice draws nothing
+        self.finished = True
+
+    def begin(self) -> None:
+        """Starts every game anew."""
+        trees = self._game.num_games
+        self._left_G = self._share_G.copy()
+        self._return_G, self._length_G = np.zeros(trees), np.zeros(trees, np.int64)
+        self.results = EpisodeResults([], [])
+        self._stack.reset(self._game.reset(), None)
+        self.finished = False
+
+    def do_work(self) -> int:
+        """Begins a search, or takes an answer; never waits."""
+        if self._planner.idle:
+            self._stack.write(self._planner.observation)
+            self._planner.begin(self._game.legal_actions())
+            return 1
+        if not self._planner.answered:
+            return 0
+        result = self._planner.advance()
+        if result is not None:
+            self._play(sample_action(result.visits_BA, _GREEDY, self._rng))
+        return 1
+
+    def _play(self, action_G: np.ndarray) -> None:
+        step = self._game.step(action_G)
+        self._return_G += step.reward_B
+        self._length_G += 1
+        self._stack.push(step.frame_BF)
+        ended_G = step.terminated_B | step.truncated_B
+        if not ended_G.any():
+            return
+        for game in np.flatnonzero(ended_G & (self._left_G > 0)):
+            self.results.returns.append(float(self._return_G[game]))
+            self.results.lengths.append(int(self._length_G[game]))
+        self._left_G -= ended_G & (self._left_G > 0)
+        self._return_G[ended_G] = 0.0
+        self._length_G[ended_G] = 0
+        self._stack.reset(self._game.reset(ended_G), ended_G)
+        self.finished = not (self._left_G > 0).any()

@@ -1,0 +1,105 @@
+"""The evaluator: examines a published weights version by greedy games and keeps the best one.
+
+Reads   lane responses, weights, the learner's step counter
+Writes  lane requests, checkpoints/best
+"""
+
+from pathlib import Path
+
+import numpy as np
+
+from ..config import Profile
+from ..games import make_game
+from ..ipc.control import ControlPort
+from ..ipc.dataplane import DataPlane, Member
+from ..ipc.messages import Evaluated, Message
+from ..planning import LanePlanner, derive_seed, greedy_search, signed_search
+from ..weights import PulledWeights, WeightsSubscriber
+from .best import BestCheckpoint
+from .episodes import GreedyEpisodes
+
+
+class Evaluator:
+    """Agent of role `evaluator`."""
+
+    role = "evaluator"
+
+    def __init__(self, profile: Profile, plane: DataPlane, epoch: int, checkpoints: Path, control: ControlPort) -> None:
+        self._profile, self._plane, self._epoch, self._control = profile, plane, epoch, control
+        self._counters = plane.counters(Member(self.role, 0))
+        self._learner = plane.counters(Member("learner", 0))
+        self._best = BestCheckpoint(profile, plane.shape, checkpoints)
+
+    def on_start(self) -> None:
+        """Builds the games."""
+        profile, shape = self._profile, self._plane.shape
+        (self._lane,) = self._plane.lane_clients(Member(self.role, 0))
+        seed = derive_seed(profile.seed, self.role, self._epoch)
+        game = make_game(profile.game, shape.evaluator_trees, seed, training=False)
+        config = signed_search(profile.search, game.spec.num_players)
+        config = greedy_search(config, profile.evaluator.num_simulations)
+        self._planner = LanePlanner(
+            self._lane, config, num_trees=game.num_games, num_actions=shape.num_actions, seed=seed
+        )
+        self._episodes = GreedyEpisodes(game, self._planner, profile.evaluator.episodes)
+        self._subscriber = WeightsSubscriber(self._plane.weights())
+        self._number = 0
+        self._due_steps = self._next_due(self._learner.get("learner_steps"))
+        self._pulled: PulledWeights | None = None
+
+    def do_work(self) -> int:
+        """Plays on, or begins an evaluation when one is due."""
+        if self._episodes.finished:
+            if self._learner.get("learner_steps") < self._due_steps:
+                return 0
+            self._begin()
+        work_count = self._episodes.do_work()
+        if self._pulled is None and self._planner.weights_version:
+            self._hold_weights()
+        if self._episodes.finished:
+            self._finish()
+        return work_count
+
+    def on_message(self, message: Message) -> None:
+        """Takes no messages."""
+
+    def on_close(self) -> None:
+        """Nothing outlives the process."""
+
+    def _next_due(self, learner_steps: int) -> int:
+        interval = self._profile.evaluator.interval_steps
+        return (learner_steps // interval + 1) * interval
+
+    def _begin(self) -> None:
+        self._number += 1
+        self._lane.pin(self._number)
+        self._planner.weights_version = 0
+        self._pulled = None
+        self._due_steps = self._next_due(self._learner.get("learner_steps"))
+        self._episodes.begin()
+
+    def _hold_weights(self) -> None:
+        """Keeps a copy of exactly the version that is examined; starts over if it is gone already."""
+        self._pulled = self._subscriber.pull(self._planner.weights_version)
+        if self._pulled is None and self._planner.idle:
+            self._begin()
+
+    def _finish(self) -> None:
+        self._lane.pin(0)
+        assert self._pulled is not None
+        returns = self._episodes.results.returns
+        mean = float(np.mean(returns))
+        is_best = self._best.offer(self._pulled, mean)
+        self._counters.add("evaluations")
+        self._counters.set("weights_version", self._pulled.version)
+        self._control.send(
+            Evaluated(
+                weights_version=self._pulled.version,
+                learner_steps=self._pulled.learner_steps,
+                env_steps=self._pulled.env_steps,
+                return_mean=mean,
+                return_std=float(np.std(returns)),
+                episodes=len(returns),
+                is_best=is_best,
+            )
+        )

@@ -1,0 +1,154 @@
+"""Atari games, emulated and preprocessed in C++ by ale_py's vector environment.
+
+What ale_py does, and what is made of it here:
+
+- Its only modes reset ended games by themselves, the default one inside the
+  next step. The explicit reset(mask) comes first, so that one never happens.
+- `noop_max=n` draws 0..n-1 no-ops; it is handed n + 1, so that n means at most n.
+- Its cap counts emulator frames from the end of the no-ops.
+- `episodic_life` would restart the whole game after each life, and nobody would
+  see later lives. So a lost life is only reported (`life_loss_info`): it ends the
+  episode with `terminated`, and reset(mask) goes on in the same game, the new
+  episode's first frame being the old one's last. The cap spans all lives.
+- A skip cut short by the game's end leaves the frames it did not reach as they
+  were: the final frame may show the screen one move earlier.
+- It returns fresh arrays from each call: nothing is copied here.
+"""
+
+import numpy as np
+from ale_py.vector_env import AtariVectorEnv
+from numpy.typing import NDArray
+
+from ..config import GameConfig
+from ..errors import MzpipeError
+from .atari_names import atari_names, canonical_name
+from .game import GameSpec, SoloGame, StepResult, game_seeds
+
+
+class AtariGame(SoloGame):
+    """B emulators of one cartridge."""
+
+    def __init__(self, config: GameConfig, num_games: int, seed: int, *, training: bool, num_threads: int = 1) -> None:
+        super().__init__(num_games)
+        self._max_frames = _max_frames(config)
+        self._life_loss_terminates = training and config.atari.life_loss_terminates
+        self._env = _make_env(config, num_games, num_threads, training=training, max_frames=self._max_frames)
+        self.spec = _spec(config, len(self._env.ale.get_action_set()), self._max_frames)
+        self._check_frame_skip(config)
+        self._seeds: NDArray[np.int64] | None = np.array(game_seeds(seed, num_games))
+        self._frame_BF = np.zeros((num_games, *self.spec.frame_shape), np.uint8)
+        self._lives_B = np.zeros(num_games, np.int32)
+        self._start_frame_B = np.zeros(num_games, np.int32)
+        self._continues_B = np.zeros(num_games, np.bool_)
+
+    def reset(self, mask_B: NDArray[np.bool_] | None = None) -> np.ndarray:
+        """The current frames of all games, after those under the mask began a new episode.
+
+        Without a mask every cartridge restarts; with one, a game that has only lost a life goes on.
+        """
+        restart_B = self._begin(mask_B)
+        if mask_B is not None:
+            restart_B = restart_B & ~self._continues_B
+        if self._seeds is not None:
+            assert restart_B.all(), "the first reset must be of all games"
+            self._start(*self._env.reset(seed=self._seeds), restart_B)
+            self._seeds = None
+        elif restart_B.any():
+            self._start(*self._env.reset(options={"reset_mask": restart_B}), restart_B)
+        self._continues_B = self._continues_B & ~self._live_B
+        return self._frame_BF
+
+    def step(self, action_B: NDArray[np.integer]) -> StepResult:
+        """Plays one action, `frame_skip` emulator frames, in every game; every game must be live."""
+        self._check_step(action_B)
+        screen, reward_B, terminated_B, truncated_B, info = self._env.step(action_B.astype(np.int64, copy=False))
+        self._frame_BF = _as_frames(screen)
+        if self._life_loss_terminates:
+            self._continues_B = terminated_B & self._only_lost_a_life(info)
+            self._lives_B = info["lives"]
+        return self._end(StepResult(self._frame_BF, reward_B.astype(np.float32), terminated_B, truncated_B))
+
+    def close(self) -> None:
+        """Stops the emulator threads."""
+        self._env.close()
+
+    def _start(self, screen: np.ndarray, info: dict[str, np.ndarray], restart_B: NDArray[np.bool_]) -> None:
+        self._frame_BF = _as_frames(screen)
+        self._lives_B = info["lives"]
+        self._start_frame_B = np.where(restart_B, info["episode_frame_number"], self._start_frame_B)
+
+    def _only_lost_a_life(self, info: dict[str, np.ndarray]) -> NDArray[np.bool_]:
+        lives_B = info["lives"]
+        below_cap_B = info["episode_frame_number"] - self._start_frame_B < self._max_frames
+        return (lives_B > 0) & (lives_B < self._lives_B) & below_cap_B
+
+    def _check_frame_skip(self, config: GameConfig) -> None:
+        """Raises MzpipeError unless one action advances the emulator by exactly the configured frames."""
+        expected = min(config.atari.frame_skip, self._max_frames)
+        _, before = self._env.reset(seed=0)
+        *_, after = self._env.step(np.zeros(self.num_games, np.int64))
+        advanced_B = after["frame_number"] - before["frame_number"]
+        if (advanced_B != expected).any():
+            raise MzpipeError(
+                f"game.atari.frame_skip={config.atari.frame_skip}: one action of {config.name} advanced the emulator "
+                f"by {sorted(set(advanced_B.tolist()))} frames, not {expected}: does ale_py skip frames of its own?"
+            )
+
+
+def _make_env(
+    config: GameConfig, num_games: int, num_threads: int, *, training: bool, max_frames: int
+) -> AtariVectorEnv:
+    atari = config.atari
+    return AtariVectorEnv(
+        atari_names()[config.name],
+        num_games,
+        num_threads=num_threads,
+        max_num_frames_per_episode=max_frames,
+        repeat_action_probability=atari.sticky_actions,
+        full_action_space=atari.full_action_space,
+        img_height=atari.image_size,
+        img_width=atari.image_size,
+        grayscale=atari.grayscale,
+        stack_num=1,
+        frameskip=atari.frame_skip,
+        # With one frame per action there is no second frame to pool.
+        maxpool=atari.frame_skip > 1,
+        noop_max=atari.noop_max + 1,
+        life_loss_info=training and atari.life_loss_terminates,
+        reward_clipping=training and atari.clip_rewards,
+        use_fire_reset=False,
+    )
+
+
+def _max_frames(config: GameConfig) -> int:
+    """Emulator frames after which an episode is truncated."""
+    if config.max_episode_moves == 0:
+        return config.atari.max_episode_frames
+    return min(config.atari.max_episode_frames, config.max_episode_moves * config.atari.frame_skip)
+
+
+def _spec(config: GameConfig, num_actions: int, max_frames: int) -> GameSpec:
+    atari, side = config.atari, config.atari.image_size
+    name = canonical_name(atari_names()[config.name])
+    named = "" if config.name == name else f" (named {config.name!r})"
+    pooled = " max-pooled over 2" if atari.frame_skip > 1 else ""
+    return GameSpec(
+        name=name,
+        description=(
+            f"Atari {name}{named}: {side}x{side} {'grey' if atari.grayscale else 'RGB'}, "
+            f"frame skip {atari.frame_skip}{pooled}, stack {config.frame_stack}, sticky {atari.sticky_actions}, "
+            f"no-ops <= {atari.noop_max}, {num_actions} actions, cap {max_frames} frames"
+        ),
+        frame_shape=(1 if atari.grayscale else 3, side, side),
+        frame_dtype="uint8",
+        frame_stack=config.frame_stack,
+        num_actions=num_actions,
+        num_players=1,
+    )
+
+
+def _as_frames(screen: np.ndarray) -> np.ndarray:
+    """[B, C, H, W] of ale_py's [B, 1, H, W] grey or [B, 1, H, W, 3] RGB."""
+    if screen.ndim == 4:
+        return screen
+    return np.ascontiguousarray(np.moveaxis(screen[:, 0], -1, 1))

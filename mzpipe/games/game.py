@@ -1,0 +1,114 @@
+"""What every game promises: B games of one kind, stepped together.
+
+Shape legend    B games   A actions   F... one frame (C, H, W for images, D for vectors)
+
+A batch never resets itself: `step` ends a game by reporting `terminated` or
+`truncated` beside the game's final frame, and the caller resets the ended
+games before it steps again. Frames travel single; `stack.FrameStack` stacks.
+"""
+
+from dataclasses import dataclass
+from typing import NamedTuple, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+@dataclass(frozen=True)
+class GameSpec:
+    """What a network and a trajectory record must know of a game."""
+
+    name: str  # canonical: "CartPole-v1", "Pong"
+    description: str  # one line saying what was built
+    frame_shape: tuple[int, ...]  # one frame, channels first: (4,), (1, 84, 84), (3, 96, 96)
+    frame_dtype: str  # "float32" or "uint8"
+    frame_stack: int  # frames stacked for the representation function
+    num_actions: int
+    num_players: int  # 1 or 2
+
+    @property
+    def stacked_shape(self) -> tuple[int, ...]:
+        """One stacked observation: frames joined along the first axis."""
+        return (self.frame_stack * self.frame_shape[0], *self.frame_shape[1:])
+
+
+class StepResult(NamedTuple):
+    """One step of all B games; the arrays are the caller's, no later call writes to them."""
+
+    frame_BF: np.ndarray  # after the action; of a game that ended, its final frame
+    reward_B: NDArray[np.float32]
+    terminated_B: NDArray[np.bool_]  # the rules ended the game: nothing follows
+    truncated_B: NDArray[np.bool_]  # a limit cut the game: its value goes on
+
+
+class Game(Protocol):
+    """B independent games of one kind."""
+
+    spec: GameSpec
+    num_games: int
+
+    def reset(self, mask_B: NDArray[np.bool_] | None = None) -> np.ndarray:
+        """The current frames of all games, after those under the mask (None: all) began a new episode.
+
+        The first reset must be of all games; it alone uses the seed.
+        """
+        ...
+
+    def step(self, action_B: NDArray[np.integer]) -> StepResult:
+        """Plays one action in every game; every game must be live."""
+        ...
+
+    def legal_actions(self) -> NDArray[np.bool_]:
+        """Which actions each game allows now, [B, A]."""
+        ...
+
+    def to_play(self) -> NDArray[np.int8]:
+        """The player who moves next in each game, [B]."""
+        ...
+
+    def close(self) -> None:
+        """Frees the emulators; safe to call twice."""
+        ...
+
+
+class SoloGame:
+    """What the one-player families share: all actions legal, and a check that every game is live."""
+
+    def __init__(self, num_games: int) -> None:
+        assert num_games >= 1, f"num_games={num_games}"
+        self.num_games = num_games
+        self._live_B = np.zeros(num_games, np.bool_)
+
+    spec: GameSpec
+
+    def legal_actions(self) -> NDArray[np.bool_]:
+        """All of them, [B, A]."""
+        return np.ones((self.num_games, self.spec.num_actions), np.bool_)
+
+    def to_play(self) -> NDArray[np.int8]:
+        """Player 0, [B]."""
+        return np.zeros(self.num_games, np.int8)
+
+    def _begin(self, mask_B: NDArray[np.bool_] | None) -> NDArray[np.bool_]:
+        """Marks the games under the mask live; the mask, spelt out."""
+        if mask_B is None:
+            mask_B = np.ones(self.num_games, np.bool_)
+        assert mask_B.shape == (self.num_games,) and mask_B.dtype == np.bool_, f"{mask_B.dtype} {mask_B.shape}"
+        self._live_B = self._live_B | mask_B
+        return mask_B
+
+    def _check_step(self, action_B: NDArray[np.integer]) -> None:
+        assert self._live_B.all(), f"games {np.flatnonzero(~self._live_B)} have ended: reset them before the next step"
+        assert action_B.shape == (self.num_games,), f"actions have shape {action_B.shape}"
+        in_range = (action_B >= 0).all() and (action_B < self.spec.num_actions).all()
+        assert in_range, f"actions {action_B} leave 0..{self.spec.num_actions - 1}"
+
+    def _end(self, result: StepResult) -> StepResult:
+        self._live_B = ~(result.terminated_B | result.truncated_B)
+        return result
+
+
+def game_seeds(seed: int, num_games: int) -> list[int]:
+    """One non-negative 31-bit seed per game, so that neighbouring batch seeds share no game."""
+    words = np.random.SeedSequence(seed).generate_state(num_games)
+    return [int(word) & 0x7FFF_FFFF for word in words]

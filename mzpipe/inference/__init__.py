@@ -1,0 +1,1 @@
+"""The inference server: one batch from everybody, hidden states on the device."""

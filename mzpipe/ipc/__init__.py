@@ -1,0 +1,1 @@
+"""The only bytes two processes share, and the only sockets between them."""

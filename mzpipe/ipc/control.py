@@ -1,0 +1,162 @@
+"""Control plane: the supervisor's ROUTER, each role's DEALER, and the shared stop word.
+
+Bulk data never travels here. A role's identity is its name (`actor-0`), so a
+process that was started again takes over its predecessor's place.
+"""
+
+from collections import deque
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+import zmq
+
+from ..errors import InputOutputError, MessageError
+from . import atomics
+from .layout import WORDS_PER_LINE, ArrayLayout, Field
+from .messages import MAX_MESSAGE_BYTES, Message, decode, encode
+
+# sun_path of a Unix socket, without the final zero byte.
+MAX_IPC_PATH_BYTES = 107
+_HIGH_WATER_MARK = 1000
+RUNNING = 0
+
+
+def stop_layout() -> ArrayLayout:
+    """The stop word of a run."""
+    return ArrayLayout([Field("words", "int64", (WORDS_PER_LINE,))])
+
+
+class StopWord:
+    """One shared word: the stop stage of the run. A role stops once the stage reaches its own."""
+
+    def __init__(self, words: np.ndarray) -> None:
+        self._words = words
+
+    def raise_to(self, stage: int) -> None:
+        """Stops every role whose stage is at most `stage`; the supervisor's alone."""
+        # SYNC stop.raise release: nothing but the stage itself
+        atomics.store_release(self._words, 0, stage)
+
+    def stage(self) -> int:
+        """The stage that the run has reached; RUNNING while it goes on."""
+        # SYNC stop.raise acquire: nothing but the stage itself
+        return atomics.load_acquire(self._words, 0)
+
+
+class ControlPort(Protocol):
+    """What a role sees of the supervisor."""
+
+    def send(self, message: Message) -> None:
+        """Queues a message for the supervisor; never blocks."""
+
+    def receive(self) -> list[Message]:
+        """Messages that have arrived since the last call; never blocks."""
+
+    def close(self) -> None:
+        """Ends the connection."""
+
+
+class RoleSocket:
+    """A role's DEALER."""
+
+    def __init__(self, path: Path, identity: str) -> None:
+        self._socket = zmq.Context.instance().socket(zmq.DEALER)
+        self._socket.setsockopt(zmq.IDENTITY, identity.encode())
+        _configure(self._socket)
+        self._socket.connect(_endpoint(path))
+
+    def send(self, message: Message) -> None:
+        """Queues a message for the supervisor; one too many is dropped rather than waited for."""
+        try:
+            self._socket.send(encode(message), zmq.NOBLOCK)
+        except zmq.Again:
+            return  # the supervisor is gone or stuck; the death pipe decides what follows
+
+    def receive(self) -> list[Message]:
+        """Messages that have arrived."""
+        messages: list[Message] = []
+        while self._socket.getsockopt(zmq.EVENTS) & zmq.POLLIN:
+            messages.append(decode(self._socket.recv(zmq.NOBLOCK)))
+        return messages
+
+    def wait(self, timeout_s: float) -> bool:
+        """Waits for a message; False when none came in time."""
+        return bool(self._socket.poll(round(timeout_s * 1000)))
+
+    def close(self) -> None:
+        """Sends what is queued for at most a second, then closes."""
+        self._socket.close(linger=1000)
+
+
+class SupervisorSocket:
+    """The supervisor's ROUTER."""
+
+    def __init__(self, path: Path) -> None:
+        self._socket = zmq.Context.instance().socket(zmq.ROUTER)
+        self._socket.setsockopt(zmq.ROUTER_MANDATORY, 1)
+        self._socket.setsockopt(zmq.ROUTER_HANDOVER, 1)
+        self._socket.setsockopt(zmq.MAXMSGSIZE, MAX_MESSAGE_BYTES)
+        _configure(self._socket)
+        self._socket.bind(_endpoint(path))
+        path.chmod(0o600)
+
+    @property
+    def socket(self) -> zmq.Socket:
+        """For a poller."""
+        return self._socket
+
+    def send(self, identity: str, message: Message) -> bool:
+        """Sends to one role; False when it is not connected."""
+        try:
+            self._socket.send_multipart([identity.encode(), encode(message)], zmq.NOBLOCK)
+        except zmq.ZMQError:
+            return False
+        return True
+
+    def receive(self) -> list[tuple[str, Message]]:
+        """(identity, message) of everything that has arrived; malformed messages raise MessageError."""
+        messages: list[tuple[str, Message]] = []
+        while self._socket.getsockopt(zmq.EVENTS) & zmq.POLLIN:
+            frames = self._socket.recv_multipart(zmq.NOBLOCK)
+            if len(frames) != 2:
+                raise MessageError(f"message of {len(frames)} frames, expected 2")
+            messages.append((frames[0].decode(errors="replace"), decode(frames[1])))
+        return messages
+
+    def close(self) -> None:
+        """Closes at once."""
+        self._socket.close(linger=0)
+
+
+class LocalPort:
+    """Both ends of a control connection inside one process (`--serial`)."""
+
+    def __init__(self) -> None:
+        self.to_role: deque[Message] = deque()
+        self.to_supervisor: deque[Message] = deque()
+
+    def send(self, message: Message) -> None:
+        """To the supervisor."""
+        self.to_supervisor.append(message)
+
+    def receive(self) -> list[Message]:
+        """From the supervisor."""
+        messages = list(self.to_role)
+        self.to_role.clear()
+        return messages
+
+    def close(self) -> None:
+        """Nothing to close."""
+
+
+def _configure(socket: zmq.Socket) -> None:
+    socket.setsockopt(zmq.LINGER, 0)
+    socket.setsockopt(zmq.SNDHWM, _HIGH_WATER_MARK)
+    socket.setsockopt(zmq.RCVHWM, _HIGH_WATER_MARK)
+
+
+def _endpoint(path: Path) -> str:
+    if len(str(path).encode()) > MAX_IPC_PATH_BYTES:
+        raise InputOutputError(f"{path}: a socket path has at most {MAX_IPC_PATH_BYTES} bytes")
+    return f"ipc://{path}"

@@ -1,0 +1,223 @@
+"""The data plane of one run: which segments exist, how large they are, who attaches to what.
+
+`PlaneShape` is everything the sizes depend on. The supervisor creates every
+segment from it and saves it; each role reads it back and attaches, so no two
+processes can disagree on a layout.
+"""
+
+import dataclasses
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from ..errors import InputOutputError
+from .control import StopWord, stop_layout
+from .counters import Counters, counters_layout
+from .doorbell import Doorbell, doorbell_layout
+from .errorlog import ErrorLog, errorlog_layout
+from .lane import LaneClient, LaneServer, lane_layout
+from .layout import ArrayLayout
+from .ring import Ring
+from .segment import HEADER_BYTES, Segment
+from .slots import batch_layout, trajectory_layout, weights_layout
+
+SHAPE_FILE = "shape.json"
+
+
+class Member(NamedTuple):
+    """One process of the run."""
+
+    role: str
+    index: int
+
+    @property
+    def identity(self) -> str:
+        """Its name on the control plane and in logs."""
+        return f"{self.role}-{self.index}"
+
+
+@dataclass(frozen=True)
+class RingSpec:
+    """A ring's slot layout and number of slots."""
+
+    slot: ArrayLayout
+    num_slots: int
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of the whole ring."""
+        return Ring.payload_bytes(self.slot, self.num_slots)
+
+
+@dataclass(frozen=True)
+class PlaneShape:
+    """Numbers and shapes from which every segment's size follows."""
+
+    frame_shape: tuple[int, ...]
+    frame_dtype: str
+    frame_stack: int
+    num_actions: int
+    actors: int
+    lanes_per_actor: int
+    trees_per_lane: int
+    evaluator_trees: int
+    inference_servers: int
+    trajectory_length: int
+    trajectory_ring_slots: int
+    batch_ring_slots: int
+    batch_size: int
+    num_unroll_steps: int
+    weights_bytes: int
+
+    @property
+    def observation_shape(self) -> tuple[int, ...]:
+        """A stacked observation: the frames' first axis, `frame_stack` times."""
+        return (self.frame_shape[0] * self.frame_stack, *self.frame_shape[1:])
+
+    def members(self) -> list[Member]:
+        """Every process in start order: downstream first, so that whoever sends finds a receiver."""
+        servers = [Member("inference", index) for index in range(self.inference_servers)]
+        actors = [Member("actor", index) for index in range(self.actors)]
+        return [Member("learner", 0), *servers, Member("replay", 0), *actors, Member("evaluator", 0)]
+
+    def lane_clients(self, server: int) -> list[Member]:
+        """Owner of each lane of one server, in lane order; the evaluator's lane is the first server's last."""
+        actors = [Member("actor", index) for index in range(server, self.actors, self.inference_servers)]
+        lanes = [actor for actor in actors for _ in range(self.lanes_per_actor)]
+        return [*lanes, Member("evaluator", 0)] if server == 0 else lanes
+
+    def lanes_of(self, member: Member) -> tuple[int, list[int]]:
+        """(server, its lanes) that `member` owns."""
+        server = member.index % self.inference_servers if member.role == "actor" else 0
+        owners = self.lane_clients(server)
+        return server, [lane for lane, owner in enumerate(owners) if owner == member]
+
+    def segments(self) -> dict[str, ArrayLayout | RingSpec]:
+        """Layout of every segment by file name."""
+        members = len(self.members())
+        trees = max(self.trees_per_lane, self.evaluator_trees)
+        trajectory = trajectory_layout(self.trajectory_length, self.num_actions, self.frame_shape, self.frame_dtype)
+        batch = batch_layout(
+            self.batch_size, self.num_unroll_steps, self.num_actions, self.observation_shape, self.frame_dtype
+        )
+        plan: dict[str, ArrayLayout | RingSpec] = {
+            "stop": stop_layout(),
+            "doorbells": doorbell_layout(members),
+            "counters": counters_layout(members),
+            "errors": errorlog_layout(members),
+            "weights": weights_layout(self.weights_bytes),
+        }
+        for server in range(self.inference_servers):
+            lanes = len(self.lane_clients(server))
+            plan[f"lanes-{server}"] = lane_layout(
+                lanes, trees, self.num_actions, self.observation_shape, self.frame_dtype
+            )
+        for actor in range(self.actors):
+            plan[f"trajectory-{actor}"] = RingSpec(trajectory, self.trajectory_ring_slots)
+        plan["batch-0"] = RingSpec(batch, self.batch_ring_slots)
+        return plan
+
+    def segment_bytes(self) -> dict[str, int]:
+        """Bytes of every segment file."""
+        return {name: HEADER_BYTES + spec.nbytes for name, spec in self.segments().items()}
+
+
+class DataPlane:
+    """Every segment of a run, mapped when first asked for.
+
+    Owns    nothing: files belong to the supervisor, which removes their directory.
+    """
+
+    def __init__(self, directory: Path, shape: PlaneShape) -> None:
+        self.directory, self.shape = directory, shape
+        self._specs = shape.segments()
+        self._mapped: dict[str, Segment] = {}
+        self._indices = {member: index for index, member in enumerate(shape.members())}
+
+    @classmethod
+    def create(cls, directory: Path, shape: PlaneShape) -> "DataPlane":
+        """Reserves and maps every segment in an existing 0700 directory; raises PlanError when one does not fit."""
+        plane = cls(directory, shape)
+        for name, spec in plane._specs.items():
+            plane._mapped[name] = Segment.create(directory / name, spec.nbytes)
+        (directory / SHAPE_FILE).write_text(json.dumps(dataclasses.asdict(shape)))
+        return plane
+
+    @classmethod
+    def attach(cls, directory: Path) -> "DataPlane":
+        """The data plane whose shape is saved in `directory`."""
+        try:
+            fields = json.loads((directory / SHAPE_FILE).read_text())
+        except (OSError, ValueError) as error:
+            raise InputOutputError(f"{directory / SHAPE_FILE}: no run to join: {error}") from None
+        return cls(directory, PlaneShape(**{**fields, "frame_shape": tuple(fields["frame_shape"])}))
+
+    def index(self, member: Member) -> int:
+        """Row of a process in doorbells, counters and errors; raises KeyError for a stranger."""
+        return self._indices[member]
+
+    def stop_word(self) -> StopWord:
+        """The run's stop word."""
+        return StopWord(self._arrays("stop")["words"])
+
+    def doorbell(self, member: Member) -> Doorbell:
+        """A process's doorbell."""
+        return Doorbell(self._arrays("doorbells")["words"], self.index(member))
+
+    def counters(self, member: Member) -> Counters:
+        """A process's counters."""
+        return Counters(self._arrays("counters")["words"], self.index(member))
+
+    def total(self, role: str, name: str) -> int:
+        """Sum of a counter over all processes of a role."""
+        return sum(self.counters(member).get(name) for member in self.shape.members() if member.role == role)
+
+    def errors(self, member: Member) -> ErrorLog:
+        """A process's error log."""
+        return ErrorLog(self._arrays("errors")["words"], self.index(member))
+
+    def weights(self) -> dict[str, np.ndarray]:
+        """Arrays of the weights segment."""
+        return self._arrays("weights")
+
+    def lane_clients(self, member: Member) -> list[LaneClient]:
+        """The lanes that a process owns, attached."""
+        server, lanes = self.shape.lanes_of(member)
+        block, bell = self._arrays(f"lanes-{server}"), self.doorbell(Member("inference", server))
+        return [LaneClient(block, lane, bell, self.index(member)) for lane in lanes]
+
+    def lane_server(self, server: int) -> LaneServer:
+        """All lanes of one inference server."""
+        bells = [self.doorbell(member) for member in self.shape.members()]
+        return LaneServer(self._arrays(f"lanes-{server}"), bells)
+
+    def release_lanes(self, member: Member) -> None:
+        """Lets go of the weights that a process's lanes hold; for the supervisor, once the process is reaped."""
+        server, lanes = self.shape.lanes_of(member)
+        self._arrays(f"lanes-{server}")["attached"][lanes] = 0
+
+    def trajectory_ring(self, actor: int) -> Ring:
+        """The ring from one actor to the replay server."""
+        return self._ring(f"trajectory-{actor}")
+
+    def batch_ring(self, rank: int) -> Ring:
+        """The ring from the replay server to one learner rank."""
+        return self._ring(f"batch-{rank}")
+
+    def _segment(self, name: str) -> Segment:
+        if name not in self._mapped:
+            self._mapped[name] = Segment.attach(self.directory / name, self._specs[name].nbytes)
+        return self._mapped[name]
+
+    def _arrays(self, name: str) -> dict[str, np.ndarray]:
+        spec = self._specs[name]
+        assert isinstance(spec, ArrayLayout)
+        return spec.views(self._segment(name).buffer, HEADER_BYTES)
+
+    def _ring(self, name: str) -> Ring:
+        spec = self._specs[name]
+        assert isinstance(spec, RingSpec)
+        return Ring(self._segment(name), spec.slot, spec.num_slots)

@@ -1,0 +1,78 @@
+"""Doorbells: one word per process, bumped by whoever gave that process work.
+
+    process i:  | sequence | sleeping | ...pad to 128 bytes |
+
+V1  `sequence` only grows; `sleeping` is written by the owner alone.
+V2  A ring is never lost: the ringer bumps `sequence`, then looks at `sleeping`;
+    the owner sets `sleeping`, then (in the kernel, under the futex lock) looks
+    at `sequence`. All four are seq_cst, so one of the two sees the other.
+"""
+
+import numpy as np
+from numba import njit
+
+from . import atomics
+from .layout import WORDS_PER_LINE, ArrayLayout, Field
+
+_SLEEPING = 1
+
+
+def doorbell_layout(num_processes: int) -> ArrayLayout:
+    """Words of all doorbells of a run."""
+    return ArrayLayout([Field("words", "int64", (num_processes, WORDS_PER_LINE))])
+
+
+class Doorbell:
+    """One process's doorbell: anybody rings it, its owner waits on it."""
+
+    def __init__(self, words_PW: np.ndarray, process_index: int) -> None:
+        self._words = words_PW[process_index]
+
+    def own(self) -> None:
+        """Clears what an owner that died in its sleep has left; called once by a new owner."""
+        atomics.store_ordered(self._words, _SLEEPING, 0)
+
+    def ring(self) -> None:
+        """Wakes the owner if it sleeps; whatever was published before is visible to it."""
+        ring_kernel(self._words)
+
+    def sequence(self) -> int:
+        """How often it was rung."""
+        # SYNC doorbell.ring acquire: what the ringer published before it rang
+        return atomics.load_acquire(self._words, 0)
+
+    def wait(self, seen: int, *, spin_ns: int, yield_ns: int, timeout_ns: int) -> bool:
+        """Waits until the sequence differs from `seen`; False when timeout_ns passed first."""
+        return wait_kernel(self._words, seen, spin_ns, yield_ns, timeout_ns)
+
+
+@njit(cache=True, nogil=True)
+def ring_kernel(words):
+    """Bumps the sequence and wakes the owner only if it sleeps."""
+    # SYNC doorbell.ring release: all that the ringer published before
+    atomics.fetch_add(words, 0, 1)
+    # SYNC doorbell.sleep acquire: an owner that went to sleep before the bump is seen here
+    if atomics.load_ordered(words, _SLEEPING) != 0:
+        atomics.futex_wake(words, 0)
+
+
+@njit(cache=True, nogil=True)
+def wait_kernel(words, seen, spin_ns, yield_ns, timeout_ns):
+    """Spins, then yields, then sleeps; the three limits count from the call."""
+    start_ns = atomics.monotonic_ns()
+    while True:
+        # SYNC doorbell.ring acquire: what the ringer published before it rang
+        if atomics.load_acquire(words, 0) != seen:
+            return True
+        waited_ns = atomics.monotonic_ns() - start_ns
+        if waited_ns >= timeout_ns:
+            return False
+        if waited_ns < spin_ns:
+            atomics.pause_core()
+        elif waited_ns < yield_ns:
+            atomics.yield_core()
+        else:
+            # SYNC doorbell.sleep release: set before the kernel compares the sequence
+            atomics.store_ordered(words, _SLEEPING, 1)
+            atomics.futex_wait(words, 0, seen, timeout_ns - waited_ns)
+            atomics.store_ordered(words, _SLEEPING, 0)

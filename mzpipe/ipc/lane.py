@@ -1,0 +1,144 @@
+"""Lanes: one outstanding inference request each, side by side for one server.
+
+    request [L, 16]  response [L, 16]     one sequence word per lane, 128 bytes apart
+    kind, node_index, last_node, num_rows, pin, attached, doorbell [L]
+    observation [L, T, ...]  parent_index, action [L, T]                client -> server
+    reward, value [L, T]  policy_logits [L, T, A]  weights_version [L]  server -> client
+
+V1  A lane is pending while request > response; then its request arrays belong
+    to the server and its response arrays to nobody else.
+V2  request == response: everything of the lane belongs to the client.
+V3  Work left by a server that died is simply request > response.
+
+Shape legend    L lanes   T trees of a lane   A actions
+"""
+
+from enum import IntEnum
+
+import numpy as np
+from numba import njit
+
+from . import atomics
+from .doorbell import Doorbell
+from .layout import WORDS_PER_LINE, ArrayLayout, Field
+
+
+class RequestKind(IntEnum):
+    """The two calls of the model (MuZero: initial and recurrent inference)."""
+
+    ROOT = 0
+    RECURRENT = 1
+
+
+def lane_layout(
+    num_lanes: int, num_trees: int, num_actions: int, observation_shape: tuple[int, ...], observation_dtype: str
+) -> ArrayLayout:
+    """The block of all lanes of one server."""
+    words = (num_lanes, WORDS_PER_LINE)
+    trees = (num_lanes, num_trees)
+    return ArrayLayout(
+        [
+            Field("request", "int64", words),
+            Field("response", "int64", words),
+            Field("kind", "int32", (num_lanes,)),
+            Field("node_index", "int32", (num_lanes,)),
+            Field("last_node", "int32", (num_lanes,)),
+            Field("num_rows", "int32", (num_lanes,)),
+            Field("pin", "int64", (num_lanes,)),
+            Field("attached", "int32", (num_lanes,)),
+            Field("doorbell", "int32", (num_lanes,)),
+            Field("parent_index", "int32", trees),
+            Field("action", "int32", trees),
+            Field("observation", observation_dtype, (*trees, *observation_shape)),
+            Field("reward", "float32", trees),
+            Field("value", "float32", trees),
+            Field("policy_logits", "float32", (*trees, num_actions)),
+            Field("weights_version", "int64", (num_lanes,)),
+        ]
+    )
+
+
+class LaneClient:
+    """The client's side of one lane: fill the request arrays, `request`, poll `ready`, read the answer.
+
+    Reads   reward_T, value_T, policy_logits_TA, weights_version
+    Writes  observation_T.., parent_index_T, action_T
+    """
+
+    def __init__(self, block: dict[str, np.ndarray], lane: int, server: Doorbell, client_index: int) -> None:
+        self._block, self._lane, self._server = block, lane, server
+        self._request, self._response = block["request"][lane], block["response"][lane]
+        self.observation = block["observation"][lane]
+        self.parent_index, self.action = block["parent_index"][lane], block["action"][lane]
+        self.reward, self.value = block["reward"][lane], block["value"][lane]
+        self.policy_logits = block["policy_logits"][lane]
+        block["doorbell"][lane] = client_index
+        block["pin"][lane] = 0
+        block["attached"][lane] = 1
+        # A former client may have died with a request in flight: its answer is awaited like our own.
+        self._sequence = int(self._request[0])
+
+    def prepare(self, *, last_node: int) -> None:
+        """Says how far searches on this lane go: with that node answered, the server lets its weights go."""
+        self._block["last_node"][self._lane] = last_node
+
+    def request(self, kind: RequestKind, *, node_index: int, num_rows: int) -> None:
+        """Hands the first `num_rows` rows to the server; node_index is the node that the answer expands."""
+        block, lane = self._block, self._lane
+        block["kind"][lane], block["node_index"][lane], block["num_rows"][lane] = kind, node_index, num_rows
+        self._sequence += 1
+        # SYNC lane.request release: the request's arrays and words
+        atomics.store_release(self._request, 0, self._sequence)
+        self._server.ring()
+
+    def ready(self) -> bool:
+        """Whether the last request is answered (true on a fresh lane)."""
+        # SYNC lane.response acquire: the response's arrays and words
+        return atomics.load_acquire(self._response, 0) == self._sequence
+
+    def pin(self, number: int) -> None:
+        """Keeps one weights version from the next root request on while `number` stays; 0 lets go."""
+        self._block["pin"][self._lane] = number
+
+    @property
+    def weights_version(self) -> int:
+        """Version of the weights that gave the last answer."""
+        return int(self._block["weights_version"][self._lane])
+
+    def detach(self) -> None:
+        """Tells the server that no search of this lane goes on."""
+        self._block["attached"][self._lane] = 0
+
+
+class LaneServer:
+    """The server's side of all its lanes."""
+
+    def __init__(self, block: dict[str, np.ndarray], clients: list[Doorbell]) -> None:
+        self.block = block
+        self._request, self._response = block["request"], block["response"]
+        self._clients = clients
+        self._lanes = np.zeros(len(self._request), np.int32)
+
+    def pending(self) -> np.ndarray:
+        """Indices of the lanes whose request is unanswered, ascending; valid until the next call."""
+        return self._lanes[: pending_kernel(self._request, self._response, self._lanes)]
+
+    def respond(self, lanes: np.ndarray) -> None:
+        """Publishes the answers of `lanes` and wakes their clients, each once."""
+        for lane in lanes:
+            # SYNC lane.response release: the response's arrays and words
+            atomics.store_release(self._response[lane], 0, self._request[lane, 0])
+        for client in {int(self.block["doorbell"][lane]) for lane in lanes}:
+            self._clients[client].ring()
+
+
+@njit(cache=True, nogil=True)
+def pending_kernel(request_LW, response_LW, lanes_L):
+    """Writes the pending lanes to lanes_L; returns how many."""
+    count = 0
+    for lane in range(request_LW.shape[0]):
+        # SYNC lane.request acquire: the request's arrays and words
+        if atomics.load_acquire(request_LW[lane], 0) > response_LW[lane, 0]:
+            lanes_L[count] = lane
+            count += 1
+    return count

@@ -1,0 +1,158 @@
+"""Control messages: typed, flat, small; one encoder and one decoder.
+
+On the wire: one version byte, then a MessagePack map of the message's name under
+"kind" and its fields. Whatever else arrives (too large, nested, extension types,
+unknown, missing or duplicate keys, wrong types) is a MessageError.
+"""
+
+import dataclasses
+from dataclasses import dataclass
+from typing import Any
+
+import msgpack
+
+from ..errors import MessageError
+
+WIRE_VERSION = 1
+MAX_MESSAGE_BYTES = 64 * 1024
+MAX_TEXT_BYTES = 32 * 1024
+_MAX_FIELDS = 32
+
+
+@dataclass(frozen=True)
+class Hello:
+    """Role to supervisor, first: who is here. The answer is Welcome or silence."""
+
+    run_id: str
+    role: str
+    index: int
+    pid: int
+    layout_version: int
+
+
+@dataclass(frozen=True)
+class Welcome:
+    """Supervisor to role: the hello was accepted; epoch counts the starts of this process."""
+
+    epoch: int
+
+
+@dataclass(frozen=True)
+class Ready:
+    """Role to supervisor: set-up is done, work begins."""
+
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Failed:
+    """Role to supervisor: it ends because of an error."""
+
+    exit_code: int
+    summary: str
+    traceback: str
+
+
+@dataclass(frozen=True)
+class SaveCheckpoint:
+    """Supervisor to learner: save now."""
+
+    request_id: int
+
+
+@dataclass(frozen=True)
+class CheckpointSaved:
+    """Learner to supervisor: a checkpoint is on disk; request_id 0 when nobody asked."""
+
+    request_id: int
+    learner_steps: int
+
+
+@dataclass(frozen=True)
+class Evaluated:
+    """Evaluator to supervisor: one evaluation ended."""
+
+    weights_version: int
+    learner_steps: int
+    env_steps: int
+    return_mean: float
+    return_std: float
+    episodes: int
+    is_best: bool
+
+
+@dataclass(frozen=True)
+class Note:
+    """Role to supervisor: one line for the person who watches."""
+
+    text: str
+
+
+Message = Hello | Welcome | Ready | Failed | SaveCheckpoint | CheckpointSaved | Evaluated | Note
+_KINDS: dict[str, type] = {
+    kind.__name__: kind for kind in (Hello, Welcome, Ready, Failed, SaveCheckpoint, CheckpointSaved, Evaluated, Note)
+}
+
+
+def encode(message: Message) -> bytes:
+    """The message's bytes; texts are cut to MAX_TEXT_BYTES, keeping their end."""
+    fields = {name: _fit(value) for name, value in dataclasses.asdict(message).items()}
+    body = msgpack.packb({"kind": type(message).__name__, **fields}, use_bin_type=True)
+    return bytes([WIRE_VERSION]) + body
+
+
+def decode(data: bytes) -> Message:
+    """The message in `data`; raises MessageError for anything that `encode` does not write."""
+    if len(data) > MAX_MESSAGE_BYTES:
+        raise MessageError(f"message of {len(data)} bytes, at most {MAX_MESSAGE_BYTES}")
+    if not data or data[0] != WIRE_VERSION:
+        raise MessageError(f"message version {data[0] if data else 'missing'}, this program has {WIRE_VERSION}")
+    fields = _unpack(data[1:])
+    name = fields.pop("kind", None) if isinstance(fields, dict) else None
+    kind = _KINDS.get(name) if isinstance(name, str) else None
+    if kind is None:
+        raise MessageError(f"unknown message kind; known: {', '.join(_KINDS)}")
+    declared = {field.name: field.type for field in dataclasses.fields(kind)}
+    if fields.keys() != declared.keys():
+        raise MessageError(f"{kind.__name__}: fields {sorted(map(str, fields))}, expected {sorted(declared)}")
+    for name, value in fields.items():
+        if type(value) is not declared[name]:
+            raise MessageError(f"{kind.__name__}.{name}: {type(value).__name__}, expected {declared[name].__name__}")
+    return kind(**fields)
+
+
+def _fit(value: Any) -> Any:
+    if isinstance(value, str):
+        return value.encode()[-MAX_TEXT_BYTES:].decode(errors="ignore")
+    return value
+
+
+def _unpack(body: bytes) -> dict[str, Any]:
+    try:
+        return msgpack.unpackb(
+            body,
+            raw=False,
+            strict_map_key=True,
+            object_pairs_hook=_unique,
+            ext_hook=_no_extensions,
+            max_map_len=_MAX_FIELDS,
+            max_array_len=0,
+            max_ext_len=0,
+        )
+    except MessageError:
+        raise
+    except (ValueError, TypeError, RecursionError, msgpack.UnpackException) as error:
+        raise MessageError(f"message is no valid MessagePack map: {error}") from None
+
+
+def _unique(pairs: list[tuple[Any, Any]]) -> dict[Any, Any]:
+    fields = dict(pairs)
+    if len(fields) != len(pairs):
+        raise MessageError("message has a duplicate key")
+    if any(isinstance(value, dict) for value in fields.values()):
+        raise MessageError("message has a nested map")
+    return fields
+
+
+def _no_extensions(code: int, data: bytes) -> None:
+    raise MessageError(f"message has an extension type {code}")

@@ -1,0 +1,137 @@
+"""Ring: fixed slots from one producer to one consumer, built and read in place.
+
+    | 0 head ...pad 128 | tail ...pad 128 | slot 0 | slot 1 | ... | slot 2^n - 1 |
+    slot: | commit | nbytes | epoch | crc32c | ...pad 64 | payload ...pad 128 |
+
+V1  Sequence s lives in slot s mod 2^n; its commit word is s + 1 once it is whole.
+V2  tail <= every readable sequence < tail + 2^n; only the consumer writes tail.
+V3  The commit word is stored last, so a producer killed while it builds a slot
+    leaves nothing to read; the next producer continues after the last commit.
+V4  head counts commits, for gauges only: nobody's safety depends on it.
+"""
+
+import numpy as np
+from crc32c import crc32c
+
+from ..errors import InputOutputError
+from . import atomics
+from .layout import FALSE_SHARING_BYTES, WORDS_PER_LINE, ArrayLayout, align
+from .segment import HEADER_BYTES, Segment
+
+SLOT_HEADER_BYTES = 64
+_COMMIT, _NBYTES, _EPOCH, _CRC = range(4)
+_HEAD, _TAIL = 0, WORDS_PER_LINE
+_CURSOR_BYTES = 2 * FALSE_SHARING_BYTES
+
+
+def power_of_two(num_slots: int) -> int:
+    """The smallest power of two that is at least `num_slots`."""
+    return 1 << (num_slots - 1).bit_length()
+
+
+class Ring:
+    """The bytes of a ring: cursors, slot headers and payload views. Ends are RingWriter and RingReader."""
+
+    def __init__(self, segment: Segment, layout: ArrayLayout, num_slots: int) -> None:
+        self.num_slots = power_of_two(num_slots)
+        self.layout = layout
+        stride = self.stride(layout)
+        buffer = segment.buffer
+        self.cursors = np.ndarray((2 * WORDS_PER_LINE,), "int64", buffer, HEADER_BYTES)
+        places = [HEADER_BYTES + _CURSOR_BYTES + index * stride for index in range(self.num_slots)]
+        self.headers = [np.ndarray((SLOT_HEADER_BYTES // 8,), "int64", buffer, place) for place in places]
+        self.slots = [layout.views(buffer, place + SLOT_HEADER_BYTES) for place in places]
+        self.payloads = [np.ndarray((layout.nbytes,), "uint8", buffer, place + SLOT_HEADER_BYTES) for place in places]
+
+    @staticmethod
+    def stride(layout: ArrayLayout) -> int:
+        """Bytes from one slot to the next."""
+        return align(SLOT_HEADER_BYTES + layout.nbytes, FALSE_SHARING_BYTES)
+
+    @classmethod
+    def payload_bytes(cls, layout: ArrayLayout, num_slots: int) -> int:
+        """Bytes of the whole ring without the segment's header."""
+        return _CURSOR_BYTES + power_of_two(num_slots) * cls.stride(layout)
+
+    def fill(self) -> float:
+        """Committed and not yet released slots, as a fraction; a gauge that may be a lap old."""
+        return float(self.cursors[_HEAD] - self.cursors[_TAIL]) / self.num_slots
+
+
+class RingWriter:
+    """The producer's end: `claim` a slot, fill its arrays, `commit`."""
+
+    def __init__(self, ring: Ring, *, epoch: int = 0) -> None:
+        self._ring = ring
+        self._epoch = epoch
+        # SYNC ring.release acquire: the consumer has left every slot before this tail
+        self._tail = atomics.load_acquire(ring.cursors, _TAIL)
+        self._sequence = self._first_uncommitted()
+
+    def _first_uncommitted(self) -> int:
+        sequence = self._tail
+        while sequence < self._tail + self._ring.num_slots:
+            # SYNC ring.commit acquire: a former producer's whole slot
+            if atomics.load_acquire(self._ring.headers[sequence % self._ring.num_slots], _COMMIT) != sequence + 1:
+                break
+            sequence += 1
+        return sequence
+
+    def claim(self) -> dict[str, np.ndarray] | None:
+        """Arrays of the next free slot, or None while the ring is full; claiming twice gives the same slot."""
+        if self._sequence - self._tail >= self._ring.num_slots:
+            # SYNC ring.release acquire: the consumer has left the slot that is claimed here
+            self._tail = atomics.load_acquire(self._ring.cursors, _TAIL)
+            if self._sequence - self._tail >= self._ring.num_slots:
+                return None
+        return self._ring.slots[self._sequence % self._ring.num_slots]
+
+    def commit(self) -> None:
+        """Publishes the claimed slot."""
+        index = self._sequence % self._ring.num_slots
+        header = self._ring.headers[index]
+        header[_NBYTES] = self._ring.layout.nbytes
+        header[_EPOCH] = self._epoch
+        header[_CRC] = crc32c(self._ring.payloads[index])
+        self._sequence += 1
+        # SYNC ring.commit release: the slot's payload and header
+        atomics.store_release(header, _COMMIT, self._sequence)
+        self._ring.cursors[_HEAD] = self._sequence
+
+
+class RingReader:
+    """The consumer's end: `peek` at the oldest slot, use its arrays, `release`."""
+
+    def __init__(self, ring: Ring) -> None:
+        self._ring = ring
+        self._sequence = int(ring.cursors[_TAIL])
+        self._checked = -1
+
+    def peek(self) -> dict[str, np.ndarray] | None:
+        """Arrays of the oldest committed slot, or None; peeking twice gives the same slot.
+
+        Raises InputOutputError when the slot's checksum is not its payload's.
+        """
+        index = self._sequence % self._ring.num_slots
+        # SYNC ring.commit acquire: the slot's payload and header
+        if atomics.load_acquire(self._ring.headers[index], _COMMIT) != self._sequence + 1:
+            return None
+        if self._checked != self._sequence:
+            self._check(index)
+            self._checked = self._sequence
+        return self._ring.slots[index]
+
+    def _check(self, index: int) -> None:
+        expected, found = int(self._ring.headers[index][_CRC]), crc32c(self._ring.payloads[index])
+        if expected != found:
+            raise InputOutputError(f"ring slot {index}, sequence {self._sequence}: crc32c {found:#x}, not {expected:#x}")
+
+    def epoch(self) -> int:
+        """Epoch of the writer of the peeked slot: how often its process was restarted."""
+        return int(self._ring.headers[self._sequence % self._ring.num_slots][_EPOCH])
+
+    def release(self) -> None:
+        """Gives the peeked slot back to the producer; its arrays must no longer be used."""
+        self._sequence += 1
+        # SYNC ring.release release: the consumer's last read of the slot
+        atomics.store_release(self._ring.cursors, _TAIL, self._sequence)

@@ -1,0 +1,95 @@
+"""A role's program: joins a run that is being launched or is already running.
+
+Run as `python -m mzpipe.launch.join ROLE INDEX RUN [PARENT_PID]`: the supervisor
+gives its own pid; a person who starts the role by hand gives none.
+"""
+
+import os
+import sys
+import time
+from pathlib import Path
+
+from ..config import load_profile
+from ..errors import MzpipeError, UsageError
+from ..ipc.control import RoleSocket
+from ..ipc.dataplane import DataPlane, Member
+from ..ipc.messages import Hello, Welcome
+from ..ipc.segment import LAYOUT_VERSION
+from ..runtime.agent import StopView, failure, run_agent
+from ..runtime.idle import IdleStrategy
+from ..runtime.process import follow_supervisor
+from .rehearsal import read_prepared
+from .roles import STOP_STAGES, RoleContext, make_agent
+from .run_directory import LiveRun, RunDirectory
+
+SOCKET_FILE = "control"
+_WELCOME_TIMEOUT_S = 10.0
+
+
+def join_run(member: Member, path: Path, parent_pid: int | None) -> int:
+    """Runs one role until the run stops; returns its exit code."""
+    run = RunDirectory(path)
+    live = run.live()
+    runtime = Path(live.runtime_directory)
+    follow_supervisor(runtime, parent_pid)
+    plane = DataPlane.attach(runtime)
+    if member not in plane.shape.members():
+        known = ", ".join(each.identity for each in plane.shape.members())
+        raise UsageError(f"{member.identity}: not a process of this run; there are: {known}")
+    control = RoleSocket(runtime / SOCKET_FILE, member.identity)
+    try:
+        epoch = _introduce(control, live, member)
+        context = RoleContext(
+            load_profile(run.profile), plane, run.checkpoints, read_prepared(runtime).devices, control, epoch
+        )
+        return _run(member, context)
+    finally:
+        control.close()
+
+
+def _run(member: Member, context: RoleContext) -> int:
+    plane, control = context.plane, context.control
+    errors = plane.errors(member)
+    try:
+        agent = make_agent(member, context)
+    except Exception as error:  # a process boundary: the supervisor is told, like of any other failure
+        errors.record(error)
+        message = failure(error, errors)
+        control.send(message)
+        return message.exit_code
+    return run_agent(
+        agent,
+        control=control,
+        stop=StopView(plane.stop_word(), STOP_STAGES[member.role]),
+        idle=IdleStrategy(plane.doorbell(member)),
+        counters=plane.counters(member),
+        errors=errors,
+    )
+
+
+def _introduce(control: RoleSocket, live: LiveRun, member: Member) -> int:
+    control.send(Hello(live.run_id, member.role, member.index, os.getpid(), LAYOUT_VERSION))
+    deadline_s = time.monotonic() + _WELCOME_TIMEOUT_S
+    while time.monotonic() < deadline_s:
+        if not control.wait(deadline_s - time.monotonic()):
+            break
+        for message in control.receive():
+            if isinstance(message, Welcome):
+                return message.epoch
+    raise UsageError(
+        f"{member.identity}: the supervisor (pid {live.pid}) did not take it in within {_WELCOME_TIMEOUT_S:.0f} s: "
+        f"start the run with --set topology.external={member.role}, or give another --index"
+    )
+
+
+def main(role: str, index: str, path: str, parent_pid: str | None = None) -> int:
+    """The program."""
+    try:
+        return join_run(Member(role, int(index)), Path(path), int(parent_pid) if parent_pid else None)
+    except MzpipeError as error:
+        sys.stderr.write(f"mzpipe-{role}: {error}\n")
+        return error.exit_code
+
+
+if __name__ == "__main__":
+    sys.exit(main(*sys.argv[1:]))

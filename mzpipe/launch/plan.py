@@ -1,0 +1,118 @@
+"""The plan: what will run where and how many bytes it needs, before anything starts."""
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from ..config import Profile
+from ..errors import PlanError
+from ..games import GameSpec
+from ..ipc.dataplane import Member, PlaneShape
+from ..ipc.ring import power_of_two
+from .roles import Devices
+
+SHARED_MEMORY = Path("/dev/shm")
+# Private memory of a process beyond segments and replay, measured; rounded up.
+_TORCH_PROCESS_BYTES = 400 << 20
+_PLAIN_PROCESS_BYTES = 200 << 20
+_TORCH_ROLES = ("learner", "inference", "evaluator")
+_MAX_EVALUATOR_TREES = 32
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Sizes of a run."""
+
+    profile: Profile
+    game: GameSpec
+    devices: Devices
+    shape: PlaneShape
+
+    def segment_bytes(self) -> int:
+        """Bytes in /dev/shm."""
+        return sum(self.shape.segment_bytes().values())
+
+    def memory_bytes(self) -> int:
+        """Bytes of memory in all, shared and private."""
+        roles = [member.role for member in self.shape.members()]
+        torch_processes = sum(role in _TORCH_ROLES for role in roles)
+        processes = torch_processes * _TORCH_PROCESS_BYTES + (len(roles) - torch_processes) * _PLAIN_PROCESS_BYTES
+        return self.segment_bytes() + self.profile.replay.capacity_bytes + processes
+
+    def check(self) -> None:
+        """Raises PlanError when /dev/shm or memory cannot hold the plan."""
+        free = os.statvfs(SHARED_MEMORY)
+        _check_room(
+            str(SHARED_MEMORY),
+            self.segment_bytes(),
+            free.f_bavail * free.f_frsize,
+            "lower topology.trajectory_ring_slots, topology.batch_ring_slots, actor.trajectory_length or "
+            f"learner.batch_size, or enlarge {SHARED_MEMORY}",
+        )
+        _check_room(
+            "memory", self.memory_bytes(), available_memory_bytes(), "lower replay.capacity_bytes or topology.actors"
+        )
+
+
+def make_plan(profile: Profile, game: GameSpec, devices: Devices, weights_bytes: int) -> Plan:
+    """The plan of a profile; weights_bytes is 0 while the model has not been built."""
+    topology = profile.topology
+    shape = PlaneShape(
+        frame_shape=game.frame_shape,
+        frame_dtype=game.frame_dtype,
+        frame_stack=game.frame_stack,
+        num_actions=game.num_actions,
+        actors=topology.actors,
+        lanes_per_actor=topology.lanes_per_actor,
+        trees_per_lane=topology.trees_per_lane,
+        evaluator_trees=min(profile.evaluator.episodes, _MAX_EVALUATOR_TREES),
+        inference_servers=len(devices.inference),
+        trajectory_length=profile.actor.trajectory_length,
+        trajectory_ring_slots=power_of_two(topology.trajectory_ring_slots),
+        batch_ring_slots=power_of_two(topology.batch_ring_slots),
+        batch_size=profile.learner.batch_size,
+        num_unroll_steps=profile.learner.num_unroll_steps,
+        weights_bytes=weights_bytes,
+    )
+    return Plan(profile, game, devices, shape)
+
+
+def available_memory_bytes() -> int:
+    """MemAvailable of this machine."""
+    for line in Path("/proc/meminfo").read_text().splitlines():
+        if line.startswith("MemAvailable:"):
+            return int(line.split()[1]) * 1024
+    raise PlanError("/proc/meminfo has no MemAvailable")
+
+
+def mebibytes(nbytes: int) -> str:
+    """Bytes for people."""
+    return f"{nbytes / (1 << 20):,.1f} MiB"
+
+
+def _check_room(place: str, needed: int, free: int, mend: str) -> None:
+    if needed > free:
+        raise PlanError(f"{place}: the run needs {mebibytes(needed)}, {mebibytes(free)} are free: {mend}")
+
+
+def plan_lines(plan: Plan) -> list[str]:
+    """What runs where, and the bytes of every segment."""
+    lines = [f"game      {plan.game.description}", *(_process_line(plan, member) for member in plan.shape.members())]
+    for name, nbytes in plan.shape.segment_bytes().items():
+        lines.append(f"segment   {name:<14} {mebibytes(nbytes):>12}")
+    lines.append(f"memory    /dev/shm {mebibytes(plan.segment_bytes())}, in all about {mebibytes(plan.memory_bytes())}")
+    return lines
+
+
+def num_threads(profile: Profile, role: str) -> int:
+    """Intra-op threads of a role's process."""
+    return {"learner": profile.learner.num_threads, "inference": profile.inference.num_threads}.get(role, 1)
+
+
+def _process_line(plan: Plan, member: Member) -> str:
+    devices = {"learner": (plan.devices.learner,), "inference": plan.devices.inference}
+    device = devices[member.role][member.index] if member.role in devices else "cpu"
+    threads = num_threads(plan.profile, member.role)
+    external = ", started by hand" if plan.profile.topology.external == member.role else ""
+    plural = "s" if threads > 1 else ""
+    return f"process   {member.identity:<14} {device:<7} any core, {threads} thread{plural}{external}"

@@ -1,0 +1,124 @@
+"""Rehearsal: the whole pipeline once, tiny, in one process, before anything real starts.
+
+It compiles every kernel with exactly the types of the run (and fills the
+cache that the roles load from), and a machine on which the pipeline cannot work
+fails here, with one process to debug.
+
+Run as a program: `python -m mzpipe.launch.rehearsal PROFILE DIRECTORY`; writes DIRECTORY/prepared.json.
+"""
+
+import dataclasses
+import json
+import sys
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+from ..config import Profile, load_profile
+from ..errors import MzpipeError
+from ..games import GameSpec, describe_game
+from ..ipc.dataplane import DataPlane
+from ..ipc.messages import CheckpointSaved
+from .plan import make_plan
+from .roles import Devices
+from .serial import SerialPipeline
+
+RESULT_FILE = "prepared.json"
+_MAX_LAPS = 10_000
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """What only a process with torch can find out."""
+
+    weights_bytes: int
+    num_parameters: int
+    learner_device: str
+    inference_devices: tuple[str, ...]
+
+    @property
+    def devices(self) -> Devices:
+        """As roles take them."""
+        return Devices(self.learner_device, self.inference_devices)
+
+
+def describe_model(profile: Profile, game: GameSpec) -> Prepared:
+    """Sizes of the profile's model and its devices."""
+    from ..nets import FlatWeights, Model, resolve_devices
+
+    shape = make_plan(profile, game, Devices("cpu", ("cpu",)), 0).shape
+    model = Model(profile.network, shape.observation_shape, shape.num_actions)
+    return Prepared(
+        weights_bytes=4 * FlatWeights(model).size,
+        num_parameters=sum(parameter.numel() for parameter in model.parameters()),
+        learner_device=resolve_devices(profile.learner.devices)[0],
+        inference_devices=tuple(resolve_devices(profile.inference.devices)),
+    )
+
+
+def tiny(profile: Profile) -> Profile:
+    """The profile with everything small that no kernel's type depends on."""
+    replace = dataclasses.replace
+    return replace(
+        profile,
+        search=replace(profile.search, num_simulations=2),
+        actor=replace(profile.actor, trajectory_length=4),
+        replay=replace(
+            profile.replay, capacity_bytes=1 << 24, min_size_to_sample=8, samples_per_insert=1.0, max_insert_lead=64
+        ),
+        learner=replace(profile.learner, batch_size=2, checkpoint_interval=1, publish_interval=1),
+        evaluator=replace(profile.evaluator, episodes=1, interval_steps=1, num_simulations=2),
+        topology=replace(
+            profile.topology,
+            actors=1,
+            lanes_per_actor=1,
+            trees_per_lane=2,
+            trajectory_ring_slots=2,
+            batch_ring_slots=2,
+        ),
+    )
+
+
+def rehearse(profile: Profile, game: GameSpec, devices: Devices, weights_bytes: int, directory: Path) -> None:
+    """Steps the tiny pipeline until it has trained and saved; raises whatever would break the run."""
+    plan = make_plan(tiny(profile), game, devices, weights_bytes)
+    with tempfile.TemporaryDirectory(dir=directory) as name:
+        plane = DataPlane.create(Path(name), plan.shape)
+        pipeline = SerialPipeline(plan.profile, plane, Path(name) / "checkpoints", devices)
+        try:
+            pipeline.start()
+            _step_until_saved(pipeline)
+        finally:
+            pipeline.close()
+
+
+def _step_until_saved(pipeline: SerialPipeline) -> None:
+    for _ in range(_MAX_LAPS):
+        pipeline.lap()
+        if any(isinstance(message, CheckpointSaved) for _, message in pipeline.receive()):
+            return
+    raise MzpipeError(f"rehearsal: no training step after {_MAX_LAPS} laps of the tiny pipeline")
+
+
+def read_prepared(directory: Path) -> Prepared:
+    """The result of a rehearsal program that ended well."""
+    fields = json.loads((directory / RESULT_FILE).read_text())
+    return Prepared(**{**fields, "inference_devices": tuple(fields["inference_devices"])})
+
+
+def main(profile_path: str, directory: str) -> int:
+    """The program; an expected error is one line on stderr and its exit code."""
+    try:
+        profile = load_profile(profile_path)
+        game = describe_game(profile.game)
+        prepared = describe_model(profile, game)
+        rehearse(profile, game, prepared.devices, prepared.weights_bytes, Path(directory))
+    except MzpipeError as error:
+        sys.stderr.write(f"{error}\n")
+        return error.exit_code
+    (Path(directory) / RESULT_FILE).write_text(json.dumps(dataclasses.asdict(prepared)))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(*sys.argv[1:]))

@@ -1,0 +1,64 @@
+"""Reports: the terminal, the TensorBoard curves and the scores of one session of a run."""
+
+import time
+from collections.abc import Callable
+
+from ..config import Profile
+from ..ipc.dataplane import DataPlane, Member
+from ..ipc.messages import Evaluated
+from ..telemetry import Evaluation, ScoresFile, TensorBoardWriter, View
+from .run_directory import RunDirectory
+from .snapshots import Progress, SnapshotMaker, reached_limit
+
+_VIEW_INTERVAL_S = 0.5
+
+
+class Reports:
+    """Everything a run tells the person who started it."""
+
+    def __init__(self, profile: Profile, plane: DataPlane, run: RunDirectory, view: View, progress: Progress) -> None:
+        self._profile, self._plane, self._view = profile, plane, view
+        plane.counters(Member("actor", 0)).set("env_steps", progress.env_steps)
+        plane.counters(Member("learner", 0)).set("learner_steps", progress.learner_steps)
+        self._snapshots = SnapshotMaker(profile, plane)
+        self._snapshots.best_return_mean = progress.best_return_mean
+        self._tensorboard = TensorBoardWriter(run.tensorboard)
+        self._scores = ScoresFile(run.scores)
+        self._view_due_s = self._curve_due_s = 0.0
+
+    def evaluation(self, message: Evaluated) -> None:
+        """Takes in the result of one evaluation."""
+        fields = ("weights_version", "learner_steps", "env_steps", "return_mean", "return_std", "episodes")
+        evaluation = Evaluation(**{name: getattr(message, name) for name in fields})
+        self._scores.append(evaluation)
+        self._snapshots.evaluation = evaluation
+        if message.is_best:
+            self._snapshots.best_return_mean = message.return_mean
+        best = ", the best so far" if message.is_best else ""
+        self._view.line(
+            f"evaluation at learner step {message.learner_steps:,}: mean return {message.return_mean:.1f} "
+            f"+- {message.return_std:.1f} over {message.episodes} greedy episodes{best}"
+        )
+
+    def tick(self, note: Callable[[], str | None]) -> str | None:
+        """Shows and writes what is due; returns the stop condition that is met, in words."""
+        now_s = time.monotonic()
+        if now_s < self._view_due_s:
+            return None
+        self._view_due_s = now_s + _VIEW_INTERVAL_S
+        snapshot = self._snapshots.make(note() or self._note())
+        self._view.update(snapshot)
+        if now_s >= self._curve_due_s and snapshot.env_steps:
+            self._curve_due_s = now_s + self._profile.telemetry.interval_s
+            self._tensorboard.write(snapshot)
+        return reached_limit(self._profile, snapshot)
+
+    def close(self) -> None:
+        """Writes the last point of the curves."""
+        self._tensorboard.write(self._snapshots.make("stopped"))
+        self._tensorboard.close()
+
+    def _note(self) -> str:
+        inserted = self._plane.counters(Member("replay", 0)).get("inserted")
+        needed = self._profile.replay.min_size_to_sample
+        return "training" if inserted >= needed else f"waiting for replay: {inserted:,} of {needed:,} transitions"

@@ -1,0 +1,137 @@
+"""Roster: every process of the run, as the supervisor knows it."""
+
+import os
+import signal
+import time
+from collections import deque
+from dataclasses import dataclass, field
+from enum import Enum, auto
+from pathlib import Path
+
+from ..config import Profile
+from ..ipc.dataplane import Member
+from ..ipc.messages import Failed
+from ..runtime.environment import child_environment
+from ..runtime.process import Child, spawn
+from .plan import num_threads
+
+BACKOFF_S = 0.2
+MAX_BACKOFF_S = 30.0
+RESTART_BUDGET = 5
+RESTART_WINDOW_S = 60.0
+
+
+class State(Enum):
+    """Where a process is in its life."""
+
+    ABSENT = auto()  # not started yet, or a role that somebody starts by hand
+    STARTED = auto()
+    READY = auto()
+    DEAD = auto()  # reaped; may be started again
+    GIVEN_UP = auto()  # died too often
+
+
+@dataclass
+class Entry:
+    """One process."""
+
+    member: Member
+    state: State = State.ABSENT
+    child: Child | None = None
+    foreign_pidfd: int | None = None
+    starts: int = 0
+    restart_at_s: float = 0.0
+    deaths_s: deque[float] = field(default_factory=deque)
+    failed: Failed | None = None
+
+    @property
+    def pidfd(self) -> int | None:
+        """Readable once the process has ended."""
+        return self.child.pidfd if self.child else self.foreign_pidfd
+
+    @property
+    def pid(self) -> int | None:
+        """Its process id, while it is ours."""
+        return self.child.pid if self.child else None
+
+
+class Roster:
+    """Starts, reaps and counts the processes of one run."""
+
+    def __init__(self, members: list[Member], profile: Profile, run: Path, logs: Path) -> None:
+        self.entries = [Entry(member) for member in members]
+        self._profile, self._run, self._logs = profile, run, logs
+
+    def __getitem__(self, identity: str) -> Entry:
+        return next(entry for entry in self.entries if entry.member.identity == identity)
+
+    def is_external(self, entry: Entry) -> bool:
+        """Whether somebody starts this role by hand."""
+        return entry.member.role == self._profile.topology.external
+
+    def start(self, entry: Entry) -> None:
+        """Starts the process; its output goes to its log."""
+        member = entry.member
+        arguments = ["mzpipe.launch.join", member.role, str(member.index), str(self._run), str(os.getpid())]
+        environment = child_environment(num_threads(self._profile, member.role))
+        with open(self._logs / f"{member.identity}.log", "ab") as log:
+            entry.child = spawn(arguments, environment=environment, log=log)
+        entry.starts += 1
+        entry.state = State.STARTED
+        entry.failed = None
+
+    def adopt(self, entry: Entry, pid: int) -> None:
+        """Watches a process that somebody started by hand."""
+        entry.foreign_pidfd = os.pidfd_open(pid)
+        entry.starts += 1
+        entry.state = State.STARTED
+
+    def reap(self, entry: Entry) -> int | None:
+        """Exit code of an ended process (None for one started by hand)."""
+        code = None
+        if entry.child is not None:
+            code = entry.child.reap()
+            entry.child.close()
+            entry.child = None
+        elif entry.foreign_pidfd is not None:
+            os.close(entry.foreign_pidfd)
+            entry.foreign_pidfd = None
+        entry.state = State.DEAD
+        return code
+
+    def schedule_restart(self, entry: Entry) -> bool:
+        """Sets when the process is started again; False when its budget is spent."""
+        now_s = time.monotonic()
+        entry.deaths_s.append(now_s)
+        while now_s - entry.deaths_s[0] > RESTART_WINDOW_S:
+            entry.deaths_s.popleft()
+        if len(entry.deaths_s) > RESTART_BUDGET:
+            entry.state = State.GIVEN_UP
+            return False
+        entry.restart_at_s = now_s + min(MAX_BACKOFF_S, BACKOFF_S * 2 ** (len(entry.deaths_s) - 1))
+        return True
+
+    def due_restarts(self) -> list[Entry]:
+        """Dead processes whose back-off is over."""
+        now_s = time.monotonic()
+        dead = (entry for entry in self.entries if entry.state is State.DEAD and not self.is_external(entry))
+        return [entry for entry in dead if now_s >= entry.restart_at_s]
+
+    def alive(self) -> list[Entry]:
+        """Processes that have not ended."""
+        return [entry for entry in self.entries if entry.pidfd is not None]
+
+    def kill(self) -> None:
+        """Kills what is left of our own children; one started by hand sees the death pipe."""
+        for entry in self.alive():
+            if entry.child is not None:
+                entry.child.signal(signal.SIGKILL)
+
+
+def describe_exit(code: int | None) -> str:
+    """Exit code or signal in words."""
+    if code is None:
+        return "ended"
+    if code < 0:
+        return f"was killed by {signal.Signals(-code).name}"
+    return f"ended with exit code {code}"

@@ -1,0 +1,148 @@
+"""The run directory on disk and the run's runtime directory under /dev/shm.
+
+    RUN/run.lock        held (flock) by the live supervisor; says its pid, run id and runtime directory
+    RUN/profile.toml    the resolved profile     RUN/checkpoints/   RUN/logs/ROLE-INDEX.log
+    RUN/tensorboard/    event files              RUN/scores.csv     evaluations
+
+    /dev/shm/mzpipe-UID-RUNID/   0700: lock (held as long as the supervisor lives), segments, socket, death pipe
+"""
+
+import contextlib
+import dataclasses
+import fcntl
+import json
+import os
+import re
+import secrets
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from ..errors import AlreadyRunningError, InputOutputError, UsageError
+from .plan import SHARED_MEMORY
+
+_RUN_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+_LOCK = "lock"
+
+
+@dataclass(frozen=True)
+class LiveRun:
+    """What the lock of a live run says."""
+
+    pid: int
+    run_id: str
+    runtime_directory: str
+
+
+class RunDirectory:
+    """Paths of one run."""
+
+    def __init__(self, path: Path) -> None:
+        if not _RUN_NAME.fullmatch(path.name):
+            raise UsageError(f"--run-dir {path}: the last part must match {_RUN_NAME.pattern}")
+        self.path = path
+        self.profile = path / "profile.toml"
+        self.checkpoints = path / "checkpoints"
+        self.logs = path / "logs"
+        self.tensorboard = path / "tensorboard"
+        self.scores = path / "scores.csv"
+        self._lock = path / "run.lock"
+
+    @contextlib.contextmanager
+    def locked(self) -> Iterator["LockedRun"]:
+        """Makes the directory and holds its lock.
+
+        Raises AlreadyRunningError naming the live supervisor's pid.
+        """
+        try:
+            self.logs.mkdir(parents=True, exist_ok=True)
+            descriptor = os.open(self._lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        except OSError as error:
+            raise InputOutputError(f"{self.path}: cannot be made a run directory: {error.strerror}") from None
+        try:
+            if not _try_lock(descriptor):
+                raise AlreadyRunningError(f"{self.path}: already running as pid {self.live().pid}")
+            yield LockedRun(self, descriptor)
+        finally:
+            os.close(descriptor)
+
+    def live(self) -> LiveRun:
+        """What a role needs to join; raises UsageError when the run has never been started."""
+        try:
+            return LiveRun(**json.loads(self._lock.read_text()))
+        except (OSError, ValueError, TypeError):
+            raise UsageError(f"{self.path}: no live run here; start it with: mzpipe train") from None
+
+
+class LockedRun:
+    """A run directory whose lock this process holds."""
+
+    def __init__(self, directory: RunDirectory, descriptor: int) -> None:
+        self.directory, self._descriptor = directory, descriptor
+
+    @contextlib.contextmanager
+    def runtime(self) -> Iterator[LiveRun]:
+        """A fresh runtime directory, announced in the lock file and removed at the end."""
+        run_id, path, lock = _make_runtime_directory()
+        try:
+            live = LiveRun(os.getpid(), run_id, str(path))
+            self._announce(json.dumps(dataclasses.asdict(live)))
+            yield live
+        finally:
+            shutil.rmtree(path, ignore_errors=True)
+            os.close(lock)
+            self._announce("")
+
+    def _announce(self, text: str) -> None:
+        os.ftruncate(self._descriptor, 0)
+        os.pwrite(self._descriptor, text.encode(), 0)
+
+
+def _make_runtime_directory() -> tuple[str, Path, int]:
+    """(run id, directory, descriptor of its held lock); tries again when a sweeper came in between."""
+    while True:
+        run_id = secrets.token_hex(6)
+        path = SHARED_MEMORY / f"{runtime_prefix()}{run_id}"
+        path.mkdir(mode=0o700)
+        with contextlib.suppress(FileNotFoundError):
+            lock = os.open(path / _LOCK, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+            if _try_lock(lock) and (path / _LOCK).stat().st_ino == os.fstat(lock).st_ino:
+                return run_id, path, lock
+            os.close(lock)
+
+
+def runtime_prefix() -> str:
+    """Start of the names of this user's runtime directories."""
+    return f"mzpipe-{os.getuid()}-"
+
+
+def sweep_leftovers() -> list[Path]:
+    """Removes runtime directories whose supervisor is gone; returns them. Live ones and others' stay."""
+    removed = []
+    for path in sorted(SHARED_MEMORY.glob(f"{runtime_prefix()}*")):
+        if path.is_symlink() or path.stat().st_uid != os.getuid():
+            continue
+        if _is_abandoned(path):
+            shutil.rmtree(path, ignore_errors=True)
+            removed.append(path)
+    return removed
+
+
+def _is_abandoned(path: Path) -> bool:
+    try:
+        descriptor = os.open(path / _LOCK, os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC)
+    except OSError:
+        return not any(path.iterdir())  # between mkdir and lock; a supervisor that is just starting tries again
+    try:
+        return _try_lock(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _try_lock(descriptor: int) -> bool:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True

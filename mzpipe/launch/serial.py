@@ -1,0 +1,75 @@
+"""`--serial`: the same agents, stepped round-robin in one process.
+
+Breakpoints work, and with one actor a run repeats bit for bit, because no agent
+looks at a clock when inference.batch_timeout_us is 0 and every random stream
+comes from the seed.
+"""
+
+import dataclasses
+from collections.abc import Sequence
+from pathlib import Path
+
+from ..config import Profile
+from ..ipc.control import LocalPort
+from ..ipc.dataplane import DataPlane, Member
+from ..ipc.messages import Message
+from ..runtime.agent import Agent, deliver
+from .roles import Devices, RoleContext, make_agent
+
+
+class SerialPipeline:
+    """All agents of a run in this process."""
+
+    def __init__(
+        self,
+        profile: Profile,
+        plane: DataPlane,
+        checkpoints: Path,
+        devices: Devices,
+        *,
+        roles: Sequence[str] = ("learner", "inference", "replay", "actor", "evaluator"),
+    ) -> None:
+        self._members = [member for member in plane.shape.members() if member.role in roles]
+        self._ports = {member: LocalPort() for member in self._members}
+        profile = dataclasses.replace(
+            profile, inference=dataclasses.replace(profile.inference, batch_timeout_us=0)
+        )
+        self.agents: dict[Member, Agent] = {
+            member: make_agent(member, RoleContext(profile, plane, checkpoints, devices, port))
+            for member, port in self._ports.items()
+        }
+        self._counters = {member: plane.counters(member) for member in self._members}
+        self._started: list[Agent] = []
+
+    def start(self) -> None:
+        """Starts every agent, in the order in which processes would be."""
+        for member, agent in self.agents.items():
+            self._started.append(agent)
+            agent.on_start()
+            self._counters[member].set("ready", 1)
+
+    def lap(self) -> int:
+        """One lap of every agent; returns the work done."""
+        total = 0
+        for member, agent in self.agents.items():
+            work_count = agent.do_work()
+            self._counters[member].lap(work_count)
+            total += work_count + deliver(agent, self._ports[member])
+        return total
+
+    def send(self, member: Member, message: Message) -> None:
+        """Hands a message to one agent; it is delivered in the next lap."""
+        self._ports[member].to_role.append(message)
+
+    def receive(self) -> list[tuple[Member, Message]]:
+        """Messages from the agents since the last call."""
+        messages: list[tuple[Member, Message]] = []
+        for member, port in self._ports.items():
+            messages += [(member, message) for message in port.to_supervisor]
+            port.to_supervisor.clear()
+        return messages
+
+    def close(self) -> None:
+        """Closes every started agent, last started first."""
+        while self._started:
+            self._started.pop().on_close()

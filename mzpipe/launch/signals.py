@@ -1,0 +1,59 @@
+"""Signals as something a poller can wait for."""
+
+import os
+import signal
+import socket
+import time
+from types import FrameType
+
+HANDLED = (signal.SIGINT, signal.SIGTERM)
+
+
+class SignalPipe:
+    """Counts SIGINT and SIGTERM instead of dying of them; use as a context in the main thread."""
+
+    def __init__(self) -> None:
+        self._received: list[tuple[int, float]] = []
+
+    def __enter__(self) -> "SignalPipe":
+        self._read, self._write = socket.socketpair()
+        self._read.setblocking(False)
+        self._write.setblocking(False)
+        self._former_fd = signal.set_wakeup_fd(self._write.fileno(), warn_on_full_buffer=False)
+        self._former = {number: signal.signal(number, self._handle) for number in HANDLED}
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for number, handler in self._former.items():
+            signal.signal(number, handler)
+        signal.set_wakeup_fd(self._former_fd)
+        self._read.close()
+        self._write.close()
+
+    @property
+    def descriptor(self) -> int:
+        """Readable once a signal has come; `first` and `count` empty it."""
+        return self._read.fileno()
+
+    def first(self) -> int | None:
+        """The first signal received, if any."""
+        self._drain()
+        return self._received[0][0] if self._received else None
+
+    def count(self) -> int:
+        """How many were received."""
+        self._drain()
+        return len(self._received)
+
+    def last_s(self) -> float:
+        """Monotonic time of the last one."""
+        return self._received[-1][1]
+
+    def _handle(self, number: int, frame: FrameType | None) -> None:
+        self._received.append((number, time.monotonic()))
+
+    def _drain(self) -> None:
+        try:
+            os.read(self._read.fileno(), 4096)
+        except BlockingIOError:
+            return

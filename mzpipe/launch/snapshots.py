@@ -1,0 +1,142 @@
+"""From counters to snapshots: what the supervisor shows and writes."""
+
+import time
+from collections import deque
+from typing import NamedTuple
+
+from ..config import Profile
+from ..ipc.counters import MILLION
+from ..ipc.dataplane import DataPlane, Member
+from ..telemetry import Evaluation, Snapshot, StageRate
+
+# Rates are taken over this long, so that a single slow lap does not show.
+_RATE_WINDOW_S = 10.0
+_SUMS = {
+    "actor": (
+        "env_steps",
+        "simulations",
+        "episodes",
+        "episode_return_millionths",
+        "episode_length",
+    ),
+    "inference": ("batches", "batch_rows"),
+    "replay": ("inserted", "sampled", "staleness_millionths", "targets"),
+    "learner": (
+        "learner_steps",
+        "clipped_targets",
+        "loss_steps",
+        "loss_total_millionths",
+        "loss_policy_millionths",
+        "loss_value_millionths",
+        "loss_reward_millionths",
+    ),
+}
+Totals = dict[str, int]
+
+
+class Progress(NamedTuple):
+    """What former sessions of a run have reached."""
+
+    env_steps: int
+    learner_steps: int
+    best_return_mean: float | None
+
+
+class SnapshotMaker:
+    """Reads the counters; keeps the recent past for rates and means."""
+
+    def __init__(self, profile: Profile, plane: DataPlane) -> None:
+        self._profile, self._plane = profile, plane
+        self._start_s = time.monotonic()
+        self._past: deque[tuple[float, Totals]] = deque()
+        self._last: Totals | None = None
+        self.evaluation: Evaluation | None = None
+        self.best_return_mean: float | None = None
+
+    def totals(self) -> Totals:
+        """Sums of all counters that add up."""
+        return {name: self._plane.total(role, name) for role, names in _SUMS.items() for name in names}
+
+    def make(self, note: str) -> Snapshot:
+        """The state of the run now."""
+        now_s, totals = time.monotonic(), self.totals()
+        self._past.append((now_s, totals))
+        while now_s - self._past[0][0] > _RATE_WINDOW_S:
+            self._past.popleft()
+        then_s, then = self._past[0]
+        span_s = max(now_s - then_s, 1e-9)
+        recent = {name: totals[name] - then[name] for name in totals}
+        rates = {name: change / span_s if now_s > then_s else 0.0 for name, change in recent.items()}
+        losses = ("total", "policy", "value", "reward")
+        inserted, sampled = totals["inserted"], totals["sampled"]
+        replay = self._plane.counters(Member("replay", 0))
+        learner = self._plane.counters(Member("learner", 0))
+        return Snapshot(
+            elapsed_s=now_s - self._start_s,
+            env_steps=totals["env_steps"],
+            learner_steps=totals["learner_steps"],
+            episodes=totals["episodes"],
+            env_steps_per_s=rates["env_steps"],
+            simulations_per_s=rates["simulations"],
+            learner_steps_per_s=rates["learner_steps"],
+            inference_batch_mean=_ratio(recent["batch_rows"], recent["batches"]) or 0.0,
+            return_mean=_ratio(recent["episode_return_millionths"] / MILLION, recent["episodes"]),
+            episode_length_mean=_ratio(recent["episode_length"], recent["episodes"]),
+            evaluation=self.evaluation,
+            best_return_mean=self.best_return_mean,
+            samples_per_insert=_ratio(sampled, inserted - self._profile.replay.min_size_to_sample) if sampled else None,
+            samples_per_insert_target=self._profile.replay.samples_per_insert,
+            replay_transitions=replay.get("stored"),
+            replay_capacity=replay.get("capacity"),
+            weights_version=learner.get("weights_version"),
+            staleness=_ratio(recent["staleness_millionths"] / MILLION, recent["sampled"]),
+            losses={
+                name: recent[f"loss_{name}_millionths"] / MILLION / recent["loss_steps"]
+                for name in losses
+                if recent["loss_steps"]
+            },
+            skipped_steps=learner.get("skipped_steps"),
+            restarts=sum(self._plane.counters(member).get("restarts") for member in self._plane.shape.members()),
+            clipped_fraction=_ratio(recent["clipped_targets"], recent["targets"]),
+            stages=self._stages(rates),
+            limits=self._limits(totals, now_s),
+            note=note,
+        )
+
+    def _stages(self, rates: dict[str, float]) -> tuple[StageRate, ...]:
+        actors = [self._fill(member) for member in self._plane.shape.members() if member.role == "actor"]
+        return (
+            StageRate("actor", rates["env_steps"], "env steps/s", max(actors)),
+            StageRate("search", rates["simulations"], "simulations/s", None),
+            StageRate("inference", rates["batches"], "batches/s", None),
+            StageRate("replay insert", rates["inserted"], "transitions/s", None),
+            StageRate("replay sample", rates["sampled"], "samples/s", self._fill(Member("replay", 0))),
+            StageRate("learner", rates["learner_steps"], "steps/s", None),
+        )
+
+    def _fill(self, member: Member) -> float:
+        return self._plane.counters(member).get("queue_fill_millionths") / MILLION
+
+    def _limits(self, totals: Totals, now_s: float) -> dict[str, tuple[float, float]]:
+        stop = self._profile.stop
+        best = self.evaluation.return_mean if self.evaluation else float("nan")
+        now = {
+            "env_steps": totals["env_steps"],
+            "learner_steps": totals["learner_steps"],
+            "minutes": (now_s - self._start_s) / 60.0,
+            "return_mean": best,
+        }
+        limits = {name: getattr(stop, name) for name in now}
+        return {name: (now[name], limit) for name, limit in limits.items() if limit is not None}
+
+
+def reached_limit(profile: Profile, snapshot: Snapshot) -> str | None:
+    """The first stop condition that is met, in words."""
+    for name, (now, limit) in snapshot.limits.items():
+        if name != "return_mean" and now >= limit:
+            return f"stop.{name}={limit:g} reached"
+    return None
+
+
+def _ratio(numerator: float, denominator: float) -> float | None:
+    return numerator / denominator if denominator > 0 else None

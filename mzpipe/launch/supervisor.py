@@ -1,0 +1,247 @@
+"""The supervisor: starts every process of a run, watches them, restarts what may be, stops in reverse.
+
+Reads   counters, error logs, control messages, pidfds, signals
+Writes  the stop word, scores, TensorBoard, the terminal
+Owns    the run directory's lock, the runtime directory and every segment in it
+"""
+
+import os
+import time
+from pathlib import Path
+
+import zmq
+
+from ..errors import ExitCode
+from ..ipc.control import SupervisorSocket
+from ..ipc.dataplane import DataPlane, Member
+from ..ipc.messages import CheckpointSaved, Evaluated, Failed, Hello, Message, Note, Ready, SaveCheckpoint, Welcome
+from ..ipc.segment import LAYOUT_VERSION
+from ..runtime.process import make_death_pipe
+from ..telemetry import View
+from .join import SOCKET_FILE
+from .outcome import Outcome, signal_outcome, solved
+from .plan import Plan
+from .reports import Reports
+from .roles import LAST_STAGE, RESTARTED_ROLES, STOP_STAGES
+from .roster import Entry, Roster, State, describe_exit
+from .run_directory import LiveRun, RunDirectory
+from .signals import SignalPipe
+from .snapshots import Progress
+
+_TICK_MS = 200
+_FIRST_STAGE = 1
+# A stop takes at most the sum of these: sources, checkpoint, the rest.
+_SOURCES_STOP_S, _CHECKPOINT_S, _REST_STOP_S = 2.0, 4.0, 2.5
+_SECOND_CTRL_C_STOP_S = 1.0
+
+
+class Supervisor:
+    """Runs one planned run from start to stop."""
+
+    def __init__(
+        self, plan: Plan, run: RunDirectory, live: LiveRun, view: View, signals: SignalPipe, progress: Progress
+    ) -> None:
+        self._profile, self._run, self._live, self._view = plan.profile, run, live, view
+        self._signals = signals
+        runtime = Path(live.runtime_directory)
+        self._plane = DataPlane.create(runtime, plan.shape)
+        self._stop_word = self._plane.stop_word()
+        self._death_pipe = make_death_pipe(runtime)
+        self._socket = SupervisorSocket(runtime / SOCKET_FILE)
+        self._roster = Roster(plan.shape.members(), self._profile, run.path, run.logs)
+        self._reports = Reports(self._profile, self._plane, run, view, progress)
+        self._outcome: Outcome | None = None
+        self._saved_request = 0
+        self._stopping = False
+
+    def run(self) -> Outcome:
+        """Everything from the first process to the last; returns how it ended."""
+        try:
+            self._start_all()
+            while self._outcome is None:
+                self._turn(_TICK_MS)
+                self._restart_due()
+                self._check_signals()
+                self._report()
+            self._stop(self._outcome)
+            return self._outcome
+        finally:
+            self._roster.kill()
+            self._wait_for_end(time.monotonic() + _REST_STOP_S)
+            self._socket.close()
+            self._reports.close()
+            os.close(self._death_pipe)
+
+    def _start_all(self) -> None:
+        for entry in self._roster.entries:
+            if self._roster.is_external(entry):
+                member = entry.member
+                self._view.line(f"waiting for: mzpipe-{member.role} {self._run.path} --index {member.index}")
+            else:
+                self._roster.start(entry)
+
+    # One turn: sleep until something happens, then take it in.
+
+    def _turn(self, timeout_ms: int) -> None:
+        poller = zmq.Poller()
+        poller.register(self._socket.socket, zmq.POLLIN)
+        poller.register(self._signals.descriptor, zmq.POLLIN)
+        watched = {entry.pidfd: entry for entry in self._roster.alive() if entry.pidfd is not None}
+        for pidfd in watched:
+            poller.register(pidfd, zmq.POLLIN)
+        events = dict(poller.poll(timeout_ms))
+        self._receive()
+        for pidfd, entry in watched.items():
+            if pidfd in events:
+                self._receive()  # what the process said last came before its end
+                self._bury(entry)
+
+    def _receive(self) -> None:
+        for identity, message in self._socket.receive():
+            self._handle(identity, message)
+
+    def _handle(self, identity: str, message: Message) -> None:
+        known = {entry.member.identity for entry in self._roster.entries}
+        if identity not in known:
+            return
+        entry = self._roster[identity]
+        match message:
+            case Hello():
+                self._welcome(entry, message)
+            case Ready():
+                entry.state = State.READY
+                self._announce_ready()
+            case Failed():
+                entry.failed = message
+            case Evaluated():
+                self._take_evaluation(message)
+            case CheckpointSaved():
+                self._saved_request = message.request_id
+            case Note():
+                self._view.line(f"{identity}: {message.text}")
+
+    def _welcome(self, entry: Entry, hello: Hello) -> None:
+        if hello.run_id != self._live.run_id or hello.layout_version != LAYOUT_VERSION:
+            return
+        if self._roster.is_external(entry) and entry.pidfd is None:
+            self._roster.adopt(entry, hello.pid)
+        elif entry.pid != hello.pid:
+            return
+        self._socket.send(entry.member.identity, Welcome(epoch=entry.starts - 1))
+
+    def _announce_ready(self) -> None:
+        if all(entry.state is State.READY and entry.starts == 1 for entry in self._roster.entries):
+            self._view.line(f"all {len(self._roster.entries)} processes are ready")
+
+    # Deaths.
+
+    def _bury(self, entry: Entry) -> None:
+        pid = entry.pid
+        was_ready = entry.state is State.READY
+        code = self._roster.reap(entry)
+        member = entry.member
+        if member.role in ("actor", "evaluator"):
+            self._plane.release_lanes(member)
+        if self._stopping or self._outcome is not None:
+            return
+        what = f"{member.identity}{f' (pid {pid})' if pid else ''} {describe_exit(code)}"
+        if self._roster.is_external(entry):
+            self._view.line(f"{what}: waiting for it to be started by hand again")
+        elif member.role in RESTARTED_ROLES and was_ready | (code is not None and code < 0):
+            self._restart_later(entry, what)
+        else:
+            self._fail(entry, what)
+
+    def _restart_later(self, entry: Entry, what: str) -> None:
+        if self._roster.schedule_restart(entry):
+            self._view.line(f"{what}: it is started again")
+            return
+        others = [each for each in self._roster.entries if each.member.role == "actor" and each.pidfd is not None]
+        if entry.member.role == "actor" and others:
+            self._view.line(f"{what} once too often: the run goes on without it")
+            return
+        self._fail(entry, f"{what} once too often")
+
+    def _restart_due(self) -> None:
+        for entry in self._roster.due_restarts():
+            self._plane.counters(entry.member).add("restarts")
+            self._roster.start(entry)
+
+    def _fail(self, entry: Entry, what: str) -> None:
+        failed = entry.failed
+        errors = self._plane.errors(entry.member).read()
+        log = self._run.logs / f"{entry.member.identity}.log"
+        traceback = failed.traceback if failed else (errors[0].text if errors else "")
+        reason = f"{what}: {failed.summary if failed else f'see {log}'}"
+        code = ExitCode(failed.exit_code) if failed else ExitCode.INTERNAL
+        self._outcome = Outcome(code, reason, traceback or _tail(log))
+
+    # Progress.
+
+    def _take_evaluation(self, message: Evaluated) -> None:
+        self._reports.evaluation(message)
+        self._outcome = self._outcome or solved(self._profile, message)
+
+    def _check_signals(self) -> None:
+        self._outcome = self._outcome or signal_outcome(self._signals)
+
+    def _report(self) -> None:
+        limit = self._reports.tick(self._note)
+        if limit is not None and self._outcome is None:
+            self._outcome = Outcome(ExitCode.FINISHED, limit)
+
+    def _note(self) -> str | None:
+        waiting = (State.ABSENT, State.STARTED)
+        starting = [entry.member.identity for entry in self._roster.entries if entry.state in waiting]
+        return f"starting {', '.join(starting)}" if starting else None
+
+    # The stop: sources first, then a checkpoint, then the rest.
+
+    def _stop(self, outcome: Outcome) -> None:
+        self._stopping = True
+        self._view.line(outcome.reason)
+        limit_s = time.monotonic()
+        self._raise_stage(_FIRST_STAGE)
+        self._wait_for_end(limit_s + _SOURCES_STOP_S, up_to_stage=_FIRST_STAGE)
+        self._save_checkpoint()
+        self._raise_stage(LAST_STAGE)
+        self._wait_for_end(time.monotonic() + _REST_STOP_S)
+
+    def _raise_stage(self, stage: int) -> None:
+        self._stop_word.raise_to(stage)
+        for entry in self._roster.alive():
+            self._plane.doorbell(entry.member).ring()
+
+    def _wait_for_end(self, deadline_s: float, up_to_stage: int = LAST_STAGE) -> None:
+        while any(STOP_STAGES[entry.member.role] <= up_to_stage for entry in self._roster.alive()):
+            if not self._turn_until(deadline_s):
+                return
+
+    def _save_checkpoint(self) -> None:
+        learner = self._roster["learner-0"]
+        if learner.state is not State.READY or not self._socket.send("learner-0", SaveCheckpoint(request_id=1)):
+            return
+        self._plane.doorbell(learner.member).ring()
+        deadline_s = time.monotonic() + _CHECKPOINT_S
+        while self._saved_request == 0 and learner.pidfd is not None:
+            if not self._turn_until(deadline_s):
+                self._view.line(f"no checkpoint within {_CHECKPOINT_S:.0f} s: the one before it stays the latest")
+                return
+
+    def _turn_until(self, deadline_s: float) -> bool:
+        if self._signals.count() > 1:
+            deadline_s = min(deadline_s, self._signals.last_s() + _SECOND_CTRL_C_STOP_S)
+        left_ms = round((deadline_s - time.monotonic()) * 1000)
+        if left_ms <= 0:
+            return False
+        self._turn(min(left_ms, _TICK_MS))
+        return True
+
+
+def _tail(log: Path) -> str:
+    """The end of a log, from its last traceback on."""
+    try:
+        text = log.read_text(errors="replace")[-8_000:]
+    except OSError:
+        return ""
+    return text[max(text.rfind("Traceback"), 0) :]

@@ -1,0 +1,125 @@
+"""`train`: from a profile to a finished run, in processes or in one."""
+
+import dataclasses
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from ..config import Profile, load_profile, save_profile
+from ..errors import DeviceError, ExitCode, InputOutputError, MzpipeError, PlanError
+from ..games import GameSpec, describe_game
+from ..runtime.environment import child_environment
+from ..telemetry import View, read_scores
+from ..weights import CheckpointStore
+from .outcome import Outcome
+from .plan import make_plan, plan_lines
+from .rehearsal import Prepared, read_prepared
+from .roles import Devices
+from .run_directory import LiveRun, RunDirectory, sweep_leftovers
+from .serial_run import run_serial
+from .signals import SignalPipe
+from .snapshots import Progress
+from .supervisor import Supervisor
+
+_REHEARSAL_TIMEOUT_S = 600.0
+LATEST, BEST = "latest", "best"
+
+
+def train(profile: Profile, run: RunDirectory, view: View, *, serial: bool) -> Outcome:
+    """Runs a profile in its run directory until it stops; resumes what the directory holds."""
+    game = describe_game(profile.game)
+    make_plan(profile, game, Devices("cpu", ("cpu",)), 0).check()
+    with SignalPipe() as signals, run.locked() as locked:
+        for path in sweep_leftovers():
+            view.line(f"removed {path}, left by a run that was killed")
+        progress = read_progress(run)
+        _announce_resume(run, profile, progress, view)
+        reached = _already_reached(profile, progress)
+        if reached is not None:
+            return Outcome(ExitCode.FINISHED, reached)
+        save_profile(profile, run.profile)
+        with locked.runtime() as live:
+            prepared = _rehearse(run, live, view)
+            plan = make_plan(profile, game, prepared.devices, prepared.weights_bytes)
+            plan.check()
+            view.line(f"model     {prepared.num_parameters:,} parameters")
+            for line in plan_lines(plan):
+                view.line(line)
+            if serial:
+                return run_serial(plan, run, live, view, signals, progress)
+            return Supervisor(plan, run, live, view, signals, progress).run()
+
+
+def read_progress(run: RunDirectory) -> Progress:
+    """Steps of the latest checkpoint and the best evaluation; zeros for a new run."""
+    store = CheckpointStore(run.checkpoints)
+    best = max((score.return_mean for score in read_scores(run.scores)), default=None)
+    if not (run.checkpoints / LATEST).is_file():
+        return Progress(0, 0, best)
+    state = store.load(LATEST).state
+    return Progress(int(state["env_steps"]), int(state["learner_steps"]), best)
+
+
+def _announce_resume(run: RunDirectory, profile: Profile, progress: Progress, view: View) -> None:
+    if not run.profile.is_file():
+        return
+    view.line(
+        f"{run.path}: resuming at env step {progress.env_steps:,}, learner step {progress.learner_steps:,} "
+        "(the replay table starts empty)"
+    )
+    for difference in _differences(load_profile(run.profile), profile):
+        view.line(f"changed since the last session: {difference}")
+
+
+def _differences(before: Profile, after: Profile) -> list[str]:
+    old, new = _leaves(dataclasses.asdict(before)), _leaves(dataclasses.asdict(after))
+    return [f"{name} {old.get(name)!r} -> {new[name]!r}" for name in new if old.get(name) != new[name]]
+
+
+def _leaves(tree: dict[str, object], prefix: str = "") -> dict[str, object]:
+    leaves: dict[str, object] = {}
+    for name, value in tree.items():
+        leaves |= _leaves(value, f"{prefix}{name}.") if isinstance(value, dict) else {prefix + name: value}
+    return leaves
+
+
+def _already_reached(profile: Profile, progress: Progress) -> str | None:
+    stop = profile.stop
+    reached = {
+        "env_steps": progress.env_steps,
+        "learner_steps": progress.learner_steps,
+        "return_mean": progress.best_return_mean,
+    }
+    for name, value in reached.items():
+        limit = getattr(stop, name)
+        if limit is not None and value is not None and value >= limit:
+            return f"finished already: stop.{name}={limit:g} was reached ({value:g}); raise it to train on"
+    return None
+
+
+def _rehearse(run: RunDirectory, live: LiveRun, view: View) -> Prepared:
+    """Runs the rehearsal program; raises the error that it ended with."""
+    view.line("compiling kernels and rehearsing the pipeline ...")
+    start_s = time.monotonic()
+    result = subprocess.run(
+        [sys.executable, "-m", "mzpipe.launch.rehearsal", str(run.profile), live.runtime_directory],
+        env=child_environment(1),
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=_REHEARSAL_TIMEOUT_S,
+    )
+    if result.returncode != 0:
+        raise _error_of(result)
+    view.line(f"compiling kernels: {time.monotonic() - start_s:.1f} s")
+    return read_prepared(Path(live.runtime_directory))
+
+
+def _error_of(result: subprocess.CompletedProcess[str]) -> MzpipeError:
+    kinds: dict[int, type[MzpipeError]] = {
+        ExitCode.USAGE: PlanError,
+        ExitCode.INPUT_OUTPUT: InputOutputError,
+        ExitCode.DEVICE: DeviceError,
+    }
+    return kinds.get(result.returncode, MzpipeError)(result.stderr.strip())

@@ -1,0 +1,1 @@
+"""The learner: loss, step, publication, checkpoints."""

@@ -1,0 +1,18 @@
+"""Devices by the names that profiles use."""
+
+from collections.abc import Sequence
+
+import torch
+
+from ..errors import DeviceError
+
+
+def resolve_devices(names: Sequence[int | str]) -> list[str]:
+    """Torch device strings; "auto" is every GPU, or the CPU. Raises DeviceError for a missing one."""
+    available = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    if "auto" in names:
+        return [f"cuda:{index}" for index in range(available)] or ["cpu"]
+    for name in names:
+        if isinstance(name, int) and not 0 <= name < available:
+            raise DeviceError(f"device {name}: this machine has {available} CUDA devices; use 'cpu' or 'auto'")
+    return [f"cuda:{name}" if isinstance(name, int) else name for name in names]

@@ -1,0 +1,63 @@
+"""The three functions as small multilayer perceptrons, for vector observations.
+
+Shape legend    B samples   H hidden units   A actions   M bins of a support
+"""
+
+import torch
+from torch import Tensor, nn
+
+
+class MlpRepresentation(nn.Module):
+    """Stacked observation -> unscaled hidden state [B, H]."""
+
+    def __init__(self, observation_size: int, hidden_size: int, num_layers: int) -> None:
+        super().__init__()
+        self.layers = nn.Sequential(nn.Flatten(), *_hidden_layers(observation_size, hidden_size, num_layers))
+        self.out = nn.Linear(hidden_size, hidden_size)
+
+    def forward(self, observation: Tensor) -> Tensor:
+        """Unscaled hidden state."""
+        return self.out(self.layers(observation))
+
+
+class MlpDynamics(nn.Module):
+    """Hidden state and action -> (reward logits, unscaled next hidden state).
+
+    The action enters as a learned vector added before the first activation, which
+    is a linear layer over the one-hot action concatenated to the hidden state.
+    """
+
+    def __init__(self, hidden_size: int, num_actions: int, num_layers: int, reward_bins: int) -> None:
+        super().__init__()
+        self.state = nn.Linear(hidden_size, hidden_size)
+        self.action = nn.Embedding(num_actions, hidden_size)
+        self.layers = nn.Sequential(*_hidden_layers(hidden_size, hidden_size, num_layers - 1))
+        self.out = nn.Linear(hidden_size, hidden_size)
+        self.reward = nn.Linear(hidden_size, reward_bins)
+
+    def forward(self, hidden_state: Tensor, action: Tensor) -> tuple[Tensor, Tensor]:
+        """Reward logits [B, M] and unscaled next hidden state [B, H]."""
+        features = self.layers(torch.relu(self.state(hidden_state) + self.action(action)))
+        return self.reward(features), hidden_state + self.out(features)
+
+
+class MlpPrediction(nn.Module):
+    """Hidden state -> (policy logits, value logits)."""
+
+    def __init__(self, hidden_size: int, num_actions: int, num_layers: int, value_bins: int) -> None:
+        super().__init__()
+        self.layers = nn.Sequential(*_hidden_layers(hidden_size, hidden_size, num_layers))
+        self.policy = nn.Linear(hidden_size, num_actions)
+        self.value = nn.Linear(hidden_size, value_bins)
+
+    def forward(self, hidden_state: Tensor) -> tuple[Tensor, Tensor]:
+        """Policy logits [B, A] and value logits [B, M]."""
+        features = self.layers(hidden_state)
+        return self.policy(features), self.value(features)
+
+
+def _hidden_layers(size_in: int, size: int, num_layers: int) -> list[nn.Module]:
+    layers: list[nn.Module] = []
+    for index in range(num_layers):
+        layers += [nn.Linear(size_in if index == 0 else size, size), nn.ReLU()]
+    return layers

@@ -1,0 +1,73 @@
+"""Drives one batch of trees through its simulations over one inference lane, without ever waiting.
+
+Reads   the lane's responses      Writes  the lane's requests
+"""
+
+from enum import Enum, auto
+
+import numpy as np
+
+from ..ipc.lane import LaneClient, RequestKind
+from ..search import BatchedSearch, SearchConfig, SearchResult
+
+
+class _State(Enum):
+    IDLE = auto()
+    ROOT = auto()
+    SIMULATION = auto()
+
+
+class LanePlanner:
+    """One search at a time: `begin`, then `advance` until it returns a result."""
+
+    def __init__(self, lane: LaneClient, config: SearchConfig, *, num_trees: int, num_actions: int, seed: int) -> None:
+        self._lane, self._config, self._num_trees = lane, config, num_trees
+        self._search = BatchedSearch(config, batch_size=num_trees, num_actions=num_actions, seed=seed)
+        lane.prepare(last_node=config.num_simulations)
+        self._state = _State.IDLE
+        self._legal_actions: np.ndarray | None = None
+        self._node_index = 0
+        self.weights_version = 0
+
+    @property
+    def observation(self) -> np.ndarray:
+        """Where the roots' stacked observations are written before `begin`."""
+        return self._lane.observation[: self._num_trees]
+
+    @property
+    def idle(self) -> bool:
+        """Whether a search may begin: none is under way and no answer is outstanding."""
+        return self._state is _State.IDLE and self._lane.ready()
+
+    def begin(self, legal_actions_BA: np.ndarray) -> None:
+        """Asks for the roots' inference; `observation` must be filled."""
+        self._legal_actions = legal_actions_BA
+        self._state = _State.ROOT
+        self._lane.request(RequestKind.ROOT, node_index=0, num_rows=self._num_trees)
+
+    def advance(self) -> SearchResult | None:
+        """Takes the answer if it is there and asks the next question; the result once the search is over."""
+        if self._state is _State.IDLE or not self._lane.ready():
+            return None
+        rows, lane = self._num_trees, self._lane
+        if self._state is _State.ROOT:
+            self.weights_version = lane.weights_version
+            self._search.begin(lane.policy_logits[:rows], lane.value[:rows], self._legal_actions)
+            self._state, self._node_index = _State.SIMULATION, 0
+        else:
+            self._search.backup(lane.reward[:rows], lane.value[:rows], lane.policy_logits[:rows])
+        if self._node_index == self._config.num_simulations:
+            self._state = _State.IDLE
+            return self._search.result()
+        self._simulate()
+        return None
+
+    @property
+    def answered(self) -> bool:
+        """Whether the answer to the outstanding request has come."""
+        return self._state is not _State.IDLE and self._lane.ready()
+
+    def _simulate(self) -> None:
+        self._search.select(self._lane.parent_index[: self._num_trees], self._lane.action[: self._num_trees])
+        self._node_index += 1
+        self._lane.request(RequestKind.RECURRENT, node_index=self._node_index, num_rows=self._num_trees)

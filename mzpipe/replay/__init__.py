@@ -1,0 +1,1 @@
+"""The replay server: what actors played, kept and sampled for the learner."""

@@ -1,0 +1,80 @@
+"""The duty cycle that every role runs: laps of work, and one place that waits."""
+
+import time
+from typing import Protocol
+
+from ..errors import ExitCode, MzpipeError
+from ..ipc.control import ControlPort, StopWord
+from ..ipc.counters import Counters
+from ..ipc.errorlog import ErrorLog
+from ..ipc.messages import Failed, Message, Ready
+from .idle import IdleStrategy
+
+
+class Agent(Protocol):
+    """One role. A lap never blocks, so agents can also be stepped round-robin in one process."""
+
+    role: str
+
+    def on_start(self) -> None:
+        """Attaches and allocates; called once, before the first lap."""
+
+    def do_work(self) -> int:
+        """Does what can be done at once and returns how much that was; never waits."""
+
+    def on_message(self, message: Message) -> None:
+        """Takes one message from the supervisor, between laps."""
+
+    def on_close(self) -> None:
+        """Lets go; called once, on every way out after on_start was called."""
+
+
+class StopView:
+    """The stop word as one role sees it."""
+
+    def __init__(self, word: StopWord, stop_stage: int) -> None:
+        self._word, self._stage = word, stop_stage
+
+    def requested(self) -> bool:
+        """Whether this role's turn to stop has come."""
+        return 0 < self._stage <= self._word.stage()
+
+
+def run_agent(
+    agent: Agent, *, control: ControlPort, stop: StopView, idle: IdleStrategy, counters: Counters, errors: ErrorLog
+) -> int:
+    """Runs one agent until the supervisor says stop or the agent fails; returns the exit code."""
+    start_s = time.monotonic()
+    try:
+        agent.on_start()
+        counters.set("ready", 1)
+        control.send(Ready(seconds=time.monotonic() - start_s))
+        while not stop.requested():
+            work_count = agent.do_work()
+            counters.lap(work_count)
+            if idle.control_is_due():
+                work_count += deliver(agent, control)
+            idle.after(work_count)
+        return ExitCode.FINISHED
+    except Exception as error:  # the only catch-all in the package
+        errors.record(error)
+        control.send(failure(error, errors))
+        return error.exit_code if isinstance(error, MzpipeError) else ExitCode.INTERNAL
+    finally:
+        agent.on_close()
+
+
+def deliver(agent: Agent, control: ControlPort) -> int:
+    """Hands the agent what the supervisor sent; returns how many messages."""
+    messages = control.receive()
+    for message in messages:
+        agent.on_message(message)
+    return len(messages)
+
+
+def failure(error: Exception, errors: ErrorLog) -> Failed:
+    """The message that an agent ends with."""
+    exit_code = error.exit_code if isinstance(error, MzpipeError) else ExitCode.INTERNAL
+    return Failed(
+        exit_code=int(exit_code), summary=f"{type(error).__name__}: {error}", traceback=errors.read()[-1].text
+    )

@@ -1,0 +1,35 @@
+"""Environment of mzpipe's processes, set before numpy, numba or torch are loaded."""
+
+import hashlib
+import os
+from pathlib import Path
+
+from .. import __version__
+
+_THREAD_CAPS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS")
+_PACKAGE = Path(__file__).resolve().parent.parent
+
+
+def child_environment(num_threads: int) -> dict[str, str]:
+    """This process's environment for a child with `num_threads` intra-op threads."""
+    caps = {name: str(num_threads) for name in _THREAD_CAPS}
+    return {**os.environ, **caps, "NUMBA_CACHE_DIR": str(kernel_cache()), "PYGAME_HIDE_SUPPORT_PROMPT": "1"}
+
+
+def prepare_environment() -> None:
+    """Gives this process the kernel cache and one thread per library; before their first import."""
+    os.environ.update({key: value for key, value in child_environment(1).items() if key not in os.environ})
+    kernel_cache().mkdir(mode=0o700, parents=True, exist_ok=True)
+
+
+def kernel_cache() -> Path:
+    """Where compiled kernels are kept: private, and a new place whenever a source file changes.
+
+    Numba looks only at a kernel's own file when it validates its cache, so the
+    place is named by the contents of the whole package.
+    """
+    base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    digest = hashlib.sha256()
+    for source in sorted(_PACKAGE.rglob("*.py")):
+        digest.update(source.read_bytes())
+    return base / "mzpipe" / f"kernels-{__version__}-{digest.hexdigest()[:16]}"

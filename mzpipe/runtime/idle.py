@@ -1,0 +1,44 @@
+"""The idle strategy: the only place in mzpipe that waits.
+
+Spin about 2 us on the doorbell, yield the core up to 50 us, then sleep on the
+futex. This order is fast with a core per process and with many processes per
+core, and costs nothing while idle; see docs/decisions/0002-waiting.md.
+"""
+
+import time
+
+from ..ipc.doorbell import Doorbell
+
+SPIN_NS = 2_000
+YIELD_NS = 50_000
+# A sleeper looks at its control socket and at the stop word this often, whatever its doorbell does.
+SLEEP_NS = 20_000_000
+CONTROL_INTERVAL_NS = 10_000_000
+
+
+class IdleStrategy:
+    """Waits after a lap without work until the doorbell rings.
+
+    The sequence compared with is read *before* the lap, so a ring that comes
+    during the lap ends the wait at once.
+    """
+
+    def __init__(self, doorbell: Doorbell) -> None:
+        self._doorbell = doorbell
+        doorbell.own()
+        self._seen = doorbell.sequence()
+        self._control_due_ns = 0
+
+    def after(self, work_count: int) -> None:
+        """Ends a lap: returns at once after work, else when the doorbell rings or after SLEEP_NS."""
+        if work_count == 0:
+            self._doorbell.wait(self._seen, spin_ns=SPIN_NS, yield_ns=YIELD_NS, timeout_ns=SLEEP_NS)
+        self._seen = self._doorbell.sequence()
+
+    def control_is_due(self) -> bool:
+        """Whether the control socket should be looked at in this lap."""
+        now_ns = time.monotonic_ns()
+        if now_ns < self._control_due_ns:
+            return False
+        self._control_due_ns = now_ns + CONTROL_INTERVAL_NS
+        return True

@@ -1,0 +1,96 @@
+"""Birth and death of child processes: spawn by exec, notice death, never outlive the supervisor."""
+
+import ctypes
+import os
+import select
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO
+
+from ..errors import ExitCode, InputOutputError
+
+_PR_SET_PDEATHSIG = 1
+DEATH_PIPE = "death"
+
+
+@dataclass(frozen=True)
+class Child:
+    """A started process and the descriptor that becomes readable when it ends."""
+
+    process: subprocess.Popen[bytes]
+    pidfd: int
+
+    @property
+    def pid(self) -> int:
+        """Its process id."""
+        return self.process.pid
+
+    def reap(self) -> int:
+        """Exit code (negative: killed by that signal); call when the pidfd is readable."""
+        return self.process.wait()
+
+    def signal(self, number: int) -> None:
+        """Sends a signal to exactly this process, even if its pid was taken over."""
+        try:
+            signal.pidfd_send_signal(self.pidfd, number)
+        except ProcessLookupError:
+            return
+
+    def close(self) -> None:
+        """Lets go of the descriptor."""
+        os.close(self.pidfd)
+
+
+def spawn(arguments: Sequence[str], *, environment: Mapping[str, str], log: IO[bytes]) -> Child:
+    """Starts `python -m arguments...` in its own process group, output to `log`.
+
+    Call it from the main thread: PDEATHSIG follows the thread that started the child.
+    """
+    process = subprocess.Popen(
+        [sys.executable, "-m", *arguments],
+        env=dict(environment),
+        stdin=subprocess.DEVNULL,
+        stdout=log,
+        stderr=subprocess.STDOUT,
+        process_group=0,
+    )
+    return Child(process, os.pidfd_open(process.pid))
+
+
+def make_death_pipe(directory: Path) -> int:
+    """Creates the run's death pipe and returns the end that its supervisor holds as long as it lives."""
+    path = directory / DEATH_PIPE
+    os.mkfifo(path, 0o600)
+    # Read-write, so that opening neither blocks nor fails while no role reads yet.
+    return os.open(path, os.O_RDWR | os.O_CLOEXEC)
+
+
+def follow_supervisor(directory: Path, parent_pid: int | None) -> None:
+    """Ends this process as soon as the supervisor is gone; `parent_pid` when the supervisor started it.
+
+    Two nets, because PDEATHSIG is lost across a changed parent and does not
+    exist for a role that was started by hand: the kernel's signal, and end of
+    file on the death pipe.
+    """
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    if parent_pid is not None:
+        ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+        if os.getppid() != parent_pid:
+            os._exit(ExitCode.TERMINATED)
+    try:
+        descriptor = os.open(directory / DEATH_PIPE, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    except OSError as error:
+        raise InputOutputError(f"{directory / DEATH_PIPE}: the run is gone: {error.strerror}") from None
+    threading.Thread(target=_die_with_supervisor, args=(descriptor,), name="death-pipe", daemon=True).start()
+
+
+def _die_with_supervisor(descriptor: int) -> None:
+    poller = select.poll()
+    poller.register(descriptor, 0)  # POLLHUP is always reported
+    poller.poll()
+    os._exit(ExitCode.TERMINATED)

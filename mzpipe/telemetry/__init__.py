@@ -1,0 +1,24 @@
+"""What people see of a run: the terminal view, the TensorBoard curves and the table of scores.
+
+The supervisor builds one `Snapshot` a second from the shared counters and hands it to each of them.
+"""
+
+from .limits import seconds_to_limit
+from .scores import ScoresFile, read_scores
+from .snapshot import Evaluation, Snapshot, StageRate
+from .tensorboard import TensorBoardWriter
+from .view import LiveView, PlainView, View, make_view
+
+__all__ = [
+    "Evaluation",
+    "LiveView",
+    "PlainView",
+    "ScoresFile",
+    "Snapshot",
+    "StageRate",
+    "TensorBoardWriter",
+    "View",
+    "make_view",
+    "read_scores",
+    "seconds_to_limit",
+]

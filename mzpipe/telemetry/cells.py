@@ -1,0 +1,89 @@
+"""The cells of the dashboard: one value as text, coloured where it asks for attention."""
+
+from collections.abc import Callable
+
+from rich.text import Text
+
+from .bar import Bar
+from .format import compact, count, number, percent, score
+from .snapshot import Evaluation, Snapshot
+
+LABEL, QUIET, GOOD, WARNING, TROUBLE = "bright_black", "bright_black", "green", "yellow", "bold red"
+# A queue this full makes the stage that writes into it wait; that is back-pressure at work, no fault.
+_FULL_QUEUE = 0.9
+# The rate limiter holds samples_per_insert; further from its target than this share, it does not.
+_SAMPLES_PER_INSERT_TOLERANCE = 0.1
+_MAX_CLIPPED_FRACTION = 0.01
+
+
+def measured(value: float | None, show: Callable[[float], str], style: str = "") -> Text:
+    """A value, or a dash while there is none."""
+    return Text("-", style=QUIET) if value is None else Text(show(value), style=style)
+
+
+def none_wanted(number_of: int) -> Text:
+    """A count of things that should not happen."""
+    return Text(count(number_of), style=TROUBLE if number_of > 0 else QUIET)
+
+
+def way(name: str, now: float, limit: float) -> Text:
+    """'12,400 / 40,000': where a limit stands and where it ends the run."""
+    show = _LIMIT_FORMATS.get(name, number)
+    return Text(f"{show(now)} / {show(limit)}")
+
+
+def queue_fill(fill: float | None) -> tuple[Bar | Text, Text]:
+    """A bar and its percentage; two empty cells where a stage writes into no queue."""
+    if fill is None:
+        return Text(""), Text("")
+    return Bar(fill, WARNING if fill >= _FULL_QUEUE else GOOD), Text(percent(fill))
+
+
+def evaluation(latest: Evaluation | None) -> Text:
+    """'120.5 ± 33.2 at 3.1k', the last being learner steps."""
+    if latest is None:
+        return measured(None, score)
+    spread = f" ± {score(latest.return_std)} at {compact(latest.learner_steps)}"
+    return Text.assemble((score(latest.return_mean), "bold"), (spread, QUIET))
+
+
+def episodes(snapshot: Snapshot) -> Text:
+    """'812, 88.4 steps long': games that ended, and the length of the newest."""
+    length = snapshot.episode_length_mean
+    return Text.assemble(count(snapshot.episodes), ("" if length is None else f", {number(length)} steps long", QUIET))
+
+
+def replay(snapshot: Snapshot) -> Text:
+    """'9.8k of 100k' transitions."""
+    return Text(f"{compact(snapshot.replay_transitions)} of {compact(snapshot.replay_capacity)}")
+
+
+def samples_per_insert(snapshot: Snapshot) -> Text:
+    """Actual against target, yellow where the rate limiter cannot hold it."""
+    actual, target = snapshot.samples_per_insert, snapshot.samples_per_insert_target
+    if actual is None:
+        return Text.assemble(("-", QUIET), f" of {target:.1f}")
+    held = abs(actual - target) <= _SAMPLES_PER_INSERT_TOLERANCE * target
+    return Text.assemble((f"{actual:.1f}", GOOD if held else WARNING), f" of {target:.1f}")
+
+
+def clipped(fraction: float | None) -> Text:
+    """The share of value targets outside the support; past one in a hundred the support is too narrow."""
+    too_many = fraction is not None and fraction > _MAX_CLIPPED_FRACTION
+    return measured(fraction, percent, WARNING if too_many else "")
+
+
+def _whole(x: float) -> str:
+    return count(int(x))
+
+
+def _minutes(x: float) -> str:
+    return f"{x:,.1f}"
+
+
+_LIMIT_FORMATS: dict[str, Callable[[float], str]] = {
+    "env_steps": _whole,
+    "learner_steps": _whole,
+    "minutes": _minutes,
+    "return_mean": score,
+}

@@ -1,0 +1,74 @@
+"""Numbers as people read them; every report formats them here."""
+
+import math
+
+_SUFFIXES = ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k"))
+_UNKNOWN = "-"
+
+
+def count(n: int) -> str:
+    """12400 as '12,400'."""
+    return f"{n:,}"
+
+
+def number(x: float) -> str:
+    """A rate, a size or a loss: three digits, or all whole ones where there are more: '2.31', '58', '25,600'."""
+    if not math.isfinite(x):
+        return _unmeasured(x)
+    return f"{x:,.0f}" if abs(x) >= 100.0 else f"{x:.3g}"
+
+
+def score(x: float) -> str:
+    """A return, with one decimal: '120.5'."""
+    return f"{x:,.1f}" if math.isfinite(x) else _unmeasured(x)
+
+
+def compact(n: float) -> str:
+    """A large count in a few letters: '940', '12.4k', '1.25M'."""
+    if not math.isfinite(n):
+        return _unmeasured(n)
+    for size, suffix in _SUFFIXES:
+        if abs(n) >= 0.9995 * size:
+            return f"{_three_digits(n / size)}{suffix}"
+    return f"{n:.0f}"
+
+
+def percent(fraction: float) -> str:
+    """0.314 as '31%'; one decimal below ten: '0.3%'; and '<0.1%' where that would round to nothing."""
+    if not math.isfinite(fraction):
+        return _unmeasured(fraction)
+    value = 100.0 * fraction
+    if 0.0 < abs(value) < 0.05:
+        return "<0.1%"
+    return f"{value:.1f}%" if 0.0 < abs(value) < 9.95 else f"{value:.0f}%"
+
+
+def clock(seconds: float) -> str:
+    """Elapsed time: '0:12:34'."""
+    minutes, second = divmod(int(seconds), 60)
+    hours, minute = divmod(minutes, 60)
+    return f"{hours}:{minute:02d}:{second:02d}"
+
+
+def duration(seconds: float) -> str:
+    """An estimate in its two largest units: '45s', '2m10s', '3h05m', '2d04h'."""
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole}s"
+    if whole < 3600:
+        return f"{whole // 60}m{whole % 60:02d}s"
+    if whole < 86400:
+        return f"{whole // 3600}h{whole % 3600 // 60:02d}m"
+    return f"{whole // 86400}d{whole % 86400 // 3600:02d}h"
+
+
+def _three_digits(x: float) -> str:
+    """Three digits and no exponent, trailing zeros dropped."""
+    decimals = 2 if abs(x) < 9.995 else 1 if abs(x) < 99.95 else 0
+    text = f"{x:.{decimals}f}"
+    return text.rstrip("0").rstrip(".") if "." in text else text
+
+
+def _unmeasured(x: float) -> str:
+    """NaN is a number nobody has yet; an infinity is a fault that must show."""
+    return _UNKNOWN if math.isnan(x) else str(x)

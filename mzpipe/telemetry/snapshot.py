@@ -1,0 +1,70 @@
+"""Snapshot: everything the reports say about a run at one moment."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class StageRate:
+    """How fast one stage of the pipeline works, and how full it leaves the queue behind it."""
+
+    name: str
+    items_per_s: float
+    unit: str
+    # 0..1, of the queue that the stage writes into; None where it writes into none.
+    queue_fill: float | None
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """Scores of whole games played with one weights version."""
+
+    weights_version: int
+    learner_steps: int
+    # Both counts are those at which the weights were published, not those at which the games ended.
+    env_steps: int
+    return_mean: float
+    return_std: float
+    episodes: int
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """One moment of a run; None stands for what has not been measured yet."""
+
+    elapsed_s: float
+    env_steps: int
+    learner_steps: int
+    episodes: int
+
+    env_steps_per_s: float
+    simulations_per_s: float
+    learner_steps_per_s: float
+    inference_batch_mean: float
+
+    # Means over the training games that ended since the last snapshot.
+    return_mean: float | None
+    episode_length_mean: float | None
+    # The latest evaluation, and the best mean return of any.
+    evaluation: Evaluation | None
+    best_return_mean: float | None
+
+    samples_per_insert: float | None
+    samples_per_insert_target: float
+    replay_transitions: int
+    replay_capacity: int
+
+    weights_version: int
+    # Mean age, in weights versions, of the data trained on.
+    staleness: float | None
+    # Keys total, policy, value, reward; empty before the first learner step.
+    losses: Mapping[str, float]
+    skipped_steps: int
+    restarts: int
+    clipped_fraction: float | None
+
+    stages: tuple[StageRate, ...]
+    # (now, limit) for each limit of the run: env_steps, learner_steps, minutes, return_mean.
+    limits: Mapping[str, tuple[float, float]]
+    # What the run is doing, e.g. "training" or "waiting for replay: 340 of 1000 transitions".
+    note: str

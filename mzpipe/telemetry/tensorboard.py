@@ -1,0 +1,108 @@
+"""TensorBoard curves: one event file per session of a run, the x axis counts env steps.
+
+The file is written here, with TensorBoard's own record framing, and not through `tensorboard.summary.Writer`: that one
+loads TensorFlow wherever it is installed, keeps a thread, and stores tensors that `EventAccumulator.Scalars` does not
+list.
+"""
+
+import os
+import socket
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from tensorboard.compat.proto import event_pb2
+from tensorboard.summary.writer.record_writer import RecordWriter
+
+from .files import file_errors
+from .snapshot import Evaluation, Snapshot
+
+_FILE_PREFIX = "events.out.tfevents."
+
+Scalars = Iterator[tuple[str, float | None]]
+
+
+class TensorBoardWriter:
+    """Appends snapshots to a new event file in `directory`; what earlier sessions wrote there stays."""
+
+    def __init__(self, directory: Path | str) -> None:
+        """Creates the directory and the file; raises InputOutputError where it cannot."""
+        self._path = Path(directory)
+        self._evaluation: Evaluation | None = None
+        self._started = False
+        with file_errors("write TensorBoard events in", self._path):
+            self._path.mkdir(parents=True, exist_ok=True)
+            self._path /= _new_file_name(self._path)
+            self._records = RecordWriter(self._path.open("xb"))
+        self._append(event_pb2.Event(file_version="brain.Event:2"))
+
+    def write(self, snapshot: Snapshot) -> None:
+        """Writes every measured value at env_steps, and the evaluation at its own where it is a new one."""
+        if not self._started:
+            self._start(snapshot.env_steps)
+        self._append(_summary(snapshot.env_steps, snapshot_scalars(snapshot)))
+        if snapshot.evaluation is not None and snapshot.evaluation != self._evaluation:
+            self._evaluation = snapshot.evaluation
+            self._append(_summary(self._evaluation.env_steps, _evaluation_scalars(self._evaluation)))
+
+    def close(self) -> None:
+        """Closes the file; a second call does nothing."""
+        if not self._records.closed:
+            with file_errors("write", self._path):
+                self._records.close()
+
+    def _start(self, env_steps: int) -> None:
+        """Tells TensorBoard to drop later points: a resumed run repeats what it did after its last checkpoint."""
+        session = event_pb2.SessionLog(status=event_pb2.SessionLog.START)
+        self._append(event_pb2.Event(step=env_steps, session_log=session))
+        self._started = True
+
+    def _append(self, event: event_pb2.Event) -> None:
+        event.wall_time = time.time()
+        with file_errors("write", self._path):
+            self._records.write(event.SerializeToString())
+            self._records.flush()
+
+
+def snapshot_scalars(snapshot: Snapshot) -> Scalars:
+    """Each tag of a snapshot with its value; None where nothing was measured."""
+    yield "charts/episodic_return", snapshot.return_mean
+    yield "charts/episode_length", snapshot.episode_length_mean
+    for name, value in snapshot.losses.items():
+        yield f"loss/{name}", value
+    yield "perf/env_steps_per_s", snapshot.env_steps_per_s
+    yield "perf/simulations_per_s", snapshot.simulations_per_s
+    yield "perf/learner_steps_per_s", snapshot.learner_steps_per_s
+    yield "perf/inference_batch_mean", snapshot.inference_batch_mean
+    yield "replay/transitions", snapshot.replay_transitions
+    yield "replay/samples_per_insert", snapshot.samples_per_insert
+    yield "replay/samples_per_insert_target", snapshot.samples_per_insert_target
+    yield "staleness/weights_versions", snapshot.staleness
+    yield "targets/clipped_fraction", snapshot.clipped_fraction
+    yield "learner/skipped_steps", snapshot.skipped_steps
+    for stage in snapshot.stages:
+        yield f"stage/{stage.name}/items_per_s", stage.items_per_s
+        yield f"stage/{stage.name}/queue_fill", stage.queue_fill
+
+
+def _evaluation_scalars(evaluation: Evaluation) -> Scalars:
+    yield "eval/return_mean", evaluation.return_mean
+    yield "eval/return_std", evaluation.return_std
+
+
+def _summary(step: int, scalars: Scalars) -> event_pb2.Event:
+    """One event for all scalars of a step: a crash loses a whole point, never half of one."""
+    event = event_pb2.Event(step=step)
+    for tag, value in scalars:
+        if value is not None:
+            event.summary.value.add(tag=tag, simple_value=float(value))
+    return event
+
+
+def _new_file_name(directory: Path) -> str:
+    """A name that sorts after every event file there, whatever the clock did: TensorBoard reads them in that order."""
+    stamps = [int(time.time())]
+    for path in directory.glob(f"{_FILE_PREFIX}*"):
+        stamp = path.name.removeprefix(_FILE_PREFIX).split(".", 1)[0]
+        stamps += [int(stamp) + 1] if stamp.isdecimal() else []
+    return f"{_FILE_PREFIX}{max(stamps):010d}.{socket.gethostname()}.{os.getpid()}"

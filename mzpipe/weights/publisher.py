@@ -1,0 +1,46 @@
+"""Publisher: writes a new weights version into shared memory so that no reader sees a torn one.
+
+    | latest | stamp[3] | learner_steps[3] | env_steps[3] | crc[3] | buffer[3] |
+
+V1  stamp[i] is the version in buffer i, or WRITING while it is overwritten.
+V2  `latest` is the newest version; version v lies in buffer v mod 3, so the
+    two versions before it stay readable while the next one is written.
+V3  Only finite weights are ever published.
+"""
+
+import numpy as np
+from crc32c import crc32c
+
+from ..ipc import atomics
+from ..ipc.slots import NUM_WEIGHTS_BUFFERS
+
+WRITING = -1
+NO_VERSION = 0
+
+
+class WeightsPublisher:
+    """The learner's end. A restarted learner goes on from the last version."""
+
+    def __init__(self, segment: dict[str, np.ndarray]) -> None:
+        self._segment = segment
+        self.version = int(segment["latest"][0])
+
+    def publish(self, weights: np.ndarray, *, learner_steps: int, env_steps: int) -> int:
+        """Publishes a flat float32 array and returns its version, or 0 when it is not finite."""
+        if not np.isfinite(weights).all():
+            return NO_VERSION
+        segment, version = self._segment, self.version + 1
+        index = version % NUM_WEIGHTS_BUFFERS
+        stamp = segment["stamp"][index]
+        # SYNC weights.overwrite release: the stamp is gone before a byte of the buffer changes
+        atomics.store_ordered(stamp, 0, WRITING)
+        atomics.fence()
+        segment["buffer"][index, : weights.nbytes] = weights.view(np.uint8)
+        segment["crc"][index] = crc32c(segment["buffer"][index, : weights.nbytes])
+        segment["learner_steps"][index], segment["env_steps"][index] = learner_steps, env_steps
+        # SYNC weights.stamp release: the whole buffer
+        atomics.store_release(stamp, 0, version)
+        # SYNC weights.publish release: the stamped buffer
+        atomics.store_release(segment["latest"], 0, version)
+        self.version = version
+        return version

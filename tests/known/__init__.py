@@ -1,0 +1,1 @@
+"""Games whose true rules stand in for a learned model."""

@@ -1,0 +1,67 @@
+"""Random models and the loop that steps a BatchedSearch, or its twin, through one of them.
+
+B trees   K = num_simulations + 1 evaluations, the root's first   A actions
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from mzpipe.search import BatchedSearch, SearchConfig
+from tests.naive.search import NaiveSearch
+
+
+class Model(NamedTuple):
+    """Network outputs by node: those of node k of every tree, whatever edge led there."""
+
+    reward_KB: np.ndarray
+    value_KB: np.ndarray
+    policy_logits_KBA: np.ndarray
+
+
+def quiet_config(num_simulations: int, **fields) -> SearchConfig:
+    """A configuration without root noise."""
+    return SearchConfig(num_simulations=num_simulations, root_exploration_fraction=0.0, **fields)
+
+
+def random_model(seed: int, num_evaluations: int, batch_size: int, num_actions: int) -> Model:
+    """Normal outputs: no two scores are equal but by accident."""
+    rng = np.random.default_rng(seed)
+    shape = (num_evaluations, batch_size)
+    return Model(
+        rng.normal(size=shape).astype(np.float32),
+        rng.normal(size=shape).astype(np.float32),
+        rng.normal(size=(*shape, num_actions)).astype(np.float32),
+    )
+
+
+def coarse_model(seed: int, num_evaluations: int, batch_size: int, num_actions: int) -> Model:
+    """Outputs from {-1, 0, 1} and uniform logits: ties everywhere."""
+    rng = np.random.default_rng(seed)
+    shape = (num_evaluations, batch_size)
+    return Model(
+        rng.integers(-1, 2, size=shape).astype(np.float32),
+        rng.integers(-1, 2, size=shape).astype(np.float32),
+        np.zeros((*shape, num_actions), np.float32),
+    )
+
+
+def run(search: BatchedSearch, model: Model, legal_actions_BA=None) -> list[tuple[list, list]]:
+    """Searches one move; returns what each select answered."""
+    search.begin(model.policy_logits_KBA[0], model.value_KB[0], legal_actions_BA)
+    selected = []
+    for k in range(1, search.config.num_simulations + 1):
+        parent_index_B, action_B = search.select()
+        selected.append((parent_index_B.tolist(), action_B.tolist()))
+        search.backup(model.reward_KB[k], model.value_KB[k], model.policy_logits_KBA[k])
+    return selected
+
+
+def run_naive(config: SearchConfig, model: Model, b: int, legal_A=None) -> tuple[NaiveSearch, list[tuple[int, int]]]:
+    """The same for tree `b` of the model, in plain Python."""
+    twin = NaiveSearch(config, model.policy_logits_KBA[0, b], model.value_KB[0, b], legal_A)
+    selected = []
+    for k in range(1, config.num_simulations + 1):
+        selected.append(twin.select())
+        twin.backup(model.reward_KB[k, b], model.value_KB[k, b], model.policy_logits_KBA[k, b])
+    return twin, selected

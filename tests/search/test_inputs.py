@@ -1,0 +1,196 @@
+"""Everything the search refuses, by the text of the error, and that a refusal changes nothing."""
+
+import numpy as np
+import pytest
+
+from mzpipe.errors import SearchInputError
+from mzpipe.search import BatchedSearch
+from tests.search.driver import quiet_config, random_model, run
+
+B, A = 3, 4
+
+
+def outputs(**changes) -> dict[str, np.ndarray]:
+    arrays = {
+        "reward_B": np.zeros(B, np.float32),
+        "value_B": np.zeros(B, np.float32),
+        "policy_logits_BA": np.zeros((B, A), np.float32),
+    }
+    return arrays | changes
+
+
+def root_outputs(**changes) -> dict[str, np.ndarray]:
+    arrays = outputs(**changes)
+    del arrays["reward_B"]
+    return arrays
+
+
+def spoiled(name: str, number: float, tree: int) -> dict[str, np.ndarray]:
+    array = outputs()[name]
+    array[tree:] = number
+    return {name: array}
+
+
+@pytest.fixture
+def search() -> BatchedSearch:
+    return BatchedSearch(quiet_config(2), batch_size=B, num_actions=A)
+
+
+@pytest.fixture
+def selected(search) -> BatchedSearch:
+    search.begin(**root_outputs())
+    search.select()
+    return search
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"batch_size": 0}, "batch_size=0 must be at least 1"),
+        ({"num_actions": 0}, "num_actions=0 must be at least 1"),
+        ({"seed": -1}, "seed=-1 must be at least 0"),
+    ],
+)
+def test_search_refuses_counts_out_of_range(arguments, message):
+    with pytest.raises(SearchInputError, match=message):
+        BatchedSearch(quiet_config(2), **{"batch_size": B, "num_actions": A, "seed": 0} | arguments)
+
+
+BAD_ARRAYS = [
+    ("value_B", np.zeros(2, np.float32), r"value_B is float32 of shape \(2,\): it must be float32 of shape \(3,\)"),
+    ("value_B", np.zeros(B), r"value_B is float64 of shape \(3,\): it must be float32 of shape \(3,\)"),
+    ("value_B", [0.0] * B, "value_B must be a numpy array, not list"),
+    ("policy_logits_BA", np.zeros((A, B), np.float32), r"policy_logits_BA is float32 of shape \(4, 3\): it must be"),
+]
+
+
+@pytest.mark.parametrize(("name", "array", "message"), BAD_ARRAYS)
+def test_begin_refuses_an_array_of_the_wrong_shape_or_kind(search, name, array, message):
+    with pytest.raises(SearchInputError, match=message):
+        search.begin(**root_outputs(**{name: array}))
+
+
+@pytest.mark.parametrize(("name", "array", "message"), BAD_ARRAYS)
+def test_backup_refuses_an_array_of_the_wrong_shape_or_kind(selected, name, array, message):
+    with pytest.raises(SearchInputError, match=message):
+        selected.backup(**outputs(**{name: array}))
+
+
+def test_backup_refuses_rewards_of_the_wrong_shape(selected):
+    with pytest.raises(SearchInputError, match=r"reward_B is float32 of shape \(3, 1\)"):
+        selected.backup(**outputs(reward_B=np.zeros((B, 1), np.float32)))
+
+
+def test_begin_refuses_legal_actions_of_the_wrong_kind(search):
+    with pytest.raises(SearchInputError, match=r"legal_actions_BA is int64 of shape \(3, 4\): it must be bool"):
+        search.begin(**root_outputs(), legal_actions_BA=np.ones((B, A), np.int64))
+
+
+def test_begin_refuses_the_first_tree_without_a_legal_action(search):
+    legal_BA = np.ones((B, A), np.bool_)
+    legal_BA[1:] = False
+    with pytest.raises(SearchInputError, match=r"legal_actions_BA\[1\] has no legal action"):
+        search.begin(**root_outputs(), legal_actions_BA=legal_BA)
+
+
+def test_begin_names_the_first_bad_tree_when_several_faults_meet(search):
+    legal_BA = np.ones((B, A), np.bool_)
+    legal_BA[2] = False
+    with pytest.raises(SearchInputError, match=r"value_B\[1\] is NaN"):
+        search.begin(**root_outputs(**spoiled("value_B", np.nan, 1)), legal_actions_BA=legal_BA)
+
+
+@pytest.mark.parametrize("number", [np.nan, np.inf, -np.inf])
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("value_B", r"value_B\[1\] is NaN or infinite: network outputs must be finite"),
+        ("policy_logits_BA", r"policy_logits_BA\[1\] holds NaN or infinity: network outputs must be finite"),
+    ],
+)
+def test_begin_refuses_outputs_that_are_not_finite(search, name, message, number):
+    with pytest.raises(SearchInputError, match=message):
+        search.begin(**root_outputs(**spoiled(name, number, 1)))
+
+
+@pytest.mark.parametrize("number", [np.nan, np.inf, -np.inf])
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("reward_B", r"reward_B\[2\] is NaN or infinite: network outputs must be finite"),
+        ("value_B", r"value_B\[2\] is NaN or infinite: network outputs must be finite"),
+        ("policy_logits_BA", r"policy_logits_BA\[2\] holds NaN or infinity: network outputs must be finite"),
+    ],
+)
+def test_backup_refuses_outputs_that_are_not_finite(selected, name, message, number):
+    with pytest.raises(SearchInputError, match=message):
+        selected.backup(**outputs(**spoiled(name, number, 2)))
+
+
+def test_backup_changes_nothing_when_it_refuses():
+    model = random_model(0, 9, B, A)
+    search, undisturbed = (BatchedSearch(quiet_config(8), batch_size=B, num_actions=A) for _ in range(2))
+    run(undisturbed, model)
+    search.begin(model.policy_logits_KBA[0], model.value_KB[0])
+    for k in range(1, 9):
+        search.select()
+        with pytest.raises(SearchInputError, match=r"value_B\[2\] is NaN"):
+            search.backup(**outputs(**spoiled("value_B", np.nan, 2)))
+        search.backup(model.reward_KB[k], model.value_KB[k], model.policy_logits_KBA[k])
+    for refused, smooth in zip(search.result(), undisturbed.result(), strict=True):
+        np.testing.assert_array_equal(refused, smooth)
+
+
+def test_search_takes_arrays_that_are_not_contiguous(search):
+    model = random_model(0, 3, B, A)
+    run(search, model)
+    expected = search.result()
+    run(search, type(model)(*(np.asfortranarray(outputs) for outputs in model)))
+    np.testing.assert_array_equal(search.result().visits_BA, expected.visits_BA)
+
+
+def test_select_refuses_to_write_into_an_array_of_the_wrong_kind(search):
+    search.begin(**root_outputs())
+    with pytest.raises(SearchInputError, match=r"action_out_B is int64 of shape \(3,\): it must be int32"):
+        search.select(np.zeros(B, np.int32), np.zeros(B, np.int64))
+
+
+def test_select_refuses_to_write_into_an_array_it_cannot_write(search):
+    search.begin(**root_outputs())
+    for array in (np.zeros(2 * B, np.int32)[::2], np.broadcast_to(np.int32(0), (B,))):
+        with pytest.raises(SearchInputError, match="parent_index_out_B must be contiguous and writeable"):
+            search.select(array)
+
+
+def test_select_refuses_to_come_before_begin(search):
+    with pytest.raises(SearchInputError, match=r"select\(\) before begin\(\)"):
+        search.select()
+
+
+def test_select_refuses_to_come_twice(selected):
+    with pytest.raises(SearchInputError, match=r"select\(\) twice in a row: call backup\(\)"):
+        selected.select()
+
+
+def test_select_refuses_more_simulations_than_configured(selected):
+    selected.backup(**outputs())
+    selected.select()
+    selected.backup(**outputs())
+    with pytest.raises(SearchInputError, match=r"select\(\) after all 2 simulations: call begin\(\)"):
+        selected.select()
+
+
+def test_backup_refuses_to_come_without_select(search):
+    search.begin(**root_outputs())
+    with pytest.raises(SearchInputError, match=r"backup\(\) has nothing to back up: call select\(\) first"):
+        search.backup(**outputs())
+
+
+def test_result_refuses_to_come_in_the_middle_of_a_simulation(selected):
+    with pytest.raises(SearchInputError, match=r"result\(\) in the middle of a simulation"):
+        selected.result()
+
+
+def test_result_refuses_to_come_before_the_first_simulation(search):
+    with pytest.raises(SearchInputError, match=r"result\(\) needs at least one finished simulation"):
+        search.result()

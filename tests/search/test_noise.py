@@ -1,0 +1,74 @@
+"""Root noise: where it lands, what it depends on, and how it is distributed."""
+
+import numpy as np
+import pytest
+
+from mzpipe.search import BatchedSearch, SearchConfig
+from mzpipe.search.expand import write_prior
+from mzpipe.search.noise import RootNoise
+from mzpipe.search.tree import UNVISITED
+from tests.naive.search import mixed_prior
+
+LOGITS = np.array([0.5, -1.0, 2.0, 0.0], np.float32)
+
+
+def root_priors(batch_size, *, seed=0, legal_A=(True,) * 4, fraction=0.25, alpha=0.25, moves=1) -> np.ndarray:
+    """Priors of every root after `moves` calls of begin."""
+    config = SearchConfig(num_simulations=1, root_exploration_fraction=fraction, root_dirichlet_alpha=alpha)
+    search = BatchedSearch(config, batch_size=batch_size, num_actions=4, seed=seed)
+    for _ in range(moves):
+        search.begin(np.tile(LOGITS, (batch_size, 1)), np.zeros(batch_size, np.float32), np.tile(legal_A, (batch_size, 1)))
+    return search._tree.prior_BNA[:, 0].copy()
+
+
+def test_noise_leaves_illegal_actions_at_zero():
+    priors_BA = root_priors(8, legal_A=(True, False, True, False), fraction=1.0)
+    assert (priors_BA[:, [1, 3]] == 0.0).all()
+    assert priors_BA.sum(axis=1) == pytest.approx(np.ones(8), abs=1e-6)
+
+
+def test_noise_gives_everything_to_the_only_legal_action():
+    assert root_priors(1, legal_A=(False, False, True, False)).tolist() == [[0, 0, 1, 0]]
+
+
+def test_noise_of_a_tree_is_the_same_in_any_batch():
+    np.testing.assert_array_equal(root_priors(5, moves=3)[:2], root_priors(2, moves=3))
+
+
+def test_noise_differs_between_trees_seeds_and_moves():
+    first = root_priors(2)
+    assert not np.allclose(first[0], first[1])
+    assert not np.allclose(first, root_priors(2, seed=1))
+    assert not np.allclose(first, root_priors(2, moves=2))
+
+
+def test_noise_repeats_when_the_seed_does():
+    np.testing.assert_array_equal(root_priors(3, seed=9, moves=2), root_priors(3, seed=9, moves=2))
+
+
+def test_noise_is_absent_when_its_fraction_is_zero():
+    expected_A = np.empty(4, np.float32)
+    write_prior(LOGITS, np.full(4, UNVISITED, np.int32), expected_A)
+    np.testing.assert_array_equal(root_priors(1, fraction=0.0)[0], expected_A)
+
+
+def test_noise_is_mixed_as_the_naive_twin_mixes_it():
+    legal_A = (True, False, True, True)
+    noise = RootNoise(0.25, batch_size=1, num_actions=4, seed=3)
+    clean_A = root_priors(1, legal_A=legal_A, fraction=0.0)[0]
+    expected = mixed_prior(clean_A.tolist(), noise.draw()[0].tolist(), legal_A, 0.25)
+    assert root_priors(1, seed=3, legal_A=legal_A)[0] == pytest.approx(expected, abs=1e-6)
+
+
+@pytest.mark.parametrize("alpha", [0.03, 0.25, 2.0])
+def test_noise_has_the_mean_and_variance_of_a_dirichlet(alpha):
+    noise_BA = root_priors(4000, fraction=1.0, alpha=alpha).astype(np.float64)
+    assert noise_BA.mean(axis=0) == pytest.approx(np.full(4, 1 / 4), abs=0.03)
+    variance = (1 / 4) * (3 / 4) / (4 * alpha + 1)
+    assert noise_BA.var(axis=0) == pytest.approx(np.full(4, variance), rel=0.1)
+
+
+def test_noise_stays_a_distribution_when_alpha_is_tiny():
+    priors_BA = root_priors(64, fraction=1.0, alpha=1e-4)
+    assert np.isfinite(priors_BA).all()
+    assert priors_BA.sum(axis=1) == pytest.approx(np.ones(64), abs=1e-6)

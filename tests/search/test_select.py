@@ -1,0 +1,96 @@
+"""select: I1 the edge is unvisited and legal, I2 best score and lowest index, I3 the outputs are copies."""
+
+import math
+
+import numpy as np
+import pytest
+
+from mzpipe.search import BatchedSearch
+from mzpipe.search.select import exploration_table
+from tests.search.driver import Model, coarse_model, quiet_config, random_model, run
+
+
+def begin(policy_logits_BA, legal_actions_BA=None, **fields) -> BatchedSearch:
+    logits_BA = np.asarray(policy_logits_BA, np.float32)
+    search = BatchedSearch(quiet_config(4, **fields), batch_size=logits_BA.shape[0], num_actions=logits_BA.shape[1])
+    search.begin(logits_BA, np.zeros(logits_BA.shape[0], np.float32), legal_actions_BA)
+    return search
+
+
+def test_exploration_table_is_the_pucb_factor_for_every_visit_count():
+    expected = [math.sqrt(n) * (1.25 + math.log((n + 19652 + 1) / 19652)) for n in range(5)]
+    assert exploration_table(5, 1.25, 19652.0) == pytest.approx(expected, rel=1e-6)
+
+
+def test_first_selection_follows_the_prior():
+    parent_index_B, action_B = begin([[0.0, 0.1, 3.0], [2.0, 0.0, 1.0]]).select()
+    assert parent_index_B.tolist() == [0, 0]
+    assert action_B.tolist() == [2, 0]
+
+
+def test_select_takes_the_lowest_action_when_scores_tie():
+    assert begin([[0.0, 1.0, 1.0, 1.0]]).select()[1].tolist() == [1]
+
+
+def test_select_takes_the_first_legal_action_when_the_prior_prefers_an_illegal_one():
+    search = begin([[0.0, 9.0, 0.0]], np.array([[False, False, True]]))
+    assert search.select()[1].tolist() == [2]
+
+
+def test_select_never_takes_an_illegal_root_action_when_all_legal_ones_look_bad():
+    legal_BA = np.array([[False, True, False, True]])
+    model = coarse_model(0, 33, 1, 4)._replace(reward_KB=np.full((33, 1), -1.0, np.float32))
+    search = BatchedSearch(quiet_config(32), batch_size=1, num_actions=4)
+    run(search, model, legal_BA)
+    assert search.result().visits_BA[0, ~legal_BA[0]].tolist() == [0, 0]
+
+
+def test_select_takes_root_illegal_actions_when_below_the_root():
+    logits_BA = np.array([[0.0, 9.0]], np.float32)
+    search = begin(logits_BA, np.array([[True, False]]))
+    search.select()
+    search.backup(np.zeros(1, np.float32), np.zeros(1, np.float32), logits_BA)
+    parent_index_B, action_B = search.select()
+    assert (parent_index_B[0], action_B[0]) == (1, 1)
+
+
+def test_select_never_names_an_edge_twice_when_run_to_the_end():
+    search = BatchedSearch(quiet_config(40), batch_size=2, num_actions=3)
+    selected = run(search, random_model(1, 41, 2, 3))
+    for b in range(2):
+        assert len({(parents[b], actions[b]) for parents, actions in selected}) == 40
+
+
+def test_select_names_only_expanded_nodes_when_run_to_the_end():
+    search = BatchedSearch(quiet_config(40), batch_size=2, num_actions=3)
+    selected = run(search, random_model(1, 41, 2, 3))
+    assert all(max(parents) < k for k, (parents, _) in enumerate(selected, start=1))
+
+
+def test_select_writes_into_the_callers_arrays_when_given():
+    search = begin([[0.0, 1.0]])
+    parent_index_B, action_B = np.full(1, 7, np.int32), np.full(1, 7, np.int32)
+    answer = search.select(parent_index_B, action_B)
+    assert answer[0] is parent_index_B and answer[1] is action_B
+    assert (parent_index_B[0], action_B[0]) == (0, 1)
+
+
+def test_search_is_unmoved_when_the_caller_scribbles_over_selected_edges():
+    model = random_model(2, 9, 1, 3)
+    search, untouched = (BatchedSearch(quiet_config(8), batch_size=1, num_actions=3) for _ in range(2))
+    run(untouched, model)
+    search.begin(model.policy_logits_KBA[0], model.value_KB[0])
+    for k in range(1, 9):
+        for answer_B in search.select():
+            answer_B[:] = 1_000_000
+        search.backup(model.reward_KB[k], model.value_KB[k], model.policy_logits_KBA[k])
+    np.testing.assert_array_equal(search.result().visits_BA, untouched.result().visits_BA)
+
+
+def test_select_stays_legal_when_huge_finite_outputs_overflow_to_nan():
+    huge = np.full((9, 1), 3e38, np.float32)
+    model = Model(huge, huge, np.zeros((9, 1, 3), np.float32))
+    search = BatchedSearch(quiet_config(8, discount=-1.0), batch_size=1, num_actions=3)
+    with np.errstate(over="ignore", invalid="ignore"):
+        run(search, model, np.array([[False, True, True]]))
+    assert search.result().visits_BA[0, 0] == 0

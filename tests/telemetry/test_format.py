@@ -1,0 +1,51 @@
+"""Numbers as people read them."""
+
+import math
+
+import pytest
+
+from mzpipe.telemetry import format
+
+
+@pytest.mark.parametrize(
+    ("n", "text"),
+    [(0, "0"), (940, "940"), (999, "999"), (999.7, "1k"), (9_800, "9.8k"), (12_400, "12.4k"), (100_000, "100k")]
+    + [(999_700, "1M"), (1_250_000, "1.25M"), (3e9, "3G"), (-12_400, "-12.4k"), (math.nan, "-")],
+)
+def test_compact_keeps_three_digits(n: float, text: str) -> None:
+    assert format.compact(n) == text
+
+
+@pytest.mark.parametrize(
+    ("x", "text"),
+    [(2.31, "2.31"), (58.0, "58"), (58.24, "58.2"), (148.4, "148"), (25_600.4, "25,600"), (0.4, "0.4"), (0.0, "0")]
+    + [(math.nan, "-"), (math.inf, "inf")],
+)
+def test_number_keeps_three_digits_or_all_whole_ones(x: float, text: str) -> None:
+    assert format.number(x) == text
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(0.0, "0s"), (59.6, "1m00s"), (45.0, "45s"), (130.0, "2m10s"), (11_100.0, "3h05m"), (187_200.0, "2d04h")],
+)
+def test_duration_names_its_two_largest_units(seconds: float, text: str) -> None:
+    assert format.duration(seconds) == text
+
+
+@pytest.mark.parametrize(
+    ("fraction", "text"),
+    [(0.0, "0%"), (0.0004, "<0.1%"), (0.003, "0.3%"), (0.0997, "10%"), (0.314, "31%"), (1.0, "100%"), (math.nan, "-")],
+)
+def test_percent_shows_small_fractions_apart_from_none(fraction: float, text: str) -> None:
+    assert format.percent(fraction) == text
+
+
+def test_clock_counts_past_a_day() -> None:
+    assert format.clock(754.9) == "0:12:34"
+    assert format.clock(100 * 3600.0) == "100:00:00"
+
+
+def test_count_and_score_group_thousands() -> None:
+    assert format.count(12_400) == "12,400"
+    assert format.score(-1_120.46) == "-1,120.5"

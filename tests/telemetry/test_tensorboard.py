@@ -1,0 +1,132 @@
+"""Event files, read back with TensorBoard's own reader."""
+
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+from mzpipe.errors import InputOutputError
+from mzpipe.telemetry import Evaluation, Snapshot, TensorBoardWriter
+
+from .samples import starting, training
+
+TAGS = {
+    "charts/episodic_return": 88.4,
+    "charts/episode_length": 87.5,
+    "loss/total": 2.31,
+    "loss/policy": 1.2,
+    "loss/value": 0.9,
+    "loss/reward": 0.21,
+    "perf/env_steps_per_s": 1_020.0,
+    "perf/simulations_per_s": 25_600.0,
+    "perf/learner_steps_per_s": 148.0,
+    "perf/inference_batch_mean": 58.0,
+    "replay/transitions": 9_800.0,
+    "replay/samples_per_insert": 24.9,
+    "replay/samples_per_insert_target": 25.0,
+    "staleness/weights_versions": 1.24,
+    "targets/clipped_fraction": 0.0004,
+    "learner/skipped_steps": 0.0,
+    "stage/actor/items_per_s": 1_020.0,
+    "stage/actor/queue_fill": 0.31,
+    "stage/inference/items_per_s": 25_600.0,
+    "stage/replay/items_per_s": 9_472.0,
+    "stage/replay/queue_fill": 0.95,
+    "stage/learner/items_per_s": 148.0,
+    "stage/learner/queue_fill": 0.0,
+}
+EVALUATION_TAGS = {"eval/return_mean": 120.5, "eval/return_std": 33.2}
+
+
+def session(directory: Path, *snapshots: Snapshot) -> None:
+    """One process's life: a writer, its snapshots, its end."""
+    writer = TensorBoardWriter(directory)
+    for snapshot in snapshots:
+        writer.write(snapshot)
+    writer.close()
+
+
+def curves(directory: Path) -> dict[str, list[tuple[int, float]]]:
+    """Every curve as (step, value) points."""
+    events = EventAccumulator(str(directory), size_guidance={"scalars": 0}).Reload()
+    return {tag: [(point.step, point.value) for point in events.Scalars(tag)] for tag in events.Tags()["scalars"]}
+
+
+def at(step: int, values: dict[str, float]) -> dict[str, list[tuple[int, Any]]]:
+    """One point per curve; event files hold float32."""
+    return {tag: [(step, pytest.approx(value))] for tag, value in values.items()}
+
+
+def test_writer_writes_every_tag_at_env_steps(tmp_path: Path) -> None:
+    session(tmp_path, training())
+    written = {tag: points for tag, points in curves(tmp_path).items() if tag in TAGS}
+    assert written == at(12_400, TAGS)
+
+
+def test_writer_writes_an_evaluation_at_its_own_env_steps(tmp_path: Path) -> None:
+    session(tmp_path, training())
+    written = {tag: points for tag, points in curves(tmp_path).items() if tag not in TAGS}
+    assert written == at(12_000, EVALUATION_TAGS)
+
+
+def test_writer_leaves_out_what_was_not_measured(tmp_path: Path) -> None:
+    session(tmp_path, starting(env_steps=0))
+    unmeasured = {"charts", "loss", "staleness", "targets", "eval"}
+    written = curves(tmp_path)
+    assert not [tag for tag in written if tag.split("/")[0] in unmeasured]
+    assert "replay/samples_per_insert" not in written
+    assert "stage/inference/queue_fill" not in written
+
+
+def test_writer_writes_an_evaluation_once_when_it_stays_the_latest(tmp_path: Path) -> None:
+    newer = Evaluation(40, 4_000, 16_000, 200.0, 10.0, 20)
+    session(tmp_path, training(), training(env_steps=13_000), training(env_steps=17_000, evaluation=newer))
+    assert curves(tmp_path)["eval/return_mean"] == [(12_000, 120.5), (16_000, 200.0)]
+
+
+def test_writer_appends_a_file_when_a_run_is_resumed(tmp_path: Path) -> None:
+    for env_steps in (1_000, 2_000, 3_000):
+        session(tmp_path, training(env_steps=env_steps))
+    assert len(list(tmp_path.iterdir())) == 3
+    assert [step for step, _ in curves(tmp_path)["perf/env_steps_per_s"]] == [1_000, 2_000, 3_000]
+
+
+def test_writer_replaces_the_points_that_a_resumed_run_repeats(tmp_path: Path) -> None:
+    session(tmp_path, *(training(env_steps=n, env_steps_per_s=1.0) for n in (1_000, 2_000, 3_000)))
+    session(tmp_path, *(training(env_steps=n, env_steps_per_s=2.0) for n in (2_000, 2_500)))
+    assert curves(tmp_path)["perf/env_steps_per_s"] == [(1_000, 1.0), (2_000, 2.0), (2_500, 2.0)]
+
+
+def test_writer_names_a_file_after_the_newest_when_the_clock_was_set_back(tmp_path: Path) -> None:
+    (tmp_path / "events.out.tfevents.9000000000.host.1").touch()
+    (tmp_path / "events.out.tfevents.odd").touch()
+    session(tmp_path, training())
+    assert any(path.name.startswith("events.out.tfevents.9000000001.") for path in tmp_path.iterdir())
+
+
+def test_writer_makes_each_point_readable_before_it_is_closed(tmp_path: Path) -> None:
+    writer = TensorBoardWriter(tmp_path)
+    writer.write(training())
+    assert "loss/total" in curves(tmp_path)
+    writer.close()
+    writer.close()
+
+
+def test_writer_raises_when_the_directory_is_a_file(tmp_path: Path) -> None:
+    (tmp_path / "events").touch()
+    with pytest.raises(InputOutputError, match="cannot write TensorBoard events in .*events: File exists"):
+        TensorBoardWriter(tmp_path / "events")
+
+
+def test_telemetry_loads_neither_torch_nor_tensorflow_when_they_are_installed(tmp_path: Path) -> None:
+    for name in ("torch", "tensorflow"):
+        (tmp_path / f"{name}.py").write_text("")
+    script = (
+        f"import sys; sys.path.insert(0, {str(tmp_path)!r})\n"
+        f"from mzpipe.telemetry import TensorBoardWriter; TensorBoardWriter({str(tmp_path / 'events')!r}).close()\n"
+        "sys.exit('torch' in sys.modules or 'tensorflow' in sys.modules)"
+    )
+    assert subprocess.run([sys.executable, "-c", script], timeout=60).returncode == 0
