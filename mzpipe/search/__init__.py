@@ -1,9 +1,10 @@
 """Monte Carlo tree search over a batch of trees: numpy and Numba only, no network, no clock, no socket.
 
-    tree      the arrays                      noise     Dirichlet noise at the roots
-    select    roots to edges                  decide    roots to policies, visits to actions
-    expand    outputs to nodes                inputs    what callers may hand in
-    backup    values to the roots             search    BatchedSearch: the four kernels in order
+BatchedSearch (search) steps the kernels in this order; tree holds their arrays, inputs checks what callers hand in:
+
+    expand    a root's outputs to node 0      noise     Dirichlet noise on its prior
+    select    roots to edges                  backup    outputs to node k (expand), its value to the root
+    decide    roots to policies; visits to actions
 """
 
 from ..config.search import SearchConfig

@@ -36,7 +36,7 @@ def add_return(tree: Tree, b: int, node: int, path_return: float) -> None:
 
 
 @njit(cache=True, nogil=True, fastmath=False)
-def backup_path(tree: Tree, b: int, leaf: int, path_return: float, discount: float) -> None:
+def backup_path(tree: Tree, b: int, leaf: int, path_return: float, discount: np.float32) -> None:
     """Adds the leaf's value to every node from `leaf` to the root of tree `b`."""
     node = leaf
     while node != ROOT:
@@ -53,7 +53,7 @@ def backup_path(tree: Tree, b: int, leaf: int, path_return: float, discount: flo
 
 @njit(cache=True, nogil=True, fastmath=False)
 def expand_and_backup(
-    tree: Tree, k: int, reward_B: np.ndarray, value_B: np.ndarray, policy_logits_BA: np.ndarray, discount: float
+    tree: Tree, k: int, reward_B: np.ndarray, value_B: np.ndarray, policy_logits_BA: np.ndarray, discount: np.float32
 ) -> tuple[int, int]:
     """Ends simulation `k` in every tree; returns the first fault of the arrays and its tree."""
     fault = find_bad_outputs(reward_B, value_B, policy_logits_BA)

@@ -37,9 +37,7 @@ class BatchedSearch:
         self._tree = allocate_tree(batch_size, num_nodes, num_actions)
         self._exploration_N = exploration_table(num_nodes, config.pb_c_init, config.pb_c_base)
         self._discount = np.float32(config.discount)
-        self._noise = RootNoise(
-            config.root_dirichlet_alpha, batch_size=batch_size, num_actions=num_actions, seed=seed
-        )
+        self._noise = RootNoise(config.root_dirichlet_alpha, batch_size=batch_size, num_actions=num_actions, seed=seed)
         self._all_legal_BA = np.ones((batch_size, num_actions), np.bool_)
         self._parent_index_B = np.zeros(batch_size, np.int32)
         self._action_B = np.zeros(batch_size, np.int32)

@@ -1,6 +1,5 @@
 """Random legal actions from a key: no state, so any worker draws the same in any order."""
 
-import numpy as np
 from numba import njit
 
 _WORD = 0xFFFFFFFF

@@ -77,7 +77,5 @@ def n_step_values(
     if not (np.isfinite(reward_T).all() and np.isfinite(root_value_T).all() and np.isfinite(final_value)):
         raise SearchInputError("reward_T, root_value_T or final_value holds NaN or infinity")
     value_target_T = np.empty(reward_T.shape[0], np.float32)
-    _write_n_step_values(
-        reward_T, root_value_T, float(discount), int(td_steps), float(final_value), value_target_T
-    )
+    _write_n_step_values(reward_T, root_value_T, float(discount), int(td_steps), float(final_value), value_target_T)
     return value_target_T

@@ -1,11 +1,9 @@
 """Tic-tac-toe as a model: the position, seen by the player to move, as two bit masks.
 
-    0 1 2
-    3 4 5      square s is bit s; (mine, theirs) for the player to move; OVER absorbs
-    6 7 8
+Square s is bit s, counted along the rows from the top left; a state is (mine, theirs), or OVER, which absorbs.
 """
 
-from functools import lru_cache
+from functools import cache
 
 NUM_ACTIONS = 9
 EMPTY = (0, 0)
@@ -20,7 +18,7 @@ def wins(mask: int) -> bool:
     return any(mask & line == line for line in _LINES)
 
 
-@lru_cache(maxsize=None)
+@cache
 def step(state, action: int):
     """(reward of the player who moves, next state). A taken square loses; OVER stays OVER with reward 0."""
     if state is OVER:

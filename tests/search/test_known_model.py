@@ -5,16 +5,18 @@ rewards that the search finds and carries back. Every reply of the opponent is f
 searched as one batch.
 """
 
+import os
+
 import numpy as np
 import pytest
-from numba import config as numba_config
 
 from mzpipe.search import BatchedSearch
 from tests.known import tictactoe
 from tests.search.driver import quiet_config
 
 compiled_only = pytest.mark.skipif(
-    bool(numba_config.DISABLE_JIT), reason="8000 simulations of some 400 positions take minutes without the compiler"
+    os.environ.get("NUMBA_DISABLE_JIT", "0") != "0",
+    reason="8000 simulations of some 400 positions take minutes without the compiler",
 )
 AFTER_EVERY_FIRST_MOVE = {tictactoe.step(tictactoe.EMPTY, action)[1] for action in range(tictactoe.NUM_ACTIONS)}
 

@@ -16,8 +16,9 @@ def root_priors(batch_size, *, seed=0, legal_A=(True,) * 4, fraction=0.25, alpha
     """Priors of every root after `moves` calls of begin."""
     config = SearchConfig(num_simulations=1, root_exploration_fraction=fraction, root_dirichlet_alpha=alpha)
     search = BatchedSearch(config, batch_size=batch_size, num_actions=4, seed=seed)
+    logits_BA, legal_BA = np.tile(LOGITS, (batch_size, 1)), np.tile(legal_A, (batch_size, 1))
     for _ in range(moves):
-        search.begin(np.tile(LOGITS, (batch_size, 1)), np.zeros(batch_size, np.float32), np.tile(legal_A, (batch_size, 1)))
+        search.begin(logits_BA, np.zeros(batch_size, np.float32), legal_BA)
     return search._tree.prior_BNA[:, 0].copy()
 
 

@@ -14,7 +14,7 @@ seeds = st.integers(0, 2**32 - 1)
 discounts = st.sampled_from([0.997, 1.0, 0.5, -1.0, -0.9, 0.0])
 
 
-@settings(max_examples=30, deadline=None, derandomize=True)
+@settings(max_examples=150, deadline=None, derandomize=True)
 @given(models, seeds, st.integers(1, 24), st.integers(1, 6), discounts, st.sampled_from([0.0, 1.25, 4.0]))
 def test_search_equals_its_twin_on_any_model(make_model, seed, num_simulations, num_actions, discount, pb_c_init):
     config = quiet_config(num_simulations, discount=discount, pb_c_init=pb_c_init)

@@ -1,0 +1,41 @@
+# make train [PROFILE=profiles/cartpole.toml] [ARGS="--set seed=1"]
+# make test     everything, set-up included        make check    what every commit must pass
+
+PYTHON  ?= python3
+PROFILE ?= profiles/cartpole.toml
+ARGS    ?=
+VENV    := .venv
+BIN     := $(VENV)/bin
+PURE    := tests/search tests/targets
+
+.PHONY: train test check install install-dev clean
+
+train: $(VENV)/installed
+	$(BIN)/mzpipe train $(PROFILE) $(ARGS)
+
+install: $(VENV)/installed
+
+install-dev: $(VENV)/installed-dev
+
+test: $(VENV)/installed-dev
+	$(BIN)/python -m pytest
+	NUMBA_DISABLE_JIT=1 $(BIN)/python -m pytest $(PURE) -m "not jit"
+
+check: $(VENV)/installed-dev
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/python -m pytest -m "not slow"
+
+$(VENV)/installed: setup.cfg constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --editable . --constraint constraints.txt
+	touch $@
+
+$(VENV)/installed-dev: $(VENV)/installed
+	$(BIN)/python -m pip install --quiet --editable ".[dev]" --constraint constraints.txt
+	touch $@
+
+clean:
+	rm -rf $(VENV) build *.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
