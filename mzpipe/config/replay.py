@@ -1,5 +1,6 @@
 """The replay server: how much is kept, how often it is reused, and its targets."""
 
+import math
 from typing import Annotated
 
 from pydantic import Field
@@ -22,3 +23,13 @@ class ReplayConfig:
     min_size_to_sample: PositiveInt = 1_000
     # Rewards summed before the value target bootstraps; past the end of a game it never does.
     td_steps: Annotated[int, Field(ge=1, le=4096)] = 10
+
+
+def least_insert_lead(*, batch_size: int, samples_per_insert: float, trajectory_length: int) -> int:
+    """The narrowest corridor in which sampling and inserting can never wait for each other for ever.
+
+    Inserting stops within one record of the corridor's upper end, sampling within
+    one batch (as transitions) of its lower end; both ends are max_insert_lead away
+    from the middle.
+    """
+    return math.ceil((batch_size / samples_per_insert + trajectory_length) / 2)

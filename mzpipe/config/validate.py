@@ -2,6 +2,7 @@
 
 from ..errors import ConfigError
 from .profile import Profile
+from .replay import least_insert_lead
 
 
 def check_profile(profile: Profile) -> None:
@@ -33,13 +34,15 @@ def _check_stop(profile: Profile) -> None:
 
 
 def _check_rate_limiter(profile: Profile) -> None:
-    replay, batch_size = profile.replay, profile.learner.batch_size
-    needed = batch_size / replay.samples_per_insert
-    if replay.max_insert_lead < 2 * needed:
+    replay, batch_size, length = profile.replay, profile.learner.batch_size, profile.actor.trajectory_length
+    least = least_insert_lead(
+        batch_size=batch_size, samples_per_insert=replay.samples_per_insert, trajectory_length=length
+    )
+    if replay.max_insert_lead < least:
         raise ConfigError(
-            f"replay.max_insert_lead={replay.max_insert_lead}: one batch of learner.batch_size={batch_size} at "
-            f"replay.samples_per_insert={replay.samples_per_insert} stands for {needed:.0f} transitions, and a "
-            f"corridor below twice that deadlocks: set replay.max_insert_lead to at least {int(2 * needed) + 1}"
+            f"replay.max_insert_lead={replay.max_insert_lead}: with learner.batch_size={batch_size}, "
+            f"replay.samples_per_insert={replay.samples_per_insert:g} and actor.trajectory_length={length} "
+            f"sampling and inserting would wait for each other for ever: set it to at least {least}"
         )
 
 

@@ -56,8 +56,8 @@ def muzero_loss(model: Model, batch: Batch, *, value_loss_weight: float) -> Loss
     num_unroll_steps = batch.action_BK.shape[1]
     scale_K1 = torch.full((num_unroll_steps + 1,), 1.0 / num_unroll_steps, device=batch.weight_B.device)
     scale_K1[0] = 1.0
-    value_target, value_clipped = two_hot(batch.value_target_BK1, model.config.value_support_size)
-    reward_target, reward_clipped = two_hot(batch.reward_target_BK, model.config.reward_support_size)
+    value_target, value_clipped = two_hot(batch.value_target_BK1, model.value_bins)
+    reward_target, reward_clipped = two_hot(batch.reward_target_BK, model.reward_bins)
     policy_B = _cross_entropy(unroll.policy_logits_BK1A, batch.policy_target_BK1A, batch.policy_mask_BK1 * scale_K1)
     value_B = _cross_entropy(unroll.value_logits_BK1M, value_target, batch.value_mask_BK1 * scale_K1)
     reward_B = _cross_entropy(unroll.reward_logits_BKM, reward_target, batch.reward_mask_BK * scale_K1[1:])

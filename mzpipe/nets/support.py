@@ -20,17 +20,14 @@ def inverse_transform(scalar: Tensor) -> Tensor:
     return torch.sign(scalar) * (((root - 1.0) / (2.0 * EPSILON)) ** 2 - 1.0)
 
 
-def two_hot(scalar: Tensor, support_size: int) -> tuple[Tensor, Tensor]:
-    """(target_M, clipped): weights on the two neighbours of each transformed scalar; which were out of range."""
+def two_hot(scalar: Tensor, bins_M: Tensor) -> tuple[Tensor, Tensor]:
+    """(target_M, clipped): weights on the two neighbours of each transformed scalar; which were out of range.
+
+    Every bin gets 1 minus its distance, at least 0; a NaN stays a NaN in every bin.
+    """
     transformed = transform(scalar)
-    inside = transformed.clamp(-support_size, support_size)
-    low = inside.floor()
-    high_weight = inside - low
-    low_index = low.long() + support_size
-    target = torch.zeros(*scalar.shape, 2 * support_size + 1, device=scalar.device)
-    target.scatter_(-1, low_index.unsqueeze(-1), (1.0 - high_weight).unsqueeze(-1))
-    high_index = (low_index + 1).clamp(max=2 * support_size).unsqueeze(-1)
-    target.scatter_add_(-1, high_index, high_weight.unsqueeze(-1))
+    inside = torch.clamp(transformed, bins_M[0], bins_M[-1])
+    target = (1.0 - (inside.unsqueeze(-1) - bins_M).abs()).clamp(min=0.0)
     return target, inside != transformed
 
 

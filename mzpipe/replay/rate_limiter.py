@@ -1,7 +1,5 @@
 """RateLimiter: keeps reuse at samples_per_insert, whichever side is faster."""
 
-from ..errors import ConfigError
-
 
 class RateLimiter:
     """Blocks sampling while there is too little data for it, and inserting while the learner lags.
@@ -11,15 +9,12 @@ class RateLimiter:
     `lead` below min_size - max_insert_lead; inserting waits while `lead` would
     pass min_size + max_insert_lead. In the long run sampled / inserted tends to
     samples_per_insert.
+
+    Precondition: max_insert_lead is at least config's least_insert_lead, or the two
+    sides deadlock; a profile that breaks it is refused when it is loaded.
     """
 
-    def __init__(self, *, samples_per_insert: float, min_size: int, max_insert_lead: int, batch_size: int) -> None:
-        per_batch = batch_size / samples_per_insert
-        if max_insert_lead < per_batch:
-            raise ConfigError(
-                f"replay.max_insert_lead={max_insert_lead}: one batch consumes {per_batch:.0f} transitions, so sampling "
-                f"and inserting would wait for each other for ever: set it to at least {int(per_batch) + 1}"
-            )
+    def __init__(self, *, samples_per_insert: float, min_size: int, max_insert_lead: int) -> None:
         self._samples_per_insert, self._min_size, self._max_insert_lead = samples_per_insert, min_size, max_insert_lead
         self.inserted = 0
         self.sampled = 0

@@ -44,7 +44,6 @@ class ReplayServer:
             samples_per_insert=replay.samples_per_insert,
             min_size=replay.min_size_to_sample,
             max_insert_lead=replay.max_insert_lead,
-            batch_size=self._batch_size,
         )
         self._sampler = UniformSampler(self._table, derive_seed(profile.seed, self.role))
         self._gatherer = Gatherer(self._table, discount=self._discount, td_steps=replay.td_steps)

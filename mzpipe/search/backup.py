@@ -17,7 +17,7 @@ Postconditions  I1  every node on path b, root and leaf included, gains exactly 
                     has no edge into it, so its value is not in the range.
                 I4  where a fault is returned, nothing was written.
 Numerics        float32 running means, leaf to root; fastmath off.
-Oracle          tests/naive/search.py        Benchmark  benchmarks/search.py
+Oracle          tests/naive/search.py
 """
 
 import numpy as np

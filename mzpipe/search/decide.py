@@ -10,7 +10,7 @@ Postconditions  I1  visits_BA sums to the finished simulations; illegal actions 
                 I2  search_policy_BA = visits / sum of visits.
                 I3  q_BA is 0 where visits_BA is 0: unvisited or illegal.
 Numerics        float32, fastmath off.
-Oracle          tests/naive/search.py        Benchmark  benchmarks/search.py
+Oracle          tests/naive/search.py
 """
 
 from typing import NamedTuple

@@ -14,7 +14,7 @@ Postconditions  I1  prior sums to 1 over the legal actions; illegal ones hold 0 
                     and value 0 until backup carries its value up.
                 I3  the checks write nothing: refused arrays leave the trees as they were.
 Numerics        float32 softmax less its maximum, summed in action order; fastmath off.
-Oracle          tests/naive/search.py        Benchmark  benchmarks/search.py
+Oracle          tests/naive/search.py
 """
 
 import numpy as np

@@ -22,7 +22,7 @@ Postconditions  I1  children[b, parent_index[b], action[b]] is UNVISITED, never 
                 I3  parent_index_B and action_B are copies: later changes to them
                     do not reach the tree.
 Numerics        float32, fastmath off; the factor exploration is tabulated in float64.
-Oracle          tests/naive/search.py        Benchmark  benchmarks/search.py
+Oracle          tests/naive/search.py
 """
 
 import numpy as np

@@ -1,0 +1,60 @@
+"""Random episodes, cut into trajectory records the way actors do."""
+
+import numpy as np
+
+from mzpipe.ipc.slots import TERMINATED, TRUNCATED, UNFINISHED, trajectory_layout
+from mzpipe.replay.table import Table
+from tests.naive.gather import NaiveEpisode
+
+ENDS = {"terminated": TERMINATED, "truncated": TRUNCATED, "unfinished": UNFINISHED}
+FRAME_SHAPE, NUM_ACTIONS, RECORD_LENGTH = (2,), 3, 5
+
+
+def random_episode(rng: np.random.Generator, length: int, end: str) -> NaiveEpisode:
+    """Every value is random, and final_value is 0 only where the rules say so."""
+    return NaiveEpisode(
+        frames=[rng.normal(size=FRAME_SHAPE).astype(np.float32) for _ in range(length)],
+        actions=[int(action) for action in rng.integers(0, NUM_ACTIONS, length)],
+        rewards=[float(np.float32(reward)) for reward in rng.normal(size=length)],
+        root_values=[float(np.float32(value)) for value in rng.normal(size=length)],
+        policies=[policy.astype(np.float32) for policy in rng.dirichlet(np.ones(NUM_ACTIONS), length)],
+        end=end,
+        final_value=0.0 if end == "terminated" else float(np.float32(rng.normal())),
+    )
+
+
+def records(episode: NaiveEpisode, number: int, game: int = 0):
+    """The episode as records of at most RECORD_LENGTH transitions.
+
+    A record that is not the last carries a wrong final value on purpose: the
+    table must use the next record instead.
+    """
+    total = len(episode.rewards)
+    for offset in range(0, total, RECORD_LENGTH):
+        length = min(RECORD_LENGTH, total - offset)
+        last = offset + length == total
+        layout = trajectory_layout(RECORD_LENGTH, NUM_ACTIONS, FRAME_SHAPE, "float32")
+        record = layout.views(bytearray(layout.nbytes))
+        steps = slice(offset, offset + length)
+        record["game"][0], record["episode"][0], record["offset"][0] = game, number, offset
+        record["length"][0] = length
+        record["end"][0] = ENDS[episode.end] if last else UNFINISHED
+        record["final_value"][0] = episode.final_value if last else 1e6
+        record["frame"][:length] = episode.frames[steps]
+        record["action"][:length] = episode.actions[steps]
+        record["reward"][:length] = episode.rewards[steps]
+        record["root_value"][:length] = episode.root_values[steps]
+        record["search_policy"][:length] = episode.policies[steps]
+        yield record
+
+
+def make_table(transitions: int) -> Table:
+    """A table that holds exactly this many transitions."""
+    per_transition = 8 + 12 + 4 * NUM_ACTIONS + 16 + 36
+    return Table(
+        capacity_bytes=transitions * per_transition,
+        frame_shape=FRAME_SHAPE,
+        frame_dtype="float32",
+        num_actions=NUM_ACTIONS,
+        trajectory_length=RECORD_LENGTH,
+    )

@@ -1,0 +1,120 @@
+"""Gather against its naive twin, over records that cut episodes anywhere."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from mzpipe.ipc.slots import batch_layout
+from mzpipe.replay.gather import Gatherer
+from tests.naive import gather as naive
+from tests.replay.episodes import ENDS, FRAME_SHAPE, NUM_ACTIONS, make_table, random_episode, records
+
+UNROLL, STACK = 3, 4
+
+
+def gather(table, steps, *, discount, td_steps, random_key=7):
+    layout = batch_layout(len(steps), UNROLL, NUM_ACTIONS, (STACK * FRAME_SHAPE[0],), "float32")
+    slot = layout.views(bytearray(layout.nbytes))
+    for array in slot.values():
+        array.view(np.uint8)[...] = 0xAA  # whatever a former batch has left
+    Gatherer(table, discount=discount, td_steps=td_steps).fill(slot, np.array(steps, np.int64), random_key)
+    return slot
+
+
+def store(episodes, transitions=200):
+    """All episodes in one table, their records taking turns; first step of each record, by (episode, offset)."""
+    table = make_table(transitions)
+    queues = [list(records(episode, number, game=number)) for number, episode in enumerate(episodes)]
+    first_step = {}
+    while any(queues):
+        for number, queue in enumerate(queues):
+            if queue:
+                record = queue.pop(0)
+                first_step[number, int(record["offset"][0])] = table.head
+                table.insert(record, actor=0, epoch=0)
+    return table, first_step
+
+
+def step_of(first_step, number, t):
+    offset = max(offset for episode, offset in first_step if episode == number and offset <= t)
+    return first_step[number, offset] + t - offset
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    seed=st.integers(0, 2**32 - 1),
+    lengths=st.lists(st.integers(1, 23), min_size=1, max_size=4),
+    ends=st.lists(st.sampled_from(sorted(ENDS)), min_size=4, max_size=4),
+    td_steps=st.integers(1, 8),
+    discount=st.sampled_from([0.997, 1.0, -1.0, -0.9]),
+)
+def test_gather_equals_the_unbroken_episode_wherever_records_cut_it(seed, lengths, ends, td_steps, discount):
+    rng = np.random.default_rng(seed)
+    episodes = [random_episode(rng, length, end) for length, end in zip(lengths, ends, strict=False)]
+    table, first_step = store(episodes)
+    places = [(number, t) for number, episode in enumerate(episodes) for t in range(len(episode.rewards))]
+    slot = gather(table, [step_of(first_step, *place) for place in places], discount=discount, td_steps=td_steps)
+    for row, (number, t) in enumerate(places):
+        expected = naive.targets(episodes[number], t, UNROLL, discount, td_steps)
+        values, value_mask, rewards, reward_mask, policies, policy_mask, actions = expected
+        np.testing.assert_allclose(slot["value_target"][row], values, rtol=1e-5, atol=1e-5)
+        np.testing.assert_array_equal(slot["value_mask"][row], value_mask)
+        np.testing.assert_array_equal(slot["reward_target"][row], np.float32(rewards))
+        np.testing.assert_array_equal(slot["reward_mask"][row], reward_mask)
+        np.testing.assert_array_equal(slot["policy_target"][row], np.float32(policies))
+        np.testing.assert_array_equal(slot["policy_mask"][row], policy_mask)
+        for k, action in enumerate(actions):
+            found = slot["action"][row, k]
+            assert found == action if action is not None else 0 <= found < NUM_ACTIONS
+        np.testing.assert_array_equal(
+            slot["observation"][row], naive.stacked(episodes[number], t, STACK).ravel().astype(np.float32)
+        )
+
+
+def test_gather_zeroes_frames_that_were_removed_when_the_table_is_full():
+    rng = np.random.default_rng(0)
+    episode = random_episode(rng, 15, "terminated")  # three records of five
+    table, _ = store([episode], transitions=10)
+    assert table.tail == 5
+    slot = gather(table, [5, 6], discount=1.0, td_steps=2)
+    frames = slot["observation"].reshape(2, STACK, *FRAME_SHAPE)
+    np.testing.assert_array_equal(frames[0, :-1], 0.0)
+    np.testing.assert_array_equal(frames[1, -2:], np.stack(episode.frames[5:7]))
+
+
+def test_gather_repeats_its_random_actions_when_the_key_is_the_same():
+    episode = random_episode(np.random.default_rng(1), 2, "terminated")
+    table, _ = store([episode])
+    steps = [1] * 50
+    first = gather(table, steps, discount=1.0, td_steps=1, random_key=3)["action"]
+    np.testing.assert_array_equal(first, gather(table, steps, discount=1.0, td_steps=1, random_key=3)["action"])
+    assert (first != gather(table, steps, discount=1.0, td_steps=1, random_key=4)["action"]).any()
+    assert set(np.unique(first[:, 1:])) == set(range(NUM_ACTIONS))
+
+
+@pytest.mark.parametrize(
+    ("end", "final_value", "expected"),
+    [
+        # rewards 1, 2, 4; discount 0.5; td_steps 2; root values 10, 20, 30
+        ("terminated", 0.0, [1 + 0.5 * 2 + 0.25 * 30, 2 + 0.5 * 4, 4.0, 0.0]),
+        ("truncated", 8.0, [1 + 0.5 * 2 + 0.25 * 30, 2 + 0.5 * 4 + 0.25 * 8, 4 + 0.5 * 8, 0.0]),
+    ],
+)
+def test_gather_gives_the_hand_worked_values_of_a_three_step_episode(end, final_value, expected):
+    episode = random_episode(np.random.default_rng(2), 3, end)
+    episode.rewards, episode.root_values, episode.final_value = [1.0, 2.0, 4.0], [10.0, 20.0, 30.0], final_value
+    table, _ = store([episode])
+    slot = gather(table, [0], discount=0.5, td_steps=2)
+    np.testing.assert_allclose(slot["value_target"][0], expected)
+    np.testing.assert_array_equal(slot["value_mask"][0], [1, 1, 1, 1 if end == "terminated" else 0])
+    np.testing.assert_array_equal(slot["reward_target"][0], [1, 2, 4])
+    np.testing.assert_array_equal(slot["policy_mask"][0], [1, 1, 1, 0])
+
+
+def test_gather_flips_the_sign_at_every_ply_when_two_players_alternate():
+    episode = random_episode(np.random.default_rng(3), 3, "terminated")
+    episode.rewards = [0.0, 0.0, 1.0]  # the player of plies 0 and 2 wins
+    table, _ = store([episode])
+    slot = gather(table, [0], discount=-1.0, td_steps=100)
+    np.testing.assert_allclose(slot["value_target"][0], [1.0, -1.0, 1.0, 0.0])

@@ -1,0 +1,72 @@
+"""The table: bound, removal by whole trajectories, links."""
+
+import numpy as np
+import pytest
+
+from mzpipe.errors import ConfigError
+from mzpipe.replay.sampler import UniformSampler
+from mzpipe.replay.table import NONE, Table, bytes_per_transition
+from tests.replay.episodes import make_table, random_episode, records
+
+
+def insert(table, episode, number=0, epoch=0):
+    for record in records(episode, number):
+        table.insert(record, actor=0, epoch=epoch)
+
+
+def test_table_removes_whole_oldest_trajectories_when_it_is_full():
+    table = make_table(12)
+    rng = np.random.default_rng(0)
+    for number in range(4):
+        insert(table, random_episode(rng, 5, "terminated"), number)
+    assert (table.tail, table.head, table.size) == (10, 20, 10)
+
+
+def test_table_cuts_the_link_to_a_removed_trajectory():
+    table = make_table(10)
+    insert(table, random_episode(np.random.default_rng(0), 15, "terminated"))
+    oldest = table.steps.trajectory_C[table.tail % table.capacity]
+    assert table.trajectories.before_R[oldest % table.capacity] == NONE
+
+
+def test_table_does_not_link_records_of_an_actor_that_was_restarted():
+    table = make_table(100)
+    first, second = records(random_episode(np.random.default_rng(0), 10, "terminated"), 0)
+    table.insert(first, actor=0, epoch=0)
+    table.insert(second, actor=0, epoch=1)
+    assert table.trajectories.before_R[1] == NONE
+    assert table.trajectories.after_R[0] == NONE
+
+
+def test_table_forgets_unfinished_episodes_when_their_records_are_removed():
+    table = make_table(10)
+    rng = np.random.default_rng(0)
+    for number in range(50):
+        insert(table, random_episode(rng, 5, "unfinished"), number)
+    assert len(table._open) == len(table._key_of) == 2
+
+
+def test_table_takes_no_more_bytes_than_its_bound():
+    table = Table(
+        capacity_bytes=1 << 20, frame_shape=(1, 8, 8), frame_dtype="uint8", num_actions=6, trajectory_length=16
+    )
+    columns = [*table.steps, *table.trajectories]
+    assert sum(column.nbytes for column in columns) <= 1 << 20
+    assert table.capacity == (1 << 20) // bytes_per_transition((1, 8, 8), "uint8", 6)
+
+
+def test_table_refuses_a_bound_below_two_trajectories():
+    with pytest.raises(ConfigError, match=r"replay.capacity_bytes=100: holds \d+ transitions .* set it to at least \d+"):
+        Table(capacity_bytes=100, frame_shape=(4,), frame_dtype="float32", num_actions=2, trajectory_length=8)
+
+
+def test_sampler_draws_every_stored_step_about_equally_often():
+    table = make_table(10)
+    rng = np.random.default_rng(0)
+    for number in range(5):
+        insert(table, random_episode(rng, 5, "terminated"), number)
+    steps = UniformSampler(table, seed=0).sample(20_000)
+    values, counts = np.unique(steps, return_counts=True)
+    np.testing.assert_array_equal(values, np.arange(table.tail, table.head))
+    assert counts.min() > 1_800
+    assert counts.max() < 2_200
