@@ -1,0 +1,95 @@
+"""The actor over a real server and ring: what it records is what it played."""
+
+import numpy as np
+
+from mzpipe.actor.actor import Actor
+from mzpipe.games import make_game
+from mzpipe.ipc.ring import RingReader
+from mzpipe.ipc.slots import TERMINATED
+from mzpipe.planning import derive_seed
+from tests.tiny import ACTOR, make_plane, publish, random_model, started_server, tiny_profile
+
+
+def play(tmp_path, num_records, *overrides, epoch=0):
+    """(plane, records as dicts of copies) of an actor with a random model."""
+    profile = tiny_profile(*overrides)
+    plane = make_plane(tmp_path, profile)
+    publish(plane, random_model(profile, plane, 0))
+    server, actor = started_server(profile, plane), Actor(profile, plane, 0, epoch)
+    actor.on_start()
+    reader, records = RingReader(plane.trajectory_ring(0)), []
+    while len(records) < num_records:
+        actor.do_work()
+        server.do_work()
+        record = reader.peek()
+        if record is not None:
+            records.append({name: array.copy() for name, array in record.items()} | {"epoch": reader.epoch()})
+            reader.release()
+    return plane, records
+
+
+def test_actor_records_replay_to_the_same_game(tmp_path):
+    """The recorded actions, played again from the game's seed, give the recorded frames and rewards."""
+    _, records = play(tmp_path, 60)
+    first_lane = [record for record in records if record["game"][0] < 3]
+    game = make_game(tiny_profile().game, 3, derive_seed(0, "actor", 0, 0, 0, "game"))
+    steps = {}
+    for record in first_lane:
+        key, offset = int(record["game"][0]), int(record["offset"][0])
+        if record["episode"][0] == 0:
+            for place in range(int(record["length"][0])):
+                steps[key, offset + place] = (record["frame"][place], int(record["action"][place]))
+    frames = game.reset()
+    moves = min(max(move for key, move in steps if key == each) for each in range(3)) + 1
+    assert moves >= 5
+    for move in range(moves):
+        for each in range(3):
+            np.testing.assert_array_equal(frames[each], steps[each, move][0])
+        frames = game.step(np.array([steps[each, move][1] for each in range(3)], np.int32)).frame_BF
+
+
+def test_actor_records_policies_values_and_versions(tmp_path):
+    _, records = play(tmp_path, 10, epoch=3)
+    for record in records:
+        length = int(record["length"][0])
+        np.testing.assert_allclose(record["search_policy"][:length].sum(1), 1.0, rtol=1e-6)
+        assert np.isfinite(record["root_value"][:length]).all()
+        assert (record["weights_version"][:length] == 1).all()
+        assert (record["reward"][:length] == 1.0).all()
+        assert record["epoch"] == 3
+        assert (record["final_value"][0] == 0.0) == (record["end"][0] == TERMINATED)
+
+
+def test_actor_counts_moves_simulations_and_episodes(tmp_path):
+    plane, records = play(tmp_path, 40)
+    counters = plane.counters(ACTOR)
+    assert counters.get("simulations") == 4 * counters.get("env_steps")
+    ended = [record for record in records if record["end"][0] == TERMINATED]
+    assert counters.get("episodes") >= len(ended) > 0
+    assert counters.get("episode_length") * 1_000_000 == counters.get("episode_return_millionths")
+
+
+def test_actor_stops_playing_and_counts_it_when_the_ring_is_full(tmp_path):
+    profile = tiny_profile()
+    plane = make_plane(tmp_path, profile)
+    publish(plane, random_model(profile, plane, 0))
+    server, actor = started_server(profile, plane), Actor(profile, plane, 0, 0)
+    actor.on_start()
+    for _ in range(3_000):
+        actor.do_work()
+        server.do_work()
+    counters = plane.counters(ACTOR)
+    assert counters.get("env_steps") < 100
+    assert counters.get("wait_out") > 0
+
+
+def test_actor_lowers_the_temperature_with_training_progress(tmp_path):
+    profile = tiny_profile("actor.temperatures=[1.0,0.5,0.25]", "actor.temperature_fractions=[0.0,0.5,0.75]")
+    plane = make_plane(tmp_path, profile)  # stop.learner_steps 10
+    actor = Actor(profile, plane, 0, 0)
+    learner = plane.counters(plane.shape.members()[0])
+    temperatures = []
+    for steps in (0, 4, 5, 7, 8, 10):
+        learner.set("learner_steps", steps)
+        temperatures.append(actor._temperature())
+    assert temperatures == [1.0, 1.0, 0.5, 0.5, 0.25, 0.25]

@@ -1,0 +1,94 @@
+"""The evaluator: whole games, one version, the best kept."""
+
+import numpy as np
+import pytest
+
+from mzpipe.evaluator.episodes import GreedyEpisodes
+from mzpipe.evaluator.evaluator import Evaluator
+from mzpipe.games import make_game
+from mzpipe.ipc.control import LocalPort
+from mzpipe.nets import Model, restore_model
+from mzpipe.planning import LanePlanner, greedy_search
+from mzpipe.weights import CheckpointStore
+from tests.tiny import EVALUATOR, make_plane, publish, random_model, started_server, tiny_profile
+
+
+@pytest.mark.parametrize("episodes", [1, 3, 7])
+def test_episodes_plays_exactly_as_many_whole_games_as_asked(tmp_path, episodes):
+    profile = tiny_profile(f"evaluator.episodes={min(episodes, 3)}")
+    plane = make_plane(tmp_path, profile)
+    publish(plane, random_model(profile, plane, 0))
+    server = started_server(profile, plane)
+    (lane,) = plane.lane_clients(EVALUATOR)
+    game = make_game(profile.game, plane.shape.evaluator_trees, 0, training=False)
+    config = greedy_search(profile.search, 0)
+    planner = LanePlanner(lane, config, num_trees=game.num_games, num_actions=2, seed=0)
+    games = GreedyEpisodes(game, planner, episodes)
+    assert games.finished
+    games.begin()
+    while not games.finished:
+        games.do_work()
+        server.do_work()
+    assert len(games.results.returns) == episodes
+    assert games.results.returns == [float(length) for length in games.results.lengths]  # CartPole pays 1 a move
+
+
+def make_evaluator(tmp_path, profile):
+    plane, port = make_plane(tmp_path, profile), LocalPort()
+    evaluator = Evaluator(profile, plane, 0, tmp_path / "checkpoints", port)
+    evaluator.on_start()
+    return plane, evaluator, port
+
+
+def evaluate(plane, evaluator, server, port):
+    """Laps until the next result; new weights are published all the time."""
+    seed = 1000
+    while not port.to_supervisor:
+        evaluator.do_work()
+        server.do_work()
+        seed += 1
+        if seed % 7 == 0:
+            publish(plane, random_model(tiny_profile(), plane, seed))
+    return port.to_supervisor.popleft()
+
+
+def test_evaluator_waits_for_its_interval_and_reports_one_version(tmp_path):
+    profile = tiny_profile("evaluator.interval_steps=10")
+    plane, evaluator, port = make_evaluator(tmp_path, profile)
+    version = publish(plane, random_model(profile, plane, 0))
+    server = started_server(profile, plane)
+    server.do_work()
+    assert evaluator.do_work() == 0
+    plane.counters(plane.shape.members()[0]).set("learner_steps", 10)
+    message = evaluate(plane, evaluator, server, port)
+    assert message.weights_version == version
+    assert message.episodes == 3
+    assert message.is_best
+    assert np.isfinite(message.return_mean)
+
+
+def test_evaluator_saves_exactly_the_weights_it_played_with(tmp_path):
+    profile = tiny_profile("evaluator.interval_steps=10")
+    plane, evaluator, port = make_evaluator(tmp_path, profile)
+    played = random_model(profile, plane, 0)
+    publish(plane, played)
+    server = started_server(profile, plane)
+    server.do_work()
+    plane.counters(plane.shape.members()[0]).set("learner_steps", 10)
+    evaluate(plane, evaluator, server, port)
+    checkpoint = CheckpointStore(tmp_path / "checkpoints").load("best")
+    restored = Model(profile.network, plane.shape.observation_shape, plane.shape.num_actions)
+    restore_model(restored, checkpoint)
+    for name, tensor in played.state_dict().items():
+        np.testing.assert_array_equal(tensor.numpy(), restored.state_dict()[name].numpy())
+
+
+def test_evaluator_keeps_the_former_best_when_a_result_is_worse(tmp_path):
+    profile = tiny_profile("evaluator.interval_steps=10")
+    plane, evaluator, port = make_evaluator(tmp_path, profile)
+    publish(plane, random_model(profile, plane, 0))
+    server = started_server(profile, plane)
+    evaluator._best._return_mean = 1e9
+    plane.counters(plane.shape.members()[0]).set("learner_steps", 10)
+    assert not evaluate(plane, evaluator, server, port).is_best
+    assert not (tmp_path / "checkpoints" / "best").exists()

@@ -1,0 +1,84 @@
+"""A tiny run's data plane in a private directory, for tests of single roles."""
+
+import dataclasses
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from mzpipe.config import Profile, parse_profile
+from mzpipe.games import describe_game
+from mzpipe.inference.server import InferenceServer
+from mzpipe.ipc.dataplane import DataPlane, Member
+from mzpipe.launch.plan import make_plan
+from mzpipe.launch.roles import Devices
+from mzpipe.nets import FlatWeights, Model
+from mzpipe.weights import WeightsPublisher
+
+EVALUATOR, ACTOR = Member("evaluator", 0), Member("actor", 0)
+_PROFILE = """
+[search]
+num_simulations = 4
+[network]
+hidden_size = 8
+value_support_size = 10
+reward_support_size = 3
+[actor]
+trajectory_length = 5
+[replay]
+min_size_to_sample = 20
+max_insert_lead = 100
+samples_per_insert = 4.0
+[learner]
+batch_size = 4
+[inference]
+batch_timeout_us = 0
+[evaluator]
+episodes = 3
+[topology]
+lanes_per_actor = 2
+trees_per_lane = 3
+trajectory_ring_slots = 4
+[stop]
+learner_steps = 10
+"""
+
+
+def tiny_profile(*overrides: str) -> Profile:
+    """CartPole with next to nothing of everything."""
+    return parse_profile(_PROFILE, overrides)
+
+
+def random_model(profile: Profile, plane: DataPlane, seed: int) -> Model:
+    """A model whose heads are not at their zero start."""
+    torch.manual_seed(seed)
+    model = Model(profile.network, plane.shape.observation_shape, plane.shape.num_actions)
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.add_(0.3 * torch.randn_like(parameter))
+    return model.eval()
+
+
+def make_plane(directory: Path, profile: Profile) -> DataPlane:
+    """Every segment of the profile's run, in `directory`."""
+    game = describe_game(profile.game)
+    shape = make_plan(profile, game, Devices("cpu", ("cpu",)), 0).shape
+    model = Model(profile.network, shape.observation_shape, shape.num_actions)
+    return DataPlane.create(directory, dataclasses.replace(shape, weights_bytes=4 * FlatWeights(model).size))
+
+
+def publish(plane: DataPlane, model: Model) -> int:
+    """Publishes a model's weights; returns the version."""
+    return WeightsPublisher(plane.weights()).publish(FlatWeights(model).read(), learner_steps=0, env_steps=0)
+
+
+def started_server(profile: Profile, plane: DataPlane) -> InferenceServer:
+    """An inference server on the CPU."""
+    server = InferenceServer(profile, plane, 0, "cpu")
+    server.on_start()
+    return server
+
+
+def observations(count: int, seed: int = 0) -> np.ndarray:
+    """CartPole-like observations."""
+    return np.random.default_rng(seed).normal(size=(count, 4)).astype(np.float32)
