@@ -75,7 +75,9 @@ class LaneGroup:
             root_value=result.root_value_B,
             weights_version=np.full(len(action_G), self._planner.weights_version),
         )
-        self._recorder.add(moves, step.terminated_B, step.truncated_B, self._next_values(result, action_G, step.reward_B))
+        self._recorder.add(
+            moves, step.terminated_B, step.truncated_B, self._next_values(result, action_G, step.reward_B)
+        )
         return self._finish_episodes(step.frame_BF, step.reward_B, step.terminated_B | step.truncated_B)
 
     def _next_values(self, result: SearchResult, action_G: np.ndarray, reward_G: np.ndarray) -> np.ndarray:

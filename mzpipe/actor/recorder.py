@@ -53,9 +53,7 @@ class Recorder:
         self._final_value_G = np.zeros(num_games, np.float32)
         self._full: deque[int] = deque()
 
-    def add(
-        self, moves: Moves, terminated_G: np.ndarray, truncated_G: np.ndarray, final_value_G: np.ndarray
-    ) -> None:
+    def add(self, moves: Moves, terminated_G: np.ndarray, truncated_G: np.ndarray, final_value_G: np.ndarray) -> None:
         """Adds one move of every game; final_value_G: value of the state behind it, were the record to end here.
 
         Precondition: `flush` returned True since the last call.

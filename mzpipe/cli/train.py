@@ -16,8 +16,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Arguments of the verb."""
     parser.add_argument("profile", type=Path, help="a profile, as in profiles/cartpole.toml")
     parser.add_argument("--run-dir", type=Path, help="where the run lives (default: runs/PROFILE-seedN)")
-    parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", dest="overrides",
-                        help="override one field, as in --set learner.batch_size=512; may be repeated")
+    parser.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        dest="overrides",
+        help="override one field, as in --set learner.batch_size=512; may be repeated",
+    )
     parser.add_argument("--serial", action="store_true", help="step all processes in this one, for a debugger")
 
 

@@ -4,8 +4,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from .base import NonNegativeInt, PositiveInt, section
-from .base import Fraction
+from .base import Fraction, NonNegativeInt, PositiveInt, section
 
 
 @section(frozen=True)

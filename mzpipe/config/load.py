@@ -103,13 +103,16 @@ def _refuse_unknown_names(tree: Mapping[str, Any], section: Any, prefix: str) ->
     for name, value in tree.items():
         if name not in fields:
             where = f"{prefix}{name}"
-            raise ConfigError(f"{where}: unknown {'section' if isinstance(value, dict) else 'field'}"
-                              f"{_near(name, fields, prefix)}")
+            raise ConfigError(
+                f"{where}: unknown {'section' if isinstance(value, dict) else 'field'}{_near(name, fields, prefix)}"
+            )
         field_type = fields[name].type
         if dataclasses.is_dataclass(field_type):
             if not isinstance(value, dict):
-                raise ConfigError(f"{prefix}{name}={value!r}: this is a section, set one of its fields: "
-                                  f"{', '.join(f.name for f in dataclasses.fields(field_type))}")
+                raise ConfigError(
+                    f"{prefix}{name}={value!r}: this is a section, set one of its fields: "
+                    f"{', '.join(f.name for f in dataclasses.fields(field_type))}"
+                )
             _refuse_unknown_names(value, field_type, f"{prefix}{name}.")
 
 

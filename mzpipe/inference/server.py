@@ -41,9 +41,7 @@ class InferenceServer:
         self._num_actions = shape.num_actions
         self._num_trees = self._block["action"].shape[1]
         self._num_nodes = 1 + max(self._profile.search.num_simulations, self._profile.evaluator.num_simulations)
-        model = place_model(
-            Model(self._profile.network, shape.observation_shape, shape.num_actions), str(self._device)
-        )
+        model = place_model(Model(self._profile.network, shape.observation_shape, shape.num_actions), str(self._device))
         self._versions = ResidentVersions(model, WeightsSubscriber(self._plane.weights()), self._block)
         max_rows = self._block["action"].size
         self._source_R = np.zeros(max_rows, np.int64)

@@ -61,7 +61,7 @@ class RoleSocket:
     """A role's DEALER."""
 
     def __init__(self, path: Path, identity: str) -> None:
-        self._socket = zmq.Context.instance().socket(zmq.DEALER)
+        self._socket: zmq.Socket[bytes] = zmq.Context.instance().socket(zmq.DEALER)
         self._socket.setsockopt(zmq.IDENTITY, identity.encode())
         _configure(self._socket)
         self._socket.connect(_endpoint(path))
@@ -76,7 +76,7 @@ class RoleSocket:
     def receive(self) -> list[Message]:
         """Messages that have arrived."""
         messages: list[Message] = []
-        while self._socket.getsockopt(zmq.EVENTS) & zmq.POLLIN:
+        while _readable(self._socket):
             messages.append(decode(self._socket.recv(zmq.NOBLOCK)))
         return messages
 
@@ -93,7 +93,7 @@ class SupervisorSocket:
     """The supervisor's ROUTER."""
 
     def __init__(self, path: Path) -> None:
-        self._socket = zmq.Context.instance().socket(zmq.ROUTER)
+        self._socket: zmq.Socket[bytes] = zmq.Context.instance().socket(zmq.ROUTER)
         self._socket.setsockopt(zmq.ROUTER_MANDATORY, 1)
         self._socket.setsockopt(zmq.ROUTER_HANDOVER, 1)
         self._socket.setsockopt(zmq.MAXMSGSIZE, MAX_MESSAGE_BYTES)
@@ -117,7 +117,7 @@ class SupervisorSocket:
     def receive(self) -> list[tuple[str, Message]]:
         """(identity, message) of everything that has arrived; malformed messages raise MessageError."""
         messages: list[tuple[str, Message]] = []
-        while self._socket.getsockopt(zmq.EVENTS) & zmq.POLLIN:
+        while _readable(self._socket):
             frames = self._socket.recv_multipart(zmq.NOBLOCK)
             if len(frames) != 2:
                 raise MessageError(f"message of {len(frames)} frames, expected 2")
@@ -154,6 +154,10 @@ def _configure(socket: zmq.Socket) -> None:
     socket.setsockopt(zmq.LINGER, 0)
     socket.setsockopt(zmq.SNDHWM, _HIGH_WATER_MARK)
     socket.setsockopt(zmq.RCVHWM, _HIGH_WATER_MARK)
+
+
+def _readable(socket: zmq.Socket) -> bool:
+    return bool(int(socket.getsockopt(zmq.EVENTS)) & zmq.POLLIN)
 
 
 def _endpoint(path: Path) -> str:

@@ -9,7 +9,6 @@ import dataclasses
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 
@@ -27,7 +26,8 @@ from .slots import batch_layout, trajectory_layout, weights_layout
 SHAPE_FILE = "shape.json"
 
 
-class Member(NamedTuple):
+@dataclass(frozen=True)
+class Member:
     """One process of the run."""
 
     role: str

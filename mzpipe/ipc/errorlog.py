@@ -7,7 +7,7 @@ V2  One writer per process; a reader trusts a place whose count is not 0.
 """
 
 import traceback
-from typing import NamedTuple
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -20,7 +20,8 @@ _TEXT_BYTES = (_WORDS_PER_PLACE - 2) * 8
 _COUNT, _NBYTES, _TEXT = 0, 1, 2
 
 
-class LoggedError(NamedTuple):
+@dataclass(frozen=True)
+class LoggedError:
     """One distinct error and how often it happened."""
 
     text: str

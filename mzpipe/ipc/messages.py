@@ -7,7 +7,7 @@ unknown, missing or duplicate keys, wrong types) is a MessageError.
 
 import dataclasses
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, get_type_hints
 
 import msgpack
 
@@ -112,7 +112,7 @@ def decode(data: bytes) -> Message:
     kind = _KINDS.get(name) if isinstance(name, str) else None
     if kind is None:
         raise MessageError(f"unknown message kind; known: {', '.join(_KINDS)}")
-    declared = {field.name: field.type for field in dataclasses.fields(kind)}
+    declared: dict[str, type] = get_type_hints(kind)
     if fields.keys() != declared.keys():
         raise MessageError(f"{kind.__name__}: fields {sorted(map(str, fields))}, expected {sorted(declared)}")
     for name, value in fields.items():

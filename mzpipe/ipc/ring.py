@@ -11,10 +11,10 @@ V4  head counts commits, for gauges only: nobody's safety depends on it.
 """
 
 import numpy as np
-from crc32c import crc32c
 
 from ..errors import InputOutputError
 from . import atomics
+from .checksum import checksum
 from .layout import FALSE_SHARING_BYTES, WORDS_PER_LINE, ArrayLayout, align
 from .segment import HEADER_BYTES, Segment
 
@@ -92,7 +92,7 @@ class RingWriter:
         header = self._ring.headers[index]
         header[_NBYTES] = self._ring.layout.nbytes
         header[_EPOCH] = self._epoch
-        header[_CRC] = crc32c(self._ring.payloads[index])
+        header[_CRC] = checksum(self._ring.payloads[index])
         self._sequence += 1
         # SYNC ring.commit release: the slot's payload and header
         atomics.store_release(header, _COMMIT, self._sequence)
@@ -122,9 +122,11 @@ class RingReader:
         return self._ring.slots[index]
 
     def _check(self, index: int) -> None:
-        expected, found = int(self._ring.headers[index][_CRC]), crc32c(self._ring.payloads[index])
+        expected, found = int(self._ring.headers[index][_CRC]), checksum(self._ring.payloads[index])
         if expected != found:
-            raise InputOutputError(f"ring slot {index}, sequence {self._sequence}: crc32c {found:#x}, not {expected:#x}")
+            raise InputOutputError(
+                f"ring slot {index}, sequence {self._sequence}: crc32c {found:#x}, not {expected:#x}"
+            )
 
     def epoch(self) -> int:
         """Epoch of the writer of the peeked slot: how often its process was restarted."""

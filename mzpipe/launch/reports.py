@@ -8,7 +8,7 @@ from ..ipc.dataplane import DataPlane, Member
 from ..ipc.messages import Evaluated
 from ..telemetry import Evaluation, ScoresFile, TensorBoardWriter, View
 from .run_directory import RunDirectory
-from .snapshots import Progress, SnapshotMaker, reached_limit
+from .snapshots import Progress, SnapshotMaker
 
 _VIEW_INTERVAL_S = 0.5
 
@@ -40,18 +40,24 @@ class Reports:
             f"+- {message.return_std:.1f} over {message.episodes} greedy episodes{best}"
         )
 
-    def tick(self, note: Callable[[], str | None]) -> str | None:
-        """Shows and writes what is due; returns the stop condition that is met, in words."""
+    def limit_reached(self) -> str | None:
+        """The first stop condition that the counters meet, in words."""
+        for name, (now, limit) in self._snapshots.limits().items():
+            if name != "return_mean" and now >= limit:
+                return f"stop.{name}={limit:g} reached"
+        return None
+
+    def tick(self, note: Callable[[], str | None]) -> None:
+        """Shows and writes what is due."""
         now_s = time.monotonic()
         if now_s < self._view_due_s:
-            return None
+            return
         self._view_due_s = now_s + _VIEW_INTERVAL_S
         snapshot = self._snapshots.make(note() or self._note())
         self._view.update(snapshot)
         if now_s >= self._curve_due_s and snapshot.env_steps:
             self._curve_due_s = now_s + self._profile.telemetry.interval_s
             self._tensorboard.write(snapshot)
-        return reached_limit(self._profile, snapshot)
 
     def close(self) -> None:
         """Writes the last point of the curves."""

@@ -64,9 +64,7 @@ def _inference(index: int, context: RoleContext) -> Agent:
 
 def _learner(index: int, context: RoleContext) -> Agent:
     module = import_module("mzpipe.learner.learner")
-    return module.Learner(
-        context.profile, context.plane, context.devices.learner, context.checkpoints, context.control
-    )
+    return module.Learner(context.profile, context.plane, context.devices.learner, context.checkpoints, context.control)
 
 
 def _replay(index: int, context: RoleContext) -> Agent:

@@ -1,10 +1,10 @@
 """The run directory on disk and the run's runtime directory under /dev/shm.
 
-    RUN/run.lock        held (flock) by the live supervisor; says its pid, run id and runtime directory
-    RUN/profile.toml    the resolved profile     RUN/checkpoints/   RUN/logs/ROLE-INDEX.log
-    RUN/tensorboard/    event files              RUN/scores.csv     evaluations
+RUN/run.lock        held (flock) by the live supervisor; says its pid, run id and runtime directory
+RUN/profile.toml    the resolved profile     RUN/checkpoints/   RUN/logs/ROLE-INDEX.log
+RUN/tensorboard/    event files              RUN/scores.csv     evaluations
 
-    /dev/shm/mzpipe-UID-RUNID/   0700: lock (held as long as the supervisor lives), segments, socket, death pipe
+/dev/shm/mzpipe-UID-RUNID/   0700: lock (held as long as the supervisor lives), segments, socket, death pipe
 """
 
 import contextlib

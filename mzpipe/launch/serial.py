@@ -31,9 +31,7 @@ class SerialPipeline:
     ) -> None:
         self._members = [member for member in plane.shape.members() if member.role in roles]
         self._ports = {member: LocalPort() for member in self._members}
-        profile = dataclasses.replace(
-            profile, inference=dataclasses.replace(profile.inference, batch_timeout_us=0)
-        )
+        profile = dataclasses.replace(profile, inference=dataclasses.replace(profile.inference, batch_timeout_us=0))
         self.agents: dict[Member, Agent] = {
             member: make_agent(member, RoleContext(profile, plane, checkpoints, devices, port))
             for member, port in self._ports.items()

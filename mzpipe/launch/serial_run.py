@@ -31,7 +31,8 @@ def run_serial(
             for _ in range(_LAPS_BETWEEN_REPORTS):
                 pipeline.lap()
             outcome = _take_messages(pipeline, plan, reports, view) or signal_outcome(signals)
-            limit = reports.tick(lambda: None)
+            reports.tick(lambda: None)
+            limit = reports.limit_reached()
             if limit is not None:
                 outcome = outcome or Outcome(ExitCode.FINISHED, limit)
         _save(pipeline)

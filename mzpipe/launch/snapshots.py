@@ -49,7 +49,6 @@ class SnapshotMaker:
         self._profile, self._plane = profile, plane
         self._start_s = time.monotonic()
         self._past: deque[tuple[float, Totals]] = deque()
-        self._last: Totals | None = None
         self.evaluation: Evaluation | None = None
         self.best_return_mean: float | None = None
 
@@ -99,7 +98,7 @@ class SnapshotMaker:
             restarts=sum(self._plane.counters(member).get("restarts") for member in self._plane.shape.members()),
             clipped_fraction=_ratio(recent["clipped_targets"], recent["targets"]),
             stages=self._stages(rates),
-            limits=self._limits(totals, now_s),
+            limits=self.limits(),
             note=note,
         )
 
@@ -117,25 +116,17 @@ class SnapshotMaker:
     def _fill(self, member: Member) -> float:
         return self._plane.counters(member).get("queue_fill_millionths") / MILLION
 
-    def _limits(self, totals: Totals, now_s: float) -> dict[str, tuple[float, float]]:
+    def limits(self) -> dict[str, tuple[float, float]]:
+        """(now, limit) of every stop condition that is set."""
         stop = self._profile.stop
-        best = self.evaluation.return_mean if self.evaluation else float("nan")
         now = {
-            "env_steps": totals["env_steps"],
-            "learner_steps": totals["learner_steps"],
-            "minutes": (now_s - self._start_s) / 60.0,
-            "return_mean": best,
+            "env_steps": self._plane.total("actor", "env_steps"),
+            "learner_steps": self._plane.total("learner", "learner_steps"),
+            "minutes": (time.monotonic() - self._start_s) / 60.0,
+            "return_mean": self.evaluation.return_mean if self.evaluation else float("nan"),
         }
         limits = {name: getattr(stop, name) for name in now}
         return {name: (now[name], limit) for name, limit in limits.items() if limit is not None}
-
-
-def reached_limit(profile: Profile, snapshot: Snapshot) -> str | None:
-    """The first stop condition that is met, in words."""
-    for name, (now, limit) in snapshot.limits.items():
-        if name != "return_mean" and now >= limit:
-            return f"stop.{name}={limit:g} reached"
-    return None
 
 
 def _ratio(numerator: float, denominator: float) -> float | None:

@@ -13,7 +13,7 @@ import zmq
 
 from ..errors import ExitCode
 from ..ipc.control import SupervisorSocket
-from ..ipc.dataplane import DataPlane, Member
+from ..ipc.dataplane import DataPlane
 from ..ipc.messages import CheckpointSaved, Evaluated, Failed, Hello, Message, Note, Ready, SaveCheckpoint, Welcome
 from ..ipc.segment import LAYOUT_VERSION
 from ..runtime.process import make_death_pipe
@@ -186,7 +186,8 @@ class Supervisor:
         self._outcome = self._outcome or signal_outcome(self._signals)
 
     def _report(self) -> None:
-        limit = self._reports.tick(self._note)
+        self._reports.tick(self._note)
+        limit = self._reports.limit_reached()
         if limit is not None and self._outcome is None:
             self._outcome = Outcome(ExitCode.FINISHED, limit)
 
@@ -199,7 +200,7 @@ class Supervisor:
 
     def _stop(self, outcome: Outcome) -> None:
         self._stopping = True
-        self._view.line(outcome.reason)
+        self._view.line(f"stopping: {outcome.reason}")
         limit_s = time.monotonic()
         self._raise_stage(_FIRST_STAGE)
         self._wait_for_end(limit_s + _SOURCES_STOP_S, up_to_stage=_FIRST_STAGE)

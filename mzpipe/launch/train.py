@@ -8,7 +8,7 @@ from pathlib import Path
 
 from ..config import Profile, load_profile, save_profile
 from ..errors import DeviceError, ExitCode, InputOutputError, MzpipeError, PlanError
-from ..games import GameSpec, describe_game
+from ..games import describe_game
 from ..runtime.environment import child_environment
 from ..telemetry import View, read_scores
 from ..weights import CheckpointStore

@@ -57,7 +57,10 @@ class Learner:
             raise MzpipeError("the initial weights are not finite: nothing was published")
 
     def do_work(self) -> int:
-        """Trains on one batch if there is one; publishes and saves at their intervals."""
+        """Trains on one batch if there is one, up to stop.learner_steps; publishes and saves at their intervals."""
+        limit = self._profile.stop.learner_steps
+        if limit is not None and self._step.learner_steps >= limit:
+            return 0
         slot = self._reader.peek()
         if slot is None:
             return 0

@@ -23,8 +23,8 @@ def restore_optimizer(optimizer: Optimizer, arrays: Mapping[str, np.ndarray]) ->
     """Puts the arrays back; raises CheckpointError when they are another optimiser's."""
     state: dict[int, dict[str, torch.Tensor]] = {}
     for name, array in arrays.items():
-        index, _, field = name.partition(".")
-        state.setdefault(int(index), {})[field] = torch.from_numpy(array)
+        number, _, field = name.partition(".")
+        state.setdefault(int(number), {})[field] = torch.from_numpy(array)
     parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
     for index, fields in state.items():
         for field, tensor in fields.items():

@@ -104,5 +104,6 @@ def _zero_last_layers(model: Model) -> None:
     """Value, reward and policy start at zero (uniform categories), as in EfficientZero's recipe."""
     for head in (model.prediction.policy, model.prediction.value, model.dynamics.reward):
         last = getattr(head, "out", head)
+        assert isinstance(last, nn.Linear)
         nn.init.zeros_(last.weight)
         nn.init.zeros_(last.bias)

@@ -9,9 +9,9 @@ V3  Only finite weights are ever published.
 """
 
 import numpy as np
-from crc32c import crc32c
 
 from ..ipc import atomics
+from ..ipc.checksum import checksum
 from ..ipc.slots import NUM_WEIGHTS_BUFFERS
 
 WRITING = -1
@@ -36,7 +36,7 @@ class WeightsPublisher:
         atomics.store_ordered(stamp, 0, WRITING)
         atomics.fence()
         segment["buffer"][index, : weights.nbytes] = weights.view(np.uint8)
-        segment["crc"][index] = crc32c(segment["buffer"][index, : weights.nbytes])
+        segment["crc"][index] = checksum(segment["buffer"][index, : weights.nbytes])
         segment["learner_steps"][index], segment["env_steps"][index] = learner_steps, env_steps
         # SYNC weights.stamp release: the whole buffer
         atomics.store_release(stamp, 0, version)

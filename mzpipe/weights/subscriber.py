@@ -3,10 +3,10 @@
 from typing import NamedTuple
 
 import numpy as np
-from crc32c import crc32c
 
 from ..errors import InputOutputError
 from ..ipc import atomics
+from ..ipc.checksum import checksum
 from ..ipc.slots import NUM_WEIGHTS_BUFFERS
 from .publisher import NO_VERSION
 
@@ -56,6 +56,6 @@ class WeightsSubscriber:
         atomics.fence()
         if atomics.load_ordered(stamp, 0) != version:
             return None
-        if crc32c(copied) != crc:
+        if checksum(copied) != crc:
             raise InputOutputError(f"weights version {version}: checksum of buffer {index} does not match")
         return PulledWeights(version, learner_steps, env_steps, copied.view(np.float32))

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 F = np.float32
+ZERO = F(0)
 
 
 @dataclass
@@ -17,9 +18,9 @@ class Node:
 
     prior_A: list
     legal_A: list
-    reward: F = F(0)
+    reward: F = ZERO
     visits: int = 0
-    value: F = F(0)
+    value: F = ZERO
     children: dict = field(default_factory=dict)
     index: int = 0
 

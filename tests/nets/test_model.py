@@ -71,7 +71,7 @@ def test_model_lets_actions_change_the_next_hidden_state():
 
 
 def test_model_refuses_a_residual_network_when_observations_are_vectors():
-    with pytest.raises(ConfigError, match="network.kind='residual' needs square images.*set network.kind='mlp'"):
+    with pytest.raises(ConfigError, match=r"network.kind='residual' needs square images.*set network.kind='mlp'"):
         Model(NetworkConfig(kind="residual"), (4,), 2)
 
 

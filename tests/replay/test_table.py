@@ -56,7 +56,9 @@ def test_table_takes_no_more_bytes_than_its_bound():
 
 
 def test_table_refuses_a_bound_below_two_trajectories():
-    with pytest.raises(ConfigError, match=r"replay.capacity_bytes=100: holds \d+ transitions .* set it to at least \d+"):
+    with pytest.raises(
+        ConfigError, match=r"replay.capacity_bytes=100: holds \d+ transitions .* set it to at least \d+"
+    ):
         Table(capacity_bytes=100, frame_shape=(4,), frame_dtype="float32", num_actions=2, trajectory_length=8)
 
 

@@ -1,8 +1,8 @@
 """The search with true rules for a model: it must play tic-tac-toe perfectly.
 
 The model knows the rules and nothing else: value 0 everywhere and a uniform policy over the free squares, so that all
-strength comes from rewards that the search finds and carries back. Every reply of the opponent is followed; the positions of one depth are
-searched as one batch.
+strength comes from rewards that the search finds and carries back. Every reply of the opponent is followed; the
+positions of one depth are searched as one batch.
 """
 
 import os

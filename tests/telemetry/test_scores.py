@@ -73,5 +73,5 @@ def test_read_scores_refuses_other_columns(path: Path) -> None:
 
 
 def test_append_names_the_path_when_it_cannot_write(tmp_path: Path) -> None:
-    with pytest.raises(InputOutputError, match="cannot write .*missing/scores.csv: No such file or directory"):
+    with pytest.raises(InputOutputError, match=r"cannot write .*missing/scores.csv: No such file or directory"):
         ScoresFile(tmp_path / "missing" / "scores.csv").append(EVALUATION)

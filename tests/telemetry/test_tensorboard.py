@@ -117,7 +117,7 @@ def test_writer_makes_each_point_readable_before_it_is_closed(tmp_path: Path) ->
 
 def test_writer_raises_when_the_directory_is_a_file(tmp_path: Path) -> None:
     (tmp_path / "events").touch()
-    with pytest.raises(InputOutputError, match="cannot write TensorBoard events in .*events: File exists"):
+    with pytest.raises(InputOutputError, match=r"cannot write TensorBoard events in .*events: File exists"):
         TensorBoardWriter(tmp_path / "events")
 
 
