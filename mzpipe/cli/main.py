@@ -1,9 +1,11 @@
 """`mzpipe VERB ...`: parses, dispatches, and turns every error into one line and an exit code."""
 
 import argparse
+import os
 import sys
 from collections.abc import Sequence
 from importlib import import_module
+from pathlib import Path
 
 from .. import __version__
 from ..errors import ExitCode, MzpipeError
@@ -23,6 +25,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Runs one command; returns its exit code."""
     words = list(sys.argv[1:] if arguments is None else arguments)
     prepare_environment()
+    _let_children_import_us()
     parser = argparse.ArgumentParser(prog="mzpipe", description="MuZero as a pipeline of processes that share memory.")
     parser.add_argument("--version", action="version", version=f"mzpipe {__version__}")
     verbs = parser.add_subparsers(dest="verb", metavar="VERB", required=True)
@@ -41,6 +44,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return error.exit_code
     except KeyboardInterrupt:
         return ExitCode.INTERRUPTED
+
+
+def _let_children_import_us() -> None:
+    """A clone that is not installed works from any directory: `python -m` looks only where it runs, and here."""
+    home, others = str(Path(__file__).resolve().parents[2]), os.environ.get("PYTHONPATH", "").split(os.pathsep)
+    if home not in others:
+        os.environ["PYTHONPATH"] = os.pathsep.join([home, *filter(None, others)])
 
 
 if __name__ == "__main__":

@@ -127,7 +127,9 @@ def _near(name: str, known: Iterable[str], prefix: str = "") -> str:
 def _build(section: Any, tree: Mapping[str, Any], prefix: str = "") -> Any:
     types = {field.name: field.type for field in dataclasses.fields(section)}
     values = {
-        name: _build(types[name], value, f"{prefix}{name}.") if isinstance(value, dict) else _tuples(value)
+        name: _build(types[name], value, f"{prefix}{name}.")
+        if dataclasses.is_dataclass(types[name])
+        else _tuples(value)
         for name, value in tree.items()
     }
     try:

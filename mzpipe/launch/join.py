@@ -30,6 +30,12 @@ def join_run(member: Member, path: Path, parent_pid: int | None) -> int:
     """Runs one role until the run stops; returns its exit code."""
     run = RunDirectory(path)
     live = run.live()
+    profile = load_profile(run.profile)
+    if parent_pid is None and profile.topology.external != member.role:
+        raise UsageError(
+            f"{member.identity}: the supervisor (pid {live.pid}) starts this role itself: "
+            f"start the run with --set topology.external={member.role}"
+        )
     runtime = Path(live.runtime_directory)
     follow_supervisor(runtime, parent_pid)
     plane = DataPlane.attach(runtime)
@@ -39,9 +45,7 @@ def join_run(member: Member, path: Path, parent_pid: int | None) -> int:
     control = RoleSocket(runtime / SOCKET_FILE, member.identity)
     try:
         epoch = _introduce(control, live, member)
-        context = RoleContext(
-            load_profile(run.profile), plane, run.checkpoints, read_prepared(runtime).devices, control, epoch
-        )
+        context = RoleContext(profile, plane, run.checkpoints, read_prepared(runtime).devices, control, epoch)
         return _run(member, context)
     finally:
         control.close()
@@ -78,7 +82,7 @@ def _introduce(control: RoleSocket, live: LiveRun, member: Member) -> int:
                 return message.epoch
     raise UsageError(
         f"{member.identity}: the supervisor (pid {live.pid}) did not take it in within {_WELCOME_TIMEOUT_S:.0f} s: "
-        f"start the run with --set topology.external={member.role}, or give another --index"
+        "is it running already? then give another --index"
     )
 
 

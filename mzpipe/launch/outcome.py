@@ -18,13 +18,13 @@ class Outcome:
     traceback: str = ""
 
 
-def signal_outcome(signals: SignalPipe) -> Outcome | None:
+def signal_outcome(signals: SignalPipe, effect: str = "draining and saving a checkpoint") -> Outcome | None:
     """The outcome of a run that a signal ends; None while none has come."""
     number = signals.first()
     if number is None:
         return None
     code = ExitCode.INTERRUPTED if number == signal.SIGINT else ExitCode.TERMINATED
-    return Outcome(code, f"{signal.Signals(number).name}: draining and saving a checkpoint")
+    return Outcome(code, f"{signal.Signals(number).name}: {effect}")
 
 
 def solved(profile: Profile, evaluation: Evaluated) -> Outcome | None:

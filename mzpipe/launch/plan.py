@@ -99,7 +99,7 @@ def plan_lines(plan: Plan) -> list[str]:
     """What runs where, and the bytes of every segment."""
     lines = [f"game      {plan.game.description}", *(_process_line(plan, member) for member in plan.shape.members())]
     for name, nbytes in plan.shape.segment_bytes().items():
-        lines.append(f"segment   {name:<14} {mebibytes(nbytes):>12}")
+        lines.append(f"segment   {name:<14} {mebibytes(nbytes):>12}   {nbytes:>15,} bytes")
     lines.append(f"memory    /dev/shm {mebibytes(plan.segment_bytes())}, in all about {mebibytes(plan.memory_bytes())}")
     return lines
 

@@ -4,7 +4,7 @@ It compiles every kernel with exactly the types of the run (and fills the
 cache that the roles load from), and a machine on which the pipeline cannot work
 fails here, with one process to debug.
 
-Run as a program: `python -m mzpipe.launch.rehearsal PROFILE DIRECTORY`; writes DIRECTORY/prepared.json.
+Run as a program: `python -m mzpipe.launch.rehearsal PROFILE DIRECTORY PARENT_PID`; writes DIRECTORY/prepared.json.
 """
 
 import dataclasses
@@ -19,6 +19,7 @@ from ..errors import MzpipeError
 from ..games import GameSpec, describe_game
 from ..ipc.dataplane import DataPlane
 from ..ipc.messages import CheckpointSaved
+from ..runtime.process import follow_supervisor
 from .plan import make_plan
 from .roles import Devices
 from .serial import SerialPipeline
@@ -106,9 +107,10 @@ def read_prepared(directory: Path) -> Prepared:
     return Prepared(**{**fields, "inference_devices": tuple(fields["inference_devices"])})
 
 
-def main(profile_path: str, directory: str) -> int:
+def main(profile_path: str, directory: str, parent_pid: str) -> int:
     """The program; an expected error is one line on stderr and its exit code."""
     try:
+        follow_supervisor(Path(directory), int(parent_pid))
         profile = load_profile(profile_path)
         game = describe_game(profile.game)
         prepared = describe_model(profile, game)

@@ -80,11 +80,15 @@ class Roster:
         entry.state = State.STARTED
         entry.failed = None
 
-    def adopt(self, entry: Entry, pid: int) -> None:
-        """Watches a process that somebody started by hand."""
-        entry.foreign_pidfd = os.pidfd_open(pid)
+    def adopt(self, entry: Entry, pid: int) -> bool:
+        """Watches a process that somebody started by hand; False when it has ended already."""
+        try:
+            entry.foreign_pidfd = os.pidfd_open(pid)
+        except OSError:
+            return False
         entry.starts += 1
         entry.state = State.STARTED
+        return True
 
     def reap(self, entry: Entry) -> int | None:
         """Exit code of an ended process (None for one started by hand)."""

@@ -15,6 +15,7 @@ import os
 import re
 import secrets
 import shutil
+import stat
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -62,7 +63,8 @@ class RunDirectory:
             raise InputOutputError(f"{self.path}: cannot be made a run directory: {error.strerror}") from None
         try:
             if not _try_lock(descriptor):
-                raise AlreadyRunningError(f"{self.path}: already running as pid {self.live().pid}")
+                raise AlreadyRunningError(f"{self.path}: already running as pid {self._holder()}")
+            _announce(descriptor, {"pid": os.getpid()})
             yield LockedRun(self, descriptor)
         finally:
             os.close(descriptor)
@@ -73,6 +75,13 @@ class RunDirectory:
             return LiveRun(**json.loads(self._lock.read_text()))
         except (OSError, ValueError, TypeError):
             raise UsageError(f"{self.path}: no live run here; start it with: mzpipe train") from None
+
+    def _holder(self) -> int | str:
+        """Pid of the process that holds the lock, as far as it has written it down yet."""
+        try:
+            return int(json.loads(self._lock.read_text())["pid"])
+        except (OSError, ValueError, TypeError, KeyError):
+            return "unknown, starting at this moment"
 
 
 class LockedRun:
@@ -87,16 +96,18 @@ class LockedRun:
         run_id, path, lock = _make_runtime_directory()
         try:
             live = LiveRun(os.getpid(), run_id, str(path))
-            self._announce(json.dumps(dataclasses.asdict(live)))
+            _announce(self._descriptor, dataclasses.asdict(live))
             yield live
         finally:
             shutil.rmtree(path, ignore_errors=True)
             os.close(lock)
-            self._announce("")
+            _announce(self._descriptor, {"pid": os.getpid()})
 
-    def _announce(self, text: str) -> None:
-        os.ftruncate(self._descriptor, 0)
-        os.pwrite(self._descriptor, text.encode(), 0)
+
+def _announce(descriptor: int, fields: dict[str, object]) -> None:
+    """Writes what the lock file says; without a run id there is nothing to join."""
+    os.ftruncate(descriptor, 0)
+    os.pwrite(descriptor, json.dumps(fields).encode(), 0)
 
 
 def _make_runtime_directory() -> tuple[str, Path, int]:
@@ -121,19 +132,29 @@ def sweep_leftovers() -> list[Path]:
     """Removes runtime directories whose supervisor is gone; returns them. Live ones and others' stay."""
     removed = []
     for path in sorted(SHARED_MEMORY.glob(f"{runtime_prefix()}*")):
-        if path.is_symlink() or path.stat().st_uid != os.getuid():
-            continue
-        if _is_abandoned(path):
+        if _is_our_directory(path) and _is_abandoned(path):
             shutil.rmtree(path, ignore_errors=True)
             removed.append(path)
     return removed
 
 
+def _is_our_directory(path: Path) -> bool:
+    try:
+        status = path.lstat()
+    except FileNotFoundError:
+        return False  # its own supervisor, or another sweeper, has just removed it
+    return stat.S_ISDIR(status.st_mode) and status.st_uid == os.getuid()
+
+
 def _is_abandoned(path: Path) -> bool:
     try:
         descriptor = os.open(path / _LOCK, os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC)
+    except FileNotFoundError:
+        # The lock comes first and may go first: whoever was removing the directory died, or is at it still. A
+        # supervisor that is just starting, between mkdir and lock, tries again.
+        return True
     except OSError:
-        return not any(path.iterdir())  # between mkdir and lock; a supervisor that is just starting tries again
+        return False
     try:
         return _try_lock(descriptor)
     finally:

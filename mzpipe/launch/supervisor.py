@@ -124,7 +124,8 @@ class Supervisor:
         if hello.run_id != self._live.run_id or hello.layout_version != LAYOUT_VERSION:
             return
         if self._roster.is_external(entry) and entry.pidfd is None:
-            self._roster.adopt(entry, hello.pid)
+            if not self._roster.adopt(entry, hello.pid):
+                return
         elif entry.pid != hello.pid:
             return
         self._socket.send(entry.member.identity, Welcome(epoch=entry.starts - 1))

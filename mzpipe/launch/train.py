@@ -1,28 +1,22 @@
 """`train`: from a profile to a finished run, in processes or in one."""
 
 import dataclasses
-import subprocess
-import sys
-import time
-from pathlib import Path
 
 from ..config import Profile, load_profile, save_profile
-from ..errors import DeviceError, ExitCode, InputOutputError, MzpipeError, PlanError
+from ..errors import ExitCode
 from ..games import describe_game
-from ..runtime.environment import child_environment
 from ..telemetry import View, read_scores
 from ..weights import CheckpointStore
-from .outcome import Outcome
+from .outcome import Outcome, signal_outcome
 from .plan import make_plan, plan_lines
-from .rehearsal import Prepared, read_prepared
+from .prepare import prepare
 from .roles import Devices
-from .run_directory import LiveRun, RunDirectory, sweep_leftovers
+from .run_directory import RunDirectory, sweep_leftovers
 from .serial_run import run_serial
 from .signals import SignalPipe
 from .snapshots import Progress
 from .supervisor import Supervisor
 
-_REHEARSAL_TIMEOUT_S = 600.0
 LATEST, BEST = "latest", "best"
 
 
@@ -40,7 +34,11 @@ def train(profile: Profile, run: RunDirectory, view: View, *, serial: bool) -> O
             return Outcome(ExitCode.FINISHED, reached)
         save_profile(profile, run.profile)
         with locked.runtime() as live:
-            prepared = _rehearse(run, live, view)
+            prepared = prepare(run, live, view, signals)
+            stopped = signal_outcome(signals, "stopped before training began")
+            if stopped is not None:
+                return stopped
+            assert prepared is not None
             plan = make_plan(profile, game, prepared.devices, prepared.weights_bytes)
             plan.check()
             view.line(f"model     {prepared.num_parameters:,} parameters")
@@ -96,30 +94,3 @@ def _already_reached(profile: Profile, progress: Progress) -> str | None:
         if limit is not None and value is not None and value >= limit:
             return f"finished already: stop.{name}={limit:g} was reached ({value:g}); raise it to train on"
     return None
-
-
-def _rehearse(run: RunDirectory, live: LiveRun, view: View) -> Prepared:
-    """Runs the rehearsal program; raises the error that it ended with."""
-    view.line("compiling kernels and rehearsing the pipeline ...")
-    start_s = time.monotonic()
-    result = subprocess.run(
-        [sys.executable, "-m", "mzpipe.launch.rehearsal", str(run.profile), live.runtime_directory],
-        env=child_environment(1),
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        timeout=_REHEARSAL_TIMEOUT_S,
-    )
-    if result.returncode != 0:
-        raise _error_of(result)
-    view.line(f"compiling kernels: {time.monotonic() - start_s:.1f} s")
-    return read_prepared(Path(live.runtime_directory))
-
-
-def _error_of(result: subprocess.CompletedProcess[str]) -> MzpipeError:
-    kinds: dict[int, type[MzpipeError]] = {
-        ExitCode.USAGE: PlanError,
-        ExitCode.INPUT_OUTPUT: InputOutputError,
-        ExitCode.DEVICE: DeviceError,
-    }
-    return kinds.get(result.returncode, MzpipeError)(result.stderr.strip())

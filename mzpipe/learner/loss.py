@@ -68,15 +68,16 @@ def muzero_loss(model: Model, batch: Batch, *, value_loss_weight: float) -> Loss
 
 
 def _unroll(model: Model, batch: Batch) -> _Unroll:
-    output = model.initial_inference(batch.observation)
-    policy, value, reward = [output.policy_logits_BA], [output.value_logits_BM], []
+    """Unrolls the dynamics; the prediction function sees the states of all steps as one batch."""
+    hidden_state = model.represent(batch.observation)
+    states, rewards = [hidden_state], []
     for action_B in batch.action_BK.unbind(1):
-        output = model.recurrent_inference(halve_gradient(output.hidden_state), action_B)
-        assert output.reward_logits_BM is not None
-        policy.append(output.policy_logits_BA)
-        value.append(output.value_logits_BM)
-        reward.append(output.reward_logits_BM)
-    return _Unroll(torch.stack(policy, 1), torch.stack(value, 1), torch.stack(reward, 1))
+        reward_logits_BM, hidden_state = model.step(halve_gradient(hidden_state), action_B)
+        rewards.append(reward_logits_BM)
+        states.append(hidden_state)
+    policy_logits, value_logits = model.prediction(torch.stack(states, dim=1).flatten(0, 1))
+    steps = (len(batch.weight_B), len(states))
+    return _Unroll(policy_logits.unflatten(0, steps), value_logits.unflatten(0, steps), torch.stack(rewards, dim=1))
 
 
 def _cross_entropy(logits: Tensor, target: Tensor, scale_BK: Tensor) -> Tensor:

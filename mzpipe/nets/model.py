@@ -44,18 +44,26 @@ class Model(nn.Module):
         for name, size in (("value_bins", config.value_support_size), ("reward_bins", config.reward_support_size)):
             self.register_buffer(name, torch.arange(-size, size + 1, dtype=torch.float32), persistent=False)
 
-    def initial_inference(self, observation: Tensor) -> NetworkOutput:
-        """f(h(o)) of stacked observations [B, ...]; uint8 images are scaled to [0, 1]."""
+    def represent(self, observation: Tensor) -> Tensor:
+        """h: the hidden state of stacked observations [B, ...]; uint8 images are scaled to [0, 1]."""
         if observation.dtype == torch.uint8:
             observation = observation.float() / _MAX_PIXEL
-        hidden_state = scale_hidden_state(self.representation(observation))
+        return scale_hidden_state(self.representation(observation))
+
+    def step(self, hidden_state: Tensor, action_B: Tensor) -> tuple[Tensor, Tensor]:
+        """g: the reward logits of the action and the hidden state behind it."""
+        reward_logits, unscaled = self.dynamics(hidden_state, action_B)
+        return reward_logits, scale_hidden_state(unscaled)
+
+    def initial_inference(self, observation: Tensor) -> NetworkOutput:
+        """f(h(o)): the value and policy of an observed state."""
+        hidden_state = self.represent(observation)
         policy_logits, value_logits = self.prediction(hidden_state)
         return NetworkOutput(hidden_state, None, value_logits, policy_logits)
 
     def recurrent_inference(self, hidden_state: Tensor, action_B: Tensor) -> NetworkOutput:
         """f(g(s, a)): the reward of the action, and the value and policy of the state behind it."""
-        reward_logits, unscaled = self.dynamics(hidden_state, action_B)
-        next_hidden_state = scale_hidden_state(unscaled)
+        reward_logits, next_hidden_state = self.step(hidden_state, action_B)
         policy_logits, value_logits = self.prediction(next_hidden_state)
         return NetworkOutput(next_hidden_state, reward_logits, value_logits, policy_logits)
 

@@ -1,0 +1,118 @@
+"""Profiles: everything a user can mistype ends in one line."""
+
+from pathlib import Path
+
+import pytest
+
+from mzpipe.config import Profile, SearchConfig, load_profile, parse_profile, save_profile
+from mzpipe.errors import ConfigError, ExitCode
+
+PROFILES = sorted((Path(__file__).parents[2] / "profiles").glob("*.toml"))
+STOP = "stop.env_steps=1"
+
+
+@pytest.mark.parametrize("path", PROFILES, ids=lambda path: path.stem)
+def test_every_shipped_profile_loads(path):
+    assert isinstance(load_profile(path), Profile)
+
+
+def test_there_are_shipped_profiles():
+    assert {path.stem for path in PROFILES} >= {"cartpole", "atari-pong-cpu"}
+
+
+def test_defaults_hold_where_the_profile_says_nothing():
+    profile = parse_profile("seed = 5\n[learner]\nbatch_size = 7\n", [STOP])
+    assert (profile.seed, profile.learner.batch_size) == (5, 7)
+    assert profile.search == SearchConfig()
+
+
+def test_overrides_win_over_the_file_and_later_ones_over_earlier():
+    profile = parse_profile("[learner]\nbatch_size = 7\n", [STOP, "learner.batch_size=8", "learner.batch_size = 9"])
+    assert profile.learner.batch_size == 9
+
+
+def test_overrides_take_every_kind_of_value():
+    profile = parse_profile(
+        "",
+        [STOP, "game.name=Pong", "learner.devices=[0]", "learner.learning_rate=1", "game.atari.grayscale=false"],
+    )
+    assert profile.game.name == "Pong"
+    assert profile.learner.devices == (0,)
+    assert profile.learner.learning_rate == 1.0
+    assert profile.game.atari.grayscale is False
+
+
+def test_save_and_load_give_the_same_profile(tmp_path):
+    profile = parse_profile("", ["stop.minutes=3", "learner.devices=[0]", "game.atari.noop_max=0", "seed=9"])
+    save_profile(profile, tmp_path / "p.toml")
+    assert load_profile(tmp_path / "p.toml") == profile
+
+
+@pytest.mark.parametrize(
+    ("override", "text"),
+    [
+        ("learner.batch_sise=3", r"learner.batch_sise: unknown field; did you mean learner.batch_size\?"),
+        ("leaner.batch_size=3", r"leaner: unknown section; did you mean learner\?"),
+        ("sed=3", r"sed: unknown field; did you mean seed\?"),
+        ("game.atari.frameskip=3", r"game.atari.frameskip: unknown field; did you mean game.atari.frame_skip\?"),
+        ("zzz=3", "zzz: unknown field; known here: seed, game, "),
+        ("learner=3", "learner=3: this is a section, set one of its fields: devices, "),
+        ("seed.x=3", "seed={'x': 3}"),
+        ("learner.batch_size=2.5", "learner.batch_size=2.5: input should be a valid integer"),
+        ("learner.batch_size=true", "learner.batch_size=True: input should be a valid integer"),
+        ("learner.batch_size=0", "learner.batch_size=0: input should be greater than or equal to 1"),
+        ("game.atari.sticky_actions=1.5", "game.atari.sticky_actions=1.5: input should be less than or equal to 1"),
+        ("learner.learning_rate=nan", "learner.learning_rate=nan: input should be a finite number"),
+        ("learner.optimizer=adamm", "learner.optimizer='adamm': input should be 'adam' or 'sgd'"),
+        ("search.num_simulations=5000", "search.num_simulations=5000: input should be less than or equal to 2000"),
+        ("learner.batch_size", "write it as section.field=value"),
+        (".batch_size=3", "write it as section.field=value"),
+        ("a.b.c.d.e.f.g.h.i.j=3", "9 dots, at most 8"),
+        ("actor.temperatures=[1.0]", "actor.temperatures has 1 values and actor.temperature_fractions 3"),
+        ("actor.temperature_fractions=[0.1,0.2,0.3]", "must start at 0.0 and never fall"),
+        ("actor.temperature_fractions=[0.0,0.9,0.3]", "must start at 0.0 and never fall"),
+        ("replay.max_insert_lead=1", "would wait for each other for ever: set it to at least 34"),
+        ("learner.devices=[]", r"learner.devices=\[\]: name at least one device"),
+        ("inference.devices=['cuda']", "inference.devices: 'cuda' is not 'auto', 'cpu' or a CUDA index"),
+        ("learner.devices=[0,1]", "this version trains on one device"),
+    ],
+)
+def test_load_refuses_in_one_line(override, text):
+    with pytest.raises(ConfigError, match=text) as caught:
+        parse_profile("", [STOP, override])
+    assert "\n" not in str(caught.value)
+    assert caught.value.exit_code == ExitCode.USAGE
+
+
+def test_load_refuses_a_run_without_an_end():
+    with pytest.raises(ConfigError, match="stop: no limit is set, the run would never end"):
+        parse_profile("")
+
+
+def test_load_names_the_line_when_the_file_is_no_toml(tmp_path):
+    (tmp_path / "bad.toml").write_text("[learner\n")
+    with pytest.raises(ConfigError, match=r"bad.toml: no valid TOML: .*line 1"):
+        load_profile(tmp_path / "bad.toml")
+
+
+def test_load_names_the_nearest_profile_when_one_is_missing(tmp_path):
+    (tmp_path / "cartpole.toml").touch()
+    with pytest.raises(ConfigError, match=r"cartpol.toml: no such profile; did you mean cartpole.toml\?"):
+        load_profile(tmp_path / "cartpol.toml")
+
+
+def test_load_refuses_a_large_file_and_a_dotted_key_and_a_directory(tmp_path):
+    (tmp_path / "large.toml").write_text("#" * 70_000)
+    with pytest.raises(ConfigError, match="70000 bytes, a profile has at most 65536"):
+        load_profile(tmp_path / "large.toml")
+    (tmp_path / "dots.toml").write_text("seed = 1\na.b.c.d.e.f.g.h.i.j = 1\n")
+    with pytest.raises(ConfigError, match="line 2: a key has 9 dots, at most 8"):
+        load_profile(tmp_path / "dots.toml")
+    with pytest.raises(ConfigError, match="cannot be read as a profile"):
+        load_profile(tmp_path)
+
+
+def test_profile_cannot_be_changed_after_it_was_checked():
+    profile = parse_profile("", [STOP])
+    with pytest.raises(AttributeError):
+        profile.seed = 3

@@ -1,0 +1,42 @@
+"""The guard over /dev/shm is itself no use unless it can fail."""
+
+import os
+import shutil
+import subprocess
+import sys
+
+from mzpipe.launch.run_directory import runtime_prefix
+from tests.launch import leftovers
+from tests.launch.leftovers import SHARED_MEMORY, descendants, held_by_a_stranger, holders, unexplained
+
+
+def test_unexplained_finds_a_directory_that_a_test_left(monkeypatch):
+    monkeypatch.setattr(leftovers, "_PATIENCE_S", 0.0)
+    before = set(SHARED_MEMORY.iterdir())
+    planted = SHARED_MEMORY / f"{runtime_prefix()}planted-{os.getpid()}"
+    planted.mkdir()
+    try:
+        assert planted in unexplained(before)
+    finally:
+        shutil.rmtree(planted)
+    assert planted not in unexplained(before)
+
+
+def test_held_by_a_stranger_knows_this_session_from_others(tmp_path):
+    lock = tmp_path / "lock"
+    with lock.open("w"):
+        assert os.getpid() in holders(lock)
+        assert not held_by_a_stranger(tmp_path)
+    assert holders(lock) == set()
+
+
+def test_descendants_finds_the_children_of_children():
+    code = "import subprocess, sys; subprocess.run([sys.executable, '-c', 'input()'], stdin=sys.stdin)"
+    child = subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE)
+    try:
+        while len(descendants(child.pid)) < 2:
+            assert child.poll() is None
+        assert descendants(child.pid) < descendants(os.getpid())
+    finally:
+        child.communicate(b"\n", timeout=30)
+    assert descendants(child.pid) == {child.pid}

@@ -1,0 +1,188 @@
+"""The lock of a run directory, its runtime directory, and the sweep of what killed runs left."""
+
+import fcntl
+import os
+import re
+import stat
+
+import pytest
+
+from mzpipe.errors import AlreadyRunningError, InputOutputError, UsageError
+from mzpipe.launch.run_directory import RunDirectory, runtime_prefix, sweep_leftovers
+
+NOBODY = 65534
+
+
+@pytest.fixture
+def run(tmp_path):
+    return RunDirectory(tmp_path / "run")
+
+
+@pytest.fixture
+def leave(shared_memory):
+    """Makes a runtime directory such as a killed supervisor leaves; `lock` False: half removed already."""
+
+    def make(name=None, *, lock=True):
+        path = shared_memory / (name or f"{runtime_prefix()}0123456789ab")
+        path.mkdir(mode=0o700)
+        (path / "weights").write_bytes(b"x")
+        if lock:
+            (path / "lock").touch()
+        return path
+
+    return make
+
+
+@pytest.fixture
+def hold():
+    """Locks a file as a live supervisor does, until the test ends."""
+    descriptors = []
+
+    def lock(path):
+        descriptors.append(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
+        fcntl.flock(descriptors[-1], fcntl.LOCK_EX)
+
+    yield lock
+    for descriptor in descriptors:
+        os.close(descriptor)
+
+
+@pytest.mark.parametrize("name", ["a", "cartpole-seed0", "A.b_c-9", "x" * 64])
+def test_run_directory_takes_a_plain_name(tmp_path, name):
+    assert RunDirectory(tmp_path / name).path == tmp_path / name
+
+
+@pytest.mark.parametrize("name", ["-rf", ".hidden", "..", "a b", "a\nb", "ünder", "x" * 65])
+def test_run_directory_refuses_an_odd_name(tmp_path, name):
+    with pytest.raises(UsageError, match=re.escape("the last part must match [A-Za-z0-9]")):
+        RunDirectory(tmp_path / name)
+
+
+def test_locked_raises_when_the_directory_cannot_be_made(tmp_path):
+    (tmp_path / "file").touch()
+    with (
+        pytest.raises(InputOutputError, match="cannot be made a run directory"),
+        RunDirectory(tmp_path / "file" / "run").locked(),
+    ):
+        pass
+
+
+def test_locked_refuses_a_second_holder_and_names_the_first(run):
+    with run.locked():
+        with (
+            pytest.raises(AlreadyRunningError, match=rf"run: already running as pid {os.getpid()}$"),
+            RunDirectory(run.path).locked(),
+        ):
+            pass
+        with pytest.raises(AlreadyRunningError), run.locked():  # the failed attempt has not freed the lock
+            pass
+    with run.locked():
+        pass
+
+
+@pytest.mark.parametrize("text", ["", "{", "[1]", "{}", '{"pid": null}'])
+def test_locked_refuses_when_the_holder_has_not_written_its_pid_yet(run, hold, text):
+    run.path.mkdir()
+    hold(run.path / "run.lock")
+    (run.path / "run.lock").write_text(text)
+    with pytest.raises(AlreadyRunningError, match="already running as pid unknown"), run.locked():
+        pass
+
+
+def test_locked_names_itself_and_not_a_killed_predecessor(run):
+    with run.locked():
+        pass
+    (run.path / "run.lock").write_text('{"pid": 1, "run_id": "x", "runtime_directory": "/dev/shm/x"}')
+    with run.locked(), pytest.raises(AlreadyRunningError, match=f"pid {os.getpid()}$"), run.locked():
+        pass
+
+
+def test_live_says_what_a_role_needs_and_only_while_the_run_lives(run, shared_memory):
+    with pytest.raises(UsageError, match="no live run here; start it with: mzpipe train"):
+        run.live()
+    with run.locked() as locked:
+        with pytest.raises(UsageError, match="no live run here"):
+            run.live()
+        with locked.runtime() as live:
+            assert run.live() == live
+            assert live.pid == os.getpid()
+            assert live.runtime_directory == str(shared_memory / f"{runtime_prefix()}{live.run_id}")
+    with pytest.raises(UsageError, match="no live run here"):
+        run.live()
+
+
+def test_runtime_directory_is_private_and_gone_at_the_end(run, shared_memory):
+    with run.locked() as locked, locked.runtime():
+        (path,) = shared_memory.iterdir()
+        assert stat.S_IMODE(path.stat().st_mode) == 0o700
+        assert stat.S_IMODE((path / "lock").stat().st_mode) == 0o600
+        (path / "segment").write_bytes(b"x")
+    assert list(shared_memory.iterdir()) == []
+
+
+def test_runtime_directory_is_gone_when_the_run_raises(run, shared_memory):
+    with pytest.raises(ZeroDivisionError), run.locked() as locked, locked.runtime():
+        assert list(shared_memory.iterdir())
+        raise ZeroDivisionError
+    assert list(shared_memory.iterdir()) == []
+
+
+def test_sweep_removes_what_a_killed_run_left(leave):
+    path = leave()
+    assert sweep_leftovers() == [path]
+    assert not path.exists()
+
+
+def test_sweep_removes_a_directory_whose_removal_was_cut_short(leave):
+    path = leave(lock=False)
+    assert sweep_leftovers() == [path]
+    assert not path.exists()
+
+
+def test_sweep_keeps_a_live_run_and_removes_it_once_its_lock_is_free(run, shared_memory):
+    with run.locked() as locked, locked.runtime():
+        (path,) = shared_memory.iterdir()
+        assert sweep_leftovers() == []
+        assert (path / "lock").is_file()
+        os.rename(path, path.with_name(f"{runtime_prefix()}kept"))
+    assert sweep_leftovers() == [path.with_name(f"{runtime_prefix()}kept")]
+
+
+@pytest.mark.parametrize("name", ["mzpipe-test-abc", "mzpipe-someone-else", "other", f"mzpipe-{os.getuid() + 1}-ab"])
+def test_sweep_keeps_directories_of_other_names(leave, name):
+    path = leave(name)
+    assert sweep_leftovers() == []
+    assert (path / "weights").is_file()
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="only root can give a directory away")
+def test_sweep_keeps_a_directory_of_another_owner(leave):
+    path = leave()
+    os.chown(path, NOBODY, NOBODY)
+    assert sweep_leftovers() == []
+    assert (path / "weights").is_file()
+
+
+def test_sweep_follows_no_link_and_leaves_plain_files(shared_memory, tmp_path):
+    target = tmp_path / "precious"
+    target.mkdir()
+    (target / "file").touch()
+    (shared_memory / f"{runtime_prefix()}link").symlink_to(target)
+    (shared_memory / f"{runtime_prefix()}file").touch()
+    assert sweep_leftovers() == []
+    assert (target / "file").is_file()
+    assert len(list(shared_memory.iterdir())) == 2
+
+
+def test_sweep_keeps_a_directory_whose_lock_is_a_link(leave, tmp_path):
+    path = leave(lock=False)
+    (path / "lock").symlink_to(tmp_path)
+    assert sweep_leftovers() == []
+    assert (path / "weights").is_file()
+
+
+def test_sweep_goes_on_when_a_run_ends_under_it(leave, shared_memory, monkeypatch):
+    path = leave()
+    gone = shared_memory / f"{runtime_prefix()}gone"
+    monkeypatch.setattr(type(path), "glob", lambda self, pattern: [gone, path])
+    assert sweep_leftovers() == [path]

@@ -1,0 +1,144 @@
+"""Checkpoints: whole or not there, whatever fails on the way."""
+
+import os
+
+import numpy as np
+import pytest
+
+from mzpipe.errors import CheckpointError
+from mzpipe.weights import Checkpoint, CheckpointStore
+
+FILES = ("weights.safetensors", "optimizer.safetensors", "state.msgpack")
+
+
+def checkpoint(value):
+    weights = {"layer.weight": np.full((2, 3), value, np.float32), "count": np.array(value, np.int64)}
+    return Checkpoint(weights, {"0.exp_avg": np.full(4, value, np.float32)}, {"learner_steps": value})
+
+
+@pytest.fixture
+def store(tmp_path):
+    return CheckpointStore(tmp_path / "checkpoints")
+
+
+def save(store, value):
+    return store.save(f"step_{value:08d}", checkpoint(value), pointer="latest")
+
+
+def test_store_loads_what_it_saved(store):
+    save(store, 3)
+    loaded = store.load("latest")
+    assert loaded.state == {"learner_steps": 3}
+    np.testing.assert_array_equal(loaded.weights["layer.weight"], np.full((2, 3), 3.0))
+    assert loaded.weights["count"].dtype == np.int64
+    np.testing.assert_array_equal(loaded.optimizer["0.exp_avg"], np.full(4, 3.0))
+
+
+def test_store_points_latest_at_the_newest_and_finds_others_by_name(store):
+    for value in (1, 2, 3):
+        save(store, value)
+    assert store.resolve("latest") == "step_00000003"
+    assert store.load("step_00000001").state["learner_steps"] == 1
+
+
+def test_save_replaces_a_checkpoint_of_the_same_name(store):
+    save(store, 1)
+    store.save("step_00000001", checkpoint(9), pointer="latest")
+    assert store.load("latest").state["learner_steps"] == 9
+    assert sorted(os.listdir(store.directory)) == ["latest", "step_00000001"]
+
+
+def test_prune_keeps_the_newest_and_the_best(store):
+    for value in range(1, 6):
+        save(store, value)
+    store.save("best_00000002", checkpoint(2), pointer="best")
+    (store.directory / ".step_00000009.77.new").mkdir()
+    store.prune(keep=2)
+    assert store.names() == ["best_00000002", "step_00000004", "step_00000005"]
+    assert not list(store.directory.glob(".*"))
+
+
+@pytest.mark.parametrize("name", FILES)
+@pytest.mark.parametrize("damage", ["flip", "cut", "remove"])
+def test_load_names_the_file_when_it_is_damaged(store, name, damage):
+    path = save(store, 1) / name
+    data = bytearray(path.read_bytes())
+    if damage == "flip":
+        data[len(data) // 2] ^= 1
+    path.write_bytes(data[:-1] if damage == "cut" else data)
+    if damage == "remove":
+        path.unlink()
+    with pytest.raises(CheckpointError, match=name):
+        store.load("latest")
+
+
+def test_load_refuses_a_damaged_manifest_and_a_missing_checkpoint(store):
+    (save(store, 1) / "manifest.json").write_text("{")
+    with pytest.raises(CheckpointError, match="step_00000001: damaged checkpoint"):
+        store.load("latest")
+    with pytest.raises(CheckpointError, match=r"nothing: no such checkpoint; there are: step_00000001"):
+        store.load("nothing")
+    (store.directory / "latest").write_text("step_00000077")
+    with pytest.raises(CheckpointError, match="no such checkpoint"):
+        store.load("latest")
+
+
+def count_calls(monkeypatch, store):
+    """How many of the calls that can fail one save makes."""
+    calls = []
+    for name in ("fsync", "rename", "replace"):
+        original = getattr(os, name)
+        monkeypatch.setattr(os, name, lambda *a, original=original, name=name: (calls.append(name), original(*a))[1])
+    save(store, 1)
+    monkeypatch.undo()
+    return len(calls)
+
+
+class FailingCalls:
+    """Lets `passes` calls through, then raises ENOSPC once."""
+
+    def __init__(self, monkeypatch, passes):
+        self.left = passes
+        for name in ("fsync", "rename", "replace"):
+            original = getattr(os, name)
+            monkeypatch.setattr(os, name, lambda *a, original=original: self.call(original, *a))
+
+    def call(self, original, *arguments):
+        self.left -= 1
+        if self.left == -1:
+            raise OSError(28, "No space left on device")
+        return original(*arguments)
+
+
+def test_latest_stays_loadable_when_a_save_fails_at_any_of_its_steps(store, monkeypatch):
+    total = count_calls(monkeypatch, store)
+    assert total >= 8  # four files, two directories, rename, pointer
+    for failing in range(total):
+        FailingCalls(monkeypatch, failing)
+        with pytest.raises(CheckpointError, match="cannot be saved: No space left on device"):
+            save(store, 100 + failing)
+        monkeypatch.undo()
+        loaded = store.load("latest")
+        assert loaded.state["learner_steps"] in (1, 100 + failing)
+        np.testing.assert_array_equal(loaded.weights["count"], loaded.state["learner_steps"])
+        save(store, 1)
+
+
+def test_save_syncs_every_file_before_the_rename_and_the_manifest_last(store, monkeypatch):
+    order = []
+    rename, fsync = os.rename, os.fsync
+
+    def logged_fsync(descriptor):
+        order.append(os.path.basename(os.readlink(f"/proc/self/fd/{descriptor}")))
+        fsync(descriptor)
+
+    def logged_rename(source, target):
+        order.append("RENAME")
+        rename(source, target)
+
+    monkeypatch.setattr(os, "fsync", logged_fsync)
+    monkeypatch.setattr(os, "rename", logged_rename)
+    save(store, 1)
+    assert order[:4] == [*FILES, "manifest.json"]
+    assert order.index("RENAME") > 4
+    assert order[-1] == "checkpoints"
