@@ -61,10 +61,11 @@ class RoleSocket:
     """A role's DEALER."""
 
     def __init__(self, path: Path, identity: str) -> None:
+        endpoint = _endpoint(path)
         self._socket: zmq.Socket[bytes] = zmq.Context.instance().socket(zmq.DEALER)
         self._socket.setsockopt(zmq.IDENTITY, identity.encode())
         _configure(self._socket)
-        self._socket.connect(_endpoint(path))
+        self._socket.connect(endpoint)
 
     def send(self, message: Message) -> None:
         """Queues a message for the supervisor; one too many is dropped rather than waited for."""
@@ -93,12 +94,13 @@ class SupervisorSocket:
     """The supervisor's ROUTER."""
 
     def __init__(self, path: Path) -> None:
+        endpoint = _endpoint(path)
         self._socket: zmq.Socket[bytes] = zmq.Context.instance().socket(zmq.ROUTER)
         self._socket.setsockopt(zmq.ROUTER_MANDATORY, 1)
         self._socket.setsockopt(zmq.ROUTER_HANDOVER, 1)
         self._socket.setsockopt(zmq.MAXMSGSIZE, MAX_MESSAGE_BYTES)
         _configure(self._socket)
-        self._socket.bind(_endpoint(path))
+        self._socket.bind(endpoint)
         path.chmod(0o600)
 
     @property

@@ -116,7 +116,7 @@ def _make_runtime_directory() -> tuple[str, Path, int]:
         run_id = secrets.token_hex(6)
         path = SHARED_MEMORY / f"{runtime_prefix()}{run_id}"
         path.mkdir(mode=0o700)
-        with contextlib.suppress(FileNotFoundError):
+        with contextlib.suppress(FileNotFoundError, FileExistsError):
             lock = os.open(path / _LOCK, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
             if _try_lock(lock) and (path / _LOCK).stat().st_ino == os.fstat(lock).st_ino:
                 return run_id, path, lock
@@ -150,15 +150,25 @@ def _is_abandoned(path: Path) -> bool:
     try:
         descriptor = os.open(path / _LOCK, os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC)
     except FileNotFoundError:
-        # The lock comes first and may go first: whoever was removing the directory died, or is at it still. A
-        # supervisor that is just starting, between mkdir and lock, tries again.
-        return True
+        return _claim_lockless(path)
     except OSError:
         return False
     try:
         return _try_lock(descriptor)
     finally:
         os.close(descriptor)
+
+
+def _claim_lockless(path: Path) -> bool:
+    """Whether a directory without a lock is ours to remove: it is if we, not its supervisor, create the lock.
+
+    Either its removal was cut short, or its supervisor is between mkdir and lock and then tries again elsewhere.
+    """
+    try:
+        os.close(os.open(path / _LOCK, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
+    except OSError:
+        return False
+    return True
 
 
 def _try_lock(descriptor: int) -> bool:

@@ -30,10 +30,10 @@ def held_by_a_stranger(path):
 
 def holders(path):
     """Pids of the processes that have the file open."""
-    found = set()
+    found, path = set(), os.path.realpath(path)
     for pid in filter(str.isdigit, os.listdir("/proc")):
         with contextlib.suppress(OSError):
-            if any(os.readlink(entry) == str(path) for entry in os.scandir(f"/proc/{pid}/fd")):
+            if any(os.readlink(f"/proc/{pid}/fd/{number}") == path for number in os.listdir(f"/proc/{pid}/fd")):
                 found.add(int(pid))
     return found
 

@@ -121,9 +121,13 @@ def test_runtime_directory_is_private_and_gone_at_the_end(run, shared_memory):
 
 
 def test_runtime_directory_is_gone_when_the_run_raises(run, shared_memory):
-    with pytest.raises(ZeroDivisionError), run.locked() as locked, locked.runtime():
-        assert list(shared_memory.iterdir())
-        raise ZeroDivisionError
+    def fail():
+        with run.locked() as locked, locked.runtime():
+            assert list(shared_memory.iterdir())
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        fail()
     assert list(shared_memory.iterdir()) == []
 
 

@@ -1,0 +1,17 @@
+"""Fixtures of the command line's tests."""
+
+import os
+from unittest import mock
+
+import pytest
+
+from mzpipe.launch import run_directory
+
+
+@pytest.fixture(autouse=True)
+def private_machine(tmp_path, monkeypatch):
+    """An environment that a command may change, a kernel cache and a /dev/shm of its own."""
+    (tmp_path / "shm").mkdir()
+    monkeypatch.setattr(run_directory, "SHARED_MEMORY", tmp_path / "shm")
+    with mock.patch.dict(os.environ, {"XDG_CACHE_HOME": str(tmp_path / "cache")}):
+        yield

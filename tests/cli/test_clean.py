@@ -1,0 +1,61 @@
+"""`mzpipe clean` and `mzpipe doctor`."""
+
+import os
+
+import pytest
+
+from mzpipe.cli import doctor
+from mzpipe.cli.main import main
+from mzpipe.errors import MzpipeError
+from mzpipe.launch.run_directory import RunDirectory, runtime_prefix
+from mzpipe.runtime.environment import kernel_cache
+
+
+def leave(tmp_path):
+    """A runtime directory such as a killed run leaves."""
+    path = tmp_path / "shm" / f"{runtime_prefix()}0123456789ab"
+    path.mkdir()
+    (path / "lock").touch()
+    return path
+
+
+def test_clean_removes_what_a_killed_run_left_and_says_so(tmp_path, capsys):
+    path = leave(tmp_path)
+    assert main(["clean"]) == 0
+    assert not path.exists()
+    assert capsys.readouterr().out == f"removed {path}\n1 leftovers removed\n"
+
+
+def test_clean_keeps_a_live_run(tmp_path, capsys):
+    with RunDirectory(tmp_path / "run").locked() as locked, locked.runtime() as live:
+        assert main(["clean"]) == 0
+        assert os.path.isdir(live.runtime_directory)
+    assert capsys.readouterr().out == "0 leftovers removed\n"
+
+
+def test_clean_removes_kernels_of_other_versions_and_keeps_ours(tmp_path, capsys):
+    old = tmp_path / "cache" / "mzpipe" / "kernels-0.0.0-0123456789abcdef"
+    old.mkdir(parents=True)
+    other = old.with_name("settings")
+    other.mkdir()
+    assert main(["clean"]) == 0
+    assert not old.exists()
+    assert other.is_dir()
+    assert kernel_cache().is_dir()
+    assert capsys.readouterr().out == f"removed {old}\n1 leftovers removed\n"
+
+
+@pytest.mark.parametrize("error", [MzpipeError("no luck"), OSError("no luck"), ImportError("no luck")])
+def test_doctor_exits_2_and_says_what_fails(monkeypatch, capsys, error):
+    def fail():
+        raise error
+
+    monkeypatch.setattr(doctor, "_CHECKS", {"luck": fail, "python": lambda: "3"})
+    assert main(["doctor"]) == 2
+    assert capsys.readouterr().out.splitlines() == ["FAIL  luck           no luck", "ok    python         3"]
+
+
+def test_doctor_exits_0_when_nothing_fails(monkeypatch, capsys):
+    monkeypatch.setattr(doctor, "_CHECKS", {"python": lambda: "3"})
+    assert main(["doctor"]) == 0
+    assert "FAIL" not in capsys.readouterr().out

@@ -1,0 +1,159 @@
+"""`mzpipe VERB ...`: what every verb has in common, and what `train` refuses, called in this process."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import mzpipe
+from mzpipe.cli import clean
+from mzpipe.cli.main import VERBS, main
+from mzpipe.cli.train import default_run_directory
+from mzpipe.config import parse_profile
+from mzpipe.errors import CheckpointError, DeviceError, MzpipeError, PlanError
+
+PROFILE = "[stop]\nlearner_steps = 10\n"
+HOME = str(Path(mzpipe.__file__).parents[1])
+
+
+@pytest.fixture
+def profile(tmp_path):
+    path = tmp_path / "tiny.toml"
+    path.write_text(PROFILE)
+    return path
+
+
+@pytest.fixture
+def refused(profile, tmp_path, capsys):
+    """The one line with which `train` refuses."""
+
+    def train(*overrides, path=profile, run="run"):
+        sets = [word for override in overrides for word in ("--set", override)]
+        assert main(["train", str(path), "--run-dir", str(tmp_path / run), *sets]) == 2
+        captured = capsys.readouterr()
+        assert captured.out == ""
+        (line,) = captured.err.splitlines()
+        assert not (tmp_path / run).exists()
+        assert list((tmp_path / "shm").iterdir()) == []
+        return line
+
+    return train
+
+
+@pytest.mark.parametrize(
+    ("override", "line"),
+    [
+        ("learner.batchsize=3", "learner.batchsize: unknown field; did you mean learner.batch_size?"),
+        ("lerner.batch_size=3", "lerner: unknown section; did you mean learner?"),
+        ("learner.batch_size=eight", "learner.batch_size='eight': input should be a valid integer"),
+        ("learner.batch_size=0", "learner.batch_size=0: input should be greater than or equal to 1"),
+        ("learner.batch_size=65537", "learner.batch_size=65537: input should be less than or equal to 65536"),
+        ("learner.learning_rate=nan", "learner.learning_rate=nan: input should be a finite number"),
+        (
+            "learner.batch_size",
+            "--set learner.batch_size: write it as section.field=value, as in --set learner.batch_size=512",
+        ),
+        ("a.b.c.d.e.f.g.h.i.j=1", "--set a.b.c.d.e.f.g.h.i.j=1...: 9 dots, at most 8"),
+        ("game.name=Pnog", "game.name='Pnog': unknown game; did you mean Pong?"),
+    ],
+)
+def test_train_refuses_in_one_line_with_the_value_and_the_bound(refused, override, line):
+    assert refused(override) == f"mzpipe train: {line}"
+
+
+def test_train_refuses_what_no_memory_can_hold(refused):
+    line = refused("replay.capacity_bytes=1000000000000000")
+    assert "memory: the run needs" in line
+    assert line.endswith("are free: lower replay.capacity_bytes or topology.actors")
+
+
+def test_train_refuses_a_missing_profile_and_names_the_nearest(refused, profile, tmp_path):
+    line = refused(path=tmp_path / "tyni.toml")
+    assert line == f"mzpipe train: {tmp_path / 'tyni.toml'}: no such profile; did you mean tiny.toml?"
+
+
+def test_train_refuses_an_odd_run_name(refused, tmp_path):
+    line = refused(run="odd name")
+    assert line == (
+        f"mzpipe train: --run-dir {tmp_path / 'odd name'}: the last part must match [A-Za-z0-9][A-Za-z0-9._-]{{0,63}}"
+    )
+
+
+def test_eval_refuses_a_directory_without_a_run(tmp_path, capsys):
+    assert main(["eval", str(tmp_path / "nothing")]) == 2
+    assert capsys.readouterr().err == f"mzpipe eval: {tmp_path / 'nothing'}: no run here (no profile.toml)\n"
+
+
+@pytest.mark.parametrize("number", ["0", "-3", "many"])
+def test_eval_refuses_an_odd_number_of_episodes(number, capsys):
+    with pytest.raises(SystemExit) as error:
+        main(["eval", "run", "--episodes", number])
+    assert error.value.code == 2
+    assert "--episodes" in capsys.readouterr().err.splitlines()[-1]
+
+
+def test_role_refuses_a_directory_without_a_live_run(tmp_path, capsys):
+    assert main(["role", "actor", str(tmp_path / "nothing")]) == 2
+    assert "no live run here; start it with: mzpipe train" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("arguments", [[], ["trian"], ["train"], ["role", "collector", "run"]])
+def test_main_exits_2_and_names_the_mistake_when_the_words_are_wrong(arguments, capsys):
+    with pytest.raises(SystemExit) as error:
+        main(arguments)
+    assert error.value.code == 2
+    assert "error: " in capsys.readouterr().err.splitlines()[-1]
+
+
+def test_main_lists_every_verb(capsys):
+    with pytest.raises(SystemExit) as error:
+        main(["--help"])
+    assert error.value.code == 0
+    text = capsys.readouterr().out
+    assert [verb for verb in VERBS if verb not in text] == []
+
+
+@pytest.mark.parametrize(
+    ("error", "code"), [(MzpipeError, 70), (PlanError, 2), (CheckpointError, 74), (DeviceError, 75)]
+)
+def test_main_turns_an_error_into_one_line_and_its_exit_code(monkeypatch, capsys, error, code):
+    def fail(arguments):
+        raise error("this is why")
+
+    monkeypatch.setattr(clean, "run", fail)
+    assert main(["clean"]) == code
+    assert capsys.readouterr().err == "mzpipe clean: this is why\n"
+
+
+def test_main_ends_with_130_when_it_is_interrupted(monkeypatch):
+    def interrupt(arguments):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(clean, "run", interrupt)
+    assert main(["clean"]) == 130
+
+
+@pytest.mark.parametrize(
+    ("before", "after"), [(None, HOME), ("/a:/b", f"{HOME}:/a:/b"), (f"/a:{HOME}", f"/a:{HOME}"), ("", HOME)]
+)
+def test_main_lets_children_import_a_clone_that_is_not_installed(monkeypatch, before, after):
+    monkeypatch.delenv("PYTHONPATH", raising=False)
+    if before is not None:
+        monkeypatch.setenv("PYTHONPATH", before)
+    main(["clean"])
+    assert os.environ["PYTHONPATH"] == after
+
+
+def test_main_loads_only_the_verb_that_is_used():
+    code = (
+        "import sys; from mzpipe.cli.main import main; main(['role', 'actor', 'nothing']); "
+        "sys.exit(bool({'mzpipe.cli.train', 'mzpipe.cli.eval', 'torch'} & set(sys.modules)))"
+    )
+    assert subprocess.run([sys.executable, "-c", code], stderr=subprocess.DEVNULL).returncode == 0
+
+
+def test_default_run_directory_is_named_after_profile_and_seed():
+    profile = parse_profile("seed = 7\n[stop]\nlearner_steps = 1\n")
+    assert default_run_directory(Path("a/cartpole.toml"), profile) == Path("runs/cartpole-seed7")

@@ -1,0 +1,80 @@
+"""The control plane: messages both ways, a successor's identity, private sockets."""
+
+import stat
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from mzpipe.errors import InputOutputError
+from mzpipe.ipc.control import RUNNING, LocalPort, RoleSocket, StopWord, SupervisorSocket
+from mzpipe.ipc.messages import Hello, Note, Welcome
+
+
+def receive(supervisor, count, timeout_s=10.0):
+    messages, end_s = [], time.monotonic() + timeout_s
+    while len(messages) < count and time.monotonic() < end_s:
+        messages += supervisor.receive()
+    return messages
+
+
+@pytest.fixture
+def supervisor(shm_path):
+    socket = SupervisorSocket(shm_path / "control")
+    yield socket
+    socket.close()
+
+
+def test_messages_reach_the_supervisor_and_the_addressed_role(supervisor, shm_path):
+    first, second = (RoleSocket(shm_path / "control", name) for name in ("actor-0", "actor-1"))
+    hello = Hello("run", "actor", 0, 7, 1)
+    first.send(hello)
+    second.send(Note("there"))
+    assert sorted(receive(supervisor, 2), key=str) == [("actor-0", hello), ("actor-1", Note("there"))]
+    assert supervisor.send("actor-1", Welcome(epoch=4))
+    assert second.wait(10)
+    assert second.receive() == [Welcome(epoch=4)]
+    assert first.receive() == []
+    first.close()
+    second.close()
+
+
+def test_successor_takes_over_a_dead_roles_identity(supervisor, shm_path):
+    first = RoleSocket(shm_path / "control", "actor-0")
+    first.send(Note("first"))
+    receive(supervisor, 1)
+    second = RoleSocket(shm_path / "control", "actor-0")  # the first never said goodbye
+    second.send(Note("second"))
+    assert receive(supervisor, 1) == [("actor-0", Note("second"))]
+    supervisor.send("actor-0", Note("to the second"))
+    assert second.wait(10)
+    assert first.receive() == []
+    first.close()
+    second.close()
+
+
+def test_send_says_so_when_a_role_is_not_connected(supervisor):
+    assert not supervisor.send("nobody-0", Note("hello"))
+
+
+def test_socket_is_private_and_its_path_short(supervisor, shm_path):
+    assert stat.S_IMODE((shm_path / "control").stat().st_mode) == 0o600
+    with pytest.raises(InputOutputError, match="a socket path has at most 107 bytes"):
+        SupervisorSocket(Path("/dev/shm") / ("x" * 120))
+
+
+def test_stop_word_starts_running_and_keeps_its_stage():
+    word = StopWord(np.zeros(16, np.int64))
+    assert word.stage() == RUNNING
+    word.raise_to(2)
+    assert word.stage() == 2
+
+
+def test_local_port_delivers_both_ways():
+    port = LocalPort()
+    port.send(Note("up"))
+    port.to_role.append(Note("down"))
+    assert list(port.to_supervisor) == [Note("up")]
+    assert port.receive() == [Note("down")]
+    assert port.receive() == []

@@ -1,0 +1,122 @@
+"""Lanes: one outstanding request each, gathered together, never lost."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mzpipe.ipc.dataplane import DataPlane, Member, PlaneShape
+from mzpipe.ipc.doorbell import Doorbell
+from mzpipe.ipc.lane import LaneClient, LaneServer, RequestKind, lane_layout
+from mzpipe.ipc.segment import HEADER_BYTES
+
+LANES, TREES, ACTIONS = 3, 4, 2
+
+
+@pytest.fixture
+def lanes():
+    layout = lane_layout(LANES, TREES, ACTIONS, (5,), "float32")
+    block = layout.views(bytearray(layout.nbytes))
+    bells = [Doorbell(np.zeros((2, 16), np.int64), index) for index in range(2)]
+    clients = [LaneClient(block, lane, bells[0], 1) for lane in range(LANES)]
+    return clients, LaneServer(block, bells), block, bells
+
+
+def test_lane_is_pending_from_its_request_to_its_response(lanes):
+    clients, server, block, _ = lanes
+    assert list(server.pending()) == []
+    clients[2].request(RequestKind.ROOT, node_index=0, num_rows=4)
+    clients[0].request(RequestKind.RECURRENT, node_index=7, num_rows=2)
+    assert list(server.pending()) == [0, 2]
+    assert not clients[0].ready()
+    assert (block["kind"][0], block["node_index"][0], block["num_rows"][0]) == (RequestKind.RECURRENT, 7, 2)
+    server.respond(np.array([0]))
+    assert clients[0].ready()
+    assert not clients[2].ready()
+    assert list(server.pending()) == [2]
+
+
+def test_lane_rings_the_server_at_a_request_and_each_client_once_at_responses(lanes):
+    clients, server, _, bells = lanes
+    for client in clients:
+        client.request(RequestKind.ROOT, node_index=0, num_rows=1)
+    assert bells[0].sequence() == LANES
+    server.respond(np.arange(LANES))
+    assert bells[1].sequence() == 1
+
+
+def test_new_server_finds_the_work_that_a_dead_one_left(lanes):
+    clients, _, block, bells = lanes
+    clients[1].request(RequestKind.ROOT, node_index=0, num_rows=1)
+    assert list(LaneServer(block, bells).pending()) == [1]
+
+
+def test_new_client_is_ready_only_after_the_answer_to_a_dead_one(lanes):
+    clients, server, block, bells = lanes
+    clients[1].request(RequestKind.ROOT, node_index=0, num_rows=1)
+    successor = LaneClient(block, 1, bells[0], 1)
+    assert not successor.ready()
+    server.respond(np.array([1]))
+    assert successor.ready()
+
+
+def make_shape(**changes):
+    fields = {
+        "frame_shape": (4,),
+        "frame_dtype": "float32",
+        "frame_stack": 2,
+        "num_actions": 2,
+        "actors": 3,
+        "lanes_per_actor": 2,
+        "trees_per_lane": 4,
+        "evaluator_trees": 5,
+        "inference_servers": 2,
+        "trajectory_length": 3,
+        "trajectory_ring_slots": 4,
+        "batch_ring_slots": 2,
+        "batch_size": 6,
+        "num_unroll_steps": 5,
+        "weights_bytes": 400,
+    }
+    return PlaneShape(**{**fields, **changes})
+
+
+@given(actors=st.integers(1, 6), lanes_per_actor=st.integers(1, 3), inference_servers=st.integers(1, 4))
+def test_every_lane_has_exactly_one_owner(actors, lanes_per_actor, inference_servers):
+    shape = make_shape(actors=actors, lanes_per_actor=lanes_per_actor, inference_servers=inference_servers)
+    owned = []
+    for member in shape.members():
+        if member.role in ("actor", "evaluator"):
+            server, lanes = shape.lanes_of(member)
+            assert len(lanes) == (lanes_per_actor if member.role == "actor" else 1)
+            owned += [(server, lane) for lane in lanes]
+    existing = [(s, lane) for s in range(inference_servers) for lane in range(len(shape.lane_clients(s)))]
+    assert sorted(owned) == existing
+
+
+def test_plane_attaches_to_exactly_what_was_created(shm_path):
+    created = DataPlane.create(shm_path, make_shape())
+    attached = DataPlane.attach(shm_path)
+    assert attached.shape == created.shape
+    for name, nbytes in created.shape.segment_bytes().items():
+        assert (shm_path / name).stat().st_size == nbytes
+    actor = Member("actor", 2)
+    created.counters(actor).add("env_steps", 5)
+    assert attached.counters(actor).get("env_steps") == 5
+    assert attached.total("actor", "env_steps") == 5
+    created.errors(actor).record_text("oops")
+    assert attached.errors(actor).read()[0].text == "oops"
+    created.stop_word().raise_to(3)
+    assert attached.stop_word().stage() == 3
+    (lane,) = attached.lane_clients(Member("evaluator", 0))
+    lane.request(RequestKind.ROOT, node_index=0, num_rows=1)
+    assert list(created.lane_server(0).pending()) == [4]
+    assert HEADER_BYTES == 64
+
+
+def test_release_lanes_lets_go_of_a_dead_process_lanes_only(shm_path):
+    plane = DataPlane.create(shm_path, make_shape(inference_servers=1))
+    for member in (Member("actor", 0), Member("actor", 1)):
+        plane.lane_clients(member)
+    plane.release_lanes(Member("actor", 0))
+    assert plane.lane_server(0).block["attached"].tolist() == [0, 0, 1, 1, 0, 0, 0]

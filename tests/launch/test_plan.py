@@ -1,0 +1,96 @@
+"""The plan: sizes that are those of the real files, and a check that refuses what does not fit."""
+
+import re
+from types import SimpleNamespace
+
+import pytest
+
+from mzpipe.errors import PlanError
+from mzpipe.games import describe_game
+from mzpipe.ipc.dataplane import DataPlane
+from mzpipe.launch import plan as module
+from mzpipe.launch.plan import make_plan, mebibytes, plan_lines
+from mzpipe.launch.roles import Devices
+from tests.tiny import tiny_profile
+
+GIB = 1 << 30
+
+
+@pytest.fixture
+def machine(monkeypatch):
+    """Sets the free bytes that the plan sees: in /dev/shm, and of memory."""
+
+    def set_free(shared, memory):
+        monkeypatch.setattr(module.os, "statvfs", lambda path: SimpleNamespace(f_bavail=shared, f_frsize=1))
+        monkeypatch.setattr(module, "available_memory_bytes", lambda: memory)
+
+    return set_free
+
+
+def planned(*overrides, inference=("cpu",), weights_bytes=4000):
+    profile = tiny_profile(*overrides)
+    return make_plan(profile, describe_game(profile.game), Devices("cpu", inference), weights_bytes)
+
+
+def test_check_passes_when_everything_fits_exactly(machine):
+    plan = planned()
+    machine(plan.segment_bytes(), plan.memory_bytes())
+    plan.check()
+
+
+def test_check_says_what_is_needed_and_free_when_shared_memory_is_small(machine):
+    plan = planned("topology.trajectory_ring_slots=4096")
+    machine(plan.segment_bytes() - 1, 100 * GIB)
+    needed = re.escape(mebibytes(plan.segment_bytes()))
+    mend = "lower topology.trajectory_ring_slots, .* or enlarge /dev/shm$"
+    with pytest.raises(PlanError, match=rf"^/dev/shm: the run needs {needed}, {needed} are free: {mend}"):
+        plan.check()
+
+
+def test_check_says_what_is_needed_and_free_when_memory_is_small(machine):
+    plan = planned("replay.capacity_bytes=1000000000000")
+    machine(GIB, GIB)
+    with pytest.raises(PlanError, match=r"^memory: the run needs 95[\d,.]+ MiB, 1,024.0 MiB are free: lower replay"):
+        plan.check()
+
+
+def test_memory_counts_segments_replay_and_every_process():
+    assert (
+        planned("replay.capacity_bytes=1065536").memory_bytes() - planned("replay.capacity_bytes=65536").memory_bytes()
+        == 1_000_000
+    )
+    more = planned("topology.actors=2").memory_bytes() - planned().memory_bytes()
+    shared = planned("topology.actors=2").segment_bytes() - planned().segment_bytes()
+    assert more - shared == 200 << 20
+
+
+def test_plan_prints_the_size_that_every_segment_file_has(tmp_path):
+    plan = planned("topology.actors=2", inference=("cpu", "cpu"))
+    DataPlane.create(tmp_path, plan.shape)
+    printed = {
+        words[1]: int(words[4].replace(",", "")) for line in plan_lines(plan) if (words := line.split())[0] == "segment"
+    }
+    files = {path.name: path.stat().st_size for path in tmp_path.iterdir() if path.name != "shape.json"}
+    assert printed == files
+    assert len(printed) == 10
+    assert sum(printed.values()) == plan.segment_bytes()
+
+
+def test_plan_prints_role_device_cores_and_threads_of_every_process():
+    lines = plan_lines(planned("inference.num_threads=2", "topology.external=actor", inference=("cuda:0", "cuda:1")))
+    processes = [line.split(maxsplit=2)[1:] for line in lines if line.startswith("process")]
+    assert processes == [
+        ["learner-0", "cpu     any core, 1 thread"],
+        ["inference-0", "cuda:0  any core, 2 threads"],
+        ["inference-1", "cuda:1  any core, 2 threads"],
+        ["replay-0", "cpu     any core, 1 thread"],
+        ["actor-0", "cpu     any core, 1 thread, started by hand"],
+        ["evaluator-0", "cpu     any core, 1 thread"],
+    ]
+
+
+def test_plan_says_the_sums(machine):
+    plan = planned()
+    assert plan_lines(plan)[-1] == (
+        f"memory    /dev/shm {mebibytes(plan.segment_bytes())}, in all about {mebibytes(plan.memory_bytes())}"
+    )

@@ -1,0 +1,211 @@
+"""From counters to snapshots: rates over the recent past, means over what happened in it, limits."""
+
+import math
+
+import pytest
+
+from mzpipe.ipc.dataplane import Member
+from mzpipe.ipc.messages import Evaluated
+from mzpipe.launch import snapshots as module
+from mzpipe.launch.reports import Reports
+from mzpipe.launch.run_directory import RunDirectory
+from mzpipe.launch.snapshots import Progress, SnapshotMaker
+from mzpipe.telemetry import Evaluation, read_scores
+from tests.tiny import make_plane, tiny_profile
+
+NEW_RUN = Progress(env_steps=0, learner_steps=0, best_return_mean=None)
+EVALUATION = Evaluation(
+    weights_version=3, learner_steps=40, env_steps=500, return_mean=12.5, return_std=1.0, episodes=2
+)
+
+
+class Clock:
+    """A clock that stands still until it is told."""
+
+    def __init__(self):
+        self.now_s = 1000.0
+
+    def monotonic(self):
+        return self.now_s
+
+
+class Screen:
+    """A view that remembers."""
+
+    def __init__(self):
+        self.lines, self.snapshots = [], []
+
+    def line(self, text):
+        self.lines.append(text)
+
+    def update(self, snapshot):
+        self.snapshots.append(snapshot)
+
+    def close(self):
+        pass
+
+
+@pytest.fixture
+def clock(monkeypatch):
+    clock = Clock()
+    monkeypatch.setattr(module, "time", clock)
+    return clock
+
+
+@pytest.fixture
+def maker(profile, plane, clock):
+    return SnapshotMaker(profile, plane)
+
+
+@pytest.fixture
+def screen():
+    return Screen()
+
+
+@pytest.fixture
+def make_reports(tmp_path, screen):
+    made = []
+
+    def make(*overrides, progress=NEW_RUN):
+        profile = tiny_profile(*overrides)
+        (tmp_path / "runtime").mkdir()
+        plane = make_plane(tmp_path / "runtime", profile)
+        made.append(Reports(profile, plane, RunDirectory(tmp_path / "run"), screen, progress))
+        made[-1].plane = plane
+        return made[-1]
+
+    yield make
+    for reports in made:
+        reports.close()
+
+
+def actor(plane):
+    return plane.counters(Member("actor", 0))
+
+
+def learner(plane):
+    return plane.counters(Member("learner", 0))
+
+
+def test_first_snapshot_measures_nothing(maker):
+    snapshot = maker.make("starting")
+    assert snapshot.env_steps_per_s == snapshot.learner_steps_per_s == 0.0
+    assert (snapshot.return_mean, snapshot.samples_per_insert, snapshot.staleness) == (None, None, None)
+    assert snapshot.losses == {}
+    assert snapshot.note == "starting"
+
+
+def test_snapshot_gives_rates_per_second_of_the_past(maker, plane, clock):
+    maker.make("")
+    clock.now_s += 4.0
+    actor(plane).add("env_steps", 200)
+    learner(plane).set("learner_steps", 10)
+    snapshot = maker.make("")
+    assert snapshot.elapsed_s == 4.0
+    assert snapshot.env_steps == 200
+    assert snapshot.env_steps_per_s == pytest.approx(50.0)
+    assert snapshot.learner_steps_per_s == pytest.approx(2.5)
+    assert {stage.name: stage.items_per_s for stage in snapshot.stages}["actor"] == pytest.approx(50.0)
+
+
+def test_snapshot_forgets_what_is_older_than_the_window(maker, plane, clock):
+    maker.make("")
+    actor(plane).add("env_steps", 1_000_000)
+    clock.now_s += 1.0
+    maker.make("")
+    for _ in range(10):
+        clock.now_s += 1.0
+        actor(plane).add("env_steps", 7)
+        snapshot = maker.make("")
+    assert snapshot.env_steps_per_s == pytest.approx(7.0)
+
+
+def test_snapshot_counts_a_resumed_run_s_steps_but_not_in_its_rates(profile, plane, clock):
+    actor(plane).set("env_steps", 5_000)
+    maker = SnapshotMaker(profile, plane)
+    maker.make("")
+    clock.now_s += 2.0
+    actor(plane).add("env_steps", 10)
+    snapshot = maker.make("")
+    assert snapshot.env_steps == 5_010
+    assert snapshot.env_steps_per_s == pytest.approx(5.0)
+
+
+def test_snapshot_gives_means_over_what_happened_since(maker, plane, clock):
+    maker.make("")
+    clock.now_s += 1.0
+    actor(plane).add("episodes", 2)
+    actor(plane).add_fraction("episode_return_millionths", 30.5)
+    actor(plane).add("episode_length", 31)
+    learner(plane).add("loss_steps", 4)
+    learner(plane).add_fraction("loss_total_millionths", 10.0)
+    snapshot = maker.make("")
+    assert snapshot.return_mean == pytest.approx(15.25)
+    assert snapshot.episode_length_mean == pytest.approx(15.5)
+    assert snapshot.losses["total"] == pytest.approx(2.5)
+
+
+def test_snapshot_counts_restarts_of_every_process(maker, plane):
+    actor(plane).add("restarts", 2)
+    plane.counters(Member("evaluator", 0)).add("restarts")
+    assert maker.make("").restarts == 3
+
+
+def test_snapshot_leaves_the_warm_up_out_of_samples_per_insert(maker, plane, profile):
+    replay = plane.counters(Member("replay", 0))
+    replay.set("inserted", profile.replay.min_size_to_sample + 10)
+    replay.set("sampled", 40)
+    assert maker.make("").samples_per_insert == pytest.approx(4.0)
+
+
+def test_limits_hold_every_stop_condition_that_is_set_and_no_other(plane, clock):
+    maker = SnapshotMaker(tiny_profile("stop.minutes=2.0", "stop.return_mean=99.0"), plane)
+    clock.now_s += 30.0
+    learner(plane).set("learner_steps", 4)
+    limits = maker.limits()
+    assert set(limits) == {"learner_steps", "minutes", "return_mean"}
+    assert limits["learner_steps"] == (4, 10)
+    assert limits["minutes"] == (pytest.approx(0.5), 2.0)
+    assert math.isnan(limits["return_mean"][0])
+    maker.evaluation = EVALUATION
+    assert maker.limits()["return_mean"] == (12.5, 99.0)
+
+
+@pytest.mark.parametrize(("steps", "reached"), [(9, None), (10, "stop.learner_steps=10 reached"), (11, "stop.")])
+def test_limit_reached_says_which_one(make_reports, steps, reached):
+    reports = make_reports()
+    learner(reports.plane).set("learner_steps", steps)
+    limit = reports.limit_reached()
+    assert limit == reached if reached is None else limit.startswith(reached)
+
+
+def test_limit_reached_leaves_the_return_to_the_evaluation(make_reports):
+    reports = make_reports("stop.return_mean=1.0")
+    reports.evaluation(Evaluated(3, 5, 500, 12.5, 1.0, 2, True))
+    assert reports.limit_reached() is None
+
+
+def test_reports_go_on_where_the_last_session_stopped(make_reports):
+    reports = make_reports(
+        "stop.learner_steps=1000", progress=Progress(env_steps=700, learner_steps=90, best_return_mean=3.0)
+    )
+    assert actor(reports.plane).get("env_steps") == 700
+    assert learner(reports.plane).get("learner_steps") == 90
+
+
+def test_evaluation_is_shown_and_written_to_the_scores(make_reports, screen, tmp_path):
+    reports = make_reports()
+    reports.evaluation(Evaluated(3, 40, 500, 12.5, 1.0, 2, True))
+    assert read_scores(tmp_path / "run" / "scores.csv") == [EVALUATION]
+    assert screen.lines == [
+        "evaluation at learner step 40: mean return 12.5 +- 1.0 over 2 greedy episodes, the best so far"
+    ]
+
+
+def test_tick_says_what_the_run_waits_for(make_reports, screen):
+    reports = make_reports()
+    plane = reports.plane
+    plane.counters(Member("replay", 0)).set("inserted", 7)
+    reports.tick(lambda: None)
+    reports.tick(lambda: "too soon after the last one to be shown")
+    assert [snapshot.note for snapshot in screen.snapshots] == ["waiting for replay: 7 of 20 transitions"]

@@ -1,0 +1,181 @@
+"""Real runs where tests/runs leaves off: the rehearsal's life, a live run seen from outside, `--serial` resumed."""
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from safetensors.numpy import load_file
+
+from mzpipe.ipc.dataplane import DataPlane
+from mzpipe.launch.run_directory import RunDirectory
+from mzpipe.weights import CheckpointStore
+from tests.launch.leftovers import descendants, holders
+from tests.runs.driver import PROFILE, Run, alive, mzpipe, wait_until
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(180)]
+
+CLONE = Path(__file__).parents[2]
+
+
+@pytest.fixture
+def start(tmp_path):
+    """Starts a run; afterwards kills what lives of it and removes what it left."""
+    runs = []
+
+    def start_run(*overrides, **options):
+        runs.append(Run(tmp_path / "run", *overrides, **options))
+        return runs[-1]
+
+    yield start_run
+    for run in runs:
+        if run.process.poll() is None:
+            run.kill()
+    if runs:
+        mzpipe("clean", env={**os.environ, "XDG_CACHE_HOME": str(tmp_path / "cache")})
+
+
+@pytest.fixture(scope="module")
+def live(tmp_path_factory):
+    """A run that goes on; it has to end well after all that the tests did beside it."""
+    run = Run(tmp_path_factory.mktemp("live") / "run")
+    try:
+        run.wait_ready()
+        runtime = Path(RunDirectory(run.directory).live().runtime_directory)
+        yield run
+        steps = run.learner_steps()
+        wait_until(lambda: run.learner_steps() > steps, 30, "the run goes on")
+        run.process.send_signal(signal.SIGINT)
+        assert run.wait(10) == 130
+        assert "restarts" not in run.output
+        saved = CheckpointStore(run.directory / "checkpoints").load("latest").state["learner_steps"]
+        assert saved >= steps
+        assert not runtime.exists()
+    finally:
+        if run.process.poll() is None:
+            run.kill()
+
+
+def rehearsal_of(run):
+    """Pid of the run's rehearsal program, once it works on the pipeline."""
+    found = []
+
+    def rehearses():
+        assert run.process.poll() is None, run.output
+        for pid in descendants(run.process.pid) - {run.process.pid}:
+            words = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
+            if b"mzpipe.launch.rehearsal" in words:
+                found[:] = [pid]
+        return found
+
+    wait_until(rehearses, 60, "the rehearsal")
+    return found[0]
+
+
+def test_rehearsal_is_given_up_when_a_signal_comes(start):
+    run = start()
+    rehearsal = rehearsal_of(run)
+    assert alive(rehearsal)
+    os.killpg(run.process.pid, signal.SIGINT)
+    sent_s = time.monotonic()
+    assert run.wait(10) == 130
+    assert time.monotonic() - sent_s < 2
+    assert not alive(rehearsal)
+    assert run.output.rstrip().endswith("SIGINT: stopped before training began")
+    assert "Traceback" not in run.output
+
+
+def test_rehearsal_ends_when_the_supervisor_is_killed(start):
+    run = start()
+    rehearsal = rehearsal_of(run)
+    death_pipe = Path(RunDirectory(run.directory).live().runtime_directory) / "death"
+    wait_until(lambda: rehearsal in holders(death_pipe), 60, "it follows the supervisor")
+    assert alive(rehearsal)
+    run.process.kill()
+    run.process.wait(10)
+    wait_until(lambda: not alive(rehearsal), 2, "no rehearsal")
+
+
+def test_run_ends_with_70_and_says_so_when_the_rehearsal_is_killed(start):
+    run = start()
+    os.kill(rehearsal_of(run), signal.SIGKILL)
+    assert run.wait(10) == 70
+    assert run.output.rstrip().splitlines()[-1] == "mzpipe train: the rehearsal was killed by SIGKILL"
+
+
+def test_plan_prints_the_size_that_every_segment_file_of_a_live_run_has(live):
+    runtime = Path(RunDirectory(live.directory).live().runtime_directory)
+    printed = dict(re.findall(r"^segment +(\S+) .* ([\d,]+) bytes$", live.output, re.MULTILINE))
+    sizes = {name: int(text.replace(",", "")) for name, text in printed.items()}
+    assert sizes == {name: (runtime / name).stat().st_size for name in DataPlane.attach(runtime).shape.segments()}
+    assert len(sizes) == 8
+
+
+def test_every_process_has_its_own_group_so_that_ctrl_c_reaches_the_supervisor_alone(live):
+    roles = live.roles()
+    assert len(roles) == 5
+    assert len({os.getpgid(pid) for pid in roles.values()} | {os.getpgid(live.process.pid)}) == 6
+
+
+def test_role_started_by_hand_is_refused_at_once_when_the_supervisor_starts_it_itself(live):
+    before = live.roles()
+    result = subprocess.run(
+        [CLONE / "bin" / "mzpipe-learner", live.directory], capture_output=True, text=True, timeout=60
+    )
+    assert result.returncode == 2
+    assert result.stderr == (
+        f"mzpipe role: learner-0: the supervisor (pid {live.process.pid}) starts this role itself: "
+        "start the run with --set topology.external=learner\n"
+    )
+    assert live.roles() == before
+
+
+def test_clean_leaves_a_live_run_alone(live, tmp_path):
+    runtime = Path(RunDirectory(live.directory).live().runtime_directory)
+    before = {path.name for path in runtime.iterdir()}
+    result = mzpipe("clean", env={**os.environ, "XDG_CACHE_HOME": str(tmp_path / "cache")})
+    assert result.returncode == 0
+    assert runtime.name not in result.stdout
+    assert {path.name for path in runtime.iterdir()} == before
+
+
+def test_serial_run_works_from_any_directory_and_resumes_its_optimiser(tmp_path):
+    (tmp_path / "tiny.toml").write_text(PROFILE)
+    first = serial(tmp_path, "stop.learner_steps=40")
+    assert first.returncode == 0, first.stderr
+    saved = adam_steps(tmp_path / "run")
+    assert saved.tolist() == [learner_steps(tmp_path / "run")] * len(saved)
+    second = serial(tmp_path, "stop.learner_steps=90")
+    assert second.returncode == 0, second.stderr
+    resumed = adam_steps(tmp_path / "run")
+    assert resumed.min() >= 90  # a fresh optimiser would have counted from 0
+    assert resumed.tolist() == [learner_steps(tmp_path / "run")] * len(resumed)
+    assert re.search(rf"learner step {int(saved[0])}\b", second.stdout)
+
+
+def serial(directory, override):
+    """A serial run, started in a directory from which mzpipe cannot be imported by itself."""
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    command = [sys.executable, CLONE / "bin" / "mzpipe", "train", "tiny.toml", "--run-dir", "run", "--serial"]
+    return subprocess.run(
+        [*command, "--set", override], cwd=directory, env=environment, capture_output=True, text=True, timeout=120
+    )
+
+
+def latest(run):
+    return run / "checkpoints" / (run / "checkpoints" / "latest").read_text()
+
+
+def learner_steps(run):
+    return CheckpointStore(run / "checkpoints").load("latest").state["learner_steps"]
+
+
+def adam_steps(run):
+    """The step that Adam keeps for each parameter."""
+    tensors = load_file(latest(run) / "optimizer.safetensors")
+    return np.concatenate([np.atleast_1d(array) for name, array in tensors.items() if name.endswith("step")])

@@ -1,0 +1,120 @@
+"""Birth and death of processes: exec, thread caps, death notice, no orphans."""
+
+import os
+import select
+import signal
+import subprocess
+import sys
+import textwrap
+import time
+from pathlib import Path
+
+import pytest
+
+from mzpipe.runtime import environment
+from mzpipe.runtime.process import make_death_pipe, spawn
+
+pytestmark = pytest.mark.slow
+
+
+def alive(pid):
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+
+
+def wait_dead(pid, timeout_s):
+    deadline_s = time.monotonic() + timeout_s
+    while alive(pid) and time.monotonic() < deadline_s:
+        time.sleep(0.01)
+    return not alive(pid)
+
+
+def test_child_environment_caps_threads_before_exec(tmp_path):
+    with open(tmp_path / "log", "wb") as log:
+        child = spawn(["json.tool", "--help"], environment=environment.child_environment(3), log=log)
+    child.reap()
+    child.close()
+    found = environment.child_environment(3)
+    assert {found[name] for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS")} == {"3"}
+    assert "usage" in (tmp_path / "log").read_text()
+
+
+def test_kernel_cache_changes_with_any_source_file_and_is_private(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setattr(environment, "_PACKAGE", tmp_path)
+    (tmp_path / "kernel.py").write_text("a = 1")
+    first = environment.kernel_cache()
+    assert first == environment.kernel_cache()
+    (tmp_path / "kernel.py").write_text("a = 2")
+    assert environment.kernel_cache() != first
+    monkeypatch.setenv("NUMBA_CACHE_DIR", "kept")
+    environment.prepare_environment()
+    assert environment.kernel_cache().stat().st_mode & 0o777 == 0o700
+
+
+def test_death_of_a_child_is_noticed_by_its_pidfd(tmp_path):
+    with open(tmp_path / "log", "wb") as log:
+        child = spawn(["http.server", "--help"], environment=os.environ, log=log)
+    poller = select.poll()
+    poller.register(child.pidfd, select.POLLIN)
+    assert poller.poll(30_000)
+    assert child.reap() == 0
+    child.close()
+
+
+FOLLOWER = """
+import os, signal, sys, time
+from pathlib import Path
+from mzpipe.runtime import process
+if sys.argv[3] == "pipe only":
+    process.ctypes.CDLL = lambda *a, **k: type("NoPrctl", (), {"prctl": staticmethod(lambda *a: 0)})
+if sys.argv[3] == "signal only":
+    process._die_with_supervisor = lambda descriptor: None
+if sys.argv[3] != "neither":
+    process.follow_supervisor(Path(sys.argv[1]), int(sys.argv[2]))
+sys.stdout.write("following\\n")
+sys.stdout.flush()
+time.sleep(60)
+"""
+SUPERVISOR = """
+import os, subprocess, sys
+from pathlib import Path
+from mzpipe.runtime.process import make_death_pipe
+directory = Path(sys.argv[1])
+pipe = make_death_pipe(directory)
+words = [sys.executable, sys.argv[2], str(directory), str(os.getpid()), sys.argv[3]]
+child = subprocess.Popen(words, stdout=subprocess.PIPE)
+child.stdout.readline()
+sys.stdout.write(f"{child.pid}\\n")
+sys.stdout.flush()
+child.wait()
+"""
+
+
+@pytest.mark.parametrize(
+    ("net", "dies"), [("both", True), ("signal only", True), ("pipe only", True), ("neither", False)]
+)
+def test_follower_dies_with_a_killed_supervisor_by_either_net_alone(tmp_path, net, dies):
+    """The last case is the control: without a net the follower lives on."""
+    (tmp_path / "follower.py").write_text(textwrap.dedent(FOLLOWER))
+    (tmp_path / "supervisor.py").write_text(textwrap.dedent(SUPERVISOR))
+    arguments = [sys.executable, tmp_path / "supervisor.py", tmp_path, tmp_path / "follower.py", net]
+    paths = os.pathsep.join([os.getcwd(), os.environ.get("PYTHONPATH", "")])
+    supervisor = subprocess.Popen(arguments, stdout=subprocess.PIPE, text=True, env={**os.environ, "PYTHONPATH": paths})
+    follower = int(supervisor.stdout.readline())
+    assert alive(follower)
+    supervisor.kill()
+    supervisor.wait(10)
+    supervisor.stdout.close()
+    died = wait_dead(follower, 2.0)
+    if not died:
+        os.kill(follower, signal.SIGKILL)
+    assert died is dies
+
+
+def test_make_death_pipe_does_not_wait_for_a_reader(tmp_path):
+    descriptor = make_death_pipe(tmp_path)
+    assert (tmp_path / "death").stat().st_mode & 0o777 == 0o600
+    os.close(descriptor)
