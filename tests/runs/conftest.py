@@ -1,0 +1,52 @@
+"""Every test of real runs leaves no process and nothing in /dev/shm."""
+
+import os
+import shutil
+
+import pytest
+
+from tests.runs.driver import SHARED_MEMORY, Run, alive, mzpipe, runtime_directories, wait_until
+
+
+@pytest.fixture(autouse=True)
+def nothing_left():
+    before = runtime_directories()
+    yield
+    # Another run of this user may start or end meanwhile; what is ours is gone by now.
+    wait_until(lambda: runtime_directories() <= before, 20.0, "nothing new in /dev/shm")
+
+
+@pytest.fixture
+def start(tmp_path):
+    """Starts runs; afterwards kills what lives and removes what a killed one left."""
+    runs = []
+
+    def start_run(*overrides, name="run", **options):
+        runs.append(Run(tmp_path / name, *overrides, **options))
+        return runs[-1]
+
+    yield start_run
+    for run in runs:
+        if run.process.poll() is None:
+            run.kill()
+        wait_until(lambda run=run: not any(alive(pid) for pid in run.seen), 5.0, "every role process gone")
+    if runs:
+        mzpipe("clean")
+
+
+@pytest.fixture
+def foreign_directories():
+    """A directory of a live run, and one of another name; neither is ours to remove."""
+    import fcntl
+
+    live = SHARED_MEMORY / f"mzpipe-{os.getuid()}-live-test"
+    other = SHARED_MEMORY / "mzpipe-someone-else"
+    for path in (live, other):
+        path.mkdir(mode=0o700)
+        (path / "segment").write_bytes(b"x")
+    lock = os.open(live / "lock", os.O_RDWR | os.O_CREAT, 0o600)
+    fcntl.flock(lock, fcntl.LOCK_EX)
+    yield live, other
+    os.close(lock)
+    for path in (live, other):
+        shutil.rmtree(path)

@@ -1,0 +1,146 @@
+"""Starts real runs of a tiny profile and looks at them from outside: pids, /dev/shm, files."""
+
+import contextlib
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from mzpipe.launch.run_directory import runtime_prefix
+
+SHARED_MEMORY = Path("/dev/shm")
+START_S = 60.0
+PROFILE = """
+[search]
+num_simulations = 4
+[network]
+hidden_size = 16
+value_support_size = 20
+reward_support_size = 3
+[actor]
+trajectory_length = 8
+[replay]
+capacity_bytes = 1000000
+min_size_to_sample = 50
+max_insert_lead = 200
+samples_per_insert = 8.0
+[learner]
+batch_size = 8
+publish_interval = 20
+checkpoint_interval = 100
+[inference]
+batch_timeout_us = 0
+[evaluator]
+episodes = 2
+interval_steps = 200
+[topology]
+lanes_per_actor = 2
+trees_per_lane = 2
+[stop]
+learner_steps = 1000000
+"""
+
+
+def command(*arguments):
+    """The mzpipe command line of this interpreter."""
+    return [sys.executable, "-m", "mzpipe.cli.main", *map(str, arguments)]
+
+
+def mzpipe(*arguments, timeout=120, **options):
+    """Runs one command to its end."""
+    return subprocess.run(command(*arguments), capture_output=True, text=True, timeout=timeout, **options)
+
+
+def runtime_directories():
+    """Names of this user's runtime directories."""
+    return {path.name for path in SHARED_MEMORY.glob(f"{runtime_prefix()}*")}
+
+
+def wait_until(condition, timeout_s, what):
+    """Polls until `condition` holds; fails with `what` when it does not in time."""
+    deadline_s = time.monotonic() + timeout_s
+    while not condition():
+        assert time.monotonic() < deadline_s, f"not within {timeout_s} s: {what}"
+        time.sleep(0.02)
+
+
+def alive(pid):
+    """Whether a process runs (a zombie does not)."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+
+
+class Run:
+    """A live `mzpipe train` of the tiny profile."""
+
+    def __init__(self, directory, *overrides, extra=(), env=None):
+        self.directory = Path(directory)
+        self.directory.parent.mkdir(parents=True, exist_ok=True)
+        self.profile = self.directory.parent / "tiny.toml"
+        self.profile.write_text(PROFILE)
+        self.output_path = self.directory.parent / f"output-{time.monotonic_ns()}.txt"
+        sets = [word for override in overrides for word in ("--set", override)]
+        arguments = command("train", self.profile, "--run-dir", self.directory, *sets, *extra)
+        with open(self.output_path, "wb") as output:
+            self.process = subprocess.Popen(
+                arguments,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+                env={**os.environ, **(env or {})},
+            )
+        self.seen = set()
+
+    @property
+    def output(self):
+        return self.output_path.read_text(errors="replace")
+
+    def roles(self):
+        """{identity: pid} of the run's live role processes."""
+        found = {}
+        for pid in filter(str.isdigit, os.listdir("/proc")):
+            with contextlib.suppress(OSError):
+                words = Path(f"/proc/{pid}/cmdline").read_bytes().decode().split("\0")
+                if "mzpipe.launch.join" in words and str(self.directory) in words and alive(pid):
+                    place = words.index("mzpipe.launch.join")
+                    found[f"{words[place + 1]}-{words[place + 2]}"] = int(pid)
+        self.seen |= set(found.values())
+        return found
+
+    def wait_for_line(self, text, timeout_s=START_S, count=1):
+        """Waits until the output has `text` (a regular expression) `count` times."""
+        pattern = re.compile(text)
+
+        def condition():
+            assert self.process.poll() is None or len(pattern.findall(self.output)) >= count, self.output
+            return len(pattern.findall(self.output)) >= count
+
+        wait_until(condition, timeout_s, f"{text!r} in the output:\n{self.output}")
+
+    def wait_ready(self):
+        """Waits until every process works."""
+        self.wait_for_line("all 5 processes are ready")
+        return self.roles()
+
+    def learner_steps(self):
+        """Steps in the last plain line."""
+        found = re.findall(r"learner ([\d,]+) \(", self.output)
+        return int(found[-1].replace(",", "")) if found else 0
+
+    def wait(self, timeout_s=60.0):
+        """Exit code of the supervisor."""
+        return self.process.wait(timeout_s)
+
+    def kill(self):
+        """Ends everything that is left, by pid; for clean-up."""
+        self.roles()
+        for pid in [self.process.pid, *self.seen]:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        self.process.wait(10)

@@ -1,0 +1,161 @@
+"""What happens when processes die, signals come, or two starts meet."""
+
+import os
+import re
+import signal
+import time
+
+import pytest
+
+from mzpipe.weights import CheckpointStore
+from tests.runs.driver import alive, mzpipe, runtime_directories, wait_until
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(180)]
+
+
+def check_second_start_is_refused(run):
+    second = mzpipe("train", run.profile, "--run-dir", run.directory)
+    assert second.returncode == 3
+    assert f"already running as pid {run.process.pid}" in second.stderr
+    check_training_goes_on(run)
+
+
+def check_training_goes_on(run):
+    steps = run.learner_steps()
+    wait_until(lambda: run.learner_steps() > steps + 50, 30, "training goes on")
+
+
+def check_role_is_started_again(run, identity):
+    pid = run.roles()[identity]
+    os.kill(pid, signal.SIGKILL)
+    run.wait_for_line(rf"{identity} \(pid {pid}\) was killed by SIGKILL: it is started again", 10)
+    wait_until(lambda: run.roles().get(identity, pid) != pid, 10, "a successor")
+    check_training_goes_on(run)
+
+
+def check_signal_drains_saves_and_ends(run, number, code):
+    roles, steps = run.roles(), run.learner_steps()
+    assert len(roles) == 5
+    os.killpg(run.process.pid, number)  # as a terminal does: to the whole foreground group
+    sent_s = time.monotonic()
+    assert run.wait(10) == code
+    assert time.monotonic() - sent_s < 10
+    assert not any(alive(pid) for pid in roles.values())
+    saved = CheckpointStore(run.directory / "checkpoints").load("latest").state["learner_steps"]
+    assert saved >= steps > 0
+
+
+def test_live_run_outlives_a_second_start_and_kills_and_is_saved_by_ctrl_c(start):
+    """One run, because each start costs seconds: exit 3, two restarts, exit 130."""
+    run = start()
+    run.wait_ready()
+    check_second_start_is_refused(run)
+    check_role_is_started_again(run, "actor-0")
+    check_role_is_started_again(run, "evaluator-0")
+    check_signal_drains_saves_and_ends(run, signal.SIGINT, 130)
+
+
+def test_term_drains_and_saves_like_ctrl_c(start):
+    run = start()
+    run.wait_ready()
+    check_training_goes_on(run)
+    check_signal_drains_saves_and_ends(run, signal.SIGTERM, 143)
+
+
+def test_second_signal_ends_the_run_within_2_seconds(start):
+    run = start()
+    roles = run.wait_ready()
+    os.kill(roles["learner-0"], signal.SIGSTOP)  # a checkpoint will never come
+    run.process.send_signal(signal.SIGINT)
+    run.wait_for_line("stopping: SIGINT", 5)
+    run.process.send_signal(signal.SIGINT)
+    sent_s = time.monotonic()
+    assert run.wait(5) == 130
+    assert time.monotonic() - sent_s < 2
+    wait_until(lambda: not any(alive(pid) for pid in roles.values()), 1, "nothing left")
+
+
+def test_kill_of_the_supervisor_leaves_no_process_and_the_next_start_sweeps(start, foreign_directories):
+    run = start()
+    roles = run.wait_ready()
+    assert all(alive(pid) for pid in roles.values())
+    before = runtime_directories()
+    run.process.kill()
+    killed_s = time.monotonic()
+    wait_until(lambda: not any(alive(pid) for pid in roles.values()), 2, "every role gone")
+    assert time.monotonic() - killed_s < 2
+    assert runtime_directories() == before  # nobody was there to remove it
+    again = start("stop.learner_steps=50", name="other")
+    assert again.wait() == 0
+    assert re.search(r"removed /dev/shm/mzpipe-.*left by a run that was killed", again.output)
+    for path in foreign_directories:
+        assert (path / "segment").is_file()
+        assert path.name not in again.output
+
+
+def test_clean_removes_what_a_killed_run_left_and_nothing_else(start, foreign_directories):
+    run = start()
+    run.wait_ready()
+    run.process.kill()
+    wait_until(lambda: not run.roles(), 2, "every role gone")
+    result = mzpipe("clean")
+    assert result.returncode == 0
+    assert result.stdout.count("removed /dev/shm/") == 1
+    assert all((path / "segment").is_file() for path in foreign_directories)
+
+
+@pytest.mark.parametrize("identity", ["inference-0", "replay-0", "learner-0"])
+def test_run_ends_with_70_and_says_why_when_another_role_is_killed(start, identity):
+    run = start()
+    roles = run.wait_ready()
+    os.kill(roles[identity], signal.SIGKILL)
+    assert run.wait(15) == 70
+    assert f"{identity} (pid {roles[identity]}) was killed by SIGKILL" in run.output.rstrip().splitlines()[-1]
+    assert not any(alive(pid) for pid in roles.values())
+
+
+def test_run_shows_the_first_traceback_last_when_a_role_raises(start, tmp_path):
+    """The log directory of the run is fine, but its checkpoints directory is a file: the learner cannot save."""
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "checkpoints").write_text("in the way")
+    run = start("learner.checkpoint_interval=20")
+    assert run.wait(60) == 74
+    lines = run.output.rstrip().splitlines()
+    assert "Traceback (most recent call last):" in run.output
+    assert lines[-1].startswith("mzpipe.errors.CheckpointError:")
+    assert "cannot be saved" in lines[-1]
+
+
+def test_external_role_is_left_to_be_started_by_hand(start):
+    import subprocess
+
+    from tests.runs.driver import command
+
+    run = start("topology.external=actor", "stop.learner_steps=100")
+    run.wait_for_line("waiting for: mzpipe-actor .*run --index 0")
+    assert "actor-0" not in run.roles()
+    wrong = mzpipe("role", "replay", run.directory)
+    assert wrong.returncode == 2
+    assert "start the run with --set topology.external=replay" in wrong.stderr
+    actor = subprocess.Popen(command("role", "actor", run.directory), stdin=subprocess.DEVNULL)
+    try:
+        assert run.wait(60) == 0, run.output
+        assert actor.wait(5) == 0
+    finally:
+        actor.kill() if actor.poll() is None else None
+
+
+def test_external_role_ends_when_the_supervisor_is_killed(start):
+    import subprocess
+
+    from tests.runs.driver import command
+
+    run = start("topology.external=actor")
+    run.wait_for_line("waiting for: mzpipe-actor")
+    actor = subprocess.Popen(command("role", "actor", run.directory), stdin=subprocess.DEVNULL)
+    try:
+        run.wait_for_line("all 5 processes are ready")
+        run.process.kill()
+        actor.wait(2)
+    finally:
+        actor.kill() if actor.poll() is None else None
