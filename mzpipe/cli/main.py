@@ -3,6 +3,7 @@
 import argparse
 import os
 import sys
+import traceback
 from collections.abc import Sequence
 from importlib import import_module
 from pathlib import Path
@@ -44,6 +45,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return error.exit_code
     except KeyboardInterrupt:
         return ExitCode.INTERRUPTED
+    except Exception:  # a process boundary: what nobody foresaw is a bug of ours, and says so by its exit code
+        traceback.print_exc()
+        return ExitCode.INTERNAL
 
 
 def _let_children_import_us() -> None:

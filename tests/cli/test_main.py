@@ -127,6 +127,15 @@ def test_main_turns_an_error_into_one_line_and_its_exit_code(monkeypatch, capsys
     assert capsys.readouterr().err == "mzpipe clean: this is why\n"
 
 
+def test_main_ends_with_70_and_a_traceback_when_the_unforeseen_happens(monkeypatch, capsys):
+    def fail(arguments):
+        raise KeyError("nobody thought of this")
+
+    monkeypatch.setattr(clean, "run", fail)
+    assert main(["clean"]) == 70
+    assert capsys.readouterr().err.splitlines()[-1] == "KeyError: 'nobody thought of this'"
+
+
 def test_main_ends_with_130_when_it_is_interrupted(monkeypatch):
     def interrupt(arguments):
         raise KeyboardInterrupt
