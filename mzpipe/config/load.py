@@ -6,6 +6,7 @@ the value, the bound, and the nearest valid name.
 
 import dataclasses
 import difflib
+import re
 import tomllib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -19,8 +20,10 @@ from .profile import Profile
 from .validate import check_profile
 
 MAX_PROFILE_BYTES = 64 * 1024
-# tomllib takes time quadratic in the dots of a key.
+# tomllib takes time quadratic in the dots of a key, which may stand behind an equals sign too (inline tables).
 MAX_KEY_DOTS = 8
+_KEY_PART = r"(?:[\w-]++|\"[^\"\n]*+\"|'[^'\n]*+')"
+_LONG_KEY = re.compile(rf"(?<![\w-]){_KEY_PART}(?:[ \t]*+\.[ \t]*+{_KEY_PART}){{{MAX_KEY_DOTS + 1},}}")
 
 
 def load_profile(path: Path | str, overrides: Iterable[str] = ()) -> Profile:
@@ -67,12 +70,15 @@ def _siblings(path: Path) -> list[str]:
 
 def _parse_toml(text: str, source: str) -> dict[str, Any]:
     for number, line in enumerate(text.splitlines(), start=1):
-        key = line.split("=", 1)[0]
-        if key.count(".") > MAX_KEY_DOTS:
-            raise ConfigError(f"{source}, line {number}: a key has {key.count('.')} dots, at most {MAX_KEY_DOTS}")
+        key = None if line.lstrip().startswith("#") else _LONG_KEY.search(line)
+        if key is not None:
+            dots = len(re.findall(_KEY_PART, key[0])) - 1
+            raise ConfigError(f"{source}, line {number}: a key has {dots} dots, at most {MAX_KEY_DOTS}")
     try:
         return tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
+    except RecursionError:
+        raise ConfigError(f"{source}: no valid TOML: nested too deeply") from None
+    except ValueError as error:  # tomllib's own, and Python's for an integer of thousands of digits
         raise ConfigError(f"{source}: no valid TOML: {error}") from None
 
 
@@ -94,7 +100,7 @@ def _apply_override(tree: dict[str, Any], override: str) -> None:
 def _parse_value(text: str) -> Any:
     try:
         return tomllib.loads(f"value = {text}")["value"]
-    except tomllib.TOMLDecodeError:
+    except (ValueError, RecursionError):
         return text  # a bare word: --set topology.external=actor
 
 

@@ -51,7 +51,7 @@ def _check_devices(profile: Profile) -> None:
         if not devices:
             raise ConfigError(f"{name}.devices=[]: name at least one device, as in {name}.devices=['cpu']")
         for device in devices:
-            if isinstance(device, str) and device not in ("auto", "cpu"):
+            if device not in ("auto", "cpu") and (isinstance(device, str) or device < 0):
                 raise ConfigError(f"{name}.devices: {device!r} is not 'auto', 'cpu' or a CUDA index such as 0")
     if len(profile.learner.devices) > 1:
         raise ConfigError(

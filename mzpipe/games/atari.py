@@ -71,6 +71,8 @@ class AtariGame(SoloGame):
     def close(self) -> None:
         """Stops the emulator threads."""
         self._env.close()
+        # ale_py stops them only when its interface object goes.
+        vars(self._env).pop("ale", None)
 
     def _start(self, screen: np.ndarray, info: dict[str, np.ndarray], restart_B: NDArray[np.bool_]) -> None:
         self._frame_BF = _as_frames(screen)

@@ -151,9 +151,10 @@ class DataPlane:
         """The data plane whose shape is saved in `directory`."""
         try:
             fields = json.loads((directory / SHAPE_FILE).read_text())
-        except (OSError, ValueError) as error:
+            shape = PlaneShape(**{**fields, "frame_shape": tuple(fields["frame_shape"])})
+        except (OSError, ValueError, KeyError, TypeError) as error:
             raise InputOutputError(f"{directory / SHAPE_FILE}: no run to join: {error}") from None
-        return cls(directory, PlaneShape(**{**fields, "frame_shape": tuple(fields["frame_shape"])}))
+        return cls(directory, shape)
 
     def index(self, member: Member) -> int:
         """Row of a process in doorbells, counters and errors; raises KeyError for a stranger."""

@@ -30,6 +30,7 @@ class Doorbell:
 
     def own(self) -> None:
         """Clears what an owner that died in its sleep has left; called once by a new owner."""
+        # SYNC doorbell.sleep release: nobody sleeps here any more
         atomics.store_ordered(self._words, _SLEEPING, 0)
 
     def ring(self) -> None:
@@ -75,4 +76,5 @@ def wait_kernel(words, seen, spin_ns, yield_ns, timeout_ns):
             # SYNC doorbell.sleep release: set before the kernel compares the sequence
             atomics.store_ordered(words, _SLEEPING, 1)
             atomics.futex_wait(words, 0, seen, timeout_ns - waited_ns)
+            # SYNC doorbell.sleep release: awake, so a ringer needs no system call
             atomics.store_ordered(words, _SLEEPING, 0)

@@ -45,7 +45,7 @@ class ErrorLog:
 
     def record_text(self, text: str) -> None:
         """As `record`; an error that finds every place taken is counted on the last."""
-        data = text.encode()[-_TEXT_BYTES:]
+        data = text.encode(errors="replace")[-_TEXT_BYTES:]
         for place in self._places:
             if place[_COUNT] == 0:
                 _fill(place, data)

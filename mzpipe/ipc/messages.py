@@ -15,7 +15,8 @@ from ..errors import MessageError
 
 WIRE_VERSION = 1
 MAX_MESSAGE_BYTES = 64 * 1024
-MAX_TEXT_BYTES = 32 * 1024
+# A message has at most three texts, so that it always fits.
+MAX_TEXT_BYTES = 16 * 1024
 _MAX_FIELDS = 32
 
 
@@ -123,7 +124,7 @@ def decode(data: bytes) -> Message:
 
 def _fit(value: Any) -> Any:
     if isinstance(value, str):
-        return value.encode()[-MAX_TEXT_BYTES:].decode(errors="ignore")
+        return value.encode(errors="replace")[-MAX_TEXT_BYTES:].decode(errors="ignore")
     return value
 
 

@@ -55,7 +55,8 @@ class Ring:
 
     def fill(self) -> float:
         """Committed and not yet released slots, as a fraction; a gauge that may be a lap old."""
-        return float(self.cursors[_HEAD] - self.cursors[_TAIL]) / self.num_slots
+        # A record can be released before its writer gets round to counting it.
+        return max(0.0, float(self.cursors[_HEAD] - self.cursors[_TAIL]) / self.num_slots)
 
 
 class RingWriter:

@@ -1,6 +1,7 @@
 """The duty cycle that every role runs: laps of work, and one place that waits."""
 
 import time
+import traceback
 from typing import Protocol
 
 from ..errors import ExitCode, MzpipeError
@@ -75,6 +76,5 @@ def deliver(agent: Agent, control: ControlPort) -> int:
 def failure(error: Exception, errors: ErrorLog) -> Failed:
     """The message that an agent ends with."""
     exit_code = error.exit_code if isinstance(error, MzpipeError) else ExitCode.INTERNAL
-    return Failed(
-        exit_code=int(exit_code), summary=f"{type(error).__name__}: {error}", traceback=errors.read()[-1].text
-    )
+    text = "".join(traceback.format_exception(error))  # the log's last entry may be another error
+    return Failed(exit_code=int(exit_code), summary=f"{type(error).__name__}: {error}", traceback=text)

@@ -86,7 +86,18 @@ def follow_supervisor(directory: Path, parent_pid: int | None) -> None:
         descriptor = os.open(directory / DEATH_PIPE, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     except OSError as error:
         raise InputOutputError(f"{directory / DEATH_PIPE}: the run is gone: {error.strerror}") from None
+    if not _has_writer(descriptor):
+        os.close(descriptor)
+        raise InputOutputError(f"{directory / DEATH_PIPE}: the run is gone: its supervisor has ended")
     threading.Thread(target=_die_with_supervisor, args=(descriptor,), name="death-pipe", daemon=True).start()
+
+
+def _has_writer(descriptor: int) -> bool:
+    """Whether the supervisor still holds the pipe; one that had let go before we came would never hang up on us."""
+    try:
+        return os.read(descriptor, 1) != b""
+    except BlockingIOError:
+        return True
 
 
 def _die_with_supervisor(descriptor: int) -> None:

@@ -7,9 +7,13 @@
     checkpoints/latest, checkpoints/best            text: the directory's name
 
 A directory gets its name by one rename after every file and the directory
-itself are on disk; a pointer file is replaced by one rename.
+itself are on disk; one that has the name already changes places with it in the
+same rename. A pointer file is replaced by one rename. Drafts and what is being
+removed are called .NAME.PID.new and .NAME.PID.old.
 """
 
+import contextlib
+import ctypes
 import hashlib
 import json
 import os
@@ -30,6 +34,7 @@ Tensors = Mapping[str, np.ndarray]
 MANIFEST = "manifest.json"
 _WEIGHTS, _OPTIMIZER, _STATE = "weights.safetensors", "optimizer.safetensors", "state.msgpack"
 _FORMAT_VERSION = 1
+_AT_FDCWD, _RENAME_EXCHANGE = -100, 2
 
 
 class Checkpoint(NamedTuple):
@@ -62,12 +67,13 @@ class CheckpointStore:
                 _write(draft / file_name, data)
             _write(draft / MANIFEST, _manifest(files))
             _sync_directory(draft)
-            self._replace(draft, name)
+            _rename_or_exchange(draft, self.directory / name)
             _sync_directory(self.directory)
             self._point(pointer, name)
         except OSError as error:
             shutil.rmtree(draft, ignore_errors=True)
             raise CheckpointError(f"{self.directory / name}: cannot be saved: {error.strerror}") from error
+        shutil.rmtree(draft, ignore_errors=True)  # the checkpoint that had the name before
         return self.directory / name
 
     def load(self, pointer_or_name: str) -> Checkpoint:
@@ -86,8 +92,8 @@ class CheckpointStore:
     def resolve(self, pointer_or_name: str) -> str:
         """Directory name behind `latest`, `best` or a plain name; raises CheckpointError when there is none."""
         pointer = self.directory / pointer_or_name
-        name = pointer.read_text().strip() if pointer.is_file() else pointer_or_name
-        if not (self.directory / name).is_dir():
+        name = self._pointed(pointer_or_name) or pointer_or_name
+        if not os.path.isdir(self.directory / name):
             known = ", ".join(self.names()) or "none"
             raise CheckpointError(f"{pointer}: no such checkpoint; there are: {known}")
         return name
@@ -97,31 +103,60 @@ class CheckpointStore:
         return sorted(path.parent.name for path in self.directory.glob(f"[!.]*/{MANIFEST}"))
 
     def remove(self, name: str) -> None:
-        """Removes one checkpoint."""
-        shutil.rmtree(self.directory / name, ignore_errors=True)
-
-    def prune(self, keep: int) -> None:
-        """Removes all but the `keep` newest `step_` checkpoints, and drafts that a crash left."""
-        for pattern in (".*.new", ".*.old"):
-            for path in self.directory.glob(pattern):
-                shutil.rmtree(path, ignore_errors=True)
-        steps = [name for name in self.names() if name.startswith("step_")]
-        for name in steps[:-keep]:
-            self.remove(name)
-
-    def _replace(self, draft: Path, name: str) -> None:
-        """Gives the draft its name; a checkpoint that has it already is moved away first, then removed."""
-        final, former = self.directory / name, self.directory / f".{name}.{os.getpid()}.old"
-        if final.exists():
-            os.rename(final, former)
-        os.rename(draft, final)
+        """Removes one checkpoint: first its name, so that nobody takes a half removed one for whole."""
+        former = self.directory / f".{name}.{os.getpid()}.old"
+        with contextlib.suppress(OSError):
+            os.rename(self.directory / name, former)
         shutil.rmtree(former, ignore_errors=True)
 
+    def prune(self, keep: int) -> None:
+        """Removes all but the `keep` newest `step_` checkpoints and those pointed at, and drafts that a crash left."""
+        for path in [*self.directory.glob(".*.new"), *self.directory.glob(".*.old")]:
+            if not _is_anothers(path):
+                _remove_any(path)
+        pointed = {self._pointed(path.name) for path in self.directory.glob("[!.]*") if path.is_file()}
+        steps = [name for name in self.names() if name.startswith("step_")]
+        for name in steps[:-keep]:
+            if name not in pointed:
+                self.remove(name)
+
+    def _pointed(self, pointer: str) -> str | None:
+        path = self.directory / pointer
+        return path.read_bytes().decode(errors="replace").strip() if os.path.isfile(path) else None
+
     def _point(self, pointer: str, name: str) -> None:
-        draft = self.directory / f".{pointer}.{os.getpid()}"
-        _write(draft, name.encode())
-        os.replace(draft, self.directory / pointer)
+        draft = self.directory / f".{pointer}.{os.getpid()}.new"
+        try:
+            _write(draft, name.encode())
+            os.replace(draft, self.directory / pointer)
+        except OSError:
+            _remove_any(draft)
+            raise
         _sync_directory(self.directory)
+
+
+def _rename_or_exchange(draft: Path, final: Path) -> None:
+    """Gives the draft its final name; a directory that has it gets the draft's, and at no moment is there none."""
+    if not final.exists():
+        os.rename(draft, final)
+        return
+    library = ctypes.CDLL(None, use_errno=True)
+    if library.renameat2(_AT_FDCWD, bytes(draft), _AT_FDCWD, bytes(final), _RENAME_EXCHANGE) != 0:
+        number = ctypes.get_errno()
+        raise OSError(number, os.strerror(number), str(final))
+
+
+def _is_anothers(path: Path) -> bool:
+    """Whether a draft belongs to another process that still lives: two roles save into one directory."""
+    pid = path.name.split(".")[-2]
+    return pid != str(os.getpid()) and Path("/proc", pid).exists()
+
+
+def _remove_any(path: Path) -> None:
+    if path.is_dir():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        path.unlink(missing_ok=True)
 
 
 def _manifest(files: Mapping[str, bytes]) -> bytes:
@@ -131,12 +166,15 @@ def _manifest(files: Mapping[str, bytes]) -> bytes:
 
 def _verified_files(path: Path) -> dict[str, bytes]:
     try:
-        entries = json.loads((path / MANIFEST).read_bytes())["files"]
+        manifest = json.loads((path / MANIFEST).read_bytes())
         files = {name: (path / name).read_bytes() for name in (_WEIGHTS, _OPTIMIZER, _STATE)}
-    except (OSError, ValueError, KeyError) as error:
-        raise CheckpointError(f"{path}: damaged checkpoint: {error}") from None
+        format_version, hashes = manifest["format"], {name: manifest["files"][name]["sha256"] for name in files}
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
+        raise CheckpointError(f"{path}: damaged checkpoint: {MANIFEST} or a file it names: {error}") from None
+    if format_version != _FORMAT_VERSION:
+        raise CheckpointError(f"{path / MANIFEST}: format {format_version!r}, this program has {_FORMAT_VERSION}")
     for name, data in files.items():
-        if hashlib.sha256(data).hexdigest() != entries.get(name, {}).get("sha256"):
+        if hashlib.sha256(data).hexdigest() != hashes[name]:
             raise CheckpointError(f"{path / name}: damaged: its SHA-256 is not the manifest's ({len(data)} bytes)")
     return files
 

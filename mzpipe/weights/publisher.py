@@ -3,8 +3,8 @@
     | latest | stamp[3] | learner_steps[3] | env_steps[3] | crc[3] | buffer[3] |
 
 V1  stamp[i] is the version in buffer i, or WRITING while it is overwritten.
-V2  `latest` is the newest version; version v lies in buffer v mod 3, so the
-    two versions before it stay readable while the next one is written.
+V2  `latest` is the newest version; version v lies in buffer v mod 3, so `latest`
+    and the version before it stay readable while the next one is written.
 V3  Only finite weights are ever published.
 """
 

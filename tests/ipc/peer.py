@@ -35,20 +35,6 @@ def pattern(sequence: int) -> np.ndarray:
     return sequence * 1_000_003 + np.arange(40)
 
 
-class CommitFirstWriter(RingWriter):
-    """The planted bug: the commit word is stored before the payload."""
-
-    def write(self, sequence: int) -> None:
-        slot = self.claim()
-        if slot is None:
-            return
-        index = self._sequence % self._ring.num_slots
-        header = self._ring.headers[index]
-        atomics.store_release(header, 0, self._sequence + 1)
-        slot["sequence"][0], slot["data"][:] = sequence, pattern(sequence)
-        self.commit()
-
-
 def write_records(directory: Path, count: str, epoch: str = "0") -> None:
     """Writes `count` records that follow each other, from where the ring's first word says."""
     writer = RingWriter(open_ring(directory), epoch=int(epoch))
@@ -61,12 +47,6 @@ def write_records(directory: Path, count: str, epoch: str = "0") -> None:
         slot["sequence"][0] = number
         slot["data"][:] = pattern(number)
         writer.commit()
-
-
-def write_commit_first(directory: Path, count: str) -> None:
-    writer = CommitFirstWriter(open_ring(directory))
-    while writer._sequence < int(count):
-        writer.write(writer._sequence)
 
 
 def answer_doorbell(directory: Path, count: str) -> None:
