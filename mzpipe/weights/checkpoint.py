@@ -14,6 +14,7 @@ removed are called .NAME.PID.new and .NAME.PID.old.
 
 import contextlib
 import ctypes
+import errno
 import hashlib
 import json
 import os
@@ -136,14 +137,24 @@ class CheckpointStore:
 
 
 def _rename_or_exchange(draft: Path, final: Path) -> None:
-    """Gives the draft its final name; a directory that has it gets the draft's, and at no moment is there none."""
+    """Gives the draft its final name; a directory that has it gets the draft's.
+
+    The two change places at once where the file system can do that; elsewhere the
+    name is missing for a moment.
+    """
     if not final.exists():
         os.rename(draft, final)
         return
     library = ctypes.CDLL(None, use_errno=True)
-    if library.renameat2(_AT_FDCWD, bytes(draft), _AT_FDCWD, bytes(final), _RENAME_EXCHANGE) != 0:
-        number = ctypes.get_errno()
+    if library.renameat2(_AT_FDCWD, bytes(draft), _AT_FDCWD, bytes(final), _RENAME_EXCHANGE) == 0:
+        return
+    number = ctypes.get_errno()
+    if number not in (errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP):
         raise OSError(number, os.strerror(number), str(final))
+    former = draft.with_suffix(".old")
+    os.rename(final, former)
+    os.rename(draft, final)
+    os.rename(former, draft)
 
 
 def _is_anothers(path: Path) -> bool:

@@ -1,5 +1,7 @@
 """Checkpoints: whole or not there, whatever fails on the way."""
 
+import ctypes
+import errno
 import os
 
 import numpy as np
@@ -52,7 +54,8 @@ def test_prune_keeps_the_newest_and_the_best(store):
     for value in range(1, 6):
         save(store, value)
     store.save("best_00000002", checkpoint(2), pointer="best")
-    (store.directory / ".step_00000009.77.new").mkdir()
+    beyond_any_pid = 2**22 + 1
+    (store.directory / f".step_00000009.{beyond_any_pid}.new").mkdir()
     store.prune(keep=2)
     assert store.names() == ["best_00000002", "step_00000004", "step_00000005"]
     assert not list(store.directory.glob(".*"))
@@ -142,3 +145,25 @@ def test_save_syncs_every_file_before_the_rename_and_the_manifest_last(store, mo
     assert order[:4] == [*FILES, "manifest.json"]
     assert order.index("RENAME") > 4
     assert order[-1] == "checkpoints"
+
+
+def test_prune_leaves_the_draft_of_another_living_process(store):
+    save(store, 1)
+    draft = store.directory / f".best_00000002.{os.getppid()}.new"
+    draft.mkdir()
+    store.prune(keep=1)
+    assert draft.is_dir()
+
+
+def test_save_replaces_where_the_file_system_cannot_exchange_names(store, monkeypatch):
+    class NoExchange:
+        @staticmethod
+        def renameat2(*arguments):
+            ctypes.set_errno(errno.EINVAL)
+            return -1
+
+    save(store, 1)
+    monkeypatch.setattr(ctypes, "CDLL", lambda *arguments, **options: NoExchange())
+    store.save("step_00000001", checkpoint(9), pointer="latest")
+    assert store.load("latest").state["learner_steps"] == 9
+    assert sorted(os.listdir(store.directory)) == ["latest", "step_00000001"]
