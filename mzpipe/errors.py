@@ -6,7 +6,6 @@
     |   +-- PlanError             2  the machine cannot hold the plan
     |   +-- SearchInputError      2  an array handed to the search; also a ValueError
     +-- AlreadyRunningError       3  the run directory is live
-    +-- RoleDiedError            70  a process of the run died
     +-- InputOutputError         74  a file or segment cannot be read or written
     |   +-- CheckpointError      74  a checkpoint is missing, damaged or another model's
     |   +-- MessageError         74  a control message breaks the wire format
@@ -59,10 +58,6 @@ class AlreadyRunningError(MzpipeError):
     """Another supervisor holds the run directory."""
 
     exit_code = ExitCode.ALREADY_RUNNING
-
-
-class RoleDiedError(MzpipeError):
-    """A process of the run died and the run cannot go on without it."""
 
 
 class InputOutputError(MzpipeError):
