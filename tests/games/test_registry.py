@@ -1,0 +1,36 @@
+"""Names: what is known, and what is said of the rest."""
+
+import pytest
+
+from mzpipe.config import GameConfig
+from mzpipe.errors import ConfigError
+from mzpipe.games import make_game
+from mzpipe.games.atari_names import atari_names
+
+
+@pytest.mark.parametrize(
+    ("name", "nearest"),
+    [
+        ("pong", "Pong"),
+        ("CartPole-v0", "CartPole-v1"),
+        ("LunarLander-v2", "LunarLander-v3"),
+        ("ALE/Brakout-v5", "ALE/Breakout-v5"),
+        ("ms_pacman", "MsPacman"),
+        ("SeaquestNoFrameSkip-v4", "SeaquestNoFrameskip-v4"),
+    ],
+)
+def test_make_game_names_the_nearest_game_when_the_name_is_unknown(name, nearest):
+    with pytest.raises(ConfigError) as caught:
+        make_game(GameConfig(name=name), 1, seed=0)
+    assert str(caught.value) == f"game.name={name!r}: unknown game; did you mean {nearest}?"
+
+
+def test_atari_names_map_every_spelling_to_its_rom():
+    names = atari_names()
+    for spelling in ("MsPacman", "ALE/MsPacman-v5", "MsPacmanNoFrameskip-v4", "MsPacman-v4"):
+        assert names[spelling] == "ms_pacman"
+    assert names["ALE/TicTacToe3D-v5"] == "tic_tac_toe_3d"
+
+
+def test_atari_names_leave_out_cartridges_without_a_mode_for_one_player():
+    assert not {"Combat", "Joust", "MazeCraze", "Warlords"} & set(atari_names())
