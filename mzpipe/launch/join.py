@@ -58,7 +58,7 @@ def _run(member: Member, context: RoleContext) -> int:
         agent = make_agent(member, context)
     except Exception as error:  # a process boundary: the supervisor is told, like of any other failure
         errors.record(error)
-        message = failure(error, errors)
+        message = failure(error)
         control.send(message)
         return message.exit_code
     return run_agent(

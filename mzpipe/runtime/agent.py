@@ -59,8 +59,9 @@ def run_agent(
         return ExitCode.FINISHED
     except Exception as error:  # the only catch-all in the package
         errors.record(error)
-        control.send(failure(error, errors))
-        return error.exit_code if isinstance(error, MzpipeError) else ExitCode.INTERNAL
+        message = failure(error)
+        control.send(message)
+        return message.exit_code
     finally:
         agent.on_close()
 
@@ -73,7 +74,7 @@ def deliver(agent: Agent, control: ControlPort) -> int:
     return len(messages)
 
 
-def failure(error: Exception, errors: ErrorLog) -> Failed:
+def failure(error: Exception) -> Failed:
     """The message that an agent ends with."""
     exit_code = error.exit_code if isinstance(error, MzpipeError) else ExitCode.INTERNAL
     text = "".join(traceback.format_exception(error))  # the log's last entry may be another error

@@ -12,19 +12,10 @@ from mzpipe.ipc.dataplane import Member
 from mzpipe.ipc.messages import Failed
 from mzpipe.launch import roster as module
 from mzpipe.launch.roster import BACKOFF_S, RESTART_BUDGET, RESTART_WINDOW_S, Roster, State, describe_exit
+from tests.launch.fakes import Clock
 from tests.tiny import tiny_profile
 
 MEMBERS = [Member("learner", 0), Member("inference", 0), Member("actor", 0), Member("actor", 1)]
-
-
-class Clock:
-    """A clock that stands still until it is told."""
-
-    def __init__(self):
-        self.now_s = 1000.0
-
-    def monotonic(self):
-        return self.now_s
 
 
 class FakeChild:
