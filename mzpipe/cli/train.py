@@ -8,8 +8,9 @@ from ..config import Profile, load_profile
 from ..errors import ExitCode
 from ..launch.outcome import Outcome
 from ..launch.run_directory import RunDirectory
-from ..launch.train import BEST, LATEST, train
+from ..launch.train import train
 from ..telemetry import View, make_view
+from ..weights import BEST, LATEST, CheckpointStore
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -48,10 +49,10 @@ def default_run_directory(profile_path: Path, profile: Profile) -> Path:
 def _say_where(run_directory: RunDirectory, outcome: Outcome, view: View) -> None:
     view.line(f"run         {run_directory.path}   (evaluate: mzpipe eval {run_directory.path})")
     view.line(f"TensorBoard {run_directory.tensorboard}   (look: tensorboard --logdir {run_directory.tensorboard})")
+    store = CheckpointStore(run_directory.checkpoints)
     for name in (LATEST, BEST):
-        pointer = run_directory.checkpoints / name
-        if pointer.is_file():
-            view.line(f"checkpoint  {run_directory.checkpoints / pointer.read_text().strip()}   ({name})")
+        if store.has(name):
+            view.line(f"checkpoint  {store.directory / store.resolve(name)}   ({name})")
     if outcome.exit_code not in (ExitCode.FINISHED, ExitCode.INTERRUPTED, ExitCode.TERMINATED):
         sys.stderr.write(f"mzpipe train: {outcome.reason}\n{outcome.traceback}\n")
     else:

@@ -5,9 +5,7 @@ from pathlib import Path
 from ..config import Profile
 from ..ipc.dataplane import PlaneShape
 from ..nets import FlatWeights, Model, numpy_state
-from ..weights import Checkpoint, CheckpointStore, PulledWeights
-
-BEST = "best"
+from ..weights import BEST, Checkpoint, CheckpointStore, PulledWeights
 
 
 class BestCheckpoint:
@@ -33,7 +31,7 @@ class BestCheckpoint:
             "game": self._game,
             "return_mean": return_mean,
         }
-        former = self._store.resolve(BEST) if (self._store.directory / BEST).is_file() else None
+        former = self._store.resolve(BEST) if self._store.has(BEST) else None
         name = f"best_{pulled.learner_steps:08d}"
         self._store.save(name, Checkpoint(numpy_state(self._model), {}, state), pointer=BEST)
         if former is not None and former != name:
@@ -41,6 +39,6 @@ class BestCheckpoint:
         return True
 
     def _former_best(self) -> float:
-        if not (self._store.directory / BEST).is_file():
+        if not self._store.has(BEST):
             return float("-inf")
         return float(self._store.load(BEST).state["return_mean"])

@@ -6,7 +6,7 @@ from ..config import Profile, load_profile, save_profile
 from ..errors import ExitCode
 from ..games import describe_game
 from ..telemetry import View, read_scores
-from ..weights import CheckpointStore
+from ..weights import LATEST, CheckpointStore
 from .outcome import Outcome, signal_outcome
 from .plan import make_plan, plan_lines
 from .prepare import prepare
@@ -16,8 +16,6 @@ from .serial_run import run_serial
 from .signals import SignalPipe
 from .snapshots import Progress
 from .supervisor import Supervisor
-
-LATEST, BEST = "latest", "best"
 
 
 def train(profile: Profile, run: RunDirectory, view: View, *, serial: bool) -> Outcome:
@@ -53,7 +51,7 @@ def read_progress(run: RunDirectory) -> Progress:
     """Steps of the latest checkpoint and the best evaluation; zeros for a new run."""
     store = CheckpointStore(run.checkpoints)
     best = max((score.return_mean for score in read_scores(run.scores)), default=None)
-    if not (run.checkpoints / LATEST).is_file():
+    if not store.has(LATEST):
         return Progress(0, 0, best)
     state = store.load(LATEST).state
     return Progress(int(state["env_steps"]), int(state["learner_steps"]), best)

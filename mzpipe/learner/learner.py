@@ -17,13 +17,12 @@ from ..ipc.messages import CheckpointSaved, Message, Note, SaveCheckpoint
 from ..ipc.ring import RingReader
 from ..nets import FlatWeights, Model, numpy_state, restore_model
 from ..planning import derive_seed
-from ..weights import Checkpoint, CheckpointStore, WeightsPublisher
+from ..weights import LATEST, Checkpoint, CheckpointStore, WeightsPublisher
 from .batches import load_batch
 from .loss import Losses
 from .optimizer_state import optimizer_arrays, restore_optimizer
 from .step import TrainingStep
 
-LATEST = "latest"
 KEPT_CHECKPOINTS = 3
 
 
@@ -50,7 +49,7 @@ class Learner:
         self._flat = FlatWeights(self._model)
         self._publisher = WeightsPublisher(self._plane.weights())
         self._reader = RingReader(self._plane.batch_ring(0))
-        if (self._store.directory / LATEST).is_file():
+        if self._store.has(LATEST):
             self._restore()
         self._publish()
         if self._publisher.version == 0:

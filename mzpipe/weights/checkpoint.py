@@ -33,6 +33,8 @@ from ..errors import CheckpointError
 
 Tensors = Mapping[str, np.ndarray]
 MANIFEST = "manifest.json"
+# Pointers that every run has: the last one saved, and the best that an evaluation has seen.
+LATEST, BEST = "latest", "best"
 _WEIGHTS, _OPTIMIZER, _STATE = "weights.safetensors", "optimizer.safetensors", "state.msgpack"
 _FORMAT_VERSION = 1
 _AT_FDCWD, _RENAME_EXCHANGE = -100, 2
@@ -89,6 +91,10 @@ class CheckpointStore:
             )
         except (KeyError, ValueError, SafetensorError, msgpack.UnpackException) as error:
             raise CheckpointError(f"{path}: cannot be read: {error}") from None
+
+    def has(self, pointer: str) -> bool:
+        """Whether the pointer has been set."""
+        return (self.directory / pointer).is_file()
 
     def resolve(self, pointer_or_name: str) -> str:
         """Directory name behind `latest`, `best` or a plain name; raises CheckpointError when there is none."""
