@@ -9,7 +9,7 @@ import numpy as np
 
 from ..games import FrameStack, Game
 from ..planning import LanePlanner
-from ..search import SearchResult, sample_action
+from ..search import SearchResult
 from .recorder import Moves, Recorder
 
 
@@ -63,7 +63,7 @@ class LaneGroup:
 
     def _play(self, result: SearchResult, temperature: float) -> Played:
         assert self._frames is not None
-        action_G = sample_action(result.visits_BA, temperature, self._rng)
+        action_G = self._planner.choose(result, temperature, self._rng)
         step = self._game.step(action_G)
         moves = Moves(
             frame=self._frames,

@@ -12,7 +12,6 @@ import numpy as np
 
 from ..games import FrameStack, Game
 from ..planning import LanePlanner
-from ..search import sample_action
 
 _GREEDY = 0.0
 
@@ -54,7 +53,7 @@ class GreedyEpisodes:
             return 0
         result = self._planner.advance()
         if result is not None:
-            self._play(sample_action(result.visits_BA, _GREEDY, self._rng))
+            self._play(self._planner.choose(result, _GREEDY, self._rng))
         return 1
 
     def _play(self, action_G: np.ndarray) -> None:

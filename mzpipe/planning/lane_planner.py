@@ -8,7 +8,7 @@ from enum import Enum, auto
 import numpy as np
 
 from ..ipc.lane import LaneClient, RequestKind
-from ..search import BatchedSearch, SearchConfig, SearchResult
+from ..search import BatchedSearch, SearchConfig, SearchResult, sample_action
 
 
 class _State(Enum):
@@ -22,7 +22,14 @@ class LanePlanner:
 
     def __init__(self, lane: LaneClient, config: SearchConfig, *, num_trees: int, num_actions: int, seed: int) -> None:
         self._lane, self._config, self._num_trees = lane, config, num_trees
-        self._search = BatchedSearch(config, batch_size=num_trees, num_actions=num_actions, seed=seed)
+        self._search = BatchedSearch(
+            config,
+            batch_size=num_trees,
+            num_actions=num_actions,
+            seed=seed,
+            parent_index_B=lane.parent_index[:num_trees],  # selected edges go straight into the request
+            action_B=lane.action[:num_trees],
+        )
         lane.prepare(last_node=config.num_simulations)
         self._state = _State.IDLE
         self._legal_actions: np.ndarray | None = None
@@ -62,12 +69,21 @@ class LanePlanner:
         self._simulate()
         return None
 
+    def choose(self, result: SearchResult, temperature: float, rng: np.random.Generator) -> np.ndarray:
+        """action_B int32 to play after `result`: drawn from the visits for pUCT, the search's own choice for Gumbel.
+
+        Gumbel explores through its noise and knows no temperature.
+        """
+        if self._config.policy == "gumbel":
+            return self._search.best_action()
+        return sample_action(result.visits_BA, temperature, rng)
+
     @property
     def answered(self) -> bool:
         """Whether the answer to the outstanding request has come."""
         return self._state is not _State.IDLE and self._lane.ready()
 
     def _simulate(self) -> None:
-        self._search.select(self._lane.parent_index[: self._num_trees], self._lane.action[: self._num_trees])
+        self._search.select()
         self._node_index += 1
         self._lane.request(RequestKind.RECURRENT, node_index=self._node_index, num_rows=self._num_trees)

@@ -14,4 +14,4 @@ def signed_search(config: SearchConfig, num_players: int) -> SearchConfig:
 def greedy_search(config: SearchConfig, num_simulations: int) -> SearchConfig:
     """Without root noise, for evaluation; num_simulations 0 keeps the training's."""
     simulations = num_simulations or config.num_simulations
-    return dataclasses.replace(config, root_exploration_fraction=0.0, num_simulations=simulations)
+    return dataclasses.replace(config, root_exploration_fraction=0.0, gumbel_scale=0.0, num_simulations=simulations)

@@ -1,14 +1,16 @@
 """Monte Carlo tree search over a batch of trees: numpy and Numba only, no network, no clock, no socket.
 
-BatchedSearch (search) steps the kernels in this order; tree holds their arrays, inputs checks what callers hand in:
+BatchedSearch (search) steps the kernels of simulate; a simulation does, in this order:
 
-    expand    a root's outputs to node 0      noise     Dirichlet noise on its prior
-    select    roots to edges                  backup    outputs to node k (expand), its value to the root
-    decide    roots to policies; visits to actions
+    select    roots to edges: puct, gumbel          expand    outputs to node k, its row of weights (rows)
+    backup    node k's value to the root            decide    roots to policies; visits to actions
+
+tree holds the records they share, arithmetic what keeps their bits the same everywhere, noise the exploration at the
+root; faults and inputs check what callers hand in.
 """
 
 from ..config.search import SearchConfig
 from .decide import SearchResult, sample_action
-from .search import BatchedSearch
+from .search import BatchedSearch, search_bytes
 
-__all__ = ["BatchedSearch", "SearchConfig", "SearchResult", "sample_action"]
+__all__ = ["BatchedSearch", "SearchConfig", "SearchResult", "sample_action", "search_bytes"]

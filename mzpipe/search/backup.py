@@ -1,65 +1,52 @@
-"""Backup kernel: expand the chosen edges and carry each new value up to its root.
+"""Backup kernel: carry each new leaf value up its path to the root.
 
 Third of the four search kernels (select, expand, backup, decide). From the leaf
 up, G = value of the leaf, then G = reward + discount * G over each edge; a
 negative discount turns the return around for the other player at every ply.
 
-Shape legend    B trees   N nodes per tree   A actions
-Reads           reward_B, value_B, policy_logits_BA, tree.{parent_BN, action_BN, reward_BN}
-Writes          node k (see expand); tree.{visits_BN, value_BN, q_BN} on the path, q_min_B, q_max_B
-Preconditions   P1  select chose the edges of simulation k in every tree.
-Postconditions  I1  every node on path b, root and leaf included, gains exactly one
-                    visit; no other node changes.
+Shape legend    B trees   N nodes per tree
+Reads           raw_value, parent and reward of the nodes on the path
+Writes          visits, value and q of every node on the path; q_min and q_max of the tree
+Preconditions   P1  expand_leaf has just hung node k.
+Postconditions  I1  every node on the path of node k, root and leaf included, gains
+                    exactly one visit; no other node changes.
                 I2  value is the mean of the returns backed up through the node,
                     with the root's own evaluation as its first.
-                I3  q_BN[b, n] = reward + discount * value for every edge on the path, and
-                    [q_min_B, q_max_B] holds every q ever written, stale ones too. The root
+                I3  q = reward + discount * value for every edge on the path, and
+                    [q_min, q_max] holds every q ever written, stale ones too. The root
                     has no edge into it, so its value is not in the range.
-                I4  where a fault is returned, nothing was written.
 Numerics        float32 running means, leaf to root; fastmath off.
 Oracle          tests/naive/search.py
 """
 
 import numpy as np
-from numba import njit
 
-from .expand import NO_FAULT, expand_leaf, find_bad_outputs
-from .tree import ROOT, Tree
-
-
-@njit(cache=True, nogil=True, fastmath=False)
-def add_return(tree: Tree, b: int, node: int, path_return: float) -> None:
-    """Counts one visit of `node` and takes the return into its mean."""
-    visits = tree.visits_BN[b, node] + 1
-    tree.visits_BN[b, node] = visits
-    tree.value_BN[b, node] += (path_return - tree.value_BN[b, node]) / np.float32(visits)
+from .compiled import kernel
+from .tree import ROOT
 
 
-@njit(cache=True, nogil=True, fastmath=False)
-def backup_path(tree: Tree, b: int, leaf: int, path_return: float, discount: np.float32) -> None:
-    """Adds the leaf's value to every node from `leaf` to the root of tree `b`."""
-    node = leaf
-    while node != ROOT:
-        add_return(tree, b, node, path_return)
-        reward = tree.reward_BN[b, node]
-        q = reward + discount * tree.value_BN[b, node]
-        tree.q_BN[b, node] = q
-        tree.q_min_B[b] = min(tree.q_min_B[b], q)
-        tree.q_max_B[b] = max(tree.q_max_B[b], q)
-        path_return = reward + discount * path_return
-        node = tree.parent_BN[b, node]
-    add_return(tree, b, ROOT, path_return)
+@kernel
+def add_return(edge, node, path_return):
+    """Counts one visit of a node and takes the return into its mean."""
+    visits = edge.visits + 1
+    edge.visits = visits
+    node.value += (path_return - node.value) / np.float32(visits)
 
 
-@njit(cache=True, nogil=True, fastmath=False)
-def expand_and_backup(
-    tree: Tree, k: int, reward_B: np.ndarray, value_B: np.ndarray, policy_logits_BA: np.ndarray, discount: np.float32
-) -> tuple[int, int]:
-    """Ends simulation `k` in every tree; returns the first fault of the arrays and its tree."""
-    fault = find_bad_outputs(reward_B, value_B, policy_logits_BA)
-    if fault[0] != NO_FAULT:
-        return fault
-    for b in range(value_B.shape[0]):
-        expand_leaf(tree, b, k, reward_B[b], policy_logits_BA[b])
-        backup_path(tree, b, k, value_B[b], discount)
-    return fault
+@kernel
+def backup_path(edges_N, nodes_N, leaf, discount):
+    """Adds the leaf's value to every node from `leaf` to the root."""
+    root = nodes_N[ROOT]
+    low, high = root.q_min, root.q_max
+    index = np.uint16(leaf)
+    path_return = nodes_N[leaf].raw_value
+    while index != ROOT:
+        edge, node = edges_N[index], nodes_N[index]
+        add_return(edge, node, path_return)
+        q = node.reward + discount * node.value
+        edge.q = q
+        low, high = min(low, q), max(high, q)
+        path_return = node.reward + discount * path_return
+        index = node.parent
+    root.q_min, root.q_max = low, high
+    add_return(edges_N[ROOT], root, path_return)

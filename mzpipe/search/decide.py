@@ -1,13 +1,14 @@
-"""Decide kernel: read the searched roots, and choose actions from their visits.
+"""Decide kernels: read the searched roots; choose actions.
 
 Last of the four search kernels (select, expand, backup, decide).
 
-Shape legend    B trees   N nodes per tree   A actions
-Reads           tree.{children_BNA, visits_BN, value_BN, q_BN}
-Writes          result.{visits_BA, root_value_B, q_BA, search_policy_BA}
-Preconditions   P1  every tree has at least one finished simulation.
+Shape legend    B trees   A actions
+Reads           the arena
+Writes          visits_BA, root_value_B, q_BA, search_policy_BA; best_action_B
+Preconditions   P1  every tree has at least one finished simulation, and none is under way.
 Postconditions  I1  visits_BA sums to the finished simulations; illegal actions have 0.
-                I2  search_policy_BA = visits / sum of visits.
+                I2  search_policy_BA sums to 1: for pUCT it is visits / sum of visits, for Gumbel the improved policy of
+                    its own module; illegal actions have 0.
                 I3  q_BA is 0 where visits_BA is 0: unvisited or illegal.
 Numerics        float32, fastmath off.
 Oracle          tests/naive/search.py
@@ -16,10 +17,13 @@ Oracle          tests/naive/search.py
 from typing import NamedTuple
 
 import numpy as np
-from numba import njit
 
 from ..errors import SearchInputError
-from .tree import ROOT, Tree
+from .compiled import entry, kernel
+from .gumbel import best_of_equals, write_policy_target
+from .tree import NONE, ROOT, Tree, header_of, tree_of
+
+_ZERO = np.float32(0.0)
 
 
 class SearchResult(NamedTuple):
@@ -31,33 +35,65 @@ class SearchResult(NamedTuple):
     root_value_B: np.ndarray
     # reward + discount * value of each root action, not normalised, float32; 0 where unvisited.
     q_BA: np.ndarray
-    # visits / sum of visits, float32: the policy target.
+    # The policy target, float32: shares of the visits (pUCT), or the improved policy (Gumbel).
     search_policy_BA: np.ndarray
 
 
 def allocate_result(batch_size: int, num_actions: int) -> SearchResult:
     """Fresh arrays for one result; the caller keeps them."""
     return SearchResult(
-        visits_BA=np.empty((batch_size, num_actions), np.int32),
+        visits_BA=np.zeros((batch_size, num_actions), np.int32),
         root_value_B=np.empty(batch_size, np.float32),
-        q_BA=np.empty((batch_size, num_actions), np.float32),
-        search_policy_BA=np.empty((batch_size, num_actions), np.float32),
+        q_BA=np.zeros((batch_size, num_actions), np.float32),
+        search_policy_BA=np.zeros((batch_size, num_actions), np.float32),
     )
 
 
-@njit(cache=True, nogil=True, fastmath=False)
-def decide(tree: Tree, result: SearchResult) -> None:
-    """Writes what the simulations so far say about every root."""
-    num_trees, num_actions = result.visits_BA.shape
-    for b in range(num_trees):
-        simulations = np.float32(tree.visits_BN[b, ROOT] - 1)
-        result.root_value_B[b] = tree.value_BN[b, ROOT]
-        for action in range(num_actions):
-            child = tree.children_BNA[b, ROOT, action]
-            visits = tree.visits_BN[b, child] if child > ROOT else np.int32(0)
-            result.visits_BA[b, action] = visits
-            result.q_BA[b, action] = tree.q_BN[b, child] if child > ROOT else np.float32(0.0)
-            result.search_policy_BA[b, action] = np.float32(visits) / simulations
+@kernel
+def decide_root(tree: Tree, visits_A, q_A, search_policy_A):
+    """Writes visits, q and shares of the visits of the root's children."""
+    root = tree.edges_N[ROOT]
+    child = root.first_child
+    while child != NONE:
+        edge = tree.edges_N[child]
+        visits_A[edge.action] = edge.visits
+        q_A[edge.action] = edge.q
+        search_policy_A[edge.action] = np.float32(edge.visits) / np.float32(root.visits - 1)
+        child = edge.next_sibling
+
+
+@entry
+def decide(arena, is_gumbel, visits_BA, root_value_B, q_BA, search_policy_BA):
+    """Writes what the simulations so far say about every root; the arrays come filled with zeros."""
+    header = header_of(arena)
+    for b in range(root_value_B.shape[0]):
+        tree = tree_of(arena, header, b)
+        root_value_B[b] = tree.nodes_N[ROOT].value
+        decide_root(tree, visits_BA[b], q_BA[b], search_policy_BA[b])
+        if is_gumbel:
+            write_policy_target(tree, header, search_policy_BA[b])
+
+
+@kernel
+def most_visits(edges_N):
+    """The most visits of any edge of the root."""
+    most = np.uint16(0)
+    child = edges_N[ROOT].first_child
+    while child != NONE:
+        most = max(most, edges_N[child].visits)
+        child = edges_N[child].next_sibling
+    return most
+
+
+@entry
+def best_actions(arena, action_B):
+    """Gumbel's choice: the greatest noise + ln prior + sigma(q) among the most visited."""
+    header = header_of(arena)
+    for b in range(action_B.shape[0]):
+        tree = tree_of(arena, header, b)
+        most = most_visits(tree.edges_N)
+        best = best_of_equals(tree.edges_N, tree.nodes_N[ROOT], tree.root_score_A, header, most)
+        action_B[b] = tree.edges_N[best].action
 
 
 def sample_action(visits_BA: np.ndarray, temperature: float | np.ndarray, rng: np.random.Generator) -> np.ndarray:

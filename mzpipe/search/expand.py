@@ -2,102 +2,169 @@
 
 Second of the four search kernels (select, expand, backup, decide).
 
-Shape legend    B trees   N nodes per tree   A actions
-Reads           reward_B, value_B, policy_logits_BA, legal_actions_BA, tree.{parent_BN, action_BN}
-Writes          one node of every tree: its row of children and prior, visits, value,
-                reward, q; the edge that leads to it; at the root also q_min_B, q_max_B
-Preconditions   P1  `find_bad_root` or `find_bad_outputs` returned NO_FAULT for the arrays.
-                P2  parent_BN[b, k] and action_BN[b, k] name an UNVISITED edge.
-Postconditions  I1  prior sums to 1 over the legal actions; illegal ones hold 0 and
-                    are ILLEGAL. Only a root has illegal actions.
-                I2  a root has visits 1 and the network's value; a leaf has visits 0
-                    and value 0 until backup carries its value up.
-                I3  the checks write nothing: refused arrays leave the trees as they were.
-Numerics        float32 softmax less its maximum, summed in action order; fastmath off.
+Shape legend    B trees   N nodes per tree   A actions   R places in a tree's rows   L places of one row
+Reads           reward_B, value_B, policy_BA, legal_actions_BA
+Writes          node k of a tree with its row, the edge into it, and its parent's best unvisited edge; at a root also
+                root_prior_BA and the tree's record
+Preconditions   P1  `find_fault` or `find_root_fault` found nothing in the arrays.
+                P2  select named the edge (parent, action) of node k: the best unvisited one of its parent.
+Postconditions  I1  root_prior_BA sums to 1 over the legal actions and is 0 elsewhere.
+                I2  a root has visits 1 and the network's value; a leaf has visits 0 and value 0 until backup carries
+                    its value up.
+                I3  best_prior, best_action and best_place of the root, and of every node with a child or about to get
+                    one, name its unvisited edge of the greatest weight, the lowest action among equals, or NONE.
+                I4  the checks write nothing: refused arrays leave the trees as they were.
+Numerics        float32; see arithmetic and rows; fastmath off.
 Oracle          tests/naive/search.py
 """
 
 import numpy as np
-from numba import njit
 
-from .tree import ILLEGAL, ROOT, UNVISITED, Tree
+from .arithmetic import FIXED_ONE, to_fixed
+from .compiled import expression, kernel
+from .rows import best_place, copy_padded, divide_by_greatest, exponentiate, greatest, mass, shorten, take_from
+from .tree import NONE, ROOT, TAKEN, Tree
 
-# What a check found wrong; the tree's index comes with it.
-NO_FAULT = 0
-BAD_REWARD = 1
-BAD_VALUE = 2
-BAD_LOGITS = 3
-NO_LEGAL_ACTION = 4
+_ONE, _ZERO, _NOTHING = np.float32(1.0), np.float32(0.0), np.float32(-np.inf)
 
 
-@njit(cache=True, nogil=True, fastmath=False)
-def find_bad_outputs(reward_B: np.ndarray, value_B: np.ndarray, policy_logits_BA: np.ndarray) -> tuple[int, int]:
-    """The fault of the first tree whose network outputs are not all finite, and that tree."""
-    for b in range(value_B.shape[0]):
-        if not np.isfinite(reward_B[b]):
-            return BAD_REWARD, b
-        if not np.isfinite(value_B[b]):
-            return BAD_VALUE, b
-        for action in range(policy_logits_BA.shape[1]):
-            if not np.isfinite(policy_logits_BA[b, action]):
-                return BAD_LOGITS, b
-    return NO_FAULT, 0
+@expression
+def row_of(tree: Tree, node):
+    """The weights of a node's unvisited edges."""
+    return tree.weights_R[tree.tables_N[node].row : tree.tables_N[node + 1].row]
 
 
-@njit(cache=True, nogil=True, fastmath=False)
-def find_bad_root(value_B: np.ndarray, policy_logits_BA: np.ndarray, legal_actions_BA: np.ndarray) -> tuple[int, int]:
-    """The fault of the first tree that cannot be started, and that tree."""
-    fault, bad_tree = find_bad_outputs(value_B, value_B, policy_logits_BA)
-    if fault == BAD_REWARD:
-        fault = BAD_VALUE
-    for b in range(bad_tree if fault else value_B.shape[0]):
-        if not np.any(legal_actions_BA[b]):
-            return NO_LEGAL_ACTION, b
-    return fault, bad_tree
+@expression
+def name_best(tree: Tree, node, place):
+    """Remembers the edge at `place` of a node's row as its best unvisited one."""
+    record = tree.nodes_N[node]
+    record.best_place = place
+    if place == NONE:
+        record.best_action = NONE
+        record.best_prior = _ZERO
+    else:
+        there = tree.tables_N[node].row + place
+        record.best_action = tree.labels_R[there] if tree.labels_R.shape[0] else place
+        record.best_prior = tree.weights_R[there] * record.row_scale
 
 
-@njit(cache=True, nogil=True, fastmath=False)
-def write_prior(logits_A: np.ndarray, children_A: np.ndarray, prior_A: np.ndarray) -> None:
-    """Softmax of the logits over the actions that are not ILLEGAL; 0 for the others."""
-    highest = np.float32(-np.inf)
-    for action in range(logits_A.shape[0]):
-        if children_A[action] != ILLEGAL:
-            highest = max(highest, logits_A[action])
-    total = np.float32(0.0)
-    for action in range(logits_A.shape[0]):
-        prior_A[action] = np.float32(0.0)
-        if children_A[action] != ILLEGAL:
-            prior_A[action] = np.exp(logits_A[action] - highest)
-            total += prior_A[action]
-    for action in range(logits_A.shape[0]):
-        prior_A[action] /= total
+@expression
+def take_best(tree: Tree, node):
+    """Takes the best unvisited edge of a node out of its row, and finds the next best."""
+    record = tree.nodes_N[node]
+    row_L = row_of(tree, node)
+    record.unvisited_mass -= to_fixed(row_L[record.best_place])
+    row_L[record.best_place] = TAKEN
+    name_best(tree, node, best_place(row_L))
 
 
-@njit(cache=True, nogil=True, fastmath=False)
-def expand_root(
-    tree: Tree, value_B: np.ndarray, policy_logits_BA: np.ndarray, legal_actions_BA: np.ndarray
-) -> tuple[int, int]:
-    """Starts every tree with its root evaluated once; nothing is written where a fault is returned."""
-    fault = find_bad_root(value_B, policy_logits_BA, legal_actions_BA)
-    if fault[0] != NO_FAULT:
-        return fault
-    for b in range(value_B.shape[0]):
-        for action in range(policy_logits_BA.shape[1]):
-            tree.children_BNA[b, ROOT, action] = UNVISITED if legal_actions_BA[b, action] else ILLEGAL
-        write_prior(policy_logits_BA[b], tree.children_BNA[b, ROOT], tree.prior_BNA[b, ROOT])
-        tree.visits_BN[b, ROOT] = 1
-        tree.value_BN[b, ROOT] = value_B[b]
-        tree.q_min_B[b] = np.inf
-        tree.q_max_B[b] = -np.inf
-    return fault
+@expression
+def close_row(tree: Tree, node, full_L):
+    """Ends the making of a row: padding, the short row where rows are short, and the best edge."""
+    row_L = row_of(tree, node)
+    take_from(full_L, tree.root_prior_A.shape[0])
+    if tree.labels_R.shape[0]:
+        labels_L = tree.labels_R[tree.tables_N[node].row : tree.tables_N[node + 1].row]
+        shorten(full_L, row_L, labels_L, tree.nodes_N.shape[0] - 1 - node)
+    name_best(tree, node, best_place(row_L))
 
 
-@njit(cache=True, nogil=True, fastmath=False)
-def expand_leaf(tree: Tree, b: int, k: int, reward: float, logits_A: np.ndarray) -> None:
-    """Hangs node `k` under the edge that select chose in tree `b`; all its edges are unvisited."""
-    tree.children_BNA[b, tree.parent_BN[b, k], tree.action_BN[b, k]] = k
-    tree.children_BNA[b, k, :] = UNVISITED
-    write_prior(logits_A, tree.children_BNA[b, k], tree.prior_BNA[b, k])
-    tree.visits_BN[b, k] = 0
-    tree.value_BN[b, k] = 0.0
-    tree.reward_BN[b, k] = reward
+@expression
+def weigh_row(tree: Tree, node, full_L, from_logits):
+    """Turns a policy in a row into weights, and closes it."""
+    record = tree.nodes_N[node]
+    if from_logits:
+        exponentiate(full_L, greatest(full_L))
+    record.unvisited_mass = mass(full_L)
+    record.row_scale = FIXED_ONE / np.float32(record.unvisited_mass) if from_logits else _ONE
+    close_row(tree, node, full_L)
+
+
+@expression
+def write_row(tree: Tree, node, policy_A, from_logits):
+    """Keeps the policy of a new node. A full row waits for its weights until an edge of it is needed (`open_row`): most
+    nodes are never left again."""
+    padding = _NOTHING if from_logits else _ZERO
+    if tree.labels_R.shape[0]:
+        copy_padded(policy_A, tree.spare_L, padding)
+        weigh_row(tree, node, tree.spare_L, from_logits)
+    else:
+        copy_padded(policy_A, row_of(tree, node), padding)
+
+
+@expression
+def open_row(tree: Tree, node, from_logits):
+    """Weighs the row of a node that is about to get its first child."""
+    if node != ROOT and tree.labels_R.shape[0] == 0:
+        weigh_row(tree, node, row_of(tree, node), from_logits)
+
+
+@kernel
+def hang_leaf(edges_N, nodes_N, k, reward, raw_value):
+    """Makes node `k` the newest child of the parent that select chose for it."""
+    edge, leaf = edges_N[k], nodes_N[k]
+    parent = edges_N[leaf.parent]
+    edge.prior = nodes_N[leaf.parent].best_prior
+    edge.next_sibling = parent.first_child
+    parent.first_child = k
+    edge.first_child = NONE
+    edge.visits = 0
+    leaf.value = _ZERO
+    leaf.raw_value = raw_value
+    leaf.reward = reward
+
+
+@kernel
+def write_root_prior(tree: Tree, policy_A, legal_A, from_logits):
+    """root_prior_A: the policy over the legal actions, summing to 1."""
+    full_L = tree.spare_L
+    if from_logits:
+        copy_padded(policy_A, full_L, _NOTHING)
+        mask(full_L, legal_A, _NOTHING)
+        exponentiate(full_L, greatest(full_L))
+        mask(full_L, legal_A, _ZERO)
+    else:
+        copy_padded(policy_A, full_L, _ZERO)
+        mask(full_L, legal_A, _ZERO)
+        divide_by_greatest(full_L)
+    scale = FIXED_ONE / np.float32(mass(full_L))
+    for action in range(policy_A.shape[0]):
+        tree.root_prior_A[action] = full_L[action] * scale
+
+
+@kernel
+def mask(row_L, legal_A, value):
+    """Puts `value` in the places of illegal actions."""
+    for action in range(legal_A.shape[0]):
+        if not legal_A[action]:
+            row_L[action] = value
+
+
+@kernel
+def expand_root(tree: Tree, raw_value, policy_A, legal_A, from_logits):
+    """Starts a tree with its root evaluated once."""
+    root = tree.nodes_N[ROOT]
+    tree.edges_N[ROOT].visits = 1
+    tree.edges_N[ROOT].first_child = NONE
+    root.value = raw_value
+    root.raw_value = raw_value
+    root.q_min = np.float32(np.inf)
+    root.q_max = np.float32(-np.inf)
+    write_root_prior(tree, policy_A, legal_A, from_logits)
+
+
+@kernel
+def write_root_row(tree: Tree, legal_A):
+    """The root's row of weights from its prior, noise included; illegal actions are TAKEN."""
+    full_L = tree.spare_L if tree.labels_R.shape[0] else row_of(tree, ROOT)
+    tree.nodes_N[ROOT].row_scale = _ONE
+    copy_padded(tree.root_prior_A, full_L, TAKEN)
+    mask(full_L, legal_A, TAKEN)
+    close_row(tree, ROOT, full_L)
+
+
+@expression
+def expand_leaf(tree: Tree, k, policy_A, from_logits):
+    """Gives node `k` its row, and takes the edge into it out of its parent's."""
+    take_best(tree, tree.nodes_N[k].parent)
+    write_row(tree, k, policy_A, from_logits)

@@ -5,30 +5,37 @@ from typing import NoReturn
 import numpy as np
 
 from ..errors import SearchInputError
-from .expand import BAD_LOGITS, BAD_REWARD, BAD_VALUE, NO_LEGAL_ACTION
+from .faults import BAD_LOGITS, BAD_PROBABILITIES, BAD_REWARD, BAD_VALUE, NO_LEGAL_ACTION, NO_LEGAL_PROBABILITY
 
 _FAULTS = {
     BAD_REWARD: "reward_B[{}] is NaN or infinite: network outputs must be finite",
     BAD_VALUE: "value_B[{}] is NaN or infinite: network outputs must be finite",
     BAD_LOGITS: "policy_logits_BA[{}] holds NaN or infinity: network outputs must be finite",
+    BAD_PROBABILITIES: "policy_BA[{}] holds numbers outside of [0, 1]: this search takes probabilities, not logits",
     NO_LEGAL_ACTION: "legal_actions_BA[{}] has no legal action: a tree needs at least one",
+    NO_LEGAL_PROBABILITY: "policy_BA[{}] gives no legal action a probability above 0",
 }
 
 
 def checked(name: str, array: np.ndarray, shape: tuple[int, ...], dtype: type) -> np.ndarray:
-    """The array in C order, copied only where it is not; SearchInputError for another shape or kind."""
+    """The array as the kernels were compiled for (C order, aligned, writeable), copied only where it is not.
+
+    SearchInputError for another shape or kind.
+    """
     if not isinstance(array, np.ndarray):
         raise SearchInputError(f"{name} must be a numpy array, not {type(array).__name__}")
     if array.shape != shape or array.dtype != dtype:
         raise SearchInputError(
             f"{name} is {array.dtype} of shape {array.shape}: it must be {np.dtype(dtype)} of shape {shape}"
         )
-    return array if array.flags.c_contiguous else np.ascontiguousarray(array)
+    return array if array.flags.carray else array.copy()
 
 
-def checked_out(name: str, array: np.ndarray, shape: tuple[int, ...], dtype: type) -> np.ndarray:
-    """An array the search may write into; SearchInputError where writing in place is impossible."""
-    if checked(name, array, shape, dtype) is not array or not array.flags.writeable:
+def checked_out(name: str, array: np.ndarray | None, shape: tuple[int, ...], dtype: type) -> np.ndarray:
+    """An array the search may write into, a new one for None; SearchInputError where writing in place is impossible."""
+    if array is None:
+        return np.zeros(shape, dtype)
+    if checked(name, array, shape, dtype) is not array:
         raise SearchInputError(f"{name} must be contiguous and writeable: the search writes into it")
     return array
 
@@ -38,8 +45,10 @@ def raise_fault(fault: int, tree: int) -> NoReturn:
     raise SearchInputError(_FAULTS[fault].format(tree))
 
 
-def checked_count(name: str, value: int, lowest: int) -> int:
-    """The number itself; SearchInputError where it is below `lowest`."""
+def checked_count(name: str, value: int, lowest: int, highest: int | None = None) -> int:
+    """The number itself; SearchInputError where it is below `lowest` or above `highest`."""
     if value < lowest:
         raise SearchInputError(f"{name}={value} must be at least {lowest}")
+    if highest is not None and value > highest:
+        raise SearchInputError(f"{name}={value} must be at most {highest}")
     return value

@@ -2,48 +2,79 @@
 
     begin(root outputs) -> [select() -> network -> backup(outputs)] x num_simulations -> result()
 
-The search holds no network and no hidden state: select names, per tree, a node
-and an action; the caller evaluates the pair and hands the outputs to backup.
-Hidden states live wherever the caller keeps node k of each tree.
+The search holds no network and no hidden state: select names, per tree, a node and an action; the caller evaluates the
+pair and hands the outputs to backup. Hidden states live wherever the caller keeps node k of each tree.
+
+One kernel call does all of a simulation's work: backup expands, carries the values up, and walks to the edges that the
+next select answers with.
 """
 
 import numpy as np
 
 from ..config.search import SearchConfig
 from ..errors import SearchInputError
-from .backup import expand_and_backup
-from .decide import SearchResult, allocate_result, decide
-from .expand import expand_root
+from .compiled import seal
+from .decide import SearchResult, allocate_result, best_actions, decide
+from .gumbel import halving_table
 from .inputs import checked, checked_count, checked_out, raise_fault
-from .noise import RootNoise, mix_noise
-from .select import exploration_table, select
-from .tree import allocate_tree
+from .noise import RootNoise
+from .puct import BOUNDS, SIBLINGS, TREE, exploration_table
+from .simulate import advance_gumbel, advance_puct, begin_gumbel, begin_puct, mix_noise, start_roots
+from .tree import allocate_arena, arena_header
+
+# Actions are uint16 in the trees, and one number is NONE.
+MAX_ACTIONS = 65_534
+_NORMALIZATIONS = {"tree": TREE, "siblings": SIBLINGS, "bounds": BOUNDS}
 
 
 class BatchedSearch:
-    """pUCT searches of `batch_size` trees in lockstep (MuZero, Schrittwieser et al. 2020, appendix B).
+    """Searches of `batch_size` trees in lockstep, by pUCT (MuZero, Schrittwieser et al. 2020, appendix B) or by Gumbel
+    MuZero (Danihelka et al. 2022), as `config.policy` says.
 
-    All arrays are allocated here, once; a search object is reused for every move. `seed` drives the root noise.
+    All arrays are allocated here, once; a search object is reused for every move. `seed` drives the root noise. With
+    `probabilities=True` the policies handed in are probabilities instead of logits: nonnegative, summing to 1 (which is
+    taken on trust), so that a device can do the softmax. parent_index_B and action_B (int32, shared memory, say) are
+    where selected edges are written; without them the search has arrays of its own.
+
     Every method raises SearchInputError for arrays of the wrong shape, kind or values, naming the argument and the
     first bad tree, and for calls out of order; the trees are then as they were before the call.
     """
 
-    def __init__(self, config: SearchConfig, *, batch_size: int, num_actions: int, seed: int = 0) -> None:
+    def __init__(
+        self,
+        config: SearchConfig,
+        *,
+        batch_size: int,
+        num_actions: int,
+        seed: int = 0,
+        probabilities: bool = False,
+        parent_index_B: np.ndarray | None = None,
+        action_B: np.ndarray | None = None,
+    ) -> None:
         self.config = config
         self.batch_size = checked_count("batch_size", batch_size, 1)
-        self.num_actions = checked_count("num_actions", num_actions, 1)
-        checked_count("seed", seed, 0)
-        num_nodes = config.num_simulations + 1
-        self._tree = allocate_tree(batch_size, num_nodes, num_actions)
-        self._exploration_N = exploration_table(num_nodes, config.pb_c_init, config.pb_c_base)
-        self._discount = np.float32(config.discount)
-        self._noise = RootNoise(config.root_dirichlet_alpha, batch_size=batch_size, num_actions=num_actions, seed=seed)
+        self.num_actions = checked_count("num_actions", num_actions, 1, MAX_ACTIONS)
+        self._is_gumbel = config.policy == "gumbel"
+        self._noise = RootNoise(
+            batch_size=batch_size,
+            num_actions=num_actions,
+            seed=checked_count("seed", seed, 0),
+            alpha=None if self._is_gumbel else config.root_dirichlet_alpha,
+            scale=config.gumbel_scale,
+        )
+        self._arena = _make_arena(config, batch_size, num_actions, from_logits=not probabilities)
+        self._advance = advance_gumbel if self._is_gumbel else advance_puct
+        self._policy_name = "policy_BA" if probabilities else "policy_logits_BA"
         self._all_legal_BA = np.ones((batch_size, num_actions), np.bool_)
-        self._parent_index_B = np.zeros(batch_size, np.int32)
-        self._action_B = np.zeros(batch_size, np.int32)
-        self._begun = False
+        shape = (batch_size,)
+        self._selection = (
+            checked_out("parent_index_B", parent_index_B, shape, np.int32),
+            checked_out("action_B", action_B, shape, np.int32),
+        )
         self._selected = 0  # simulations selected since begin
         self._finished = 0  # simulations backed up since begin
+        self._limit = 0  # simulations that may be selected: none before begin
+        self._sealed = seal(self._advance, self._arena, 1, *self._sample_outputs(), *self._selection)
 
     def begin(
         self, policy_logits_BA: np.ndarray, value_B: np.ndarray, legal_actions_BA: np.ndarray | None = None
@@ -53,65 +84,129 @@ class BatchedSearch:
         policy_logits_BA and value_B are float32, legal_actions_BA is bool (None: every action is legal).
         """
         edges = (self.batch_size, self.num_actions)
-        logits_BA = checked("policy_logits_BA", policy_logits_BA, edges, np.float32)
+        policy_BA = checked(self._policy_name, policy_logits_BA, edges, np.float32)
         value_B = checked("value_B", value_B, (self.batch_size,), np.float32)
         legal_BA = self._all_legal_BA
         if legal_actions_BA is not None:
             legal_BA = checked("legal_actions_BA", legal_actions_BA, edges, np.bool_)
-        fault, tree = expand_root(self._tree, value_B, logits_BA, legal_BA)
+        fault, tree = start_roots(self._arena, value_B, policy_BA, legal_BA)
         if fault:
             raise_fault(fault, tree)
-        if self.config.root_exploration_fraction > 0.0:
-            mix_noise(self._tree, self._noise.draw(), self.config.root_exploration_fraction)
-        self._begun, self._selected, self._finished = True, 0, 0
+        if self._is_gumbel:
+            t = self._noise.next()
+            begin_gumbel(self._arena, self._noise.noise_BTA, t, *self._selection)
+        else:
+            self._begin_puct(legal_BA)
+        self._selected, self._finished, self._limit = 0, 0, self.config.num_simulations
 
-    def select(
-        self, parent_index_out_B: np.ndarray | None = None, action_out_B: np.ndarray | None = None
-    ) -> tuple[np.ndarray, np.ndarray]:
+    def select(self) -> tuple[np.ndarray, np.ndarray]:
         """parent_index_B and action_B (int32): the node to leave and the action to take, per tree.
 
-        0 is the root, k the node expanded at simulation k. The arrays are the ones passed in (shared memory, say), or
-        else the search's own, overwritten by the next select.
+        0 is the root, k the node expanded at simulation k. The arrays are those of the constructor, or else the
+        search's own; the next begin or backup overwrites them.
         """
-        self._refuse_select_out_of_order()
-        shape = (self.batch_size,)
-        parent_index_B, action_B = self._parent_index_B, self._action_B
-        if parent_index_out_B is not None:
-            parent_index_B = checked_out("parent_index_out_B", parent_index_out_B, shape, np.int32)
-        if action_out_B is not None:
-            action_B = checked_out("action_out_B", action_out_B, shape, np.int32)
-        select(self._tree, self._selected + 1, self._exploration_N, parent_index_B, action_B)
+        if self._selected != self._finished or self._finished == self._limit:
+            self._refuse_select()
         self._selected += 1
-        return parent_index_B, action_B
+        return self._selection
 
     def backup(self, reward_B: np.ndarray, value_B: np.ndarray, policy_logits_BA: np.ndarray) -> None:
         """Takes the network's outputs (float32) for the selected edges and ends the simulation."""
         if self._selected == self._finished:
             raise SearchInputError("backup() has nothing to back up: call select() first")
-        reward_B = checked("reward_B", reward_B, (self.batch_size,), np.float32)
-        value_B = checked("value_B", value_B, (self.batch_size,), np.float32)
-        logits_BA = checked("policy_logits_BA", policy_logits_BA, (self.batch_size, self.num_actions), np.float32)
-        fault, tree = expand_and_backup(self._tree, self._selected, reward_B, value_B, logits_BA, self._discount)
+        outputs = [reward_B, value_B, policy_logits_BA]
+        if not self._sealed:
+            outputs = self._checked_outputs(*outputs)
+        try:
+            fault, tree = self._advance(self._arena, self._selected, *outputs, *self._selection)
+        except TypeError:  # an array of another kind than the kernel was compiled for
+            outputs = self._checked_outputs(*outputs)
+            fault, tree = self._advance(self._arena, self._selected, *outputs, *self._selection)
         if fault:
+            self._checked_outputs(*outputs)
             raise_fault(fault, tree)
         self._finished += 1
 
     def result(self) -> SearchResult:
         """What the simulations since begin found, in arrays of the caller's own."""
-        if self._selected != self._finished:
-            raise SearchInputError("result() in the middle of a simulation: call backup() first")
-        if self._finished == 0:
-            raise SearchInputError("result() needs at least one finished simulation: call select() and backup() first")
+        self._refuse_unfinished("result()")
         result = allocate_result(self.batch_size, self.num_actions)
-        decide(self._tree, result)
+        decide(self._arena, self._is_gumbel, *result)
         return result
 
-    def _refuse_select_out_of_order(self) -> None:
-        if not self._begun:
+    def best_action(self) -> np.ndarray:
+        """action_B int32: what the search itself would play, in an array of the caller's own.
+
+        Gumbel: of the most visited actions the one with the greatest noise + ln prior + sigma(q), which explores as far
+        as `gumbel_scale` makes it. pUCT: the most visited action, the lowest among equals.
+        """
+        self._refuse_unfinished("best_action()")
+        if not self._is_gumbel:
+            return self.result().visits_BA.argmax(axis=1).astype(np.int32)
+        action_B = np.empty(self.batch_size, np.int32)
+        best_actions(self._arena, action_B)
+        return action_B
+
+    def _checked_outputs(self, *outputs: np.ndarray) -> list[np.ndarray]:
+        """The three arrays of backup, checked, and copied where the kernel cannot take them as they are."""
+        names = ("reward_B", "value_B", self._policy_name)
+        shapes = ((self.batch_size,), (self.batch_size,), (self.batch_size, self.num_actions))
+        return [checked(*each, np.float32) for each in zip(names, outputs, shapes, strict=True)]
+
+    def _sample_outputs(self) -> list[np.ndarray]:
+        """Arrays of the kinds that backup takes."""
+        return [np.zeros(shape, np.float32) for shape in (1, 1, (1, 1))]
+
+    def _begin_puct(self, legal_BA: np.ndarray) -> None:
+        if self.config.root_exploration_fraction > 0.0:
+            t, fraction = self._noise.next(), np.float32(self.config.root_exploration_fraction)
+            mix_noise(self._arena, self._noise.noise_BTA, t, legal_BA, fraction)
+        begin_puct(self._arena, legal_BA, *self._selection)
+
+    def _refuse_select(self) -> None:
+        if self._limit == 0:
             raise SearchInputError("select() before begin(): a search starts from the roots' network outputs")
         if self._selected != self._finished:
             raise SearchInputError("select() twice in a row: call backup() with the selected edges' outputs first")
-        if self._finished == self.config.num_simulations:
-            raise SearchInputError(
-                f"select() after all {self._finished} simulations: call begin(), or raise search.num_simulations"
-            )
+        raise SearchInputError(
+            f"select() after all {self._finished} simulations: call begin(), or raise search.num_simulations"
+        )
+
+    def _refuse_unfinished(self, call: str) -> None:
+        if self._selected != self._finished:
+            raise SearchInputError(f"{call} in the middle of a simulation: call backup() first")
+        if self._finished == 0:
+            raise SearchInputError(f"{call} needs at least one finished simulation: call select() and backup() first")
+
+
+def num_considered_actions(config: SearchConfig, num_actions: int) -> int:
+    """Root actions that sequential halving may consider; 0 for pUCT."""
+    if config.policy != "gumbel":
+        return 0
+    return min(config.max_num_considered_actions, num_actions, config.num_simulations)
+
+
+def search_bytes(config: SearchConfig, *, batch_size: int, num_actions: int) -> int:
+    """Bytes of the trees of one BatchedSearch.
+
+    Per tree: 64 a node, 8 an action of the root, and the rows of unvisited edges. These take 4 bytes an action and node
+    up to 1 MiB a tree; beyond, and with more actions than simulations, about 3 * num_simulations^2 in all, however many
+    actions there are.
+    """
+    header = arena_header(config.num_simulations, num_actions, batch_size, num_considered_actions(config, num_actions))
+    return int(header.end)
+
+
+def _make_arena(config: SearchConfig, batch_size: int, num_actions: int, *, from_logits: bool) -> np.ndarray:
+    """The arena with the rules of `config` in its header."""
+    considered = num_considered_actions(config, num_actions)
+    header = arena_header(config.num_simulations, num_actions, batch_size, considered)
+    header.from_logits = from_logits
+    header.discount = config.discount
+    header.normalization = _NORMALIZATIONS[config.q_normalization]
+    low, high = config.q_bounds
+    header.q_low, header.q_scale = low, 1.0 / (high - low)
+    header.value_scale, header.maxvisit_init = config.value_scale, config.maxvisit_init
+    header.rescale_values = config.rescale_values
+    exploration_N = exploration_table(config.num_simulations + 1, config.pb_c_init, config.pb_c_base)
+    return allocate_arena(header, exploration_N, halving_table(considered, config.num_simulations))

@@ -1,60 +1,244 @@
-"""The search trees: one struct of arrays for a whole batch, allocated once.
+"""The search trees of one batch: their records and rows, all in one arena, allocated once.
 
-Shape legend    B trees   N nodes per tree (num_simulations + 1)   A actions
+Shape legend    B trees   N nodes per tree (num_simulations + 1)   A actions   M considered root actions
+                R places in a tree's rows of weights   L places of one row
 
-Node 0 is the root; node k is the one expanded at simulation k, counted from 1.
-An edge is named by the node it leads to: visits, value, reward and q of node n
-also describe the edge (parent of n, action of n). Rows of nodes that this
-search has not expanded yet hold leftovers of the last one and are never read.
+Node 0 is the root; node k is the one expanded at simulation k, counted from 1. An edge *is* the node it leads to:
+visits, prior, reward and q of node n describe the edge (parent of n, action of n). The children of a node form a list,
+newest first, through first_child and next_sibling. Of its unvisited edges a node keeps the best one, and a row of
+weights in which the next best is found when that one is taken.
+
+    arena       | header | tables | halving | B x (edges, nodes, root rows, rows of weights, labels) | spare row |
+    edges_N     | node 0, 16 bytes | node 1 | ... | node S |                what a scan of children reads
+    nodes_N     | node 0, 48 bytes | node 1 | ... | node S |                what is read on a path alone
+    weights_R   | row of node 0 | row of node 1 | ... | row of node S-1 |   row n: tables_N[n].row .. tables_N[n+1].row
+
+A row is *full* when it has a place per action, in their order; until the node gets its first child it holds the
+network's policy as it came, and most nodes never get one. Where full rows would take more than FULL_ROWS_BYTES a
+tree and the actions outnumber the simulations, rows are *short*: node n, born at simulation n, can get at most S - n
+children, so the S - n greatest weights are all it can ever need; labels_R then names the action of each place. Rows are
+padded to whole blocks of eight places. What this search has not written yet holds leftovers of the last one and is
+never read.
 """
 
 from typing import NamedTuple
 
 import numpy as np
 
-ROOT = 0
-# Marks in children_BNA where no node hangs.
-UNVISITED = -1
-ILLEGAL = -2
+from .compiled import expression
+
+ROOT = np.uint16(0)
+# Where a list of children ends, and where no unvisited edge is left.
+NONE = np.uint16(0xFFFF)
+# What a place in a row holds once its edge is visited, and where the edge is illegal or only padding.
+TAKEN = np.float32(-1.0)
+# Bytes of full rows per tree from which rows are short; see docs/decisions/0006.
+FULL_ROWS_BYTES = 1 << 20
+BLOCK = 8
+_CACHE_LINE = 64
+
+
+def _record(fields: list[tuple[str, str]], itemsize: int) -> np.dtype:
+    """A record type with the fields side by side, readable by attribute in Python and in kernels alike."""
+    names, formats = zip(*fields, strict=True)
+    sizes = [np.dtype(form).itemsize for form in formats]
+    offsets = [sum(sizes[:place]) for place in range(len(sizes))]
+    layout = {"names": names, "formats": formats, "offsets": offsets, "itemsize": itemsize}
+    return np.dtype((np.record, layout))
+
+
+# What a scan of a node's children reads, four nodes a cache line.
+EDGE = _record(
+    [
+        # reward + discount * value of the edge into the node, after its last backup.
+        ("q", "f4"),
+        # Probability of the edge into the node.
+        ("prior", "f4"),
+        # The node's own evaluation plus every visit below it.
+        ("visits", "u2"),
+        # The action that leads here, written when the edge is selected.
+        ("action", "u2"),
+        # Next older child of the same parent, and the node's own newest child; NONE at the end.
+        ("next_sibling", "u2"),
+        ("first_child", "u2"),
+    ],
+    16,
+)
+# What is read of the nodes on a path alone.
+NODE = _record(
+    [
+        # Weight of all unvisited edges together, in 2^-30 of the row's unit (for Gumbel's completed q).
+        ("unvisited_mass", "i8"),
+        # Mean return seen from the node, for the player to move there.
+        ("value", "f4"),
+        # Reward of the edge into the node.
+        ("reward", "f4"),
+        # What the network said of the node itself.
+        ("raw_value", "f4"),
+        # Probability of the best unvisited edge out of the node.
+        ("best_prior", "f4"),
+        # Turns a weight of the node's row into a probability.
+        ("row_scale", "f4"),
+        # In a root: least and greatest q any backup of this search has written; least > greatest until the first.
+        ("q_min", "f4"),
+        ("q_max", "f4"),
+        # Node above, written when the edge is selected.
+        ("parent", "u2"),
+        # Best unvisited edge out of the node and its place in the row; NONE where every edge is visited. In a Gumbel
+        # root the place is one in considered_M, and so the number of its children.
+        ("best_action", "u2"),
+        ("best_place", "u2"),
+        # In a root: how many of its actions sequential halving considers.
+        ("num_considered", "u2"),
+    ],
+    48,
+)
+# Per node index: start of its row, and the exploration factor of a node with that many visits.
+TABLE = _record([("row", "i8"), ("exploration", "f4")], 16)
+# What the kernels need to know of the batch: sizes, where the parts begin, and the rules of the search.
+HEADER = _record(
+    [
+        ("batch_size", "i8"),
+        ("num_nodes", "i8"),
+        ("num_actions", "i8"),
+        ("num_considered", "i8"),
+        ("short_rows", "i8"),
+        ("tables_at", "i8"),
+        ("halving_at", "i8"),
+        ("trees_at", "i8"),
+        ("tree_bytes", "i8"),
+        ("nodes_at", "i8"),
+        ("root_at", "i8"),
+        ("considered_at", "i8"),
+        ("weights_at", "i8"),
+        ("labels_at", "i8"),
+        ("spare_at", "i8"),
+        ("end", "i8"),
+        ("from_logits", "i4"),
+        ("normalization", "i4"),
+        ("rescale_values", "i4"),
+        ("discount", "f4"),
+        ("q_low", "f4"),
+        ("q_scale", "f4"),
+        ("value_scale", "f4"),
+        ("maxvisit_init", "f4"),
+    ],
+    200,
+)
+
+_HEADER_BYTES, _TABLE_BYTES = HEADER.itemsize, TABLE.itemsize
+_EDGE_BYTES, _NODE_BYTES = EDGE.itemsize, NODE.itemsize
 
 
 class Tree(NamedTuple):
-    """Everything the search kernels share."""
+    """One tree, as the kernels see it: views of the arena."""
 
-    # Node at the end of each edge, or UNVISITED; ILLEGAL only in a root's row.
-    children_BNA: np.ndarray
-    # Probability of each action; at the root after masking and noise.
-    prior_BNA: np.ndarray
-    # Node above, written by select when the node is chosen for expansion.
-    parent_BN: np.ndarray
-    # Action that leads here from the node above, written with parent_BN.
-    action_BN: np.ndarray
-    # The node's own evaluation plus every visit below it.
-    visits_BN: np.ndarray
-    # Mean return seen from the node, for the player to move there.
-    value_BN: np.ndarray
-    # Reward of the edge into the node.
-    reward_BN: np.ndarray
-    # reward + discount * value of the edge into the node, after its last backup.
-    q_BN: np.ndarray
-    # Least and greatest q any backup of this search has written; min > max until the first.
-    q_min_B: np.ndarray
-    q_max_B: np.ndarray
+    # EDGE and NODE records.
+    edges_N: np.ndarray
+    nodes_N: np.ndarray
+    # Probability of each root action after masking and noise; its logarithm, up to a constant, plus Gumbel noise.
+    root_prior_A: np.ndarray
+    root_score_A: np.ndarray
+    # The root actions that sequential halving considers and the next one after them, best first; then NONE.
+    considered_M: np.ndarray
+    # Weights of the unvisited edges, in [0, 1] of the row's unit; TAKEN elsewhere.
+    weights_R: np.ndarray
+    # Action of each place of short rows, uint16; empty where rows are full.
+    labels_R: np.ndarray
+    # Room for one full row, or for a number per child.
+    spare_L: np.ndarray
+    # TABLE records, one more than nodes.
+    tables_N: np.ndarray
+    # halving_K[m * S + i]: visits an action must have to be considered after i of S simulations, when m are considered.
+    halving_K: np.ndarray
 
 
-def allocate_tree(batch_size: int, num_nodes: int, num_actions: int) -> Tree:
-    """Arrays for `batch_size` trees; their contents mean nothing before `expand_root`."""
-    nodes = (batch_size, num_nodes)
-    edges = (batch_size, num_nodes, num_actions)
+def has_short_rows(num_simulations: int, num_actions: int) -> bool:
+    """Whether a node keeps only the edges it can still visit."""
+    return num_actions > num_simulations and 4 * num_simulations * num_actions > FULL_ROWS_BYTES
+
+
+def row_starts(num_simulations: int, num_actions: int) -> np.ndarray:
+    """int64 [num_simulations + 2]: where each node's row begins, and the end; the last node needs none."""
+    born_N = np.arange(num_simulations + 1)
+    short = has_short_rows(num_simulations, num_actions)
+    length_N = num_simulations - born_N if short else np.where(born_N < num_simulations, num_actions, 0)
+    return np.concatenate([[0], np.cumsum(_up_to(length_N, BLOCK))]).astype(np.int64)
+
+
+def arena_header(num_simulations: int, num_actions: int, batch_size: int, num_considered: int) -> np.record:
+    """A header with the sizes and places of every part; the rules are left zero."""
+    header = np.zeros(1, HEADER)[0]
+    header.batch_size, header.num_nodes = batch_size, num_simulations + 1
+    header.num_actions, header.num_considered = num_actions, num_considered
+    header.short_rows = has_short_rows(num_simulations, num_actions)
+    places = int(row_starts(num_simulations, num_actions)[-1])
+    tree_parts = {
+        "nodes_at": (num_simulations + 1) * _EDGE_BYTES,
+        "root_at": (num_simulations + 1) * _NODE_BYTES,
+        "considered_at": 8 * num_actions,
+        "weights_at": 2 * (num_considered + 2),
+        "labels_at": 4 * places,
+        "tree_bytes": 2 * places * header.short_rows,
+    }
+    _lay_out(header, tree_parts, 0)
+    parts = {
+        "tables_at": _HEADER_BYTES,
+        "halving_at": (num_simulations + 2) * _TABLE_BYTES,
+        "trees_at": 2 * (num_considered + 1) * num_simulations if num_considered else 0,
+        "spare_at": batch_size * int(header.tree_bytes),
+        "end": 4 * int(_up_to(num_actions, BLOCK)),
+    }
+    _lay_out(header, parts, 0)
+    return header
+
+
+def allocate_arena(header: np.record, exploration_N: np.ndarray, halving_K: np.ndarray) -> np.ndarray:
+    """A uint8 array with header and tables written; trees mean nothing before their roots are expanded."""
+    buffer = np.zeros(int(header.end) + _CACHE_LINE, np.uint8)
+    start = -buffer.ctypes.data % _CACHE_LINE
+    arena = buffer[start : start + int(header.end)]
+    arena[:_HEADER_BYTES].view(HEADER)[0] = header
+    tables_N = arena[header.tables_at :][: (int(header.num_nodes) + 1) * _TABLE_BYTES].view(TABLE)
+    tables_N["row"] = row_starts(int(header.num_nodes) - 1, int(header.num_actions))
+    tables_N["exploration"][: len(exploration_N)] = exploration_N
+    arena[header.halving_at :][: halving_K.nbytes] = halving_K.view(np.uint8)
+    return arena
+
+
+def _up_to(size, unit: int):
+    """The next multiple of `unit`."""
+    return (size + unit - 1) // unit * unit
+
+
+def _lay_out(header: np.record, parts: dict[str, int], start: int) -> None:
+    """Gives every part the place where those before it end; parts[name] is the size of what comes before `name`."""
+    for name, size_before in parts.items():
+        start = int(_up_to(start + size_before, _CACHE_LINE))
+        header[name] = start
+
+
+@expression
+def header_of(arena):
+    """The arena's header."""
+    return arena[:_HEADER_BYTES].view(HEADER)[0]
+
+
+@expression
+def tree_of(arena, header, b):
+    """Tree `b` of the arena."""
+    num_nodes, num_actions = header.num_nodes, header.num_actions
+    tree = arena[header.trees_at + b * header.tree_bytes : header.trees_at + (b + 1) * header.tree_bytes]
+    root = tree[header.root_at :]
     return Tree(
-        children_BNA=np.full(edges, UNVISITED, np.int32),
-        prior_BNA=np.zeros(edges, np.float32),
-        parent_BN=np.zeros(nodes, np.int32),
-        action_BN=np.zeros(nodes, np.int32),
-        visits_BN=np.zeros(nodes, np.int32),
-        value_BN=np.zeros(nodes, np.float32),
-        reward_BN=np.zeros(nodes, np.float32),
-        q_BN=np.zeros(nodes, np.float32),
-        q_min_B=np.zeros(batch_size, np.float32),
-        q_max_B=np.zeros(batch_size, np.float32),
+        tree[: num_nodes * _EDGE_BYTES].view(EDGE),
+        tree[header.nodes_at : header.nodes_at + num_nodes * _NODE_BYTES].view(NODE),
+        root[: 4 * num_actions].view(np.float32),
+        root[4 * num_actions : 8 * num_actions].view(np.float32),
+        tree[header.considered_at : header.considered_at + 2 * (header.num_considered + 2)].view(np.uint16),
+        tree[header.weights_at : header.labels_at].view(np.float32),
+        tree[header.labels_at : header.tree_bytes].view(np.uint16),
+        arena[header.spare_at : header.end].view(np.float32),
+        arena[header.tables_at : header.tables_at + (num_nodes + 1) * _TABLE_BYTES].view(TABLE),
+        arena[header.halving_at : header.trees_at].view(np.uint16),
     )

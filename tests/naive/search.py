@@ -1,6 +1,8 @@
-"""Plain-Python twin of the search kernels: one tree of linked nodes, read beside ALGORITHM's pUCT rules.
+"""Plain-Python twin of the search kernels: one tree of linked nodes, every selection a scan of all actions.
 
-Every number is a float32, and sums run in the order the kernels document, so visit counts must agree exactly.
+It is read beside ALGORITHM's pUCT rules and the Gumbel paper. Every number is a float32 and sums run in the order that
+the kernels document, so visit counts must agree exactly. Of the package it uses one function, exp_nonpositive, which
+has tests of its own against float64.
 """
 
 import math
@@ -8,77 +10,195 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from mzpipe.search.arithmetic import exp_nonpositive
+
 F = np.float32
-ZERO = F(0)
+ZERO, ONE = F(0), F(1)
+TINY = np.finfo(F).tiny
+LEAST_SPREAD = F(1e-8)
+FIXED_ONE = F(2**30)
+exp = getattr(exp_nonpositive, "py_func", exp_nonpositive)
 
 
 @dataclass
 class Node:
     """A visited position; the edge into it carries its prior and reward."""
 
-    prior_A: list
+    weight_A: list
+    scale: F
+    raw_value: F
     legal_A: list
+    prior: F = ONE
     reward: F = ZERO
     visits: int = 0
     value: F = ZERO
     children: dict = field(default_factory=dict)
     index: int = 0
 
+    def prior_of(self, action: int) -> F:
+        return F(self.weight_A[action] * self.scale)
 
-def softmax(logits_A, legal_A) -> list:
+    def newest_first(self) -> list:
+        return sorted(self.children.items(), key=lambda item: -item[1].index)
+
+    def unvisited(self) -> list[int]:
+        return [a for a, legal in enumerate(self.legal_A) if legal and a not in self.children]
+
+
+def fixed(weight) -> int:
+    return int(F(F(weight * FIXED_ONE) + F(0.5)))
+
+
+def softmax(logits_A, legal_A) -> tuple[list, F]:
+    """Weights e^(logit - greatest), and what turns them into probabilities."""
     highest = max(logit for logit, legal in zip(logits_A, legal_A, strict=True) if legal)
-    weights = [np.exp(F(logit - highest)) if legal else F(0) for logit, legal in zip(logits_A, legal_A, strict=True)]
-    total = F(0)
-    for weight in weights:
-        total = F(total + weight)
-    return [F(weight / total) for weight in weights]
+    weights = [exp(F(logit - highest)) if legal else ZERO for logit, legal in zip(logits_A, legal_A, strict=True)]
+    return weights, F(FIXED_ONE / F(sum(fixed(weight) for weight in weights)))
+
+
+def halving_counts(num_considered: int, num_simulations: int) -> list[int]:
+    """Visits that the action of each simulation has: sequential halving played out, round by round."""
+    if num_considered == 1:
+        return list(range(num_simulations))
+    counts, left, visits = [], num_considered, [0] * num_considered
+    while len(counts) < num_simulations:
+        for _ in range(max(1, int(num_simulations / (math.ceil(math.log2(num_considered)) * left)))):
+            for action in range(left):
+                counts.append(visits[action])
+                visits[action] += 1
+        left = max(2, left // 2)
+    return counts[:num_simulations]
 
 
 class NaiveSearch:
     """One tree, searched one simulation at a time."""
 
-    def __init__(self, config, logits_A, value, legal_A=None) -> None:
-        self.config, self.discount = config, F(config.discount)
-        legal_A = [True] * len(logits_A) if legal_A is None else list(legal_A)
-        self.root = Node(softmax(logits_A, legal_A), legal_A, visits=1, value=F(value))
+    def __init__(self, config, policy_A, value, legal_A=None, *, noise_A=None, probabilities=False) -> None:
+        self.config, self.discount, self.probabilities = config, F(config.discount), probabilities
+        legal_A = [True] * len(policy_A) if legal_A is None else [bool(legal) for legal in legal_A]
+        prior_A = self.root_prior(policy_A, legal_A)
+        if config.policy == "puct" and noise_A is not None:
+            prior_A = mixed_prior(prior_A, noise_A, legal_A, F(config.root_exploration_fraction))
+        self.root = Node(prior_A, ONE, F(value), legal_A, visits=1, value=F(value))
         self.q_seen: list = []
         self.num_nodes = 1
         self.path: list[tuple[Node, int]] = []
+        if config.policy == "gumbel":
+            self.rank_root(policy_A, [ZERO] * len(policy_A) if noise_A is None else noise_A)
+
+    def root_prior(self, policy_A, legal_A) -> list:
+        if self.probabilities:
+            legal = [F(p) if is_legal else ZERO for p, is_legal in zip(policy_A, legal_A, strict=True)]
+            weights = [F(p / max(legal)) for p in legal]
+            scale = F(FIXED_ONE / F(sum(fixed(weight) for weight in weights)))
+        else:
+            weights, scale = softmax(policy_A, legal_A)
+        return [F(weight * scale) for weight in weights]
+
+    def rank_root(self, policy_A, noise_A) -> None:
+        """Scores of the root's legal actions, and the considered ones, best first."""
+        legal = [a for a, is_legal in enumerate(self.root.legal_A) if is_legal]
+        log = (lambda p: F(math.log(max(p, TINY)))) if self.probabilities else F
+        self.score_A = {a: F(log(policy_A[a]) + F(noise_A[a])) for a in legal}
+        most = min(self.config.max_num_considered_actions, self.config.num_simulations, len(legal))
+        self.considered = sorted(legal, key=lambda a: (-self.score_A[a], a))[:most]
+        self.halving = halving_counts(len(self.considered), self.config.num_simulations)
 
     def q(self, node: Node) -> F:
         return F(node.reward + F(self.discount * node.value))
 
-    def normalised(self, q: F) -> F:
+    def bounds(self, node: Node) -> tuple[F, F]:
+        """What is subtracted from q, and what the difference is multiplied by."""
+        if self.config.q_normalization == "bounds":
+            low, high = self.config.q_bounds
+            return F(low), F(1.0 / (high - low))
+        if self.config.q_normalization == "siblings":
+            seen = [node.value] + [self.q(child) for child in node.children.values()]
+            return min(seen), F(ONE / max(F(max(seen) - min(seen)), LEAST_SPREAD))
         if not self.q_seen or max(self.q_seen) <= min(self.q_seen):
-            return q
-        low, high = min(self.q_seen), max(self.q_seen)
-        return F(F(q - low) / F(high - low))
+            return ZERO, ONE
+        return min(self.q_seen), F(ONE / F(max(self.q_seen) - min(self.q_seen)))
 
-    def score(self, node: Node, action: int) -> F:
+    def puct_scores(self, node: Node) -> dict:
         base, init = self.config.pb_c_base, self.config.pb_c_init
         exploration = F(math.sqrt(node.visits) * (init + math.log((node.visits + base + 1) / base)))
-        bonus = F(node.prior_A[action] * exploration)
-        if action not in node.children:
-            return bonus
-        child = node.children[action]
-        return F(self.normalised(self.q(child)) + F(bonus / F(1 + child.visits)))
+        scores = {a: F(node.prior_of(a) * exploration) for a in node.unvisited()}
+        low, scale = self.bounds(node)
+        for action, child in node.children.items():
+            bonus = F(F(child.prior * exploration) / F(1 + child.visits))
+            scores[action] = F(F(F(self.q(child) - low) * scale) + bonus)
+        return scores
+
+    def completion(self, node: Node) -> tuple[F, F, F]:
+        """The completed q of unvisited edges, the greatest completed q, and what a unit of q counts in sigma."""
+        sum_prior, sum_q = ZERO, ZERO
+        in_order = reversed(node.newest_first()) if node is self.root else node.newest_first()
+        for _, child in in_order:
+            prior = max(child.prior, TINY)
+            sum_prior, sum_q = F(sum_prior + prior), F(sum_q + F(prior * self.q(child)))
+        mixed = node.raw_value
+        if node.children:
+            per_visit = F(ONE / F(node.visits))
+            mixed = F(F(node.raw_value * per_visit) + F(F(ONE - per_visit) * F(sum_q / sum_prior)))
+        completed = [self.q(child) for child in node.children.values()] + [mixed] * bool(node.unvisited())
+        most = max((child.visits for child in node.children.values()), default=0)
+        slope = F(F(F(self.config.maxvisit_init) + F(most)) * F(self.config.value_scale))
+        if self.config.rescale_values:
+            slope = F(slope / max(F(max(completed) - min(completed)), LEAST_SPREAD))
+        return mixed, max(completed), slope
+
+    def improved(self, node: Node) -> tuple[dict, F]:
+        """Weights of all edges in pi', and their sum."""
+        mixed, top, slope = self.completion(node)
+        shrink = exp(F(slope * F(mixed - top))) if node.unvisited() else ZERO
+        mass = sum(fixed(node.weight_A[a]) for a in node.unvisited())
+        total = F(F(F(F(mass) / FIXED_ONE) * node.scale) * shrink)
+        weights = {a: F(node.prior_of(a) * shrink) for a in node.unvisited()}
+        for action, child in node.newest_first():
+            weights[action] = F(max(child.prior, TINY) * exp(F(slope * F(self.q(child) - top))))
+            total = F(total + weights[action])
+        return weights, total
+
+    def below_scores(self, node: Node) -> dict:
+        if not node.children:
+            return {a: node.weight_A[a] for a in node.unvisited()}
+        weights, total = self.improved(node)
+        visits = {action: child.visits for action, child in node.children.items()}
+        per_weight, per_visit = F(ONE / total), F(ONE / F(node.visits))
+        return {a: F(F(w * per_weight) - F(F(visits.get(a, 0)) * per_visit)) for a, w in weights.items()}
+
+    def halving_scores(self, visits: int) -> dict:
+        """Scores of the root actions with so many visits."""
+        if visits == 0:
+            return {a: self.score_A[a] for a in self.considered if a not in self.root.children}
+        _, top, slope = self.completion(self.root)
+        return {
+            action: F(self.score_A[action] + F(slope * F(self.q(child) - top)))
+            for action, child in self.root.children.items()
+            if child.visits == visits
+        }
+
+    def scores(self, node: Node) -> dict:
+        if self.config.policy == "puct":
+            return self.puct_scores(node)
+        return self.halving_scores(self.halving[self.num_nodes - 1]) if node is self.root else self.below_scores(node)
 
     def select(self) -> tuple[int, int]:
         """(index of the node to leave, action); remembers the path."""
         node, self.path = self.root, []
         while True:
-            legal = [action for action in range(len(node.prior_A)) if node.legal_A[action]]
-            scores = {action: self.score(node, action) for action in legal}
-            action = min(legal, key=lambda candidate: (-scores[candidate], candidate))
+            action = greatest(self.scores(node))
             self.path.append((node, action))
             if action not in node.children:
                 return node.index, action
             node = node.children[action]
 
-    def backup(self, reward, value, logits_A) -> None:
+    def backup(self, reward, value, policy_A) -> None:
         parent, action = self.path[-1]
-        legal_A = [True] * len(logits_A)
-        leaf = Node(softmax(logits_A, legal_A), legal_A, reward=F(reward), index=self.num_nodes)
+        legal_A = [True] * len(policy_A)
+        weights, scale = ([F(p) for p in policy_A], ONE) if self.probabilities else softmax(policy_A, legal_A)
+        prior = parent.prior_of(action)
+        leaf = Node(weights, scale, F(value), legal_A, prior=prior, reward=F(reward), index=self.num_nodes)
         parent.children[action] = leaf
         self.num_nodes += 1
         path_return = F(value)
@@ -95,15 +215,45 @@ class NaiveSearch:
         node.value = F(node.value + F(F(path_return - node.value) / F(node.visits)))
 
     def visits(self) -> list[int]:
-        actions = range(len(self.root.prior_A))
+        actions = range(len(self.root.weight_A))
         return [self.root.children[a].visits if a in self.root.children else 0 for a in actions]
 
     def root_q(self) -> list:
-        actions = range(len(self.root.prior_A))
+        actions = range(len(self.root.weight_A))
         return [self.q(self.root.children[a]) if a in self.root.children else F(0) for a in actions]
 
+    def search_policy(self) -> list:
+        if self.config.policy == "puct":
+            return [visits / (self.num_nodes - 1) for visits in self.visits()]
+        mixed, top, slope = self.completion(self.root)
+        logits = {
+            a: math.log(max(self.root.weight_A[a], TINY)) + float(slope) * float(mixed - top) for a in self.score_A
+        }
+        for action, child in self.root.children.items():
+            logits[action] += float(slope) * float(self.q(child) - mixed)
+        highest = max(logits.values())
+        total = sum(math.exp(logit - highest) for logit in logits.values())
+        return [math.exp(logits[a] - highest) / total if a in logits else 0.0 for a in range(len(self.root.weight_A))]
 
-def mixed_prior(prior_A, log_gamma_A, legal_A, fraction: float) -> list[float]:
+    def best_action(self) -> int:
+        if self.config.policy == "puct":
+            return self.visits().index(max(self.visits()))
+        return greatest(self.halving_scores(max(self.visits())))
+
+
+def greatest(scores: dict) -> int:
+    """The action of the highest score, the lowest among equals."""
+    return min(scores, key=lambda action: (-scores[action], action))
+
+
+def mixed_prior(prior_A, log_gamma_A, legal_A, fraction) -> list:
     """(1 - fraction) * prior + fraction * the Dirichlet draw behind `log_gamma_A`, over legal actions."""
-    weights = [math.exp(g) if legal else 0.0 for g, legal in zip(log_gamma_A, legal_A, strict=True)]
-    return [(1 - fraction) * p + fraction * w / sum(weights) for p, w in zip(prior_A, weights, strict=True)]
+    highest = max(F(g) for g, legal in zip(log_gamma_A, legal_A, strict=True) if legal)
+    weights = [exp(F(F(g) - highest)) if legal else ZERO for g, legal in zip(log_gamma_A, legal_A, strict=True)]
+    total = ZERO
+    for weight in weights:
+        total = F(total + weight)
+    return [
+        F(p + F(F(fraction) * F(F(w / total) - p))) if legal else ZERO
+        for p, w, legal in zip(prior_A, weights, legal_A, strict=True)
+    ]

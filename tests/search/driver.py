@@ -8,6 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from mzpipe.search import BatchedSearch, SearchConfig
+from mzpipe.search.tree import Tree, header_of, tree_of
 from tests.naive.search import NaiveSearch
 
 
@@ -46,6 +47,24 @@ def coarse_model(seed: int, num_evaluations: int, batch_size: int, num_actions: 
     )
 
 
+def peaked_model(seed: int, num_evaluations: int, batch_size: int, num_actions: int) -> Model:
+    """Policies sure of one action: the trees are deep, and priors underflow."""
+    model = random_model(seed, num_evaluations, batch_size, num_actions)
+    return model._replace(policy_logits_KBA=model.policy_logits_KBA * np.float32(40.0))
+
+
+def as_probabilities(model: Model) -> Model:
+    """The model with the softmax of its policies in their place."""
+    weights_KBA = np.exp(model.policy_logits_KBA - model.policy_logits_KBA.max(axis=2, keepdims=True))
+    return model._replace(policy_logits_KBA=weights_KBA / weights_KBA.sum(axis=2, keepdims=True))
+
+
+def tree(search: BatchedSearch, b: int = 0) -> Tree:
+    """The arrays of one tree."""
+    open_header, open_tree = (getattr(kernel, "py_func", kernel) for kernel in (header_of, tree_of))
+    return open_tree(search._arena, open_header(search._arena), b)
+
+
 def run(search: BatchedSearch, model: Model, legal_actions_BA=None) -> list[tuple[list, list]]:
     """Searches one move; returns what each select answered."""
     search.begin(model.policy_logits_KBA[0], model.value_KB[0], legal_actions_BA)
@@ -57,9 +76,9 @@ def run(search: BatchedSearch, model: Model, legal_actions_BA=None) -> list[tupl
     return selected
 
 
-def run_naive(config: SearchConfig, model: Model, b: int, legal_A=None) -> tuple[NaiveSearch, list[tuple[int, int]]]:
-    """The same for tree `b` of the model, in plain Python."""
-    twin = NaiveSearch(config, model.policy_logits_KBA[0, b], model.value_KB[0, b], legal_A)
+def run_naive(config: SearchConfig, model: Model, b: int, legal_A=None, **options):
+    """The same for tree `b` of the model, in plain Python: the twin and what it selected."""
+    twin = NaiveSearch(config, model.policy_logits_KBA[0, b], model.value_KB[0, b], legal_A, **options)
     selected = []
     for k in range(1, config.num_simulations + 1):
         selected.append(twin.select())

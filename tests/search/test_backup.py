@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from mzpipe.search import BatchedSearch
-from tests.search.driver import Model, quiet_config, random_model, run
+from tests.search.driver import Model, quiet_config, random_model, run, tree
 
 UNIFORM = [0.0, 0.0]
 
@@ -51,13 +51,15 @@ def test_backup_turns_values_around_when_the_discount_is_negative():
 def test_q_range_keeps_stale_values_when_a_later_backup_changes_them():
     # Q(0) is 2 at first, then V(1) = (-2 + 1)/2 makes it 0.5; node 2 has Q = 1.
     search, _ = searched([0, 0, 1], [0, -2, 0], [UNIFORM] * 3, discount=-1.0)
-    assert search._tree.q_BN[0, 1:].tolist() == [0.5, 1.0]
-    assert (search._tree.q_min_B[0], search._tree.q_max_B[0]) == (0.5, 2.0)
+    edges_N, nodes_N = tree(search)[:2]
+    assert edges_N["q"][1:].tolist() == [0.5, 1.0]
+    assert (nodes_N["q_min"][0], nodes_N["q_max"][0]) == (0.5, 2.0)
 
 
 def test_q_range_leaves_out_the_roots_own_value():
     search, _ = searched([0, 1], [100.0, 0.0], [UNIFORM] * 2, discount=1.0)
-    assert search._tree.q_min_B[0] == search._tree.q_max_B[0] == 1.0
+    root = tree(search).nodes_N[0]
+    assert root["q_min"] == root["q_max"] == 1.0
 
 
 def test_root_value_includes_the_roots_own_evaluation():
@@ -65,23 +67,27 @@ def test_root_value_includes_the_roots_own_evaluation():
     assert search.result().root_value_B.tolist() == [3.0]
 
 
-def test_visits_of_a_node_are_one_more_than_those_below_it_after_any_search():
-    search = BatchedSearch(quiet_config(30), batch_size=2, num_actions=3)
+def children_of(nodes_N, node: int) -> list[int]:
+    return [child for child in range(1, len(nodes_N)) if nodes_N["parent"][child] == node]
+
+
+@pytest.mark.parametrize("policy", ["puct", "gumbel"])
+def test_visits_of_a_node_are_one_more_than_those_below_it_after_any_search(policy):
+    search = BatchedSearch(quiet_config(30, policy=policy), batch_size=2, num_actions=3)
     run(search, random_model(7, 31, 2, 3))
-    tree = search._tree
     for b in range(2):
+        edges_N, nodes_N = tree(search, b)[:2]
         for node in range(31):
-            below = sum(tree.visits_BN[b, child] for child in tree.children_BNA[b, node] if child > 0)
-            assert tree.visits_BN[b, node] == 1 + below
+            assert edges_N["visits"][node] == 1 + sum(edges_N["visits"][child] for child in children_of(nodes_N, node))
 
 
 def test_value_of_a_node_is_the_mean_of_its_evaluation_and_the_q_below_after_any_search():
     search = BatchedSearch(quiet_config(30, discount=0.9), batch_size=2, num_actions=3)
     model = random_model(8, 31, 2, 3)
     run(search, model)
-    tree = search._tree
     for b in range(2):
+        edges_N, nodes_N = tree(search, b)[:2]
         for node in range(31):
-            children = [child for child in tree.children_BNA[b, node] if child > 0]
-            total = model.value_KB[node, b] + sum(tree.visits_BN[b, c] * tree.q_BN[b, c] for c in children)
-            assert tree.value_BN[b, node] == pytest.approx(total / tree.visits_BN[b, node], abs=1e-5)
+            below = children_of(nodes_N, node)
+            total = model.value_KB[node, b] + sum(float(edges_N["visits"][c]) * edges_N["q"][c] for c in below)
+            assert nodes_N["value"][node] == pytest.approx(total / edges_N["visits"][node], abs=1e-5)

@@ -149,17 +149,61 @@ def test_search_takes_arrays_that_are_not_contiguous(search):
     np.testing.assert_array_equal(search.result().visits_BA, expected.visits_BA)
 
 
-def test_select_refuses_to_write_into_an_array_of_the_wrong_kind(search):
-    search.begin(**root_outputs())
-    with pytest.raises(SearchInputError, match=r"action_out_B is int64 of shape \(3,\): it must be int32"):
-        search.select(np.zeros(B, np.int32), np.zeros(B, np.int64))
+@pytest.mark.parametrize(
+    ("name", "array", "message"),
+    [
+        ("action_B", np.zeros(B, np.int64), r"action_B is int64 of shape \(3,\): it must be int32 of shape \(3,\)"),
+        ("parent_index_B", np.zeros(2 * B, np.int32)[::2], "parent_index_B must be contiguous and writeable"),
+        ("parent_index_B", np.broadcast_to(np.int32(0), (B,)), "parent_index_B must be contiguous and writeable"),
+    ],
+)
+def test_search_refuses_to_answer_in_an_array_it_cannot_write(name, array, message):
+    with pytest.raises(SearchInputError, match=message):
+        BatchedSearch(quiet_config(2), batch_size=B, num_actions=A, **{name: array})
 
 
-def test_select_refuses_to_write_into_an_array_it_cannot_write(search):
-    search.begin(**root_outputs())
-    for array in (np.zeros(2 * B, np.int32)[::2], np.broadcast_to(np.int32(0), (B,))):
-        with pytest.raises(SearchInputError, match="parent_index_out_B must be contiguous and writeable"):
-            search.select(array)
+def test_backup_takes_arrays_that_cannot_be_written(selected):
+    arrays = outputs()
+    for array in arrays.values():
+        array.flags.writeable = False
+    selected.backup(**arrays)
+    assert selected.result().visits_BA.sum(axis=1).tolist() == [1] * B
+
+
+PROBABILITIES = np.full((B, A), 0.25, np.float32)
+
+
+@pytest.fixture
+def search_of_probabilities() -> BatchedSearch:
+    return BatchedSearch(quiet_config(2), batch_size=B, num_actions=A, probabilities=True)
+
+
+@pytest.mark.parametrize("number", [np.nan, np.inf, -0.1, 1.01])
+def test_begin_refuses_probabilities_outside_of_0_to_1(search_of_probabilities, number):
+    policy_BA = PROBABILITIES.copy()
+    policy_BA[1, 2] = number
+    with pytest.raises(SearchInputError, match=r"policy_BA\[1\] holds numbers outside of \[0, 1\]: this search takes"):
+        search_of_probabilities.begin(policy_BA, np.zeros(B, np.float32))
+
+
+def test_backup_refuses_logits_when_the_search_takes_probabilities(search_of_probabilities):
+    search_of_probabilities.begin(PROBABILITIES, np.zeros(B, np.float32))
+    search_of_probabilities.select()
+    with pytest.raises(SearchInputError, match=r"policy_BA\[0\] holds numbers outside of \[0, 1\]"):
+        search_of_probabilities.backup(**outputs(policy_logits_BA=np.full((B, A), -3.0, np.float32)))
+
+
+def test_begin_refuses_probabilities_that_leave_the_legal_actions_none(search_of_probabilities):
+    policy_BA, legal_BA = PROBABILITIES.copy(), np.ones((B, A), np.bool_)
+    policy_BA[2] = [1.0, 0.0, 0.0, 0.0]
+    legal_BA[2, 0] = False
+    with pytest.raises(SearchInputError, match=r"policy_BA\[2\] gives no legal action a probability above 0"):
+        search_of_probabilities.begin(policy_BA, np.zeros(B, np.float32), legal_BA)
+
+
+def test_search_refuses_more_actions_than_its_trees_can_name():
+    with pytest.raises(SearchInputError, match="num_actions=65535 must be at most 65534"):
+        BatchedSearch(quiet_config(1), batch_size=1, num_actions=65_535)
 
 
 def test_select_refuses_to_come_before_begin(search):

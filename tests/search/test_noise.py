@@ -4,10 +4,9 @@ import numpy as np
 import pytest
 
 from mzpipe.search import BatchedSearch, SearchConfig
-from mzpipe.search.expand import write_prior
 from mzpipe.search.noise import RootNoise
-from mzpipe.search.tree import UNVISITED
 from tests.naive.search import mixed_prior
+from tests.search.driver import tree
 
 LOGITS = np.array([0.5, -1.0, 2.0, 0.0], np.float32)
 
@@ -19,7 +18,7 @@ def root_priors(batch_size, *, seed=0, legal_A=(True,) * 4, fraction=0.25, alpha
     logits_BA, legal_BA = np.tile(LOGITS, (batch_size, 1)), np.tile(legal_A, (batch_size, 1))
     for _ in range(moves):
         search.begin(logits_BA, np.zeros(batch_size, np.float32), legal_BA)
-    return search._tree.prior_BNA[:, 0].copy()
+    return np.stack([tree(search, b).root_prior_A for b in range(batch_size)])
 
 
 def test_noise_leaves_illegal_actions_at_zero():
@@ -48,16 +47,15 @@ def test_noise_repeats_when_the_seed_does():
 
 
 def test_noise_is_absent_when_its_fraction_is_zero():
-    expected_A = np.empty(4, np.float32)
-    write_prior(LOGITS, np.full(4, UNVISITED, np.int32), expected_A)
-    np.testing.assert_array_equal(root_priors(1, fraction=0.0)[0], expected_A)
+    expected_A = np.exp(LOGITS.astype(np.float64)) / np.exp(LOGITS.astype(np.float64)).sum()
+    assert root_priors(1, fraction=0.0)[0] == pytest.approx(expected_A, rel=1e-6)
 
 
 def test_noise_is_mixed_as_the_naive_twin_mixes_it():
     legal_A = (True, False, True, True)
-    noise = RootNoise(0.25, batch_size=1, num_actions=4, seed=3)
+    noise = RootNoise(batch_size=1, num_actions=4, seed=3, alpha=0.25)
     clean_A = root_priors(1, legal_A=legal_A, fraction=0.0)[0]
-    expected = mixed_prior(clean_A.tolist(), noise.draw()[0].tolist(), legal_A, 0.25)
+    expected = mixed_prior(clean_A.tolist(), noise.noise_BTA[0, noise.next()].tolist(), legal_A, 0.25)
     assert root_priors(1, seed=3, legal_A=legal_A)[0] == pytest.approx(expected, abs=1e-6)
 
 
@@ -73,3 +71,16 @@ def test_noise_stays_a_distribution_when_alpha_is_tiny():
     priors_BA = root_priors(64, fraction=1.0, alpha=1e-4)
     assert np.isfinite(priors_BA).all()
     assert priors_BA.sum(axis=1) == pytest.approx(np.ones(64), abs=1e-6)
+
+
+def test_gumbel_noise_has_the_mean_and_variance_of_a_gumbel_number_times_its_scale():
+    noise = RootNoise(batch_size=50, num_actions=10, seed=1, scale=2.0)
+    noise.next()
+    assert noise.noise_BTA.mean() == pytest.approx(2.0 * np.euler_gamma, abs=0.03)
+    assert noise.noise_BTA.std() == pytest.approx(2.0 * np.pi / np.sqrt(6.0), rel=0.02)
+
+
+def test_noise_differs_between_the_searches_it_is_drawn_ahead_for_and_after_them():
+    noise = RootNoise(batch_size=1, num_actions=512, seed=0)
+    rows = [noise.noise_BTA[0, noise.next()].copy() for _ in range(5)]
+    assert len({row.tobytes() for row in rows}) == 5

@@ -1,41 +1,127 @@
-"""The kernels against their plain-Python twin, on random models and on models full of ties."""
+"""The kernels against their plain-Python twin: random models, models full of ties, and every option of the search."""
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mzpipe.search import BatchedSearch
-from tests.search.driver import coarse_model, quiet_config, random_model, run, run_naive
+from mzpipe.search import BatchedSearch, SearchConfig
+from mzpipe.search import tree as tree_module
+from mzpipe.search.noise import RootNoise
+from tests.search.driver import (
+    as_probabilities,
+    coarse_model,
+    peaked_model,
+    quiet_config,
+    random_model,
+    run,
+    run_naive,
+)
 
 NUM_TREES = 2
-models = st.sampled_from([random_model, coarse_model])
+models = st.sampled_from([random_model, coarse_model, peaked_model])
 seeds = st.integers(0, 2**32 - 1)
 discounts = st.sampled_from([0.997, 1.0, 0.5, -1.0, -0.9, 0.0])
+puct_options = st.fixed_dictionaries(
+    {
+        "discount": discounts,
+        "pb_c_init": st.sampled_from([0.0, 1.25, 4.0]),
+        "q_normalization": st.sampled_from(["tree", "siblings", "bounds"]),
+        "q_bounds": st.sampled_from([(-1.0, 1.0), (0.0, 10.0)]),
+    }
+)
+gumbel_options = st.fixed_dictionaries(
+    {
+        "discount": discounts,
+        "policy": st.just("gumbel"),
+        "max_num_considered_actions": st.sampled_from([1, 2, 3, 5, 16]),
+        "gumbel_scale": st.sampled_from([0.0, 1.0]),
+        "value_scale": st.sampled_from([0.0, 0.1, 1.0]),
+        "maxvisit_init": st.sampled_from([0.0, 20.0, 50.0]),
+        "rescale_values": st.booleans(),
+    }
+)
+shapes = st.tuples(st.integers(1, 24), st.integers(1, 6))
+wide_shapes = st.tuples(st.integers(1, 12), st.integers(13, 40))
+thorough = settings(max_examples=120, deadline=None, derandomize=True)
 
 
-@settings(max_examples=150, deadline=None, derandomize=True)
-@given(models, seeds, st.integers(1, 24), st.integers(1, 6), discounts, st.sampled_from([0.0, 1.25, 4.0]))
-def test_search_equals_its_twin_on_any_model(make_model, seed, num_simulations, num_actions, discount, pb_c_init):
-    config = quiet_config(num_simulations, discount=discount, pb_c_init=pb_c_init)
-    model = make_model(seed, num_simulations + 1, NUM_TREES, num_actions)
+def legal_actions(seed: int, num_actions: int) -> np.ndarray:
+    """Each action legal in seven cases of ten, at least one per tree."""
     legal_BA = np.random.default_rng(seed).random((NUM_TREES, num_actions)) < 0.7
     legal_BA[:, seed % num_actions] = True
-    search = BatchedSearch(config, batch_size=NUM_TREES, num_actions=num_actions)
+    return legal_BA
+
+
+def noise_of(config: SearchConfig, num_actions: int, seed: int):
+    """The noise that a search of this seed draws first, one row per tree; None where it draws none."""
+    if config.policy == "puct" and not config.root_exploration_fraction:
+        return [None] * NUM_TREES
+    alpha = config.root_dirichlet_alpha if config.policy == "puct" else None
+    noise = RootNoise(batch_size=NUM_TREES, num_actions=num_actions, seed=seed, alpha=alpha, scale=config.gumbel_scale)
+    return noise.noise_BTA[:, noise.next()]
+
+
+def assert_equal_to_twin(config, model, *, seed, probabilities=False) -> None:
+    """Every selected edge, the visits and the values of both trees are the twin's."""
+    num_actions = model.policy_logits_KBA.shape[2]
+    legal_BA, noise_BA = legal_actions(seed, num_actions), noise_of(config, num_actions, seed)
+    search = BatchedSearch(
+        config, batch_size=NUM_TREES, num_actions=num_actions, seed=seed, probabilities=probabilities
+    )
     selected = run(search, model, legal_BA)
     result = search.result()
     for b in range(NUM_TREES):
-        twin, expected = run_naive(config, model, b, legal_BA[b])
+        options = {"noise_A": noise_BA[b], "probabilities": probabilities}
+        twin, expected = run_naive(config, model, b, legal_BA[b], **options)
         assert [(parents[b], actions[b]) for parents, actions in selected] == expected
         assert result.visits_BA[b].tolist() == twin.visits()
-        assert result.q_BA[b] == pytest.approx(twin.root_q(), abs=1e-5)
-        assert result.root_value_B[b] == pytest.approx(twin.root.value, abs=1e-5)
-        assert result.search_policy_BA[b] == pytest.approx(np.array(twin.visits()) / num_simulations, abs=1e-6)
+        assert result.q_BA[b].tolist() == twin.root_q()
+        assert result.root_value_B[b] == twin.root.value
+        assert result.search_policy_BA[b] == pytest.approx(twin.search_policy(), rel=2e-4, abs=1e-6)
+        assert search.best_action()[b] == twin.best_action()
 
 
-def test_search_repeats_bit_for_bit_when_used_again():
+@thorough
+@given(models, seeds, shapes, puct_options, st.sampled_from([0.0, 0.25]), st.booleans())
+def test_puct_equals_its_twin_on_any_model(make_model, seed, shape, options, fraction, probabilities):
+    config = SearchConfig(num_simulations=shape[0], root_exploration_fraction=fraction, **options)
+    model = make_model(seed, shape[0] + 1, NUM_TREES, shape[1])
+    model = as_probabilities(model) if probabilities else model
+    assert_equal_to_twin(config, model, seed=seed, probabilities=probabilities)
+
+
+@thorough
+@given(models, seeds, shapes, gumbel_options, st.booleans())
+def test_gumbel_equals_its_twin_on_any_model(make_model, seed, shape, options, probabilities):
+    config = SearchConfig(num_simulations=shape[0], **options)
+    model = make_model(seed, shape[0] + 1, NUM_TREES, shape[1])
+    model = as_probabilities(model) if probabilities else model
+    assert_equal_to_twin(config, model, seed=seed, probabilities=probabilities)
+
+
+@pytest.fixture(scope="module")
+def short_rows():
+    """Every search with more actions than simulations keeps short rows."""
+    before, tree_module.FULL_ROWS_BYTES = tree_module.FULL_ROWS_BYTES, 0
+    yield
+    tree_module.FULL_ROWS_BYTES = before
+
+
+@settings(max_examples=60, deadline=None, derandomize=True)
+@given(models, seeds, wide_shapes, st.one_of(puct_options, gumbel_options), st.booleans())
+def test_search_equals_its_twin_when_rows_are_short(short_rows, make_model, seed, shape, options, probabilities):
+    assert tree_module.has_short_rows(*shape)
+    config = SearchConfig(num_simulations=shape[0], **options)
+    model = make_model(seed, shape[0] + 1, NUM_TREES, shape[1])
+    model = as_probabilities(model) if probabilities else model
+    assert_equal_to_twin(config, model, seed=seed, probabilities=probabilities)
+
+
+@pytest.mark.parametrize("policy", ["puct", "gumbel"])
+def test_search_repeats_bit_for_bit_when_used_again(policy):
     model = random_model(3, 17, 3, 4)
-    search = BatchedSearch(quiet_config(16), batch_size=3, num_actions=4)
+    search = BatchedSearch(quiet_config(16, policy=policy, gumbel_scale=0.0), batch_size=3, num_actions=4)
     run(search, model)
     first = search.result()
     run(search, random_model(4, 17, 3, 4))
@@ -44,11 +130,12 @@ def test_search_repeats_bit_for_bit_when_used_again():
         np.testing.assert_array_equal(before, after)
 
 
-def test_tree_searches_the_same_in_any_batch():
+@pytest.mark.parametrize("policy", ["puct", "gumbel"])
+def test_tree_searches_the_same_in_any_batch(policy):
     model = random_model(5, 17, 3, 4)
-    search = BatchedSearch(quiet_config(16), batch_size=3, num_actions=4)
-    run(search, model)
-    alone = BatchedSearch(quiet_config(16), batch_size=1, num_actions=4)
-    run(alone, type(model)(*(np.ascontiguousarray(outputs[:, 1:2]) for outputs in model)))
-    for together, single in zip(search.result(), alone.result(), strict=True):
-        np.testing.assert_array_equal(together[1], single[0])
+    config = SearchConfig(num_simulations=16, policy=policy)
+    together, single = (BatchedSearch(config, batch_size=size, num_actions=4, seed=7) for size in (3, 1))
+    run(together, model)
+    run(single, type(model)(*(np.ascontiguousarray(outputs[:, :1]) for outputs in model)))
+    for many, one in zip(together.result(), single.result(), strict=True):
+        np.testing.assert_array_equal(many[0], one[0])

@@ -1,4 +1,4 @@
-"""select: I1 the edge is unvisited and legal, I2 best score and lowest index, I3 the outputs are copies."""
+"""Selection by pUCT: the edge is unvisited and legal, it has the best score, and the answers are copies."""
 
 import math
 
@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from mzpipe.search import BatchedSearch
-from mzpipe.search.select import exploration_table
+from mzpipe.search.puct import exploration_table
 from tests.search.driver import Model, coarse_model, quiet_config, random_model, run
 
 
@@ -67,12 +67,33 @@ def test_select_names_only_expanded_nodes_when_run_to_the_end():
     assert all(max(parents) < k for k, (parents, _) in enumerate(selected, start=1))
 
 
-def test_select_writes_into_the_callers_arrays_when_given():
-    search = begin([[0.0, 1.0]])
-    parent_index_B, action_B = np.full(1, 7, np.int32), np.full(1, 7, np.int32)
-    answer = search.select(parent_index_B, action_B)
-    assert answer[0] is parent_index_B and answer[1] is action_B
-    assert (parent_index_B[0], action_B[0]) == (0, 1)
+def test_select_answers_in_the_callers_arrays_when_given():
+    arrays = {"parent_index_B": np.full(1, 7, np.int32), "action_B": np.full(1, 7, np.int32)}
+    search = BatchedSearch(quiet_config(4), batch_size=1, num_actions=2, **arrays)
+    search.begin(np.array([[0.0, 1.0]], np.float32), np.zeros(1, np.float32))
+    answer = search.select()
+    assert answer[0] is arrays["parent_index_B"] and answer[1] is arrays["action_B"]
+    assert (answer[0][0], answer[1][0]) == (0, 1)
+
+
+def test_select_divides_by_the_given_bounds_when_normalization_is_bounds():
+    # Prior 1/2 each, exploration(2) = 1.77; action 0 has q = 1. Bounds (-9, 1): 1 + 1.77/4 against 0.88. Bounds
+    # (1, 101): 0 + 0.44 against 0.88.
+    outputs = (np.ones(1, np.float32), np.zeros(1, np.float32), np.zeros((1, 2), np.float32))
+    for bounds, edge in [((-9.0, 1.0), (1, 0)), ((1.0, 101.0), (0, 1))]:
+        search = begin([[0.0, 0.0]], q_normalization="bounds", q_bounds=bounds)
+        search.select()
+        search.backup(*outputs)
+        parent_index_B, action_B = search.select()
+        assert (parent_index_B[0], action_B[0]) == edge
+
+
+def test_select_scales_q_by_the_siblings_and_the_nodes_value_when_normalization_is_siblings():
+    # The root's value is 1 after values 0 and 2; q(0) = 2 is the greatest, so it counts 1 + 0.44 against 0.88.
+    search = begin([[0.0, 0.0]], q_normalization="siblings", discount=1.0)
+    search.select()
+    search.backup(np.full(1, 2.0, np.float32), np.zeros(1, np.float32), np.zeros((1, 2), np.float32))
+    assert search.select()[0].tolist() == [1]
 
 
 def test_search_is_unmoved_when_the_caller_scribbles_over_selected_edges():

@@ -1,0 +1,104 @@
+"""Selection by pUCT: walk each tree from its root to the edge to expand next.
+
+First of the four search kernels (select, expand, backup, decide). The score of
+an edge is the pUCT rule of MuZero (Schrittwieser et al. 2020, appendix B) with
+N(s) in place of the sum over its edges, as in mctx:
+
+    score(s, a) = q(s, a) + prior(s, a) * exploration(N(s)) / (1 + N(s, a))
+    exploration(n) = sqrt(n) * (pb_c_init + ln((n + pb_c_base + 1) / pb_c_base))
+
+where q is (q - low) * scale, and 0 for an edge never visited. `search.q_normalization` says what low and scale are:
+
+    tree       to [0, 1] over every q this tree has seen; q as it is until two of them differ
+    siblings   to [0, 1] over V(s) and the visited q(s, .)
+    bounds     to [0, 1] over search.q_bounds
+
+The unvisited edges of a node share the factor exploration, so the one with the greatest prior has their best score: a
+node keeps it, and selection compares it with the visited edges alone. That is the argmax of a full scan in which ties
+go to the lowest action; unvisited edges are compared by their weights, before rounding could make two scores equal.
+
+Shape legend    B trees   N nodes per tree
+Reads           edges_N, nodes_N, tables_N.exploration
+Writes          parent of node k
+Preconditions   P1  1 <= k < N and nodes 0 .. k - 1 of the tree are expanded.
+                P2  the root has at least one legal action.
+Postconditions  I1  node k's parent has an unvisited edge, and it is the best there is.
+                I2  every edge on the way has the highest score of its node; ties go to the lowest action.
+Numerics        float32, fastmath off; exploration is tabulated in float64. Outputs so huge that scores become NaN
+                cannot lead to an illegal edge.
+Oracle          tests/naive/search.py
+"""
+
+import numpy as np
+
+from .compiled import kernel
+from .tree import NONE, ROOT
+
+# Values of the header's normalization.
+TREE, SIBLINGS, BOUNDS = 0, 1, 2
+# Least spread that siblings are divided by, as in mctx.
+_LEAST_SPREAD = np.float32(1e-8)
+_ONE, _ZERO, _LOWEST = np.float32(1.0), np.float32(0.0), np.float32(-np.inf)
+
+
+def exploration_table(num_nodes: int, pb_c_init: float, pb_c_base: float) -> np.ndarray:
+    """exploration_N: the part of the score that depends on N(s) alone, float32."""
+    visits_N = np.arange(num_nodes, dtype=np.float64)
+    growth_N = pb_c_init + np.log((visits_N + pb_c_base + 1.0) / pb_c_base)
+    return (np.sqrt(visits_N) * growth_N).astype(np.float32)
+
+
+@kernel
+def tree_normalization(root, header):
+    """Low and scale that hold for all nodes of one tree."""
+    if header.normalization == TREE:
+        spread = root.q_max - root.q_min
+        if spread > _ZERO:
+            return root.q_min, _ONE / spread
+        return _ZERO, _ONE
+    return header.q_low, header.q_scale
+
+
+@kernel
+def sibling_normalization(edges_N, first_child, value):
+    """Low and scale over V(node) and the q of its visited edges."""
+    low = high = value
+    child = first_child
+    while child != NONE:
+        edge = edges_N[child]
+        low, high = min(low, edge.q), max(high, edge.q)
+        child = edge.next_sibling
+    return low, _ONE / max(high - low, _LEAST_SPREAD)
+
+
+@kernel
+def best_child(edges_N, first_child, node, exploration, low, scale):
+    """The child with the highest score, or NONE where the best unvisited edge beats them all."""
+    child = first_child
+    best, best_action, best_score = NONE, node.best_action, node.best_prior * exploration
+    if best_action == NONE:
+        best, best_action, best_score = child, edges_N[child].action, _LOWEST
+    while child != NONE:
+        edge = edges_N[child]
+        score = (edge.q - low) * scale + edge.prior * exploration / np.float32(edge.visits + 1)
+        if score > best_score or (score == best_score and edge.action < best_action):
+            best, best_action, best_score = child, edge.action, score
+        child = edge.next_sibling
+    return best
+
+
+@kernel
+def select_puct(edges_N, nodes_N, tables_N, header, k):
+    """Chooses the node whose best unvisited edge simulation `k` expands."""
+    low, scale = tree_normalization(nodes_N[ROOT], header)
+    siblings = header.normalization == SIBLINGS
+    index = child = ROOT
+    while child != NONE:
+        index = child
+        edge, node = edges_N[index], nodes_N[index]
+        if edge.first_child == NONE:
+            break
+        if siblings:
+            low, scale = sibling_normalization(edges_N, edge.first_child, node.value)
+        child = best_child(edges_N, edge.first_child, node, tables_N[edge.visits].exploration, low, scale)
+    nodes_N[k].parent = index

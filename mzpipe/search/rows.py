@@ -1,0 +1,135 @@
+"""Row kernels: a node's unvisited edges as weights, and the best of them.
+
+A full row has a place per action, in their order; a short row has labels (see tree).
+
+Shape legend    A actions   L places of a row
+Reads           policy_A: logits, or probabilities
+Writes          the row (float32 weights); the labels of a short one (uint16 actions)
+Preconditions   P1  the policy is finite; probabilities are in [0, 1].
+                P2  L is a multiple of BLOCK; a full row has at least A places.
+Postconditions  I1  a full row holds at place a the weight of action a; padding is TAKEN.
+                I2  a short row holds, in action order, the `keep` greatest weights, the lowest actions among equals.
+                I3  best_place is the place of the greatest weight not TAKEN, the lowest place among equals.
+Numerics        weights of logits are e^(logit - greatest logit), so the greatest is exactly 1; the mass of a row is the
+                sum of its weights in fixed point. fastmath off.
+Oracle          tests/naive/search.py
+
+The loops run over whole blocks without a branch, so that the compiler turns them into vector instructions.
+"""
+
+import numpy as np
+
+from .arithmetic import exp_nonpositive, from_order, order, to_fixed
+from .compiled import kernel
+from .tree import BLOCK, NONE, TAKEN
+
+_LOWEST = np.int32(-(2**31))
+_ZERO = np.float32(0.0)
+_ZERO_ORDER, _ONE_ORDER = np.int32(0), np.int32(0x3F800000)
+_FAR = np.int32(0x7FFFFFFF)
+
+
+@kernel
+def copy_padded(policy_A, row_L, padding):
+    """Fills a row with the policy, and its padding with `padding`."""
+    num_actions = policy_A.shape[0]
+    for action in range(num_actions):
+        row_L[action] = policy_A[action]
+    for place in range(num_actions, row_L.shape[0]):
+        row_L[place] = padding
+
+
+@kernel
+def greatest(row_L):
+    """The greatest value of the row."""
+    highest = _LOWEST
+    for place in range(row_L.shape[0] // BLOCK * BLOCK):
+        highest = max(highest, order(row_L[place]))
+    return from_order(highest)
+
+
+@kernel
+def exponentiate(row_L, highest):
+    """Turns logits into weights: e^(logit - highest logit)."""
+    for place in range(row_L.shape[0] // BLOCK * BLOCK):
+        row_L[place] = exp_nonpositive(row_L[place] - highest)
+
+
+@kernel
+def divide_by_greatest(row_L):
+    """Turns probabilities into weights of which the greatest is 1."""
+    highest = greatest(row_L)
+    for place in range(row_L.shape[0] // BLOCK * BLOCK):
+        row_L[place] = row_L[place] / highest
+
+
+@kernel
+def take_from(row_L, first):
+    """Makes places from `first` on TAKEN."""
+    for place in range(first, row_L.shape[0]):
+        row_L[place] = TAKEN
+
+
+@kernel
+def mass(row_L):
+    """Sum of a row's weights in fixed point, int64; no place may be TAKEN yet."""
+    total = np.int64(0)
+    for place in range(row_L.shape[0] // BLOCK * BLOCK):
+        total += to_fixed(row_L[place])
+    return total
+
+
+@kernel
+def first_place(row_L, weight):
+    """The first place of the row that holds `weight`."""
+    first = _FAR
+    for place in range(row_L.shape[0] // BLOCK * BLOCK):
+        first = min(first, np.int32(place) if row_L[place] == weight else _FAR)
+    return first
+
+
+@kernel
+def best_place(row_L):
+    """Place of the greatest weight, the lowest place among equals; NONE where every place is TAKEN."""
+    weight = greatest(row_L)
+    return np.uint16(first_place(row_L, weight)) if weight >= _ZERO else NONE
+
+
+@kernel
+def count_at_least(row_L, key):
+    """How many places have a weight whose `order` is at least `key`."""
+    count = np.int32(0)
+    for place in range(row_L.shape[0] // BLOCK * BLOCK):
+        count += np.int32(order(row_L[place]) >= key)
+    return count
+
+
+@kernel
+def keep_threshold(row_L, keep):
+    """The greatest `order` that at least `keep` places reach, by bisection over the bits of a weight."""
+    low, high = _ZERO_ORDER, _ONE_ORDER
+    if count_at_least(row_L, high) >= keep:
+        return high
+    while high - low > 1:
+        middle = np.int32((low + high) // 2)
+        if count_at_least(row_L, middle) >= keep:
+            low = middle
+        else:
+            high = middle
+    return low
+
+
+@kernel
+def shorten(full_L, row_L, labels_L, keep):
+    """Copies the `keep` greatest weights of a full row to a short one, in action order."""
+    key = keep_threshold(full_L, keep)
+    spare = keep - count_at_least(full_L, np.int32(key + 1))
+    place = 0
+    for action in range(full_L.shape[0]):
+        reached = order(full_L[action])
+        if reached > key or (reached == key and spare > 0):
+            spare -= reached == key
+            row_L[place] = full_L[action]
+            labels_L[place] = action
+            place += 1
+    take_from(row_L, place)

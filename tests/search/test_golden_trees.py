@@ -1,0 +1,86 @@
+"""DeepMind's golden trees, from the test data that mctx ships: the search must grow the very same trees.
+
+A golden tree tells what the network said at each of its nodes (prior, raw value, reward) and in which order they were
+expanded, so it can stand in for the network: every edge that the search selects must be the one the golden tree
+expanded at that simulation.
+"""
+
+import json
+from importlib.metadata import PackageNotFoundError, files
+
+import numpy as np
+import pytest
+
+from mzpipe.search import BatchedSearch, SearchConfig
+from tests.search.driver import tree
+
+NAMES = ("muzero_tree", "muzero_qtransform_tree", "gumbel_muzero_tree", "gumbel_muzero_reward_tree")
+QTRANSFORMS = {
+    "qtransform_by_min_max": lambda kwargs: {
+        "q_normalization": "bounds",
+        "q_bounds": (kwargs["min_value"], kwargs["max_value"]),
+    },
+    "qtransform_by_parent_and_siblings": lambda kwargs: {"q_normalization": "siblings"},
+    "qtransform_completed_by_mix_value": lambda kwargs: kwargs,
+}
+SETTINGS = ("pb_c_init", "pb_c_base", "max_num_considered_actions", "gumbel_scale")
+
+
+def load(name: str) -> dict:
+    """One golden tree with the settings that grew it; skips where mctx is not installed."""
+    try:
+        shipped = files("mctx") or []
+    except PackageNotFoundError:
+        pytest.skip("mctx is not installed, and the golden trees come with it: pip install mctx")
+    (path,) = [path for path in shipped if path.name == f"{name}.json"]
+    return json.loads(path.read_text())
+
+
+def config_of(golden: dict) -> SearchConfig:
+    """Our settings for the search that grew a golden tree."""
+    theirs = golden["algorithm_config"]
+    return SearchConfig(
+        num_simulations=golden["tree"]["visit"] - 1,
+        discount=golden["env_config"]["discount"],
+        policy="gumbel" if golden["algorithm"] == "gumbel_muzero" else "puct",
+        root_exploration_fraction=theirs.get("dirichlet_fraction", 0.0),
+        **{name: type(getattr(SearchConfig, name))(theirs[name]) for name in SETTINGS if name in theirs},
+        **QTRANSFORMS[theirs["qtransform"]](theirs["qtransform_kwargs"]),
+    )
+
+
+def nodes_in_order(root: dict) -> list[dict]:
+    """The expanded nodes by evaluation index, each with the index of its parent added."""
+    found, pending = {}, [(root, -1)]
+    while pending:
+        node, parent = pending.pop()
+        found[node["evaluation_index"]] = node | {"parent": parent}
+        pending += [(child, node["evaluation_index"]) for child in node["child_stats"] if "visit" in child]
+    return [found[index] for index in range(len(found))]
+
+
+def logits_of(node: dict) -> np.ndarray:
+    """Logits behind the prior of a golden node's edges."""
+    return np.log(np.array([[child["prior"] for child in node["child_stats"]]], np.float64)).astype(np.float32)
+
+
+def one(number: float) -> np.ndarray:
+    return np.array([number], np.float32)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_search_grows_the_golden_tree(name):
+    golden = load(name)
+    nodes = nodes_in_order(golden["tree"])
+    search = BatchedSearch(config_of(golden), batch_size=1, num_actions=len(nodes[0]["child_stats"]))
+    search.begin(logits_of(nodes[0]), one(nodes[0]["raw_value_view"]))
+    for k, node in enumerate(nodes[1:], start=1):
+        parent_index_B, action_B = search.select()
+        assert (k, parent_index_B[0], action_B[0]) == (k, node["parent"], node["action"])
+        search.backup(one(node["reward"]), one(node["raw_value_view"]), logits_of(node))
+    edges_N, nodes_N = tree(search)[:2]
+    assert edges_N["visits"].tolist() == [node["visit"] for node in nodes]
+    assert nodes_N["value"] == pytest.approx([node["value_view"] for node in nodes], abs=1e-3)
+    np.testing.assert_array_equal(
+        search.result().visits_BA[0], [child.get("visit", 0) for child in golden["tree"]["child_stats"]]
+    )
