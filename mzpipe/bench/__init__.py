@@ -1,0 +1,14 @@
+"""Measurements of mzpipe against named references, all taken in the same run: what `mzpipe bench` calls.
+
+registry   the cases by name                        report    what every case answers: records, JSON, table
+timing     contestants, turn about, on one core     machine   whose numbers they are: host, commit, the one core
+plot       panels as a PNG
+
+search     the case: tree work of a batch of trees, on outputs that search_models makes beforehand;
+           its references are numpy_search and, where mctx is installed, mctx_reference
+"""
+
+from .registry import CASES, chosen_cases
+from .report import CaseResult, Record, make_records, table, write_json
+
+__all__ = ["CASES", "CaseResult", "Record", "chosen_cases", "make_records", "table", "write_json"]

@@ -1,0 +1,85 @@
+"""Whose numbers these are: the host, the commit, and the one core they were taken on."""
+
+import os
+import platform
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import NamedTuple
+
+UNKNOWN = "unknown"
+_CPU_INFO = Path("/proc/cpuinfo")
+_THREADS = Path("/proc/self/task")
+_SOURCES = Path(__file__).resolve().parents[1]
+
+
+class Origin(NamedTuple):
+    """Where numbers come from."""
+
+    # CPU model and cores.
+    host: str
+    # Short git hash, '+changes' where the tree differs from it.
+    commit: str
+
+
+def here() -> Origin:
+    """This machine, and this package as it is now."""
+    return Origin(host(), commit())
+
+
+def host() -> str:
+    """CPU model and number of cores, as in 'AMD EPYC 7763, 8 cores'."""
+    return f"{_cpu_model()}, {os.cpu_count()} cores"
+
+
+def commit(directory: Path = _SOURCES) -> str:
+    """Short hash of the commit `directory` is at, '+changes' where files differ from it; 'unknown' outside git."""
+    short_hash = _git(directory, "rev-parse", "--short", "HEAD")
+    if not short_hash:
+        return UNKNOWN
+    return f"{short_hash}+changes" if _git(directory, "status", "--porcelain") else short_hash
+
+
+@contextmanager
+def one_core() -> Iterator[int]:
+    """Keeps every thread of this process, also those still to come, on one core; then puts them back."""
+    before = {thread: os.sched_getaffinity(thread) for thread in _threads()}
+    core = max(os.sched_getaffinity(0))
+    try:
+        _pin({thread: {core} for thread in before})
+        yield core
+    finally:
+        everywhere = before[os.getpid()]
+        _pin({thread: before.get(thread, everywhere) for thread in _threads()})
+
+
+def _threads() -> list[int]:
+    return [int(path.name) for path in _THREADS.iterdir()]
+
+
+def _pin(cores_of: dict[int, set[int]]) -> None:
+    for thread, cores in cores_of.items():
+        try:
+            os.sched_setaffinity(thread, cores)
+        except ProcessLookupError:
+            continue  # it has ended since it was listed
+
+
+def _cpu_model() -> str:
+    try:
+        lines = _CPU_INFO.read_text().splitlines()
+    except OSError:
+        lines = []
+    models = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
+    return next(models, platform.machine() or UNKNOWN)
+
+
+def _git(directory: Path, *words: str) -> str:
+    """What git answers, or nothing where it fails."""
+    command = ["git", "-C", str(directory), *words]
+    try:
+        answer = subprocess.run(command, capture_output=True, text=True, check=True, timeout=10.0)
+    except (OSError, subprocess.SubprocessError):
+        return ""
+    return answer.stdout.strip()

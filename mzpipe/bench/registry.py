@@ -1,0 +1,31 @@
+"""The cases of `mzpipe bench`, by name; a case's module is loaded only when it is used."""
+
+from collections.abc import Callable
+from importlib import import_module
+from typing import cast
+
+from ..errors import UsageError
+from .report import CaseResult
+
+# Called with the number of shapes done, their total, and the one in work.
+Progress = Callable[[int, int, str], None]
+
+# Modules of this package with measure(*, quick: bool, progress: Progress) -> CaseResult.
+CASES = {
+    "search": "simulations/s of the tree work alone, against mctx and plain NumPy",
+}
+
+
+def chosen_cases(name: str | None) -> list[str]:
+    """The one case called `name`, or every case for None; UsageError where there is none of that name."""
+    if name is None:
+        return list(CASES)
+    if name not in CASES:
+        raise UsageError(f"{name}: no such case; there are: {', '.join(CASES)}")
+    return [name]
+
+
+def measure(name: str, *, quick: bool, progress: Progress) -> CaseResult:
+    """What the case `name` measures on this machine, now."""
+    module = import_module(f".{name}", __package__)
+    return cast(CaseResult, module.measure(quick=quick, progress=progress))

@@ -1,0 +1,115 @@
+"""What a case answers, and how it is handed on: as records, as JSON, as a table on the terminal."""
+
+import dataclasses
+import json
+from collections.abc import Iterable
+from pathlib import Path
+from typing import NamedTuple
+
+from rich.box import SIMPLE_HEAD
+from rich.table import Table
+
+from ..errors import InputOutputError
+from .machine import Origin
+
+
+class Measured(NamedTuple):
+    """One contestant's number: the median over rounds, and (greatest - least) / median."""
+
+    name: str
+    value: float
+    spread: float
+
+
+class Comparison(NamedTuple):
+    """One number of ours beside a reference's, taken turn about."""
+
+    case: str
+    unit: str
+    ours: Measured
+    reference: Measured
+
+
+class Panel(NamedTuple):
+    """One set of axes: a line of (x, y) points per contestant, both axes logarithmic."""
+
+    title: str
+    x_label: str
+    y_label: str
+    lines: dict[str, list[tuple[float, float]]]
+
+
+class CaseResult(NamedTuple):
+    """All a case found out."""
+
+    comparisons: list[Comparison]
+    # What was left out, and why: a line each.
+    notes: list[str]
+    panels: list[Panel]
+
+
+@dataclasses.dataclass(frozen=True)
+class Reference:
+    """What a value is compared with, measured in the same run."""
+
+    name: str
+    value: float
+
+
+@dataclasses.dataclass(frozen=True)
+class Record:
+    """One line of a result file."""
+
+    case: str
+    value: float
+    unit: str
+    reference: Reference
+    # value / reference.value
+    ratio: float
+    # As in machine.Origin.
+    host: str
+    commit: str
+
+
+def make_records(comparisons: Iterable[Comparison], origin: Origin) -> list[Record]:
+    """The comparisons as records of one host and commit."""
+    return [
+        Record(
+            case=comparison.case,
+            value=comparison.ours.value,
+            unit=comparison.unit,
+            reference=Reference(comparison.reference.name, comparison.reference.value),
+            ratio=comparison.ours.value / comparison.reference.value,
+            host=origin.host,
+            commit=origin.commit,
+        )
+        for comparison in comparisons
+    ]
+
+
+def write_json(path: Path, records: Iterable[Record]) -> None:
+    """Writes the records as a list of objects; InputOutputError where the file cannot be written."""
+    fields = [dataclasses.asdict(record) for record in records]
+    try:
+        path.write_text(json.dumps(fields, indent=1) + "\n")
+    except OSError as error:
+        raise InputOutputError(f"--json {path}: cannot be written: {error.strerror}") from None
+
+
+def table(comparisons: Iterable[Comparison]) -> Table:
+    """A row per comparison, with the spread of both numbers."""
+    rows = Table(box=SIMPLE_HEAD)
+    for title in ("case", "reference", "unit"):
+        rows.add_column(title, overflow="fold")
+    for title in ("mzpipe", "reference", "ratio"):
+        rows.add_column(title, no_wrap=True, justify="right")
+    for comparison in comparisons:
+        ours, reference = comparison.ours, comparison.reference
+        ratio = f"{ours.value / reference.value:,.2f}"
+        rows.add_row(comparison.case, reference.name, comparison.unit, _shown(ours), _shown(reference), ratio)
+    return rows
+
+
+def _shown(measured: Measured) -> str:
+    """'25,600 (3%)': the value and the spread of its rounds."""
+    return f"{measured.value:,.0f} ({measured.spread:.0%})"
