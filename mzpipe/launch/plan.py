@@ -9,6 +9,8 @@ from ..errors import PlanError
 from ..games import GameSpec
 from ..ipc.dataplane import Member, PlaneShape
 from ..ipc.ring import power_of_two
+from ..planning.settings import greedy_search
+from ..search import search_bytes
 from .roles import Devices
 
 SHARED_MEMORY = Path("/dev/shm")
@@ -37,7 +39,15 @@ class Plan:
         roles = [member.role for member in self.shape.members()]
         torch_processes = sum(role in _TORCH_ROLES for role in roles)
         processes = torch_processes * _TORCH_PROCESS_BYTES + (len(roles) - torch_processes) * _PLAIN_PROCESS_BYTES
-        return self.segment_bytes() + self.profile.replay.capacity_bytes + processes
+        return self.segment_bytes() + self.profile.replay.capacity_bytes + self.search_bytes() + processes
+
+    def search_bytes(self) -> int:
+        """Bytes of the search trees of all actors and the evaluator."""
+        profile, shape = self.profile, self.shape
+        lane = search_bytes(profile.search, batch_size=shape.trees_per_lane, num_actions=self.game.num_actions)
+        greedy = greedy_search(profile.search, profile.evaluator.num_simulations)
+        games = search_bytes(greedy, batch_size=shape.evaluator_trees, num_actions=self.game.num_actions)
+        return shape.actors * shape.lanes_per_actor * lane + games
 
     def check(self) -> None:
         """Raises PlanError when /dev/shm or memory cannot hold the plan."""
@@ -50,7 +60,10 @@ class Plan:
             f"learner.batch_size, or enlarge {SHARED_MEMORY}",
         )
         _check_room(
-            "memory", self.memory_bytes(), available_memory_bytes(), "lower replay.capacity_bytes or topology.actors"
+            "memory",
+            self.memory_bytes(),
+            available_memory_bytes(),
+            "lower replay.capacity_bytes, topology.actors or topology.trees_per_lane",
         )
 
 
@@ -100,6 +113,7 @@ def plan_lines(plan: Plan) -> list[str]:
     lines = [f"game      {plan.game.description}", *(_process_line(plan, member) for member in plan.shape.members())]
     for name, nbytes in plan.shape.segment_bytes().items():
         lines.append(f"segment   {name:<14} {mebibytes(nbytes):>12}   {nbytes:>15,} bytes")
+    lines.append(f"memory    search trees {mebibytes(plan.search_bytes())}")
     lines.append(f"memory    /dev/shm {mebibytes(plan.segment_bytes())}, in all about {mebibytes(plan.memory_bytes())}")
     return lines
 

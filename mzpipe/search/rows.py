@@ -8,7 +8,8 @@ Writes          the row (float32 weights); the labels of a short one (uint16 act
 Preconditions   P1  the policy is finite; probabilities are in [0, 1].
                 P2  L is a multiple of BLOCK; a full row has at least A places.
 Postconditions  I1  a full row holds at place a the weight of action a; padding is TAKEN.
-                I2  a short row holds, in action order, the `keep` greatest weights, the lowest actions among equals.
+                I2  a short row holds, in action order, the `keep` greatest weights, the lowest actions among equals, and
+                    perhaps some that come after them.
                 I3  best_place is the place of the greatest weight not TAKEN, the lowest place among equals.
 Numerics        weights of logits are e^(logit - greatest logit), so the greatest is exactly 1; the mass of a row is the
                 sum of its weights in fixed point. fastmath off.
@@ -25,7 +26,7 @@ from .tree import BLOCK, NONE, TAKEN
 
 _LOWEST = np.int32(-(2**31))
 _ZERO = np.float32(0.0)
-_ZERO_ORDER, _ONE_ORDER = np.int32(0), np.int32(0x3F800000)
+_ZERO_ORDER, _ABOVE_ONE_ORDER = np.int32(0), np.int32(0x3F800001)
 _FAR = np.int32(0x7FFFFFFF)
 
 
@@ -105,15 +106,17 @@ def count_at_least(row_L, key):
 
 
 @kernel
-def keep_threshold(row_L, keep):
-    """The greatest `order` that at least `keep` places reach, by bisection over the bits of a weight."""
-    low, high = _ZERO_ORDER, _ONE_ORDER
-    if count_at_least(row_L, high) >= keep:
-        return high
+def keep_threshold(row_L, least, most):
+    """An `order` that `least` to `most` places reach, by bisection over the bits of a weight; where equal weights leave
+    none, the greatest that at least `least` places reach, and 0 where there are fewer places."""
+    low, high = _ZERO_ORDER, _ABOVE_ONE_ORDER
     while high - low > 1:
         middle = np.int32((low + high) // 2)
-        if count_at_least(row_L, middle) >= keep:
+        count = count_at_least(row_L, middle)
+        if count >= least:
             low = middle
+            if count <= most:
+                break
         else:
             high = middle
     return low
@@ -121,8 +124,27 @@ def keep_threshold(row_L, keep):
 
 @kernel
 def shorten(full_L, row_L, labels_L, keep):
-    """Copies the `keep` greatest weights of a full row to a short one, in action order."""
-    key = keep_threshold(full_L, keep)
+    """Copies the `keep` greatest weights of a full row, and perhaps some more, to a short one, in action order.
+
+    Every action is written where the next one to be kept belongs and is kept by moving on, so the row has a place more
+    than it may keep.
+    """
+    room = row_L.shape[0] - 1
+    key = keep_threshold(full_L, keep, room)
+    place = 0
+    if count_at_least(full_L, key) <= room:
+        for action in range(full_L.shape[0]):
+            row_L[place] = full_L[action]
+            labels_L[place] = action
+            place += np.int64(order(full_L[action]) >= key)
+    else:
+        place = shorten_equals(full_L, row_L, labels_L, keep, key)
+    take_from(row_L, place)
+
+
+@kernel
+def shorten_equals(full_L, row_L, labels_L, keep, key):
+    """`shorten` where more weights equal the least one kept than there is room for: the lowest actions among them."""
     spare = keep - count_at_least(full_L, np.int32(key + 1))
     place = 0
     for action in range(full_L.shape[0]):
@@ -132,4 +154,4 @@ def shorten(full_L, row_L, labels_L, keep):
             row_L[place] = full_L[action]
             labels_L[place] = action
             place += 1
-    take_from(row_L, place)
+    return place

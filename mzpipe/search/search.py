@@ -190,8 +190,8 @@ def search_bytes(config: SearchConfig, *, batch_size: int, num_actions: int) -> 
     """Bytes of the trees of one BatchedSearch.
 
     Per tree: 64 a node, 8 an action of the root, and the rows of unvisited edges. These take 4 bytes an action and node
-    up to 1 MiB a tree; beyond, and with more actions than simulations, about 3 * num_simulations^2 in all, however many
-    actions there are.
+    up to 1 MiB a tree; beyond, and with more actions than simulations, about 3.4 * num_simulations^2 in all, however
+    many actions there are.
     """
     header = arena_header(config.num_simulations, num_actions, batch_size, num_considered_actions(config, num_actions))
     return int(header.end)

@@ -35,6 +35,8 @@ TAKEN = np.float32(-1.0)
 # Bytes of full rows per tree from which rows are short; see docs/decisions/0006.
 FULL_ROWS_BYTES = 1 << 20
 BLOCK = 8
+# A short row has one place in so many to spare, which spares looking for the exact least weight that belongs in it.
+SLACK = 8
 _CACHE_LINE = 64
 
 
@@ -162,7 +164,8 @@ def row_starts(num_simulations: int, num_actions: int) -> np.ndarray:
     """int64 [num_simulations + 2]: where each node's row begins, and the end; the last node needs none."""
     born_N = np.arange(num_simulations + 1)
     short = has_short_rows(num_simulations, num_actions)
-    length_N = num_simulations - born_N if short else np.where(born_N < num_simulations, num_actions, 0)
+    needed_N = num_simulations - born_N
+    length_N = np.where(needed_N > 0, needed_N + needed_N // SLACK + 1 if short else num_actions, 0)
     return np.concatenate([[0], np.cumsum(_up_to(length_N, BLOCK))]).astype(np.int64)
 
 

@@ -1,6 +1,7 @@
 """The plan: sizes that are those of the real files, and a check that refuses what does not fit."""
 
 import re
+from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
@@ -11,6 +12,7 @@ from mzpipe.ipc.dataplane import DataPlane
 from mzpipe.launch import plan as module
 from mzpipe.launch.plan import make_plan, mebibytes, plan_lines
 from mzpipe.launch.roles import Devices
+from mzpipe.search import BatchedSearch
 from tests.tiny import tiny_profile
 
 GIB = 1 << 30
@@ -61,7 +63,16 @@ def test_memory_counts_segments_replay_and_every_process():
     )
     more = planned("topology.actors=2").memory_bytes() - planned().memory_bytes()
     shared = planned("topology.actors=2").segment_bytes() - planned().segment_bytes()
-    assert more - shared == 200 << 20
+    trees = planned("topology.actors=2").search_bytes() - planned().search_bytes()
+    assert more - shared - trees == 200 << 20
+
+
+def test_search_bytes_are_those_of_the_trees_that_actors_and_evaluator_allocate():
+    plan = planned("topology.actors=3", "topology.lanes_per_actor=2", "evaluator.num_simulations=9")
+    evaluation = replace(plan.profile.search, num_simulations=9)
+    sizes = [(plan.profile.search, plan.shape.trees_per_lane)] * 6 + [(evaluation, plan.shape.evaluator_trees)]
+    searches = [BatchedSearch(config, batch_size=trees, num_actions=2) for config, trees in sizes]
+    assert plan.search_bytes() == sum(search._arena.nbytes for search in searches)
 
 
 def test_plan_prints_the_size_that_every_segment_file_has(tmp_path):

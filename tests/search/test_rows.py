@@ -17,8 +17,8 @@ def full_row(weights) -> np.ndarray:
 
 
 def short_row(weights, keep: int) -> list[tuple[int, float]]:
-    """(action, weight) of each place that a short row of `keep` places fills."""
-    row_L, labels_L = np.zeros(-(-keep // BLOCK) * BLOCK, F), np.zeros(-(-keep // BLOCK) * BLOCK, np.uint16)
+    """(action, weight) of each place that a row with room for `keep` weights fills."""
+    row_L, labels_L = np.zeros(keep + 1, F), np.zeros(keep + 1, np.uint16)
     shorten(full_row(weights), row_L, labels_L, keep)
     return [(int(action), float(weight)) for action, weight in zip(labels_L, row_L, strict=True) if weight != TAKEN]
 
@@ -71,7 +71,7 @@ def test_short_rows_have_a_place_for_every_simulation_to_come():
     starts_N = row_starts(800, 4674)
     lengths_N = np.diff(starts_N)
     assert (lengths_N >= 800 - np.arange(801)).all()
-    assert lengths_N.max() == 800
+    assert lengths_N.max() == 904
 
 
 @pytest.mark.parametrize("num_actions", [4674, 20_000])
@@ -80,4 +80,4 @@ def test_bytes_of_a_tree_do_not_grow_with_the_actions_when_rows_are_short(num_ac
     one = search_bytes(config, batch_size=2, num_actions=num_actions) - search_bytes(
         config, batch_size=1, num_actions=num_actions
     )
-    assert one <= 3 * 800**2 + 50 * 800 + 64 * 801 + 8 * num_actions + 512
+    assert one <= 3.4 * 800**2 + 50 * 800 + 64 * 801 + 8 * num_actions + 512
