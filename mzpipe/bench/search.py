@@ -15,7 +15,7 @@ from .search_models import DEFAULT_SIMULATIONS, PRIORS, Outputs, Shape, random_o
 from .timing import Contestant, Timing, Turns, turn_about
 
 UNIT = "simulations/s"
-PUCT, GUMBEL, NUMPY = "mzpipe pUCT", "mzpipe Gumbel", "numpy"
+PUCT, SIBLINGS, GUMBEL, NUMPY = "mzpipe pUCT", "mzpipe pUCT, siblings", "mzpipe Gumbel", "numpy"
 _ROUNDS, _QUICK_ROUNDS = 5, 2
 _NUM_TREES, _NUM_ACTIONS, _NUM_SIMULATIONS = (1, 16, 64, 256), (6, 18, 81, 362), (25, 50, 100, 200, 400, 800)
 # Where only one of the three varies, the other two are these.
@@ -23,7 +23,12 @@ _TREES, _ACTIONS = 64, 18
 # mctx's calls grow with about the square of the simulations.
 _MAX_MCTX_SIMULATIONS = 200
 # Case name, contestant of ours, and what it is compared with.
-_PAIRS = (("puct", PUCT, mctx_reference.MUZERO), ("puct", PUCT, NUMPY), ("gumbel", GUMBEL, mctx_reference.GUMBEL))
+_PAIRS = (
+    ("puct", PUCT, mctx_reference.MUZERO),
+    ("puct", PUCT, NUMPY),
+    ("puct-siblings", SIBLINGS, mctx_reference.MUZERO),
+    ("gumbel", GUMBEL, mctx_reference.GUMBEL),
+)
 _NO_MCTX = "mctx is not installed, its rows are left out: pip install -e '.[bench]' -c constraints.txt"
 
 
@@ -54,7 +59,9 @@ def contestants(shape: Shape, mctx: Any | None) -> list[Contestant]:
     outputs = random_outputs(shape)
     puct = SearchConfig(num_simulations=shape.num_simulations)
     gumbel = SearchConfig(num_simulations=shape.num_simulations, policy="gumbel")
-    ours = [Contestant(PUCT, _batched(puct, outputs)), Contestant(GUMBEL, _batched(gumbel, outputs))]
+    siblings = SearchConfig(num_simulations=shape.num_simulations, q_normalization="siblings")
+    configs = ((PUCT, puct), (SIBLINGS, siblings), (GUMBEL, gumbel))
+    ours = [Contestant(name, _batched(config, outputs)) for name, config in configs]
     theirs = []
     if mctx and shape.num_simulations <= _MAX_MCTX_SIMULATIONS:
         names = (mctx_reference.MUZERO, mctx_reference.GUMBEL)
@@ -114,7 +121,7 @@ def _notes(turns: dict[Shape, Turns]) -> list[str]:
     return slow + [
         f"{name} at {shape} has no reference: {_rate(name, shape, timings).value:,.0f} {UNIT}"
         for shape, (timings, _) in turns.items()
-        for name in (PUCT, GUMBEL)
+        for name in (PUCT, SIBLINGS, GUMBEL)
         if name in timings and not any(ours == name and theirs in timings for _, ours, theirs in _PAIRS)
     ]
 

@@ -8,8 +8,8 @@ Writes          the row (float32 weights); the labels of a short one (uint16 act
 Preconditions   P1  the policy is finite; probabilities are in [0, 1].
                 P2  L is a multiple of BLOCK; a full row has at least A places.
 Postconditions  I1  a full row holds at place a the weight of action a; padding is TAKEN.
-                I2  a short row holds, in action order, the `keep` greatest weights, the lowest actions among equals, and
-                    perhaps some that come after them.
+                I2  a short row holds, in action order, the `keep` greatest weights, the lowest actions among equals,
+                    and perhaps some that come after them.
                 I3  best_place is the place of the greatest weight not TAKEN, the lowest place among equals.
 Numerics        weights of logits are e^(logit - greatest logit), so the greatest is exactly 1; the mass of a row is the
                 sum of its weights in fixed point. fastmath off.
@@ -28,6 +28,7 @@ _LOWEST = np.int32(-(2**31))
 _ZERO = np.float32(0.0)
 _ZERO_ORDER, _ABOVE_ONE_ORDER = np.int32(0), np.int32(0x3F800001)
 _FAR = np.int32(0x7FFFFFFF)
+_COUNTS, _COUNTS_NOT = np.int32(1), np.int32(0)
 
 
 @kernel
@@ -99,9 +100,10 @@ def best_place(row_L):
 @kernel
 def count_at_least(row_L, key):
     """How many places have a weight whose `order` is at least `key`."""
+    weight = from_order(key)
     count = np.int32(0)
     for place in range(row_L.shape[0] // BLOCK * BLOCK):
-        count += np.int32(order(row_L[place]) >= key)
+        count += _COUNTS if row_L[place] >= weight else _COUNTS_NOT
     return count
 
 
@@ -131,7 +133,7 @@ def shorten(full_L, row_L, labels_L, keep):
     """
     room = row_L.shape[0] - 1
     key = keep_threshold(full_L, keep, room)
-    place = 0
+    place = np.int64(0)
     if count_at_least(full_L, key) <= room:
         for action in range(full_L.shape[0]):
             row_L[place] = full_L[action]

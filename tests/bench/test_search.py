@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from mzpipe.bench import mctx_reference, search, timing
-from mzpipe.bench.search import GUMBEL, NUMPY, PUCT, contestants, measure, shapes
+from mzpipe.bench.search import GUMBEL, NUMPY, PUCT, SIBLINGS, contestants, measure, shapes
 from mzpipe.bench.search_models import Shape, random_outputs
 
 TINY = Shape(2, 3, "flat", 4)
@@ -51,12 +51,12 @@ def test_random_outputs_are_as_wide_as_their_prior_says():
 
 
 def test_contestants_are_ours_then_both_of_mctx_then_numpy(with_mctx):
-    assert names(TINY, with_mctx) == [PUCT, GUMBEL, mctx_reference.MUZERO, mctx_reference.GUMBEL, NUMPY]
+    assert names(TINY, with_mctx) == [PUCT, SIBLINGS, GUMBEL, mctx_reference.MUZERO, mctx_reference.GUMBEL, NUMPY]
 
 
 def test_contestants_are_without_mctx_past_200_simulations(with_mctx):
     assert mctx_reference.MUZERO in names(Shape(1, 2, "flat", 200), with_mctx)
-    assert names(Shape(1, 2, "flat", 201), with_mctx) == [PUCT, GUMBEL, NUMPY]
+    assert names(Shape(1, 2, "flat", 201), with_mctx) == [PUCT, SIBLINGS, GUMBEL, NUMPY]
 
 
 def test_contestants_of_ours_search_every_tree_with_every_simulation():
@@ -83,9 +83,12 @@ def test_measure_compares_with_each_reference_that_is_there(without_mctx):
 
 
 def test_measure_says_that_mctx_is_missing_and_which_number_stands_alone(without_mctx):
-    missing, alone = measure(quick=True, progress=lambda *words: None).notes
+    missing, *alone = measure(quick=True, progress=lambda *words: None).notes
     assert missing == ("mctx is not installed, its rows are left out: pip install -e '.[bench]' -c constraints.txt")
-    assert alone.startswith("mzpipe Gumbel at 2x3x4/flat has no reference: ")
+    assert [line.split(":")[0] for line in alone] == [
+        "mzpipe pUCT, siblings at 2x3x4/flat has no reference",
+        "mzpipe Gumbel at 2x3x4/flat has no reference",
+    ]
 
 
 def test_measure_says_who_was_too_slow_and_leaves_the_row_out(without_mctx, monkeypatch):
@@ -103,4 +106,4 @@ def test_measure_draws_cost_along_each_size_through_the_usual_shape(without_mctx
     panels = measure(quick=True, progress=lambda *words: None).panels
     along = {panel.x_label: [x for x, _ in panel.lines[NUMPY]] for panel in panels}
     assert along == {"actions": [3, 4], "trees": [1, 2], "simulations": [50, 60]}
-    assert all(set(panel.lines) == {PUCT, GUMBEL, NUMPY} for panel in panels)
+    assert all(set(panel.lines) == {PUCT, SIBLINGS, GUMBEL, NUMPY} for panel in panels)
