@@ -19,7 +19,9 @@ def require_matplotlib() -> None:
 
 
 def draw(panels: list[Panel], title: str, path: Path) -> None:
-    """Draws the panels, a line per contestant, and writes the PNG."""
+    """Draws the panels, a line per contestant, and writes the PNG; UsageError where there is nothing to draw."""
+    if not panels:
+        raise UsageError(f"--plot {path}: this case has no picture: leave --plot out")
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(_PANEL_INCHES * len(panels), _HEIGHT_INCHES), dpi=_DPI, layout="constrained")

@@ -13,6 +13,7 @@ Progress = Callable[[int, int, str], None]
 # Modules of this package with measure(*, quick: bool, progress: Progress) -> CaseResult.
 CASES = {
     "search": "simulations/s of the tree work alone, against mctx and plain NumPy",
+    "search-parts": "nanoseconds of each part of a simulation, against the fused kernel",
 }
 
 
@@ -27,5 +28,5 @@ def chosen_cases(name: str | None) -> list[str]:
 
 def measure(name: str, *, quick: bool, progress: Progress) -> CaseResult:
     """What the case `name` measures on this machine, now."""
-    module = import_module(f".{name}", __package__)
+    module = import_module(f".{name.replace('-', '_')}", __package__)
     return cast(CaseResult, module.measure(quick=quick, progress=progress))

@@ -4,7 +4,7 @@ import pytest
 
 from mzpipe.bench.plot import draw
 from mzpipe.bench.report import Panel
-from mzpipe.errors import InputOutputError
+from mzpipe.errors import InputOutputError, UsageError
 
 PANELS = [
     Panel("one", "trees", "ns", {"a": [(1.0, 50.0), (64.0, 20.0)], "b": [(1.0, 90.0), (64.0, 900.0)]}),
@@ -23,3 +23,8 @@ def test_draw_writes_a_png(tmp_path):
 def test_draw_refuses_when_the_file_cannot_be_written(tmp_path):
     with pytest.raises(InputOutputError, match=r"--plot .*: cannot be written: Is a directory"):
         draw(PANELS, "both", tmp_path)
+
+
+def test_draw_refuses_when_there_is_nothing_to_draw(tmp_path):
+    with pytest.raises(UsageError, match=r"--plot .*bench.png: this case has no picture: leave --plot out"):
+        draw([], "title", tmp_path / "bench.png")

@@ -6,7 +6,11 @@ expanded at that simulation.
 """
 
 import json
+import os
+import subprocess
+import sys
 from importlib.metadata import PackageNotFoundError, files
+from importlib.util import find_spec
 
 import numpy as np
 import pytest
@@ -68,12 +72,12 @@ def one(number: float) -> np.ndarray:
     return np.array([number], np.float32)
 
 
-@pytest.mark.parametrize("name", NAMES)
-def test_search_grows_the_golden_tree(name):
-    golden = load(name)
+def assert_grows(golden: dict) -> None:
+    """The search selects the golden tree's edges in the golden order, and ends with its visits and values."""
     nodes = nodes_in_order(golden["tree"])
     search = BatchedSearch(config_of(golden), batch_size=1, num_actions=len(nodes[0]["child_stats"]))
-    search.begin(logits_of(nodes[0]), one(nodes[0]["raw_value_view"]))
+    legal_actions = golden.get("legal_actions", [True] * search.num_actions)
+    search.begin(logits_of(nodes[0]), one(nodes[0]["raw_value_view"]), np.array([legal_actions]))
     for k, node in enumerate(nodes[1:], start=1):
         parent_index_B, action_B = search.select()
         assert (k, parent_index_B[0], action_B[0]) == (k, node["parent"], node["action"])
@@ -84,3 +88,23 @@ def test_search_grows_the_golden_tree(name):
     np.testing.assert_array_equal(
         search.result().visits_BA[0], [child.get("visit", 0) for child in golden["tree"]["child_stats"]]
     )
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_search_grows_the_golden_tree(name):
+    assert_grows(load(name))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "case",
+    ["gumbel rescaled", "gumbel board", "gumbel few simulations", "muzero siblings", "muzero two players"],
+)
+def test_search_grows_the_trees_that_mctx_grows_now(case):
+    if find_spec("mctx") is None:
+        pytest.skip("mctx is not installed, and it grows the trees to compare with: pip install mctx")
+    command = [sys.executable, "-W", "ignore", "-m", "tests.search.mctx_trees", case]
+    environment = os.environ | {"JAX_PLATFORMS": "cpu"}
+    grown = subprocess.run(command, env=environment, capture_output=True, text=True, check=True, timeout=110)
+    for golden in json.loads(grown.stdout):
+        assert_grows(golden)
