@@ -7,7 +7,9 @@ V1  Sequence s lives in slot s mod 2^n; its commit word is s + 1 once it is whol
 V2  tail <= every readable sequence < tail + 2^n; only the consumer writes tail.
 V3  The commit word is stored last, so a producer killed while it builds a slot
     leaves nothing to read; the next producer continues after the last commit.
-V4  head counts commits, for gauges only: nobody's safety depends on it.
+V4  The checksum covers payload and sequence: neither a torn slot nor a whole one of
+    another lap passes.
+V5  head counts commits, for gauges only: nobody's safety depends on it.
 """
 
 import numpy as np
@@ -53,6 +55,11 @@ class Ring:
         """Bytes of the whole ring without the segment's header."""
         return _CURSOR_BYTES + power_of_two(num_slots) * cls.stride(layout)
 
+    def seal(self, sequence: int) -> int:
+        """What a whole slot carries: the checksum of its payload mixed with its sequence, so that the record of a former
+        lap, whole as it is, does not pass for this one."""
+        return checksum(self.payloads[sequence % self.num_slots]) ^ sequence
+
     def fill(self) -> float:
         """Committed and not yet released slots, as a fraction; a gauge that may be a lap old."""
         # A record can be released before its writer gets round to counting it.
@@ -93,7 +100,7 @@ class RingWriter:
         header = self._ring.headers[index]
         header[_NBYTES] = self._ring.layout.nbytes
         header[_EPOCH] = self._epoch
-        header[_CRC] = checksum(self._ring.payloads[index])
+        header[_CRC] = self._ring.seal(self._sequence)
         self._sequence += 1
         # SYNC ring.commit release: the slot's payload and header
         atomics.store_release(header, _COMMIT, self._sequence)
@@ -111,7 +118,7 @@ class RingReader:
     def peek(self) -> dict[str, np.ndarray] | None:
         """Arrays of the oldest committed slot, or None; peeking twice gives the same slot.
 
-        Raises InputOutputError when the slot's checksum is not its payload's.
+        Raises InputOutputError when the slot's checksum is not that of its payload and sequence.
         """
         index = self._sequence % self._ring.num_slots
         # SYNC ring.commit acquire: the slot's payload and header
@@ -123,10 +130,10 @@ class RingReader:
         return self._ring.slots[index]
 
     def _check(self, index: int) -> None:
-        expected, found = int(self._ring.headers[index][_CRC]), checksum(self._ring.payloads[index])
+        expected, found = int(self._ring.headers[index][_CRC]), self._ring.seal(self._sequence)
         if expected != found:
             raise InputOutputError(
-                f"ring slot {index}, sequence {self._sequence}: crc32c {found:#x}, not {expected:#x}"
+                f"ring slot {index}, sequence {self._sequence}: checksum {found:#x}, not {expected:#x}"
             )
 
     def epoch(self) -> int:

@@ -101,7 +101,7 @@ def test_peek_raises_when_a_byte_was_flipped(ring):
     writer = RingWriter(ring)
     put(writer, 0)
     ring.payloads[0][17] ^= 1
-    with pytest.raises(InputOutputError, match=r"ring slot 0, sequence 0: crc32c 0x\w+, not 0x\w+"):
+    with pytest.raises(InputOutputError, match=r"ring slot 0, sequence 0: checksum 0x\w+, not 0x\w+"):
         RingReader(ring).peek()
 
 
@@ -123,14 +123,12 @@ def test_ring_loses_tears_and_repeats_nothing_between_two_processes(shm_path, ri
 def test_checks_catch_a_writer_that_commits_before_the_payload(ring):
     """The control of the test above: the same checks must see this bug, at the instant at which it can be seen."""
     writer, reader = RingWriter(ring), RingReader(ring)
-    for number in range(NUM_SLOTS):  # over a fresh slot: zeros do not have their checksum
+    for number in range(3 * NUM_SLOTS):  # over fresh slots, and over those that hold a whole record of a former lap
         commit_word_too_early(ring, writer, number)
-        with pytest.raises(InputOutputError, match="crc32c"):
+        with pytest.raises(InputOutputError, match="checksum"):
             take(reader)
         put(writer, number)
         assert take(reader) == number
-    commit_word_too_early(ring, writer, NUM_SLOTS)  # over a slot that held a record: whole, but not the next one
-    assert take(reader) != NUM_SLOTS
 
 
 def commit_word_too_early(ring, writer, number):
