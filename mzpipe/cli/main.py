@@ -7,6 +7,7 @@ import traceback
 from collections.abc import Sequence
 from importlib import import_module
 from pathlib import Path
+from types import ModuleType
 
 from .. import __version__
 from ..errors import ExitCode, MzpipeError
@@ -26,29 +27,36 @@ VERBS = {
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs one command; returns its exit code."""
     words = list(sys.argv[1:] if arguments is None else arguments)
-    prepare_environment()
-    _let_children_import_us()
-    parser = argparse.ArgumentParser(prog="mzpipe", description="MuZero as a pipeline of processes that share memory.")
-    parser.add_argument("--version", action="version", version=f"mzpipe {__version__}")
-    verbs = parser.add_subparsers(dest="verb", metavar="VERB", required=True)
-    module = None
-    for name, summary in VERBS.items():
-        verb = verbs.add_parser(name, help=summary, description=summary[0].upper() + summary[1:] + ".")
-        if words[:1] == [name]:
-            module = import_module(f".{name}", __package__)
-            module.add_arguments(verb)
-    parsed = parser.parse_args(words)
-    assert module is not None
+    verb = words[0] if words[:1] and words[0] in VERBS else ""
     try:
+        prepare_environment()
+        _let_children_import_us()
+        parsed, module = _parse(words, verb)
         return int(module.run(parsed))
     except MzpipeError as error:
-        sys.stderr.write(f"mzpipe {parsed.verb}: {error}\n")
+        sys.stderr.write(f"{' '.join(filter(None, ['mzpipe', verb]))}: {error}\n")
         return error.exit_code
     except KeyboardInterrupt:
         return ExitCode.INTERRUPTED
     except Exception:  # a process boundary: what nobody foresaw is a bug of ours, and says so by its exit code
         traceback.print_exc()
         return ExitCode.INTERNAL
+
+
+def _parse(words: list[str], verb: str) -> tuple[argparse.Namespace, ModuleType]:
+    """The parsed words and the module of their verb; leaves through SystemExit where they are wrong."""
+    parser = argparse.ArgumentParser(prog="mzpipe", description="MuZero as a pipeline of processes that share memory.")
+    parser.add_argument("--version", action="version", version=f"mzpipe {__version__}")
+    verbs = parser.add_subparsers(dest="verb", metavar="VERB", required=True)
+    module = None
+    for name, summary in VERBS.items():
+        arguments = verbs.add_parser(name, help=summary, description=summary[0].upper() + summary[1:] + ".")
+        if name == verb:
+            module = import_module(f".{name}", __package__)
+            module.add_arguments(arguments)
+    parsed = parser.parse_args(words)
+    assert module is not None
+    return parsed, module
 
 
 def _let_children_import_us() -> None:

@@ -2,9 +2,11 @@
 
 import hashlib
 import os
+import stat
 from pathlib import Path
 
 from .. import __version__
+from ..errors import InputOutputError
 
 _THREAD_CAPS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS")
 _PACKAGE = Path(__file__).resolve().parent.parent
@@ -17,9 +19,24 @@ def child_environment(num_threads: int) -> dict[str, str]:
 
 
 def prepare_environment() -> None:
-    """Gives this process the kernel cache and one thread per library; before their first import."""
+    """Gives this process the kernel cache and one thread per library; before their first import.
+
+    Raises InputOutputError where somebody else could put kernels into the cache: they are code that will run.
+    """
     os.environ.update({key: value for key, value in child_environment(1).items() if key not in os.environ})
-    kernel_cache().mkdir(mode=0o700, parents=True, exist_ok=True)
+    cache = kernel_cache()
+    try:
+        cache.mkdir(mode=0o700, parents=True, exist_ok=True)
+        status = cache.stat()
+    except OSError as error:
+        raise InputOutputError(
+            f"kernel cache {cache}: {error.strerror}: point XDG_CACHE_HOME to a directory that you can write to"
+        ) from None
+    if status.st_uid != os.getuid() or status.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
+        raise InputOutputError(
+            f"kernel cache {cache}: others can write to it (owner {status.st_uid}, mode {status.st_mode & 0o777:o}), "
+            "and what lies there is run: remove it, or point XDG_CACHE_HOME to a directory of your own"
+        )
 
 
 def kernel_cache() -> Path:

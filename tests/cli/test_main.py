@@ -66,7 +66,7 @@ def test_train_refuses_in_one_line_with_the_value_and_the_bound(refused, overrid
 def test_train_refuses_what_no_memory_can_hold(refused):
     line = refused("replay.capacity_bytes=1000000000000000")
     assert "memory: the run needs" in line
-    assert line.endswith("are free: lower replay.capacity_bytes or topology.actors")
+    assert line.endswith("are free: lower replay.capacity_bytes, topology.actors or topology.trees_per_lane")
 
 
 def test_train_refuses_a_missing_profile_and_names_the_nearest(refused, profile, tmp_path):
@@ -166,3 +166,11 @@ def test_main_loads_only_the_verb_that_is_used():
 def test_default_run_directory_is_named_after_profile_and_seed():
     profile = parse_profile("seed = 7\n[stop]\nlearner_steps = 1\n")
     assert default_run_directory(Path("a/cartpole.toml"), profile) == Path("runs/cartpole-seed7")
+
+
+def test_command_ends_in_one_line_when_the_kernel_cache_cannot_be_used(tmp_path, monkeypatch, capsys):
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
+    assert main(["doctor"]) == 74
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("mzpipe doctor: kernel cache ")

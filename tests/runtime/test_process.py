@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from mzpipe.errors import InputOutputError
 from mzpipe.runtime import environment
 from mzpipe.runtime.process import make_death_pipe, spawn
 
@@ -52,6 +53,25 @@ def test_kernel_cache_changes_with_any_source_file_and_is_private(tmp_path, monk
     monkeypatch.setenv("NUMBA_CACHE_DIR", "kept")
     environment.prepare_environment()
     assert environment.kernel_cache().stat().st_mode & 0o777 == 0o700
+
+
+def test_prepare_environment_refuses_a_kernel_cache_that_others_can_write_to(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    environment.kernel_cache().mkdir(parents=True)
+    environment.kernel_cache().chmod(0o777)
+    with pytest.raises(
+        InputOutputError, match=r"^kernel cache .*: others can write to it \(owner \d+, mode 777\), and"
+    ):
+        environment.prepare_environment()
+
+
+def test_prepare_environment_refuses_a_place_where_no_directory_can_be(tmp_path, monkeypatch):
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
+    with pytest.raises(
+        InputOutputError, match="Not a directory: point XDG_CACHE_HOME to a directory that you can write"
+    ):
+        environment.prepare_environment()
 
 
 def test_death_of_a_child_is_noticed_by_its_pidfd(tmp_path):
