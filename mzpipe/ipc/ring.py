@@ -56,8 +56,10 @@ class Ring:
         return _CURSOR_BYTES + power_of_two(num_slots) * cls.stride(layout)
 
     def seal(self, sequence: int) -> int:
-        """What a whole slot carries: the checksum of its payload mixed with its sequence, so that the record of a former
-        lap, whole as it is, does not pass for this one."""
+        """What a whole slot carries: the checksum of its payload mixed with its sequence.
+
+        So the record of a former lap, whole as it is, does not pass for this one.
+        """
         return checksum(self.payloads[sequence % self.num_slots]) ^ sequence
 
     def fill(self) -> float:
