@@ -18,7 +18,8 @@ from ..search.backup import backup_path
 from ..search.compiled import kernel
 from ..search.expand import hang_leaf, take_best, write_row
 from ..search.faults import find_fault
-from ..search.gumbel import name_considered, select_gumbel
+from ..search.gumbel import select_gumbel
+from ..search.halving import name_considered
 from ..search.puct import select_puct
 from ..search.simulate import name_edge
 from ..search.tree import ROOT, header_of, tree_of

@@ -17,9 +17,9 @@ The unvisited edges of a node share one completed q, so the one with the greates
 the softmax is their mass: selection looks at the visited edges and the best unvisited one alone. Illegal actions take
 no part in anything (mctx counts them among the unvisited).
 
-Shape legend    A actions   N nodes per tree   M considered root actions
-Reads           edges_N, nodes_N, root_prior_A, root_score_A, considered_M, halving_K
-Writes          parent of node k; at the start root_score_A and considered_M
+Shape legend    A actions   N nodes per tree   L children and more
+Reads           edges_N, nodes_N, root_prior_A, root_score_A, halving_K
+Writes          parent of node k; the policy target
 Preconditions   P1  1 <= k < N and nodes 0 .. k - 1 of the tree are expanded.
 Postconditions  I1  node k's parent has an unvisited edge, and it is the best there is.
                 I2  every edge on the way has the highest score of its node; ties go to the lowest action.
@@ -28,8 +28,6 @@ Numerics        float32, sums over children newest first, at the root oldest fir
                 priors below 1.2e-38 count as that; fastmath off.
 Oracle          tests/naive/search.py
 """
-
-import math
 
 import numpy as np
 
@@ -42,84 +40,6 @@ _ONE, _ZERO, _LOWEST = np.float32(1.0), np.float32(0.0), np.float32(-np.inf)
 _TINY = np.float32(1.1754944e-38)
 # Least spread that completed values are divided by, as in mctx.
 _LEAST_SPREAD = np.float32(1e-8)
-
-
-def halving_sequence(num_considered: int, num_simulations: int) -> np.ndarray:
-    """uint16 [num_simulations]: visits an action must have to be considered at each simulation.
-
-    Sequential halving (Karnin et al. 2013): ceil(log2 m) phases share the simulations evenly, and each halves the
-    actions. Because actions are visited in turn, naming the visit count names the actions still considered.
-    """
-    if num_considered <= 1:
-        return np.arange(num_simulations, dtype=np.uint16)
-    phases = math.ceil(math.log2(num_considered))
-    sequence: list[int] = []
-    visits, left = 0, num_considered
-    while len(sequence) < num_simulations:
-        rounds = max(1, num_simulations // (phases * left))
-        for _ in range(rounds):
-            sequence += [visits] * left
-            visits += 1
-        left = max(2, left // 2)
-    return np.array(sequence[:num_simulations], np.uint16)
-
-
-def halving_table(max_considered: int, num_simulations: int) -> np.ndarray:
-    """halving_K: the sequences for 0 .. max_considered actions, one after the other; empty where none is considered."""
-    if max_considered == 0:
-        return np.zeros(0, np.uint16)
-    return np.concatenate([halving_sequence(m, num_simulations) for m in range(max_considered + 1)])
-
-
-@kernel
-def score_root(tree: Tree, policy_A, legal_A, from_logits):
-    """root_score_A = ln prior, up to a constant, where legal; minus infinity elsewhere."""
-    for action in range(legal_A.shape[0]):
-        score = _LOWEST
-        if legal_A[action]:
-            score = policy_A[action] if from_logits else np.float32(math.log(max(policy_A[action], _TINY)))
-        tree.root_score_A[action] = score
-
-
-@kernel
-def consider(tree: Tree, capacity):
-    """Writes the `capacity` legal actions of the greatest score to considered_M, best first, then NONE."""
-    count = 0
-    for action in range(tree.root_score_A.shape[0]):
-        score = tree.root_score_A[action]
-        if score == _LOWEST:
-            continue
-        place = count
-        while place > 0 and score > tree.root_score_A[tree.considered_M[place - 1]]:
-            place -= 1
-        if place == capacity:
-            continue
-        count = min(count + 1, capacity)
-        for later in range(count - 1, place, -1):
-            tree.considered_M[later] = tree.considered_M[later - 1]
-        tree.considered_M[place] = action
-    tree.considered_M[count] = NONE
-    return count
-
-
-@kernel
-def name_considered(tree: Tree, place):
-    """Makes the action at `place` of considered_M the root's best unvisited edge."""
-    root = tree.nodes_N[ROOT]
-    action = tree.considered_M[place]
-    root.best_place = place
-    root.best_action = action
-    root.best_prior = _ZERO if action == NONE else tree.root_prior_A[action]
-
-
-@kernel
-def start_root(tree: Tree, noise_A, max_considered):
-    """Ranks the root's actions by score and noise, and names the first to visit. One more than is considered is ranked:
-    whether any legal action stays unvisited decides whether the mixed value takes part in the scaling of q."""
-    for action in range(noise_A.shape[0]):
-        tree.root_score_A[action] += noise_A[action]
-    tree.nodes_N[ROOT].num_considered = min(consider(tree, max_considered + 1), max_considered)
-    name_considered(tree, 0)
 
 
 @expression

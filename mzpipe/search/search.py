@@ -15,7 +15,7 @@ from ..config.search import SearchConfig
 from ..errors import SearchInputError
 from .compiled import seal
 from .decide import SearchResult, allocate_result, best_actions, decide
-from .gumbel import halving_table
+from .halving import halving_table
 from .inputs import checked, checked_count, checked_out, raise_fault
 from .noise import RootNoise
 from .puct import BOUNDS, SIBLINGS, TREE, exploration_table

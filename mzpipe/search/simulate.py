@@ -17,7 +17,8 @@ from .backup import backup_path
 from .compiled import entry, expression
 from .expand import expand_leaf, expand_root, hang_leaf, open_row, write_root_row, write_row
 from .faults import NO_FAULT, find_fault, find_root_fault
-from .gumbel import name_considered, score_root, select_gumbel, start_root
+from .gumbel import select_gumbel
+from .halving import name_considered, score_root, start_root
 from .noise import mix_dirichlet
 from .puct import select_puct
 from .tree import NONE, ROOT, header_of, tree_of

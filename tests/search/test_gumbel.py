@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from mzpipe.search import BatchedSearch, SearchConfig
-from mzpipe.search.gumbel import halving_sequence
+from mzpipe.search.halving import halving_sequence
 from tests.search.driver import quiet_config, random_model, run
 
 F = np.float32
