@@ -2,18 +2,16 @@
 
 Second of the four search kernels (select, expand, backup, decide).
 
-Shape legend    B trees   N nodes per tree   A actions   R places in a tree's rows   L places of one row
-Reads           reward_B, value_B, policy_BA, legal_actions_BA
-Writes          node k of a tree with its row, the edge into it, and its parent's best unvisited edge; at a root also
-                root_prior_BA and the tree's record
+Shape legend    N nodes per tree   A actions   L places of one row
+Reads           reward, value, policy_A and legal_A of one tree
+Writes          node k with its row, the edge into it, and its parent's best unvisited edge; of a root also root_prior_A
 Preconditions   P1  `find_fault` or `find_root_fault` found nothing in the arrays.
-                P2  select named the edge (parent, action) of node k: the best unvisited one of its parent.
-Postconditions  I1  root_prior_BA sums to 1 over the legal actions and is 0 elsewhere.
+                P2  select chose the parent of node k, and name_edge its best unvisited edge.
+Postconditions  I1  root_prior_A sums to 1 over the legal actions and is 0 elsewhere.
                 I2  a root has visits 1 and the network's value; a leaf has visits 0 and value 0 until backup carries
                     its value up.
                 I3  best_prior, best_action and best_place of the root, and of every node with a child or about to get
                     one, name its unvisited edge of the greatest weight, the lowest action among equals, or NONE.
-                I4  the checks write nothing: refused arrays leave the trees as they were.
 Numerics        float32; see arithmetic and rows; fastmath off.
 Oracle          tests/naive/search.py
 """
