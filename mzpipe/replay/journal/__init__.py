@@ -1,0 +1,28 @@
+"""The replay server's journal: every trajectory on disk within a second, and the table again after a kill.
+
+    RUN/journal/manifest.json           layout and segments, in order       manifest.py
+                segment-00000001.mzj    append-only records                 format.py
+                state.mzs               what else a table needs             state.py
+
+`Journal` writes (writer, thread, segment_log, open_segment, files); `read_journal` reads (reader, scan, contents).
+To go on after a stop: read_journal(), fill the table from contents.trajectories(), contents.repair(), then
+Journal(..., former=contents).
+"""
+
+from .bound import journal_bytes_bound
+from .contents import JournalContents
+from .format import JournalLayout, StoredTrajectory
+from .reader import has_journal, read_journal
+from .state import JournalState
+from .writer import Journal
+
+__all__ = [
+    "Journal",
+    "JournalContents",
+    "JournalLayout",
+    "JournalState",
+    "StoredTrajectory",
+    "has_journal",
+    "journal_bytes_bound",
+    "read_journal",
+]

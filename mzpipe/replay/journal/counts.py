@@ -1,0 +1,52 @@
+"""What the journal counts, and what it has to tell people.
+
+The owner's thread and the writer's thread each add to fields of their own, so that no count needs a lock.
+"""
+
+from collections import deque
+from dataclasses import dataclass, field
+
+from .manifest import NONE
+
+
+@dataclass
+class Counts:
+    """Transitions, serials and bytes; an appended transition ends up in exactly one of written and dropped."""
+
+    refused_transitions: int = 0  # by the owner's thread: queue full or journal suspended
+    lost_transitions: int = 0  # by the writer's thread: queued, but not on disk
+    written_transitions: int = 0  # on disk for certain
+    durable_serial: int = NONE  # the newest one on disk for certain
+    state_failures: int = 0
+    lines: deque[str] = field(default_factory=deque)
+
+    @property
+    def dropped_transitions(self) -> int:
+        """Appended transitions that are not in the journal."""
+        return self.refused_transitions + self.lost_transitions
+
+
+class Outage:
+    """One line when trouble begins, one when it is over, however often it is reported in between."""
+
+    def __init__(self, counts: Counts) -> None:
+        self._counts = counts
+        self._dropped_before: int | None = None
+
+    @property
+    def ongoing(self) -> bool:
+        """Whether it has begun and is not over."""
+        return self._dropped_before is not None
+
+    def begin(self, line: str) -> None:
+        """Trouble; call it before its first record is counted as dropped."""
+        if self._dropped_before is None:
+            self._dropped_before = self._counts.dropped_transitions
+            self._counts.lines.append(line)
+
+    def end(self, line: str) -> None:
+        """No more trouble; `{missing}` in the line becomes the number of transitions dropped since begin()."""
+        if self._dropped_before is not None:
+            missing = self._counts.dropped_transitions - self._dropped_before
+            self._dropped_before = None
+            self._counts.lines.append(line.format(missing=missing))

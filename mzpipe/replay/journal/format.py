@@ -1,0 +1,192 @@
+"""Bytes of a segment: a file header, then records; all integers little-endian, everything on 8 bytes.
+
+    file    | magic 8 | version u32 | crc u32 | segment i64 | actions i64 | dtype 16 | dims i64 | 8 x dim i64 |
+    record  | magic 4 | kind u32 | serial i64 | length i64 | synced i64 | payload crc u32 | header crc u32 |
+    payload | actor | epoch | game | episode | offset | end (i64 each) | final_value f32 | pad 4 |
+            | weights_version | action | reward | root_value | search_policy | frame | to_play | legal_actions |
+
+V1  The payload's bytes follow from the layout and the length: no other size is stored, none can contradict it.
+V2  The header's CRC32C covers the payload's, which covers every byte of the payload, padding included.
+V3  `synced` is how much of this segment was on disk for certain when the record was written. A record behind a
+    bad one so proves whether the bad one had ever been safe (damage) or not (a power failure's torn tail).
+V4  Serials ascend within a segment and from one to the next; gaps are legal.
+"""
+
+import struct
+from collections.abc import Mapping
+from functools import lru_cache
+from typing import Any, NamedTuple
+
+import numpy as np
+from crc32c import crc32c
+
+from ...errors import InputOutputError
+from ...ipc.layout import Field, align
+
+FORMAT_VERSION = 1
+RECORD_MAGIC = b"MZr1"
+# Longer payloads are not believed. The writer drops what does not fit into its queue, long before.
+MAX_PAYLOAD_BYTES = 1 << 30
+_FILE_MAGIC = b"MZJSEGM1"
+_TRAJECTORY = 1
+_MAX_DIMS = 8
+_FILE = struct.Struct(f"<8sIIqq16sq{_MAX_DIMS}q")
+_RECORD = struct.Struct("<4sIqqqII")
+_IDENTITY = struct.Struct("<6qf4x")
+_FILE_CRC_OFFSET, _RECORD_CRC_OFFSET, _SYNCED_OFFSET = 12, 36, 24
+FILE_HEADER_BYTES = _FILE.size
+RECORD_HEADER_BYTES = _RECORD.size
+RECORD_ALIGNMENT = 8
+
+
+class JournalLayout(NamedTuple):
+    """What every record of a journal is shaped by."""
+
+    frame_shape: tuple[int, ...]
+    frame_dtype: str
+    num_actions: int
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values, for a manifest."""
+        return {**self._asdict(), "frame_shape": list(self.frame_shape)}
+
+    @classmethod
+    def from_dict(cls, plain: Mapping[str, Any]) -> "JournalLayout":
+        """The layout behind to_dict(); raises InputOutputError when its fields are not those of a layout."""
+        try:
+            layout = cls(tuple(plain["frame_shape"]), plain["frame_dtype"], plain["num_actions"])
+            ok = set(plain) == set(cls._fields) and layout.is_sane()
+        except (KeyError, TypeError) as error:
+            raise InputOutputError(f"not a layout of records: {error!r}") from None
+        if not ok:
+            raise InputOutputError(f"not a layout of records: {layout}")
+        return layout
+
+    def is_sane(self) -> bool:
+        """Whether the fields are of the right kind and small enough that sizes can be computed from them."""
+        numbers = (*self.frame_shape, self.num_actions)
+        if len(self.frame_shape) > _MAX_DIMS or not all(type(n) is int and 0 < n <= 1 << 20 for n in numbers):
+            return False
+        if not isinstance(self.frame_dtype, str) or not _is_plain_dtype(self.frame_dtype):
+            return False
+        return record_bytes(self, 1) <= MAX_PAYLOAD_BYTES
+
+
+class RecordHeader(NamedTuple):
+    """The checked head of a record."""
+
+    serial: int
+    length: int
+    synced_bytes: int
+    payload_crc: int
+
+
+class StoredTrajectory(NamedTuple):
+    """One trajectory as it was appended; `columns` are read-only arrays of length len(columns["action"])."""
+
+    serial: int
+    actor: int
+    epoch: int
+    game: int
+    episode: int
+    offset: int
+    end: int
+    final_value: float
+    columns: dict[str, np.ndarray]
+
+
+def _is_plain_dtype(name: str) -> bool:
+    try:
+        dtype = np.dtype(name)
+    except (TypeError, ValueError, SyntaxError):
+        return False
+    return dtype.kind in "biuf" and dtype.name == name and len(name) < 16
+
+
+@lru_cache(maxsize=1024)
+def _columns(layout: JournalLayout, length: int) -> tuple[tuple[tuple[Field, int], ...], int]:
+    """Fields with their offsets in a record, and the record's bytes."""
+    fields = (
+        Field("weights_version", "int64", (length,)),
+        Field("action", "int32", (length,)),
+        Field("reward", "float32", (length,)),
+        Field("root_value", "float32", (length,)),
+        Field("search_policy", "float32", (length, layout.num_actions)),
+        Field("frame", layout.frame_dtype, (length, *layout.frame_shape)),
+        Field("to_play", "int8", (length,)),
+        Field("legal_actions", "bool", (length, layout.num_actions)),
+    )
+    placed, end = [], RECORD_HEADER_BYTES + _IDENTITY.size
+    for field in fields:
+        placed.append((field, end))
+        end = align(end + field.nbytes, RECORD_ALIGNMENT)
+    return tuple(placed), end
+
+
+def record_bytes(layout: JournalLayout, length: int) -> int:
+    """Bytes of a record of `length` transitions, header and padding included."""
+    return _columns(layout, length)[1]
+
+
+def file_header(layout: JournalLayout, segment: int) -> bytearray:
+    """The first bytes of a segment file."""
+    dims = layout.frame_shape + (0,) * (_MAX_DIMS - len(layout.frame_shape))
+    dtype, actions = layout.frame_dtype.encode(), layout.num_actions
+    header = bytearray(
+        _FILE.pack(_FILE_MAGIC, FORMAT_VERSION, 0, segment, actions, dtype, len(layout.frame_shape), *dims)
+    )
+    struct.pack_into("<I", header, _FILE_CRC_OFFSET, crc32c(header))
+    return header
+
+
+def encode_record(
+    layout: JournalLayout, serial: int, record: Mapping[str, np.ndarray], *, actor: int, epoch: int
+) -> bytearray:
+    """A private copy of the first `length` transitions, complete but for seal()."""
+    length = int(record["length"][0])
+    placed, nbytes = _columns(layout, length)
+    buffer = bytearray(nbytes)
+    identity = (int(record[name][0]) for name in ("game", "episode", "offset", "end"))
+    _IDENTITY.pack_into(buffer, RECORD_HEADER_BYTES, actor, epoch, *identity, float(record["final_value"][0]))
+    for field, offset in placed:
+        column = np.ndarray(field.shape, field.dtype, buffer, offset)
+        np.copyto(column, record[field.name][:length], casting="equiv")
+    payload_crc = crc32c(memoryview(buffer)[RECORD_HEADER_BYTES:])
+    _RECORD.pack_into(buffer, 0, RECORD_MAGIC, _TRAJECTORY, serial, length, 0, payload_crc, 0)
+    return buffer
+
+
+def seal(buffer: bytearray, synced_bytes: int) -> None:
+    """Completes a record's header just before it is written (V3)."""
+    struct.pack_into("<q", buffer, _SYNCED_OFFSET, synced_bytes)
+    struct.pack_into("<I", buffer, _RECORD_CRC_OFFSET, crc32c(memoryview(buffer)[:_RECORD_CRC_OFFSET]))
+
+
+def parse_record_header(head: bytes) -> RecordHeader | None:
+    """The head of a record, or None when these bytes are not one."""
+    magic, kind, serial, length, synced, payload_crc, header_crc = _RECORD.unpack(head)
+    whole = magic == RECORD_MAGIC and header_crc == crc32c(head[:_RECORD_CRC_OFFSET])
+    if not whole or kind != _TRAJECTORY or length < 0 or serial < 0:
+        return None
+    return RecordHeader(serial, length, synced, payload_crc)
+
+
+def payload_bytes(layout: JournalLayout, header: RecordHeader) -> int | None:
+    """Bytes behind a record's header; None when its length is beyond belief."""
+    if header.length > MAX_PAYLOAD_BYTES:
+        return None
+    nbytes = record_bytes(layout, header.length) - RECORD_HEADER_BYTES
+    return nbytes if nbytes <= MAX_PAYLOAD_BYTES else None
+
+
+def decode_payload(layout: JournalLayout, header: RecordHeader, payload: bytes) -> StoredTrajectory | None:
+    """The trajectory in a payload of payload_bytes() bytes, or None when its CRC is not the header's."""
+    if crc32c(payload) != header.payload_crc:
+        return None
+    *identity, final_value = _IDENTITY.unpack_from(payload)
+    actor, epoch, game, episode, offset, end = identity
+    columns = {
+        field.name: np.ndarray(field.shape, field.dtype, payload, place - RECORD_HEADER_BYTES)
+        for field, place in _columns(layout, header.length)[0]
+    }
+    return StoredTrajectory(header.serial, actor, epoch, game, episode, offset, end, final_value, columns)
