@@ -28,6 +28,7 @@ class Actor:
         self._counters = plane.counters(Member(self.role, index))
         self._learner = plane.counters(Member("learner", 0))
         self._replay_bell = plane.doorbell(Member("replay", 0))
+        self._groups: list[LaneGroup] = []
 
     def on_start(self) -> None:
         """Builds the games of every lane."""
@@ -44,7 +45,9 @@ class Actor:
         """Takes no messages."""
 
     def on_close(self) -> None:
-        """Nothing outlives the process."""
+        """Hands over the moves played so far."""
+        for group in self._groups:
+            group.close()
 
     def _make_group(self, number: int, lane: LaneClient, writer: RingWriter) -> LaneGroup:
         profile, num_games = self._profile, self._plane.shape.trees_per_lane

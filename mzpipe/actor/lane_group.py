@@ -39,6 +39,10 @@ class LaneGroup:
         """Whether records wait for room in the ring."""
         return not self._recorder.flush()
 
+    def close(self) -> None:
+        """Hands over the moves of unfinished trajectories."""
+        self._recorder.flush_unfinished()
+
     def begin(self) -> bool:
         """Starts searching the next move if nothing is under way."""
         if not self._planner.idle:

@@ -77,6 +77,12 @@ class Recorder:
             self._advance(game)
         return True
 
+    def flush_unfinished(self) -> None:
+        """Writes what there is of every game as a record of its own, as far as the ring has room; nothing follows."""
+        waiting = set(self._full)
+        self._full.extend(int(game) for game in np.flatnonzero(self._length_G) if int(game) not in waiting)
+        self.flush()
+
     def _fill(self, slot: dict[str, np.ndarray], game: int) -> None:
         length = self._length_G[game]
         slot["game"][0], slot["episode"][0] = self._first_game + game, self._episode_G[game]

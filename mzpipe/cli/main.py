@@ -17,6 +17,7 @@ from ..runtime.environment import prepare_environment
 VERBS = {
     "train": "train a profile, or resume a run",
     "eval": "score a trained run by greedy games",
+    "export": "write a run's trajectories as npz files for other programs",
     "bench": "measure mzpipe against named references on this machine",
     "doctor": "check this machine and say what mzpipe can do on it",
     "clean": "remove what killed runs left in /dev/shm and in the kernel cache",

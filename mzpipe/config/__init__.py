@@ -8,6 +8,7 @@ from .learner import LearnerConfig
 from .load import load_profile, parse_profile, save_profile
 from .network import NetworkConfig
 from .profile import Profile
+from .reanalyze import ReanalyzeConfig
 from .replay import ReplayConfig
 from .search import SearchConfig
 from .stop import StopConfig
@@ -23,6 +24,7 @@ __all__ = [
     "LearnerConfig",
     "NetworkConfig",
     "Profile",
+    "ReanalyzeConfig",
     "ReplayConfig",
     "SearchConfig",
     "StopConfig",

@@ -41,6 +41,7 @@ def parse_profile(text: str, overrides: Iterable[str] = (), *, source: str = "pr
     tree = _parse_toml(text, source)
     for override in overrides:
         _apply_override(tree, override)
+    _rename(tree, "from", "source")
     _refuse_unknown_names(tree, Profile, prefix="")
     profile: Profile = _build(Profile, tree)
     check_profile(profile)
@@ -49,7 +50,16 @@ def parse_profile(text: str, overrides: Iterable[str] = (), *, source: str = "pr
 
 def save_profile(profile: Profile, path: Path) -> None:
     """Writes every field of `profile` as TOML; fields without a value are left out."""
-    path.write_text(tomli_w.dumps(_without_none(dataclasses.asdict(profile))), encoding="utf-8")
+    tree = _without_none(dataclasses.asdict(profile))
+    _rename(tree, "source", "from")
+    path.write_text(tomli_w.dumps(tree), encoding="utf-8")
+
+
+def _rename(tree: dict[str, Any], name: str, new_name: str) -> None:
+    """`replay.from` is `source` in the program, where `from` is a keyword."""
+    section = tree.get("replay")
+    if isinstance(section, dict) and name in section:
+        section[new_name] = section.pop(name)
 
 
 def _read(path: Path) -> str:

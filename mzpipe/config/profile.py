@@ -11,6 +11,7 @@ from .game import GameConfig
 from .inference import InferenceConfig
 from .learner import LearnerConfig
 from .network import NetworkConfig
+from .reanalyze import ReanalyzeConfig
 from .replay import ReplayConfig
 from .search import SearchConfig
 from .stop import StopConfig
@@ -29,6 +30,7 @@ class Profile:
     network: NetworkConfig = Field(default_factory=NetworkConfig)
     actor: ActorConfig = Field(default_factory=ActorConfig)
     replay: ReplayConfig = Field(default_factory=ReplayConfig)
+    reanalyze: ReanalyzeConfig = Field(default_factory=ReanalyzeConfig)
     learner: LearnerConfig = Field(default_factory=LearnerConfig)
     inference: InferenceConfig = Field(default_factory=InferenceConfig)
     evaluator: EvaluatorConfig = Field(default_factory=EvaluatorConfig)

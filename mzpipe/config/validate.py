@@ -2,7 +2,7 @@
 
 from ..errors import ConfigError
 from .profile import Profile
-from .replay import least_insert_lead
+from .replay import check_corridor
 
 
 def check_profile(profile: Profile) -> None:
@@ -10,6 +10,7 @@ def check_profile(profile: Profile) -> None:
     _check_temperatures(profile)
     _check_stop(profile)
     _check_rate_limiter(profile)
+    _check_offline(profile)
     _check_devices(profile)
 
 
@@ -34,16 +35,22 @@ def _check_stop(profile: Profile) -> None:
 
 
 def _check_rate_limiter(profile: Profile) -> None:
-    replay, batch_size, length = profile.replay, profile.learner.batch_size, profile.actor.trajectory_length
-    least = least_insert_lead(
-        batch_size=batch_size, samples_per_insert=replay.samples_per_insert, trajectory_length=length
+    check_corridor(
+        samples_per_insert=profile.replay.samples_per_insert,
+        max_insert_lead=profile.replay.max_insert_lead,
+        batch_size=profile.learner.batch_size,
+        trajectory_length=profile.actor.trajectory_length,
     )
-    if replay.max_insert_lead < least:
+
+
+def _check_offline(profile: Profile) -> None:
+    if profile.replay.source and profile.reanalyze.fraction == 0.0:
         raise ConfigError(
-            f"replay.max_insert_lead={replay.max_insert_lead}: with learner.batch_size={batch_size}, "
-            f"replay.samples_per_insert={replay.samples_per_insert:g} and actor.trajectory_length={length} "
-            f"sampling and inserting would wait for each other for ever: set it to at least {least}"
+            f"replay.from={profile.replay.source!r}: without actors nothing but reanalyze improves on the stored "
+            "searches: set reanalyze.fraction, 1.0 say"
         )
+    if profile.replay.source and profile.stop.learner_steps is None and profile.stop.minutes is None:
+        raise ConfigError("replay.from: no game is played, so set stop.learner_steps or stop.minutes to end the run")
 
 
 def _check_devices(profile: Profile) -> None:

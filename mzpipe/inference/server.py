@@ -42,7 +42,8 @@ class InferenceServer:
         self._num_trees = self._block["action"].shape[1]
         self._num_nodes = 1 + max(self._profile.search.num_simulations, self._profile.evaluator.num_simulations)
         model = place_model(Model(self._profile.network, shape.observation_shape, shape.num_actions), str(self._device))
-        self._versions = ResidentVersions(model, WeightsSubscriber(self._plane.weights()), self._block)
+        subscriber = WeightsSubscriber(self._plane.weights())
+        self._versions = ResidentVersions(model, subscriber, self._block, target_networks=shape.reanalyzers > 0)
         max_rows = self._block["action"].size
         self._source_R = np.zeros(max_rows, np.int64)
         self._target_R = np.zeros(max_rows, np.int64)
@@ -72,7 +73,9 @@ class InferenceServer:
 
     def _should_wait(self, num_pending: int) -> bool:
         timeout_ns = self._profile.inference.batch_timeout_us * _NS_PER_US
-        if timeout_ns == 0 or num_pending >= int(self._block["attached"].sum()):
+        # A lane that asks for roots only does so now and then: nobody waits for it.
+        expected = (self._block["attached"] != 0) & (self._block["last_node"] != 0)
+        if timeout_ns == 0 or num_pending >= int(expected.sum()):
             self._waiting_since_ns = 0
             return False
         now_ns = time.monotonic_ns()

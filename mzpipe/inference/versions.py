@@ -14,8 +14,10 @@ import torch
 from ..nets import FlatWeights, Model
 from ..weights import WeightsSubscriber
 
-# The newest, its predecessor while searches finish, and one pinned by the evaluator.
-MAX_RESIDENT = 3
+# The newest, its predecessor while searches finish, and one pinned by the evaluator...
+_RESIDENT = 3
+# ...and the target network, with its successor while reanalyzers change over.
+_RESIDENT_TARGETS = 2
 _NONE = 0
 
 
@@ -29,9 +31,12 @@ class _Resident:
 class ResidentVersions:
     """The models on the device and which lane holds which."""
 
-    def __init__(self, model: Model, subscriber: WeightsSubscriber, block: dict[str, np.ndarray]) -> None:
+    def __init__(
+        self, model: Model, subscriber: WeightsSubscriber, block: dict[str, np.ndarray], *, target_networks: bool
+    ) -> None:
         self._subscriber, self._block = subscriber, block
-        models = [model, *(copy.deepcopy(model) for _ in range(MAX_RESIDENT - 1))]
+        num_models = _RESIDENT + (_RESIDENT_TARGETS if target_networks else 0)
+        models = [model, *(copy.deepcopy(model) for _ in range(num_models - 1))]
         self._residents = [_Resident(each.eval(), FlatWeights(each)) for each in models]
         self._held_L = np.zeros(len(block["request"]), np.int64)
         self._pin_L = np.zeros(len(block["request"]), np.int64)

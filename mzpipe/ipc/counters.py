@@ -31,7 +31,24 @@ COUNTERS = (
     "sampled",  # replay: positions sampled
     "stored",  # replay: transitions now in the table
     "capacity",  # replay: transitions that fit
+    "refused",  # replay: transitions of records with values that cannot be
     "staleness_millionths",  # replay: sum over sampled positions of their age in weights versions
+    "target_age_millionths",  # replay: the same of the search that their policy target comes from
+    "handed_out",  # replay: positions in batches given to the learner
+    "reanalyzed",  # replay: sampled positions that were searched again before the learner saw them
+    "evicted",  # replay: positions that left the table between draw and batch
+    "stale_priorities",  # replay: priorities of positions that are gone, dropped
+    "priority_updates",  # replay: priorities taken in
+    "insert_wait_us",  # replay: time in which actors waited for the learner (rate limiter)
+    "sample_wait_us",  # replay: time in which the learner waited for actors (rate limiter)
+    "reanalyze_wait_us",  # replay: time in which batches waited for reanalyzers
+    "learner_wait_us",  # replay: time in which batches waited for room in the batch ring
+    "journal_bytes",  # replay: bytes of the journal on disk
+    "unjournaled",  # replay: transitions that the journal had to leave out
+    "restored",  # replay: transitions restored from the journal
+    "lost",  # replay: transitions that a kill took: played, but not restored
+    "positions",  # reanalyzer: positions searched again
+    "busy_us",  # reanalyzer: time with a search under way
     "targets",  # replay: targets computed
     "clipped_targets",  # learner: targets outside the support, and clipped
     "learner_steps",  # learner: training steps
@@ -40,6 +57,7 @@ COUNTERS = (
     "loss_policy_millionths",
     "loss_value_millionths",
     "loss_reward_millionths",
+    "value_error_millionths",  # learner: sum over steps of the batch's mean |v - z|
     "loss_steps",  # learner: steps in those sums
     "evaluations",  # evaluator: evaluations ended
     "restarts",  # how often the process was started again

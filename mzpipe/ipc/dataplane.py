@@ -21,9 +21,20 @@ from .lane import LaneClient, LaneServer, lane_layout
 from .layout import ArrayLayout
 from .ring import Ring
 from .segment import HEADER_BYTES, Segment
-from .slots import batch_layout, trajectory_layout, weights_layout
+from .slots import (
+    batch_layout,
+    position_layout,
+    priority_layout,
+    target_layout,
+    trajectory_layout,
+    weights_layout,
+)
 
 SHAPE_FILE = "shape.json"
+# A reanalyzer searches over one lane and asks the target network over another.
+LANES_PER_SEARCH = 2
+# The learner answers each batch with one record, so the replay server may fall this far behind unnoticed.
+PRIORITY_SLOTS_PER_BATCH = 2
 
 
 @dataclass(frozen=True)
@@ -63,6 +74,10 @@ class PlaneShape:
     actors: int
     lanes_per_actor: int
     trees_per_lane: int
+    reanalyzers: int
+    lanes_per_reanalyzer: int
+    trees_per_reanalyzer_lane: int
+    position_ring_slots: int
     evaluator_trees: int
     inference_servers: int
     trajectory_length: int
@@ -81,24 +96,27 @@ class PlaneShape:
         """Every process in start order: downstream first, so that whoever sends finds a receiver."""
         servers = [Member("inference", index) for index in range(self.inference_servers)]
         actors = [Member("actor", index) for index in range(self.actors)]
-        return [Member("learner", 0), *servers, Member("replay", 0), *actors, Member("evaluator", 0)]
+        reanalyzers = [Member("reanalyzer", index) for index in range(self.reanalyzers)]
+        return [Member("learner", 0), *servers, Member("replay", 0), *reanalyzers, *actors, Member("evaluator", 0)]
 
     def lane_clients(self, server: int) -> list[Member]:
         """Owner of each lane of one server, in lane order; the evaluator's lane is the first server's last."""
         actors = [Member("actor", index) for index in range(server, self.actors, self.inference_servers)]
+        reanalyzers = [Member("reanalyzer", index) for index in range(server, self.reanalyzers, self.inference_servers)]
         lanes = [actor for actor in actors for _ in range(self.lanes_per_actor)]
+        lanes += [each for each in reanalyzers for _ in range(LANES_PER_SEARCH * self.lanes_per_reanalyzer)]
         return [*lanes, Member("evaluator", 0)] if server == 0 else lanes
 
     def lanes_of(self, member: Member) -> tuple[int, list[int]]:
         """(server, its lanes) that `member` owns."""
-        server = member.index % self.inference_servers if member.role == "actor" else 0
+        server = member.index % self.inference_servers if member.role in ("actor", "reanalyzer") else 0
         owners = self.lane_clients(server)
         return server, [lane for lane, owner in enumerate(owners) if owner == member]
 
     def segments(self) -> dict[str, ArrayLayout | RingSpec]:
         """Layout of every segment by file name."""
         members = len(self.members())
-        trees = max(self.trees_per_lane, self.evaluator_trees)
+        trees = max(self.trees_per_lane, self.evaluator_trees, self.reanalyzers and self.trees_per_reanalyzer_lane)
         trajectory = trajectory_layout(self.trajectory_length, self.num_actions, self.frame_shape, self.frame_dtype)
         batch = batch_layout(
             self.batch_size, self.num_unroll_steps, self.num_actions, self.observation_shape, self.frame_dtype
@@ -118,6 +136,19 @@ class PlaneShape:
         for actor in range(self.actors):
             plan[f"trajectory-{actor}"] = RingSpec(trajectory, self.trajectory_ring_slots)
         plan["batch-0"] = RingSpec(batch, self.batch_ring_slots)
+        plan["priority-0"] = RingSpec(
+            priority_layout(self.batch_size), PRIORITY_SLOTS_PER_BATCH * self.batch_ring_slots
+        )
+        return plan | self._reanalyze_segments()
+
+    def _reanalyze_segments(self) -> dict[str, ArrayLayout | RingSpec]:
+        trees = self.trees_per_reanalyzer_lane
+        positions = position_layout(trees, self.num_actions, self.observation_shape, self.frame_dtype)
+        targets = target_layout(trees, self.num_actions)
+        plan: dict[str, ArrayLayout | RingSpec] = {}
+        for reanalyzer in range(self.reanalyzers):
+            plan[f"position-{reanalyzer}"] = RingSpec(positions, self.position_ring_slots)
+            plan[f"target-{reanalyzer}"] = RingSpec(targets, self.position_ring_slots)
         return plan
 
     def segment_bytes(self) -> dict[str, int]:
@@ -207,6 +238,18 @@ class DataPlane:
     def batch_ring(self, rank: int) -> Ring:
         """The ring from the replay server to one learner rank."""
         return self._ring(f"batch-{rank}")
+
+    def priority_ring(self, rank: int) -> Ring:
+        """The ring from one learner rank to the replay server."""
+        return self._ring(f"priority-{rank}")
+
+    def position_ring(self, reanalyzer: int) -> Ring:
+        """The ring from the replay server to one reanalyzer."""
+        return self._ring(f"position-{reanalyzer}")
+
+    def target_ring(self, reanalyzer: int) -> Ring:
+        """The ring from one reanalyzer to the replay server."""
+        return self._ring(f"target-{reanalyzer}")
 
     def _segment(self, name: str) -> Segment:
         if name not in self._mapped:

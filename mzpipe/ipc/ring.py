@@ -110,33 +110,34 @@ class RingWriter:
 
 
 class RingReader:
-    """The consumer's end: `peek` at the oldest slot, use its arrays, `release`."""
+    """The consumer's end: `peek` at the oldest slot, use its arrays, `release`; or look ahead, and release in order."""
 
     def __init__(self, ring: Ring) -> None:
         self._ring = ring
         self._sequence = int(ring.cursors[_TAIL])
         self._checked = -1
 
-    def peek(self) -> dict[str, np.ndarray] | None:
-        """Arrays of the oldest committed slot, or None; peeking twice gives the same slot.
+    def peek(self, ahead: int = 0) -> dict[str, np.ndarray] | None:
+        """Arrays of the oldest committed slot, or of the one `ahead` places behind it; None where there is none yet.
 
-        Raises InputOutputError when the slot's checksum is not that of its payload and sequence.
+        Peeking twice gives the same slot; slots are first peeked at in their order. Raises
+        InputOutputError when the slot's checksum is not that of its payload and sequence.
         """
-        index = self._sequence % self._ring.num_slots
+        sequence = self._sequence + ahead
+        index = sequence % self._ring.num_slots
         # SYNC ring.commit acquire: the slot's payload and header
-        if atomics.load_acquire(self._ring.headers[index], _COMMIT) != self._sequence + 1:
+        if ahead >= self._ring.num_slots or atomics.load_acquire(self._ring.headers[index], _COMMIT) != sequence + 1:
             return None
-        if self._checked != self._sequence:
-            self._check(index)
-            self._checked = self._sequence
+        if self._checked < sequence:
+            self._check(sequence)
+            self._checked = sequence
         return self._ring.slots[index]
 
-    def _check(self, index: int) -> None:
-        expected, found = int(self._ring.headers[index][_CRC]), self._ring.seal(self._sequence)
+    def _check(self, sequence: int) -> None:
+        index = sequence % self._ring.num_slots
+        expected, found = int(self._ring.headers[index][_CRC]), self._ring.seal(sequence)
         if expected != found:
-            raise InputOutputError(
-                f"ring slot {index}, sequence {self._sequence}: checksum {found:#x}, not {expected:#x}"
-            )
+            raise InputOutputError(f"ring slot {index}, sequence {sequence}: checksum {found:#x}, not {expected:#x}")
 
     def epoch(self) -> int:
         """Epoch of the writer of the peeked slot: how often its process was restarted."""

@@ -1,6 +1,7 @@
 """What one slot of each ring holds, and what the weights segment holds.
 
 Shape legend    L transitions of a trajectory   A actions   B unrolls of a batch   K unroll steps
+                T positions searched in lockstep
 """
 
 from .layout import WORDS_PER_LINE, ArrayLayout, Field
@@ -54,6 +55,49 @@ def batch_layout(
             # Key of each sampled position: its place in the table and the table's count when it was stored.
             Field("slot", "int64", (batch_size,)),
             Field("generation", "int64", (batch_size,)),
+        ]
+    )
+
+
+def priority_layout(batch_size: int) -> ArrayLayout:
+    """New priorities of one batch's positions (learner -> replay); keys as in the batch."""
+    return ArrayLayout(
+        [
+            Field("slot", "int64", (batch_size,)),
+            Field("generation", "int64", (batch_size,)),
+            # |v - z|, both as the learner had them in the step.
+            Field("priority", "float32", (batch_size,)),
+        ]
+    )
+
+
+def position_layout(
+    num_trees: int, num_actions: int, observation_shape: tuple[int, ...], frame_dtype: str
+) -> ArrayLayout:
+    """Up to `num_trees` positions to search again (replay -> reanalyzer)."""
+    return ArrayLayout(
+        [
+            # ticket: which request of the replay server this is; rows: positions in it.
+            Field("ticket", "int64", (1,)),
+            Field("rows", "int32", (1,)),
+            Field("observation", frame_dtype, (num_trees, *observation_shape)),
+            Field("legal_actions", "bool", (num_trees, num_actions)),
+            # The position that the value target bootstraps from; all zeros where there is none.
+            Field("bootstrap_observation", frame_dtype, (num_trees, *observation_shape)),
+        ]
+    )
+
+
+def target_layout(num_trees: int, num_actions: int) -> ArrayLayout:
+    """What the search and the target network say of the positions of one ticket (reanalyzer -> replay)."""
+    return ArrayLayout(
+        [
+            Field("ticket", "int64", (1,)),
+            Field("search_version", "int64", (1,)),
+            Field("bootstrap_version", "int64", (1,)),
+            Field("search_policy", "float32", (num_trees, num_actions)),
+            Field("root_value", "float32", (num_trees,)),
+            Field("bootstrap_value", "float32", (num_trees,)),
         ]
     )
 

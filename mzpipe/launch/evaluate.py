@@ -15,7 +15,7 @@ from ..nets import FlatWeights, Model, resolve_devices, restore_model
 from ..planning import LanePlanner, derive_seed, greedy_search, signed_search
 from ..weights import BEST, LATEST, Checkpoint, CheckpointStore, WeightsPublisher
 from .plan import make_plan
-from .roles import Devices
+from .roles import Devices, Storage
 from .run_directory import RunDirectory
 from .serial import SerialPipeline
 
@@ -73,7 +73,7 @@ def _play(
     flat = FlatWeights(model)
     plane = DataPlane.create(directory, dataclasses.replace(shape, weights_bytes=4 * flat.size))
     WeightsPublisher(plane.weights()).publish(flat.read(), learner_steps=0, env_steps=0)
-    pipeline = SerialPipeline(profile, plane, directory, devices, roles=("inference",))
+    pipeline = SerialPipeline(profile, plane, Storage(directory, directory), devices, roles=("inference",))
     pipeline.start()
     try:
         episodes = _make_episodes(profile, plane, seed)

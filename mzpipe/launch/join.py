@@ -45,7 +45,7 @@ def join_run(member: Member, path: Path, parent_pid: int | None) -> int:
     control = RoleSocket(runtime / SOCKET_FILE, member.identity)
     try:
         epoch = _introduce(control, live, member)
-        context = RoleContext(profile, plane, run.checkpoints, read_prepared(runtime).devices, control, epoch)
+        context = RoleContext(profile, plane, run.storage, read_prepared(runtime).devices, control, epoch)
         return _run(member, context)
     finally:
         control.close()

@@ -10,6 +10,9 @@ from ..games import GameSpec
 from ..ipc.dataplane import Member, PlaneShape
 from ..ipc.ring import power_of_two
 from ..planning.settings import greedy_search
+from ..replay.journal import JournalLayout, journal_bytes_bound
+from ..replay.sizes import TableSizes, bytes_per_transition, journal_segment_bytes, table_sizes
+from ..replay.store import STATE_BYTES_PER_TRANSITION
 from ..search import search_bytes
 from .roles import Devices
 
@@ -19,6 +22,8 @@ _TORCH_PROCESS_BYTES = 400 << 20
 _PLAIN_PROCESS_BYTES = 200 << 20
 _TORCH_ROLES = ("learner", "inference", "evaluator")
 _MAX_EVALUATOR_TREES = 32
+# A reanalyzer finds its next positions waiting while it searches the ones before.
+_POSITION_SLOTS_PER_LANE = 2
 
 
 @dataclass(frozen=True)
@@ -39,18 +44,51 @@ class Plan:
         roles = [member.role for member in self.shape.members()]
         torch_processes = sum(role in _TORCH_ROLES for role in roles)
         processes = torch_processes * _TORCH_PROCESS_BYTES + (len(roles) - torch_processes) * _PLAIN_PROCESS_BYTES
-        return self.segment_bytes() + self.profile.replay.capacity_bytes + self.search_bytes() + processes
+        replay = self.profile.replay.capacity_bytes + self.profile.replay.compressed_bytes
+        return self.segment_bytes() + replay + self.search_bytes() + processes
+
+    def table_sizes(self) -> TableSizes:
+        """What the replay table holds; raises ConfigError when that is too little."""
+        game, replay = self.game, self.profile.replay
+        return table_sizes(
+            capacity_bytes=replay.capacity_bytes,
+            frame_shape=game.frame_shape,
+            frame_dtype=game.frame_dtype,
+            num_actions=game.num_actions,
+            trajectory_length=self.profile.actor.trajectory_length,
+            compressed_bytes=replay.compressed_bytes,
+            compression_ratio=replay.compression_ratio,
+        )
+
+    def journal_bytes(self) -> int:
+        """Bytes on disk that the journal can reach; 0 without one."""
+        replay, game = self.profile.replay, self.game
+        if replay.source or not replay.journal:
+            return 0
+        transitions = self.table_sizes().capacity
+        return journal_bytes_bound(
+            JournalLayout(game.frame_shape, game.frame_dtype, game.num_actions),
+            transitions=transitions,
+            trajectory_length=self.profile.actor.trajectory_length,
+            segment_bytes=journal_segment_bytes(replay.capacity_bytes),
+            state_bytes=transitions * STATE_BYTES_PER_TRANSITION,
+        )
 
     def search_bytes(self) -> int:
-        """Bytes of the search trees of all actors and the evaluator."""
+        """Bytes of the search trees of all actors, reanalyzers and the evaluator."""
         profile, shape = self.profile, self.shape
         lane = search_bytes(profile.search, batch_size=shape.trees_per_lane, num_actions=self.game.num_actions)
         greedy = greedy_search(profile.search, profile.evaluator.num_simulations)
         games = search_bytes(greedy, batch_size=shape.evaluator_trees, num_actions=self.game.num_actions)
-        return shape.actors * shape.lanes_per_actor * lane + games
+        again = search_bytes(
+            profile.search, batch_size=shape.trees_per_reanalyzer_lane, num_actions=self.game.num_actions
+        )
+        reanalyzed = shape.reanalyzers * shape.lanes_per_reanalyzer * again
+        return shape.actors * shape.lanes_per_actor * lane + reanalyzed + games
 
     def check(self) -> None:
-        """Raises PlanError when /dev/shm or memory cannot hold the plan."""
+        """Raises PlanError when /dev/shm or memory cannot hold the plan, ConfigError when its parts do not fit."""
+        self.table_sizes()
         free = os.statvfs(SHARED_MEMORY)
         _check_room(
             str(SHARED_MEMORY),
@@ -75,9 +113,13 @@ def make_plan(profile: Profile, game: GameSpec, devices: Devices, weights_bytes:
         frame_dtype=game.frame_dtype,
         frame_stack=game.frame_stack,
         num_actions=game.num_actions,
-        actors=topology.actors,
+        actors=0 if profile.replay.source else topology.actors,
         lanes_per_actor=topology.lanes_per_actor,
         trees_per_lane=topology.trees_per_lane,
+        reanalyzers=topology.reanalyzers if profile.reanalyze.fraction > 0.0 else 0,
+        lanes_per_reanalyzer=topology.lanes_per_reanalyzer,
+        trees_per_reanalyzer_lane=topology.trees_per_reanalyzer_lane,
+        position_ring_slots=power_of_two(_POSITION_SLOTS_PER_LANE * topology.lanes_per_reanalyzer),
         evaluator_trees=min(profile.evaluator.episodes, _MAX_EVALUATOR_TREES),
         inference_servers=len(devices.inference),
         trajectory_length=profile.actor.trajectory_length,
@@ -113,8 +155,24 @@ def plan_lines(plan: Plan) -> list[str]:
     lines = [f"game      {plan.game.description}", *(_process_line(plan, member) for member in plan.shape.members())]
     for name, nbytes in plan.shape.segment_bytes().items():
         lines.append(f"segment   {name:<14} {mebibytes(nbytes):>12}   {nbytes:>15,} bytes")
+    lines += _replay_lines(plan)
     lines.append(f"memory    search trees {mebibytes(plan.search_bytes())}")
     lines.append(f"memory    /dev/shm {mebibytes(plan.segment_bytes())}, in all about {mebibytes(plan.memory_bytes())}")
+    return lines
+
+
+def _replay_lines(plan: Plan) -> list[str]:
+    replay, game = plan.profile.replay, plan.game
+    each = bytes_per_transition(game.frame_shape, game.frame_dtype, game.num_actions)
+    sizes = plan.table_sizes()
+    lines = [f"memory    replay {mebibytes(replay.capacity_bytes)}: {sizes.num_raw:,} transitions of {each:,} bytes"]
+    if sizes.num_compressed:
+        lines.append(
+            f"memory    replay, compressed {mebibytes(replay.compressed_bytes)}: up to {sizes.num_compressed:,} "
+            f"transitions more, if their frames shrink {replay.compression_ratio:g} times"
+        )
+    if plan.journal_bytes():
+        lines.append(f"disk      journal at most {mebibytes(plan.journal_bytes())}")
     return lines
 
 

@@ -21,7 +21,7 @@ from ..ipc.dataplane import DataPlane
 from ..ipc.messages import CheckpointSaved
 from ..runtime.process import follow_supervisor
 from .plan import make_plan
-from .roles import Devices
+from .roles import Devices, Storage
 from .serial import SerialPipeline
 
 RESULT_FILE = "prepared.json"
@@ -65,7 +65,12 @@ def tiny(profile: Profile) -> Profile:
         search=replace(profile.search, num_simulations=2),
         actor=replace(profile.actor, trajectory_length=4),
         replay=replace(
-            profile.replay, capacity_bytes=1 << 24, min_size_to_sample=8, samples_per_insert=1.0, max_insert_lead=64
+            profile.replay,
+            capacity_bytes=1 << 24,
+            min_size_to_sample=8,
+            samples_per_insert=1.0,
+            max_insert_lead=64,
+            source="",
         ),
         learner=replace(profile.learner, batch_size=2, checkpoint_interval=1, publish_interval=1),
         evaluator=replace(profile.evaluator, episodes=1, interval_steps=1, num_simulations=2),
@@ -74,6 +79,9 @@ def tiny(profile: Profile) -> Profile:
             actors=1,
             lanes_per_actor=1,
             trees_per_lane=2,
+            reanalyzers=1,
+            lanes_per_reanalyzer=1,
+            trees_per_reanalyzer_lane=2,
             trajectory_ring_slots=2,
             batch_ring_slots=2,
         ),
@@ -85,7 +93,8 @@ def rehearse(profile: Profile, game: GameSpec, devices: Devices, weights_bytes: 
     plan = make_plan(tiny(profile), game, devices, weights_bytes)
     with tempfile.TemporaryDirectory(dir=directory) as name:
         plane = DataPlane.create(Path(name), plan.shape)
-        pipeline = SerialPipeline(plan.profile, plane, Path(name) / "checkpoints", devices)
+        storage = Storage(Path(name) / "checkpoints", Path(name) / "journal")
+        pipeline = SerialPipeline(plan.profile, plane, storage, devices)
         try:
             pipeline.start()
             _step_until_saved(pipeline)

@@ -18,7 +18,9 @@ class Reports:
 
     def __init__(self, profile: Profile, plane: DataPlane, run: RunDirectory, view: View, progress: Progress) -> None:
         self._profile, self._plane, self._view = profile, plane, view
-        plane.counters(Member("actor", 0)).set("env_steps", progress.env_steps)
+        if plane.shape.actors:
+            plane.counters(Member("actor", 0)).set("env_steps", progress.env_steps)
+        plane.counters(Member("replay", 0)).set("inserted", progress.inserted)
         plane.counters(Member("learner", 0)).set("learner_steps", progress.learner_steps)
         self._snapshots = SnapshotMaker(profile, plane)
         self._snapshots.best_return_mean = progress.best_return_mean
@@ -55,7 +57,7 @@ class Reports:
         self._view_due_s = now_s + _VIEW_INTERVAL_S
         snapshot = self._snapshots.make(note() or self._note())
         self._view.update(snapshot)
-        if now_s >= self._curve_due_s and snapshot.env_steps:
+        if now_s >= self._curve_due_s and snapshot.axis:
             self._curve_due_s = now_s + self._profile.telemetry.interval_s
             self._tensorboard.write(snapshot)
 
@@ -66,5 +68,5 @@ class Reports:
 
     def _note(self) -> str:
         inserted = self._plane.counters(Member("replay", 0)).get("inserted")
-        needed = self._profile.replay.min_size_to_sample
+        needed = 0 if self._profile.replay.source else self._profile.replay.min_size_to_sample
         return "training" if inserted >= needed else f"waiting for replay: {inserted:,} of {needed:,} transitions"

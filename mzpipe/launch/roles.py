@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
 
-from ..config import Profile
+from ..config import Profile, SearchConfig
 from ..games import describe_game
 from ..ipc.control import ControlPort
 from ..ipc.dataplane import DataPlane, Member
@@ -16,9 +16,11 @@ from ..planning.settings import signed_search
 from ..runtime.agent import Agent
 
 # Stage of the stop word at which each role stops: sources first, then what they feed.
-STOP_STAGES = {"actor": 1, "evaluator": 1, "replay": 2, "learner": 3, "inference": 4}
+STOP_STAGES = {"actor": 1, "evaluator": 1, "reanalyzer": 1, "replay": 2, "learner": 3, "inference": 4}
 # Roles that are started again when they die; the death of any other ends the run.
-RESTARTED_ROLES = ("actor", "evaluator")
+RESTARTED_ROLES = ("actor", "evaluator", "reanalyzer")
+# Roles that search, and so own lanes.
+SEARCHING_ROLES = ("actor", "evaluator", "reanalyzer")
 LAST_STAGE = max(STOP_STAGES.values())
 
 
@@ -28,10 +30,18 @@ class RoleContext:
 
     profile: Profile
     plane: DataPlane
-    checkpoints: Path
+    storage: "Storage"
     devices: "Devices"
     control: ControlPort
     epoch: int = 0
+
+
+@dataclass(frozen=True)
+class Storage:
+    """Where roles keep what outlives the run."""
+
+    checkpoints: Path
+    journal: Path
 
 
 @dataclass(frozen=True)
@@ -54,7 +64,7 @@ def _actor(index: int, context: RoleContext) -> Agent:
 
 def _evaluator(index: int, context: RoleContext) -> Agent:
     module = import_module("mzpipe.evaluator.evaluator")
-    return module.Evaluator(context.profile, context.plane, context.epoch, context.checkpoints, context.control)
+    return module.Evaluator(context.profile, context.plane, context.epoch, context.storage.checkpoints, context.control)
 
 
 def _inference(index: int, context: RoleContext) -> Agent:
@@ -64,14 +74,24 @@ def _inference(index: int, context: RoleContext) -> Agent:
 
 def _learner(index: int, context: RoleContext) -> Agent:
     module = import_module("mzpipe.learner.learner")
-    return module.Learner(context.profile, context.plane, context.devices.learner, context.checkpoints, context.control)
+    return module.Learner(
+        context.profile, context.plane, context.devices.learner, context.storage.checkpoints, context.control
+    )
+
+
+def _reanalyzer(index: int, context: RoleContext) -> Agent:
+    module = import_module("mzpipe.reanalyze.reanalyzer")
+    return module.Reanalyzer(context.profile, context.plane, index, context.epoch, _signed_search(context.profile))
 
 
 def _replay(index: int, context: RoleContext) -> Agent:
     module = import_module("mzpipe.replay.server")
-    num_players = describe_game(context.profile.game).num_players
-    discount = signed_search(context.profile.search, num_players).discount
-    return module.ReplayServer(context.profile, context.plane, discount)
+    discount = _signed_search(context.profile).discount
+    return module.ReplayServer(context.profile, context.plane, discount, context.storage.journal, context.control)
+
+
+def _signed_search(profile: Profile) -> SearchConfig:
+    return signed_search(profile.search, describe_game(profile.game).num_players)
 
 
 _MAKERS = {
@@ -79,5 +99,6 @@ _MAKERS = {
     "evaluator": _evaluator,
     "inference": _inference,
     "learner": _learner,
+    "reanalyzer": _reanalyzer,
     "replay": _replay,
 }

@@ -1,7 +1,7 @@
 """The run directory on disk and the run's runtime directory under /dev/shm.
 
 RUN/run.lock        held (flock) by the live supervisor; says its pid, run id and runtime directory
-RUN/profile.toml    the resolved profile     RUN/checkpoints/   RUN/logs/ROLE-INDEX.log
+RUN/profile.toml    the resolved profile     RUN/checkpoints/   RUN/logs/ROLE-INDEX.log   RUN/journal/
 RUN/tensorboard/    event files              RUN/scores.csv     evaluations
 
 /dev/shm/mzpipe-UID-RUNID/   0700: lock (held as long as the supervisor lives), segments, socket, death pipe
@@ -22,6 +22,7 @@ from pathlib import Path
 
 from ..errors import AlreadyRunningError, InputOutputError, UsageError
 from .plan import SHARED_MEMORY
+from .roles import Storage
 
 _RUN_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _LOCK = "lock"
@@ -45,10 +46,16 @@ class RunDirectory:
         self.path = path
         self.profile = path / "profile.toml"
         self.checkpoints = path / "checkpoints"
+        self.journal = path / "journal"
         self.logs = path / "logs"
         self.tensorboard = path / "tensorboard"
         self.scores = path / "scores.csv"
         self._lock = path / "run.lock"
+
+    @property
+    def storage(self) -> Storage:
+        """What of it roles write to."""
+        return Storage(self.checkpoints, self.journal)
 
     @contextlib.contextmanager
     def locked(self) -> Iterator["LockedRun"]:
@@ -64,17 +71,24 @@ class RunDirectory:
         try:
             if not _try_lock(descriptor):
                 raise AlreadyRunningError(f"{self.path}: already running as pid {self._holder()}")
+            former = self._recorded()
             _announce(descriptor, {"pid": os.getpid()})
-            yield LockedRun(self, descriptor)
+            yield LockedRun(self, descriptor, former)
         finally:
             os.close(descriptor)
 
     def live(self) -> LiveRun:
         """What a role needs to join; raises UsageError when the run has never been started."""
+        live = self._recorded()
+        if live is None:
+            raise UsageError(f"{self.path}: no live run here; start it with: mzpipe train")
+        return live
+
+    def _recorded(self) -> LiveRun | None:
         try:
             return LiveRun(**json.loads(self._lock.read_text()))
         except (OSError, ValueError, TypeError):
-            raise UsageError(f"{self.path}: no live run here; start it with: mzpipe train") from None
+            return None
 
     def _holder(self) -> int | str:
         """Pid of the process that holds the lock, as far as it has written it down yet."""
@@ -85,10 +99,13 @@ class RunDirectory:
 
 
 class LockedRun:
-    """A run directory whose lock this process holds."""
+    """A run directory whose lock this process holds.
 
-    def __init__(self, directory: RunDirectory, descriptor: int) -> None:
-        self.directory, self._descriptor = directory, descriptor
+    `former` is what the lock said before: the live run of a supervisor that was killed, or None.
+    """
+
+    def __init__(self, directory: RunDirectory, descriptor: int, former: LiveRun | None) -> None:
+        self.directory, self._descriptor, self.former = directory, descriptor, former
 
     @contextlib.contextmanager
     def runtime(self) -> Iterator[LiveRun]:

@@ -7,14 +7,13 @@ comes from the seed.
 
 import dataclasses
 from collections.abc import Sequence
-from pathlib import Path
 
 from ..config import Profile
 from ..ipc.control import LocalPort
 from ..ipc.dataplane import DataPlane, Member
 from ..ipc.messages import Message
 from ..runtime.agent import Agent, deliver
-from .roles import Devices, RoleContext, make_agent
+from .roles import STOP_STAGES, Devices, RoleContext, Storage, make_agent
 
 
 class SerialPipeline:
@@ -24,16 +23,16 @@ class SerialPipeline:
         self,
         profile: Profile,
         plane: DataPlane,
-        checkpoints: Path,
+        storage: Storage,
         devices: Devices,
         *,
-        roles: Sequence[str] = ("learner", "inference", "replay", "actor", "evaluator"),
+        roles: Sequence[str] = tuple(STOP_STAGES),
     ) -> None:
         self._members = [member for member in plane.shape.members() if member.role in roles]
         self._ports = {member: LocalPort() for member in self._members}
         profile = dataclasses.replace(profile, inference=dataclasses.replace(profile.inference, batch_timeout_us=0))
         self.agents: dict[Member, Agent] = {
-            member: make_agent(member, RoleContext(profile, plane, checkpoints, devices, port))
+            member: make_agent(member, RoleContext(profile, plane, storage, devices, port))
             for member, port in self._ports.items()
         }
         self._counters = {member: plane.counters(member) for member in self._members}

@@ -23,7 +23,7 @@ def run_serial(
     """Steps every agent in turn until a stop condition is met or a signal comes; saves, and returns how it ended."""
     plane = DataPlane.create(Path(live.runtime_directory), plan.shape)
     reports = Reports(plan.profile, plane, run, view, progress)
-    pipeline = SerialPipeline(plan.profile, plane, run.checkpoints, plan.devices)
+    pipeline = SerialPipeline(plan.profile, plane, run.storage, plan.devices)
     try:
         pipeline.start()
         outcome = None

@@ -20,7 +20,25 @@ _SUMS = {
         "episode_length",
     ),
     "inference": ("batches", "batch_rows"),
-    "replay": ("inserted", "sampled", "staleness_millionths", "targets"),
+    "replay": (
+        "inserted",
+        "sampled",
+        "handed_out",
+        "staleness_millionths",
+        "target_age_millionths",
+        "reanalyzed",
+        "evicted",
+        "refused",
+        "stale_priorities",
+        "priority_updates",
+        "insert_wait_us",
+        "sample_wait_us",
+        "reanalyze_wait_us",
+        "learner_wait_us",
+        "unjournaled",
+        "targets",
+    ),
+    "reanalyzer": ("positions", "busy_us"),
     "learner": (
         "learner_steps",
         "clipped_targets",
@@ -29,17 +47,22 @@ _SUMS = {
         "loss_policy_millionths",
         "loss_value_millionths",
         "loss_reward_millionths",
+        "value_error_millionths",
     ),
 }
 Totals = dict[str, int]
 
 
 class Progress(NamedTuple):
-    """What former sessions of a run have reached."""
+    """What former sessions of a run have reached.
+
+    `inserted`: transitions that a session which was killed had taken into its table; 0 where nobody knows.
+    """
 
     env_steps: int
     learner_steps: int
     best_return_mean: float | None
+    inserted: int = 0
 
 
 class SnapshotMaker:
@@ -88,7 +111,7 @@ class SnapshotMaker:
             replay_transitions=replay.get("stored"),
             replay_capacity=replay.get("capacity"),
             weights_version=learner.get("weights_version"),
-            staleness=_ratio(recent["staleness_millionths"] / MILLION, recent["sampled"]),
+            staleness=_ratio(recent["staleness_millionths"] / MILLION, recent["handed_out"]),
             losses={
                 name: recent[f"loss_{name}_millionths"] / MILLION / recent["loss_steps"]
                 for name in losses
@@ -97,19 +120,39 @@ class SnapshotMaker:
             skipped_steps=learner.get("skipped_steps"),
             restarts=sum(self._plane.counters(member).get("restarts") for member in self._plane.shape.members()),
             clipped_fraction=_ratio(recent["clipped_targets"], recent["targets"]),
+            metrics=self._metrics(recent, rates, span_s),
             stages=self._stages(rates),
             limits=self.limits(),
             note=note,
         )
 
+    def _metrics(self, recent: Totals, rates: dict[str, float], span_s: float) -> dict[str, float | None]:
+        """Curves that need no place of their own in a snapshot, by TensorBoard tag."""
+        shape, replay = self._plane.shape, self._plane.counters(Member("replay", 0))
+        waits = ("insert_wait", "sample_wait", "reanalyze_wait", "learner_wait")
+        metrics: dict[str, float | None] = {f"replay/{name}": recent[f"{name}_us"] / MILLION / span_s for name in waits}
+        metrics |= {f"replay/{name}": float(replay.get(name)) for name in ("refused", "unjournaled", "journal_bytes")}
+        metrics["replay/stale_priorities"] = _ratio(
+            recent["stale_priorities"], recent["stale_priorities"] + recent["priority_updates"]
+        )
+        metrics["replay/evicted"] = _ratio(recent["evicted"], recent["handed_out"])
+        metrics["targets/value_error"] = _ratio(recent["value_error_millionths"] / MILLION, recent["loss_steps"])
+        if shape.reanalyzers:
+            metrics["reanalyze/fraction"] = _ratio(recent["reanalyzed"], recent["handed_out"])
+            metrics["reanalyze/busy"] = recent["busy_us"] / MILLION / span_s / shape.reanalyzers
+            metrics["staleness/targets"] = _ratio(recent["target_age_millionths"] / MILLION, recent["handed_out"])
+        return metrics
+
     def _stages(self, rates: dict[str, float]) -> tuple[StageRate, ...]:
         actors = [self._fill(member) for member in self._plane.shape.members() if member.role == "actor"]
+        reanalyze = StageRate("reanalyze", rates["positions"], "positions/s", None)
         return (
-            StageRate("actor", rates["env_steps"], "env steps/s", max(actors)),
+            StageRate("actor", rates["env_steps"], "env steps/s", max(actors, default=None)),
             StageRate("search", rates["simulations"], "simulations/s", None),
             StageRate("inference", rates["batches"], "batches/s", None),
             StageRate("replay insert", rates["inserted"], "transitions/s", None),
             StageRate("replay sample", rates["sampled"], "samples/s", self._fill(Member("replay", 0))),
+            *([reanalyze] if self._plane.shape.reanalyzers else []),
             StageRate("learner", rates["learner_steps"], "steps/s", None),
         )
 

@@ -22,7 +22,7 @@ from .join import SOCKET_FILE
 from .outcome import Outcome, signal_outcome, solved
 from .plan import Plan
 from .reports import Reports
-from .roles import LAST_STAGE, RESTARTED_ROLES, STOP_STAGES
+from .roles import LAST_STAGE, RESTARTED_ROLES, SEARCHING_ROLES, STOP_STAGES
 from .roster import Entry, Roster, State, describe_exit
 from .run_directory import LiveRun, RunDirectory
 from .signals import SignalPipe
@@ -141,7 +141,7 @@ class Supervisor:
         was_ready = entry.state is State.READY
         code = self._roster.reap(entry)
         member = entry.member
-        if member.role in ("actor", "evaluator"):
+        if member.role in SEARCHING_ROLES:
             self._plane.release_lanes(member)
         if self._stopping or self._outcome is not None:
             return

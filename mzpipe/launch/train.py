@@ -7,6 +7,7 @@ from ..errors import ExitCode
 from ..games import describe_game
 from ..telemetry import View, read_scores
 from ..weights import LATEST, CheckpointStore
+from .last_moment import LastMoment, read_last_moment
 from .outcome import Outcome, signal_outcome
 from .plan import make_plan, plan_lines
 from .prepare import prepare
@@ -23,10 +24,11 @@ def train(profile: Profile, run: RunDirectory, view: View, *, serial: bool) -> O
     game = describe_game(profile.game)
     make_plan(profile, game, Devices("cpu", ("cpu",)), 0).check()
     with SignalPipe() as signals, run.locked() as locked:
+        last = read_last_moment(locked.former)
         for path in sweep_leftovers():
             view.line(f"removed {path}, left by a run that was killed")
-        progress = read_progress(run)
-        _announce_resume(run, profile, progress, view)
+        progress = read_progress(run, last)
+        _announce_resume(run, profile, progress, last, view)
         reached = _already_reached(profile, progress)
         if reached is not None:
             return Outcome(ExitCode.FINISHED, reached)
@@ -47,23 +49,26 @@ def train(profile: Profile, run: RunDirectory, view: View, *, serial: bool) -> O
             return Supervisor(plan, run, live, view, signals, progress).run()
 
 
-def read_progress(run: RunDirectory) -> Progress:
-    """Steps of the latest checkpoint and the best evaluation; zeros for a new run."""
+def read_progress(run: RunDirectory, last: LastMoment | None) -> Progress:
+    """Steps of the latest checkpoint, moves up to a kill, and the best evaluation; zeros for a new run."""
     store = CheckpointStore(run.checkpoints)
     best = max((score.return_mean for score in read_scores(run.scores)), default=None)
-    if not store.has(LATEST):
-        return Progress(0, 0, best)
-    state = store.load(LATEST).state
-    return Progress(int(state["env_steps"]), int(state["learner_steps"]), best)
+    state = store.load(LATEST).state if store.has(LATEST) else {"env_steps": 0, "learner_steps": 0}
+    env_steps = max(int(state["env_steps"]), last.env_steps if last else 0)
+    return Progress(env_steps, int(state["learner_steps"]), best, last.inserted if last else 0)
 
 
-def _announce_resume(run: RunDirectory, profile: Profile, progress: Progress, view: View) -> None:
+def _announce_resume(
+    run: RunDirectory, profile: Profile, progress: Progress, last: LastMoment | None, view: View
+) -> None:
     if not run.profile.is_file():
         return
+    empty = "" if profile.replay.journal else " (no journal: the replay table starts empty)"
     view.line(
-        f"{run.path}: resuming at env step {progress.env_steps:,}, learner step {progress.learner_steps:,} "
-        "(the replay table starts empty)"
+        f"{run.path}: resuming at env step {progress.env_steps:,}, learner step {progress.learner_steps:,}{empty}"
     )
+    if last is not None:
+        view.line(f"it was killed with {last.in_flight:,} transitions on their way to the replay server: they are lost")
     for difference in _differences(load_profile(run.profile), profile):
         view.line(f"changed since the last session: {difference}")
 

@@ -1,12 +1,13 @@
 """The learner: trains on batches, publishes weights, saves checkpoints.
 
 Reads   batch_ring[r]
-Writes  weights, checkpoints
+Writes  weights, priority_ring[r], checkpoints
 Owns    the model and its optimiser
 """
 
 from pathlib import Path
 
+import numpy as np
 import torch
 
 from ..config import Profile
@@ -14,7 +15,7 @@ from ..errors import MzpipeError
 from ..ipc.control import ControlPort
 from ..ipc.dataplane import DataPlane, Member
 from ..ipc.messages import CheckpointSaved, Message, Note, SaveCheckpoint
-from ..ipc.ring import RingReader
+from ..ipc.ring import RingReader, RingWriter
 from ..nets import FlatWeights, Model, numpy_state, restore_model
 from ..planning import derive_seed
 from ..weights import LATEST, Checkpoint, CheckpointStore, WeightsPublisher
@@ -49,6 +50,7 @@ class Learner:
         self._flat = FlatWeights(self._model)
         self._publisher = WeightsPublisher(self._plane.weights())
         self._reader = RingReader(self._plane.batch_ring(0))
+        self._priorities = RingWriter(self._plane.priority_ring(0))
         if self._store.has(LATEST):
             self._restore()
         self._publish()
@@ -63,7 +65,13 @@ class Learner:
         slot = self._reader.peek()
         if slot is None:
             return 0
+        priorities = self._priorities.claim()
+        if priorities is None:
+            self._counters.add("wait_out")
+            return 0
         result = self._step(load_batch(slot, self._device))
+        if not result.skipped:
+            self._send_priorities(priorities, slot, result.losses)
         self._reader.release()
         self._replay_bell.ring()
         if result.skipped:
@@ -85,12 +93,19 @@ class Learner:
     def on_close(self) -> None:
         """Nothing outlives the process; the supervisor asks for the last checkpoint before it stops us."""
 
+    def _send_priorities(self, priorities: dict[str, np.ndarray], slot: dict[str, np.ndarray], losses: Losses) -> None:
+        for name in ("slot", "generation"):
+            priorities[name][:] = slot[name]
+        priorities["priority"][:] = losses.value_error_B.cpu().numpy()
+        self._priorities.commit()
+
     def _count(self, losses: Losses) -> None:
         counters = self._counters
         counters.set("learner_steps", self._step.learner_steps)
         counters.add("clipped_targets", int(losses.clipped))
         for name in ("total", "policy", "value", "reward"):
             counters.add_fraction(f"loss_{name}_millionths", getattr(losses, name).item())
+        counters.add_fraction("value_error_millionths", losses.value_error_B.mean().item())
         counters.add("loss_steps")
 
     def _publish(self) -> None:

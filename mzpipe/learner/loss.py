@@ -17,7 +17,7 @@ from torch.nn.functional import log_softmax
 
 from ..nets import Model
 from ..nets.scale import halve_gradient
-from ..nets.support import two_hot
+from ..nets.support import expected_scalar, two_hot
 
 
 class Batch(NamedTuple):
@@ -35,13 +35,17 @@ class Batch(NamedTuple):
 
 
 class Losses(NamedTuple):
-    """Means over the batch; `total` carries the gradient. clipped: targets outside their support."""
+    """Means over the batch; `total` carries the gradient. clipped: targets outside their support.
+
+    value_error_B is |v - z| of the sampled positions, their new priorities (MuZero, appendix G).
+    """
 
     total: Tensor
     policy: Tensor
     value: Tensor
     reward: Tensor
     clipped: Tensor
+    value_error_B: Tensor
 
 
 class _Unroll(NamedTuple):
@@ -64,7 +68,8 @@ def muzero_loss(model: Model, batch: Batch, *, value_loss_weight: float) -> Loss
     policy, value, reward = ((batch.weight_B * part_B).mean() for part_B in (policy_B, value_B, reward_B))
     clipped = (value_clipped & (batch.value_mask_BK1 > 0)).sum() + (reward_clipped & (batch.reward_mask_BK > 0)).sum()
     total = policy + value_loss_weight * value + reward
-    return Losses(total, policy.detach(), value.detach(), reward.detach(), clipped)
+    value_error_B = _value_error(unroll.value_logits_BK1M[:, 0], batch.value_target_BK1[:, 0], model.value_bins)
+    return Losses(total, policy.detach(), value.detach(), reward.detach(), clipped, value_error_B)
 
 
 def _unroll(model: Model, batch: Batch) -> _Unroll:
@@ -78,6 +83,11 @@ def _unroll(model: Model, batch: Batch) -> _Unroll:
     policy_logits, value_logits = model.prediction(torch.stack(states, dim=1).flatten(0, 1))
     steps = (len(batch.weight_B), len(states))
     return _Unroll(policy_logits.unflatten(0, steps), value_logits.unflatten(0, steps), torch.stack(rewards, dim=1))
+
+
+@torch.no_grad()
+def _value_error(logits_BM: Tensor, value_target_B: Tensor, bins_M: Tensor) -> Tensor:
+    return (expected_scalar(logits_BM.float(), bins_M) - value_target_B).abs()
 
 
 def _cross_entropy(logits: Tensor, target: Tensor, scale_BK: Tensor) -> Tensor:

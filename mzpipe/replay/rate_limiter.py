@@ -1,5 +1,8 @@
 """RateLimiter: keeps reuse at samples_per_insert, whichever side is faster."""
 
+from ..config.replay import check_corridor
+from ..errors import ConfigError
+
 
 class RateLimiter:
     """Blocks sampling while there is too little data for it, and inserting while the learner lags.
@@ -10,14 +13,24 @@ class RateLimiter:
     pass min_size + max_insert_lead. In the long run sampled / inserted tends to
     samples_per_insert.
 
-    Precondition: max_insert_lead is at least config's least_insert_lead, or the two
-    sides deadlock; a profile that breaks it is refused when it is loaded.
+    Raises ConfigError for a corridor in which both sides can wait for ever: one
+    narrower than least_insert_lead, or one that wants more data than the table holds.
     """
 
-    def __init__(self, *, samples_per_insert: float, min_size: int, max_insert_lead: int) -> None:
+    def __init__(
+        self,
+        *,
+        samples_per_insert: float,
+        min_size: int,
+        max_insert_lead: int,
+        batch_size: int,
+        trajectory_length: int,
+        capacity: int,
+    ) -> None:
         self._samples_per_insert, self._min_size, self._max_insert_lead = samples_per_insert, min_size, max_insert_lead
         self.inserted = 0
         self.sampled = 0
+        self._refuse_deadlock(batch_size, trajectory_length, capacity)
 
     def can_insert(self, count: int) -> bool:
         """Whether `count` more transitions keep the lead inside the corridor."""
@@ -28,5 +41,41 @@ class RateLimiter:
         lead = self._lead() - count / self._samples_per_insert
         return self.inserted >= self._min_size and lead >= self._min_size - self._max_insert_lead
 
+    def resume(self, *, inserted: int, sampled: int) -> None:
+        """Goes on from a former session's counts; from the corridor's nearer edge where its settings have changed."""
+        lead = inserted - sampled / self._samples_per_insert
+        lowest = self._min_size - self._max_insert_lead if inserted >= self._min_size else lead
+        lead = min(max(lead, lowest), self._min_size + self._max_insert_lead)
+        self.inserted, self.sampled = inserted, max(0, round((inserted - lead) * self._samples_per_insert))
+
     def _lead(self) -> float:
         return self.inserted - self.sampled / self._samples_per_insert
+
+    def _refuse_deadlock(self, batch_size: int, trajectory_length: int, capacity: int) -> None:
+        check_corridor(
+            samples_per_insert=self._samples_per_insert,
+            max_insert_lead=self._max_insert_lead,
+            batch_size=batch_size,
+            trajectory_length=trajectory_length,
+        )
+        if self._min_size > capacity - trajectory_length:
+            raise ConfigError(
+                f"replay.min_size_to_sample={self._min_size}: the table holds {capacity} transitions and removes whole "
+                f"trajectories of up to {trajectory_length}: lower it to {capacity - trajectory_length}, or raise "
+                "replay.capacity_bytes"
+            )
+
+
+class OpenLimiter:
+    """For a table that nobody inserts into: sampling never waits."""
+
+    def __init__(self) -> None:
+        self.inserted = self.sampled = 0
+
+    def can_insert(self, count: int) -> bool:
+        """Nothing is inserted."""
+        return False
+
+    def can_sample(self, count: int) -> bool:
+        """Always."""
+        return True

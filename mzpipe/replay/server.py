@@ -1,21 +1,32 @@
 """The replay server: takes trajectories in, hands batches out, at the rate that samples_per_insert allows.
 
-Reads   trajectory_ring[i]
-Writes  batch_ring[r]
+Reads   trajectory_ring[i], priority_ring[r], target_ring[j]
+Writes  batch_ring[r], position_ring[j], the journal
 Owns    the table
 """
+
+from pathlib import Path
 
 import numpy as np
 
 from ..config import Profile
+from ..ipc.control import ControlPort
 from ..ipc.dataplane import DataPlane, Member
-from ..ipc.messages import Message
-from ..ipc.ring import RingReader, RingWriter
+from ..ipc.messages import Message, Note
+from ..ipc.ring import RingReader
 from ..planning import derive_seed
+from ..runtime.stage_clock import StageClock
+from .batches import BatchMaker
 from .gather import Gatherer
-from .rate_limiter import RateLimiter
-from .sampler import UniformSampler
+from .rate_limiter import OpenLimiter, RateLimiter
+from .records import fault_of
+from .recovery import Recovery, recover
+from .sampler import make_sampler
+from .store import Store
 from .table import Table
+
+# A journal that cannot be written down in this time is not waited for.
+_JOURNAL_CLOSE_S = 1.5
 
 
 class ReplayServer:
@@ -23,79 +34,147 @@ class ReplayServer:
 
     role = "replay"
 
-    def __init__(self, profile: Profile, plane: DataPlane, discount: float) -> None:
+    def __init__(
+        self, profile: Profile, plane: DataPlane, discount: float, journal: Path, control: ControlPort
+    ) -> None:
         self._profile, self._plane, self._discount = profile, plane, discount
+        self._directory, self._control = journal, control
         self._counters = plane.counters(Member(self.role, 0))
         self._learner = plane.counters(Member("learner", 0))
         self._learner_bell = plane.doorbell(Member("learner", 0))
+        self._started = False
 
     def on_start(self) -> None:
-        """Allocates the table and attaches to the rings."""
-        profile, shape, replay = self._profile, self._plane.shape, self._profile.replay
+        """Allocates the table, restores what the journal holds, and attaches to the rings."""
+        profile, plane, replay = self._profile, self._plane, self._profile.replay
+        shape = plane.shape
         self._table = Table(
             capacity_bytes=replay.capacity_bytes,
             frame_shape=shape.frame_shape,
             frame_dtype=shape.frame_dtype,
             num_actions=shape.num_actions,
             trajectory_length=shape.trajectory_length,
+            compressed_bytes=replay.compressed_bytes,
+            compression_ratio=replay.compression_ratio,
         )
-        self._batch_size = profile.learner.batch_size
-        self._limiter = RateLimiter(
-            samples_per_insert=replay.samples_per_insert,
-            min_size=replay.min_size_to_sample,
-            max_insert_lead=replay.max_insert_lead,
-        )
-        self._sampler = UniformSampler(self._table, derive_seed(profile.seed, self.role))
-        self._gatherer = Gatherer(self._table, discount=self._discount, td_steps=replay.td_steps)
-        self._readers = [RingReader(self._plane.trajectory_ring(actor)) for actor in range(shape.actors)]
-        self._actor_bells = [self._plane.doorbell(Member("actor", actor)) for actor in range(shape.actors)]
-        self._batch_ring = self._plane.batch_ring(0)
-        self._writer = RingWriter(self._batch_ring)
+        self._sampler = make_sampler(replay, self._table, derive_seed(profile.seed, self.role))
+        gatherer = Gatherer(self._table, discount=self._discount, td_steps=replay.td_steps)
+        self._limiter = self._make_limiter()
+        self._recovery = recover(replay, shape, self._directory)
+        self._store = Store(self._table, self._sampler, gatherer, self._recovery.journal, replay)
+        self._restore(self._recovery)
+        self._clock = StageClock(self._counters)
+        self._batches = BatchMaker(profile, plane, self._table, self._sampler, gatherer, self._limiter, self._clock)
+        self._readers = [RingReader(plane.trajectory_ring(actor)) for actor in range(shape.actors)]
+        self._actor_bells = [plane.doorbell(Member("actor", actor)) for actor in range(shape.actors)]
+        self._checked = [False] * shape.actors  # whether the record that waits in the ring is whole
+        self._priorities = RingReader(plane.priority_ring(0))
         self._counters.set("capacity", self._table.capacity)
+        self._started = True
 
     def do_work(self) -> int:
-        """Takes one record from each ring, then builds one batch, as far as the rate limiter allows."""
-        return sum(self._insert(actor) for actor in range(len(self._readers))) + self._sample()
+        """Takes one record from each ring, and moves every batch on as far as the rate limiter and its peers allow."""
+        self._clock.lap()
+        work_count = self._take_priorities() + sum(self._insert(actor) for actor in range(len(self._readers)))
+        self._look_after_journal()
+        return work_count + (self._batches.do_work() if self._table.size else 0)
 
     def on_message(self, message: Message) -> None:
         """Takes no messages."""
 
     def on_close(self) -> None:
-        """Nothing outlives the process."""
+        """Takes in what actors have handed over last, and writes the journal to its end."""
+        if not self._started:
+            return
+        for actor in range(len(self._readers)):
+            while self._insert(actor, at_end=True):
+                continue
+        if self._recovery.journal is not None:
+            self._store.save_state()
+            self._recovery.journal.close(_JOURNAL_CLOSE_S)
 
-    def _insert(self, actor: int) -> int:
+    def _make_limiter(self) -> RateLimiter | OpenLimiter:
+        replay, profile = self._profile.replay, self._profile
+        if replay.source:
+            return OpenLimiter()
+        return RateLimiter(
+            samples_per_insert=replay.samples_per_insert,
+            min_size=replay.min_size_to_sample,
+            max_insert_lead=replay.max_insert_lead,
+            batch_size=profile.learner.batch_size,
+            trajectory_length=profile.actor.trajectory_length,
+            capacity=self._table.capacity,
+        )
+
+    def _restore(self, recovery: Recovery) -> None:
+        for line in recovery.lines:
+            self._control.send(Note(line))
+        known = self._counters.get("inserted")  # what a session that was killed had counted
+        self._count_inserts()
+        if recovery.contents is None:
+            return
+        restored = self._store.restore(recovery.contents)
+        self._counters.set("restored", restored.stored)
+        self._counters.set("lost", max(0, known - restored.inserted))
+        if isinstance(self._limiter, RateLimiter):
+            sampled = self._learner.get("learner_steps") * self._profile.learner.batch_size
+            self._limiter.resume(inserted=restored.inserted, sampled=sampled)
+        self._count_inserts()
+        self._control.send(
+            Note(
+                f"restored {restored.stored:,} transitions of {restored.inserted:,} inserted so far; "
+                f"{self._counters.get('lost'):,} lost by a kill"
+            )
+        )
+
+    def _insert(self, actor: int, *, at_end: bool = False) -> int:
         reader = self._readers[actor]
         record = reader.peek()
-        if record is None or not self._limiter.can_insert(int(record["length"][0])):
+        if record is None:
             return 0
-        length = self._table.insert(record, actor=actor, epoch=reader.epoch())
+        if self._checked[actor] or not self._refuse(actor, record):
+            self._checked[actor] = True
+            if not at_end and not self._limiter.can_insert(int(record["length"][0])):
+                self._clock.mark("insert_wait_us")
+                return 0
+            self._limiter.inserted += self._store.insert(record, actor=actor, epoch=reader.epoch())
+            self._count_inserts()
         reader.release()
+        self._checked[actor] = False
         self._actor_bells[actor].ring()
-        self._limiter.inserted += length
+        return 1
+
+    def _refuse(self, actor: int, record: dict[str, np.ndarray]) -> bool:
+        fault = fault_of(record)
+        if fault is None:
+            return False
+        if self._counters.get("refused") == 0:
+            self._control.send(Note(f"a record of actor-{actor} is refused: {fault}; further ones are only counted"))
+        self._counters.add("refused", max(1, int(record["length"][0])))
+        return True
+
+    def _count_inserts(self) -> None:
         self._counters.set("inserted", self._limiter.inserted)
         self._counters.set("stored", self._table.size)
-        return 1
 
-    def _sample(self) -> int:
-        if not self._limiter.can_sample(self._batch_size):
+    def _take_priorities(self) -> int:
+        record = self._priorities.peek()
+        if record is None:
             return 0
-        slot = self._writer.claim()
-        if slot is None:
-            self._counters.add("wait_out")
-            return 0
-        step_B = self._sampler.sample(self._batch_size)
-        self._gatherer.fill(slot, step_B, self._sampler.random_key())
-        slot["weight"][:] = 1.0
-        self._writer.commit()
+        step_B = record["generation"] * self._table.capacity + record["slot"]
+        stale = self._sampler.update(step_B, record["priority"])
+        self._counters.add("priority_updates", len(step_B) - stale)
+        self._counters.add("stale_priorities", stale)
+        self._priorities.release()
         self._learner_bell.ring()
-        self._count(step_B)
         return 1
 
-    def _count(self, step_B: np.ndarray) -> None:
-        self._limiter.sampled += self._batch_size
-        self._counters.set("sampled", self._limiter.sampled)
-        self._counters.add("targets", self._batch_size * (2 * self._profile.learner.num_unroll_steps + 1))
-        played = self._table.steps.weights_version_C[step_B % self._table.capacity]
-        age = self._learner.get("weights_version") - played
-        self._counters.add_fraction("staleness_millionths", float(np.maximum(age, 0).sum()))
-        self._counters.set_fraction("queue_fill_millionths", self._batch_ring.fill())
+    def _look_after_journal(self) -> None:
+        journal = self._recovery.journal
+        if journal is None:
+            return
+        self._store.save_state_if_due()
+        self._counters.set("journal_bytes", journal.bytes_on_disk)
+        self._counters.set("unjournaled", journal.dropped_transitions)
+        for line in journal.lines():
+            self._control.send(Note(line))

@@ -5,9 +5,10 @@ j lives in row j mod R of `trajectories`. Trajectories of one episode are linked
 by absolute number, so targets cross their borders.
 
 V1  The steps [tail, head) are stored, head - tail <= C, and tail is the first step of a stored trajectory.
-V2  A link names a trajectory that is stored, or NONE (remove() cuts links to what it removes).
+V2  A link names a trajectory that is stored, or NONE (removal cuts links to what it removes).
+V3  Neighbours follow each other without a gap: before's offset + length is the offset.
 
-Shape legend    C transitions   R trajectories   A actions
+Shape legend    C transitions   R trajectories   A actions   N any number of rows
 """
 
 from collections.abc import Mapping
@@ -15,22 +16,28 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ..errors import ConfigError
 from ..ipc.slots import UNFINISHED
-
-NONE = -1
+from .compressed import CompressedFrames
+from .frames import NONE, FrameStore, two_parts
+from .sizes import TRAJECTORY_FIELDS, Fields, step_fields, table_sizes
 
 
 class StepColumns(NamedTuple):
-    """One row per transition."""
+    """One row per transition; what a search or the target network says of it carries the version that said it."""
 
-    frame_C: np.ndarray
     action_C: np.ndarray
     reward_C: np.ndarray
-    root_value_C: np.ndarray
-    search_policy_CA: np.ndarray
-    weights_version_C: np.ndarray
+    to_play_C: np.ndarray
+    legal_actions_CA: np.ndarray
+    weights_version_C: np.ndarray  # of the search that chose the action
     trajectory_C: np.ndarray
+    # From the latest search of the position: the actor's, later the reanalyzer's.
+    search_policy_CA: np.ndarray
+    root_value_C: np.ndarray
+    search_version_C: np.ndarray
+    # What targets of earlier steps bootstrap from: the actor's root value, later the target network's value.
+    bootstrap_value_C: np.ndarray
+    bootstrap_version_C: np.ndarray
 
 
 class TrajectoryColumns(NamedTuple):
@@ -42,13 +49,27 @@ class TrajectoryColumns(NamedTuple):
     final_value_R: np.ndarray
     before_R: np.ndarray
     after_R: np.ndarray
+    serial_R: np.ndarray  # its number in the journal
 
 
 EpisodeKey = tuple[int, int, int, int]
+# Column of each field of a record.
+_SOURCES = {
+    "action_C": "action",
+    "reward_C": "reward",
+    "to_play_C": "to_play",
+    "legal_actions_CA": "legal_actions",
+    "weights_version_C": "weights_version",
+    "search_policy_CA": "search_policy",
+    "root_value_C": "root_value",
+    "search_version_C": "weights_version",
+    "bootstrap_value_C": "root_value",
+    "bootstrap_version_C": "weights_version",
+}
 
 
 class Table:
-    """Holds what fits into capacity_bytes; storing more removes the oldest trajectories first."""
+    """Holds what fits; storing more removes the oldest trajectories first, their frames compressed in between."""
 
     def __init__(
         self,
@@ -58,34 +79,34 @@ class Table:
         frame_dtype: str,
         num_actions: int,
         trajectory_length: int,
+        compressed_bytes: int = 0,
+        compression_ratio: float = 1.0,
     ) -> None:
-        per_transition = bytes_per_transition(frame_shape, frame_dtype, num_actions)
-        self.capacity = capacity_bytes // per_transition
-        if self.capacity < 2 * trajectory_length:
-            raise ConfigError(
-                f"replay.capacity_bytes={capacity_bytes}: holds {self.capacity} transitions of {per_transition} bytes, "
-                f"fewer than two trajectories: set it to at least {2 * trajectory_length * per_transition}"
+        sizes = table_sizes(
+            capacity_bytes=capacity_bytes,
+            frame_shape=frame_shape,
+            frame_dtype=frame_dtype,
+            num_actions=num_actions,
+            trajectory_length=trajectory_length,
+            compressed_bytes=compressed_bytes,
+            compression_ratio=compression_ratio,
+        )
+        tier = None
+        if sizes.num_compressed:
+            tier = CompressedFrames(
+                capacity_bytes=sizes.arena_bytes,
+                max_steps=sizes.num_compressed,
+                frame_shape=frame_shape,
+                frame_dtype=frame_dtype,
             )
-        self.steps = StepColumns(
-            frame_C=np.zeros((self.capacity, *frame_shape), frame_dtype),
-            action_C=np.zeros(self.capacity, np.int32),
-            reward_C=np.zeros(self.capacity, np.float32),
-            root_value_C=np.zeros(self.capacity, np.float32),
-            search_policy_CA=np.zeros((self.capacity, num_actions), np.float32),
-            weights_version_C=np.zeros(self.capacity, np.int64),
-            trajectory_C=np.zeros(self.capacity, np.int64),
-        )
-        self.trajectories = TrajectoryColumns(
-            start_R=np.zeros(self.capacity, np.int64),
-            length_R=np.zeros(self.capacity, np.int32),
-            end_R=np.zeros(self.capacity, np.int32),
-            final_value_R=np.zeros(self.capacity, np.float32),
-            before_R=np.full(self.capacity, NONE, np.int64),
-            after_R=np.full(self.capacity, NONE, np.int64),
-        )
+        self.capacity = sizes.capacity
+        self.frames = FrameStore(sizes.num_raw, frame_shape, frame_dtype, tier)
+        self.steps = StepColumns(**_columns(step_fields(num_actions), self.capacity))
+        self.trajectories = TrajectoryColumns(**_columns(TRAJECTORY_FIELDS, self.capacity))
         self.head = self.tail = 0
         self._first = self._next = 0  # numbers of the oldest trajectory and of the one to come
-        self._open: dict[EpisodeKey, int] = {}  # last trajectory of each unfinished episode
+        # Last trajectory of each unfinished episode, with the offset at which it goes on.
+        self._open: dict[EpisodeKey, tuple[int, int]] = {}
         self._key_of: dict[int, EpisodeKey] = {}
 
     @property
@@ -93,37 +114,79 @@ class Table:
         """Stored transitions."""
         return self.head - self.tail
 
-    def insert(self, record: Mapping[str, np.ndarray], *, actor: int, epoch: int) -> int:
+    @property
+    def first_serial(self) -> int:
+        """Journal number of the oldest stored trajectory; the table must not be empty."""
+        return int(self.trajectories.serial_R[self._first % self.capacity])
+
+    def numbers(self) -> range:
+        """Numbers of the stored trajectories, oldest first."""
+        return range(self._first, self._next)
+
+    def step_at(self, place_N: np.ndarray) -> np.ndarray:
+        """The stored steps that live in these rows."""
+        newest = self.head - 1
+        step_N = newest - newest % self.capacity + place_N
+        return np.where(step_N <= newest, step_N, step_N - self.capacity)
+
+    def insert(self, record: Mapping[str, np.ndarray], *, actor: int, epoch: int, serial: int = 0) -> int:
         """Stores one trajectory record and returns its number of transitions."""
         length = int(record["length"][0])
-        while self.size + length > self.capacity:
-            self._remove_oldest()
-        rows = np.arange(self.head, self.head + length) % self.capacity
-        self.steps.frame_C[rows] = record["frame"][:length]
-        self.steps.action_C[rows] = record["action"][:length]
-        self.steps.reward_C[rows] = record["reward"][:length]
-        self.steps.root_value_C[rows] = record["root_value"][:length]
-        self.steps.search_policy_CA[rows] = record["search_policy"][:length]
-        self.steps.weights_version_C[rows] = record["weights_version"][:length]
-        self.steps.trajectory_C[rows] = self._next
-        self._add_trajectory(record, (actor, epoch, int(record["game"][0]), int(record["episode"][0])))
+        self._make_room(length)
+        self.frames.write(self.head, record["frame"][:length])
+        for rows, part in two_parts(self.head, length, self.capacity):
+            for column, field in _SOURCES.items():
+                getattr(self.steps, column)[rows] = record[field][part]
+            self.steps.trajectory_C[rows] = self._next
+        self._add_trajectory(record, (actor, epoch, int(record["game"][0]), int(record["episode"][0])), serial)
         self.head += length
         return length
 
-    def _add_trajectory(self, record: Mapping[str, np.ndarray], key: EpisodeKey) -> None:
+    def close_episodes(self) -> None:
+        """Links nothing to what is stored: the games that it came from are over."""
+        self._open.clear()
+        self._key_of.clear()
+
+    def _make_room(self, length: int) -> None:
+        while self.size + length > self.capacity:
+            self._remove_oldest()
+        while self.head + length - self.frames.raw_tail > self.frames.num_raw:
+            self._compress_oldest()
+
+    def _compress_oldest(self) -> None:
+        """Moves the frames of the oldest raw trajectory into the tier; where they cannot fit, removes all up to it."""
+        frames, tier = self.frames, self.frames.tier
+        assert tier is not None  # without one, raw frames are all there are, and removal has made the room
+        number = self.steps.trajectory_C[frames.raw_tail % self.capacity]
+        length = int(self.trajectories.length_R[number % self.capacity])
+        encoded = tier.encode(frames.raw(frames.raw_tail, length))
+        next_tail = frames.raw_tail + length
+        while self.tail < next_tail and not (tier.can_hold(encoded) and tier.fits(encoded)):
+            self._remove_oldest()
+        if self.tail < next_tail:
+            tier.put(frames.raw_tail, encoded)
+        frames.raw_tail = next_tail
+
+    def _add_trajectory(self, record: Mapping[str, np.ndarray], key: EpisodeKey, serial: int) -> None:
         number, columns = self._next, self.trajectories
-        row = number % self.capacity
-        before = self._open.pop(key, NONE)
-        self._key_of.pop(before, None)
-        columns.start_R[row], columns.length_R[row] = self.head, record["length"][0]
+        row, offset, length = number % self.capacity, int(record["offset"][0]), int(record["length"][0])
+        before = self._pop_open(key, offset)
+        columns.start_R[row], columns.length_R[row] = self.head, length
         columns.end_R[row], columns.final_value_R[row] = record["end"][0], record["final_value"][0]
         columns.before_R[row], columns.after_R[row] = before, NONE
+        columns.serial_R[row] = serial
         if before != NONE:
             columns.after_R[before % self.capacity] = number
         if record["end"][0] == UNFINISHED:
-            self._open[key] = number
+            self._open[key] = (number, offset + length)
             self._key_of[number] = key
         self._next += 1
+
+    def _pop_open(self, key: EpisodeKey, offset: int) -> int:
+        """The trajectory that this one goes on from; NONE where a record between them was lost."""
+        number, next_offset = self._open.pop(key, (NONE, offset))
+        self._key_of.pop(number, None)
+        return number if next_offset == offset else NONE
 
     def _remove_oldest(self) -> None:
         row = self._first % self.capacity
@@ -134,12 +197,13 @@ class Table:
         if key is not None:
             del self._open[key]
         self.tail += int(self.trajectories.length_R[row])
+        self.frames.drop_until(self.tail)
         self._first += 1
 
 
-def bytes_per_transition(frame_shape: tuple[int, ...], frame_dtype: str, num_actions: int) -> int:
-    """Bytes of one transition in all columns, with its share of the trajectory columns at worst (length 1)."""
-    frame = int(np.prod(frame_shape)) * np.dtype(frame_dtype).itemsize
-    step = 3 * 4 + 4 * num_actions + 2 * 8
-    trajectory = 3 * 8 + 3 * 4
-    return frame + step + trajectory
+def _columns(fields: Fields, rows: int) -> dict[str, np.ndarray]:
+    """Arrays whose pages are all there from the start, so that memory does not grow with the table."""
+    columns = {name: np.empty((rows, *shape), dtype) for name, (dtype, shape) in fields.items()}
+    for column in columns.values():
+        column.fill(0)
+    return columns

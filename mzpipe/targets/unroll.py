@@ -9,7 +9,7 @@ Index 0 has no reward target (MuZero's first pseudocode is off by one here).
 
 Shape legend    C places of a circular array: step s lives at s % capacity
                 K actions unrolled   K1 = K + 1 states   A actions to choose from
-Reads           steps.{action_C, reward_C, root_value_C, search_policy_CA}
+Reads           steps.{action_C, reward_C, bootstrap_value_C, search_policy_CA}
 Writes          every place of every array of `targets`
 Preconditions   P1  0 <= t < end, td_steps >= 1, end - t <= capacity <= C.
                 P2  stored actions are in 0 .. A - 1.
@@ -41,8 +41,8 @@ class EpisodeSteps(NamedTuple):
     action_C: np.ndarray
     # Reward that followed that action.
     reward_C: np.ndarray
-    # Search value of the position before the action.
-    root_value_C: np.ndarray
+    # Value of the position before the action, for targets of earlier steps to bootstrap from.
+    bootstrap_value_C: np.ndarray
     # Search policy of the position before the action.
     search_policy_CA: np.ndarray
 
@@ -86,7 +86,7 @@ def _write_stored_state(
 ) -> None:
     capacity = steps.action_C.shape[0]
     targets.value_target_K1[k] = n_step_value_at(
-        steps.reward_C, steps.root_value_C, s, end, capacity, discount, td_steps, final_value
+        steps.reward_C, steps.bootstrap_value_C, s, end, capacity, discount, td_steps, final_value
     )
     targets.value_mask_K1[k] = 1.0
     targets.policy_target_K1A[k] = steps.search_policy_CA[s % capacity]

@@ -27,6 +27,11 @@ class Evaluation:
     return_std: float
     episodes: int
 
+    @property
+    def axis(self) -> int:
+        """As Snapshot.axis."""
+        return self.env_steps or self.learner_steps
+
 
 @dataclass(frozen=True)
 class Snapshot:
@@ -62,9 +67,16 @@ class Snapshot:
     skipped_steps: int
     restarts: int
     clipped_fraction: float | None
+    # Further curves by TensorBoard tag: waits of the replay server and of reanalyzers are fractions of the time.
+    metrics: Mapping[str, float | None]
 
     stages: tuple[StageRate, ...]
     # (now, limit) for each limit of the run: env_steps, learner_steps, minutes, return_mean.
     limits: Mapping[str, tuple[float, float]]
     # What the run is doing, e.g. "training" or "waiting for replay: 340 of 1000 transitions".
     note: str
+
+    @property
+    def axis(self) -> int:
+        """Where the curves of this moment stand: env steps; learner steps in a run that plays no games."""
+        return self.env_steps or self.learner_steps

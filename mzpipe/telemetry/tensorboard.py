@@ -1,4 +1,4 @@
-"""TensorBoard curves: one event file per session of a run, the x axis counts env steps.
+"""TensorBoard curves: one event file per session of a run, the x axis counts env steps (offline: learner steps).
 
 The file is written here, with TensorBoard's own record framing, and not through `tensorboard.summary.Writer`: that one
 loads TensorFlow wherever it is installed, keeps a thread, and stores tensors that `EventAccumulator.Scalars` does not
@@ -39,11 +39,11 @@ class TensorBoardWriter:
     def write(self, snapshot: Snapshot) -> None:
         """Writes every measured value at env_steps, and the evaluation at its own where it is a new one."""
         if not self._started:
-            self._start(snapshot.env_steps)
-        self._append(_summary(snapshot.env_steps, snapshot_scalars(snapshot)))
+            self._start(snapshot.axis)
+        self._append(_summary(snapshot.axis, snapshot_scalars(snapshot)))
         if snapshot.evaluation is not None and snapshot.evaluation != self._evaluation:
             self._evaluation = snapshot.evaluation
-            self._append(_summary(self._evaluation.env_steps, _evaluation_scalars(self._evaluation)))
+            self._append(_summary(self._evaluation.axis, _evaluation_scalars(self._evaluation)))
 
     def close(self) -> None:
         """Closes the file; a second call does nothing."""
@@ -80,6 +80,7 @@ def snapshot_scalars(snapshot: Snapshot) -> Scalars:
     yield "staleness/weights_versions", snapshot.staleness
     yield "targets/clipped_fraction", snapshot.clipped_fraction
     yield "learner/skipped_steps", snapshot.skipped_steps
+    yield from snapshot.metrics.items()
     for stage in snapshot.stages:
         yield f"stage/{stage.name}/items_per_s", stage.items_per_s
         yield f"stage/{stage.name}/queue_fill", stage.queue_fill

@@ -156,6 +156,8 @@ def test_server_waits_for_the_other_lanes_only_as_long_as_the_timeout(tmp_path):
     publish(plane, random_model(profile, plane, 0))
     server = started_server(profile, plane)
     lanes = [*plane.lane_clients(ACTOR), *plane.lane_clients(EVALUATOR)]
+    for lane in lanes:
+        lane.prepare(last_node=4)
     ask_root(lanes[0], observations(3))
     server.do_work()
     assert not lanes[0].ready()
@@ -166,3 +168,18 @@ def test_server_waits_for_the_other_lanes_only_as_long_as_the_timeout(tmp_path):
     ask_root(lanes[0], observations(3))
     while not lanes[0].ready():
         server.do_work()  # ends by the time-out
+
+
+def test_server_does_not_wait_for_a_lane_that_asks_for_roots_only(tmp_path):
+    """A reanalyzer's value lane asks now and then: were it waited for, every batch would wait for the time-out."""
+    profile = tiny_profile("inference.batch_timeout_us=50000")
+    plane = make_plane(tmp_path, profile)
+    publish(plane, random_model(profile, plane, 0))
+    server = started_server(profile, plane)
+    *searching, roots_only = [*plane.lane_clients(ACTOR), *plane.lane_clients(EVALUATOR)]
+    for lane in searching:
+        lane.prepare(last_node=4)
+        ask_root(lane, observations(3))
+    roots_only.prepare(last_node=0)
+    server.do_work()
+    assert all(lane.ready() for lane in searching)

@@ -69,6 +69,10 @@ def make_shape(**changes):
         "actors": 3,
         "lanes_per_actor": 2,
         "trees_per_lane": 4,
+        "reanalyzers": 0,
+        "lanes_per_reanalyzer": 2,
+        "trees_per_reanalyzer_lane": 3,
+        "position_ring_slots": 4,
         "evaluator_trees": 5,
         "inference_servers": 2,
         "trajectory_length": 3,
@@ -81,14 +85,22 @@ def make_shape(**changes):
     return PlaneShape(**{**fields, **changes})
 
 
-@given(actors=st.integers(1, 6), lanes_per_actor=st.integers(1, 3), inference_servers=st.integers(1, 4))
-def test_every_lane_has_exactly_one_owner(actors, lanes_per_actor, inference_servers):
-    shape = make_shape(actors=actors, lanes_per_actor=lanes_per_actor, inference_servers=inference_servers)
+@given(
+    actors=st.integers(0, 6),
+    lanes_per_actor=st.integers(1, 3),
+    reanalyzers=st.integers(0, 4),
+    inference_servers=st.integers(1, 4),
+)
+def test_every_lane_has_exactly_one_owner(actors, lanes_per_actor, reanalyzers, inference_servers):
+    shape = make_shape(
+        actors=actors, lanes_per_actor=lanes_per_actor, reanalyzers=reanalyzers, inference_servers=inference_servers
+    )
+    expected = {"actor": lanes_per_actor, "reanalyzer": 2 * 2, "evaluator": 1}
     owned = []
     for member in shape.members():
-        if member.role in ("actor", "evaluator"):
+        if member.role in expected:
             server, lanes = shape.lanes_of(member)
-            assert len(lanes) == (lanes_per_actor if member.role == "actor" else 1)
+            assert len(lanes) == expected[member.role]
             owned += [(server, lane) for lane in lanes]
     existing = [(s, lane) for s in range(inference_servers) for lane in range(len(shape.lane_clients(s)))]
     assert sorted(owned) == existing

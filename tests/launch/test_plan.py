@@ -76,14 +76,14 @@ def test_search_bytes_are_those_of_the_trees_that_actors_and_evaluator_allocate(
 
 
 def test_plan_prints_the_size_that_every_segment_file_has(tmp_path):
-    plan = planned("topology.actors=2", inference=("cpu", "cpu"))
+    plan = planned("topology.actors=2", "reanalyze.fraction=0.5", inference=("cpu", "cpu"))
     DataPlane.create(tmp_path, plan.shape)
     printed = {
         words[1]: int(words[4].replace(",", "")) for line in plan_lines(plan) if (words := line.split())[0] == "segment"
     }
     files = {path.name: path.stat().st_size for path in tmp_path.iterdir() if path.name != "shape.json"}
     assert printed == files
-    assert len(printed) == 10
+    assert len(printed) == 13
     assert sum(printed.values()) == plan.segment_bytes()
 
 

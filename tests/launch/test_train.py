@@ -9,6 +9,7 @@ from mzpipe.config import save_profile
 from mzpipe.errors import AlreadyRunningError, CheckpointError, ConfigError, ExitCode, PlanError
 from mzpipe.launch import plan as plan_module
 from mzpipe.launch import train as module
+from mzpipe.launch.last_moment import LastMoment
 from mzpipe.launch.run_directory import RunDirectory
 from mzpipe.launch.snapshots import Progress
 from mzpipe.launch.train import read_progress, train
@@ -51,12 +52,18 @@ def former_session(run):
 
 
 def test_read_progress_is_nothing_in_a_new_run(run):
-    assert read_progress(run) == Progress(0, 0, None)
+    assert read_progress(run, None) == Progress(0, 0, None)
 
 
 @pytest.mark.usefixtures("former_session")
 def test_read_progress_gives_steps_and_the_best_evaluation(run):
-    assert read_progress(run) == Progress(300, 10, 20.0)
+    assert read_progress(run, None) == Progress(300, 10, 20.0)
+
+
+@pytest.mark.usefixtures("former_session")
+def test_read_progress_counts_the_moves_up_to_a_kill(run):
+    assert read_progress(run, LastMoment(env_steps=450, inserted=420)) == Progress(450, 10, 20.0, 420)
+    assert read_progress(run, LastMoment(env_steps=20, inserted=20)) == Progress(300, 10, 20.0, 20)
 
 
 @pytest.mark.usefixtures("former_session")
@@ -72,7 +79,7 @@ def test_train_says_so_and_finishes_when_the_run_has_ended_already(run, screen, 
     outcome = train(tiny_profile(*overrides), run, screen, serial=False)
     assert outcome.exit_code == ExitCode.FINISHED
     assert re.fullmatch(f"finished already: {reached}; raise it to train on", outcome.reason)
-    assert screen.lines[0].endswith("resuming at env step 300, learner step 10 (the replay table starts empty)")
+    assert screen.lines[0].endswith("resuming at env step 300, learner step 10")
 
 
 @pytest.mark.usefixtures("former_session")

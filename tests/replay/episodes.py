@@ -3,6 +3,7 @@
 import numpy as np
 
 from mzpipe.ipc.slots import TERMINATED, TRUNCATED, UNFINISHED, trajectory_layout
+from mzpipe.replay.sizes import bytes_per_transition
 from mzpipe.replay.table import Table
 from tests.naive.gather import NaiveEpisode
 
@@ -45,12 +46,14 @@ def records(episode: NaiveEpisode, number: int, game: int = 0):
         record["reward"][:length] = episode.rewards[steps]
         record["root_value"][:length] = episode.root_values[steps]
         record["search_policy"][:length] = episode.policies[steps]
+        record["legal_actions"][:length] = True
+        record["weights_version"][:length] = 1
         yield record
 
 
 def make_table(transitions: int) -> Table:
     """A table that holds exactly this many transitions."""
-    per_transition = 8 + 12 + 4 * NUM_ACTIONS + 16 + 36
+    per_transition = bytes_per_transition(FRAME_SHAPE, "float32", NUM_ACTIONS)
     return Table(
         capacity_bytes=transitions * per_transition,
         frame_shape=FRAME_SHAPE,

@@ -6,6 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mzpipe.ipc.slots import batch_layout
+from mzpipe.replay.frames import NONE
 from mzpipe.replay.gather import Gatherer
 from tests.naive import gather as naive
 from tests.replay.episodes import ENDS, FRAME_SHAPE, NUM_ACTIONS, make_table, random_episode, records
@@ -18,7 +19,9 @@ def gather(table, steps, *, discount, td_steps, random_key=7):
     slot = layout.views(bytearray(layout.nbytes))
     for array in slot.values():
         array.view(np.uint8)[...] = 0xAA  # whatever a former batch has left
-    Gatherer(table, discount=discount, td_steps=td_steps).fill(slot, np.array(steps, np.int64), random_key)
+    steps = np.array(steps, np.int64)
+    td_steps_B = np.broadcast_to(np.array(td_steps, np.int64), steps.shape).copy()
+    Gatherer(table, discount=discount, td_steps=1).fill(slot, steps, td_steps_B, random_key)
     return slot
 
 
@@ -46,17 +49,19 @@ def step_of(first_step, number, t):
     seed=st.integers(0, 2**32 - 1),
     lengths=st.lists(st.integers(1, 23), min_size=1, max_size=4),
     ends=st.lists(st.sampled_from(sorted(ENDS)), min_size=4, max_size=4),
-    td_steps=st.integers(1, 8),
+    max_td_steps=st.integers(1, 8),
     discount=st.sampled_from([0.997, 1.0, -1.0, -0.9]),
 )
-def test_gather_equals_the_unbroken_episode_wherever_records_cut_it(seed, lengths, ends, td_steps, discount):
+def test_gather_equals_the_unbroken_episode_wherever_records_cut_it(seed, lengths, ends, max_td_steps, discount):
     rng = np.random.default_rng(seed)
     episodes = [random_episode(rng, length, end) for length, end in zip(lengths, ends, strict=False)]
     table, first_step = store(episodes)
     places = [(number, t) for number, episode in enumerate(episodes) for t in range(len(episode.rewards))]
-    slot = gather(table, [step_of(first_step, *place) for place in places], discount=discount, td_steps=td_steps)
+    steps = [step_of(first_step, *place) for place in places]
+    td_steps_B = rng.integers(1, max_td_steps + 1, len(places))  # each position has its own n
+    slot = gather(table, steps, discount=discount, td_steps=td_steps_B)
     for row, (number, t) in enumerate(places):
-        expected = naive.targets(episodes[number], t, UNROLL, discount, td_steps)
+        expected = naive.targets(episodes[number], t, UNROLL, discount, int(td_steps_B[row]))
         values, value_mask, rewards, reward_mask, policies, policy_mask, actions = expected
         np.testing.assert_allclose(slot["value_target"][row], values, rtol=1e-5, atol=1e-5)
         np.testing.assert_array_equal(slot["value_mask"][row], value_mask)
@@ -118,3 +123,33 @@ def test_gather_flips_the_sign_at_every_ply_when_two_players_alternate():
     table, _ = store([episode])
     slot = gather(table, [0], discount=-1.0, td_steps=100)
     np.testing.assert_allclose(slot["value_target"][0], [1.0, -1.0, 1.0, 0.0])
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    seed=st.integers(0, 2**32 - 1),
+    lengths=st.lists(st.integers(1, 23), min_size=1, max_size=3),
+    td_steps=st.integers(1, 9),
+)
+def test_value_errors_and_bootstraps_are_those_of_the_unbroken_episode(seed, lengths, td_steps):
+    rng = np.random.default_rng(seed)
+    episodes = [random_episode(rng, length, "terminated") for length in lengths]
+    table, first_step = store(episodes)
+    gatherer = Gatherer(table, discount=0.9, td_steps=td_steps)
+    for number, episode in enumerate(episodes):
+        for t in range(len(episode.rewards)):
+            step = step_of(first_step, number, t)
+            expected = abs(episode.root_values[t] - naive.value_target(episode, t, 0.9, td_steps))
+            assert gatherer.value_errors(step, 1)[0] == pytest.approx(expected, abs=1e-5)
+            later = gatherer.bootstrap_steps(np.array([step]), np.array([td_steps]))[0]
+            inside = t + td_steps < len(episode.rewards)
+            assert later == (step_of(first_step, number, t + td_steps) if inside else NONE)
+
+
+def test_stacks_are_zeros_where_there_is_no_step():
+    episode = random_episode(np.random.default_rng(0), 5, "terminated")
+    table, _ = store([episode])
+    stacks = np.full((2, STACK * FRAME_SHAPE[0]), 7.0, np.float32)
+    Gatherer(table, discount=1.0, td_steps=1).stacks(np.array([NONE, 4]), stacks)
+    np.testing.assert_array_equal(stacks[0], 0.0)
+    np.testing.assert_array_equal(stacks[1].reshape(STACK, -1), np.stack(episode.frames[1:5]))

@@ -2,15 +2,18 @@
 
 from random import Random
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mzpipe.config.replay import least_insert_lead
-from mzpipe.replay.rate_limiter import RateLimiter
+from mzpipe.errors import ConfigError
+from mzpipe.replay.rate_limiter import OpenLimiter, RateLimiter
 
 
 def limiter(**changes):
-    settings_ = {"samples_per_insert": 4.0, "min_size": 100, "max_insert_lead": 50}
+    sizes = {"batch_size": 32, "trajectory_length": 8, "capacity": 10_000}
+    settings_ = {"samples_per_insert": 4.0, "min_size": 100, "max_insert_lead": 50, **sizes}
     return RateLimiter(**{**settings_, **changes})
 
 
@@ -53,7 +56,16 @@ def test_rate_limiter_keeps_the_ratio_and_never_blocks_both(samples_per_insert, 
     lead = spare + least_insert_lead(
         batch_size=batch_size, samples_per_insert=samples_per_insert, trajectory_length=record
     )
-    limits, coins = limiter(samples_per_insert=samples_per_insert, max_insert_lead=lead, min_size=record), Random(seed)
+    limits, coins = (
+        limiter(
+            samples_per_insert=samples_per_insert,
+            max_insert_lead=lead,
+            min_size=record,
+            batch_size=batch_size,
+            trajectory_length=record,
+        ),
+        Random(seed),
+    )
     for _ in range(2_000):
         can_insert, can_sample = limits.can_insert(record), limits.can_sample(batch_size)
         assert can_insert or can_sample
@@ -63,3 +75,54 @@ def test_rate_limiter_keeps_the_ratio_and_never_blocks_both(samples_per_insert, 
             limits.sampled += batch_size
         if limits.sampled:
             assert abs(limits.inserted - limits.sampled / samples_per_insert - record) <= lead + record
+
+
+def test_rate_limiter_refuses_a_corridor_in_which_both_sides_wait_for_ever_and_says_how_wide_it_must_be():
+    with pytest.raises(ConfigError, match=r"max_insert_lead=7: .* would wait for each other for ever: .* at least 8$"):
+        limiter(max_insert_lead=7)
+    limiter(max_insert_lead=8)
+
+
+def test_the_narrowest_refused_corridor_really_deadlocks():
+    """The negative control: without the check, both sides wait."""
+    limits = limiter(max_insert_lead=8)
+    limits._max_insert_lead = 7
+    limits.inserted, limits.sampled = 100, 0
+    while limits.can_insert(8):
+        limits.inserted += 8
+    stuck = [
+        (inserted, sampled)
+        for inserted in range(100, 400, 4)
+        for sampled in range(0, 1200, 32)
+        if not _moves(limits, inserted, sampled)
+    ]
+    assert stuck
+
+
+def _moves(limits, inserted, sampled):
+    limits.inserted, limits.sampled = inserted, sampled
+    return limits.can_insert(8) or limits.can_sample(32)
+
+
+def test_rate_limiter_refuses_to_wait_for_more_than_the_table_holds():
+    with pytest.raises(ConfigError, match=r"min_size_to_sample=100: the table holds 100 .* lower it to 92, or raise"):
+        limiter(capacity=100)
+
+
+@pytest.mark.parametrize(("inserted", "sampled"), [(5000, 4 * 4900), (5000, 0), (5000, 10**6), (40, 0)])
+def test_rate_limiter_goes_on_inside_its_corridor_after_a_resume(inserted, sampled):
+    limits = limiter()
+    limits.resume(inserted=inserted, sampled=sampled)
+    assert limits.inserted == inserted
+    assert limits.can_insert(8) or limits.can_sample(32)
+    if inserted == 5000 and sampled == 4 * 4900:
+        assert limits.sampled == sampled
+    for _ in range(100):  # neither side is let loose for long
+        limits.sampled += 32 * limits.can_sample(32)
+    assert limits.sampled / 4.0 <= max(0, inserted - 100) + 50 + 8
+
+
+def test_open_limiter_never_lets_sampling_wait():
+    limits = OpenLimiter()
+    assert limits.can_sample(10**9)
+    assert not limits.can_insert(1)

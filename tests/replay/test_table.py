@@ -1,11 +1,16 @@
 """The table: bound, removal by whole trajectories, links."""
 
+import resource
+from pathlib import Path
+
 import numpy as np
 import pytest
 
 from mzpipe.errors import ConfigError
-from mzpipe.replay.sampler import UniformSampler
-from mzpipe.replay.table import NONE, Table, bytes_per_transition
+from mzpipe.replay.frames import NONE
+from mzpipe.replay.sizes import bytes_per_transition
+from mzpipe.replay.sum_tree import sum_tree_bytes
+from mzpipe.replay.table import Table
 from tests.replay.episodes import make_table, random_episode, records
 
 
@@ -51,7 +56,9 @@ def test_table_takes_no_more_bytes_than_its_bound():
         capacity_bytes=1 << 20, frame_shape=(1, 8, 8), frame_dtype="uint8", num_actions=6, trajectory_length=16
     )
     columns = [*table.steps, *table.trajectories]
-    assert sum(column.nbytes for column in columns) <= 1 << 20
+    frames = table.frames.num_raw * table.frames.frame_size
+    nbytes = sum(column.nbytes for column in columns) + frames + sum_tree_bytes(table.capacity)
+    assert 0.99 * (1 << 20) < nbytes <= 1 << 20
     assert table.capacity == (1 << 20) // bytes_per_transition((1, 8, 8), "uint8", 6)
 
 
@@ -62,13 +69,42 @@ def test_table_refuses_a_bound_below_two_trajectories():
         Table(capacity_bytes=100, frame_shape=(4,), frame_dtype="float32", num_actions=2, trajectory_length=8)
 
 
-def test_sampler_draws_every_stored_step_about_equally_often():
-    table = make_table(10)
+def test_table_does_not_link_over_a_record_that_was_lost():
+    table = make_table(100)
+    first, _, third = records(random_episode(np.random.default_rng(0), 15, "terminated"), 0)
+    table.insert(first, actor=0, epoch=0)
+    table.insert(third, actor=0, epoch=0)
+    assert table.trajectories.before_R[1] == NONE
+    assert table.trajectories.after_R[0] == NONE
+
+
+def test_table_links_nothing_to_episodes_that_were_closed():
+    table = make_table(100)
+    first, second = records(random_episode(np.random.default_rng(0), 10, "terminated"), 0)
+    table.insert(first, actor=0, epoch=0)
+    table.close_episodes()
+    table.insert(second, actor=0, epoch=0)
+    assert table.trajectories.after_R[0] == NONE
+
+
+def test_table_says_which_step_lives_in_a_row():
+    table = make_table(12)
     rng = np.random.default_rng(0)
-    for number in range(5):
+    for number in range(7):
         insert(table, random_episode(rng, 5, "terminated"), number)
-    steps = UniformSampler(table, seed=0).sample(20_000)
-    values, counts = np.unique(steps, return_counts=True)
-    np.testing.assert_array_equal(values, np.arange(table.tail, table.head))
-    assert counts.min() > 1_800
-    assert counts.max() < 2_200
+        stored = np.arange(table.tail, table.head)
+        np.testing.assert_array_equal(table.step_at(stored % table.capacity), stored)
+
+
+def test_table_has_all_its_pages_before_the_first_record():
+    """Memory that only grows as the table fills would make the plan's figure a promise for later."""
+
+    def resident_bytes():
+        return int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize()
+
+    before = resident_bytes()
+    table = Table(
+        capacity_bytes=1 << 26, frame_shape=(1, 84, 84), frame_dtype="uint8", num_actions=6, trajectory_length=16
+    )
+    assert resident_bytes() - before > 0.95 * (1 << 26)
+    assert table.size == 0

@@ -32,6 +32,7 @@ TRAINING = Snapshot(
     skipped_steps=0,
     restarts=0,
     clipped_fraction=0.0004,
+    metrics={"replay/insert_wait": 0.25, "reanalyze/fraction": None},
     stages=(
         StageRate("actor", 1_020.0, "env steps/s", 0.31),
         StageRate("inference", 25_600.0, "simulations/s", None),
@@ -56,6 +57,7 @@ _UNMEASURED: dict[str, Any] = {
     "staleness": None,
     "losses": {},
     "clipped_fraction": None,
+    "metrics": {},
 }
 
 

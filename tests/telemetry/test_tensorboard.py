@@ -29,6 +29,7 @@ TAGS = {
     "replay/samples_per_insert_target": 25.0,
     "staleness/weights_versions": 1.24,
     "targets/clipped_fraction": 0.0004,
+    "replay/insert_wait": 0.25,
     "learner/skipped_steps": 0.0,
     "stage/actor/items_per_s": 1_020.0,
     "stage/actor/queue_fill": 0.31,

@@ -1,0 +1,1 @@
+"""Reanalyzers: stored positions searched again with the newest weights."""

@@ -1,0 +1,60 @@
+"""PositionSearch: one batch of stored positions, searched again over one lane, their bootstraps valued over another.
+
+Shape legend    T positions searched in lockstep   A actions
+"""
+
+import numpy as np
+
+from ..ipc.lane import LaneClient, RequestKind
+from ..planning import LanePlanner
+from ..search import SearchResult
+
+
+class PositionSearch:
+    """`begin` with a slot of the position ring, `advance` until `finished`, `write` into a slot of the target ring.
+
+    The search runs on the newest weights, as every search; the value lane stays on the
+    version that it was pinned to (see LaneClient.pin): that is the target network.
+    """
+
+    def __init__(self, planner: LanePlanner, value_lane: LaneClient, *, num_trees: int) -> None:
+        self._planner, self._value_lane, self._num_trees = planner, value_lane, num_trees
+        value_lane.prepare(last_node=0)
+        self._result: SearchResult | None = None
+
+    @property
+    def idle(self) -> bool:
+        """Whether a search may begin: nothing is under way and no answer outstanding."""
+        return self._planner.idle and self._value_lane.ready()
+
+    @property
+    def finished(self) -> bool:
+        """Whether `write` has everything."""
+        return self._result is not None and self._value_lane.ready()
+
+    def begin(self, slot: dict[str, np.ndarray], target_number: int) -> None:
+        """Copies the positions into both lanes and asks; a new target_number takes newer target weights."""
+        lane, trees = self._value_lane, self._num_trees
+        self._result, self._ticket = None, int(slot["ticket"][0])
+        self._planner.observation[:] = slot["observation"]
+        self._planner.begin(slot["legal_actions"])
+        lane.observation[:trees] = slot["bootstrap_observation"]
+        lane.pin(target_number)
+        lane.request(RequestKind.ROOT, node_index=0, num_rows=trees)
+
+    def advance(self) -> int:
+        """Takes an answer of the search if one is there; never waits."""
+        if not self._planner.answered:
+            return 0
+        self._result = self._planner.advance()
+        return 1
+
+    def write(self, slot: dict[str, np.ndarray]) -> None:
+        """Fills a slot of the target ring; `finished` must be true."""
+        assert self._result is not None
+        lane = self._value_lane
+        slot["ticket"][0] = self._ticket
+        slot["search_version"][0], slot["bootstrap_version"][0] = self._planner.weights_version, lane.weights_version
+        slot["search_policy"][:] = self._result.search_policy_BA
+        slot["root_value"][:] = self._result.root_value_B
+        slot["bootstrap_value"][:] = lane.value[: self._num_trees]

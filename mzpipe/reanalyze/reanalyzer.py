@@ -1,0 +1,98 @@
+"""The reanalyzer: searches stored positions again and has the target network value their bootstraps.
+
+Reads   position_ring[j], lane responses, the learner's step counter
+Writes  lane requests, target_ring[j]
+Owns    its search trees
+"""
+
+from collections import deque
+
+from ..config import Profile
+from ..ipc.dataplane import LANES_PER_SEARCH, DataPlane, Member
+from ..ipc.lane import LaneClient
+from ..ipc.messages import Message
+from ..ipc.ring import RingReader, RingWriter
+from ..planning import LanePlanner, derive_seed
+from ..runtime.stage_clock import StageClock
+from ..search import SearchConfig
+from .position_search import PositionSearch
+
+
+class Reanalyzer:
+    """Agent of role `reanalyzer`.
+
+    A slot of the position ring is released only once its targets are committed, so
+    that a successor of a killed reanalyzer searches again what was under way.
+    """
+
+    role = "reanalyzer"
+
+    def __init__(self, profile: Profile, plane: DataPlane, index: int, epoch: int, search: SearchConfig) -> None:
+        self._profile, self._plane, self._index, self._epoch, self._search = profile, plane, index, epoch, search
+        self._counters = plane.counters(Member(self.role, index))
+        self._learner = plane.counters(Member("learner", 0))
+        self._replay_bell = plane.doorbell(Member("replay", 0))
+
+    def on_start(self) -> None:
+        """Attaches to the rings and makes a search per pair of lanes."""
+        self._positions = RingReader(self._plane.position_ring(self._index))
+        self._targets = RingWriter(self._plane.target_ring(self._index), epoch=self._epoch)
+        lanes = self._plane.lane_clients(Member(self.role, self._index))
+        pairs = zip(lanes[::LANES_PER_SEARCH], lanes[1::LANES_PER_SEARCH], strict=True)
+        self._searches = [self._make_search(number, *pair) for number, pair in enumerate(pairs)]
+        self._active: deque[PositionSearch] = deque()  # in the order of their slots
+        self._clock = StageClock(self._counters)
+
+    def do_work(self) -> int:
+        """Takes every answer that has come, hands out what is finished, begins what has arrived."""
+        self._clock.lap()
+        if self._active:
+            self._clock.mark("busy_us")
+        return sum(search.advance() for search in self._active) + self._finish_oldest() + self._begin_next()
+
+    def on_message(self, message: Message) -> None:
+        """Takes no messages."""
+
+    def on_close(self) -> None:
+        """Nothing outlives the process."""
+
+    def _make_search(self, number: int, search_lane: LaneClient, value_lane: LaneClient) -> PositionSearch:
+        shape = self._plane.shape
+        trees, seed = shape.trees_per_reanalyzer_lane, self._profile.seed
+        planner = LanePlanner(
+            search_lane,
+            self._search,
+            num_trees=trees,
+            num_actions=shape.num_actions,
+            seed=derive_seed(seed, self.role, self._index, self._epoch, number),
+        )
+        return PositionSearch(planner, value_lane, num_trees=trees)
+
+    def _begin_next(self) -> int:
+        slot = self._positions.peek(ahead=len(self._active))
+        idle = next((search for search in self._searches if search not in self._active and search.idle), None)
+        if slot is None or idle is None:
+            return 0
+        idle.begin(slot, self._target_number())
+        self._active.append(idle)
+        return 1
+
+    def _finish_oldest(self) -> int:
+        if not self._active or not self._active[0].finished:
+            return 0
+        slot = self._targets.claim()
+        if slot is None:
+            self._counters.add("wait_out")
+            return 0
+        rows = self._positions.peek()
+        assert rows is not None
+        self._counters.add("positions", int(rows["rows"][0]))
+        self._active.popleft().write(slot)
+        self._targets.commit()
+        self._positions.release()
+        self._replay_bell.ring()
+        return 1
+
+    def _target_number(self) -> int:
+        """Changes whenever the target network is due for newer weights; never 0, which would unpin the lane."""
+        return 1 + self._learner.get("learner_steps") // self._profile.reanalyze.target_interval

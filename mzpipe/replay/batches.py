@@ -1,0 +1,146 @@
+"""BatchMaker: from a draw to a batch in the ring, by way of the reanalyzers.
+
+    draw -> part of its positions searched again -> gathered into a claimed slot -> committed
+
+Several batches are on their way at once; they leave in the order in which they
+were drawn.
+
+Shape legend    B positions of a batch
+"""
+
+from collections import deque
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..config import Profile
+from ..ipc.dataplane import DataPlane, Member
+from ..ipc.ring import RingWriter
+from ..runtime.stage_clock import StageClock
+from .gather import Gatherer
+from .rate_limiter import OpenLimiter, RateLimiter
+from .reanalysis import Reanalysis
+from .sampler import Sampler
+from .table import Table
+
+
+@dataclass
+class PendingBatch:
+    """A drawn batch; `waiting` positions are still with the reanalyzers, `fresh` ones have come back."""
+
+    step_B: np.ndarray
+    weight_B: np.ndarray
+    td_steps_B: np.ndarray
+    waiting: int = 0
+    fresh: int = 0
+
+
+class BatchMaker:
+    """Draws batches as the rate limiter allows, and writes them to the learner's ring."""
+
+    def __init__(
+        self,
+        profile: Profile,
+        plane: DataPlane,
+        table: Table,
+        sampler: Sampler,
+        gatherer: Gatherer,
+        limiter: RateLimiter | OpenLimiter,
+        clock: StageClock,
+    ) -> None:
+        self._profile, self._table, self._sampler, self._gatherer = profile, table, sampler, gatherer
+        self._limiter, self._clock = limiter, clock
+        self._counters = plane.counters(Member("replay", 0))
+        self._learner = plane.counters(Member("learner", 0))
+        self._learner_bell = plane.doorbell(Member("learner", 0))
+        self._ring = plane.batch_ring(0)
+        self._writer = RingWriter(self._ring)
+        self._batch_size = profile.learner.batch_size
+        self._pending: deque[PendingBatch] = deque()
+        self._owed = 0.0  # positions, below one, that the fraction has not been given yet
+        self._reanalysis = Reanalysis(plane, table, gatherer) if plane.shape.reanalyzers else None
+        self._max_pending = profile.reanalyze.batches_in_flight if self._reanalysis else 1
+
+    def do_work(self) -> int:
+        """Moves every batch on as far as it can go at once."""
+        fresh = self._reanalysis.do_work() if self._reanalysis else 0
+        return fresh + self._draw() + self._hand_out()
+
+    def _draw(self) -> int:
+        if len(self._pending) >= self._max_pending:
+            return 0
+        if not self._limiter.can_sample(self._batch_size):
+            self._clock.mark("sample_wait_us")
+            return 0
+        step_B, weight_B = self._sampler.draw(self._batch_size, self._beta())
+        batch = PendingBatch(step_B, weight_B, self._td_steps(step_B))
+        self._limiter.sampled += self._batch_size
+        self._counters.set("sampled", self._limiter.sampled)
+        self._pending.append(batch)
+        if self._reanalysis:
+            count = self._share()
+            self._reanalysis.request(step_B[:count], batch.td_steps_B[:count], batch)
+        return 1
+
+    def _hand_out(self) -> int:
+        if not self._pending:
+            return 0
+        slot = self._writer.claim()
+        if slot is None:
+            self._counters.add("wait_out")
+            self._clock.mark("learner_wait_us")
+            return 0
+        batch = self._pending[0]
+        if batch.waiting:
+            self._clock.mark("reanalyze_wait_us")
+            return 0
+        self._pending.popleft()
+        self._replace_evicted(batch)
+        self._gatherer.fill(slot, batch.step_B, batch.td_steps_B, self._sampler.random_key())
+        slot["weight"][:] = batch.weight_B
+        self._writer.commit()
+        self._learner_bell.ring()
+        self._count(batch)
+        return 1
+
+    def _share(self) -> int:
+        """Positions of this batch that are searched again: the fraction, rounded so that it holds over batches."""
+        self._owed += self._profile.reanalyze.fraction * self._batch_size
+        count = int(self._owed)
+        self._owed -= count
+        return count
+
+    def _beta(self) -> float:
+        first, last = self._profile.replay.priority_beta
+        limit = self._profile.stop.learner_steps
+        passed = min(1.0, self._learner.get("learner_steps") / limit) if limit else 0.0
+        return first + (last - first) * passed
+
+    def _td_steps(self, step_B: np.ndarray) -> np.ndarray:
+        """n of each position: one less per auto_td_steps learner steps of its age, at least 1 (EfficientZero, A.4)."""
+        replay = self._profile.replay
+        if replay.auto_td_steps == 0:
+            return np.full(len(step_B), replay.td_steps, np.int64)
+        age_B = self._age(self._table.steps.weights_version_C, step_B) * self._profile.learner.publish_interval
+        return np.maximum(replay.td_steps - age_B // replay.auto_td_steps, 1)
+
+    def _age(self, version_C: np.ndarray, step_B: np.ndarray) -> np.ndarray:
+        """Age in weights versions of what a column says."""
+        age_B = self._learner.get("weights_version") - version_C[step_B % self._table.capacity]
+        return np.maximum(age_B, 0)
+
+    def _replace_evicted(self, batch: PendingBatch) -> None:
+        """A position that left the table while its batch waited makes room for the oldest one, with weight 0."""
+        evicted_B = batch.step_B < self._table.tail
+        batch.step_B[evicted_B], batch.weight_B[evicted_B] = self._table.tail, 0.0
+        self._counters.add("evicted", int(evicted_B.sum()))
+
+    def _count(self, batch: PendingBatch) -> None:
+        counters, steps = self._counters, self._table.steps
+        counters.add("targets", self._batch_size * (2 * self._profile.learner.num_unroll_steps + 1))
+        counters.add("handed_out", self._batch_size)
+        counters.add("reanalyzed", batch.fresh)
+        staleness = self._age(steps.weights_version_C, batch.step_B).sum()
+        counters.add_fraction("staleness_millionths", float(staleness))
+        counters.add_fraction("target_age_millionths", float(self._age(steps.search_version_C, batch.step_B).sum()))
+        counters.set_fraction("queue_fill_millionths", self._ring.fill())

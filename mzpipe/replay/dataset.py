@@ -1,0 +1,163 @@
+"""A run's trajectories as plain npz files, for other programs: `mzpipe export RUN`, and a reader.
+
+    DATASET/dataset.json            format, game, discount, shapes, number of transitions, the files in order
+            transitions-00000.npz   flat arrays, one row per transition, episodes one after another
+
+| array | per row | |
+|---|---|---|
+| observations | frame_shape, frame_dtype | the single frame that the action was chosen at; stack them yourself |
+| actions, rewards | int32, float32 | the action, and the reward that followed it |
+| terminations, truncations | bool | whether the rules, or a limit, ended the episode after the action |
+| legal_actions | bool [A] | |
+| to_play | int8 | the player to move |
+| search_policies, root_values | float32 [A], float32 | what the search said of the position |
+| weights_versions | int64 | of the weights that the search used |
+| final_values | float32 | in the last row of an episode that was not terminated: the value that goes on; else 0 |
+| episode_ids, steps | int64 | rows of one episode are neighbours in one file: one id, steps ascending by one |
+
+Of an episode of which the journal has kept a part only, the first step is above
+0, or the last row is neither a termination nor a truncation.
+
+Names are Gymnasium's and Minari's. It is no Minari dataset, because those hold
+the observation after the last action too, which a journal does not.
+
+Shape legend    A actions
+"""
+
+import json
+import zipfile
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from ..errors import InputOutputError
+from ..ipc.slots import TERMINATED, TRUNCATED, UNFINISHED
+from .journal import JournalContents, StoredTrajectory
+
+FORMAT = "mzpipe-transitions-1"
+_INDEX = "dataset.json"
+# Transitions of a file are at most about this many bytes in memory.
+_FILE_BYTES = 256 << 20
+_NAMES = {
+    "frame": "observations",
+    "action": "actions",
+    "reward": "rewards",
+    "legal_actions": "legal_actions",
+    "to_play": "to_play",
+    "search_policy": "search_policies",
+    "root_value": "root_values",
+    "weights_version": "weights_versions",
+}
+
+
+class Exported(NamedTuple):
+    """What an export wrote."""
+
+    transitions: int
+    episodes: int
+    files: int
+
+
+def export_dataset(contents: JournalContents, directory: Path, *, game: str, discount: float) -> Exported:
+    """Writes every trajectory of a journal; raises InputOutputError where `directory` exists or cannot be written."""
+    try:
+        directory.mkdir(parents=True)
+    except OSError as error:
+        raise InputOutputError(f"{directory}: cannot be created: {error.strerror}") from None
+    files: list[str] = []
+    rows = episodes = 0
+    try:
+        for part in _parts(contents):
+            arrays = _arrays(part, first_id=episodes)
+            files.append(f"transitions-{len(files):05d}.npz")
+            np.savez_compressed(directory / files[-1], **arrays)
+            rows, episodes = rows + len(arrays["actions"]), episodes + len(part)
+        index = {
+            "format": FORMAT,
+            "game": game,
+            "discount": discount,
+            "frame_shape": list(contents.layout.frame_shape),
+            "num_actions": contents.layout.num_actions,
+            "transitions": rows,
+            "episodes": episodes,
+            "files": files,
+        }
+        (directory / _INDEX).write_text(json.dumps(index, indent=1) + "\n")
+    except OSError as error:
+        raise InputOutputError(f"{directory}: cannot be written: {error.strerror}") from None
+    return Exported(rows, episodes, len(files))
+
+
+def read_dataset(directory: Path) -> Iterator[dict[str, np.ndarray]]:
+    """The arrays of an exported dataset, one file after the other; raises InputOutputError naming the file."""
+    try:
+        index = json.loads((directory / _INDEX).read_text())
+        names = [str(name) for name in index["files"]]
+        found = index["format"]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise InputOutputError(f"{directory / _INDEX}: no exported dataset: {error}") from None
+    if found != FORMAT:
+        raise InputOutputError(f"{directory / _INDEX}: format {found!r}, this program reads {FORMAT!r}")
+    for name in names:
+        try:
+            with np.load(directory / Path(name).name) as arrays:
+                part = dict(arrays)
+        except (OSError, ValueError, zipfile.BadZipFile, zlib.error) as error:
+            raise InputOutputError(f"{directory / name}: cannot be read: {error}") from None
+        yield part
+
+
+def _parts(contents: JournalContents) -> Iterator[list[list[StoredTrajectory]]]:
+    """Whole episodes, as many as one file takes."""
+    part: list[list[StoredTrajectory]] = []
+    nbytes = 0
+    for episode in _episodes(contents):
+        part.append(episode)
+        nbytes += sum(column.nbytes for trajectory in episode for column in trajectory.columns.values())
+        if nbytes >= _FILE_BYTES:
+            yield part
+            part, nbytes = [], 0
+    if part:
+        yield part
+
+
+def _episodes(contents: JournalContents) -> Iterator[list[StoredTrajectory]]:
+    """Trajectories that follow each other without a gap, as episodes, in the order of their ends."""
+    going_on: dict[tuple[int, int, int, int], list[StoredTrajectory]] = {}
+    for trajectory in contents.trajectories():
+        key = (trajectory.actor, trajectory.epoch, trajectory.game, trajectory.episode)
+        before = going_on.pop(key, [])
+        if before and before[-1].offset + _length(before[-1]) != trajectory.offset:
+            yield before
+            before = []
+        episode = [*before, trajectory]
+        if trajectory.end == UNFINISHED:
+            going_on[key] = episode
+        else:
+            yield episode
+    yield from going_on.values()
+
+
+def _arrays(episodes: list[list[StoredTrajectory]], first_id: int) -> dict[str, np.ndarray]:
+    trajectories = [trajectory for episode in episodes for trajectory in episode]
+    arrays = {
+        name: np.concatenate([trajectory.columns[column] for trajectory in trajectories])
+        for column, name in _NAMES.items()
+    }
+    lengths = [sum(map(_length, episode)) for episode in episodes]
+    last, end = np.cumsum(lengths) - 1, np.array([episode[-1].end for episode in episodes])
+    rows = int(last[-1]) + 1
+    arrays["terminations"], arrays["truncations"] = np.zeros(rows, np.bool_), np.zeros(rows, np.bool_)
+    arrays["terminations"][last], arrays["truncations"][last] = end == TERMINATED, end == TRUNCATED
+    arrays["final_values"] = np.zeros(rows, np.float32)
+    arrays["final_values"][last] = [episode[-1].final_value for episode in episodes]
+    arrays["episode_ids"] = np.repeat(np.arange(first_id, first_id + len(episodes)), lengths)
+    arrays["steps"] = np.concatenate([np.arange(each.offset, each.offset + _length(each)) for each in trajectories])
+    return arrays
+
+
+def _length(trajectory: StoredTrajectory) -> int:
+    return len(trajectory.columns["action"])

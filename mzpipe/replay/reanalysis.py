@@ -1,0 +1,142 @@
+"""Reanalysis: positions out to the reanalyzers, fresh targets back into the table.
+
+Positions wait in one queue and leave in groups, a ticket each, for the
+reanalyzer that has the least to do: full groups, or what there is for one that
+would otherwise stand still. Results are stored under the positions' steps, so
+every later batch has them too.
+
+Shape legend    N positions of a group
+"""
+
+from collections import deque
+from typing import NamedTuple, Protocol
+
+import numpy as np
+
+from ..ipc.dataplane import DataPlane, Member
+from ..ipc.ring import RingReader, RingWriter
+from .gather import Gatherer
+from .table import Table
+
+
+class Waiting(Protocol):
+    """A batch that waits for fresh targets: how many of its positions are out, and how many are back."""
+
+    waiting: int
+    fresh: int
+
+
+class _Group(NamedTuple):
+    """Positions under one ticket; `batches` says which batch waits for how many of them."""
+
+    step_N: np.ndarray
+    bootstrap_step_N: np.ndarray
+    batches: list[tuple[Waiting, int]]
+
+
+class _Request(NamedTuple):
+    step_N: np.ndarray
+    td_steps_N: np.ndarray
+    batch: Waiting
+
+
+class _Worker:
+    """One reanalyzer, as the replay server sees it."""
+
+    def __init__(self, plane: DataPlane, index: int) -> None:
+        self.positions = RingWriter(plane.position_ring(index))
+        self.targets = RingReader(plane.target_ring(index))
+        self.bell = plane.doorbell(Member("reanalyzer", index))
+        self.tickets: set[int] = set()
+
+
+class Reanalysis:
+    """Keeps the reanalyzers busy with what batches need."""
+
+    def __init__(self, plane: DataPlane, table: Table, gatherer: Gatherer) -> None:
+        self._table, self._gatherer = table, gatherer
+        self._workers = [_Worker(plane, index) for index in range(plane.shape.reanalyzers)]
+        self._num_trees, self._searches = plane.shape.trees_per_reanalyzer_lane, plane.shape.lanes_per_reanalyzer
+        self._queue: deque[_Request] = deque()
+        self._groups: dict[int, _Group] = {}
+        self._next_ticket = 0
+
+    def request(self, step_N: np.ndarray, td_steps_N: np.ndarray, batch: Waiting) -> None:
+        """Queues positions; batch.waiting falls by one for each that is back or gone."""
+        batch.waiting += len(step_N)
+        self._queue.append(_Request(step_N, td_steps_N, batch))
+
+    def do_work(self) -> int:
+        """Takes one answer from each reanalyzer, and hands out one group."""
+        return sum(self._receive(worker) for worker in self._workers) + self._send()
+
+    def _receive(self, worker: _Worker) -> int:
+        slot = worker.targets.peek()
+        if slot is None:
+            return 0
+        ticket = int(slot["ticket"][0])
+        group = self._groups.pop(ticket, None)
+        if group is not None:  # else a reanalyzer that was started again has answered twice
+            self._store(slot, group)
+            worker.tickets.discard(ticket)
+            for batch, count in group.batches:
+                batch.waiting -= count
+                batch.fresh += count
+        worker.targets.release()
+        worker.bell.ring()
+        return 1
+
+    def _store(self, slot: dict[str, np.ndarray], group: _Group) -> None:
+        table, steps = self._table, self._table.steps
+        stored_N = np.flatnonzero(group.step_N >= table.tail)
+        rows = group.step_N[stored_N] % table.capacity
+        steps.search_policy_CA[rows] = slot["search_policy"][stored_N]
+        steps.root_value_C[rows] = slot["root_value"][stored_N]
+        steps.search_version_C[rows] = slot["search_version"][0]
+        stored_N = np.flatnonzero(group.bootstrap_step_N >= table.tail)  # NONE lies before any tail
+        rows = group.bootstrap_step_N[stored_N] % table.capacity
+        steps.bootstrap_value_C[rows] = slot["bootstrap_value"][stored_N]
+        steps.bootstrap_version_C[rows] = slot["bootstrap_version"][0]
+
+    def _send(self) -> int:
+        worker = min(self._workers, key=lambda each: len(each.tickets))
+        queued = sum(len(request.step_N) for request in self._queue)
+        if queued == 0 or (queued < self._num_trees and len(worker.tickets) >= self._searches):
+            return 0
+        slot = worker.positions.claim()
+        if slot is None:
+            return 0
+        group = self._take_group()
+        if len(group.step_N) == 0:
+            return 1
+        self._fill(slot, group)
+        worker.tickets.add(self._next_ticket)
+        self._groups[self._next_ticket] = group
+        self._next_ticket += 1
+        worker.positions.commit()
+        worker.bell.ring()
+        return 1
+
+    def _take_group(self) -> _Group:
+        """Up to a lane's positions from the queue's front; those that have left the table are not searched."""
+        step_parts, td_parts, batches, room = [], [], [], self._num_trees
+        while self._queue and room:
+            step_N, td_steps_N, batch = self._queue.popleft()
+            if len(step_N) > room:
+                self._queue.appendleft(_Request(step_N[room:], td_steps_N[room:], batch))
+            stored_N = step_N[:room] >= self._table.tail
+            batch.waiting -= int((~stored_N).sum())
+            batches.append((batch, int(stored_N.sum())))
+            step_parts.append(step_N[:room][stored_N])
+            td_parts.append(td_steps_N[:room][stored_N])
+            room -= int(stored_N.sum())
+        step_N = np.concatenate(step_parts)
+        return _Group(step_N, self._gatherer.bootstrap_steps(step_N, np.concatenate(td_parts)), batches)
+
+    def _fill(self, slot: dict[str, np.ndarray], group: _Group) -> None:
+        rows = len(group.step_N)
+        slot["ticket"][0], slot["rows"][0] = self._next_ticket, rows
+        self._gatherer.stacks(group.step_N, slot["observation"][:rows])
+        self._gatherer.stacks(group.bootstrap_step_N, slot["bootstrap_observation"][:rows])
+        slot["legal_actions"][:rows] = self._table.steps.legal_actions_CA[group.step_N % self._table.capacity]
+        slot["legal_actions"][rows:] = True  # rows without a position are searched too, and nobody looks

@@ -1,0 +1,95 @@
+"""Sizes: what the replay server's memory and disk come to, for the plan and for the table itself."""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from ..errors import ConfigError
+from .compressed import INDEX_BYTES_PER_STEP
+from .sum_tree import sum_tree_bytes
+
+Fields = dict[str, tuple[str, tuple[int, ...]]]
+_MIN_SEGMENT_BYTES, _MAX_SEGMENT_BYTES, _SEGMENTS_PER_TABLE = 1 << 20, 256 << 20, 16
+# The sum-tree's share, rounded up.
+_SAMPLER_BYTES = -(-sum_tree_bytes(1 << 20) // (1 << 20))
+# One row of each of the table's TrajectoryColumns.
+TRAJECTORY_FIELDS: Fields = {
+    "start_R": ("int64", ()),
+    "length_R": ("int32", ()),
+    "end_R": ("int32", ()),
+    "final_value_R": ("float32", ()),
+    "before_R": ("int64", ()),
+    "after_R": ("int64", ()),
+    "serial_R": ("int64", ()),
+}
+
+
+class TableSizes(NamedTuple):
+    """Transitions with a raw frame and with a compressed one, and bytes of the compressed tier's arena."""
+
+    num_raw: int
+    num_compressed: int
+    arena_bytes: int
+
+    @property
+    def capacity(self) -> int:
+        """Transitions in all."""
+        return self.num_raw + self.num_compressed
+
+
+def step_fields(num_actions: int) -> Fields:
+    """Kind and shape of one row of each of the table's StepColumns."""
+    return {
+        "action_C": ("int32", ()),
+        "reward_C": ("float32", ()),
+        "to_play_C": ("int8", ()),
+        "legal_actions_CA": ("bool", (num_actions,)),
+        "weights_version_C": ("int64", ()),
+        "trajectory_C": ("int64", ()),
+        "search_policy_CA": ("float32", (num_actions,)),
+        "root_value_C": ("float32", ()),
+        "search_version_C": ("int64", ()),
+        "bootstrap_value_C": ("float32", ()),
+        "bootstrap_version_C": ("int64", ()),
+    }
+
+
+def table_sizes(
+    *,
+    capacity_bytes: int,
+    frame_shape: tuple[int, ...],
+    frame_dtype: str,
+    num_actions: int,
+    trajectory_length: int,
+    compressed_bytes: int = 0,
+    compression_ratio: float = 1.0,
+) -> TableSizes:
+    """What fits; raises ConfigError when that is fewer than two trajectories."""
+    per_transition = bytes_per_transition(frame_shape, frame_dtype, num_actions)
+    num_raw = capacity_bytes // per_transition
+    if num_raw < 2 * trajectory_length:
+        raise ConfigError(
+            f"replay.capacity_bytes={capacity_bytes}: holds {num_raw} transitions of {per_transition} bytes, "
+            f"fewer than two trajectories: set it to at least {2 * trajectory_length * per_transition}"
+        )
+    frame = frame_bytes(frame_shape, frame_dtype)
+    columns = per_transition - frame + INDEX_BYTES_PER_STEP
+    num_compressed = int(compressed_bytes / (columns + frame / compression_ratio))
+    return TableSizes(num_raw, num_compressed, compressed_bytes - num_compressed * columns)
+
+
+def frame_bytes(frame_shape: tuple[int, ...], frame_dtype: str) -> int:
+    """Bytes of one frame."""
+    return int(np.prod(frame_shape)) * np.dtype(frame_dtype).itemsize
+
+
+def bytes_per_transition(frame_shape: tuple[int, ...], frame_dtype: str, num_actions: int) -> int:
+    """Bytes of one transition in all columns, with its share of the trajectory columns at worst (length 1)."""
+    fields = step_fields(num_actions) | TRAJECTORY_FIELDS
+    columns = sum(int(np.prod(shape)) * np.dtype(dtype).itemsize for dtype, shape in fields.values())
+    return frame_bytes(frame_shape, frame_dtype) + columns + _SAMPLER_BYTES
+
+
+def journal_segment_bytes(capacity_bytes: int) -> int:
+    """Bytes after which the journal begins another segment: the unit in which old ones are deleted."""
+    return min(_MAX_SEGMENT_BYTES, max(_MIN_SEGMENT_BYTES, capacity_bytes // _SEGMENTS_PER_TABLE))

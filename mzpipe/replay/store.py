@@ -1,0 +1,138 @@
+"""Store: the table with all that goes along with it: priorities and journal.
+
+Shape legend    T stored trajectories   N stored transitions
+"""
+
+import time
+from collections.abc import Mapping
+from typing import NamedTuple
+
+import numpy as np
+
+from ..config import ReplayConfig
+from .gather import Gatherer
+from .journal import Journal, JournalContents, StoredTrajectory
+from .sampler import Sampler, priority_of_weight
+from .table import Table
+
+# A journaled epoch is session * 2^32 + the epoch of the actor in that session, so that no two sessions share one.
+_EPOCH_BITS = 32
+# Serial, length and weight, where every trajectory has length 1.
+STATE_BYTES_PER_TRANSITION = 8 + 4 + 4
+
+
+class Restored(NamedTuple):
+    """What a journal brought back: transitions now stored, and transitions that were ever inserted into it."""
+
+    stored: int
+    inserted: int
+
+
+class Store:
+    """Takes trajectories in: table, sampler and journal move together."""
+
+    def __init__(
+        self, table: Table, sampler: Sampler, gatherer: Gatherer, journal: Journal | None, config: ReplayConfig
+    ) -> None:
+        self._table, self._sampler, self._gatherer = table, sampler, gatherer
+        self._journal, self._config = journal, config
+        self._next_serial = self._session = 0
+        self._state_due_s = 0.0
+        self.inserted = 0
+
+    def insert(self, record: Mapping[str, np.ndarray], *, actor: int, epoch: int) -> int:
+        """Stores a whole record; returns its transitions."""
+        epoch |= self._session << _EPOCH_BITS
+        serial, self._next_serial = self._next_serial, self._next_serial + 1
+        length = self._add(record, actor=actor, epoch=epoch, serial=serial)
+        if self._journal is not None:
+            self._journal.append(serial, record, actor=actor, epoch=epoch)
+            self._journal.forget(self._table.first_serial)
+        self.inserted += length
+        return length
+
+    def restore(self, contents: JournalContents) -> Restored:
+        """Fills the empty table from a journal, and continues its numbering."""
+        fields, arrays = contents.state if contents.state else ({}, {})
+        priorities = _saved_priorities(fields, arrays)
+        saved_serial, inserted = int(fields.get("next_serial", 0)), int(fields.get("inserted", 0))
+        for trajectory in contents.trajectories():
+            length = self._add(
+                _record_of(trajectory),
+                actor=trajectory.actor,
+                epoch=trajectory.epoch,
+                serial=trajectory.serial,
+                priority_N=priorities.get(trajectory.serial),
+            )
+            inserted += length if trajectory.serial >= saved_serial else 0
+            self._next_serial = trajectory.serial + 1
+            self._session = max(self._session, (trajectory.epoch >> _EPOCH_BITS) + 1)
+        self._next_serial = max(self._next_serial, saved_serial)
+        self._session = max(self._session, int(fields.get("session", -1)) + 1)
+        self._table.close_episodes()
+        self.inserted = inserted
+        return Restored(self._table.size, inserted)
+
+    def save_state_if_due(self) -> None:
+        """Saves priorities and counts beside the journal every journal_state_s."""
+        now_s = time.monotonic()
+        if now_s >= self._state_due_s:
+            self._state_due_s = now_s + self._config.journal_state_s
+            self.save_state()
+
+    def save_state(self) -> None:
+        """Saves priorities and counts beside the journal."""
+        if self._journal is None:
+            return
+        table, config = self._table, self._config
+        rows = np.array(table.numbers(), np.int64) % table.capacity
+        arrays = {"serial": table.trajectories.serial_R[rows], "length": table.trajectories.length_R[rows]}
+        weight_N = self._sampler.weights(np.arange(table.tail, table.head))
+        if weight_N is not None:
+            arrays["weight"] = weight_N
+        fields = {
+            "next_serial": self._next_serial,
+            "inserted": self.inserted,
+            "session": self._session,
+            "alpha": config.priority_alpha,
+        }
+        self._journal.save_state(fields, arrays)
+
+    def _add(
+        self,
+        record: Mapping[str, np.ndarray],
+        *,
+        actor: int,
+        epoch: int,
+        serial: int,
+        priority_N: np.ndarray | None = None,
+    ) -> int:
+        first_step = self._table.head
+        length = self._table.insert(record, actor=actor, epoch=epoch, serial=serial)
+        if priority_N is None:
+            priority_N = self._gatherer.value_errors(first_step, length)
+        self._sampler.insert(first_step, priority_N)
+        return length
+
+
+def _saved_priorities(fields: Mapping[str, object], arrays: Mapping[str, np.ndarray]) -> dict[int, np.ndarray]:
+    """|v - z| per transition of each trajectory that the state knows, by serial."""
+    if "weight" not in arrays:
+        return {}
+    priority_N = priority_of_weight(arrays["weight"], float(fields["alpha"]))  # type: ignore[arg-type]
+    ends = np.cumsum(arrays["length"])
+    return dict(zip(arrays["serial"].tolist(), np.split(priority_N, ends[:-1]), strict=True))
+
+
+def _record_of(trajectory: StoredTrajectory) -> dict[str, np.ndarray]:
+    """As the ring would have it."""
+    length = len(trajectory.columns["action"])
+    numbers = {
+        "game": trajectory.game,
+        "episode": trajectory.episode,
+        "offset": trajectory.offset,
+        "length": length,
+        "end": trajectory.end,
+        "final_value": trajectory.final_value,
+    }
+    return {name: np.array([value]) for name, value in numbers.items()} | trajectory.columns

@@ -1,0 +1,124 @@
+"""Reanalyze in the real pipeline, stepped in one process: what comes back is the search of the right position."""
+
+import numpy as np
+import pytest
+import torch
+
+from mzpipe.games import describe_game
+from mzpipe.inference.server import InferenceServer
+from mzpipe.ipc.dataplane import DataPlane, Member
+from mzpipe.launch.plan import make_plan
+from mzpipe.launch.roles import Devices, Storage
+from mzpipe.launch.serial import SerialPipeline
+from mzpipe.nets import FlatWeights, Model
+from mzpipe.replay.server import ReplayServer
+from tests.tiny import tiny_profile
+
+REPLAY = Member("replay", 0)
+# The weights never change, and nothing is random: a search repeats up to what its batch does to rounding.
+FROZEN = (
+    "search.root_exploration_fraction=0.0",
+    "learner.publish_interval=1000000",
+    "learner.batch_size=8",
+    "topology.reanalyzers=2",
+    "topology.lanes_per_reanalyzer=2",
+    "topology.trees_per_reanalyzer_lane=3",
+    "replay.td_steps=3",
+    "replay.sampler=uniform",
+    "replay.journal=false",
+    "stop.learner_steps=40",
+)
+
+
+@pytest.fixture
+def run(tmp_path, monkeypatch):
+    """Steps a pipeline for some laps; returns (its replay server, its inference server, the plane)."""
+    pipelines = []
+    # Heads that start at zero would say the same of every position.
+    monkeypatch.setattr("mzpipe.nets.model._zero_last_layers", lambda model: None)
+
+    def start(*overrides, laps=3000):
+        profile = tiny_profile(*FROZEN, *overrides)
+        game = describe_game(profile.game)
+        torch.manual_seed(5)
+        shape = make_plan(profile, game, Devices("cpu", ("cpu",)), 0).shape
+        model = Model(profile.network, shape.observation_shape, shape.num_actions)
+        plan = make_plan(profile, game, Devices("cpu", ("cpu",)), 4 * FlatWeights(model).size)
+        plane = DataPlane.create(tmp_path, plan.shape)
+        storage = Storage(tmp_path / "checkpoints", tmp_path / "journal")
+        pipeline = SerialPipeline(profile, plane, storage, plan.devices)
+        pipelines.append(pipeline)
+        pipeline.start()
+        for _ in range(laps):
+            pipeline.lap()
+        return pipeline, plane
+
+    yield start
+    for pipeline in pipelines:
+        pipeline.close()
+
+
+def replay_of(pipeline) -> ReplayServer:
+    return pipeline.agents[REPLAY]
+
+
+def network_of(pipeline) -> Model:
+    server = pipeline.agents[Member("inference", 0)]
+    assert isinstance(server, InferenceServer)
+    return server._versions.model(server._versions.newest)
+
+
+def test_reanalysis_repeats_the_actors_search_when_the_weights_are_the_same(run):
+    """Marks overwrite the actor's own results first, so that what is compared can only come from reanalyzers."""
+    pipeline, _plane = run("reanalyze.fraction=1.0", laps=60)
+    table = replay_of(pipeline)._table
+    while table.size < 20:
+        pipeline.lap()
+    steps = table.steps
+    stored = np.arange(table.tail, table.head) % table.capacity
+    policy, value = steps.search_policy_CA[stored].copy(), steps.root_value_C[stored].copy()
+    steps.search_version_C[stored] = -7
+    steps.search_policy_CA[stored], steps.root_value_C[stored] = 0.5, 99.0
+    for _ in range(3000):
+        pipeline.lap()
+    searched = steps.search_version_C[stored] > 0
+    assert searched.sum() > 10
+    assert np.std(value) > 0.01
+    np.testing.assert_allclose(steps.root_value_C[stored][searched], value[searched], atol=1e-5)
+    np.testing.assert_allclose(steps.search_policy_CA[stored][searched], policy[searched], atol=1e-6)
+    np.testing.assert_array_equal(steps.root_value_C[stored][~searched], np.float32(99.0))
+
+
+def test_bootstrap_value_is_the_networks_own_for_the_position_td_steps_later(run):
+    pipeline, _plane = run("reanalyze.fraction=1.0", laps=60)
+    table = replay_of(pipeline)._table
+    while table.size < 20:
+        pipeline.lap()
+    table.steps.bootstrap_version_C[:] = -7
+    stored = np.arange(table.tail, table.head) % table.capacity
+    for _ in range(3000):
+        pipeline.lap()
+    rows = stored[table.steps.bootstrap_version_C[stored] > 0]
+    assert len(rows) > 10
+    network = network_of(pipeline)
+    with torch.inference_mode():
+        expected = network.value(network.initial_inference(torch.from_numpy(table.frames._raw_P[rows])))
+    found = table.steps.bootstrap_value_C[rows]
+    assert np.std(found) > 0.01
+    np.testing.assert_allclose(found, expected.numpy(), atol=1e-5)
+
+
+@pytest.mark.parametrize("fraction", [0.3, 0.8, 1.0])
+def test_fraction_of_positions_that_are_fresh_is_the_one_asked_for(run, fraction):
+    _pipeline, plane = run(f"reanalyze.fraction={fraction}", laps=4000)
+    counters = plane.counters(REPLAY)
+    assert plane.counters(Member("learner", 0)).get("learner_steps") >= 10
+    assert counters.get("reanalyzed") / counters.get("handed_out") == pytest.approx(fraction, abs=0.06)
+    assert counters.get("target_age_millionths") == 0
+
+
+def test_every_reanalyzer_works_and_none_starves_the_learner(run):
+    _pipeline, plane = run("reanalyze.fraction=0.8", laps=4000)
+    positions = [plane.counters(Member("reanalyzer", index)).get("positions") for index in range(2)]
+    assert min(positions) > 0
+    assert plane.counters(Member("learner", 0)).get("learner_steps") == 40

@@ -1,0 +1,159 @@
+"""The store: table, priorities and journal move together, and come back together."""
+
+import numpy as np
+import pytest
+
+from mzpipe.config import ReplayConfig
+from mzpipe.replay.gather import Gatherer
+from mzpipe.replay.journal import Journal, JournalLayout, read_journal
+from mzpipe.replay.sampler import PrioritizedSampler, UniformSampler
+from mzpipe.replay.store import Store
+from tests.replay.episodes import FRAME_SHAPE, NUM_ACTIONS, make_table, random_episode, records
+
+LAYOUT = JournalLayout(FRAME_SHAPE, "float32", NUM_ACTIONS)
+
+
+class Session:
+    """One session of a run: a store that goes on with what its directory holds."""
+
+    def __init__(self, directory, transitions=100, uniform=False, journal=True):
+        self.table = make_table(transitions)
+        former = read_journal(directory) if directory.exists() else None
+        if former:
+            former.repair()
+        self.journal = Journal(directory, LAYOUT, segment_bytes=600, former=former) if journal else None
+        self.sampler = UniformSampler(self.table, 0) if uniform else PrioritizedSampler(self.table, seed=0, alpha=0.6)
+        self.gatherer = Gatherer(self.table, discount=0.9, td_steps=3)
+        config = ReplayConfig(priority_alpha=0.6, journal_state_s=1000.0)
+        self.store = Store(self.table, self.sampler, self.gatherer, self.journal, config)
+        self.restored = self.store.restore(former) if former else None
+
+    def play(self, episodes, first_number=0, keep=None):
+        """Inserts the records of episodes; the last `keep` of them at most of each."""
+        for number, episode in enumerate(episodes, first_number):
+            for record in list(records(episode, number))[:keep]:
+                self.store.insert(record, actor=0, epoch=0)
+
+    def end(self, save=True):
+        if save:
+            self.store.save_state()
+        self.journal.close(10.0)
+
+    def columns(self):
+        stored = np.arange(self.table.tail, self.table.head)
+        rows = stored % self.table.capacity
+        stacks = np.zeros((len(stored), 4 * FRAME_SHAPE[0]), np.float32)
+        self.gatherer.stacks(stored, stacks)
+        steps = {name: column[rows] for name, column in self.table.steps._asdict().items() if name != "trajectory_C"}
+        return {**steps, "stacks": stacks, "priority": self.sampler.weights(stored)}
+
+
+def episodes(count, seed=0, length=12):
+    rng = np.random.default_rng(seed)
+    return [random_episode(rng, length, "terminated") for _ in range(count)]
+
+
+def assert_same(first, second, but=()):
+    for name in set(first) - set(but):
+        np.testing.assert_array_equal(first[name], second[name], err_msg=name)
+
+
+def test_store_comes_back_as_it_was_with_its_priorities(tmp_path):
+    first = Session(tmp_path / "journal")
+    first.play(episodes(5))
+    first.sampler.update(np.arange(0, 60, 2), np.linspace(0.1, 9.0, 30).astype(np.float32))
+    first.end()
+    second = Session(tmp_path / "journal")
+    assert second.restored == (60, 60)
+    assert_same(first.columns(), second.columns(), but=["priority"])
+    np.testing.assert_allclose(second.columns()["priority"], first.columns()["priority"], rtol=1e-5)
+    second.end()
+
+
+def test_store_keeps_what_was_inserted_after_the_last_save_of_the_priorities(tmp_path):
+    first = Session(tmp_path / "journal")
+    first.play(episodes(3))
+    first.store.save_state()
+    first.play(episodes(2, seed=1), first_number=10)
+    first.end(save=False)
+    second = Session(tmp_path / "journal")
+    assert second.restored == (60, 60)
+    assert_same(first.columns(), second.columns(), but=["priority"])
+    np.testing.assert_allclose(second.columns()["priority"], first.columns()["priority"], rtol=1e-5)
+    second.end()
+
+
+def test_store_forgets_on_disk_what_the_table_has_removed(tmp_path):
+    first = Session(tmp_path / "journal", transitions=40)
+    first.play(episodes(30))
+    first.end()
+    nbytes = sum(path.stat().st_size for path in (tmp_path / "journal").iterdir())
+    assert nbytes < 30 * 12 * 60
+    second = Session(tmp_path / "journal", transitions=40)
+    assert second.restored.inserted == 360
+    assert_same(first.columns(), second.columns(), but=["priority"])
+    second.end()
+
+
+def test_a_smaller_table_takes_the_newest(tmp_path):
+    first = Session(tmp_path / "journal", transitions=100)
+    first.play(episodes(8))
+    first.end()
+    second = Session(tmp_path / "journal", transitions=30)
+    stored, inserted = second.restored
+    assert inserted == 96
+    assert 25 < stored <= 30  # whole trajectories of up to five
+    columns, last = second.columns(), {name: column[-stored:] for name, column in first.columns().items()}
+    assert_same(last, columns, but=["priority", "stacks"])
+    second.end()
+
+
+def test_sessions_do_not_link_their_episodes_though_actor_game_and_number_are_the_same(tmp_path):
+    first = Session(tmp_path / "journal")
+    first.play(episodes(1), keep=1)  # moves 0 to 4 of an episode that the stop cut off
+    first.end()
+    second = Session(tmp_path / "journal")
+    episode = episodes(1, seed=9)[0]
+    for record in list(records(episode, 0))[1:]:  # the same actor, epoch, game and episode, from move 5 on
+        second.store.insert(record, actor=0, epoch=0)
+    assert (second.table.trajectories.after_R[0], second.table.trajectories.before_R[1]) == (-1, -1)
+    second.end()
+    third = Session(tmp_path / "journal")
+    assert third.table.trajectories.before_R[:3].tolist() == [-1, -1, 1]
+    third.end()
+
+
+def test_serials_go_on_where_the_last_session_stopped(tmp_path):
+    for session in range(3):
+        now = Session(tmp_path / "journal")
+        now.play(episodes(2, seed=session), first_number=10 * session)
+        serials = now.table.trajectories.serial_R[list(now.table.numbers())]
+        assert (np.diff(serials) == 1).all()
+        assert now.store.inserted == 24 * (session + 1)
+        now.end()
+
+
+def test_a_damaged_state_gives_the_priorities_of_new_data(tmp_path):
+    first = Session(tmp_path / "journal")
+    first.play(episodes(3))
+    fresh = first.columns()["priority"]
+    first.sampler.update(np.arange(36), np.full(36, 50.0, np.float32))
+    first.end()
+    state = tmp_path / "journal" / "state.mzs"
+    state.write_bytes(state.read_bytes()[:-3] + b"abc")
+    second = Session(tmp_path / "journal")
+    assert second.restored.stored == 36
+    # An episode's first records no longer bootstrap from their own cut, because the whole episode is known by now.
+    np.testing.assert_allclose(second.columns()["priority"], fresh, rtol=1e-5)
+    second.end()
+
+
+@pytest.mark.parametrize("uniform", [True, False])
+def test_a_changed_sampler_restores_the_other_ones_journal(tmp_path, uniform):
+    first = Session(tmp_path / "journal", uniform=uniform)
+    first.play(episodes(3))
+    first.end()
+    second = Session(tmp_path / "journal", uniform=not uniform)
+    assert second.restored.stored == 36
+    assert len(second.sampler.draw(10, 1.0).step_B) == 10
+    second.end()
