@@ -8,7 +8,7 @@ VENV    := .venv
 BIN     := $(VENV)/bin
 PURE    := tests/search tests/targets
 
-.PHONY: train test check install install-dev clean
+.PHONY: train test check lint install install-dev clean
 
 train: $(VENV)/installed
 	$(BIN)/mzpipe train $(PROFILE) $(ARGS)
@@ -21,11 +21,13 @@ test: $(VENV)/installed-dev
 	$(BIN)/python -m pytest
 	NUMBA_DISABLE_JIT=1 $(BIN)/python -m pytest $(PURE) -m "not jit"
 
-check: $(VENV)/installed-dev
+lint: $(VENV)/installed-dev
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+check: lint
 	$(BIN)/python -m pytest -m "not slow"
 
 $(VENV)/installed: setup.cfg constraints.txt

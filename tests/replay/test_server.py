@@ -1,0 +1,220 @@
+"""The replay server between hand-made rings: what it takes, refuses, waits for, restores."""
+
+import numpy as np
+import pytest
+
+from mzpipe.errors import ConfigError, InputOutputError
+from mzpipe.ipc.control import LocalPort
+from mzpipe.ipc.dataplane import Member
+from mzpipe.ipc.ring import RingReader, RingWriter
+from mzpipe.ipc.slots import TERMINATED
+from mzpipe.replay.server import ReplayServer
+from tests.tiny import make_plane, tiny_profile
+
+REPLAY, LEARNER = Member("replay", 0), Member("learner", 0)
+LENGTH = 5
+
+
+class Bench:
+    """A replay server whose neighbours are played by hand."""
+
+    def __init__(self, directory, *overrides):
+        directory.mkdir(exist_ok=True)
+        self.profile = tiny_profile("replay.capacity_bytes=65536", *overrides)
+        self.plane = make_plane(directory, self.profile)
+        self.port = LocalPort()
+        self.rng = np.random.default_rng(0)
+        self.episode = 0
+
+    def start(self, journal, *, inserted=0, learner_steps=0):
+        self.counters = self.plane.counters(REPLAY)
+        self.counters.set("inserted", inserted)
+        self.plane.counters(LEARNER).set("learner_steps", learner_steps)
+        self.server = ReplayServer(self.profile, self.plane, 0.997, journal, self.port)
+        self.server.on_start()
+        if self.plane.shape.actors:
+            self.actor = RingWriter(self.plane.trajectory_ring(0))
+        self.batches = RingReader(self.plane.batch_ring(0))
+        self.priorities = RingWriter(self.plane.priority_ring(0))
+        return self
+
+    def play(self, records, **planted):
+        """Commits whole records of one episode each, as far as the ring has room; returns how many."""
+        for number in range(records):
+            slot = self.actor.claim()
+            if slot is None:
+                return number
+            for array in slot.values():
+                array[...] = 0
+            slot["episode"][0], slot["length"][0], slot["end"][0] = self.episode, LENGTH, TERMINATED
+            slot["frame"][:] = self.rng.normal(size=slot["frame"].shape)
+            slot["reward"][:] = 1.0
+            slot["root_value"][:] = self.rng.normal(size=LENGTH)
+            slot["search_policy"][:] = 0.5
+            slot["legal_actions"][:] = True
+            slot["weights_version"][:] = 1
+            for name, value in planted.items():
+                slot[name][0] = value
+            self.episode += 1
+            self.actor.commit()
+        return records
+
+    def laps(self, count=20):
+        return sum(self.server.do_work() for _ in range(count))
+
+    def get(self, name):
+        return self.counters.get(name)
+
+    def notes(self):
+        notes = [message.text for message in self.port.to_supervisor]
+        self.port.to_supervisor.clear()
+        return notes
+
+    def fill(self, records):
+        """Plays and lets the server insert until so many records are in, the learner taking every batch."""
+        while records > 0:
+            records -= self.play(min(records, 4))
+            self.laps(8)
+            self.take_batches()
+
+    def take_batches(self):
+        keys = []
+        while (slot := self.batches.peek()) is not None:
+            keys.append({name: slot[name].copy() for name in ("slot", "generation", "weight")})
+            self.batches.release()
+        return keys
+
+
+@pytest.fixture
+def bench(tmp_path):
+    benches = []
+
+    def start(*overrides, name="plane", journal="journal", **progress):
+        made = Bench(tmp_path / name, *overrides).start(tmp_path / journal, **progress)
+        benches.append(made)
+        return made
+
+    yield start
+    for each in benches:
+        each.server.on_close()
+
+
+def test_server_refuses_a_record_with_a_number_that_cannot_be_and_says_so_once(bench):
+    server = bench()
+    for planted in ({"reward": np.nan}, {"action": 7}, {"length": 99}):
+        server.play(1, **planted)
+        server.laps()
+    assert server.get("refused") == 5 + 5 + 99
+    assert server.get("inserted") == 0
+    (note,) = [text for text in server.notes() if "refused" in text]
+    assert note == "a record of actor-0 is refused: reward holds NaN or infinity; further ones are only counted"
+    server.play(1)
+    server.laps()
+    assert server.get("inserted") == LENGTH
+
+
+def test_server_says_who_waits_for_whom(bench):
+    waiting = bench(name="waiting")
+    waiting.play(4)
+    waiting.laps(2000)
+    assert waiting.get("sample_wait_us") > 0  # 20 transitions are needed, 20 are there: a batch, then the corridor
+    assert waiting.get("insert_wait_us") == 0
+    lagging = bench(
+        "learner.batch_size=64",
+        "replay.max_insert_lead=11",
+        "replay.samples_per_insert=4.0",
+        name="lagging",
+        journal="other",
+    )
+    while lagging.play(4) == 4:
+        lagging.laps(8)
+    lagging.laps(2000)
+    assert lagging.get("insert_wait_us") > 0
+    assert lagging.get("learner_wait_us") > 0
+
+
+def test_server_takes_priorities_and_drops_those_of_what_is_gone(bench):
+    server = bench("replay.sampler=prioritized", "replay.priority_alpha=1.0")
+    server.fill(10)
+    server.play(1)
+    server.laps()
+    keys = server.take_batches()[-1]
+    slot = server.priorities.claim()
+    slot["slot"][:], slot["generation"][:] = keys["slot"], keys["generation"]
+    slot["generation"][0] -= 1
+    slot["priority"][:] = 1e9
+    server.priorities.commit()
+    server.laps(1)
+    assert server.get("stale_priorities") == 1
+    assert server.get("priority_updates") == 3
+    drawn = []
+    for _ in range(6):
+        server.play(1)
+        server.laps(8)
+        drawn += [keys["slot"] for keys in server.take_batches()]
+    assert len(drawn) >= 4
+    # The first one may have been drawn before.
+    assert set(np.concatenate(drawn[1:]).tolist()) <= set(keys["slot"][1:].tolist())
+
+
+def test_server_restores_what_it_had_and_counts_what_a_kill_took(bench, tmp_path):
+    first = bench(name="first")
+    first.fill(12)
+    first.server.on_close()
+    again = bench(name="again", inserted=70, learner_steps=0)
+    assert again.get("restored") == again.get("stored") == 60
+    assert again.get("inserted") == 60
+    assert again.get("lost") == 10
+    assert "restored 60 transitions of 60 inserted so far; 10 lost by a kill" in again.notes()
+
+
+def test_server_takes_in_at_its_end_what_still_lies_in_the_rings(bench):
+    """The rate limiter holds actors back while they play; at the end nobody plays any more."""
+    first = bench("replay.max_insert_lead=11", "learner.batch_size=64", name="first")
+    committed = 0
+    while (count := first.play(1)) or first.laps(3):
+        committed += count
+    assert first.get("inserted") < committed * LENGTH
+    first.server.on_close()
+    assert bench(name="again").get("restored") == committed * LENGTH
+
+
+def test_server_trains_on_another_runs_journal_without_actors(bench, tmp_path):
+    first = bench(name="first", journal="finished/journal")
+    first.fill(12)
+    first.server.on_close()
+    before = {path.name: path.read_bytes() for path in (tmp_path / "finished" / "journal").iterdir()}
+    offline = bench(
+        f"replay.from={tmp_path / 'finished'}", "reanalyze.fraction=1.0", name="offline", journal="own/journal"
+    )
+    assert offline.get("restored") == 60
+    offline.server._batches._reanalysis = None  # nobody answers here; tests/reanalyze has the whole
+    offline.laps()
+    assert len(offline.take_batches()) >= 4
+    assert not (tmp_path / "own").exists()
+    assert {path.name: path.read_bytes() for path in (tmp_path / "finished" / "journal").iterdir()} == before
+
+
+def test_server_refuses_to_learn_from_a_run_without_a_journal(bench, tmp_path):
+    with pytest.raises(InputOutputError, match=r"replay.from='.*nowhere': .*journal holds no journal to train on"):
+        bench(f"replay.from={tmp_path / 'nowhere'}", "reanalyze.fraction=1.0")
+
+
+def test_server_refuses_a_min_size_that_the_table_cannot_hold(bench):
+    with pytest.raises(ConfigError, match=r"replay.min_size_to_sample=5000: the table holds \d+ transitions"):
+        bench("replay.min_size_to_sample=5000")
+
+
+def test_server_refuses_a_journal_of_another_game(bench, tmp_path):
+    first = bench(name="first")
+    first.fill(2)
+    first.server.on_close()
+    with pytest.raises(InputOutputError, match=r"the journal is another game's: frame_shape \(4,\), not \(8,\)"):
+        bench("game.name=LunarLander-v3", name="other")
+
+
+def test_server_goes_without_a_journal_when_none_is_wanted(bench, tmp_path):
+    server = bench("replay.journal=false")
+    server.fill(3)
+    server.server.on_close()
+    assert not (tmp_path / "journal").exists()
