@@ -17,7 +17,7 @@ def test_every_shipped_profile_loads(path):
 
 
 def test_there_are_shipped_profiles():
-    assert {path.stem for path in PROFILES} >= {"cartpole", "atari-pong-cpu"}
+    assert {path.stem for path in PROFILES} >= {"cartpole", "lunarlander", "atari-pong-cpu"}
 
 
 def test_defaults_hold_where_the_profile_says_nothing():
@@ -116,3 +116,34 @@ def test_profile_cannot_be_changed_after_it_was_checked():
     profile = parse_profile("", [STOP])
     with pytest.raises(AttributeError):
         profile.seed = 3
+
+
+def test_replay_from_is_written_and_read_under_its_own_name(tmp_path):
+    profile = parse_profile("[stop]\nlearner_steps = 9\n", ["replay.from=runs/first", "reanalyze.fraction=1.0"])
+    assert profile.replay.source == "runs/first"
+    save_profile(profile, tmp_path / "profile.toml")
+    assert 'from = "runs/first"' in (tmp_path / "profile.toml").read_text()
+    assert load_profile(tmp_path / "profile.toml") == profile
+
+
+@pytest.mark.parametrize(
+    ("overrides", "fault"),
+    [
+        (
+            ["replay.from=runs/a"],
+            r"replay.from='runs/a': without actors nothing but reanalyze .* set reanalyze.fraction",
+        ),
+        (
+            ["replay.from=runs/a", "reanalyze.fraction=1.0", "stop.env_steps=9"],
+            r"replay.from: no game is played, so set stop.learner_steps or stop.minutes",
+        ),
+        (["reanalyze.fraction=1.5"], r"reanalyze.fraction=1.5: input should be less than or equal to 1"),
+        (["replay.priority_alpha=0.0"], r"replay.priority_alpha=0.0: input should be greater than 0"),
+        (["replay.priority_beta=[0.4, 2.0]"], r"replay.priority_beta"),
+        (["replay.sampler=best"], r"replay.sampler='best': input should be 'prioritized' or 'uniform'"),
+        (["reanalyze.batches_in_flight=0"], r"reanalyze.batches_in_flight=0: input should be greater"),
+    ],
+)
+def test_replay_and_reanalyze_refuse_what_cannot_be(overrides, fault):
+    with pytest.raises(ConfigError, match=fault):
+        parse_profile("[stop]\nenv_steps = 5\n", overrides)

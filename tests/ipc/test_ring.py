@@ -157,3 +157,46 @@ def test_ring_continues_without_a_gap_when_its_writer_is_killed_again_and_again(
             expected += 1
             number = take(reader)
         assert expected > first
+
+
+def test_reader_looks_ahead_and_releases_in_order(ring):
+    writer, reader = RingWriter(ring), RingReader(ring)
+    for lap in range(3 * NUM_SLOTS):
+        put(writer, 2 * lap)
+        put(writer, 2 * lap + 1)
+        assert reader.peek(ahead=2) is None
+        for ahead in (0, 1, 0):
+            slot = reader.peek(ahead)
+            assert int(slot["sequence"][0]) == 2 * lap + ahead
+            np.testing.assert_array_equal(slot["data"], pattern(2 * lap + ahead))
+        assert (take(reader), take(reader), take(reader)) == (2 * lap, 2 * lap + 1, None)
+
+
+def test_reader_never_looks_ahead_into_the_lap_before(ring):
+    writer, reader = RingWriter(ring), RingReader(ring)
+    for number in range(NUM_SLOTS):
+        put(writer, number)
+    assert reader.peek(ahead=NUM_SLOTS - 1) is not None
+    assert reader.peek(ahead=NUM_SLOTS) is None
+    assert take(reader) == 0
+    assert reader.peek(ahead=NUM_SLOTS - 1) is None  # its slot still holds what was released
+
+
+def test_successor_of_a_reader_begins_with_what_was_looked_at_and_not_released(ring):
+    writer, reader = RingWriter(ring), RingReader(ring)
+    for number in range(3):
+        put(writer, number)
+    assert take(reader) == 0
+    assert reader.peek(ahead=1) is not None
+    successor = RingReader(ring)
+    assert [take(successor) for _ in range(3)] == [1, 2, None]
+
+
+def test_reader_checks_what_lies_ahead(ring):
+    writer, reader = RingWriter(ring), RingReader(ring)
+    put(writer, 0)
+    put(writer, 1)
+    assert reader.peek() is not None
+    ring.payloads[1][0] ^= 1
+    with pytest.raises(InputOutputError, match="ring slot 1, sequence 1: checksum"):
+        reader.peek(ahead=1)

@@ -125,7 +125,11 @@ class Run:
 
     def wait_ready(self):
         """Waits until every process works."""
-        self.wait_for_line("all 5 processes are ready")
+        return self.wait_for_processes(5)
+
+    def wait_for_processes(self, count):
+        """As `wait_ready`, for a run of so many processes."""
+        self.wait_for_line(f"all {count} processes are ready")
         return self.roles()
 
     def learner_steps(self):
