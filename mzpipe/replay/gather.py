@@ -8,6 +8,8 @@ Preconditions   P1  every sampled step is stored (tail <= step < head).
 Postconditions  I1  frames before the episode's start, or already removed, are zeros.
                 I2  targets do not depend on where an episode was cut into trajectories, as long
                     as its trajectories are stored.
+Speed           forceinline: the arrays of a NamedTuple would be pushed one by one at every call, and rows of
+                policies are copied in loops, which slice assignment would make calls of.
 Oracle          tests/naive/gather.py        Benchmark  mzpipe bench replay
 """
 
@@ -21,7 +23,7 @@ from .frames import NONE, stack_steps_kernel
 from .table import Table
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, forceinline=True)
 def window_kernel(steps, trajectories, step, rows_W):
     """Rows of the steps from `step` on, across trajectory borders.
 
@@ -70,15 +72,18 @@ def later_steps_kernel(steps, trajectories, step_B, distance_B, later_B):
         later_B[item] = later_step_kernel(steps, trajectories, step_B[item], distance_B[item])
 
 
-@njit(cache=True, nogil=True)
-def copy_window_kernel(steps, rows_W, count, window):
-    """Copies the rows of a window into its own short arrays."""
+@njit(cache=True, nogil=True, forceinline=True)
+def copy_window_kernel(steps, rows_W, count, num_policies, window):
+    """Copies the rows of a window into its own short arrays; policies of the first `num_policies` steps only."""
     for place in range(count):
         row = rows_W[place]
         window.action_C[place] = steps.action_C[row]
         window.reward_C[place] = steps.reward_C[row]
         window.bootstrap_value_C[place] = steps.bootstrap_value_C[row]
-        window.search_policy_CA[place] = steps.search_policy_CA[row]
+    for place in range(min(count, num_policies)):
+        row = rows_W[place]
+        for action in range(steps.search_policy_CA.shape[1]):
+            window.search_policy_CA[place, action] = steps.search_policy_CA[row, action]
 
 
 @njit(cache=True, nogil=True)
@@ -100,7 +105,7 @@ def targets_kernel(steps, trajectories, step_B, td_steps_B, discount, random_key
     window = make_window_kernel(window_length, steps.search_policy_CA.shape[1])
     for sample in range(step_B.shape[0]):
         count, end, final_value = window_kernel(steps, trajectories, step_B[sample], rows_W)
-        copy_window_kernel(steps, rows_W, count, window)
+        copy_window_kernel(steps, rows_W, count, batch.policy_target_K1A.shape[1], window)
         targets = UnrollTargets(
             batch.action_K[sample],
             batch.value_target_K1[sample],
@@ -123,7 +128,7 @@ def value_errors_kernel(steps, trajectories, first_step, discount, td_steps, err
     for item in range(error_N.shape[0]):
         step = first_step + item
         count, end, final_value = window_kernel(steps, trajectories, step, rows_W)
-        copy_window_kernel(steps, rows_W, count, window)
+        copy_window_kernel(steps, rows_W, count, 0, window)
         final = 0.0 if end == TERMINATED else final_value
         value_target = n_step_value_at(
             window.reward_C, window.bootstrap_value_C, 0, count, td_steps + 1, discount, td_steps, final

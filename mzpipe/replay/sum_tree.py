@@ -79,17 +79,23 @@ def _aligned_zeros(count: int) -> np.ndarray:
 
 @njit(cache=True, nogil=True)
 def set_kernel(number_T, start_L, place_N, weight_N):
-    """Writes weights and sums their groups anew, up to level 0."""
+    """Writes weights, then sums their groups anew, a level at a time: so no item waits for another one's misses."""
+    node_N = place_N.copy()
     for item in range(place_N.shape[0]):
-        place = place_N[item]
-        number_T[start_L[-1] + place] = weight_N[item]
-        for level in range(start_L.shape[0] - 2, -1, -1):
-            place //= _FAN_OUT
-            first = start_L[level + 1] + place * _FAN_OUT
+        number_T[start_L[-1] + place_N[item]] = weight_N[item]
+    for level in range(start_L.shape[0] - 2, -1, -1):
+        before = -1
+        for item in range(node_N.shape[0]):
+            node_N[item] //= _FAN_OUT
+            node = node_N[item]
+            if node == before:
+                continue  # neighbours, such as a new trajectory's, share their groups
+            before = node
+            first = start_L[level + 1] + node * _FAN_OUT
             total = 0.0
             for child in range(first, first + _FAN_OUT):
                 total += number_T[child]
-            number_T[start_L[level] + place] = total
+            number_T[start_L[level] + node] = total
 
 
 @njit(cache=True, nogil=True)

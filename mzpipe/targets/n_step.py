@@ -23,7 +23,7 @@ from numba import njit
 from ..errors import SearchInputError
 
 
-@njit(cache=True, nogil=True, fastmath=False)
+@njit(cache=True, nogil=True, fastmath=False, forceinline=True)
 def n_step_value_at(
     reward_C: np.ndarray,
     root_value_C: np.ndarray,
@@ -36,13 +36,16 @@ def n_step_value_at(
 ) -> float:
     """z_t of the episode whose last stored step is end - 1; t and end count steps, not places."""
     steps = min(td_steps, end - t)
-    value, weight = 0.0, 1.0
-    for s in range(t, t + steps):
-        value += weight * np.float64(reward_C[s % capacity])
+    value, weight, place = 0.0, 1.0, t % capacity
+    for _ in range(steps):
+        value += weight * np.float64(reward_C[place])
         weight *= discount
+        place += 1
+        if place == capacity:
+            place = 0
     if t + steps == end:
         return value + weight * final_value
-    return value + weight * np.float64(root_value_C[(t + steps) % capacity])
+    return value + weight * np.float64(root_value_C[place])
 
 
 @njit(cache=True, nogil=True, fastmath=False)

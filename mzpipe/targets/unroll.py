@@ -73,7 +73,7 @@ def allocate_unroll_targets(num_unroll_steps: int, num_actions: int) -> UnrollTa
     )
 
 
-@njit(cache=True, nogil=True, fastmath=False)
+@njit(cache=True, nogil=True, fastmath=False, forceinline=True)
 def _write_stored_state(
     steps: EpisodeSteps,
     s: int,
@@ -89,19 +89,22 @@ def _write_stored_state(
         steps.reward_C, steps.bootstrap_value_C, s, end, capacity, discount, td_steps, final_value
     )
     targets.value_mask_K1[k] = 1.0
-    targets.policy_target_K1A[k] = steps.search_policy_CA[s % capacity]
+    place = s % capacity
+    for action in range(steps.search_policy_CA.shape[1]):
+        targets.policy_target_K1A[k, action] = steps.search_policy_CA[place, action]
     targets.policy_mask_K1[k] = 1.0
 
 
-@njit(cache=True, nogil=True, fastmath=False)
+@njit(cache=True, nogil=True, fastmath=False, forceinline=True)
 def _write_state_past_end(terminated: bool, targets: UnrollTargets, k: int) -> None:
     targets.value_target_K1[k] = 0.0
     targets.value_mask_K1[k] = 1.0 if terminated else 0.0
-    targets.policy_target_K1A[k] = 0.0
+    for action in range(targets.policy_target_K1A.shape[1]):
+        targets.policy_target_K1A[k, action] = 0.0
     targets.policy_mask_K1[k] = 0.0
 
 
-@njit(cache=True, nogil=True, fastmath=False)
+@njit(cache=True, nogil=True, fastmath=False, forceinline=True)
 def _write_action(
     steps: EpisodeSteps, s: int, end: int, terminated: bool, random_key: int, targets: UnrollTargets, k: int
 ) -> None:
@@ -116,7 +119,7 @@ def _write_action(
         targets.reward_mask_K[k] = 1.0 if terminated else 0.0
 
 
-@njit(cache=True, nogil=True, fastmath=False)
+@njit(cache=True, nogil=True, fastmath=False, forceinline=True)
 def unroll_targets(
     steps: EpisodeSteps,
     t: int,
