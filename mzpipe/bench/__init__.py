@@ -6,6 +6,8 @@ plot       panels as a PNG
 
 search     the case: tree work of a batch of trees, on outputs that search_models makes beforehand;
            its references are numpy_search and, where mctx is installed, mctx_reference
+replay     the case: batches, priorities, compressed frames and insertion; replay_references has the transitions
+           that all contestants store, memcpy, NumPy and, where it is installed, cpprb
 """
 
 from .registry import CASES, chosen_cases

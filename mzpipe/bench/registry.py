@@ -14,6 +14,7 @@ Progress = Callable[[int, int, str], None]
 CASES = {
     "search": "simulations/s of the tree work alone, against mctx and plain NumPy",
     "search-parts": "nanoseconds of each part of a simulation, against the fused kernel",
+    "replay": "batches, priorities and insertion of the replay table, against memcpy, plain NumPy and cpprb",
 }
 
 
