@@ -1,10 +1,10 @@
 """Arithmetic whose bits depend on neither the platform, the compiler nor the order of a sum.
 
-Three tools, all made of float32 additions and multiplications, integer operations and nothing else:
+Three tools, made of additions and multiplications of floats, integer operations and nothing else:
 
     exp_nonpositive   e^x for x <= 0, without the platform's libm; relative error below 3e-7
     order             an int32 that sorts as its float32 does, so that a maximum is an integer maximum
-    to_fixed          a weight in [0, 1] as a multiple of 2^-30, so that a sum is an integer sum
+    to_fixed          a weight as a multiple of 2^-46, so that a sum is an integer sum
 
 Integer maxima and sums are associative, so the compiler may take them eight at a time and still give the bits of the
 plain loop; fastmath stays off, and nothing here is contracted into fused operations.
@@ -16,7 +16,7 @@ import numpy as np
 
 from .compiled import expression
 
-_F, _I = np.float32, np.int32
+_F, _I, _D = np.float32, np.int32, np.float64
 
 _LOG2_E = _F(1.44269504)
 # Adding 1.5 * 2^23 rounds to an integer, which is then the low bits of the float.
@@ -32,9 +32,11 @@ _SIGN_SHIFT, _ALL_BUT_SIGN = _I(31), _I(0x7FFFFFFF)
 
 # e^x stays a normal float32 down to here; anything lower counts as this.
 LEAST_EXPONENT = _F(-87.0)
-# Fixed-point unit of weights.
-FIXED_ONE = _F(2.0**30)
-_HALF = _F(0.5)
+# Fixed-point units in a weight of 1: as fine as leaves room for the sum of 65,534 weights in an int64.
+FIXED_ONE = _F(2.0**46)
+# Doubles from 64 to 128 lie 2^-46 apart, so adding 96 rounds to the unit, which is then the low bits of the double.
+_FIXED_ROUNDER = _D(96.0)
+_FIXED_ROUNDER_BITS = np.int64(0x4058000000000000)
 
 
 @expression
@@ -65,5 +67,6 @@ def from_order(key):
 
 @expression
 def to_fixed(weight):
-    """Nearest multiple of 2^-30 to a float32 weight in [0, 1], as an int64 count of them."""
-    return np.int64(np.int32(weight * FIXED_ONE + _HALF))
+    """Nearest multiple of 2^-46 to a float32 weight in [0, 32), as an int64 count of them."""
+    rounded = np.float64(np.float64(weight) + _FIXED_ROUNDER)
+    return rounded.view(np.int64) - _FIXED_ROUNDER_BITS

@@ -1,5 +1,8 @@
 """How every search kernel is compiled."""
 
+import hashlib
+from collections.abc import Callable
+from importlib.resources import files
 from typing import Any
 
 from numba import njit, typeof
@@ -9,8 +12,29 @@ from numba import njit, typeof
 # kernel divides integers by a variable. fastmath stays off: the bits of a result must not depend on the compiler.
 _OPTIONS: Any = {"_nrt": False, "nogil": True, "error_model": "numpy", "fastmath": False}
 
-# Kernels that Python calls: kept on disk between processes.
-entry: Any = njit(cache=True, **_OPTIONS)
+
+def _digest_of_sources() -> str:
+    """Names the contents of all modules of the search: compiled kernels hold code and constants of many of them."""
+    digest = hashlib.sha256()
+    for source in sorted(files(__package__).iterdir(), key=lambda source: source.name):
+        if source.name.endswith(".py"):
+            digest.update(source.read_bytes())
+    return digest.hexdigest()[:16]
+
+
+_DIGEST = _digest_of_sources()
+
+
+def entry(function: Callable) -> Any:
+    """A kernel that Python calls: kept on disk between processes.
+
+    Numba checks what it keeps against the one file that the kernel stands in. The name under which it is kept says what
+    all the others held, so that a change in any of them leaves no kernel of before in use.
+    """
+    function.__qualname__ = f"{function.__name__}-{_DIGEST}"
+    return njit(cache=True, **_OPTIONS)(function)
+
+
 # Kernels that only other kernels call: compiled into each of them.
 kernel: Any = njit(**_OPTIONS)
 # Merged into their caller before it is typed: expressions that the vectoriser must see, whatever returns a view, which

@@ -10,7 +10,7 @@ Postconditions  I1  visits_BA sums to the finished simulations; illegal actions 
                 I2  search_policy_BA sums to 1: for pUCT it is visits / sum of visits, for Gumbel the improved policy of
                     its own module; illegal actions have 0.
                 I3  q_BA is 0 where visits_BA is 0: unvisited or illegal.
-Numerics        float32, fastmath off.
+Numerics        float32, the sum of a policy target float64; fastmath off.
 Oracle          tests/naive/search.py
 """
 
@@ -100,11 +100,13 @@ def sample_action(visits_BA: np.ndarray, temperature: float | np.ndarray, rng: n
     """action_B int32, drawn with probability proportional to visits^(1 / temperature).
 
     `temperature` is one number or one per tree; 0 takes the most visited action, the lowest index among equals.
-    Raises SearchInputError for a negative or NaN temperature and for a tree without visits.
+    Never an action without visits. Raises SearchInputError for a temperature that is negative, infinite or NaN, and for
+    a tree without visits.
     """
     temperature_B1 = np.broadcast_to(np.asarray(temperature, np.float64), visits_BA.shape[:1])[:, None]
-    if not np.all(temperature_B1 >= 0.0):
-        raise SearchInputError(f"temperature={temperature} must be at least 0")
+    bad_B1 = ~(np.isfinite(temperature_B1) & (temperature_B1 >= 0.0))
+    if bad_B1.any():
+        raise SearchInputError(f"temperature={temperature_B1[bad_B1][0]} must be finite and at least 0")
     most_B1 = visits_BA.max(axis=1, keepdims=True)
     if not np.all(most_B1 > 0):
         raise SearchInputError(f"visits_BA[{np.argmin(most_B1)}] has no visit to choose an action from")
@@ -112,4 +114,5 @@ def sample_action(visits_BA: np.ndarray, temperature: float | np.ndarray, rng: n
     with np.errstate(divide="ignore", over="ignore"):
         score_BA = np.log(visits_BA / most_B1) / np.where(greedy_B1, 1.0, temperature_B1)
     noise_BA = rng.gumbel(size=visits_BA.shape)  # the largest of score + Gumbel noise is a draw from softmax(score)
-    return np.argmax(score_BA + np.where(greedy_B1, 0.0, noise_BA), axis=1).astype(np.int32)
+    score_BA += np.where(greedy_B1, 0.0, noise_BA)
+    return np.where(visits_BA > 0, score_BA, -np.inf).argmax(axis=1).astype(np.int32)

@@ -156,6 +156,7 @@ def write_root_row(tree: Tree, legal_A):
     """The root's row of weights from its prior, noise included; illegal actions are TAKEN."""
     full_L = tree.spare_L if tree.labels_R.shape[0] else row_of(tree, ROOT)
     tree.nodes_N[ROOT].row_scale = _ONE
+    tree.nodes_N[ROOT].unvisited_mass = 0
     copy_padded(tree.root_prior_A, full_L, TAKEN)
     mask(full_L, legal_A, TAKEN)
     close_row(tree, ROOT, full_L)

@@ -6,7 +6,7 @@ Writes          nothing
 Postconditions  I1  the fault returned is that of the first bad tree: its reward before its value before its policy.
 Numerics        a float32 is finite where its bits without the sign are below those of infinity; a probability is in
                 [0, 1] where its bits are at most those of the largest that is let through. Integer maxima, which the
-                compiler takes many at a time.
+                compiler takes many at a time. Whether a row has a probability above 0 is mostly told by its first.
 """
 
 import numpy as np
@@ -22,12 +22,13 @@ BAD_PROBABILITIES = 4
 NO_LEGAL_ACTION = 5
 NO_LEGAL_PROBABILITY = 6
 BAD_SHAPE = 7
+NO_PROBABILITY = 8
 
 _SIGNLESS = np.int32(0x7FFFFFFF)
 _LARGEST_FINITE = np.int32(0x7F7FFFFF)
 # Rounding of a softmax may leave a probability of 1 + 2^-13 at most.
-_LARGEST_PROBABILITY = np.int32(0x3F800400)
-# Smallest normal float32: anything below it counts as no probability where a root needs some.
+LARGEST_PROBABILITY = np.int32(0x3F800400)
+# Smallest normal float32: anything below it counts as no probability where a node needs some.
 _LEAST_PROBABILITY = np.float32(1.1754944e-38)
 
 
@@ -56,7 +57,25 @@ def is_bad_policy(policy_A, from_logits):
     """Whether one tree's policy cannot be used."""
     if from_logits:
         return worst_bits(policy_A) > _LARGEST_FINITE
-    return worst_probability(policy_A) > _LARGEST_PROBABILITY
+    return worst_probability(policy_A) > LARGEST_PROBABILITY
+
+
+@kernel
+def lacks_probability(policy_A):
+    """Whether one tree's probabilities are all zero; mostly the first one tells."""
+    action = 0
+    while action < policy_A.shape[0] and policy_A[action] < _LEAST_PROBABILITY:
+        action += 1
+    return action == policy_A.shape[0]
+
+
+@kernel
+def any_lacks_probability(policy_BA):
+    """Whether any tree's probabilities are all zero."""
+    any_lacks = False
+    for b in range(policy_BA.shape[0]):
+        any_lacks |= lacks_probability(policy_BA[b])
+    return any_lacks
 
 
 @kernel
@@ -68,6 +87,7 @@ def find_fault(reward_B, value_B, policy_BA, header):
     if reward_B.shape[0] != batch_size or value_B.shape[0] != batch_size:
         return BAD_SHAPE, 0
     bad = is_bad_policy(policy_BA.reshape(policy_BA.size), from_logits)
+    bad = bad or (not from_logits and any_lacks_probability(policy_BA))
     if not bad and max(worst_bits(reward_B), worst_bits(value_B)) <= _LARGEST_FINITE:
         return NO_FAULT, 0
     for b in range(value_B.shape[0]):
@@ -77,6 +97,8 @@ def find_fault(reward_B, value_B, policy_BA, header):
             return BAD_VALUE, b
         if is_bad_policy(policy_BA[b], from_logits):
             return BAD_LOGITS if from_logits else BAD_PROBABILITIES, b
+        if not from_logits and lacks_probability(policy_BA[b]):
+            return NO_PROBABILITY, b
     return NO_FAULT, 0
 
 

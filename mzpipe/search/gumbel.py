@@ -18,14 +18,18 @@ the softmax is their mass: selection looks at the visited edges and the best unv
 no part in anything (mctx counts them among the unvisited).
 
 Shape legend    A actions   N nodes per tree   L children and more
-Reads           edges_N, nodes_N, root_prior_A, root_score_A, halving_K
+Reads           edges_N, nodes_N, root_logit_A, root_score_A, halving_K
 Writes          parent of node k; the policy target
 Preconditions   P1  1 <= k < N and nodes 0 .. k - 1 of the tree are expanded.
 Postconditions  I1  node k's parent has an unvisited edge, and it is the best there is.
                 I2  every edge on the way has the highest score of its node; ties go to the lowest action.
                 I3  the first m simulations visit the m considered actions once each, best first.
-Numerics        float32, sums over children newest first, at the root oldest first; 1 / (n + 1) is taken once;
-                priors below 1.2e-38 count as that; fastmath off.
+Numerics        float32, sums over children newest first, at the root oldest first; 1 / (n + 1) is taken once. The
+                policy target takes one exponential of ln pi + sigma per action and sums in float64, in the order of
+                actions; in it a weight below e^-87 of the greatest counts as that. Below the root a node keeps e^(logit
+                - greatest logit) instead of logits, so ln pi and sigma are cut there one by one, each at 87 below the
+                node's greatest, and priors at 1.2e-38; the unvisited edges together count at least as much as the best
+                of them. fastmath off.
 Oracle          tests/naive/search.py
 """
 
@@ -92,8 +96,16 @@ def root_completion(edges_N, root, header):
 
 @kernel
 def improved(prior, q, top, slope):
-    """An edge's weight in pi', up to the node's common factor."""
+    """A visited edge's weight in pi' below the root, up to the node's common factor."""
     return max(prior, _TINY) * exp_nonpositive(slope * (q - top))
+
+
+@kernel
+def unvisited_prior(node):
+    """Probability of a node's unvisited edges together: at least that of the best, however far its weight is below the
+    unit of the sum."""
+    prior, best = np.float32(node.unvisited_mass) / FIXED_ONE * node.row_scale, node.best_prior
+    return prior if prior > best else best
 
 
 @kernel
@@ -105,7 +117,7 @@ def select_below(edges_N, node, parent, weight_L, header):
     per_visit = _ONE / np.float32(parent.visits)
     mixed, top, slope = completion(sums_below(edges_N, parent.first_child), node, per_visit, header)
     shrink = exp_nonpositive(slope * (mixed - top)) if node.best_action != NONE else _ZERO
-    total = np.float32(node.unvisited_mass) / FIXED_ONE * node.row_scale * shrink
+    total = unvisited_prior(node) * shrink
     place, child = 0, parent.first_child
     while child != NONE:
         edge = edges_N[child]
@@ -166,15 +178,26 @@ def write_policy_target(tree: Tree, header, policy_A):
     """pi' at the root over its legal actions: the policy target."""
     root = tree.nodes_N[ROOT]
     mixed, top, slope = root_completion(tree.edges_N, root, header)
-    shrink = exp_nonpositive(slope * (mixed - top)) if root.best_action != NONE else _ZERO
     for action in range(policy_A.shape[0]):
-        legal = tree.root_score_A[action] > _LOWEST
-        policy_A[action] = max(tree.root_prior_A[action], _TINY) * shrink if legal else _ZERO
+        policy_A[action] = tree.root_logit_A[action] + slope * (mixed - top)
     for child in range(1, root.best_place + 1):
         edge = tree.edges_N[child]
-        policy_A[edge.action] = improved(edge.prior, edge.q, top, slope)
-    total = _ZERO
+        policy_A[edge.action] = tree.root_logit_A[edge.action] + slope * (edge.q - top)
+    softmax_legal(policy_A, tree.root_logit_A)
+
+
+@kernel
+def softmax_legal(policy_A, logit_A):
+    """Turns the logits in policy_A into probabilities; 0 where logit_A is minus infinity."""
+    highest, total = _LOWEST, np.float64(0.0)
+    for action in range(policy_A.shape[0]):
+        if logit_A[action] > _LOWEST:
+            highest = max(highest, policy_A[action])
+    for action in range(policy_A.shape[0]):
+        legal = logit_A[action] > _LOWEST
+        policy_A[action] = exp_nonpositive(policy_A[action] - highest) if legal else _ZERO
     for action in range(policy_A.shape[0]):
         total += policy_A[action]
+    per_weight = np.float64(1.0) / total
     for action in range(policy_A.shape[0]):
-        policy_A[action] /= total
+        policy_A[action] = np.float32(policy_A[action] * per_weight)

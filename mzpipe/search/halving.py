@@ -5,12 +5,14 @@ visited in turn, and each phase of sequential halving keeps the better half (see
 
 Shape legend    A actions   M considered root actions   K entries of the table of sequences
 Reads           policy_A, legal_A, noise_A
-Writes          root_score_A, considered_M; num_considered and the best unvisited edge of the root
+Writes          root_logit_A, root_score_A, considered_M; num_considered and the best unvisited edge of the root
 Preconditions   P1  expand_root has written root_prior_A.
 Postconditions  I1  considered_M holds the m + 1 legal actions of the greatest score, best first, the lowest actions
                     among equals, then NONE.
                 I2  the root's children are nodes 1, 2, ... in the order of considered_M.
-Numerics        float32; scores of roots given as probabilities take the platform's logarithm; fastmath off.
+Numerics        float32; scores of roots given as probabilities take the platform's logarithm. Logits count from the
+                greatest legal one, so that a common offset costs neither noise nor sigma their digits; those lower by
+                more than the greatest float32 count as that. fastmath off.
 Oracle          tests/naive/search.py
 """
 
@@ -22,6 +24,8 @@ from .compiled import kernel
 from .tree import NONE, ROOT, Tree
 
 _ZERO, _LOWEST = np.float32(0.0), np.float32(-np.inf)
+# What a legal action's logit is at least: minus infinity stands for an illegal one.
+_LEAST_LOGIT = np.float32(-3.4028235e38)
 # Smallest normal float32, in whose place a probability of zero counts.
 _TINY = np.float32(1.1754944e-38)
 
@@ -54,13 +58,21 @@ def halving_table(max_considered: int, num_simulations: int) -> np.ndarray:
 
 
 @kernel
-def score_root(tree: Tree, policy_A, legal_A, from_logits):
-    """root_score_A = ln prior, up to a constant, where legal; minus infinity elsewhere."""
+def write_root_logits(tree: Tree, policy_A, legal_A, from_logits):
+    """root_logit_A: ln prior where legal, the greatest being 0; minus infinity elsewhere."""
+    highest = _LOWEST
     for action in range(legal_A.shape[0]):
-        score = _LOWEST
         if legal_A[action]:
-            score = policy_A[action] if from_logits else np.float32(math.log(max(policy_A[action], _TINY)))
-        tree.root_score_A[action] = score
+            logit = policy_A[action]
+            if not from_logits:
+                logit = np.float32(math.log(np.float64(max(logit, _TINY))))
+            tree.root_logit_A[action] = logit
+            highest = max(highest, logit)
+    for action in range(legal_A.shape[0]):
+        if legal_A[action]:
+            tree.root_logit_A[action] = max(tree.root_logit_A[action] - highest, _LEAST_LOGIT)
+        else:
+            tree.root_logit_A[action] = _LOWEST
 
 
 @kernel
@@ -99,6 +111,6 @@ def start_root(tree: Tree, noise_A, max_considered):
     """Ranks the root's actions by score and noise, and names the first to visit. One more than is considered is ranked:
     whether any legal action stays unvisited decides whether the mixed value takes part in the scaling of q."""
     for action in range(noise_A.shape[0]):
-        tree.root_score_A[action] += noise_A[action]
+        tree.root_score_A[action] = tree.root_logit_A[action] + noise_A[action]
     tree.nodes_N[ROOT].num_considered = min(consider(tree, max_considered + 1), max_considered)
     name_considered(tree, 0)

@@ -5,7 +5,15 @@ from typing import NoReturn
 import numpy as np
 
 from ..errors import SearchInputError
-from .faults import BAD_LOGITS, BAD_PROBABILITIES, BAD_REWARD, BAD_VALUE, NO_LEGAL_ACTION, NO_LEGAL_PROBABILITY
+from .faults import (
+    BAD_LOGITS,
+    BAD_PROBABILITIES,
+    BAD_REWARD,
+    BAD_VALUE,
+    NO_LEGAL_ACTION,
+    NO_LEGAL_PROBABILITY,
+    NO_PROBABILITY,
+)
 
 _FAULTS = {
     BAD_REWARD: "reward_B[{}] is NaN or infinite: network outputs must be finite",
@@ -14,6 +22,7 @@ _FAULTS = {
     BAD_PROBABILITIES: "policy_BA[{}] holds numbers outside of [0, 1]: this search takes probabilities, not logits",
     NO_LEGAL_ACTION: "legal_actions_BA[{}] has no legal action: a tree needs at least one",
     NO_LEGAL_PROBABILITY: "policy_BA[{}] gives no legal action a probability above 0",
+    NO_PROBABILITY: "policy_BA[{}] gives no action a probability above 0",
 }
 
 
@@ -38,6 +47,12 @@ def checked_out(name: str, array: np.ndarray | None, shape: tuple[int, ...], dty
     if checked(name, array, shape, dtype) is not array:
         raise SearchInputError(f"{name} must be contiguous and writeable: the search writes into it")
     return array
+
+
+def refuse_shared(first_name: str, second_name: str, first: np.ndarray, second: np.ndarray) -> None:
+    """SearchInputError where writing into one array would change the other."""
+    if np.shares_memory(first, second):
+        raise SearchInputError(f"{first_name} and {second_name} share memory: each needs an array of its own")
 
 
 def raise_fault(fault: int, tree: int) -> NoReturn:

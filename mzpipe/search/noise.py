@@ -11,7 +11,8 @@ Postconditions  I1  prior = (1 - fraction) * prior + fraction * Dirichlet(alpha)
                     legal actions of the root; illegal ones stay 0.
 Numerics        a Dirichlet draw is the softmax of log-gamma draws: it does not underflow for the small alpha of large
                 boards. Draws are float32, and depend on numpy's generators and its logarithm alone: where two
-                platforms' logarithms differ in the last place, so may a draw in its last place. fastmath off.
+                platforms' logarithms differ in the last place, so may a draw in its last place. Sums over actions
+                are float64, in their order. fastmath off.
 Oracle          tests/naive/search.py (mixing), moments of the distribution in tests/search
 """
 
@@ -71,7 +72,7 @@ class RootNoise:
 @kernel
 def mix_dirichlet(tree: Tree, log_gamma_A, legal_A, fraction):
     """Mixes the Dirichlet draw behind log_gamma_A into the root's prior."""
-    highest, total = np.float32(-np.inf), np.float32(0.0)
+    highest, total = np.float32(-np.inf), np.float64(0.0)
     for action in range(legal_A.shape[0]):
         if legal_A[action]:
             highest = max(highest, log_gamma_A[action])
@@ -80,5 +81,5 @@ def mix_dirichlet(tree: Tree, log_gamma_A, legal_A, fraction):
             total += exp_nonpositive(log_gamma_A[action] - highest)
     for action in range(legal_A.shape[0]):
         if legal_A[action]:
-            noise = exp_nonpositive(log_gamma_A[action] - highest) / total
+            noise = exp_nonpositive(log_gamma_A[action] - highest) / np.float32(total)
             tree.root_prior_A[action] += fraction * (noise - tree.root_prior_A[action])

@@ -9,7 +9,8 @@ N(s) in place of the sum over its edges, as in mctx:
 
 where q is (q - low) * scale, and 0 for an edge never visited. `search.q_normalization` says what low and scale are:
 
-    tree       to [0, 1] over every q this tree has seen; q as it is until two of them differ
+    tree       to [0, 1] over every q this tree has seen; q as it is until two of them differ by 1.2e-38, the smallest
+               normal float32: a lesser spread has no finite inverse
     siblings   to [0, 1] over V(s) and the visited q(s, .)
     bounds     to [0, 1] over search.q_bounds
 
@@ -38,6 +39,8 @@ from .tree import NONE, ROOT
 TREE, SIBLINGS, BOUNDS = 0, 1, 2
 # Least spread that siblings are divided by, as in mctx.
 _LEAST_SPREAD = np.float32(1e-8)
+# Smallest normal float32: least spread that the q of a tree are divided by.
+_TINY = np.float32(1.1754944e-38)
 _ONE, _ZERO, _LOWEST = np.float32(1.0), np.float32(0.0), np.float32(-np.inf)
 
 
@@ -53,7 +56,7 @@ def tree_normalization(root, header):
     """Low and scale that hold for all nodes of one tree."""
     if header.normalization == TREE:
         spread = root.q_max - root.q_min
-        if spread > _ZERO:
+        if spread >= _TINY:
             return root.q_min, _ONE / spread
         return _ZERO, _ONE
     return header.q_low, header.q_scale

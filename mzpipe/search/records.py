@@ -32,7 +32,7 @@ EDGE = _record(
 # What is read of the nodes on a path alone.
 NODE = _record(
     [
-        # Weight of all unvisited edges together, in 2^-30 of the row's unit (for Gumbel's completed q).
+        # Weight of all unvisited edges together, in 2^-46 of the row's unit (for Gumbel's completed q).
         ("unvisited_mass", "i8"),
         # Mean return seen from the node, for the player to move there.
         ("value", "f4"),

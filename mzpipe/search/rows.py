@@ -5,7 +5,7 @@ A full row has a place per action, in their order; a short row has labels (see t
 Shape legend    A actions   L places of a row
 Reads           policy_A: logits, or probabilities
 Writes          the row (float32 weights); the labels of a short one (uint16 actions)
-Preconditions   P1  the policy is finite; probabilities are in [0, 1].
+Preconditions   P1  the policy is finite; probabilities are at most LARGEST_PROBABILITY, a little above 1.
                 P2  L is a multiple of BLOCK; a full row has at least A places.
 Postconditions  I1  a full row holds at place a the weight of action a; padding is TAKEN.
                 I2  a short row holds, in action order, the `keep` greatest weights, the lowest actions among equals,
@@ -22,11 +22,13 @@ import numpy as np
 
 from .arithmetic import exp_nonpositive, from_order, order, to_fixed
 from .compiled import kernel
+from .faults import LARGEST_PROBABILITY
 from .tree import BLOCK, NONE, TAKEN
 
 _LOWEST = np.int32(-(2**31))
 _ZERO = np.float32(0.0)
-_ZERO_ORDER, _ABOVE_ONE_ORDER = np.int32(0), np.int32(0x3F800001)
+# No weight is as great: those of logits are at most 1, and the bits of a positive float32 are its `order`.
+_ZERO_ORDER, _ABOVE_ALL_ORDER = np.int32(0), np.int32(LARGEST_PROBABILITY + 1)
 _FAR = np.int32(0x7FFFFFFF)
 _COUNTS, _COUNTS_NOT = np.int32(1), np.int32(0)
 
@@ -111,7 +113,7 @@ def count_at_least(row_L, key):
 def keep_threshold(row_L, least, most):
     """An `order` that `least` to `most` places reach, by bisection over the bits of a weight; where equal weights leave
     none, the greatest that at least `least` places reach, and 0 where there are fewer places."""
-    low, high = _ZERO_ORDER, _ABOVE_ONE_ORDER
+    low, high = _ZERO_ORDER, _ABOVE_ALL_ORDER
     while high - low > 1:
         middle = np.int32((low + high) // 2)
         count = count_at_least(row_L, middle)
@@ -146,10 +148,15 @@ def shorten(full_L, row_L, labels_L, keep):
 
 @kernel
 def shorten_equals(full_L, row_L, labels_L, keep, key):
-    """`shorten` where more weights equal the least one kept than there is room for: the lowest actions among them."""
+    """`shorten` where more weights equal the least one kept than there is room for: the lowest actions among them.
+
+    Never writes more than `keep` places, whatever the weights.
+    """
     spare = keep - count_at_least(full_L, np.int32(key + 1))
     place = 0
     for action in range(full_L.shape[0]):
+        if place == keep:
+            break
         reached = order(full_L[action])
         if reached > key or (reached == key and spare > 0):
             spare -= reached == key

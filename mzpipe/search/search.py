@@ -16,7 +16,7 @@ from ..errors import SearchInputError
 from .compiled import seal
 from .decide import SearchResult, allocate_result, best_actions, decide
 from .halving import halving_table
-from .inputs import checked, checked_count, checked_out, raise_fault
+from .inputs import checked, checked_count, checked_out, raise_fault, refuse_shared
 from .noise import RootNoise
 from .puct import BOUNDS, SIBLINGS, TREE, exploration_table
 from .simulate import advance_gumbel, advance_puct, begin_gumbel, begin_puct, mix_noise, start_roots
@@ -32,9 +32,9 @@ class BatchedSearch:
     MuZero (Danihelka et al. 2022), as `config.policy` says.
 
     All arrays are allocated here, once; a search object is reused for every move. `seed` drives the root noise. With
-    `probabilities=True` the policies handed in are probabilities instead of logits: nonnegative, summing to 1 (which is
-    taken on trust), so that a device can do the softmax. parent_index_B and action_B (int32, shared memory, say) are
-    where selected edges are written; without them the search has arrays of its own.
+    `probabilities=True` the policies handed in are probabilities instead of logits: nonnegative, one at least above 0,
+    summing to 1 (which is taken on trust), so that a device can do the softmax. parent_index_B and action_B (int32,
+    shared memory, say) are where selected edges are written; without them the search has arrays of its own.
 
     Every method raises SearchInputError for arrays of the wrong shape, kind or values, naming the argument and the
     first bad tree, and for calls out of order; the trees are then as they were before the call.
@@ -71,6 +71,7 @@ class BatchedSearch:
             checked_out("parent_index_B", parent_index_B, shape, np.int32),
             checked_out("action_B", action_B, shape, np.int32),
         )
+        refuse_shared("parent_index_B", "action_B", *self._selection)
         self._selected = 0  # simulations selected since begin
         self._finished = 0  # simulations backed up since begin
         self._limit = 0  # simulations that may be selected: none before begin
@@ -189,9 +190,9 @@ def num_considered_actions(config: SearchConfig, num_actions: int) -> int:
 def search_bytes(config: SearchConfig, *, batch_size: int, num_actions: int) -> int:
     """Bytes of the trees of one BatchedSearch.
 
-    Per tree: 64 a node, 8 an action of the root, and the rows of unvisited edges. These take 4 bytes an action and node
-    up to 1 MiB a tree; beyond, and with more actions than simulations, about 3.4 * num_simulations^2 in all, however
-    many actions there are.
+    Per tree: 64 a node, 12 an action of the root, and the rows of unvisited edges. These take 4 bytes an action and
+    node up to 1 MiB a tree; beyond, and with more actions than simulations, about 3.4 * num_simulations^2 in all,
+    however many actions there are.
     """
     header = arena_header(config.num_simulations, num_actions, batch_size, num_considered_actions(config, num_actions))
     return int(header.end)

@@ -18,7 +18,7 @@ from .compiled import entry, expression
 from .expand import expand_leaf, expand_root, hang_leaf, open_row, write_root_row, write_row
 from .faults import NO_FAULT, find_fault, find_root_fault
 from .gumbel import select_gumbel
-from .halving import name_considered, score_root, start_root
+from .halving import name_considered, start_root, write_root_logits
 from .noise import mix_dirichlet
 from .puct import select_puct
 from .tree import NONE, ROOT, header_of, tree_of
@@ -47,7 +47,7 @@ def start_roots(arena, value_B, policy_BA, legal_actions_BA):
             tree = tree_of(arena, header, b)
             expand_root(tree, value_B[b], policy_BA[b], legal_actions_BA[b], header.from_logits)
             if header.num_considered:
-                score_root(tree, policy_BA[b], legal_actions_BA[b], header.from_logits)
+                write_root_logits(tree, policy_BA[b], legal_actions_BA[b], header.from_logits)
     return fault
 
 

@@ -49,8 +49,11 @@ class Tree(NamedTuple):
     # EDGE and NODE records.
     edges_N: np.ndarray
     nodes_N: np.ndarray
-    # Probability of each root action after masking and noise; its logarithm, up to a constant, plus Gumbel noise.
+    # Probability of each root action after masking and noise.
     root_prior_A: np.ndarray
+    # Gumbel: the logarithm of each root action's probability, that of the likeliest legal one being 0; with the noise
+    # added. Minus infinity where illegal.
+    root_logit_A: np.ndarray
     root_score_A: np.ndarray
     # The root actions that sequential halving considers and the next one after them, best first; then NONE.
     considered_M: np.ndarray
@@ -90,7 +93,7 @@ def arena_header(num_simulations: int, num_actions: int, batch_size: int, num_co
     tree_parts = {
         "nodes_at": (num_simulations + 1) * _EDGE_BYTES,
         "root_at": (num_simulations + 1) * _NODE_BYTES,
-        "considered_at": 8 * num_actions,
+        "considered_at": 12 * num_actions,
         "weights_at": 2 * (num_considered + 2),
         "labels_at": 4 * places,
         "tree_bytes": 2 * places * header.short_rows,
@@ -149,6 +152,7 @@ def tree_of(arena, header, b):
         tree[header.nodes_at : header.nodes_at + num_nodes * _NODE_BYTES].view(NODE),
         root[: 4 * num_actions].view(np.float32),
         root[4 * num_actions : 8 * num_actions].view(np.float32),
+        root[8 * num_actions : 12 * num_actions].view(np.float32),
         tree[header.considered_at : header.considered_at + 2 * (header.num_considered + 2)].view(np.uint16),
         tree[header.weights_at : header.labels_at].view(np.float32),
         tree[header.labels_at : header.tree_bytes].view(np.uint16),

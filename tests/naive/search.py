@@ -16,7 +16,8 @@ F = np.float32
 ZERO, ONE = F(0), F(1)
 TINY = np.finfo(F).tiny
 LEAST_SPREAD = F(1e-8)
-FIXED_ONE = F(2**30)
+LEAST_LOGIT = np.finfo(F).min
+FIXED_ONE = F(2**46)
 exp = getattr(exp_nonpositive, "py_func", exp_nonpositive)
 
 
@@ -46,14 +47,20 @@ class Node:
 
 
 def fixed(weight) -> int:
-    return int(F(F(weight * FIXED_ONE) + F(0.5)))
+    """The nearest multiple of 2^-46, the even one of two."""
+    return round(float(weight) * 2**46)
+
+
+def float_of(count: int) -> F:
+    """The nearest float32: numpy rounds a Python integer twice, an int64 once."""
+    return F(np.int64(count))
 
 
 def softmax(logits_A, legal_A) -> tuple[list, F]:
     """Weights e^(logit - greatest), and what turns them into probabilities."""
     highest = max(logit for logit, legal in zip(logits_A, legal_A, strict=True) if legal)
     weights = [exp(F(logit - highest)) if legal else ZERO for logit, legal in zip(logits_A, legal_A, strict=True)]
-    return weights, F(FIXED_ONE / F(sum(fixed(weight) for weight in weights)))
+    return weights, F(FIXED_ONE / float_of(sum(fixed(weight) for weight in weights)))
 
 
 def halving_counts(num_considered: int, num_simulations: int) -> list[int]:
@@ -90,16 +97,18 @@ class NaiveSearch:
         if self.probabilities:
             legal = [F(p) if is_legal else ZERO for p, is_legal in zip(policy_A, legal_A, strict=True)]
             weights = [F(p / max(legal)) for p in legal]
-            scale = F(FIXED_ONE / F(sum(fixed(weight) for weight in weights)))
+            scale = F(FIXED_ONE / float_of(sum(fixed(weight) for weight in weights)))
         else:
             weights, scale = softmax(policy_A, legal_A)
         return [F(weight * scale) for weight in weights]
 
     def rank_root(self, policy_A, noise_A) -> None:
-        """Scores of the root's legal actions, and the considered ones, best first."""
+        """Logits and scores of the root's legal actions, and the considered ones, best first."""
         legal = [a for a, is_legal in enumerate(self.root.legal_A) if is_legal]
         log = (lambda p: F(math.log(max(p, TINY)))) if self.probabilities else F
-        self.score_A = {a: F(log(policy_A[a]) + F(noise_A[a])) for a in legal}
+        highest = max(log(policy_A[a]) for a in legal)
+        self.logit_A = {a: max(F(log(policy_A[a]) - highest), LEAST_LOGIT) for a in legal}
+        self.score_A = {a: F(self.logit_A[a] + F(noise_A[a])) for a in legal}
         most = min(self.config.max_num_considered_actions, self.config.num_simulations, len(legal))
         self.considered = sorted(legal, key=lambda a: (-self.score_A[a], a))[:most]
         self.halving = halving_counts(len(self.considered), self.config.num_simulations)
@@ -115,7 +124,7 @@ class NaiveSearch:
         if self.config.q_normalization == "siblings":
             seen = [node.value] + [self.q(child) for child in node.children.values()]
             return min(seen), F(ONE / max(F(max(seen) - min(seen)), LEAST_SPREAD))
-        if not self.q_seen or max(self.q_seen) <= min(self.q_seen):
+        if not self.q_seen or F(max(self.q_seen) - min(self.q_seen)) < TINY:
             return ZERO, ONE
         return min(self.q_seen), F(ONE / F(max(self.q_seen) - min(self.q_seen)))
 
@@ -152,7 +161,8 @@ class NaiveSearch:
         mixed, top, slope = self.completion(node)
         shrink = exp(F(slope * F(mixed - top))) if node.unvisited() else ZERO
         mass = sum(fixed(node.weight_A[a]) for a in node.unvisited())
-        total = F(F(F(F(mass) / FIXED_ONE) * node.scale) * shrink)
+        best_prior = max((node.prior_of(a) for a in node.unvisited()), default=ZERO)
+        total = F(max(F(F(float_of(mass) / FIXED_ONE) * node.scale), best_prior) * shrink)
         weights = {a: F(node.prior_of(a) * shrink) for a in node.unvisited()}
         for action, child in node.newest_first():
             weights[action] = F(max(child.prior, TINY) * exp(F(slope * F(self.q(child) - top))))
@@ -226,9 +236,7 @@ class NaiveSearch:
         if self.config.policy == "puct":
             return [visits / (self.num_nodes - 1) for visits in self.visits()]
         mixed, top, slope = self.completion(self.root)
-        logits = {
-            a: math.log(max(self.root.weight_A[a], TINY)) + float(slope) * float(mixed - top) for a in self.score_A
-        }
+        logits = {a: float(logit) + float(slope) * float(mixed - top) for a, logit in self.logit_A.items()}
         for action, child in self.root.children.items():
             logits[action] += float(slope) * float(self.q(child) - mixed)
         highest = max(logits.values())
@@ -250,9 +258,10 @@ def mixed_prior(prior_A, log_gamma_A, legal_A, fraction) -> list:
     """(1 - fraction) * prior + fraction * the Dirichlet draw behind `log_gamma_A`, over legal actions."""
     highest = max(F(g) for g, legal in zip(log_gamma_A, legal_A, strict=True) if legal)
     weights = [exp(F(F(g) - highest)) if legal else ZERO for g, legal in zip(log_gamma_A, legal_A, strict=True)]
-    total = ZERO
-    for weight in weights:
-        total = F(total + weight)
+    total = 0.0
+    for weight in weights:  # sum() would compensate
+        total += float(weight)
+    total = F(total)
     return [
         F(p + F(F(fraction) * F(F(w / total) - p))) if legal else ZERO
         for p, w, legal in zip(prior_A, weights, legal_A, strict=True)

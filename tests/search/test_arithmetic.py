@@ -36,6 +36,6 @@ def test_order_sorts_as_floats_do_and_leads_back_to_them():
     assert [back(key) for key in keys] == [F(x) for x in floats]
 
 
-@pytest.mark.parametrize("weight", [0.0, 1.0, 0.75, 1e-3, 2.0**-30, 2.0**-31, 1e-20])
-def test_fixed_point_is_the_nearest_multiple_of_two_to_the_minus_30(weight):
-    assert abs(int(fixed(F(weight))) - float(F(weight)) * 2**30) <= 0.5
+@pytest.mark.parametrize("weight", [0.0, 1.0, 1.0 + 2.0**-13, 0.75, 1e-3, 2.0**-46, 2.0**-47, 1e-20])
+def test_fixed_point_is_the_nearest_multiple_of_two_to_the_minus_46(weight):
+    assert abs(int(fixed(F(weight))) - float(F(weight)) * 2**46) <= 0.5

@@ -77,10 +77,21 @@ def test_sample_action_takes_one_temperature_per_tree(rng):
     assert 50 < action_B[200:].sum() < 150
 
 
-@pytest.mark.parametrize("temperature", [-1.0, float("nan")])
-def test_sample_action_refuses_a_temperature_below_zero_or_nan(rng, temperature):
-    with pytest.raises(SearchInputError, match=f"temperature={temperature} must be at least 0"):
+@pytest.mark.parametrize("temperature", [-1.0, float("nan"), float("inf"), float("-inf")])
+def test_sample_action_refuses_a_temperature_below_zero_infinite_or_nan(rng, temperature):
+    with pytest.raises(SearchInputError, match=f"temperature={temperature} must be finite and at least 0"):
         sample_action(np.ones((1, 2), np.int32), temperature, rng)
+
+
+def test_sample_action_names_the_bad_temperature_among_several(rng):
+    with pytest.raises(SearchInputError, match="temperature=inf must be finite"):
+        sample_action(np.ones((3, 2), np.int32), np.array([1.0, np.inf, 0.0]), rng)
+
+
+@pytest.mark.parametrize("temperature", [0.0, 5e-324, 1e300])
+def test_sample_action_never_takes_an_unvisited_action_at_any_temperature(rng, temperature):
+    visits_BA = np.tile(np.int32([0, 5, 0, 5]), (400, 1))
+    assert set(sample_action(visits_BA, temperature, rng)) <= {1, 3}
 
 
 def test_sample_action_refuses_a_tree_without_visits(rng):

@@ -5,7 +5,7 @@ import pytest
 
 from mzpipe.search import BatchedSearch, SearchConfig
 from mzpipe.search.halving import halving_sequence
-from tests.search.driver import quiet_config, random_model, run
+from tests.search.driver import coarse_model, quiet_config, random_model, run
 
 F = np.float32
 
@@ -70,6 +70,81 @@ def test_policy_target_is_the_softmax_of_logits_and_completed_q():
         search.backup(*answer(value, 3))
     weights = np.exp(5.1 * np.array([1.0, 0.0, 1 / 3]))
     assert search.result().search_policy_BA[0] == pytest.approx(weights / weights.sum(), rel=1e-5)
+
+
+def played(config, logits_BA, value_of_action) -> BatchedSearch:
+    """A finished search of one tree in which a leaf is worth what the root action above it is."""
+    num_actions = logits_BA.shape[1]
+    search = BatchedSearch(config, batch_size=1, num_actions=num_actions)
+    search.begin(logits_BA, np.zeros(1, F))
+    first_action = {}
+    for k in range(1, config.num_simulations + 1):
+        parent_index_B, action_B = search.select()
+        first_action[k] = first_action.get(parent_index_B[0], action_B[0])
+        search.backup(*answer(value_of_action[first_action[k]], num_actions))
+    return search
+
+
+def test_policy_target_adds_logits_and_completed_q_before_it_takes_an_exponential():
+    # sigma = (50 + 100) * 1 * q, q = 0 and 1: [0, -100] + [0, 150] = [0, 50].
+    config = gumbel_config(200, value_scale=1.0, discount=1.0)
+    result = played(config, np.array([[0.0, -100.0]], F), [0.0, 1.0]).result()
+    assert result.visits_BA.tolist() == [[100, 100]]
+    assert result.search_policy_BA[0] == pytest.approx([0.0, 1.0], abs=1e-20)
+
+
+def test_policy_target_weighs_an_unvisited_action_far_below_the_visited_one():
+    # One visited action of three, q = -1 where the network says 0 of the root: v_mix = -1/2, so after scaling q is 0
+    # and 1, and sigma 51 * 2 * q: [0, -100, -99] + [0, 102, 102] = [0, 2, 3].
+    config = gumbel_config(1, value_scale=2.0, discount=1.0, max_num_considered_actions=1)
+    result = played(config, np.array([[0.0, -100.0, -99.0]], F), [-1.0, 0.0, 0.0]).result()
+    weights = np.exp([0.0, 2.0, 3.0])
+    assert result.search_policy_BA[0] == pytest.approx(weights / weights.sum(), rel=1e-4)
+
+
+def test_policy_target_sums_to_one_when_there_are_many_actions():
+    search = BatchedSearch(gumbel_config(4), batch_size=1, num_actions=20_000)
+    run(search, coarse_model(0, 5, 1, 20_000))
+    assert search.result().search_policy_BA.sum(dtype=np.float64) == pytest.approx(1.0, abs=2e-6)
+
+
+@pytest.mark.parametrize("offset", [2.0**17, -(2.0**20)])
+def test_search_is_the_same_when_all_logits_are_higher(offset):
+    model = random_model(6, 33, 50, 8)
+    model = model._replace(policy_logits_KBA=np.round(model.policy_logits_KBA * 8) / 8)
+    moved = model._replace(policy_logits_KBA=model.policy_logits_KBA + F(offset))
+    assert (moved.policy_logits_KBA - F(offset) == model.policy_logits_KBA).all()
+    found = []
+    for outputs in (model, moved):
+        search = BatchedSearch(SearchConfig(num_simulations=32, policy="gumbel"), batch_size=50, num_actions=8, seed=3)
+        found.append((run(search, outputs), search.best_action().tolist(), search.result().search_policy_BA.tolist()))
+    assert found[0] == found[1]
+
+
+def test_root_visits_a_legal_action_however_far_its_logit_is_below_the_others():
+    config = gumbel_config(2, max_num_considered_actions=2)
+    with np.errstate(over="ignore"):
+        search = played(config, np.array([[3e38, -3e38]], F), [0.0, 0.0])
+    assert search.result().visits_BA.tolist() == [[1, 1]]
+
+
+@pytest.mark.parametrize("gap", [-23.0, -30.0])
+def test_unvisited_edges_count_below_the_root_when_their_weights_are_minute(gap):
+    # The likely action of node 1 is bad, so all the weight in pi' lies on its 999 other actions, of which one is
+    # visited next. What that is worth says how long it stays the best: by equation 14 action 2 comes next, since
+    # pi'(1) is about 1 / 2.7 of it or less.
+    search = BatchedSearch(
+        gumbel_config(4, max_num_considered_actions=1, value_scale=1.0, discount=1.0), batch_size=1, num_actions=1000
+    )
+    logits_BA = np.full((1, 1000), gap, F)
+    logits_BA[0, 0] = 0.0
+    search.begin(logits_BA, np.zeros(1, F))
+    chosen = []
+    for value in (0.0, -1.0, -0.66, -0.9):
+        parent_index_B, action_B = search.select()
+        chosen.append((parent_index_B[0], action_B[0]))
+        search.backup(np.zeros(1, F), np.array([value], F), logits_BA)
+    assert chosen == [(0, 0), (1, 0), (1, 1), (1, 2)]
 
 
 def test_policy_target_leaves_illegal_actions_at_zero_and_sums_to_one():

@@ -201,6 +201,28 @@ def test_begin_refuses_probabilities_that_leave_the_legal_actions_none(search_of
         search_of_probabilities.begin(policy_BA, np.zeros(B, np.float32), legal_BA)
 
 
+@pytest.mark.parametrize("nothing", [0.0, 1e-39], ids=["zero", "denormal"])
+def test_backup_refuses_the_first_tree_whose_probabilities_are_all_zero(search_of_probabilities, nothing):
+    search_of_probabilities.begin(PROBABILITIES, np.zeros(B, np.float32))
+    search_of_probabilities.select()
+    policy_BA = PROBABILITIES.copy()
+    policy_BA[1:] = nothing
+    with pytest.raises(SearchInputError, match=r"policy_BA\[1\] gives no action a probability above 0"):
+        search_of_probabilities.backup(**outputs(policy_logits_BA=policy_BA))
+
+
+def test_backup_takes_probabilities_of_which_the_last_alone_is_above_zero(search_of_probabilities):
+    search_of_probabilities.begin(PROBABILITIES, np.zeros(B, np.float32))
+    search_of_probabilities.select()
+    search_of_probabilities.backup(**outputs(policy_logits_BA=np.tile(np.float32([0, 0, 0, 1]), (B, 1))))
+
+
+def test_search_refuses_to_answer_twice_in_one_array():
+    shared = np.zeros(B + 1, np.int32)
+    with pytest.raises(SearchInputError, match="parent_index_B and action_B share memory: each needs an array of its"):
+        BatchedSearch(quiet_config(2), batch_size=B, num_actions=A, parent_index_B=shared[1:], action_B=shared[:-1])
+
+
 def test_search_refuses_more_actions_than_its_trees_can_name():
     with pytest.raises(SearchInputError, match="num_actions=65535 must be at most 65534"):
         BatchedSearch(quiet_config(1), batch_size=1, num_actions=65_535)

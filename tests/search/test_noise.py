@@ -5,6 +5,7 @@ import pytest
 
 from mzpipe.search import BatchedSearch, SearchConfig
 from mzpipe.search.noise import RootNoise
+from mzpipe.search.simulate import mix_noise
 from tests.naive.search import mixed_prior
 from tests.search.driver import tree
 
@@ -71,6 +72,15 @@ def test_noise_stays_a_distribution_when_alpha_is_tiny():
     priors_BA = root_priors(64, fraction=1.0, alpha=1e-4)
     assert np.isfinite(priors_BA).all()
     assert priors_BA.sum(axis=1) == pytest.approx(np.ones(64), abs=1e-6)
+
+
+def test_noise_sums_to_one_when_there_are_many_actions():
+    search = BatchedSearch(SearchConfig(num_simulations=1), batch_size=1, num_actions=20_000)
+    search.begin(np.zeros((1, 20_000), np.float32), np.zeros(1, np.float32))
+    flat_BTA, legal_BA = np.full((1, 1, 20_000), -0.1, np.float32), np.ones((1, 20_000), np.bool_)
+    flat_BTA[0, 0, 0] = 0.0
+    mix_noise(search._arena, flat_BTA, 0, legal_BA, np.float32(1.0))
+    assert tree(search).root_prior_A.sum(dtype=np.float64) == pytest.approx(1.0, abs=2e-6)
 
 
 def test_gumbel_noise_has_the_mean_and_variance_of_a_gumbel_number_times_its_scale():

@@ -108,6 +108,20 @@ def test_search_is_unmoved_when_the_caller_scribbles_over_selected_edges():
     np.testing.assert_array_equal(search.result().visits_BA, untouched.result().visits_BA)
 
 
+def test_select_explores_when_the_spread_of_values_is_too_small_to_divide_by():
+    # The root's second action is worth 1e-39, its first nothing: 1 / spread would be infinite, and 0 * infinity no
+    # number. Without scaling the visits follow the equal priors.
+    search = BatchedSearch(quiet_config(40, discount=1.0), batch_size=1, num_actions=2)
+    search.begin(np.zeros((1, 2), np.float32), np.zeros(1, np.float32))
+    first_action = {}
+    for k in range(1, 41):
+        parent_index_B, action_B = search.select()
+        first_action[k] = first_action.get(parent_index_B[0], action_B[0])
+        value_B = np.array([1e-39 if first_action[k] else 0.0], np.float32)
+        search.backup(np.zeros(1, np.float32), value_B, np.zeros((1, 2), np.float32))
+    assert search.result().visits_BA.tolist() == [[20, 20]]
+
+
 def test_select_stays_legal_when_huge_finite_outputs_overflow_to_nan():
     huge = np.full((9, 1), 3e38, np.float32)
     model = Model(huge, huge, np.zeros((9, 1, 3), np.float32))

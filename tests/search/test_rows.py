@@ -4,10 +4,21 @@ import numpy as np
 import pytest
 
 from mzpipe.search import SearchConfig, search_bytes
-from mzpipe.search.rows import best_place, copy_padded, exponentiate, greatest, mass, shorten, take_from
+from mzpipe.search.arithmetic import order
+from mzpipe.search.rows import (
+    best_place,
+    copy_padded,
+    exponentiate,
+    greatest,
+    mass,
+    shorten,
+    shorten_equals,
+    take_from,
+)
 from mzpipe.search.tree import BLOCK, NONE, TAKEN, has_short_rows, row_starts
 
 F = np.float32
+order_of = getattr(order, "py_func", order)
 
 
 def full_row(weights) -> np.ndarray:
@@ -31,7 +42,7 @@ def test_weights_are_the_softmax_up_to_their_sum(num_actions):
     exponentiate(row_L, greatest(row_L))
     assert row_L.max() == 1.0
     assert row_L[:num_actions] == pytest.approx(np.exp(logits_A - logits_A.max()), rel=1e-6)
-    assert mass(row_L) / 2**30 == pytest.approx(row_L[:num_actions].sum(), rel=1e-6)
+    assert mass(row_L) / 2**46 == pytest.approx(row_L[:num_actions].sum(), rel=1e-6)
     take_from(row_L, num_actions)
     assert (row_L[num_actions:] == TAKEN).all()
 
@@ -57,6 +68,25 @@ def test_short_row_keeps_the_greatest_weights_and_the_lowest_of_equals(keep, val
     assert short_row(weights, keep) == [(action, float(weights[action])) for action in sorted(best_first)]
 
 
+@pytest.mark.parametrize("keep", [1, 5, 63])
+@pytest.mark.parametrize("spread", [0.0, 2.0**-14], ids=["all equal", "distinct"])
+def test_short_row_ends_where_it_should_when_all_weights_are_above_one(keep, spread):
+    weights = F(1.0 + 2.0**-14) + F(spread) * np.random.default_rng(keep).random(64).astype(F)
+    assert weights.min() > 1.0 and weights.max() <= 1.0 + 2.0**-13
+    row_L, labels_L = np.full(128, 7.0, F), np.full(128, 77, np.uint16)
+    shorten(full_row(weights), row_L[: keep + 1], labels_L[: keep + 1], keep)
+    assert (row_L[keep + 1 :] == 7.0).all() and (labels_L[keep + 1 :] == 77).all()
+    best_first = sorted(range(64), key=lambda action: (-weights[action], action))[:keep]
+    assert labels_L[:keep].tolist() == sorted(best_first)
+
+
+@pytest.mark.parametrize("keep", [1, 5])
+def test_short_row_of_equals_ends_where_it_should_whatever_its_threshold(keep):
+    row_L, labels_L = np.full(64, 7.0, F), np.full(64, 77, np.uint16)
+    assert shorten_equals(full_row([0.5] * 40), row_L, labels_L, keep, order_of(0.25)) == keep
+    assert (row_L[keep:] == 7.0).all() and (labels_L[keep:] == 77).all()
+
+
 def test_short_row_keeps_everything_when_fewer_actions_are_left_than_places():
     assert short_row([0.5, -1.0, 0.0, -1.0], 3) == [(0, 0.5), (2, 0.0)]
 
@@ -80,4 +110,4 @@ def test_bytes_of_a_tree_do_not_grow_with_the_actions_when_rows_are_short(num_ac
     one = search_bytes(config, batch_size=2, num_actions=num_actions) - search_bytes(
         config, batch_size=1, num_actions=num_actions
     )
-    assert one <= 3.4 * 800**2 + 50 * 800 + 64 * 801 + 8 * num_actions + 512
+    assert one <= 3.4 * 800**2 + 50 * 800 + 64 * 801 + 12 * num_actions + 512
