@@ -6,8 +6,9 @@ plot       panels as a PNG
 
 search     the case: tree work of a batch of trees, on outputs that search_models makes beforehand;
            its references are numpy_search and, where mctx is installed, mctx_reference
-replay     the case: batches, priorities, compressed frames and insertion; replay_references has the transitions
-           that all contestants store, memcpy, NumPy and, where it is installed, cpprb
+replay     the case: measures batches itself, priorities in replay_sampling, compressed frames and insertion in
+           replay_storage; all contestants store replay_episodes, ours in replay_tables; its references are
+           replay_references (memcpy, NumPy) and, where it is installed, replay_cpprb; replay_rates has the rows
 """
 
 from .registry import CASES, chosen_cases

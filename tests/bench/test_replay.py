@@ -5,9 +5,13 @@ import sys
 import numpy as np
 import pytest
 
-from mzpipe.bench import replay, timing
+from mzpipe.bench import replay, replay_cpprb, replay_storage, timing
+from mzpipe.bench import replay_episodes as stored
 from mzpipe.bench import replay_references as references
-from mzpipe.bench.replay import CPPRB, MZPIPE, NUMPY, PIECES, RAW, WHOLE, Shape, Stock, contestants, measure, shapes
+from mzpipe.bench import replay_tables as tables
+from mzpipe.bench.replay import Shape, Stock, contestants, measure, shapes
+from mzpipe.bench.replay_rates import CPPRB, MZPIPE, NUMPY, PIECES, RAW, WHOLE
+from mzpipe.bench.replay_sampling import tree_sampler
 from mzpipe.replay.sum_tree import SumTree
 
 TRANSITIONS, FRAME_SHAPE = 1_000, (1, 3, 2)
@@ -17,14 +21,14 @@ TRANSITIONS, FRAME_SHAPE = 1_000, (1, 3, 2)
 def episodes():
     """Episodes of every length and both ends, over frames that are all different."""
     rng = np.random.default_rng(5)
-    return references.make_episodes(rng.integers(0, 256, (TRANSITIONS, *FRAME_SHAPE), np.uint8), rng)
+    return stored.make_episodes(rng.integers(0, 256, (TRANSITIONS, *FRAME_SHAPE), np.uint8), rng)
 
 
 @pytest.fixture
 def short_episodes(monkeypatch):
     """Episodes hardly longer than an unroll, so that many a batch goes past an end."""
-    monkeypatch.setattr(references, "EPISODE_LENGTHS", (1, 20))
-    monkeypatch.setattr(references, "TRAJECTORY_LENGTHS", (1, 7))
+    monkeypatch.setattr(stored, "EPISODE_LENGTHS", (1, 20))
+    monkeypatch.setattr(tables, "TRAJECTORY_LENGTHS", (1, 7))
 
 
 @pytest.fixture
@@ -32,33 +36,33 @@ def tiny(monkeypatch):
     """A case small enough for a test, without cpprb and without an emulator."""
     monkeypatch.setitem(sys.modules, "cpprb", None)
     monkeypatch.setattr(timing, "ROUND_S", 0.0)
-    monkeypatch.setattr(replay, "_FRAME_SHAPE", FRAME_SHAPE)
+    monkeypatch.setattr(stored, "FRAME_SHAPE", FRAME_SHAPE)
     monkeypatch.setattr(replay, "_QUICK_TRANSITIONS", TRANSITIONS)
     monkeypatch.setattr(replay, "_QUICK_FRAMES", TRANSITIONS)
-    monkeypatch.setattr(replay, "_INSERT_TRANSITIONS", TRANSITIONS)
+    monkeypatch.setattr(replay_storage, "_INSERT_TRANSITIONS", TRANSITIONS)
     monkeypatch.setattr(replay, "_PLACES", 100)
-    monkeypatch.setattr(replay, "play", lambda game, count: np.zeros((count, *FRAME_SHAPE), np.uint8))
+    monkeypatch.setattr(replay_storage, "play", lambda game, count: np.zeros((count, *FRAME_SHAPE), np.uint8))
 
 
 def stock_of(episodes, cpprb=None):
-    return Stock(episodes, references.make_table(episodes, np.random.default_rng(1)), cpprb)
+    return Stock(episodes, tables.make_table(episodes, np.random.default_rng(1)), cpprb)
 
 
 def batch_of(episodes, step_B):
     """What the NumPy reference makes of these steps, and which of its actions are stored ones."""
-    slot = next(references.ring_slots(episodes, len(step_B)))
+    slot = next(tables.ring_slots(episodes, len(step_B)))
     references.numpy_gather(episodes, step_B, slot, np.random.default_rng(0))
-    return slot, step_B[:, None] + np.arange(references.UNROLL_STEPS) < episodes.stop_T[step_B, None]
+    return slot, step_B[:, None] + np.arange(tables.UNROLL_STEPS) < episodes.stop_T[step_B, None]
 
 
 def test_numpy_gathers_what_mzpipe_gathers_of_every_stored_step(short_episodes, episodes, monkeypatch):
     every = np.arange(TRANSITIONS)
-    monkeypatch.setattr(replay, "_steps", lambda stop, size: every[None])
+    monkeypatch.setattr(replay, "drawn_steps", lambda stop, size: every[None])
     ours = replay.gather(stock_of(episodes), TRANSITIONS, 1)()
     theirs, stored_BK = batch_of(episodes, every)
     assert not stored_BK.all()
     np.testing.assert_array_equal(ours["action"][stored_BK], theirs["action"][stored_BK])
-    assert ((ours["action"] >= 0) & (ours["action"] < references.NUM_ACTIONS)).all()
+    assert ((ours["action"] >= 0) & (ours["action"] < stored.NUM_ACTIONS)).all()
     np.testing.assert_allclose(ours["value_target"], theirs["value_target"], rtol=1e-6, atol=1e-6)
     for name in theirs.keys() - {"action", "value_target"}:
         np.testing.assert_array_equal(ours[name], theirs[name], err_msg=name)
@@ -66,10 +70,10 @@ def test_numpy_gathers_what_mzpipe_gathers_of_every_stored_step(short_episodes, 
 
 def test_cpprb_samples_what_mzpipe_gathers(short_episodes, episodes, monkeypatch):
     cpprb = pytest.importorskip("cpprb")
-    sample = references.cpprb_buffer(cpprb, episodes).sample(3 * TRANSITIONS)
+    sample = replay_cpprb.cpprb_buffer(cpprb, episodes).sample(3 * TRANSITIONS)
     step_B = sample["slot"].ravel()
     assert len(np.unique(step_B)) > TRANSITIONS // 2
-    monkeypatch.setattr(replay, "_steps", lambda stop, size: step_B[None])
+    monkeypatch.setattr(replay, "drawn_steps", lambda stop, size: step_B[None])
     ours = replay.gather(stock_of(episodes), len(step_B), 1)()
     np.testing.assert_array_equal(np.moveaxis(sample["observation"], -1, 1), ours["observation"])
     np.testing.assert_allclose(sample["value_target"], ours["value_target"], rtol=1e-6, atol=1e-6)
@@ -78,7 +82,7 @@ def test_cpprb_samples_what_mzpipe_gathers(short_episodes, episodes, monkeypatch
 
 
 def test_memcpy_copies_as_many_bytes_as_a_batch_has(episodes):
-    slot = next(references.ring_slots(episodes, 8))
+    slot = next(tables.ring_slots(episodes, 8))
     nbytes = sum(array.nbytes for array in slot.values())
     for memcpy in (references.memcpy_pieces, references.memcpy_whole):
         copied = memcpy(episodes, 8, 3, seed=0)()
@@ -87,7 +91,7 @@ def test_memcpy_copies_as_many_bytes_as_a_batch_has(episodes):
 
 
 def test_records_hold_every_transition_once_in_order(short_episodes, episodes):
-    records = references.records(episodes, np.random.default_rng(0), (1, 7))
+    records = stored.records(episodes, np.random.default_rng(0), (1, 7))
     actions = [record["action"][: record["length"][0]].copy() for record in records]
     assert {len(part) for part in actions} == set(range(1, 8))
     np.testing.assert_array_equal(np.concatenate(actions), episodes.action_T)
@@ -106,18 +110,19 @@ def test_contestants_are_ours_both_of_memcpy_numpy_and_cpprb_where_it_is_there(e
 
 
 def test_compressed_stacks_are_the_raw_ones_and_none_of_them_lies_raw(episodes):
-    tiered = replay.make_tiered(episodes, np.random.default_rng(1))
+    tiered = tables.make_tiered(episodes, np.random.default_rng(1))
     assert tiered.tail == 0
-    assert tiered.frames.raw_tail >= TRANSITIONS - 2 * references.TRAJECTORY_LENGTHS[1] > 0
+    assert tiered.frames.raw_tail >= TRANSITIONS - 2 * tables.TRAJECTORY_LENGTHS[1] > 0
     batch = np.random.default_rng(2).integers(0, tiered.frames.raw_tail, (1, 50))
     np.testing.assert_array_equal(
-        replay.stacks(tiered, episodes, batch)(), replay.stacks(stock_of(episodes).table, episodes, batch)()
+        replay_storage.stacks(tiered, episodes, batch)(),
+        replay_storage.stacks(stock_of(episodes).table, episodes, batch)(),
     )
 
 
 def test_both_trees_draw_the_same_places_with_the_same_weights_before_and_after_an_update():
     priority_N = np.random.default_rng(0).exponential(size=300)
-    samplers = [replay.tree_sampler(tree, priority_N) for tree in (SumTree(300), references.NumpyTree(300))]
+    samplers = [tree_sampler(tree, priority_N) for tree in (SumTree(300), references.NumpyTree(300))]
     for _ in range(2):
         (ours_B, ours_weight_B), (theirs_B, theirs_weight_B) = (draw() for draw, _ in samplers)
         np.testing.assert_array_equal(ours_B, theirs_B)
@@ -129,9 +134,9 @@ def test_both_trees_draw_the_same_places_with_the_same_weights_before_and_after_
 
 def test_cpprb_draws_by_priority_and_takes_updates():
     cpprb = pytest.importorskip("cpprb")
-    buffer = references.cpprb_sampler(cpprb, np.array([0.0, 0.0, 5.0, 5.0]))
+    buffer = replay_cpprb.prioritized_buffer(cpprb, np.array([0.0, 0.0, 5.0, 5.0]))
     buffer.update_priorities(np.array([3]), np.array([0.0]))
-    places = buffer.sample(200, beta=references.BETA)["indexes"]
+    places = buffer.sample(200, beta=tables.BETA)["indexes"]
     assert np.mean(places == 2) > 0.9
 
 
@@ -186,6 +191,6 @@ def test_measure_draws_rates_along_both_sizes(tiny, monkeypatch):
 
 @pytest.mark.slow
 def test_play_gives_the_frames_of_a_game_that_moves():
-    frames = replay.play("Pong", 200)
+    frames = stored.play("Pong", 200)
     assert (frames.shape, frames.dtype) == ((200, 1, 84, 84), np.uint8)
     assert len(np.unique(frames, axis=0)) > 50
