@@ -10,6 +10,7 @@ from mzpipe.config import Profile, parse_profile
 from mzpipe.games import describe_game
 from mzpipe.inference.server import InferenceServer
 from mzpipe.ipc.dataplane import DataPlane, Member
+from mzpipe.launch.memory import ModelSizes
 from mzpipe.launch.plan import make_plan
 from mzpipe.launch.roles import Devices
 from mzpipe.nets import FlatWeights, Model
@@ -62,7 +63,7 @@ def random_model(profile: Profile, plane: DataPlane, seed: int) -> Model:
 def make_plane(directory: Path, profile: Profile) -> DataPlane:
     """Every segment of the profile's run, in `directory`."""
     game = describe_game(profile.game)
-    shape = make_plan(profile, game, Devices("cpu", ("cpu",)), 0).shape
+    shape = make_plan(profile, game, Devices("cpu", ("cpu",)), ModelSizes()).shape
     model = Model(profile.network, shape.observation_shape, shape.num_actions)
     return DataPlane.create(directory, dataclasses.replace(shape, weights_bytes=4 * FlatWeights(model).size))
 

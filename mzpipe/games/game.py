@@ -25,6 +25,7 @@ class GameSpec:
     frame_stack: int  # frames stacked for the representation function
     num_actions: int
     num_players: int  # 1 or 2
+    bytes_per_game: int = 0  # memory of one game beyond its arrays, where it counts: an emulator's
 
     @property
     def stacked_shape(self) -> tuple[int, ...]:

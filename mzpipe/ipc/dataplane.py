@@ -92,6 +92,11 @@ class PlaneShape:
         """A stacked observation: the frames' first axis, `frame_stack` times."""
         return (self.frame_shape[0] * self.frame_stack, *self.frame_shape[1:])
 
+    @property
+    def trees_of_a_lane(self) -> int:
+        """Rows that every lane has room for."""
+        return max(self.trees_per_lane, self.evaluator_trees, self.reanalyzers and self.trees_per_reanalyzer_lane)
+
     def members(self) -> list[Member]:
         """Every process in start order: downstream first, so that whoever sends finds a receiver."""
         servers = [Member("inference", index) for index in range(self.inference_servers)]
@@ -115,8 +120,7 @@ class PlaneShape:
 
     def segments(self) -> dict[str, ArrayLayout | RingSpec]:
         """Layout of every segment by file name."""
-        members = len(self.members())
-        trees = max(self.trees_per_lane, self.evaluator_trees, self.reanalyzers and self.trees_per_reanalyzer_lane)
+        members, trees = len(self.members()), self.trees_of_a_lane
         trajectory = trajectory_layout(self.trajectory_length, self.num_actions, self.frame_shape, self.frame_dtype)
         batch = batch_layout(
             self.batch_size, self.num_unroll_steps, self.num_actions, self.observation_shape, self.frame_dtype

@@ -14,6 +14,7 @@ from ..ipc.dataplane import DataPlane, Member
 from ..nets import FlatWeights, Model, resolve_devices, restore_model
 from ..planning import LanePlanner, derive_seed, greedy_search, signed_search
 from ..weights import BEST, LATEST, Checkpoint, CheckpointStore, WeightsPublisher
+from .memory import ModelSizes
 from .plan import make_plan
 from .roles import Devices, Storage
 from .run_directory import RunDirectory
@@ -67,7 +68,7 @@ def _play(
 ) -> list[float]:
     devices = Devices("cpu", (resolve_devices(profile.inference.devices)[0],))
     game_spec = describe_game(profile.game)
-    shape = make_plan(profile, game_spec, devices, 0).shape
+    shape = make_plan(profile, game_spec, devices, ModelSizes()).shape
     model = Model(profile.network, shape.observation_shape, shape.num_actions)
     restore_model(model, loaded)
     flat = FlatWeights(model)

@@ -14,13 +14,10 @@ from ..replay.journal import JournalLayout, journal_bytes_bound
 from ..replay.sizes import TableSizes, bytes_per_transition, journal_segment_bytes, table_sizes
 from ..replay.store import STATE_BYTES_PER_TRANSITION
 from ..search import search_bytes
+from .memory import ModelSizes, RoleLoad, process_bytes, shared_bytes
 from .roles import Devices
 
 SHARED_MEMORY = Path("/dev/shm")
-# Private memory of a process beyond segments and replay, measured; rounded up.
-_TORCH_PROCESS_BYTES = 400 << 20
-_PLAIN_PROCESS_BYTES = 200 << 20
-_TORCH_ROLES = ("learner", "inference", "evaluator")
 _MAX_EVALUATOR_TREES = 32
 # A reanalyzer finds its next positions waiting while it searches the ones before.
 _POSITION_SLOTS_PER_LANE = 2
@@ -34,6 +31,7 @@ class Plan:
     game: GameSpec
     devices: Devices
     shape: PlaneShape
+    model: ModelSizes
 
     def segment_bytes(self) -> int:
         """Bytes in /dev/shm."""
@@ -41,11 +39,26 @@ class Plan:
 
     def memory_bytes(self) -> int:
         """Bytes of memory in all, shared and private."""
-        roles = [member.role for member in self.shape.members()]
-        torch_processes = sum(role in _TORCH_ROLES for role in roles)
-        processes = torch_processes * _TORCH_PROCESS_BYTES + (len(roles) - torch_processes) * _PLAIN_PROCESS_BYTES
+        processes = sum(
+            process_bytes(member.role, self._load(member), self.model, self.game.bytes_per_game)
+            for member in self.shape.members()
+        )
         replay = self.profile.replay.capacity_bytes + self.profile.replay.compressed_bytes
-        return self.segment_bytes() + replay + self.search_bytes() + processes
+        return shared_bytes() + self.segment_bytes() + replay + self.search_bytes() + processes
+
+    def _load(self, member: Member) -> RoleLoad:
+        shape = self.shape
+        if member.role == "actor":
+            return RoleLoad(games=shape.lanes_per_actor * shape.trees_per_lane)
+        if member.role == "evaluator":
+            return RoleLoad(games=shape.evaluator_trees)
+        if member.role == "learner":
+            return RoleLoad(batch_size=shape.batch_size)
+        if member.role == "inference":
+            rows = len(shape.lane_clients(member.index)) * shape.trees_of_a_lane
+            simulations = max(self.profile.search.num_simulations, self.profile.evaluator.num_simulations)
+            return RoleLoad(pool_nodes=rows * (1 + simulations), root_rows=rows)
+        return RoleLoad()
 
     def table_sizes(self) -> TableSizes:
         """What the replay table holds; raises ConfigError when that is too little."""
@@ -105,8 +118,8 @@ class Plan:
         )
 
 
-def make_plan(profile: Profile, game: GameSpec, devices: Devices, weights_bytes: int) -> Plan:
-    """The plan of a profile; weights_bytes is 0 while the model has not been built."""
+def make_plan(profile: Profile, game: GameSpec, devices: Devices, model: ModelSizes) -> Plan:
+    """The plan of a profile; the model's sizes are 0 while it has not been built."""
     topology = profile.topology
     shape = PlaneShape(
         frame_shape=game.frame_shape,
@@ -127,9 +140,9 @@ def make_plan(profile: Profile, game: GameSpec, devices: Devices, weights_bytes:
         batch_ring_slots=power_of_two(topology.batch_ring_slots),
         batch_size=profile.learner.batch_size,
         num_unroll_steps=profile.learner.num_unroll_steps,
-        weights_bytes=weights_bytes,
+        weights_bytes=model.weights,
     )
-    return Plan(profile, game, devices, shape)
+    return Plan(profile, game, devices, shape, model)
 
 
 def available_memory_bytes() -> int:

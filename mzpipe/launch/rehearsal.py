@@ -20,6 +20,7 @@ from ..games import GameSpec, describe_game
 from ..ipc.dataplane import DataPlane
 from ..ipc.messages import CheckpointSaved
 from ..runtime.process import follow_supervisor
+from .memory import ModelSizes
 from .plan import make_plan
 from .roles import Devices, Storage
 from .serial import SerialPipeline
@@ -32,7 +33,7 @@ _MAX_LAPS = 10_000
 class Prepared:
     """What only a process with torch can find out."""
 
-    weights_bytes: int
+    model: ModelSizes
     num_parameters: int
     learner_device: str
     inference_devices: tuple[str, ...]
@@ -45,12 +46,17 @@ class Prepared:
 
 def describe_model(profile: Profile, game: GameSpec) -> Prepared:
     """Sizes of the profile's model and its devices."""
-    from ..nets import FlatWeights, Model, resolve_devices
+    import torch
 
-    shape = make_plan(profile, game, Devices("cpu", ("cpu",)), 0).shape
+    from ..nets import FlatWeights, Model, resolve_devices
+    from ..nets.outputs import output_bytes
+
+    shape = make_plan(profile, game, Devices("cpu", ("cpu",)), ModelSizes()).shape
     model = Model(profile.network, shape.observation_shape, shape.num_actions)
+    observation = torch.zeros(1, *shape.observation_shape, dtype=getattr(torch, shape.frame_dtype))
+    outputs = output_bytes(model, observation, profile.learner.num_unroll_steps)
     return Prepared(
-        weights_bytes=4 * FlatWeights(model).size,
+        model=ModelSizes(4 * FlatWeights(model).size, outputs.hidden_state, outputs.root, outputs.unroll),
         num_parameters=sum(parameter.numel() for parameter in model.parameters()),
         learner_device=resolve_devices(profile.learner.devices)[0],
         inference_devices=tuple(resolve_devices(profile.inference.devices)),
@@ -88,9 +94,9 @@ def tiny(profile: Profile) -> Profile:
     )
 
 
-def rehearse(profile: Profile, game: GameSpec, devices: Devices, weights_bytes: int, directory: Path) -> None:
+def rehearse(profile: Profile, game: GameSpec, devices: Devices, model: ModelSizes, directory: Path) -> None:
     """Steps the tiny pipeline until it has trained and saved; raises whatever would break the run."""
-    plan = make_plan(tiny(profile), game, devices, weights_bytes)
+    plan = make_plan(tiny(profile), game, devices, model)
     with tempfile.TemporaryDirectory(dir=directory) as name:
         plane = DataPlane.create(Path(name), plan.shape)
         storage = Storage(Path(name) / "checkpoints", Path(name) / "journal")
@@ -113,7 +119,8 @@ def _step_until_saved(pipeline: SerialPipeline) -> None:
 def read_prepared(directory: Path) -> Prepared:
     """The result of a rehearsal program that ended well."""
     fields = json.loads((directory / RESULT_FILE).read_text())
-    return Prepared(**{**fields, "inference_devices": tuple(fields["inference_devices"])})
+    model, devices = ModelSizes(**fields.pop("model")), tuple(fields.pop("inference_devices"))
+    return Prepared(model=model, inference_devices=devices, **fields)
 
 
 def main(profile_path: str, directory: str, parent_pid: str) -> int:
@@ -123,7 +130,7 @@ def main(profile_path: str, directory: str, parent_pid: str) -> int:
         profile = load_profile(profile_path)
         game = describe_game(profile.game)
         prepared = describe_model(profile, game)
-        rehearse(profile, game, prepared.devices, prepared.weights_bytes, Path(directory))
+        rehearse(profile, game, prepared.devices, prepared.model, Path(directory))
     except MzpipeError as error:
         sys.stderr.write(f"{error}\n")
         return error.exit_code

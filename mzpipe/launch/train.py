@@ -8,6 +8,7 @@ from ..games import describe_game
 from ..telemetry import View, read_scores
 from ..weights import LATEST, CheckpointStore
 from .last_moment import LastMoment, read_last_moment
+from .memory import ModelSizes
 from .outcome import Outcome, signal_outcome
 from .plan import make_plan, plan_lines
 from .prepare import prepare
@@ -22,7 +23,7 @@ from .supervisor import Supervisor
 def train(profile: Profile, run: RunDirectory, view: View, *, serial: bool) -> Outcome:
     """Runs a profile in its run directory until it stops; resumes what the directory holds."""
     game = describe_game(profile.game)
-    make_plan(profile, game, Devices("cpu", ("cpu",)), 0).check()
+    make_plan(profile, game, Devices("cpu", ("cpu",)), ModelSizes()).check()
     with SignalPipe() as signals, run.locked() as locked:
         last = read_last_moment(locked.former)
         for path in sweep_leftovers():
@@ -39,7 +40,7 @@ def train(profile: Profile, run: RunDirectory, view: View, *, serial: bool) -> O
             if stopped is not None:
                 return stopped
             assert prepared is not None
-            plan = make_plan(profile, game, prepared.devices, prepared.weights_bytes)
+            plan = make_plan(profile, game, prepared.devices, prepared.model)
             plan.check()
             view.line(f"model     {prepared.num_parameters:,} parameters")
             for line in plan_lines(plan):

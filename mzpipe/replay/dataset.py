@@ -73,7 +73,7 @@ def export_dataset(contents: JournalContents, directory: Path, *, game: str, dis
         for part in _parts(contents):
             arrays = _arrays(part, first_id=episodes)
             files.append(f"transitions-{len(files):05d}.npz")
-            np.savez_compressed(directory / files[-1], **arrays)
+            np.savez_compressed(directory / files[-1], **arrays)  # type: ignore[arg-type]
             rows, episodes = rows + len(arrays["actions"]), episodes + len(part)
         index = {
             "format": FORMAT,

@@ -6,10 +6,11 @@ from types import SimpleNamespace
 
 import pytest
 
-from mzpipe.errors import PlanError
+from mzpipe.errors import ConfigError, PlanError
 from mzpipe.games import describe_game
 from mzpipe.ipc.dataplane import DataPlane
 from mzpipe.launch import plan as module
+from mzpipe.launch.memory import ModelSizes
 from mzpipe.launch.plan import make_plan, mebibytes, plan_lines
 from mzpipe.launch.roles import Devices
 from mzpipe.search import BatchedSearch
@@ -31,7 +32,7 @@ def machine(monkeypatch):
 
 def planned(*overrides, inference=("cpu",), weights_bytes=4000):
     profile = tiny_profile(*overrides)
-    return make_plan(profile, describe_game(profile.game), Devices("cpu", inference), weights_bytes)
+    return make_plan(profile, describe_game(profile.game), Devices("cpu", inference), ModelSizes(weights_bytes))
 
 
 def test_check_passes_when_everything_fits_exactly(machine):
@@ -64,7 +65,37 @@ def test_memory_counts_segments_replay_and_every_process():
     more = planned("topology.actors=2").memory_bytes() - planned().memory_bytes()
     shared = planned("topology.actors=2").segment_bytes() - planned().segment_bytes()
     trees = planned("topology.actors=2").search_bytes() - planned().search_bytes()
-    assert more - shared - trees == 200 << 20
+    assert more - shared - trees == 80 << 20
+
+
+def test_memory_grows_with_the_model_the_batch_and_the_emulators():
+    def total(model, *overrides, bytes_per_game=0):
+        plan = planned(*overrides)
+        return replace(plan, model=model, game=replace(plan.game, bytes_per_game=bytes_per_game)).memory_bytes()
+
+    nothing = total(ModelSizes())
+    assert total(ModelSizes(weights=1000)) - nothing == 1000 * (5 + 5 + 1)
+    assert total(ModelSizes(unroll_outputs=1000)) - nothing == 1000 * 2 * 4
+    rows = 3 * 3  # two lanes of the actor, one of the evaluator, each with room for three trees
+    assert total(ModelSizes(root_outputs=1000)) - nothing == 1000 * rows
+    assert total(ModelSizes(hidden_state=1000)) - nothing == 1000 * rows * (1 + 4)
+    assert total(ModelSizes(), bytes_per_game=1000) - nothing == 1000 * (2 * 3 + 3)
+
+
+def test_plan_says_what_the_replay_table_holds_and_what_its_journal_may_take():
+    plain = "\n".join(plan_lines(planned("replay.capacity_bytes=1000000")))
+    assert re.search(r"memory    replay 1.0 MiB: 7,751 transitions of 129 bytes", plain)
+    assert re.search(r"disk      journal at most \d", plain)
+    tiered = "\n".join(plan_lines(planned("replay.compressed_bytes=1000000", "replay.journal=false")))
+    assert re.search(r"replay, compressed 1.0 MiB: up to [\d,]+ transitions more, if their frames shrink 16", tiered)
+    assert "journal" not in tiered
+
+
+def test_check_refuses_a_table_that_holds_no_two_trajectories(machine):
+    plan = planned("replay.capacity_bytes=65536", "actor.trajectory_length=400", "replay.max_insert_lead=1000")
+    machine(100 * GIB, 100 * GIB)
+    with pytest.raises(ConfigError, match=r"replay.capacity_bytes=65536: holds \d+ transitions of 129 bytes, fewer"):
+        plan.check()
 
 
 def test_search_bytes_are_those_of_the_trees_that_actors_and_evaluator_allocate():

@@ -7,6 +7,7 @@ import torch
 from mzpipe.games import describe_game
 from mzpipe.inference.server import InferenceServer
 from mzpipe.ipc.dataplane import DataPlane, Member
+from mzpipe.launch.memory import ModelSizes
 from mzpipe.launch.plan import make_plan
 from mzpipe.launch.roles import Devices, Storage
 from mzpipe.launch.serial import SerialPipeline
@@ -41,9 +42,9 @@ def run(tmp_path, monkeypatch):
         profile = tiny_profile(*FROZEN, *overrides)
         game = describe_game(profile.game)
         torch.manual_seed(5)
-        shape = make_plan(profile, game, Devices("cpu", ("cpu",)), 0).shape
+        shape = make_plan(profile, game, Devices("cpu", ("cpu",)), ModelSizes()).shape
         model = Model(profile.network, shape.observation_shape, shape.num_actions)
-        plan = make_plan(profile, game, Devices("cpu", ("cpu",)), 4 * FlatWeights(model).size)
+        plan = make_plan(profile, game, Devices("cpu", ("cpu",)), ModelSizes(4 * FlatWeights(model).size))
         plane = DataPlane.create(tmp_path, plan.shape)
         storage = Storage(tmp_path / "checkpoints", tmp_path / "journal")
         pipeline = SerialPipeline(profile, plane, storage, plan.devices)
