@@ -27,9 +27,9 @@ def run(arguments: argparse.Namespace) -> int:
         raise UsageError(f"{directory.journal}: holds no journal (was it run with replay.journal=false?)")
     profile = load_profile(directory.profile)
     out = arguments.out or directory.path / "dataset"
-    with directory.locked():
-        contents = read_journal(directory.journal)
-        exported = export_dataset(contents, out, game=profile.game.name, discount=profile.search.discount)
+    directory.refuse_live()
+    contents = read_journal(directory.journal)
+    exported = export_dataset(contents, out, game=profile.game.name, discount=profile.search.discount)
     console = Console(highlight=False)
     for note in contents.notes:
         console.print(note, markup=False, soft_wrap=True)

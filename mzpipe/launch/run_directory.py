@@ -77,6 +77,18 @@ class RunDirectory:
         finally:
             os.close(descriptor)
 
+    def refuse_live(self) -> None:
+        """Raises AlreadyRunningError while a supervisor holds the lock; changes nothing."""
+        try:
+            descriptor = os.open(self._lock, os.O_RDONLY | os.O_CLOEXEC)
+        except OSError:
+            return
+        try:
+            if not _try_lock(descriptor):
+                raise AlreadyRunningError(f"{self.path}: is running as pid {self._holder()}: stop it first")
+        finally:
+            os.close(descriptor)
+
     def live(self) -> LiveRun:
         """What a role needs to join; raises UsageError when the run has never been started."""
         live = self._recorded()

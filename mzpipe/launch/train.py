@@ -1,10 +1,12 @@
 """`train`: from a profile to a finished run, in processes or in one."""
 
 import dataclasses
+from pathlib import Path
 
 from ..config import Profile, load_profile, save_profile
-from ..errors import ExitCode
+from ..errors import ExitCode, UsageError
 from ..games import describe_game
+from ..replay.journal import has_journal
 from ..telemetry import View, read_scores
 from ..weights import LATEST, CheckpointStore
 from .last_moment import LastMoment, read_last_moment
@@ -24,6 +26,7 @@ def train(profile: Profile, run: RunDirectory, view: View, *, serial: bool) -> O
     """Runs a profile in its run directory until it stops; resumes what the directory holds."""
     game = describe_game(profile.game)
     make_plan(profile, game, Devices("cpu", ("cpu",)), ModelSizes()).check()
+    _check_source(profile)
     with SignalPipe() as signals, run.locked() as locked:
         last = read_last_moment(locked.former)
         for path in sweep_leftovers():
@@ -57,6 +60,16 @@ def read_progress(run: RunDirectory, last: LastMoment | None) -> Progress:
     state = store.load(LATEST).state if store.has(LATEST) else {"env_steps": 0, "learner_steps": 0}
     env_steps = max(int(state["env_steps"]), last.env_steps if last else 0)
     return Progress(env_steps, int(state["learner_steps"]), best, last.inserted if last else 0)
+
+
+def _check_source(profile: Profile) -> None:
+    """Refuses a run to learn from that has no journal, or that still writes it."""
+    if not profile.replay.source:
+        return
+    source = RunDirectory(Path(profile.replay.source))
+    if not has_journal(source.journal):
+        raise UsageError(f"replay.from={profile.replay.source!r}: {source.journal} holds no journal to train on")
+    source.refuse_live()
 
 
 def _announce_resume(

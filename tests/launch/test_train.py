@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from mzpipe.config import save_profile
-from mzpipe.errors import AlreadyRunningError, CheckpointError, ConfigError, ExitCode, PlanError
+from mzpipe.errors import AlreadyRunningError, CheckpointError, ConfigError, ExitCode, PlanError, UsageError
 from mzpipe.launch import plan as plan_module
 from mzpipe.launch import train as module
 from mzpipe.launch.last_moment import LastMoment
@@ -141,3 +141,24 @@ def test_train_says_what_it_swept(run, screen, shared_memory):
     kept.rename(name)
     train(tiny_profile(), run, screen, serial=False)
     assert screen.lines[0] == f"removed {name}, left by a run that was killed"
+
+
+def test_train_refuses_to_learn_from_a_run_without_a_journal_or_that_is_live(run, screen, tmp_path):
+    offline = (f"replay.from={tmp_path / 'other'}", "reanalyze.fraction=1.0")
+    with pytest.raises(UsageError, match=r"replay.from='.*other': .*journal holds no journal to train on"):
+        train(tiny_profile(*offline), run, screen, serial=False)
+    (tmp_path / "other" / "journal").mkdir(parents=True)
+    (tmp_path / "other" / "journal" / "manifest.json").write_text("{}")
+    other = RunDirectory(tmp_path / "other")
+    with other.locked(), pytest.raises(AlreadyRunningError, match=r"other: is running as pid \d+: stop it first"):
+        train(tiny_profile(*offline), run, screen, serial=False)
+
+
+def test_refuse_live_leaves_what_a_killed_run_wrote_in_its_lock(tmp_path):
+    directory = RunDirectory(tmp_path / "run")
+    with directory.locked() as locked, locked.runtime():
+        said = (tmp_path / "run" / "run.lock").read_text()
+    (tmp_path / "run" / "run.lock").write_text(said)
+    directory.refuse_live()
+    assert (tmp_path / "run" / "run.lock").read_text() == said
+    RunDirectory(tmp_path / "never").refuse_live()
