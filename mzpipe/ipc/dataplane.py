@@ -92,10 +92,15 @@ class PlaneShape:
         """A stacked observation: the frames' first axis, `frame_stack` times."""
         return (self.frame_shape[0] * self.frame_stack, *self.frame_shape[1:])
 
+    def trees_of(self, role: str) -> int:
+        """Rows that a searching role uses of each of its lanes."""
+        trees = {"reanalyzer": self.trees_per_reanalyzer_lane, "evaluator": self.evaluator_trees}
+        return trees.get(role, self.trees_per_lane)
+
     @property
     def trees_of_a_lane(self) -> int:
         """Rows that every lane has room for."""
-        return max(self.trees_per_lane, self.evaluator_trees, self.reanalyzers and self.trees_per_reanalyzer_lane)
+        return max(self.trees_of(owner.role) for owner in self.lane_clients(0))
 
     def members(self) -> list[Member]:
         """Every process in start order: downstream first, so that whoever sends finds a receiver."""

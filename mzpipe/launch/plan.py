@@ -55,9 +55,10 @@ class Plan:
         if member.role == "learner":
             return RoleLoad(batch_size=shape.batch_size)
         if member.role == "inference":
-            rows = len(shape.lane_clients(member.index)) * shape.trees_of_a_lane
+            owners = [owner.role for owner in shape.lane_clients(member.index)]
             simulations = max(self.profile.search.num_simulations, self.profile.evaluator.num_simulations)
-            return RoleLoad(pool_nodes=rows * (1 + simulations), root_rows=rows)
+            nodes = len(owners) * shape.trees_of_a_lane * (1 + simulations)
+            return RoleLoad(pool_nodes=nodes, root_rows=sum(shape.trees_of(role) for role in owners))
         return RoleLoad()
 
     def table_sizes(self) -> TableSizes:
