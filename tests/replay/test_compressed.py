@@ -1,7 +1,5 @@
 """Compressed frames: exact to the bit, bounded, first in first out."""
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -9,6 +7,7 @@ from hypothesis import strategies as st
 
 from mzpipe.replay.compressed import INDEX_BYTES_PER_STEP, CompressedFrames
 from mzpipe.replay.frame_codec import FRAMES_PER_BLOCK, FrameCodec
+from tests.memory import resident_growth
 
 SHAPE = (3, 5)
 
@@ -195,12 +194,10 @@ def test_ratio_is_raw_over_compressed_bytes():
 
 
 def test_memory_is_touched_when_it_is_allocated():
-    def resident_bytes():
-        return int(Path("/proc/self/statm").read_text().split()[1]) * 4096
-
-    before = resident_bytes()
-    frames = make_frames(64 << 20, 1 << 20)
-    assert resident_bytes() - before > 0.9 * frames.nbytes
+    setup = "from mzpipe.replay.compressed import CompressedFrames"
+    sizes = "capacity_bytes=64 << 20, max_steps=1 << 20, frame_shape=(84, 84), frame_dtype='uint8'"
+    nbytes = (64 << 20) + 13 * (1 << 20)
+    assert resident_growth(setup, f"CompressedFrames({sizes})") > 0.95 * nbytes
 
 
 @pytest.mark.parametrize(

@@ -1,8 +1,5 @@
 """The table: bound, removal by whole trajectories, links."""
 
-import resource
-from pathlib import Path
-
 import numpy as np
 import pytest
 
@@ -11,6 +8,7 @@ from mzpipe.replay.frames import NONE
 from mzpipe.replay.sizes import bytes_per_transition
 from mzpipe.replay.sum_tree import sum_tree_bytes
 from mzpipe.replay.table import Table
+from tests.memory import resident_growth
 from tests.replay.episodes import make_table, random_episode, records
 
 
@@ -98,13 +96,10 @@ def test_table_says_which_step_lives_in_a_row():
 
 def test_table_has_all_its_pages_before_the_first_record():
     """Memory that only grows as the table fills would make the plan's figure a promise for later."""
+    sizes = "capacity_bytes=1 << 26, frame_shape=(1, 84, 84), frame_dtype='uint8', num_actions=6, trajectory_length=16"
+    assert resident_growth("from mzpipe.replay.table import Table", f"Table({sizes})") > 0.95 * (1 << 26)
 
-    def resident_bytes():
-        return int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize()
 
-    before = resident_bytes()
-    table = Table(
-        capacity_bytes=1 << 26, frame_shape=(1, 84, 84), frame_dtype="uint8", num_actions=6, trajectory_length=16
-    )
-    assert resident_bytes() - before > 0.95 * (1 << 26)
-    assert table.size == 0
+def test_growth_of_a_table_without_touched_pages_would_be_seen():
+    """The negative control: numpy's zeros are promises."""
+    assert resident_growth("import numpy as np", "np.zeros(1 << 26, np.uint8)") < 0.1 * (1 << 26)
