@@ -120,8 +120,9 @@ def _saved_priorities(fields: Mapping[str, object], arrays: Mapping[str, np.ndar
     if "weight" not in arrays:
         return {}
     priority_N = priority_of_weight(arrays["weight"], float(fields["alpha"]))  # type: ignore[arg-type]
-    ends = np.cumsum(arrays["length"])
-    return dict(zip(arrays["serial"].tolist(), np.split(priority_N, ends[:-1]), strict=True))
+    # The last piece, behind the last trajectory, is empty.
+    pieces = np.split(priority_N, np.cumsum(arrays["length"]))[:-1]
+    return dict(zip(arrays["serial"].tolist(), pieces, strict=True))
 
 
 def _record_of(trajectory: StoredTrajectory) -> dict[str, np.ndarray]:

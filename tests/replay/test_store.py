@@ -157,3 +157,14 @@ def test_a_changed_sampler_restores_the_other_ones_journal(tmp_path, uniform):
     assert second.restored.stored == 36
     assert len(second.sampler.draw(10, 1.0).step_B) == 10
     second.end()
+
+
+def test_a_state_that_was_saved_of_an_empty_table_is_restored(tmp_path):
+    """The first one of every run is."""
+    first = Session(tmp_path / "journal")
+    first.store.save_state()
+    first.play(episodes(2))
+    first.end(save=False)
+    second = Session(tmp_path / "journal")
+    assert second.restored == (24, 24)
+    second.end()
