@@ -161,11 +161,18 @@ def test_disk_that_is_full_for_long_leaves_no_heap_of_empty_segments(tmp_path):
     append(journal, *range(1, 21))
     assert eventually(lambda: journal.suspended)
     before, serial = len(segment_paths(tmp_path / "journal")), 21
+
+    def begins():
+        if journal.suspended:
+            disk.room = 900  # a header and a manifest fit
+        return not journal.suspended
+
     for _ in range(50):
-        disk.room = 900  # a header and a manifest fit, no record does
+        assert eventually(begins)
+        disk.room = 0  # no record does
         append(journal, serial)
         serial += 1
-        eventually(lambda: journal.suspended, 0.01)
+        assert eventually(lambda: journal.suspended)
     journal.close(10.0)
     assert len(segment_paths(tmp_path / "journal")) <= before + 2
     read_journal(tmp_path / "journal")
