@@ -21,7 +21,7 @@ class Recovery(NamedTuple):
 def recover(replay: ReplayConfig, shape: PlaneShape, directory: Path) -> Recovery:
     """Reads the journal that this run, or the run it learns from, has left.
 
-    Raises InputOutputError where one is damaged or another game's. Restore the table, then call `go_on`.
+    Raises InputOutputError where one is damaged or another game's. A torn end is cut off this run's own files.
     """
     layout = JournalLayout(shape.frame_shape, shape.frame_dtype, shape.num_actions)
     if replay.source:

@@ -41,11 +41,19 @@ class Sampler(Protocol):
         """(|v - z| + epsilon)^alpha of transitions as float32, for the journal; None where all are alike."""
 
 
-class UniformSampler:
-    """Every stored transition is as likely as any other; importance weights are 1."""
+class _Seeded:
+    """What all samplers have: their table and their own random stream."""
 
     def __init__(self, table: Table, seed: int) -> None:
         self._table, self._rng = table, np.random.default_rng(seed)
+
+    def random_key(self) -> int:
+        """See Sampler."""
+        return int(self._rng.integers(2**62))
+
+
+class UniformSampler(_Seeded):
+    """Every stored transition is as likely as any other; importance weights are 1."""
 
     def draw(self, count: int, beta: float) -> Draw:
         """See Sampler."""
@@ -59,24 +67,20 @@ class UniformSampler:
         """Nothing to change."""
         return int((step_B < self._table.tail).sum())
 
-    def random_key(self) -> int:
-        """See Sampler."""
-        return int(self._rng.integers(2**62))
-
     def weights(self, step_N: np.ndarray) -> np.ndarray | None:
         """See Sampler."""
         return None
 
 
-class PrioritizedSampler:
+class PrioritizedSampler(_Seeded):
     """P(i) = p_i^alpha / sum p^alpha; weight_i = (N P(i))^-beta over the batch's largest (Schaul et al. 2016).
 
     p_i = |v_i - z_i|: on insertion from the search's own value, later as the learner reports it.
     """
 
     def __init__(self, table: Table, seed: int, *, alpha: float) -> None:
-        self._table, self._alpha = table, alpha
-        self._rng = np.random.default_rng(seed)
+        super().__init__(table, seed)
+        self._alpha = alpha
         self._tree = SumTree(table.capacity)
         self._tail = table.tail
 
@@ -103,10 +107,6 @@ class PrioritizedSampler:
         taken_B = (step_B >= self._table.tail) & np.isfinite(priority_B)
         self._tree.set(step_B[taken_B] % self._table.capacity, self._weight(priority_B[taken_B]))
         return int(len(step_B) - taken_B.sum())
-
-    def random_key(self) -> int:
-        """See Sampler."""
-        return int(self._rng.integers(2**62))
 
     def weights(self, step_N: np.ndarray) -> np.ndarray | None:
         """See Sampler."""
