@@ -9,7 +9,7 @@ import numpy as np
 from ..ipc.layout import ArrayLayout
 from ..ipc.slots import batch_layout
 from ..replay.compressed import INDEX_BYTES_PER_STEP
-from ..replay.sizes import bytes_per_transition
+from ..replay.sizes import TableShape, bytes_per_transition
 from ..replay.table import Table
 from .replay_episodes import NUM_ACTIONS, Episodes, Slot, records
 
@@ -35,11 +35,13 @@ def make_table(episodes: Episodes, rng: np.random.Generator) -> Table:
     """A table that the episodes fill to the last row."""
     shape, dtype = episodes.frame_T.shape[1:], episodes.frame_T.dtype.name
     table = Table(
-        capacity_bytes=len(episodes.frame_T) * bytes_per_transition(shape, dtype, NUM_ACTIONS),
-        frame_shape=shape,
-        frame_dtype=dtype,
-        num_actions=NUM_ACTIONS,
-        trajectory_length=TRAJECTORY_LENGTHS[1],
+        TableShape(
+            capacity_bytes=len(episodes.frame_T) * bytes_per_transition(shape, dtype, NUM_ACTIONS),
+            frame_shape=shape,
+            frame_dtype=dtype,
+            num_actions=NUM_ACTIONS,
+            trajectory_length=TRAJECTORY_LENGTHS[1],
+        )
     )
     return fill(table, episodes, rng)
 
@@ -49,12 +51,14 @@ def make_tiered(episodes: Episodes, rng: np.random.Generator) -> Table:
     shape, dtype = episodes.frame_T.shape[1:], episodes.frame_T.dtype.name
     per_transition = bytes_per_transition(shape, dtype, NUM_ACTIONS)
     table = Table(
-        capacity_bytes=2 * TRAJECTORY_LENGTHS[1] * per_transition,
-        frame_shape=shape,
-        frame_dtype=dtype,
-        num_actions=NUM_ACTIONS,
-        trajectory_length=TRAJECTORY_LENGTHS[1],
-        compressed_bytes=len(episodes.frame_T) * (per_transition + INDEX_BYTES_PER_STEP),
+        TableShape(
+            capacity_bytes=2 * TRAJECTORY_LENGTHS[1] * per_transition,
+            frame_shape=shape,
+            frame_dtype=dtype,
+            num_actions=NUM_ACTIONS,
+            trajectory_length=TRAJECTORY_LENGTHS[1],
+            compressed_bytes=len(episodes.frame_T) * (per_transition + INDEX_BYTES_PER_STEP),
+        )
     )
     return fill(table, episodes, rng)
 

@@ -11,7 +11,7 @@ from ..ipc.dataplane import Member, PlaneShape
 from ..ipc.ring import power_of_two
 from ..planning.settings import greedy_search
 from ..replay.journal import JournalLayout, journal_bytes_bound
-from ..replay.sizes import TableSizes, bytes_per_transition, journal_segment_bytes, table_sizes
+from ..replay.sizes import TableShape, TableSizes, bytes_per_transition, journal_segment_bytes
 from ..replay.store import STATE_BYTES_PER_TRANSITION
 from ..search import search_bytes
 from .memory import ModelSizes, RoleLoad, process_bytes, shared_bytes
@@ -63,16 +63,7 @@ class Plan:
 
     def table_sizes(self) -> TableSizes:
         """What the replay table holds; raises ConfigError when that is too little."""
-        game, replay = self.game, self.profile.replay
-        return table_sizes(
-            capacity_bytes=replay.capacity_bytes,
-            frame_shape=game.frame_shape,
-            frame_dtype=game.frame_dtype,
-            num_actions=game.num_actions,
-            trajectory_length=self.profile.actor.trajectory_length,
-            compressed_bytes=replay.compressed_bytes,
-            compression_ratio=replay.compression_ratio,
-        )
+        return TableShape.of(self.profile.replay, self.game, self.profile.actor.trajectory_length).sizes()
 
     def journal_bytes(self) -> int:
         """Bytes on disk that the journal can reach; 0 without one."""
@@ -185,8 +176,9 @@ def _replay_lines(plan: Plan) -> list[str]:
             f"memory    replay, compressed {mebibytes(replay.compressed_bytes)}: up to {sizes.num_compressed:,} "
             f"transitions more, if their frames shrink {replay.compression_ratio:g} times"
         )
-    if plan.journal_bytes():
-        lines.append(f"disk      journal at most {mebibytes(plan.journal_bytes())}")
+    journal = plan.journal_bytes()
+    if journal:
+        lines.append(f"disk      journal at most {mebibytes(journal)}")
     return lines
 
 

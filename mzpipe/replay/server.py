@@ -22,6 +22,7 @@ from .rate_limiter import OpenLimiter, RateLimiter
 from .records import fault_of
 from .recovery import Recovery, recover
 from .sampler import make_sampler
+from .sizes import TableShape
 from .store import Store
 from .table import Table
 
@@ -48,15 +49,7 @@ class ReplayServer:
         """Allocates the table, restores what the journal holds, and attaches to the rings."""
         profile, plane, replay = self._profile, self._plane, self._profile.replay
         shape = plane.shape
-        self._table = Table(
-            capacity_bytes=replay.capacity_bytes,
-            frame_shape=shape.frame_shape,
-            frame_dtype=shape.frame_dtype,
-            num_actions=shape.num_actions,
-            trajectory_length=shape.trajectory_length,
-            compressed_bytes=replay.compressed_bytes,
-            compression_ratio=replay.compression_ratio,
-        )
+        self._table = Table(TableShape.of(replay, shape, shape.trajectory_length))
         self._sampler = make_sampler(replay, self._table, derive_seed(profile.seed, self.role))
         gatherer = Gatherer(self._table, discount=self._discount, td_steps=replay.td_steps)
         self._limiter = self._make_limiter()

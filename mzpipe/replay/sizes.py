@@ -1,9 +1,11 @@
 """Sizes: what the replay server's memory and disk come to, for the plan and for the table itself."""
 
-from typing import NamedTuple
+from dataclasses import dataclass
+from typing import NamedTuple, Protocol
 
 import numpy as np
 
+from ..config import ReplayConfig
 from ..errors import ConfigError
 from .compressed import INDEX_BYTES_PER_STEP
 from .sum_tree import sum_tree_bytes
@@ -22,6 +24,22 @@ TRAJECTORY_FIELDS: Fields = {
     "after_R": ("int64", ()),
     "serial_R": ("int64", ()),
 }
+
+
+class Frames(Protocol):
+    """What GameSpec and PlaneShape both say of a game."""
+
+    @property
+    def frame_shape(self) -> tuple[int, ...]:
+        """Of a single frame."""
+
+    @property
+    def frame_dtype(self) -> str:
+        """Of its numbers."""
+
+    @property
+    def num_actions(self) -> int:
+        """A."""
 
 
 class TableSizes(NamedTuple):
@@ -54,28 +72,44 @@ def step_fields(num_actions: int) -> Fields:
     }
 
 
-def table_sizes(
-    *,
-    capacity_bytes: int,
-    frame_shape: tuple[int, ...],
-    frame_dtype: str,
-    num_actions: int,
-    trajectory_length: int,
-    compressed_bytes: int = 0,
-    compression_ratio: float = 1.0,
-) -> TableSizes:
-    """What fits; raises ConfigError when that is fewer than two trajectories."""
-    per_transition = bytes_per_transition(frame_shape, frame_dtype, num_actions)
-    num_raw = capacity_bytes // per_transition
-    if num_raw < 2 * trajectory_length:
-        raise ConfigError(
-            f"replay.capacity_bytes={capacity_bytes}: holds {num_raw} transitions of {per_transition} bytes, "
-            f"fewer than two trajectories: set it to at least {2 * trajectory_length * per_transition}"
+@dataclass(frozen=True)
+class TableShape:
+    """What a table is made from; compressed_bytes and compression_ratio as in ReplayConfig."""
+
+    capacity_bytes: int
+    frame_shape: tuple[int, ...]
+    frame_dtype: str
+    num_actions: int
+    trajectory_length: int
+    compressed_bytes: int = 0
+    compression_ratio: float = 1.0
+
+    @classmethod
+    def of(cls, replay: ReplayConfig, game: Frames, trajectory_length: int) -> "TableShape":
+        """The table of a profile, for a game with these frames and actions."""
+        return cls(
+            capacity_bytes=replay.capacity_bytes,
+            frame_shape=game.frame_shape,
+            frame_dtype=game.frame_dtype,
+            num_actions=game.num_actions,
+            trajectory_length=trajectory_length,
+            compressed_bytes=replay.compressed_bytes,
+            compression_ratio=replay.compression_ratio,
         )
-    frame = frame_bytes(frame_shape, frame_dtype)
-    columns = per_transition - frame + INDEX_BYTES_PER_STEP
-    num_compressed = int(compressed_bytes / (columns + frame / compression_ratio))
-    return TableSizes(num_raw, num_compressed, compressed_bytes - num_compressed * columns)
+
+    def sizes(self) -> TableSizes:
+        """What fits; raises ConfigError when that is fewer than two trajectories."""
+        per_transition = bytes_per_transition(self.frame_shape, self.frame_dtype, self.num_actions)
+        num_raw = self.capacity_bytes // per_transition
+        if num_raw < 2 * self.trajectory_length:
+            raise ConfigError(
+                f"replay.capacity_bytes={self.capacity_bytes}: holds {num_raw} transitions of {per_transition} bytes, "
+                f"fewer than two trajectories: set it to at least {2 * self.trajectory_length * per_transition}"
+            )
+        frame = frame_bytes(self.frame_shape, self.frame_dtype)
+        columns = per_transition - frame + INDEX_BYTES_PER_STEP
+        num_compressed = int(self.compressed_bytes / (columns + frame / self.compression_ratio))
+        return TableSizes(num_raw, num_compressed, self.compressed_bytes - num_compressed * columns)
 
 
 def frame_bytes(frame_shape: tuple[int, ...], frame_dtype: str) -> int:

@@ -19,7 +19,7 @@ import numpy as np
 from ..ipc.slots import UNFINISHED
 from .compressed import CompressedFrames
 from .frames import NONE, FrameStore, two_parts
-from .sizes import TRAJECTORY_FIELDS, Fields, step_fields, table_sizes
+from .sizes import TRAJECTORY_FIELDS, Fields, TableShape, step_fields
 
 
 class StepColumns(NamedTuple):
@@ -71,37 +71,19 @@ _SOURCES = {
 class Table:
     """Holds what fits; storing more removes the oldest trajectories first, their frames compressed in between."""
 
-    def __init__(
-        self,
-        *,
-        capacity_bytes: int,
-        frame_shape: tuple[int, ...],
-        frame_dtype: str,
-        num_actions: int,
-        trajectory_length: int,
-        compressed_bytes: int = 0,
-        compression_ratio: float = 1.0,
-    ) -> None:
-        sizes = table_sizes(
-            capacity_bytes=capacity_bytes,
-            frame_shape=frame_shape,
-            frame_dtype=frame_dtype,
-            num_actions=num_actions,
-            trajectory_length=trajectory_length,
-            compressed_bytes=compressed_bytes,
-            compression_ratio=compression_ratio,
-        )
+    def __init__(self, shape: TableShape) -> None:
+        sizes = shape.sizes()
         tier = None
         if sizes.num_compressed:
             tier = CompressedFrames(
                 capacity_bytes=sizes.arena_bytes,
                 max_steps=sizes.num_compressed,
-                frame_shape=frame_shape,
-                frame_dtype=frame_dtype,
+                frame_shape=shape.frame_shape,
+                frame_dtype=shape.frame_dtype,
             )
         self.capacity = sizes.capacity
-        self.frames = FrameStore(sizes.num_raw, frame_shape, frame_dtype, tier)
-        self.steps = StepColumns(**_columns(step_fields(num_actions), self.capacity))
+        self.frames = FrameStore(sizes.num_raw, shape.frame_shape, shape.frame_dtype, tier)
+        self.steps = StepColumns(**_columns(step_fields(shape.num_actions), self.capacity))
         self.trajectories = TrajectoryColumns(**_columns(TRAJECTORY_FIELDS, self.capacity))
         self.head = self.tail = 0
         self._first = self._next = 0  # numbers of the oldest trajectory and of the one to come

@@ -10,6 +10,7 @@ from mzpipe.reanalyze.reanalyzer import Reanalyzer
 from mzpipe.replay.frames import NONE
 from mzpipe.replay.gather import Gatherer
 from mzpipe.replay.reanalysis import Reanalysis
+from mzpipe.replay.sizes import TableShape
 from mzpipe.replay.table import Table
 from tests.tiny import make_plane, observations, publish, random_model, started_server, tiny_profile
 
@@ -110,11 +111,13 @@ class Waits:
 
 def filled_table(plane, transitions=40):
     table = Table(
-        capacity_bytes=1 << 16,
-        frame_shape=plane.shape.frame_shape,
-        frame_dtype="float32",
-        num_actions=2,
-        trajectory_length=5,
+        TableShape(
+            capacity_bytes=1 << 16,
+            frame_shape=plane.shape.frame_shape,
+            frame_dtype="float32",
+            num_actions=2,
+            trajectory_length=5,
+        )
     )
     layout = plane.shape.segments()["trajectory-0"].slot
     record = layout.views(bytearray(layout.nbytes))

@@ -3,7 +3,7 @@
 import numpy as np
 
 from mzpipe.ipc.slots import TERMINATED, TRUNCATED, UNFINISHED, trajectory_layout
-from mzpipe.replay.sizes import bytes_per_transition
+from mzpipe.replay.sizes import TableShape, bytes_per_transition
 from mzpipe.replay.table import Table
 from tests.naive.gather import NaiveEpisode
 
@@ -55,9 +55,11 @@ def make_table(transitions: int) -> Table:
     """A table that holds exactly this many transitions."""
     per_transition = bytes_per_transition(FRAME_SHAPE, "float32", NUM_ACTIONS)
     return Table(
-        capacity_bytes=transitions * per_transition,
-        frame_shape=FRAME_SHAPE,
-        frame_dtype="float32",
-        num_actions=NUM_ACTIONS,
-        trajectory_length=RECORD_LENGTH,
+        TableShape(
+            capacity_bytes=transitions * per_transition,
+            frame_shape=FRAME_SHAPE,
+            frame_dtype="float32",
+            num_actions=NUM_ACTIONS,
+            trajectory_length=RECORD_LENGTH,
+        )
     )

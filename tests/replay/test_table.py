@@ -5,7 +5,7 @@ import pytest
 
 from mzpipe.errors import ConfigError
 from mzpipe.replay.frames import NONE
-from mzpipe.replay.sizes import bytes_per_transition
+from mzpipe.replay.sizes import TableShape, bytes_per_transition
 from mzpipe.replay.sum_tree import sum_tree_bytes
 from mzpipe.replay.table import Table
 from tests.memory import resident_growth
@@ -51,7 +51,9 @@ def test_table_forgets_unfinished_episodes_when_their_records_are_removed():
 
 def test_table_takes_no_more_bytes_than_its_bound():
     table = Table(
-        capacity_bytes=1 << 20, frame_shape=(1, 8, 8), frame_dtype="uint8", num_actions=6, trajectory_length=16
+        TableShape(
+            capacity_bytes=1 << 20, frame_shape=(1, 8, 8), frame_dtype="uint8", num_actions=6, trajectory_length=16
+        )
     )
     columns = [*table.steps, *table.trajectories]
     frames = table.frames.num_raw * table.frames.frame_size
@@ -64,7 +66,9 @@ def test_table_refuses_a_bound_below_two_trajectories():
     with pytest.raises(
         ConfigError, match=r"replay.capacity_bytes=100: holds \d+ transitions .* set it to at least \d+"
     ):
-        Table(capacity_bytes=100, frame_shape=(4,), frame_dtype="float32", num_actions=2, trajectory_length=8)
+        Table(
+            TableShape(capacity_bytes=100, frame_shape=(4,), frame_dtype="float32", num_actions=2, trajectory_length=8)
+        )
 
 
 def test_table_does_not_link_over_a_record_that_was_lost():
@@ -96,8 +100,9 @@ def test_table_says_which_step_lives_in_a_row():
 
 def test_table_has_all_its_pages_before_the_first_record():
     """Memory that only grows as the table fills would make the plan's figure a promise for later."""
+    setup = "from mzpipe.replay.sizes import TableShape\nfrom mzpipe.replay.table import Table"
     sizes = "capacity_bytes=1 << 26, frame_shape=(1, 84, 84), frame_dtype='uint8', num_actions=6, trajectory_length=16"
-    assert resident_growth("from mzpipe.replay.table import Table", f"Table({sizes})") > 0.95 * (1 << 26)
+    assert resident_growth(setup, f"Table(TableShape({sizes}))") > 0.95 * (1 << 26)
 
 
 def test_growth_of_a_table_without_touched_pages_would_be_seen():
