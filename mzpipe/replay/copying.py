@@ -1,18 +1,27 @@
-"""copy_rows: rows of one array into rows of another by memcpy.
+"""copy_rows: rows of one array into rows of another by memcpy; prefetch_rows: rows that are about to be read.
 
 An assignment of a row of small numbers compiles to a loop over its elements, at
 a tenth of memcpy's speed for single bytes; this is the C library's memcpy, which
-LLVM calls for `llvm.memcpy` of a size that is not known beforehand.
+LLVM calls for `llvm.memcpy` of a size that is not known beforehand. A prefetch
+brings cache lines closer while other work goes on: rows of a large table, drawn at
+random, are in no cache, and nothing in the machine guesses which one comes next.
 
 Preconditions   P1  both arrays are C-contiguous, of one dtype, and their rows of one size.
                 P2  first + count rows exist on both sides, and they do not overlap.
+                P3  rows to prefetch are of a C-contiguous array; they need not all exist.
 
-It is compiled: a process started with NUMBA_DISABLE_JIT=1 cannot use it.
+Both are compiled: a process started with NUMBA_DISABLE_JIT=1 cannot use them.
 """
 
+from llvmlite import ir
 from numba import njit, types
 from numba.core import cgutils
 from numba.extending import intrinsic
+
+from ..ipc.layout import CACHE_LINE_BYTES
+
+# As many lines as one prefetch asks for; whoever reads on from there is followed by the hardware.
+_MAX_LINES = 8
 
 
 @intrinsic
@@ -35,3 +44,26 @@ def copy_rows(target_RF, target_first, source_PF, source_first, count):
     """Copies `count` rows of source_PF, from source_first on, to target_RF, from target_first on."""
     row_items = source_PF.shape[1]
     _copy_items(target_RF, target_first * row_items, source_PF, source_first * row_items, count * row_items)
+
+
+@intrinsic
+def _prefetch_line(typing_context, source, byte):
+    def codegen(context, builder, signature, args):
+        data = context.make_array(signature.args[0])(context, builder, args[0]).data
+        pointer = builder.gep(builder.bitcast(data, cgutils.voidptr_t), [args[1]])
+        word = ir.IntType(32)
+        prefetch_type = ir.FunctionType(ir.VoidType(), [pointer.type, word, word, word])
+        prefetch = builder.module.declare_intrinsic("llvm.prefetch", (pointer.type,), prefetch_type)
+        builder.call(prefetch, [pointer, word(0), word(3), word(1)])  # to read, into every cache, data
+        return context.get_dummy_value()
+
+    return types.void(source, types.intp), codegen
+
+
+@njit(cache=True, nogil=True)
+def prefetch_rows(source_P, first, count):
+    """Asks for the first cache lines of `count` rows, one number or more each, from row `first` on."""
+    row_bytes = source_P.strides[0]
+    num_bytes = min(count * row_bytes, _MAX_LINES * CACHE_LINE_BYTES)
+    for byte in range(first * row_bytes, first * row_bytes + num_bytes, CACHE_LINE_BYTES):
+        _prefetch_line(source_P, byte)

@@ -13,7 +13,7 @@ import numpy as np
 from numba import njit
 
 from .compressed import CompressedFrames
-from .copying import copy_rows
+from .copying import copy_rows, prefetch_rows
 
 NONE = -1
 
@@ -28,7 +28,7 @@ class FrameStore:
         self.raw_tail = 0
         self._raw_P = np.empty((num_raw, *frame_shape), frame_dtype)
         self._raw_P.fill(0)  # touches every page
-        self._raw_PF = self._raw_P.reshape(num_raw, -1)
+        self.raw_PF = self._raw_P.reshape(num_raw, -1)
 
     @property
     def num_raw(self) -> int:
@@ -38,7 +38,7 @@ class FrameStore:
     @property
     def frame_size(self) -> int:
         """Numbers of one frame."""
-        return self._raw_PF.shape[1]
+        return self.raw_PF.shape[1]
 
     def write(self, first_step: int, frames: np.ndarray) -> None:
         """Stores the frames of consecutive steps; the rows must have been let go."""
@@ -55,13 +55,19 @@ class FrameStore:
         if self.tier is not None:
             self.tier.drop_until(tail)
 
-    def read(self, step_R: np.ndarray, out_RF: np.ndarray) -> None:
-        """Writes the frames of stored steps, in any order; zeros where the step is NONE."""
-        read_kernel(self._raw_PF, step_R, self.raw_tail, out_RF)
-        if self.tier is not None:
-            row_N = np.flatnonzero((step_R < self.raw_tail) & (step_R != NONE))
-            if len(row_N):
-                self.tier.read(step_R[row_N], out_RF, row_N)
+    def read(self, stack_NS: np.ndarray, out_RF: np.ndarray) -> None:
+        """Writes the frames of stored steps, in any order, stack after stack; zeros where the step is NONE."""
+        read_kernel(self.raw_PF, stack_NS.reshape(-1), self.raw_tail, out_RF)
+        self.read_compressed(stack_NS, out_RF)
+
+    def read_compressed(self, stack_NS: np.ndarray, out_RF: np.ndarray) -> None:
+        """The part of `read` that read_kernel leaves out: frames of the tier."""
+        if self.tier is None:
+            return
+        step_R = stack_NS.reshape(-1)
+        row_N = np.flatnonzero((step_R < self.raw_tail) & (step_R != NONE))
+        if len(row_N):
+            self.tier.read(step_R[row_N], out_RF, row_N)
 
 
 @njit(cache=True, nogil=True)
@@ -78,6 +84,8 @@ def read_kernel(raw_PF, step_R, raw_tail, out_RF):
         source, count = step % num_raw, 1
         while row + count < num_rows and step_R[row + count] == step + count and source + count < num_raw:
             count += 1
+        if row + count < num_rows:
+            prefetch_rows(raw_PF, step_R[row + count] % num_raw, 1)
         copy_rows(out_RF, row, raw_PF, source, count)
         row += count
 

@@ -1,6 +1,6 @@
 """Gather kernels: training batches from the table straight into a claimed batch slot.
 
-Shape legend    B unrolls   K unroll steps   A actions   C transitions   W steps of a window
+Shape legend    B unrolls   K unroll steps   K1 = K + 1 states   A actions   C transitions
                 N positions   S frames of a stack   R frames   F numbers of a frame
 Reads           table.steps, table.trajectories
 Writes          the slot's arrays, row by row
@@ -9,9 +9,13 @@ Postconditions  I1  frames before the episode's start, or already removed, are z
                 I2  targets do not depend on where an episode was cut into trajectories, as long
                     as its trajectories are stored.
 Speed           forceinline: the arrays of a NamedTuple would be pushed one by one at every call, and rows of
-                policies are copied in loops, which slice assignment would make calls of.
+                policies are copied in loops, which slice assignment would make calls of. One kernel call
+                per batch: a call from Python unpacks every array of every NamedTuple, a quarter of a
+                microsecond each. Steps are prefetched: nothing else knows which come next.
 Oracle          tests/naive/gather.py        Benchmark  mzpipe bench replay
 """
+
+from typing import NamedTuple
 
 import numpy as np
 from numba import njit
@@ -19,13 +23,43 @@ from numba import njit
 from ..ipc.slots import TERMINATED, UNFINISHED
 from ..targets.n_step import n_step_value_at
 from ..targets.unroll import EpisodeSteps, UnrollTargets, unroll_targets
-from .frames import NONE, stack_steps_kernel
+from .copying import prefetch_rows
+from .frames import NONE, read_kernel, stack_steps_kernel
 from .table import Table
+
+# A sample's steps are prefetched so many samples before its turn.
+_SAMPLES_AHEAD = 2
+
+
+class BatchArrays(NamedTuple):
+    """What a gather writes of a batch slot; the frames are the observation, S rows per unroll."""
+
+    frame_RF: np.ndarray
+    slot_B: np.ndarray
+    generation_B: np.ndarray
+    action_BK: np.ndarray
+    value_target_BK1: np.ndarray
+    reward_target_BK: np.ndarray
+    policy_target_BK1A: np.ndarray
+    value_mask_BK1: np.ndarray
+    reward_mask_BK: np.ndarray
+    policy_mask_BK1: np.ndarray
 
 
 @njit(cache=True, nogil=True, forceinline=True)
-def window_kernel(steps, trajectories, step, rows_W):
-    """Rows of the steps from `step` on, across trajectory borders.
+def copy_step_kernel(steps, row, num_policies, window, place):
+    """Copies one step into its place of a window; policies of the first `num_policies` places only."""
+    window.action_C[place] = steps.action_C[row]
+    window.reward_C[place] = steps.reward_C[row]
+    window.bootstrap_value_C[place] = steps.bootstrap_value_C[row]
+    if place < num_policies:
+        for action in range(steps.search_policy_CA.shape[1]):
+            window.search_policy_CA[place, action] = steps.search_policy_CA[row, action]
+
+
+@njit(cache=True, nogil=True, forceinline=True)
+def window_kernel(steps, trajectories, step, num_policies, window):
+    """Copies the steps from `step` on, across trajectory borders, into a window of short arrays.
 
     Returns (how many, end, final value): what follows the last of them. When the
     window is full before the episode ends, `end` is UNFINISHED and nobody asks.
@@ -37,9 +71,9 @@ def window_kernel(steps, trajectories, step, rows_W):
         row = number % capacity
         stop = trajectories.start_R[row] + trajectories.length_R[row]
         while step < stop:
-            if count == rows_W.shape[0]:
+            if count == window.action_C.shape[0]:
                 return count, UNFINISHED, np.float32(0.0)
-            rows_W[count] = step % capacity
+            copy_step_kernel(steps, step % capacity, num_policies, window, count)
             count += 1
             step += 1
         after = trajectories.after_R[row]
@@ -72,20 +106,6 @@ def later_steps_kernel(steps, trajectories, step_B, distance_B, later_B):
         later_B[item] = later_step_kernel(steps, trajectories, step_B[item], distance_B[item])
 
 
-@njit(cache=True, nogil=True, forceinline=True)
-def copy_window_kernel(steps, rows_W, count, num_policies, window):
-    """Copies the rows of a window into its own short arrays; policies of the first `num_policies` steps only."""
-    for place in range(count):
-        row = rows_W[place]
-        window.action_C[place] = steps.action_C[row]
-        window.reward_C[place] = steps.reward_C[row]
-        window.bootstrap_value_C[place] = steps.bootstrap_value_C[row]
-    for place in range(min(count, num_policies)):
-        row = rows_W[place]
-        for action in range(steps.search_policy_CA.shape[1]):
-            window.search_policy_CA[place, action] = steps.search_policy_CA[row, action]
-
-
 @njit(cache=True, nogil=True)
 def make_window_kernel(length, num_actions):
     """Room for the steps of one window."""
@@ -97,38 +117,77 @@ def make_window_kernel(length, num_actions):
     )
 
 
+@njit(cache=True, nogil=True, forceinline=True)
+def prefetch_steps_kernel(steps, step, num_states):
+    """Asks for what the targets of `step` are made from."""
+    row = step % steps.action_C.shape[0]
+    prefetch_rows(steps.trajectory_C, row, 1)
+    prefetch_rows(steps.action_C, row, num_states)
+    prefetch_rows(steps.reward_C, row, num_states)
+    prefetch_rows(steps.bootstrap_value_C, row, num_states)
+    prefetch_rows(steps.search_policy_CA, row, num_states)
+
+
+@njit(cache=True, nogil=True, forceinline=True)
+def targets_row_kernel(batch, sample):
+    """Room for the targets of one unroll of a batch."""
+    return UnrollTargets(
+        batch.action_BK[sample],
+        batch.value_target_BK1[sample],
+        batch.reward_target_BK[sample],
+        batch.policy_target_BK1A[sample],
+        batch.value_mask_BK1[sample],
+        batch.reward_mask_BK[sample],
+        batch.policy_mask_BK1[sample],
+    )
+
+
 @njit(cache=True, nogil=True)
 def targets_kernel(steps, trajectories, step_B, td_steps_B, discount, random_key, batch):
-    """Fills a batch with the actions and targets of the sampled steps, each with its own n."""
-    window_length = batch.action_K.shape[1] + td_steps_B.max() + 1
-    rows_W = np.empty(window_length, np.int64)
-    window = make_window_kernel(window_length, steps.search_policy_CA.shape[1])
+    """Writes the actions and targets of the sampled steps, each with its own n.
+
+    The columns are read in place where one trajectory holds all that an unroll asks for, else by way of a window.
+    """
+    capacity = steps.action_C.shape[0]
+    num_states = batch.value_target_BK1.shape[1]
+    columns = EpisodeSteps(steps.action_C, steps.reward_C, steps.bootstrap_value_C, steps.search_policy_CA)
+    window = make_window_kernel(num_states + td_steps_B.max(), steps.search_policy_CA.shape[1])
     for sample in range(step_B.shape[0]):
-        count, end, final_value = window_kernel(steps, trajectories, step_B[sample], rows_W)
-        copy_window_kernel(steps, rows_W, count, batch.policy_target_K1A.shape[1], window)
-        targets = UnrollTargets(
-            batch.action_K[sample],
-            batch.value_target_K1[sample],
-            batch.reward_target_K[sample],
-            batch.policy_target_K1A[sample],
-            batch.value_mask_K1[sample],
-            batch.reward_mask_K[sample],
-            batch.policy_mask_K1[sample],
-        )
-        key, td_steps = random_key + sample, td_steps_B[sample]
-        unroll_targets(window, 0, count, end == TERMINATED, final_value, discount, td_steps, key, targets)
+        if sample + _SAMPLES_AHEAD < step_B.shape[0]:
+            prefetch_steps_kernel(steps, step_B[sample + _SAMPLES_AHEAD], num_states)
+        step, td_steps, key = step_B[sample], td_steps_B[sample], random_key + sample
+        targets = targets_row_kernel(batch, sample)
+        row = steps.trajectory_C[step % capacity] % capacity
+        stop = trajectories.start_R[row] + trajectories.length_R[row]
+        if stop - step >= num_states + td_steps or trajectories.after_R[row] == NONE:
+            over, final_value = trajectories.end_R[row] == TERMINATED, trajectories.final_value_R[row]
+            unroll_targets(columns, step, stop, over, final_value, discount, td_steps, key, targets)
+        else:
+            count, end, final_value = window_kernel(steps, trajectories, step, num_states, window)
+            over = end == TERMINATED
+            unroll_targets(window, 0, count, over, final_value, discount, td_steps, key, targets)
+
+
+@njit(cache=True, nogil=True)
+def fill_kernel(steps, trajectories, raw_PF, raw_tail, step_B, td_steps_B, discount, random_key, batch, stack_BS):
+    """Writes a batch but for frames that are compressed, and which step's frame stands where; one call per batch."""
+    capacity = steps.action_C.shape[0]
+    for sample in range(step_B.shape[0]):
+        batch.slot_B[sample] = step_B[sample] % capacity
+        batch.generation_B[sample] = step_B[sample] // capacity
+    targets_kernel(steps, trajectories, step_B, td_steps_B, discount, random_key, batch)
+    stack_steps_kernel(steps, trajectories, step_B, stack_BS)
+    read_kernel(raw_PF, stack_BS.reshape(-1), raw_tail, batch.frame_RF)
 
 
 @njit(cache=True, nogil=True)
 def value_errors_kernel(steps, trajectories, first_step, discount, td_steps, error_N):
     """|v - z| of the N steps from first_step on, from what is stored now (MuZero, appendix G)."""
-    rows_W = np.empty(td_steps + 1, np.int64)
     window = make_window_kernel(td_steps + 1, steps.search_policy_CA.shape[1])
     capacity = steps.action_C.shape[0]
     for item in range(error_N.shape[0]):
         step = first_step + item
-        count, end, final_value = window_kernel(steps, trajectories, step, rows_W)
-        copy_window_kernel(steps, rows_W, count, 0, window)
+        count, end, final_value = window_kernel(steps, trajectories, step, 0, window)
         final = 0.0 if end == TERMINATED else final_value
         value_target = n_step_value_at(
             window.reward_C, window.bootstrap_value_C, 0, count, td_steps + 1, discount, td_steps, final
@@ -144,8 +203,12 @@ class Gatherer:
 
     def fill(self, slot: dict[str, np.ndarray], step_B: np.ndarray, td_steps_B: np.ndarray, random_key: int) -> None:
         """Writes everything of a batch but its importance weights; random_key fixes the actions past the end."""
-        table = self._table
-        batch = UnrollTargets(
+        table, frames = self._table, self._table.frames
+        stack_BS, frame_RF = self._stack_rows(slot["observation"])
+        batch = BatchArrays(
+            frame_RF,
+            slot["slot"],
+            slot["generation"],
             slot["action"],
             slot["value_target"],
             slot["reward_target"],
@@ -154,23 +217,43 @@ class Gatherer:
             slot["reward_mask"],
             slot["policy_mask"],
         )
-        targets_kernel(table.steps, table.trajectories, step_B, td_steps_B, self._discount, random_key, batch)
-        self.stacks(step_B, slot["observation"])
-        slot["slot"][:] = step_B % table.capacity
-        slot["generation"][:] = step_B // table.capacity
+        fill_kernel(
+            table.steps,
+            table.trajectories,
+            frames.raw_PF,
+            frames.raw_tail,
+            step_B,
+            td_steps_B,
+            self._discount,
+            random_key,
+            batch,
+            stack_BS,
+        )
+        frames.read_compressed(stack_BS, frame_RF)
+
+    def fill_following(self, slot: dict[str, np.ndarray], step_B: np.ndarray) -> None:
+        """Writes the stacked observation after each action of the unrolls; zeros, and mask 0, past what is stored."""
+        num_unrolls, num_steps = slot["observation_mask"].shape
+        distance_N = np.tile(np.arange(1, num_steps + 1), num_unrolls)
+        later_N = self.later_steps(np.repeat(step_B, num_steps), distance_N)
+        self.stacks(later_N, slot["next_observation"].reshape(len(later_N), *slot["next_observation"].shape[2:]))
+        slot["observation_mask"][:] = (later_N != NONE).reshape(num_unrolls, num_steps)
 
     def stacks(self, step_N: np.ndarray, observation_N: np.ndarray) -> None:
         """Writes the stacked observation of each of N steps (at least one); zeros where the step is NONE."""
-        frames = self._table.frames
-        out_RF = observation_N.reshape(-1, frames.frame_size)
-        stack_NS = np.empty((len(step_N), len(out_RF) // len(step_N)), np.int64)
+        stack_NS, frame_RF = self._stack_rows(observation_N)
         stack_steps_kernel(self._table.steps, self._table.trajectories, step_N, stack_NS)
-        frames.read(stack_NS.reshape(-1), out_RF)
+        self._table.frames.read(stack_NS, frame_RF)
 
-    def bootstrap_steps(self, step_N: np.ndarray, td_steps_N: np.ndarray) -> np.ndarray:
-        """The steps that the value targets of step_N bootstrap from; NONE where the episode ends before."""
+    def _stack_rows(self, observation_N: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Room for the steps of each stack, and the observations with a row per frame."""
+        frame_RF = observation_N.reshape(-1, self._table.frames.frame_size)
+        return np.empty((len(observation_N), len(frame_RF) // len(observation_N)), np.int64), frame_RF
+
+    def later_steps(self, step_N: np.ndarray, distance_N: np.ndarray) -> np.ndarray:
+        """The steps so many moves later; NONE where the episode, or what is stored of it, ends before."""
         later_N = np.empty(len(step_N), np.int64)
-        later_steps_kernel(self._table.steps, self._table.trajectories, step_N, td_steps_N, later_N)
+        later_steps_kernel(self._table.steps, self._table.trajectories, step_N, distance_N, later_N)
         return later_N
 
     def value_errors(self, first_step: int, count: int) -> np.ndarray:

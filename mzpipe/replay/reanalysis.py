@@ -131,7 +131,7 @@ class Reanalysis:
             td_parts.append(td_steps_N[:room][stored_N])
             room -= int(stored_N.sum())
         step_N = np.concatenate(step_parts)
-        return _Group(step_N, self._gatherer.bootstrap_steps(step_N, np.concatenate(td_parts)), batches)
+        return _Group(step_N, self._gatherer.later_steps(step_N, np.concatenate(td_parts)), batches)
 
     def _fill(self, slot: dict[str, np.ndarray], group: _Group) -> None:
         rows = len(group.step_N)

@@ -142,7 +142,7 @@ def test_replay_server_stores_answers_once_though_they_come_twice(bench):
         bench.laps(1)
     assert (batch.waiting, batch.fresh) == (0, 4)
     assert (table.steps.search_version_C[[3, 7, 11, 12]] == 1).all()
-    later = gatherer.bootstrap_steps(np.array([3, 7, 11, 12]), np.full(4, 2))
+    later = gatherer.later_steps(np.array([3, 7, 11, 12]), np.full(4, 2))
     assert later.tolist() == [NONE, 9, 13, 14]
     assert (table.steps.bootstrap_version_C[[9, 13, 14]] == 1).all()
     assert (table.steps.search_version_C[[0, 1, 2, 4]] == 0).all()

@@ -8,8 +8,18 @@ from hypothesis import strategies as st
 from mzpipe.ipc.slots import batch_layout
 from mzpipe.replay.frames import NONE
 from mzpipe.replay.gather import Gatherer
+from mzpipe.replay.sizes import TableShape, bytes_per_transition
+from mzpipe.replay.table import Table
 from tests.naive import gather as naive
-from tests.replay.episodes import ENDS, FRAME_SHAPE, NUM_ACTIONS, make_table, random_episode, records
+from tests.replay.episodes import (
+    ENDS,
+    FRAME_SHAPE,
+    NUM_ACTIONS,
+    RECORD_LENGTH,
+    make_table,
+    random_episode,
+    records,
+)
 
 UNROLL, STACK = 3, 4
 
@@ -44,6 +54,22 @@ def step_of(first_step, number, t):
     return first_step[number, offset] + t - offset
 
 
+def assert_is_the_naive_unroll(slot, row, episode, t, discount, td_steps):
+    """This row of a batch holds the unroll of step t of the episode."""
+    expected = naive.targets(episode, t, UNROLL, discount, td_steps)
+    values, value_mask, rewards, reward_mask, policies, policy_mask, actions = expected
+    np.testing.assert_allclose(slot["value_target"][row], values, rtol=1e-5, atol=1e-5)
+    np.testing.assert_array_equal(slot["value_mask"][row], value_mask)
+    np.testing.assert_array_equal(slot["reward_target"][row], np.float32(rewards))
+    np.testing.assert_array_equal(slot["reward_mask"][row], reward_mask)
+    np.testing.assert_array_equal(slot["policy_target"][row], np.float32(policies))
+    np.testing.assert_array_equal(slot["policy_mask"][row], policy_mask)
+    for k, action in enumerate(actions):
+        found = slot["action"][row, k]
+        assert found == action if action is not None else 0 <= found < NUM_ACTIONS
+    np.testing.assert_array_equal(slot["observation"][row], naive.stacked(episode, t, STACK).ravel().astype(np.float32))
+
+
 @settings(max_examples=60, deadline=None)
 @given(
     seed=st.integers(0, 2**32 - 1),
@@ -61,20 +87,63 @@ def test_gather_equals_the_unbroken_episode_wherever_records_cut_it(seed, length
     td_steps_B = rng.integers(1, max_td_steps + 1, len(places))  # each position has its own n
     slot = gather(table, steps, discount=discount, td_steps=td_steps_B)
     for row, (number, t) in enumerate(places):
-        expected = naive.targets(episodes[number], t, UNROLL, discount, int(td_steps_B[row]))
-        values, value_mask, rewards, reward_mask, policies, policy_mask, actions = expected
-        np.testing.assert_allclose(slot["value_target"][row], values, rtol=1e-5, atol=1e-5)
-        np.testing.assert_array_equal(slot["value_mask"][row], value_mask)
-        np.testing.assert_array_equal(slot["reward_target"][row], np.float32(rewards))
-        np.testing.assert_array_equal(slot["reward_mask"][row], reward_mask)
-        np.testing.assert_array_equal(slot["policy_target"][row], np.float32(policies))
-        np.testing.assert_array_equal(slot["policy_mask"][row], policy_mask)
-        for k, action in enumerate(actions):
-            found = slot["action"][row, k]
-            assert found == action if action is not None else 0 <= found < NUM_ACTIONS
-        np.testing.assert_array_equal(
-            slot["observation"][row], naive.stacked(episodes[number], t, STACK).ravel().astype(np.float32)
+        assert_is_the_naive_unroll(slot, row, episodes[number], t, discount, int(td_steps_B[row]))
+
+
+def test_gather_reads_round_the_end_of_the_table_when_it_has_gone_round():
+    rng = np.random.default_rng(4)
+    episodes = [random_episode(rng, 15, "terminated"), random_episode(rng, 15, "truncated")]
+    table = make_table(18)
+    for number, episode in enumerate(episodes):
+        for record in records(episode, number):
+            table.insert(record, actor=0, epoch=0)
+    assert (table.tail, table.head) == (15, 30)  # the first record of the second episode lies in rows 15, 16, 17, 0, 1
+    steps = np.arange(15, 30)
+    slot = gather(table, steps, discount=0.9, td_steps=1)
+    for t in range(15):
+        assert_is_the_naive_unroll(slot, t, episodes[1], t, 0.9, 1)
+    np.testing.assert_array_equal(slot["slot"], steps % 18)
+    np.testing.assert_array_equal(slot["generation"], steps // 18)
+
+
+def test_gather_reads_frames_of_both_kinds_when_the_older_ones_are_compressed():
+    episode = random_episode(np.random.default_rng(5), 30, "terminated")
+    per_transition = bytes_per_transition(FRAME_SHAPE, "float32", NUM_ACTIONS)
+    table = Table(
+        TableShape(
+            capacity_bytes=2 * RECORD_LENGTH * per_transition,
+            frame_shape=FRAME_SHAPE,
+            frame_dtype="float32",
+            num_actions=NUM_ACTIONS,
+            trajectory_length=RECORD_LENGTH,
+            compressed_bytes=100 * per_transition,
         )
+    )
+    for record in records(episode, 0):
+        table.insert(record, actor=0, epoch=0)
+    assert (table.tail, table.frames.raw_tail) == (0, 20)
+    slot = gather(table, np.arange(30), discount=0.9, td_steps=2)
+    for t in range(30):
+        assert_is_the_naive_unroll(slot, t, episode, t, 0.9, 2)
+
+
+def test_following_observations_are_those_after_each_action_and_masked_past_the_end():
+    rng = np.random.default_rng(6)
+    episodes = [random_episode(rng, 12, "terminated"), random_episode(rng, 7, "truncated")]
+    table, first_step = store(episodes)
+    places = [(number, t) for number, episode in enumerate(episodes) for t in range(len(episode.rewards))]
+    shape = (STACK * FRAME_SHAPE[0],)
+    layout = batch_layout(len(places), UNROLL, NUM_ACTIONS, shape, "float32", next_observations=True)
+    slot = layout.views(bytearray(layout.nbytes))
+    slot["next_observation"][:] = 7.0  # whatever a former batch has left
+    steps = np.array([step_of(first_step, *place) for place in places])
+    Gatherer(table, discount=0.9, td_steps=1).fill_following(slot, steps)
+    for row, (number, t) in enumerate(places):
+        for k in range(1, UNROLL + 1):
+            inside = t + k < len(episodes[number].rewards)
+            expected = naive.stacked(episodes[number], t + k, STACK).ravel() if inside else np.zeros(shape)
+            np.testing.assert_array_equal(slot["next_observation"][row, k - 1], np.float32(expected))
+            assert slot["observation_mask"][row, k - 1] == float(inside)
 
 
 def test_gather_zeroes_frames_that_were_removed_when_the_table_is_full():
@@ -141,7 +210,7 @@ def test_value_errors_and_bootstraps_are_those_of_the_unbroken_episode(seed, len
             step = step_of(first_step, number, t)
             expected = abs(episode.root_values[t] - naive.value_target(episode, t, 0.9, td_steps))
             assert gatherer.value_errors(step, 1)[0] == pytest.approx(expected, abs=1e-5)
-            later = gatherer.bootstrap_steps(np.array([step]), np.array([td_steps]))[0]
+            later = gatherer.later_steps(np.array([step]), np.array([td_steps]))[0]
             inside = t + td_steps < len(episode.rewards)
             assert later == (step_of(first_step, number, t + td_steps) if inside else NONE)
 
