@@ -63,7 +63,7 @@ def random_model(profile: Profile, plane: DataPlane, seed: int) -> Model:
 def make_plane(directory: Path, profile: Profile) -> DataPlane:
     """Every segment of the profile's run, in `directory`."""
     game = describe_game(profile.game)
-    shape = make_plan(profile, game, Devices("cpu", ("cpu",)), ModelSizes()).shape
+    shape = make_plan(profile, game, Devices.assumed(profile), ModelSizes()).shape
     model = Model(profile.network, shape.observation_shape, shape.num_actions)
     return DataPlane.create(directory, dataclasses.replace(shape, weights_bytes=4 * FlatWeights(model).size))
 

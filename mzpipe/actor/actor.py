@@ -51,7 +51,8 @@ class Actor:
 
     def _make_group(self, number: int, lane: LaneClient, writer: RingWriter) -> LaneGroup:
         profile, num_games = self._profile, self._plane.shape.trees_per_lane
-        path = ("actor", self._index, self._epoch, number)
+        # A session that goes on from learner step n does not play the games again that began at step 0.
+        path = ("actor", self._index, self._epoch, self._learner.get("learner_steps"), number)
         game = make_game(profile.game, num_games, derive_seed(profile.seed, *path, "game"))
         search = signed_search(profile.search, game.spec.num_players)
         seed = derive_seed(profile.seed, *path, "search")

@@ -40,8 +40,9 @@ class LaneGroup:
         return not self._recorder.flush()
 
     def close(self) -> None:
-        """Hands over the moves of unfinished trajectories."""
+        """Hands over the moves of unfinished trajectories, and frees the games."""
         self._recorder.flush_unfinished()
+        self._game.close()
 
     def begin(self) -> bool:
         """Starts searching the next move if nothing is under way."""

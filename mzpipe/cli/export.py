@@ -1,11 +1,11 @@
-"""`mzpipe export RUN`: a run's trajectories as npz files for other programs."""
+"""`mzpipe export RUN`: a run's trajectories as npz files, or with --onnx its model, for other programs."""
 
 import argparse
 from pathlib import Path
 
 from rich.console import Console
 
-from ..config import load_profile
+from ..config import Profile, load_profile
 from ..errors import UsageError
 from ..launch.run_directory import RunDirectory
 from ..replay.dataset import export_dataset
@@ -14,8 +14,14 @@ from ..replay.journal import has_journal, read_journal
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Arguments of the verb."""
-    parser.add_argument("run", type=Path, help="a run directory, of a run that is not live")
-    parser.add_argument("--out", type=Path, help="directory to make for the dataset (default: RUN/dataset)")
+    parser.add_argument("run", type=Path, help="a run directory; for its trajectories, of a run that is not live")
+    parser.add_argument("--onnx", action="store_true", help="the three functions as ONNX files, not the trajectories")
+    parser.add_argument(
+        "--checkpoint", help="with --onnx: best, latest or a directory's name (default: best, else latest)"
+    )
+    parser.add_argument(
+        "--to", "--out", type=Path, metavar="DIR", help="directory to make (default: RUN/dataset, with --onnx RUN/onnx)"
+    )
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -23,20 +29,37 @@ def run(arguments: argparse.Namespace) -> int:
     directory = RunDirectory(arguments.run)
     if not directory.profile.is_file():
         raise UsageError(f"{directory.path}: no run here (no profile.toml)")
+    if arguments.checkpoint is not None and not arguments.onnx:
+        raise UsageError("--checkpoint: trajectories are of no checkpoint: add --onnx, or leave it out")
+    profile = load_profile(directory.profile)
+    if arguments.onnx:
+        lines = _export_model(directory, profile, arguments.checkpoint, arguments.to or directory.path / "onnx")
+    else:
+        lines = _export_trajectories(directory, profile, arguments.to or directory.path / "dataset")
+    console = Console(highlight=False)
+    for line in lines:
+        console.print(line, markup=False, soft_wrap=True)
+    return 0
+
+
+def _export_trajectories(directory: RunDirectory, profile: Profile, out: Path) -> list[str]:
     if not has_journal(directory.journal):
         raise UsageError(f"{directory.journal}: holds no journal (was it run with replay.journal=false?)")
-    profile = load_profile(directory.profile)
-    out = arguments.out or directory.path / "dataset"
     directory.refuse_live()
     contents = read_journal(directory.journal)
     exported = export_dataset(contents, out, game=profile.game.name, discount=profile.search.discount)
-    console = Console(highlight=False)
-    for note in contents.notes:
-        console.print(note, markup=False, soft_wrap=True)
-    console.print(
+    return [
+        *contents.notes,
         f"{exported.transitions:,} transitions of {exported.episodes:,} episodes in {exported.files} file(s): {out}   "
         "(read: mzpipe.replay.dataset.read_dataset)",
-        markup=False,
-        soft_wrap=True,
-    )
-    return 0
+    ]
+
+
+def _export_model(directory: RunDirectory, profile: Profile, checkpoint: str | None, out: Path) -> list[str]:
+    from .export_onnx import export_model  # torch, which trajectories do without
+
+    exported = export_model(directory, profile, checkpoint, out)
+    return [
+        f"{exported['checkpoint']} of {exported['game']}, {exported['learner_steps']:,} learner steps: "
+        f"representation, dynamics and prediction in {out}   (names and shapes: {out / 'model.json'})"
+    ]

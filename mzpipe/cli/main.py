@@ -16,8 +16,9 @@ from ..runtime.environment import prepare_environment
 # Modules with add_arguments(parser) and run(arguments) -> int; loaded only when their verb is used.
 VERBS = {
     "train": "train a profile, or resume a run",
+    "plan": "say what training a profile would run and need, and start nothing",
     "eval": "score a trained run by greedy games",
-    "export": "write a run's trajectories as npz files for other programs",
+    "export": "write a run's trajectories as npz files, or its model as ONNX, for other programs",
     "bench": "measure mzpipe against named references on this machine",
     "doctor": "check this machine and say what mzpipe can do on it",
     "clean": "remove what killed runs left in /dev/shm and in the kernel cache",

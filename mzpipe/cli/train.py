@@ -11,20 +11,13 @@ from ..launch.run_directory import RunDirectory
 from ..launch.train import train
 from ..telemetry import View, make_view
 from ..weights import BEST, LATEST, CheckpointStore
+from .profile_arguments import add_profile_arguments
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Arguments of the verb."""
-    parser.add_argument("profile", type=Path, help="a profile, as in profiles/cartpole.toml")
+    add_profile_arguments(parser)
     parser.add_argument("--run-dir", type=Path, help="where the run lives (default: runs/PROFILE-seedN)")
-    parser.add_argument(
-        "--set",
-        action="append",
-        default=[],
-        metavar="KEY=VALUE",
-        dest="overrides",
-        help="override one field, as in --set learner.batch_size=512; may be repeated",
-    )
     parser.add_argument("--serial", action="store_true", help="step all processes in this one, for a debugger")
 
 

@@ -1,6 +1,7 @@
 """Checks that need more than one field of a profile."""
 
 from ..errors import ConfigError
+from .network import NetworkConfig
 from .profile import Profile
 from .replay import check_corridor
 
@@ -12,6 +13,9 @@ def check_profile(profile: Profile) -> None:
     _check_rate_limiter(profile)
     _check_offline(profile)
     _check_devices(profile)
+    _check_downsampling(profile.network)
+    _check_value_prefix(profile)
+    _check_batch_norm(profile)
 
 
 def _check_temperatures(profile: Profile) -> None:
@@ -60,7 +64,50 @@ def _check_devices(profile: Profile) -> None:
         for device in devices:
             if device not in ("auto", "cpu") and (isinstance(device, str) or device < 0):
                 raise ConfigError(f"{name}.devices: {device!r} is not 'auto', 'cpu' or a CUDA index such as 0")
-    if len(profile.learner.devices) > 1:
+    ranks = len(profile.learner.devices)
+    if ranks > 1 and "auto" in profile.learner.devices:
+        raise ConfigError(f"learner.devices={list(profile.learner.devices)}: 'auto' stands alone: name every rank's")
+    if profile.learner.batch_size % ranks:
         raise ConfigError(
-            f"learner.devices={list(profile.learner.devices)}: this version trains on one device, give one"
+            f"learner.batch_size={profile.learner.batch_size}: {ranks} ranks (learner.devices) take equal parts: "
+            f"make it a multiple of {ranks}"
         )
+
+
+def _check_downsampling(network: NetworkConfig) -> None:
+    """Refuses sizes of a down-sampling that the network does not have."""
+    plain = NetworkConfig()
+    if network.kind == "mlp" and network.downsample != plain.downsample:
+        raise ConfigError(
+            f"network.downsample={network.downsample!r}: network.kind='mlp' has no convolutions: "
+            "leave it out, or set network.kind='residual'"
+        )
+    if network.downsample_blocks == plain.downsample_blocks:
+        return
+    for name, value, mend in (("kind", "mlp", "residual"), ("downsample", "none", "atari")):
+        if getattr(network, name) == value:
+            raise ConfigError(
+                f"network.downsample_blocks={network.downsample_blocks}: network.{name}={value!r} has no "
+                f"down-sampling: leave it out, or set network.{name}={mend!r}"
+            )
+
+
+def _check_value_prefix(profile: Profile) -> None:
+    """A sum over more steps than an unroll has would be asked for in searches and never trained."""
+    horizon, steps = profile.network.value_prefix_horizon, profile.learner.num_unroll_steps
+    if profile.network.value_prefix and horizon > steps:
+        raise ConfigError(
+            f"network.value_prefix_horizon={horizon}: an unroll has learner.num_unroll_steps={steps} steps, longer "
+            f"prefixes are never trained: lower it to {steps}, or raise learner.num_unroll_steps"
+        )
+
+
+def _check_batch_norm(profile: Profile) -> None:
+    """Batch statistics of vectors need two of them, on every rank."""
+    network, least = profile.network, 2 * len(profile.learner.devices)
+    for name in ("consistency", "value_prefix"):
+        if getattr(network, name) and profile.learner.batch_size < least:
+            raise ConfigError(
+                f"learner.batch_size={profile.learner.batch_size}: network.{name} normalises over each rank's part: "
+                f"set at least {least}"
+            )

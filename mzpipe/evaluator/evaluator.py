@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from ..config import Profile
-from ..games import make_game
+from ..games import Game, make_game
 from ..ipc.control import ControlPort
 from ..ipc.dataplane import DataPlane, Member
 from ..ipc.messages import Evaluated, Message
@@ -29,13 +29,14 @@ class Evaluator:
         self._counters = plane.counters(Member(self.role, 0))
         self._learner = plane.counters(Member("learner", 0))
         self._best = BestCheckpoint(profile, plane.shape, checkpoints)
+        self._game: Game | None = None
 
     def on_start(self) -> None:
         """Builds the games."""
         profile, shape = self._profile, self._plane.shape
         (self._lane,) = self._plane.lane_clients(Member(self.role, 0))
         seed = derive_seed(profile.seed, self.role, self._epoch)
-        game = make_game(profile.game, shape.evaluator_trees, seed, training=False)
+        self._game = game = make_game(profile.game, shape.evaluator_trees, seed, training=False)
         config = signed_search(profile.search, game.spec.num_players)
         config = greedy_search(config, profile.evaluator.num_simulations)
         self._planner = LanePlanner(
@@ -46,6 +47,11 @@ class Evaluator:
         self._number = 0
         self._due_steps = self._next_due(self._learner.get("learner_steps"))
         self._pulled: PulledWeights | None = None
+
+    @property
+    def is_examining(self) -> bool:
+        """Whether an evaluation is under way."""
+        return not self._episodes.finished
 
     def do_work(self) -> int:
         """Plays on, or begins an evaluation when one is due."""
@@ -64,7 +70,9 @@ class Evaluator:
         """Takes no messages."""
 
     def on_close(self) -> None:
-        """Nothing outlives the process."""
+        """Frees the games."""
+        if self._game is not None:
+            self._game.close()
 
     def _next_due(self, learner_steps: int) -> int:
         interval = self._profile.evaluator.interval_steps

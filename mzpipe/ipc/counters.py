@@ -52,11 +52,13 @@ COUNTERS = (
     "targets",  # replay: targets computed
     "clipped_targets",  # learner: targets outside the support, and clipped
     "learner_steps",  # learner: training steps
+    "step_ticket",  # learner: the batch that all ranks are to train on, counted from 1
     "skipped_steps",  # learner: steps skipped for a non-finite loss or gradient
     "loss_total_millionths",  # learner: sums over steps
     "loss_policy_millionths",
     "loss_value_millionths",
     "loss_reward_millionths",
+    "loss_consistency_millionths",
     "value_error_millionths",  # learner: sum over steps of the batch's mean |v - z|
     "loss_steps",  # learner: steps in those sums
     "evaluations",  # evaluator: evaluations ended

@@ -23,6 +23,7 @@ from .ring import Ring
 from .segment import HEADER_BYTES, Segment
 from .slots import (
     batch_layout,
+    diagnostics_layout,
     position_layout,
     priority_layout,
     target_layout,
@@ -83,9 +84,13 @@ class PlaneShape:
     trajectory_length: int
     trajectory_ring_slots: int
     batch_ring_slots: int
+    # Unrolls of a training step, in equal parts for the learner's ranks.
     batch_size: int
     num_unroll_steps: int
     weights_bytes: int
+    learner_ranks: int = 1
+    # Whether batches hold the observations that follow the sampled ones.
+    next_observations: bool = False
 
     @property
     def observation_shape(self) -> tuple[int, ...]:
@@ -107,7 +112,16 @@ class PlaneShape:
         servers = [Member("inference", index) for index in range(self.inference_servers)]
         actors = [Member("actor", index) for index in range(self.actors)]
         reanalyzers = [Member("reanalyzer", index) for index in range(self.reanalyzers)]
-        return [Member("learner", 0), *servers, Member("replay", 0), *reanalyzers, *actors, Member("evaluator", 0)]
+        return [*self.learners(), *servers, Member("replay", 0), *reanalyzers, *actors, Member("evaluator", 0)]
+
+    def learners(self) -> list[Member]:
+        """The ranks of the learner."""
+        return [Member("learner", rank) for rank in range(self.learner_ranks)]
+
+    @property
+    def rank_batch_size(self) -> int:
+        """Unrolls of a training step that one rank takes."""
+        return self.batch_size // self.learner_ranks
 
     def lane_clients(self, server: int) -> list[Member]:
         """Owner of each lane of one server, in lane order; the evaluator's lane is the first server's last."""
@@ -127,15 +141,13 @@ class PlaneShape:
         """Layout of every segment by file name."""
         members, trees = len(self.members()), self.trees_of_a_lane
         trajectory = trajectory_layout(self.trajectory_length, self.num_actions, self.frame_shape, self.frame_dtype)
-        batch = batch_layout(
-            self.batch_size, self.num_unroll_steps, self.num_actions, self.observation_shape, self.frame_dtype
-        )
         plan: dict[str, ArrayLayout | RingSpec] = {
             "stop": stop_layout(),
             "doorbells": doorbell_layout(members),
             "counters": counters_layout(members),
             "errors": errorlog_layout(members),
             "weights": weights_layout(self.weights_bytes),
+            "diagnostics": diagnostics_layout(self.num_unroll_steps),
         }
         for server in range(self.inference_servers):
             lanes = len(self.lane_clients(server))
@@ -144,11 +156,23 @@ class PlaneShape:
             )
         for actor in range(self.actors):
             plan[f"trajectory-{actor}"] = RingSpec(trajectory, self.trajectory_ring_slots)
-        plan["batch-0"] = RingSpec(batch, self.batch_ring_slots)
-        plan["priority-0"] = RingSpec(
-            priority_layout(self.batch_size), PRIORITY_SLOTS_PER_BATCH * self.batch_ring_slots
+        return plan | self._batch_segments() | self._reanalyze_segments()
+
+    def _batch_segments(self) -> dict[str, ArrayLayout | RingSpec]:
+        batch = batch_layout(
+            self.rank_batch_size,
+            self.num_unroll_steps,
+            self.num_actions,
+            self.observation_shape,
+            self.frame_dtype,
+            next_observations=self.next_observations,
         )
-        return plan | self._reanalyze_segments()
+        priority = priority_layout(self.rank_batch_size)
+        plan: dict[str, ArrayLayout | RingSpec] = {}
+        for rank in range(self.learner_ranks):
+            plan[f"batch-{rank}"] = RingSpec(batch, self.batch_ring_slots)
+            plan[f"priority-{rank}"] = RingSpec(priority, PRIORITY_SLOTS_PER_BATCH * self.batch_ring_slots)
+        return plan
 
     def _reanalyze_segments(self) -> dict[str, ArrayLayout | RingSpec]:
         trees = self.trees_per_reanalyzer_lane
@@ -196,6 +220,12 @@ class DataPlane:
             raise InputOutputError(f"{directory / SHAPE_FILE}: no run to join: {error}") from None
         return cls(directory, shape)
 
+    def clear(self, keep: tuple[str, ...]) -> None:
+        """Sets every segment but the named ones back to what it was when it was created; nobody may be using them."""
+        for name, spec in self._specs.items():
+            if name not in keep:
+                np.ndarray((spec.nbytes,), "uint8", self._segment(name).buffer, HEADER_BYTES)[:] = 0
+
     def index(self, member: Member) -> int:
         """Row of a process in doorbells, counters and errors; raises KeyError for a stranger."""
         return self._indices[member]
@@ -223,6 +253,10 @@ class DataPlane:
     def weights(self) -> dict[str, np.ndarray]:
         """Arrays of the weights segment."""
         return self._arrays("weights")
+
+    def diagnostics(self) -> dict[str, np.ndarray]:
+        """Arrays of the diagnostics segment."""
+        return self._arrays("diagnostics")
 
     def lane_clients(self, member: Member) -> list[LaneClient]:
         """The lanes that a process owns, attached."""

@@ -117,6 +117,11 @@ class RingReader:
         self._sequence = int(ring.cursors[_TAIL])
         self._checked = -1
 
+    @property
+    def sequence(self) -> int:
+        """Number of the oldest slot that has not been released; the first was 0."""
+        return self._sequence
+
     def peek(self, ahead: int = 0) -> dict[str, np.ndarray] | None:
         """Arrays of the oldest committed slot, or of the one `ahead` places behind it; None where there is none yet.
 

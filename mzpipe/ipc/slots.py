@@ -36,13 +36,25 @@ def trajectory_layout(length: int, num_actions: int, frame_shape: tuple[int, ...
 
 
 def batch_layout(
-    batch_size: int, num_unroll_steps: int, num_actions: int, observation_shape: tuple[int, ...], frame_dtype: str
+    batch_size: int,
+    num_unroll_steps: int,
+    num_actions: int,
+    observation_shape: tuple[int, ...],
+    frame_dtype: str,
+    *,
+    next_observations: bool = False,
 ) -> ArrayLayout:
-    """One training batch (replay -> learner); index k of a target belongs to the state after k actions."""
+    """One rank's part of a batch (replay -> learner); index k of a target belongs to the state after k actions."""
     unroll = (batch_size, num_unroll_steps)
     states = (batch_size, num_unroll_steps + 1)
+    # For the consistency loss: the stacked observation after each action, and whether there is one.
+    following = [
+        Field("next_observation", frame_dtype, (*unroll, *observation_shape)),
+        Field("observation_mask", "float32", unroll),
+    ]
     return ArrayLayout(
         [
+            *(following if next_observations else []),
             Field("observation", frame_dtype, (batch_size, *observation_shape)),
             Field("action", "int32", unroll),
             Field("value_target", "float32", states),
@@ -98,6 +110,33 @@ def target_layout(num_trees: int, num_actions: int) -> ArrayLayout:
             Field("search_policy", "float32", (num_trees, num_actions)),
             Field("root_value", "float32", (num_trees,)),
             Field("bootstrap_value", "float32", (num_trees,)),
+        ]
+    )
+
+
+# Parts of the model whose gradients are measured one by one.
+MODEL_PARTS = ("representation", "dynamics", "prediction", "value_prefix", "consistency")
+
+
+def diagnostics_layout(num_unroll_steps: int) -> ArrayLayout:
+    """What the learner sees of its latest measured batch (learner -> supervisor); gauges, in no promised order."""
+    return ArrayLayout(
+        [
+            # Training steps when it was measured; 0: never.
+            Field("learner_steps", "int64", (1,)),
+            # Entropies in nats: of the network's policies at k = 0, of the policy targets.
+            Field("policy_entropy", "float64", (1,)),
+            Field("search_policy_entropy", "float64", (1,)),
+            # Mean |v_k - z_k| and |r_k - u_k| per unroll step.
+            Field("value_error", "float64", (num_unroll_steps + 1,)),
+            Field("reward_error", "float64", (num_unroll_steps,)),
+            # Of the hidden state at k = 0: mean, and mean over its places of the spread over the batch.
+            Field("state_mean", "float64", (1,)),
+            Field("state_spread", "float64", (1,)),
+            # Effective number of samples of the batch under its importance weights.
+            Field("sample_size", "float64", (1,)),
+            # Norm of the gradient in each of MODEL_PARTS, after clipping.
+            Field("gradient_norm", "float64", (len(MODEL_PARTS),)),
         ]
     )
 

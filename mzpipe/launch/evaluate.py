@@ -66,7 +66,7 @@ def evaluate(
 def _play(
     profile: Profile, loaded: Checkpoint, directory: Path, seed: int, progress: Callable[[int, int], None]
 ) -> list[float]:
-    devices = Devices("cpu", (resolve_devices(profile.inference.devices)[0],))
+    devices = Devices(("cpu",), (resolve_devices(profile.inference.devices)[0],))
     game_spec = describe_game(profile.game)
     shape = make_plan(profile, game_spec, devices, ModelSizes()).shape
     model = Model(profile.network, shape.observation_shape, shape.num_actions)
@@ -74,7 +74,7 @@ def _play(
     flat = FlatWeights(model)
     plane = DataPlane.create(directory, dataclasses.replace(shape, weights_bytes=4 * flat.size))
     WeightsPublisher(plane.weights()).publish(flat.read(), learner_steps=0, env_steps=0)
-    pipeline = SerialPipeline(profile, plane, Storage(directory, directory), devices, roles=("inference",))
+    pipeline = SerialPipeline(profile, plane, Storage(directory, directory, directory), devices, roles=("inference",))
     pipeline.start()
     try:
         episodes = _make_episodes(profile, plane, seed)

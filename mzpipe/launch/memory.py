@@ -20,9 +20,11 @@ _TORCH_ROLES = ("learner", "inference", "evaluator")
 
 @dataclass(frozen=True)
 class ModelSizes:
-    """Bytes of one model, of one hidden state, and of all modules' outputs for one root and for one unroll."""
+    """Bytes of one model as it is published and as the learner has it, of one hidden state, and of all modules'
+    outputs for one root and for one unroll."""
 
     weights: int = 0
+    training_weights: int = 0
     hidden_state: int = 0
     root_outputs: int = 0
     unroll_outputs: int = 0
@@ -50,7 +52,7 @@ def process_bytes(role: str, load: RoleLoad, model: ModelSizes, bytes_per_game: 
         return _PLAIN_BYTES + games
     if role == "learner":
         batch = _TRAINING_FACTOR * load.batch_size * model.unroll_outputs
-        return _LEARNER_BYTES + _LEARNER_COPIES * model.weights + batch
+        return _LEARNER_BYTES + _LEARNER_COPIES * model.training_weights + batch
     if role == "inference":
         pool = load.pool_nodes * model.hidden_state
         return _TORCH_BYTES + _RESIDENT_MODELS * model.weights + pool + load.root_rows * model.root_outputs

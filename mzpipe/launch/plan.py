@@ -53,7 +53,7 @@ class Plan:
         if member.role == "evaluator":
             return RoleLoad(games=shape.evaluator_trees)
         if member.role == "learner":
-            return RoleLoad(batch_size=shape.batch_size)
+            return RoleLoad(batch_size=shape.rank_batch_size)
         if member.role == "inference":
             owners = [owner.role for owner in shape.lane_clients(member.index)]
             simulations = max(self.profile.search.num_simulations, self.profile.evaluator.num_simulations)
@@ -131,6 +131,8 @@ def make_plan(profile: Profile, game: GameSpec, devices: Devices, model: ModelSi
         trajectory_ring_slots=power_of_two(topology.trajectory_ring_slots),
         batch_ring_slots=power_of_two(topology.batch_ring_slots),
         batch_size=profile.learner.batch_size,
+        learner_ranks=len(devices.learner),
+        next_observations=profile.network.consistency,
         num_unroll_steps=profile.learner.num_unroll_steps,
         weights_bytes=model.weights,
     )
@@ -148,6 +150,14 @@ def available_memory_bytes() -> int:
 def mebibytes(nbytes: int) -> str:
     """Bytes for people."""
     return f"{nbytes / (1 << 20):,.1f} MiB"
+
+
+def operations(flops: int) -> str:
+    """Floating-point operations for people."""
+    for unit, size in (("G", 1e9), ("M", 1e6), ("k", 1e3)):
+        if flops >= size:
+            return f"{flops / size:,.1f} {unit}FLOP"
+    return f"{flops} FLOP"
 
 
 def _check_room(place: str, needed: int, free: int, mend: str) -> None:
@@ -188,7 +198,7 @@ def num_threads(profile: Profile, role: str) -> int:
 
 
 def _process_line(plan: Plan, member: Member) -> str:
-    devices = {"learner": (plan.devices.learner,), "inference": plan.devices.inference}
+    devices = {"learner": plan.devices.learner, "inference": plan.devices.inference}
     device = devices[member.role][member.index] if member.role in devices else "cpu"
     threads = num_threads(plan.profile, member.role)
     external = ", started by hand" if plan.profile.topology.external == member.role else ""

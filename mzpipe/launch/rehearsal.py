@@ -21,7 +21,7 @@ from ..ipc.dataplane import DataPlane
 from ..ipc.messages import CheckpointSaved
 from ..runtime.process import follow_supervisor
 from .memory import ModelSizes
-from .plan import make_plan
+from .plan import make_plan, operations
 from .roles import Devices, Storage
 from .serial import SerialPipeline
 
@@ -35,30 +35,44 @@ class Prepared:
 
     model: ModelSizes
     num_parameters: int
-    learner_device: str
+    root_flops: int
+    recurrent_flops: int
+    learner_devices: tuple[str, ...]
     inference_devices: tuple[str, ...]
 
     @property
     def devices(self) -> Devices:
         """As roles take them."""
-        return Devices(self.learner_device, self.inference_devices)
+        return Devices(self.learner_devices, self.inference_devices)
+
+    def flops_line(self) -> str:
+        """What an inference costs, for people."""
+        root, recurrent = operations(self.root_flops), operations(self.recurrent_flops)
+        return f"model     {root} per root inference, {recurrent} per recurrent one"
 
 
 def describe_model(profile: Profile, game: GameSpec) -> Prepared:
-    """Sizes of the profile's model and its devices."""
+    """Sizes of the profile's model, as the learner has it, and its devices; nothing of the model is allocated."""
     import torch
 
-    from ..nets import FlatWeights, Model, resolve_devices
+    from ..nets import FlatWeights, Model, learner_devices, resolve_devices
+    from ..nets.cost import inference_flops
     from ..nets.outputs import output_bytes
 
-    shape = make_plan(profile, game, Devices("cpu", ("cpu",)), ModelSizes()).shape
-    model = Model(profile.network, shape.observation_shape, shape.num_actions)
-    observation = torch.zeros(1, *shape.observation_shape, dtype=getattr(torch, shape.frame_dtype))
-    outputs = output_bytes(model, observation, profile.learner.num_unroll_steps)
+    shape = make_plan(profile, game, Devices.assumed(profile), ModelSizes()).shape
+    with torch.device("meta"):
+        model = Model(profile.network, shape.observation_shape, shape.num_actions, training_heads=True)
+        observation = torch.zeros(1, *shape.observation_shape, dtype=getattr(torch, shape.frame_dtype))
+        outputs = output_bytes(model, observation, profile.learner.num_unroll_steps)
+        flops = inference_flops(model, observation)
+    num_parameters = sum(parameter.numel() for parameter in model.parameters())
+    published = 4 * FlatWeights(model).size
     return Prepared(
-        model=ModelSizes(4 * FlatWeights(model).size, outputs.hidden_state, outputs.root, outputs.unroll),
-        num_parameters=sum(parameter.numel() for parameter in model.parameters()),
-        learner_device=resolve_devices(profile.learner.devices)[0],
+        model=ModelSizes(published, 4 * num_parameters, outputs.hidden_state, outputs.root, outputs.unroll),
+        num_parameters=num_parameters,
+        root_flops=flops.root,
+        recurrent_flops=flops.recurrent,
+        learner_devices=learner_devices(profile.learner.devices),
         inference_devices=tuple(resolve_devices(profile.inference.devices)),
     )
 
@@ -96,10 +110,11 @@ def tiny(profile: Profile) -> Profile:
 
 def rehearse(profile: Profile, game: GameSpec, devices: Devices, model: ModelSizes, directory: Path) -> None:
     """Steps the tiny pipeline until it has trained and saved; raises whatever would break the run."""
+    devices = dataclasses.replace(devices, learner=devices.learner[:1])  # ranks are processes: here there is one
     plan = make_plan(tiny(profile), game, devices, model)
     with tempfile.TemporaryDirectory(dir=directory) as name:
         plane = DataPlane.create(Path(name), plan.shape)
-        storage = Storage(Path(name) / "checkpoints", Path(name) / "journal")
+        storage = Storage(Path(name) / "checkpoints", Path(name) / "journal", Path(name))
         pipeline = SerialPipeline(plan.profile, plane, storage, devices)
         try:
             pipeline.start()
@@ -119,8 +134,10 @@ def _step_until_saved(pipeline: SerialPipeline) -> None:
 def read_prepared(directory: Path) -> Prepared:
     """The result of a rehearsal program that ended well."""
     fields = json.loads((directory / RESULT_FILE).read_text())
-    model, devices = ModelSizes(**fields.pop("model")), tuple(fields.pop("inference_devices"))
-    return Prepared(model=model, inference_devices=devices, **fields)
+    model, learner, inference = (fields.pop(name) for name in ("model", "learner_devices", "inference_devices"))
+    return Prepared(
+        model=ModelSizes(**model), learner_devices=tuple(learner), inference_devices=tuple(inference), **fields
+    )
 
 
 def main(profile_path: str, directory: str, parent_pid: str) -> int:

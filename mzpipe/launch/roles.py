@@ -17,7 +17,8 @@ from ..runtime.agent import Agent
 
 # Stage of the stop word at which each role stops: sources first, then what they feed.
 STOP_STAGES = {"actor": 1, "evaluator": 1, "reanalyzer": 1, "replay": 2, "learner": 3, "inference": 4}
-# Roles that are started again when they die; the death of any other ends the run.
+# Roles that are started again when they die; the death of any other ends the run. The learner's ranks are started again
+# all together (see Supervisor).
 RESTARTED_ROLES = ("actor", "evaluator", "reanalyzer")
 # Roles that search, and so own lanes.
 SEARCHING_ROLES = ("actor", "evaluator", "reanalyzer")
@@ -42,14 +43,21 @@ class Storage:
 
     checkpoints: Path
     journal: Path
+    logs: Path
 
 
 @dataclass(frozen=True)
 class Devices:
     """Torch devices of the run, "auto" resolved."""
 
-    learner: str
+    # One of each learner rank.
+    learner: tuple[str, ...]
     inference: tuple[str, ...]
+
+    @classmethod
+    def assumed(cls, profile: Profile) -> "Devices":
+        """CPUs in their places, until a process with torch has looked what there is."""
+        return cls(("cpu",) * len(profile.learner.devices), ("cpu",))
 
 
 def make_agent(member: Member, context: RoleContext) -> Agent:
@@ -75,7 +83,14 @@ def _inference(index: int, context: RoleContext) -> Agent:
 def _learner(index: int, context: RoleContext) -> Agent:
     module = import_module("mzpipe.learner.learner")
     return module.Learner(
-        context.profile, context.plane, context.devices.learner, context.storage.checkpoints, context.control
+        context.profile,
+        context.plane,
+        index,
+        context.epoch,
+        context.devices.learner[index],
+        context.storage.checkpoints,
+        context.storage.logs,
+        context.control,
     )
 
 

@@ -116,10 +116,17 @@ class Roster:
         return True
 
     def due_restarts(self) -> list[Entry]:
-        """Dead processes whose back-off is over."""
+        """Dead processes whose back-off is over; ranks of the learner only when this holds for all of them."""
         now_s = time.monotonic()
         dead = (entry for entry in self.entries if entry.state is State.DEAD and not self.is_external(entry))
-        return [entry for entry in dead if now_s >= entry.restart_at_s]
+        due = [entry for entry in dead if now_s >= entry.restart_at_s]
+        ranks = [entry for entry in due if entry.member.role == "learner"]
+        whole = len(ranks) == sum(entry.member.role == "learner" for entry in self.entries)
+        return due if whole else [entry for entry in due if entry not in ranks]
+
+    def alive_ranks(self) -> list[Entry]:
+        """Ranks of the learner that have not ended."""
+        return [entry for entry in self.alive() if entry.member.role == "learner"]
 
     def alive(self) -> list[Entry]:
         """Processes that have not ended."""

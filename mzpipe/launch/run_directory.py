@@ -3,6 +3,7 @@
 RUN/run.lock        held (flock) by the live supervisor; says its pid, run id and runtime directory
 RUN/profile.toml    the resolved profile     RUN/checkpoints/   RUN/logs/ROLE-INDEX.log   RUN/journal/
 RUN/tensorboard/    event files              RUN/scores.csv     evaluations
+RUN/border/         the last moment at which a serial run can be resumed exactly
 
 /dev/shm/mzpipe-UID-RUNID/   0700: lock (held as long as the supervisor lives), segments, socket, death pipe
 """
@@ -47,6 +48,7 @@ class RunDirectory:
         self.profile = path / "profile.toml"
         self.checkpoints = path / "checkpoints"
         self.journal = path / "journal"
+        self.border = path / "border"
         self.logs = path / "logs"
         self.tensorboard = path / "tensorboard"
         self.scores = path / "scores.csv"
@@ -55,7 +57,7 @@ class RunDirectory:
     @property
     def storage(self) -> Storage:
         """What of it roles write to."""
-        return Storage(self.checkpoints, self.journal)
+        return Storage(self.checkpoints, self.journal, self.logs)
 
     @contextlib.contextmanager
     def locked(self) -> Iterator["LockedRun"]:

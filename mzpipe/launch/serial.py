@@ -7,6 +7,7 @@ comes from the seed.
 
 import dataclasses
 from collections.abc import Sequence
+from typing import Any
 
 from ..config import Profile
 from ..ipc.control import LocalPort
@@ -14,6 +15,8 @@ from ..ipc.dataplane import DataPlane, Member
 from ..ipc.messages import Message
 from ..runtime.agent import Agent, deliver
 from .roles import STOP_STAGES, Devices, RoleContext, Storage, make_agent
+
+_EVALUATOR = Member("evaluator", 0)
 
 
 class SerialPipeline:
@@ -47,12 +50,22 @@ class SerialPipeline:
 
     def lap(self) -> int:
         """One lap of every agent; returns the work done."""
-        total = 0
-        for member, agent in self.agents.items():
-            work_count = agent.do_work()
-            self._counters[member].lap(work_count)
-            total += work_count + deliver(agent, self._ports[member])
-        return total
+        return sum(self._lap(member) for member in self._members)
+
+    def finish_evaluation(self) -> None:
+        """Plays an evaluation that is under way to its end, while everything else stands still."""
+        evaluator: Any = self.agents[_EVALUATOR]
+        while evaluator.is_examining:
+            self._lap(_EVALUATOR)
+            for member in self._members:
+                if member.role == "inference":
+                    self._lap(member)
+
+    def _lap(self, member: Member) -> int:
+        agent = self.agents[member]
+        work_count = agent.do_work()
+        self._counters[member].lap(work_count)
+        return work_count + deliver(agent, self._ports[member])
 
     def send(self, member: Member, message: Message) -> None:
         """Hands a message to one agent; it is delivered in the next lap."""

@@ -1,11 +1,13 @@
-"""A whole run in one process: `train --serial`."""
+"""A whole run in one process: `train --serial`, as a chain of sessions from border to border."""
 
+import gc
 from pathlib import Path
 
 from ..errors import ExitCode
 from ..ipc.dataplane import DataPlane, Member
-from ..ipc.messages import Evaluated, Note, SaveCheckpoint
+from ..ipc.messages import CheckpointSaved, Evaluated, Message, Note, SaveCheckpoint
 from ..telemetry import View
+from .border import Border, keep_border
 from .outcome import Outcome, signal_outcome, solved
 from .plan import Plan
 from .reports import Reports
@@ -17,43 +19,87 @@ from .snapshots import Progress
 _LAPS_BETWEEN_REPORTS = 64
 
 
+# What outlives a border: counts for people, which nothing that is learnt depends on.
+_KEPT_SEGMENTS = ("counters", "errors")
+
+
 def run_serial(
     plan: Plan, run: RunDirectory, live: LiveRun, view: View, signals: SignalPipe, progress: Progress
 ) -> Outcome:
     """Steps every agent in turn until a stop condition is met or a signal comes; saves, and returns how it ended."""
     plane = DataPlane.create(Path(live.runtime_directory), plan.shape)
     reports = Reports(plan.profile, plane, run, view, progress)
-    pipeline = SerialPipeline(plan.profile, plane, run.storage, plan.devices)
     try:
-        pipeline.start()
-        outcome = None
-        while outcome is None:
-            for _ in range(_LAPS_BETWEEN_REPORTS):
-                pipeline.lap()
-            outcome = _take_messages(pipeline, plan, reports, view) or signal_outcome(signals)
-            reports.tick(lambda: None)
-            limit = reports.limit_reached()
-            if limit is not None:
-                outcome = outcome or Outcome(ExitCode.FINISHED, limit)
-        _save(pipeline)
-        return outcome
+        while True:
+            outcome = _SerialSession(plan, run, plane, reports, view, signals).run()
+            if outcome is not None:
+                return outcome
+            gc.collect()  # agents and their models refer to one another
+            plane.clear(keep=_KEPT_SEGMENTS)
     finally:
-        pipeline.close()
         reports.close()
 
 
-def _take_messages(pipeline: SerialPipeline, plan: Plan, reports: Reports, view: View) -> Outcome | None:
-    outcome = None
-    for member, message in pipeline.receive():
-        if isinstance(message, Note):
-            view.line(f"{member.identity}: {message.text}")
-        if isinstance(message, Evaluated):
-            reports.evaluation(message)
-            outcome = outcome or solved(plan.profile, message)
-    return outcome
+class _SerialSession:
+    """The agents from one border to the next, or to the end of the run."""
 
+    def __init__(
+        self, plan: Plan, run: RunDirectory, plane: DataPlane, reports: Reports, view: View, signals: SignalPipe
+    ) -> None:
+        self._plan, self._run, self._plane = plan, run, plane
+        self._reports, self._view, self._signals = reports, view, signals
+        self._pipeline = SerialPipeline(plan.profile, plane, run.storage, plan.devices)
+        self._has_borders = plan.profile.replay.journal and not plan.profile.replay.source
 
-def _save(pipeline: SerialPipeline) -> None:
-    """Has the learner save at once, without another step of training."""
-    learner = Member("learner", 0)
-    pipeline.agents[learner].on_message(SaveCheckpoint(request_id=1))
+    def run(self) -> Outcome | None:
+        """How the run ended; None at a border."""
+        border = outcome = None
+        try:
+            self._pipeline.start()
+            while outcome is None and border is None:
+                border, outcome = self._step()
+            if border is None:
+                self._save()
+                border = self._border()
+        finally:
+            self._pipeline.close()
+        if self._has_borders:
+            keep_border(self._run, border)
+        return outcome
+
+    def _step(self) -> tuple[Border | None, Outcome | None]:
+        """Laps up to the next report, or to the checkpoint that makes a border."""
+        border = outcome = None
+        for _ in range(_LAPS_BETWEEN_REPORTS):
+            self._pipeline.lap()
+            messages = self._pipeline.receive()
+            outcome = self._take(messages) or outcome
+            if self._has_borders and any(isinstance(message, CheckpointSaved) for _, message in messages):
+                border = self._border()
+                self._pipeline.finish_evaluation()  # however long it takes, else none would ever come to its end
+                outcome = self._take(self._pipeline.receive()) or outcome
+                break
+        outcome = outcome or signal_outcome(self._signals)
+        self._reports.tick(lambda: None)
+        limit = self._reports.limit_reached()
+        if limit is not None:
+            outcome = outcome or Outcome(ExitCode.FINISHED, limit)
+        return border, outcome
+
+    def _take(self, messages: list[tuple[Member, Message]]) -> Outcome | None:
+        outcome = None
+        for member, message in messages:
+            if isinstance(message, Note):
+                self._view.line(f"{member.identity}: {message.text}")
+            if isinstance(message, Evaluated):
+                self._reports.evaluation(message)
+                outcome = outcome or solved(self._plan.profile, message)
+        return outcome
+
+    def _border(self) -> Border:
+        env_steps = self._plane.total("actor", "env_steps")
+        return Border(self._plane.total("learner", "learner_steps"), env_steps)
+
+    def _save(self) -> None:
+        """Has the learner save at once, without another step of training."""
+        self._pipeline.agents[Member("learner", 0)].on_message(SaveCheckpoint(request_id=1))

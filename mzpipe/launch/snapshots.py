@@ -2,11 +2,15 @@
 
 import time
 from collections import deque
+from collections.abc import Mapping
 from typing import NamedTuple
+
+import numpy as np
 
 from ..config import Profile
 from ..ipc.counters import MILLION
 from ..ipc.dataplane import DataPlane, Member
+from ..ipc.slots import MODEL_PARTS
 from ..telemetry import Evaluation, Snapshot, StageRate
 
 # Rates are taken over this long, so that a single slow lap does not show.
@@ -47,6 +51,7 @@ _SUMS = {
         "loss_policy_millionths",
         "loss_value_millionths",
         "loss_reward_millionths",
+        "loss_consistency_millionths",
         "value_error_millionths",
     ),
 }
@@ -89,7 +94,7 @@ class SnapshotMaker:
         span_s = max(now_s - then_s, 1e-9)
         recent = {name: totals[name] - then[name] for name in totals}
         rates = {name: change / span_s if now_s > then_s else 0.0 for name, change in recent.items()}
-        losses = ("total", "policy", "value", "reward")
+        losses = ("total", "policy", "value", "reward", *(["consistency"] if self._profile.network.consistency else []))
         inserted, sampled = totals["inserted"], totals["sampled"]
         replay = self._plane.counters(Member("replay", 0))
         learner = self._plane.counters(Member("learner", 0))
@@ -141,7 +146,7 @@ class SnapshotMaker:
             metrics["reanalyze/fraction"] = _ratio(recent["reanalyzed"], recent["handed_out"])
             metrics["reanalyze/busy"] = recent["busy_us"] / MILLION / span_s / shape.reanalyzers
             metrics["staleness/targets"] = _ratio(recent["target_age_millionths"] / MILLION, recent["handed_out"])
-        return metrics
+        return metrics | diagnostic_metrics(self._plane.diagnostics())
 
     def _stages(self, rates: dict[str, float]) -> tuple[StageRate, ...]:
         actors = [self._fill(member) for member in self._plane.shape.members() if member.role == "actor"]
@@ -170,6 +175,18 @@ class SnapshotMaker:
         }
         limits = {name: getattr(stop, name) for name in now}
         return {name: (now[name], limit) for name, limit in limits.items() if limit is not None}
+
+
+def diagnostic_metrics(gauges: Mapping[str, np.ndarray]) -> dict[str, float | None]:
+    """The diagnostics segment by TensorBoard tag; empty before the first measurement."""
+    if gauges["learner_steps"][0] == 0:
+        return {}
+    single = ("policy_entropy", "search_policy_entropy", "state_mean", "state_spread", "sample_size")
+    metrics: dict[str, float | None] = {f"learner/{name}": float(gauges[name][0]) for name in single}
+    metrics |= {f"learner/value_error/{k}": float(error) for k, error in enumerate(gauges["value_error"])}
+    metrics |= {f"learner/reward_error/{k}": float(error) for k, error in enumerate(gauges["reward_error"], start=1)}
+    norms = zip(MODEL_PARTS, gauges["gradient_norm"], strict=True)
+    return metrics | {f"learner/gradient_norm/{part}": float(norm) for part, norm in norms if norm}
 
 
 def _ratio(numerator: float, denominator: float) -> float | None:

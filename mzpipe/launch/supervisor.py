@@ -6,6 +6,7 @@ Owns    the run directory's lock, the runtime directory and every segment in it
 """
 
 import os
+import signal
 import time
 from pathlib import Path
 
@@ -150,8 +151,25 @@ class Supervisor:
             self._view.line(f"{what}: waiting for it to be started by hand again")
         elif member.role in RESTARTED_ROLES and was_ready | (code is not None and code < 0):
             self._restart_later(entry, what)
+        elif member.role == "learner" and self._outlives(code, was_ready):
+            self._restart_ranks(entry, what)
         else:
             self._fail(entry, what)
+
+    def _outlives(self, code: int | None, was_ready: bool) -> bool:
+        """Whether the learner is started again: it was killed, or a rank of several failed, perhaps for a dead peer."""
+        several = self._plane.shape.learner_ranks > 1
+        return (code is not None and code < 0) or (several and was_ready)
+
+    def _restart_ranks(self, entry: Entry, what: str) -> None:
+        """All ranks stop, and go on together from the latest checkpoint."""
+        for peer in self._roster.entries:
+            if peer.member.role == "learner" and peer.child is not None:
+                peer.child.signal(signal.SIGKILL)
+        if not self._roster.schedule_restart(entry):
+            self._fail(entry, f"{what} once too often")
+        elif len(self._roster.alive_ranks()) == 0:
+            self._view.line(f"{what}: training goes on from the latest checkpoint")
 
     def _restart_later(self, entry: Entry, what: str) -> None:
         if self._roster.schedule_restart(entry):

@@ -9,6 +9,7 @@ from ..games import describe_game
 from ..replay.journal import has_journal
 from ..telemetry import View, read_scores
 from ..weights import LATEST, CheckpointStore
+from .border import Border, forget_border, read_border, return_to_border
 from .last_moment import LastMoment, read_last_moment
 from .memory import ModelSizes
 from .outcome import Outcome, signal_outcome
@@ -25,17 +26,21 @@ from .supervisor import Supervisor
 def train(profile: Profile, run: RunDirectory, view: View, *, serial: bool) -> Outcome:
     """Runs a profile in its run directory until it stops; resumes what the directory holds."""
     game = describe_game(profile.game)
-    make_plan(profile, game, Devices("cpu", ("cpu",)), ModelSizes()).check()
+    make_plan(profile, game, Devices.assumed(profile), ModelSizes()).check()
     _check_source(profile)
     with SignalPipe() as signals, run.locked() as locked:
         last = read_last_moment(locked.former)
         for path in sweep_leftovers():
             view.line(f"removed {path}, left by a run that was killed")
-        progress = read_progress(run, last)
-        _announce_resume(run, profile, progress, last, view)
+        border = _exact_border(run, view) if serial else None
+        progress = read_progress(run, None if border else last)
+        if border is not None:
+            progress = progress._replace(env_steps=border.env_steps)
+        _announce_resume(run, profile, progress, None if border else last, view)
         reached = _already_reached(profile, progress)
         if reached is not None:
             return Outcome(ExitCode.FINISHED, reached)
+        _go_to_border(run, border, view)
         save_profile(profile, run.profile)
         with locked.runtime() as live:
             prepared = prepare(run, live, view, signals)
@@ -60,6 +65,30 @@ def read_progress(run: RunDirectory, last: LastMoment | None) -> Progress:
     state = store.load(LATEST).state if store.has(LATEST) else {"env_steps": 0, "learner_steps": 0}
     env_steps = max(int(state["env_steps"]), last.env_steps if last else 0)
     return Progress(env_steps, int(state["learner_steps"]), best, last.inserted if last else 0)
+
+
+def _exact_border(run: RunDirectory, view: View) -> Border | None:
+    """The border that a serial run can be resumed at exactly; a line says why there is none where one was kept."""
+    border, store = read_border(run), CheckpointStore(run.checkpoints)
+    if border is None or not store.has(LATEST):
+        return None
+    learner_steps = int(store.load(LATEST).state["learner_steps"])
+    if border.learner_steps == learner_steps:
+        return border
+    view.line(
+        f"{run.border}: of learner step {border.learner_steps:,}, the latest checkpoint is of {learner_steps:,}: "
+        "the run goes on, though not exactly as it would have"
+    )
+    return None
+
+
+def _go_to_border(run: RunDirectory, border: Border | None, view: View) -> None:
+    """Puts the journal back as it was at the border; a session without one leaves none behind either."""
+    if border is None:
+        forget_border(run)
+        return
+    return_to_border(run)
+    view.line(f"{run.path}: exactly as it was at learner step {border.learner_steps:,}; what came after is done again")
 
 
 def _check_source(profile: Profile) -> None:

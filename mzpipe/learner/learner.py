@@ -1,13 +1,14 @@
 """The learner: trains on batches, publishes weights, saves checkpoints.
 
 Reads   batch_ring[r]
-Writes  weights, priority_ring[r], checkpoints
+Writes  weights, priority_ring[r], diagnostics, checkpoints
 Owns    the model and its optimiser
+
+Every rank r trains; rank 0 alone publishes, saves and reports.
 """
 
 from pathlib import Path
 
-import numpy as np
 import torch
 
 from ..config import Profile
@@ -15,85 +16,169 @@ from ..errors import MzpipeError
 from ..ipc.control import ControlPort
 from ..ipc.dataplane import DataPlane, Member
 from ..ipc.messages import CheckpointSaved, Message, Note, SaveCheckpoint
-from ..ipc.ring import RingReader, RingWriter
-from ..nets import FlatWeights, Model, numpy_state, restore_model
+from ..ipc.ring import RingWriter
+from ..nets import FlatWeights, Model
 from ..planning import derive_seed
-from ..weights import LATEST, Checkpoint, CheckpointStore, WeightsPublisher
-from .batches import load_batch
-from .loss import Losses
-from .optimizer_state import optimizer_arrays, restore_optimizer
-from .step import TrainingStep
-
-KEPT_CHECKPOINTS = 3
+from ..weights import LATEST, CheckpointStore, WeightsPublisher
+from .average import AverageWeights
+from .batches import BatchFeed, Slot
+from .diagnostics import diagnose, gradient_norms
+from .faults import FaultWatch
+from .loss import Batch, Losses
+from .ranks import OneRank, Ranks
+from .saving import make_checkpoint, restore_checkpoint
+from .step import StepResult, TrainingStep
 
 
 class Learner:
-    """Agent of role `learner`."""
+    """Agent of role `learner`, one rank of it."""
 
     role = "learner"
 
     def __init__(
-        self, profile: Profile, plane: DataPlane, device: str, checkpoints: Path, control: ControlPort
+        self,
+        profile: Profile,
+        plane: DataPlane,
+        index: int,
+        epoch: int,
+        device: str,
+        checkpoints: Path,
+        logs: Path,
+        control: ControlPort,
     ) -> None:
-        self._profile, self._plane, self._device = profile, plane, torch.device(device)
-        self._store, self._control = CheckpointStore(checkpoints), control
-        self._counters = plane.counters(Member(self.role, 0))
-        self._bells = [plane.doorbell(member) for member in plane.shape.members() if member.role == "inference"]
+        self._profile, self._plane, self._index, self._epoch = profile, plane, index, epoch
+        self._device, self._control = torch.device(device), control
+        self._store, self._faults = CheckpointStore(checkpoints), FaultWatch(logs)
+        self._counters = plane.counters(Member(self.role, index))
+        self._first = plane.counters(Member(self.role, 0))
+        members = plane.shape.members()
+        self._bells = [plane.doorbell(member) for member in members if member.role == "inference"]
+        self._rank_bells = [plane.doorbell(member) for member in members if member.role == self.role and member.index]
         self._replay_bell = plane.doorbell(Member("replay", 0))
+        self._ranks: Ranks | OneRank | None = None
+        self._training = False
 
     def on_start(self) -> None:
-        """Builds the model, or restores it from the latest checkpoint, and publishes its weights."""
+        """Builds the model, or restores it from the latest checkpoint; rank 0 publishes its weights."""
         torch.manual_seed(derive_seed(self._profile.seed, "model"))
-        shape = self._plane.shape
-        self._model = Model(self._profile.network, shape.observation_shape, shape.num_actions).to(self._device)
-        self._step = TrainingStep(self._model, self._profile.learner)
-        self._flat = FlatWeights(self._model)
+        shape, config = self._plane.shape, self._profile.learner
+        self._model = Model(self._profile.network, shape.observation_shape, shape.num_actions, training_heads=True).to(
+            self._device
+        )
+        self._average = AverageWeights(self._model, config.average_decay) if config.average_decay else None
+        self._flat = FlatWeights(self._average.model if self._average else self._model)
         self._publisher = WeightsPublisher(self._plane.weights())
-        self._reader = RingReader(self._plane.batch_ring(0))
-        self._priorities = RingWriter(self._plane.priority_ring(0))
+        self._feed = BatchFeed(self._plane.batch_ring(self._index), self._device)
+        self._priorities = RingWriter(self._plane.priority_ring(self._index))
+        if self._index == 0:
+            self._first.set("step_ticket", 0)  # before the others can have joined, and so before they look
+        self._ranks = self._join_ranks()
+        self._step = TrainingStep(self._model, config, ranks=self._ranks, note=self._note)
         if self._store.has(LATEST):
             self._restore()
-        self._publish()
-        if self._publisher.version == 0:
-            raise MzpipeError("the initial weights are not finite: nothing was published")
+        self._first_batch = self._ranks.latest(self._feed.sequence)
+        if self._index == 0:
+            self._publish()
+            if self._publisher.version == 0:
+                raise MzpipeError("the initial weights are not finite: nothing was published")
 
     def do_work(self) -> int:
         """Trains on one batch if there is one, up to stop.learner_steps; publishes and saves at their intervals."""
         limit = self._profile.stop.learner_steps
-        if limit is not None and self._step.learner_steps >= limit:
+        if self._index == 0 and limit is not None and self._step.learner_steps >= limit:
             return 0
-        slot = self._reader.peek()
-        if slot is None:
+        if self._index and self._first.get("step_ticket") <= self._feed.sequence:
             return 0
+        peeked = self._feed.peek()
+        if peeked is None:
+            return 0
+        if self._feed.sequence < self._first_batch:  # another rank has trained on its part before a restart
+            return self._release()
         priorities = self._priorities.claim()
         if priorities is None:
             self._counters.add("wait_out")
             return 0
-        result = self._step(load_batch(slot, self._device))
-        if not result.skipped:
-            self._send_priorities(priorities, slot, result.losses)
-        self._reader.release()
-        self._replay_bell.ring()
+        self._call_ranks()
+        return self._train(*peeked, priorities)
+
+    def on_message(self, message: Message) -> None:
+        """Saves a checkpoint when asked to."""
+        if isinstance(message, SaveCheckpoint) and self._index == 0:
+            self._save(message.request_id)
+
+    def on_close(self) -> None:
+        """Takes part in the step that rank 0 has begun, if it has begun one; then leaves the group."""
+        if self._ranks is None:
+            return
+        if self._index and not self._training and self._first.get("step_ticket") > self._feed.sequence:
+            peeked = self._feed.peek()
+            if peeked is not None:
+                self._step(peeked[1])
+        self._ranks.close()
+
+    def _join_ranks(self) -> Ranks | OneRank:
+        size = self._plane.shape.learner_ranks
+        if size == 1:
+            return OneRank()
+        return Ranks(self._plane.directory, index=self._index, size=size, epoch=self._epoch, device=self._device)
+
+    def _call_ranks(self) -> None:
+        """Rank 0 tells the others that the oldest batch is trained on now; they have had their parts of it before."""
+        if self._index == 0 and self._rank_bells:
+            self._first.set("step_ticket", self._feed.sequence + 1)
+            for bell in self._rank_bells:
+                bell.ring()
+
+    def _train(self, slot: Slot, batch: Batch, priorities: Slot) -> int:
+        self._training = True
+        result = self._step(batch)
+        self._training = False
         if result.skipped:
-            self._counters.add("skipped_steps")
-            return 1
-        self._count(result.losses)
+            self._take_fault(slot)
+            return self._release()
+        self._faults.good()
+        self._send_priorities(priorities, slot, result.losses)
+        if self._average:
+            self._average.update()
+        if self._index == 0:
+            self._after_step(batch, result)
+        return self._release()
+
+    def _release(self) -> int:
+        self._feed.release()
+        self._replay_bell.ring()
+        return 1
+
+    def _after_step(self, batch: Batch, result: StepResult) -> None:
+        """What rank 0 does with a step besides taking it."""
         config, steps = self._profile.learner, self._step.learner_steps
+        self._count(result.losses)
+        if steps % config.diagnostics_interval == 0:
+            self._measure(batch)
         if steps % config.publish_interval == 0:
             self._publish()
         if steps % config.checkpoint_interval == 0:
             self._save(request_id=0)
-        return 1
 
-    def on_message(self, message: Message) -> None:
-        """Saves a checkpoint when asked to."""
-        if isinstance(message, SaveCheckpoint):
-            self._save(message.request_id)
+    def _take_fault(self, slot: Slot) -> None:
+        """A skipped step: counted, its batch kept if it is the first, three in a row undone."""
+        self._counters.add("skipped_steps")
+        had_dump = self._faults.dumped is not None
+        roll_back = self._faults.bad(slot, self._step.learner_steps)
+        if not had_dump:
+            self._note(f"a loss or gradient is not finite: the step is skipped, its batch is in {self._faults.dumped}")
+        if not roll_back:
+            return
+        if not self._store.has(LATEST):
+            raise MzpipeError(
+                "three training steps in a row were not finite, and there is no checkpoint to go back to: lower "
+                f"learner.learning_rate, or look at the batch in {self._faults.dumped}"
+            )
+        self._restore()
+        self._note(f"three steps in a row were not finite: back to learner step {self._step.learner_steps:,}")
+        self._faults.rolled_back(self._step.learner_steps)
 
-    def on_close(self) -> None:
-        """Nothing outlives the process; the supervisor asks for the last checkpoint before it stops us."""
-
-    def _send_priorities(self, priorities: dict[str, np.ndarray], slot: dict[str, np.ndarray], losses: Losses) -> None:
+    def _send_priorities(self, priorities: Slot, slot: Slot, losses: Losses) -> None:
         for name in ("slot", "generation"):
             priorities[name][:] = slot[name]
         priorities["priority"][:] = losses.value_error_B.cpu().numpy()
@@ -103,38 +188,46 @@ class Learner:
         counters = self._counters
         counters.set("learner_steps", self._step.learner_steps)
         counters.add("clipped_targets", int(losses.clipped))
-        for name in ("total", "policy", "value", "reward"):
+        for name in ("total", "policy", "value", "reward", "consistency"):
             counters.add_fraction(f"loss_{name}_millionths", getattr(losses, name).item())
         counters.add_fraction("value_error_millionths", losses.value_error_B.mean().item())
         counters.add("loss_steps")
+
+    def _measure(self, batch: Batch) -> None:
+        gauges = self._plane.diagnostics()
+        for name, value in diagnose(self._model, batch).items():
+            gauges[name][:] = value
+        gauges["gradient_norm"][:] = gradient_norms(self._model)
+        gauges["learner_steps"][0] = self._step.learner_steps
 
     def _publish(self) -> None:
         steps, env_steps = self._step.learner_steps, self._plane.total("actor", "env_steps")
         version = self._publisher.publish(self._flat.read(), learner_steps=steps, env_steps=env_steps)
         if version == 0:
-            self._control.send(Note(f"learner step {steps}: weights are not finite, not published"))
+            self._note(f"learner step {steps}: weights are not finite, not published")
             return
         self._counters.set("weights_version", version)
         for bell in self._bells:
             bell.ring()
 
     def _save(self, request_id: int) -> None:
-        steps = self._step.learner_steps
+        config, steps = self._profile.learner, self._step.learner_steps
         state = {
-            "learner_steps": steps,
             "env_steps": self._plane.total("actor", "env_steps"),
             "weights_version": self._publisher.version,
             "game": self._profile.game.name,
         }
-        checkpoint = Checkpoint(numpy_state(self._model), optimizer_arrays(self._step.optimizer), state)
+        checkpoint = make_checkpoint(self._model, self._average, self._step, state)
         self._store.save(f"step_{steps:08d}", checkpoint, pointer=LATEST)
-        self._store.prune(keep=KEPT_CHECKPOINTS)
+        self._store.prune(keep=config.keep_checkpoints, keep_every=config.keep_every)
         self._control.send(CheckpointSaved(request_id, steps))
 
     def _restore(self) -> None:
         checkpoint = self._store.load(LATEST)
-        restore_model(self._model, checkpoint)
-        restore_optimizer(self._step.optimizer, checkpoint.optimizer)
-        self._step.learner_steps = int(checkpoint.state["learner_steps"])
+        restore_checkpoint(checkpoint, self._model, self._average, self._step)
         self._publisher.version = max(self._publisher.version, int(checkpoint.state["weights_version"]))
-        self._counters.set("learner_steps", self._step.learner_steps)
+        if self._index == 0:
+            self._counters.set("learner_steps", self._step.learner_steps)
+
+    def _note(self, line: str) -> None:
+        self._control.send(Note(line))

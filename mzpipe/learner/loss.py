@@ -1,12 +1,19 @@
-"""MuZero's loss over an unroll.
+"""MuZero's loss over an unroll, with EfficientZero's two additions where the model has them.
 
-    sum_{k=0..K} scale_k * (l_policy + w_v * l_value + l_reward),  scale_0 = 1, scale_k = 1 / K
+    sum_{k=0..K} scale_k * (l_policy + w_v * l_value + l_reward + w_c * l_consistency),  scale_0 = 1, scale_k = 1 / K
 
-Cross-entropy on categorical targets throughout; the hidden state's gradient is
-halved at the entry of each dynamics call; importance weights multiply each
-sample (Schrittwieser et al. 2020, equation 1 and appendix G).
+Policies by cross-entropy; values and rewards by cross-entropy on two-hot targets,
+or by squared error where the heads say plain numbers. There is a reward and a
+consistency term for k >= 1 only. The state's gradient is halved at the entry of
+each dynamics call; importance weights multiply each sample (Schrittwieser et al.
+2020, equation 1 and appendix G).
 
-Shape legend    B unrolls   K unroll steps   A actions   M bins of a support
+Value prefix: the target of a step is the sum of rewards since the last reset,
+and the LSTM's state starts anew there; its own gradient is not halved, as in
+EfficientZero. Masks never rise again along an unroll, so a sum under a mask of 1
+holds no unknown reward.
+
+Shape legend    B unrolls   K unroll steps   A actions   M outputs of a value or reward head
 """
 
 from typing import NamedTuple
@@ -17,11 +24,15 @@ from torch.nn.functional import log_softmax
 
 from ..nets import Model
 from ..nets.scale import halve_gradient
-from ..nets.support import expected_scalar, two_hot
+from ..nets.support import head_scalar, two_hot
 
 
 class Batch(NamedTuple):
-    """A training batch on its device; index k of a target belongs to the state after k actions."""
+    """A training batch on its device; index k of a target belongs to the state after k actions.
+
+    The last two are None unless the model has a consistency head: place k - 1 holds the stacked observation of the
+    state after k actions, and whether there is one.
+    """
 
     observation: Tensor
     action_BK: Tensor
@@ -32,64 +43,117 @@ class Batch(NamedTuple):
     policy_target_BK1A: Tensor
     policy_mask_BK1: Tensor
     weight_B: Tensor
+    next_observation_BK: Tensor | None = None
+    observation_mask_BK: Tensor | None = None
 
 
 class Losses(NamedTuple):
     """Means over the batch; `total` carries the gradient. clipped: targets outside their support.
 
-    value_error_B is |v - z| of the sampled positions, their new priorities (MuZero, appendix G).
+    value_error_B is |v - z| of the sampled positions, their new priorities (MuZero, appendix G). `reward` is the value
+    prefix's where the model has one; `consistency` is 0 where it has no such head.
     """
 
     total: Tensor
     policy: Tensor
     value: Tensor
     reward: Tensor
+    consistency: Tensor
     clipped: Tensor
     value_error_B: Tensor
 
 
 class _Unroll(NamedTuple):
+    """Outputs of all steps, and the states after each action [B, K, ...]."""
+
     policy_logits_BK1A: Tensor
     value_logits_BK1M: Tensor
     reward_logits_BKM: Tensor
+    state_BK: Tensor
 
 
-def muzero_loss(model: Model, batch: Batch, *, value_loss_weight: float) -> Losses:
+def muzero_loss(
+    model: Model, batch: Batch, *, value_loss_weight: float, consistency_loss_weight: float = 0.0
+) -> Losses:
     """The loss of one batch."""
-    unroll = _unroll(model, batch)
-    num_unroll_steps = batch.action_BK.shape[1]
-    scale_K1 = torch.full((num_unroll_steps + 1,), 1.0 / num_unroll_steps, device=batch.weight_B.device)
-    scale_K1[0] = 1.0
-    value_target, value_clipped = two_hot(batch.value_target_BK1, model.value_bins)
-    reward_target, reward_clipped = two_hot(batch.reward_target_BK, model.reward_bins)
-    policy_B = _cross_entropy(unroll.policy_logits_BK1A, batch.policy_target_BK1A, batch.policy_mask_BK1 * scale_K1)
-    value_B = _cross_entropy(unroll.value_logits_BK1M, value_target, batch.value_mask_BK1 * scale_K1)
-    reward_B = _cross_entropy(unroll.reward_logits_BKM, reward_target, batch.reward_mask_BK * scale_K1[1:])
-    policy, value, reward = ((batch.weight_B * part_B).mean() for part_B in (policy_B, value_B, reward_B))
+    unroll, scale_K1 = _unroll(model, batch), _step_scales(batch)
+    value_BK1, value_clipped = _scalar_loss(unroll.value_logits_BK1M, batch.value_target_BK1, model.value_bins)
+    reward_BK, reward_clipped = _scalar_loss(unroll.reward_logits_BKM, _reward_targets(model, batch), model.reward_bins)
+    policy_BK1 = _cross_entropy(unroll.policy_logits_BK1A, batch.policy_target_BK1A)
+    policy = _weighted(policy_BK1, batch.policy_mask_BK1 * scale_K1, batch)
+    value = _weighted(value_BK1, batch.value_mask_BK1 * scale_K1, batch)
+    reward = _weighted(reward_BK, batch.reward_mask_BK * scale_K1[1:], batch)
+    total, consistency = policy + value_loss_weight * value + reward, torch.zeros_like(policy)
+    if model.consistency is not None:
+        consistency = _consistency(model, batch, unroll.state_BK, scale_K1[1:])
+        total = total + consistency_loss_weight * consistency
     clipped = (value_clipped & (batch.value_mask_BK1 > 0)).sum() + (reward_clipped & (batch.reward_mask_BK > 0)).sum()
-    total = policy + value_loss_weight * value + reward
     value_error_B = _value_error(unroll.value_logits_BK1M[:, 0], batch.value_target_BK1[:, 0], model.value_bins)
-    return Losses(total, policy.detach(), value.detach(), reward.detach(), clipped, value_error_B)
+    policy, value, reward, consistency = (part.detach() for part in (policy, value, reward, consistency))
+    return Losses(total, policy, value, reward, consistency, clipped, value_error_B)
 
 
 def _unroll(model: Model, batch: Batch) -> _Unroll:
     """Unrolls the dynamics; the prediction function sees the states of all steps as one batch."""
-    hidden_state = model.represent(batch.observation)
-    states, rewards = [hidden_state], []
-    for action_B in batch.action_BK.unbind(1):
-        reward_logits_BM, hidden_state = model.step(halve_gradient(hidden_state), action_B)
-        rewards.append(reward_logits_BM)
-        states.append(hidden_state)
-    policy_logits, value_logits = model.prediction(torch.stack(states, dim=1).flatten(0, 1))
-    steps = (len(batch.weight_B), len(states))
-    return _Unroll(policy_logits.unflatten(0, steps), value_logits.unflatten(0, steps), torch.stack(rewards, dim=1))
+    state = model.represent(batch.observation)
+    states, rewards, lstm = [state], [], None
+    for k, action_B in enumerate(batch.action_BK.unbind(1)):
+        reward_outputs, state = model.step(halve_gradient(state), action_B)
+        if model.value_prefix is not None:
+            lstm = None if k % model.value_prefix.horizon == 0 else lstm
+            reward_outputs, lstm = model.value_prefix(reward_outputs, lstm)
+        rewards.append(reward_outputs)
+        states.append(state)
+    state_BK1 = torch.stack(states, dim=1)
+    policy_logits, value_logits = model.prediction(state_BK1.flatten(0, 1))
+    policy_logits, value_logits = (each.unflatten(0, state_BK1.shape[:2]) for each in (policy_logits, value_logits))
+    return _Unroll(policy_logits, value_logits, torch.stack(rewards, dim=1), state_BK1[:, 1:])
+
+
+def _consistency(model: Model, batch: Batch, state_BK: Tensor, scale_K: Tensor) -> Tensor:
+    """Of the dynamics' states with h of the observations made there; the latter without gradient."""
+    assert model.consistency is not None
+    assert batch.next_observation_BK is not None and batch.observation_mask_BK is not None
+    with torch.no_grad():
+        observed = model.represent(batch.next_observation_BK.flatten(0, 1))
+    loss_BK = model.consistency(state_BK.flatten(0, 1), observed).unflatten(0, state_BK.shape[:2])
+    return _weighted(loss_BK, batch.observation_mask_BK * scale_K, batch)
+
+
+def _step_scales(batch: Batch) -> Tensor:
+    """1 for the root, 1 / K for each step, [K + 1]."""
+    weight_B, num_unroll_steps = batch.weight_B, batch.action_BK.shape[1]
+    scale_K1 = torch.full((num_unroll_steps + 1,), 1.0 / num_unroll_steps, dtype=weight_B.dtype, device=weight_B.device)
+    scale_K1[0] = 1.0
+    return scale_K1
+
+
+def _reward_targets(model: Model, batch: Batch) -> Tensor:
+    """Rewards [B, K]; with value prefix their sums since each reset."""
+    if model.value_prefix is None:
+        return batch.reward_target_BK
+    return torch.cat([part.cumsum(1) for part in batch.reward_target_BK.split(model.value_prefix.horizon, 1)], dim=1)
+
+
+def _scalar_loss(outputs: Tensor, target_BK: Tensor, bins_M: Tensor | None) -> tuple[Tensor, Tensor]:
+    """Loss of each place [B, K], and which targets lie outside the bins; without bins squared error."""
+    if bins_M is None:
+        return (outputs.squeeze(-1) - target_BK) ** 2, torch.zeros_like(target_BK, dtype=torch.bool)
+    target, clipped = two_hot(target_BK, bins_M)
+    return _cross_entropy(outputs, target), clipped
+
+
+def _cross_entropy(logits: Tensor, target: Tensor) -> Tensor:
+    return -(target * log_softmax(logits, dim=-1)).sum(-1)
+
+
+def _weighted(loss_BK: Tensor, scale_BK: Tensor, batch: Batch) -> Tensor:
+    """Sum over the unroll, mean over the batch."""
+    return (batch.weight_B * (loss_BK * scale_BK).sum(1)).mean()
 
 
 @torch.no_grad()
-def _value_error(logits_BM: Tensor, value_target_B: Tensor, bins_M: Tensor) -> Tensor:
-    return (expected_scalar(logits_BM.float(), bins_M) - value_target_B).abs()
-
-
-def _cross_entropy(logits: Tensor, target: Tensor, scale_BK: Tensor) -> Tensor:
-    """Sum over the unroll, per sample."""
-    return -((target * log_softmax(logits, dim=-1)).sum(-1) * scale_BK).sum(1)
+def _value_error(outputs_BM: Tensor, value_target_B: Tensor, bins_M: Tensor | None) -> Tensor:
+    """|v - z| in the targets' own precision: an expectation over bins is too coarse in a lower one."""
+    with torch.autocast(value_target_B.device.type, enabled=False):
+        return (head_scalar(outputs_BM.to(value_target_B.dtype), bins_M) - value_target_B).abs()

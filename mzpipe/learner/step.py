@@ -1,13 +1,22 @@
-"""One training step: forward, backward, finite check, update."""
+"""One training step: forward, backward, finite check, update.
 
+The same on one rank or many: with ranks the gradient is the mean over them, so
+that each of R ranks with B / R unrolls takes the step of one with B (where
+batch statistics play no part), and all of them skip a step or none.
+"""
+
+from collections.abc import Callable
 from typing import NamedTuple
 
 import torch
-from torch.optim import Adam, Optimizer
+from torch import Tensor, nn
 
 from ..config import LearnerConfig
 from ..nets import Model
-from .loss import Batch, Losses, muzero_loss
+from .loss import Batch, Losses
+from .loss_function import LossFunction, compiled
+from .optimizer import learning_rate, make_optimizer
+from .ranks import OneRank, Ranks
 
 
 class StepResult(NamedTuple):
@@ -18,44 +27,57 @@ class StepResult(NamedTuple):
 
 
 class TrainingStep:
-    """The model's optimiser and schedule."""
+    """The model's loss function, optimiser and schedule."""
 
-    def __init__(self, model: Model, config: LearnerConfig) -> None:
-        self._model, self._config = model, config
-        self.optimizer = _make_optimizer(model, config)
+    def __init__(
+        self,
+        model: Model,
+        config: LearnerConfig,
+        *,
+        ranks: Ranks | OneRank | None = None,
+        note: Callable[[str], None] = lambda line: None,
+    ) -> None:
+        self._model, self._config, self._note = model, config, note
+        self._ranks = ranks or OneRank()
+        self._loss: nn.Module = self._ranks.spread(LossFunction(model, config))
+        self._is_compiled = False
+        self.optimizer = make_optimizer(model, config)
         self.learner_steps = 0
 
     def __call__(self, batch: Batch) -> StepResult:
-        """Trains on one batch; a non-finite loss or gradient skips the update."""
+        """Trains on one batch; a non-finite loss or gradient, on any rank, skips the update."""
         self._model.train()
+        self._compile_once(batch)
         buffers = [buffer.clone() for buffer in self._model.buffers()]
-        losses = muzero_loss(self._model, batch, value_loss_weight=self._config.value_loss_weight)
+        losses: Losses = self._loss(batch)
         self.optimizer.zero_grad(set_to_none=True)
         losses.total.backward()
-        norm = torch.nn.utils.clip_grad_norm_(self._model.parameters(), self._config.max_grad_norm or float("inf"))
-        if not bool(torch.isfinite(norm) & torch.isfinite(losses.total.detach())):
+        if not self._finite(losses):
             self._restore_buffers(buffers)
             return StepResult(losses, skipped=True)
+        rate = learning_rate(self._config, self.learner_steps)
         for group in self.optimizer.param_groups:
-            group["lr"] = self.learning_rate()
+            group["lr"] = rate
         self.optimizer.step()
         self.learner_steps += 1
         return StepResult(losses, skipped=False)
 
-    def _restore_buffers(self, buffers: list[torch.Tensor]) -> None:
+    def _finite(self, losses: Losses) -> bool:
+        """Clips the gradient; whether it and the loss are finite on every rank."""
+        limit = self._config.max_grad_norm or float("inf")
+        norm = nn.utils.clip_grad_norm_(self._model.parameters(), limit)
+        finite: Tensor = torch.isfinite(norm) & torch.isfinite(losses.total.detach())
+        return self._ranks.all(finite)
+
+    def _restore_buffers(self, buffers: list[Tensor]) -> None:
         """Batch statistics of a skipped step are as bad as its gradient."""
         for buffer, before in zip(self._model.buffers(), buffers, strict=True):
             buffer.copy_(before)
 
-    def learning_rate(self) -> float:
-        """Of the next step: warm-up, then exponential decay."""
-        config, step = self._config, self.learner_steps
-        warmup = min(1.0, (step + 1) / config.warmup_steps) if config.warmup_steps else 1.0
-        return config.learning_rate * warmup * config.lr_decay_rate ** (step / config.lr_decay_steps)
-
-
-def _make_optimizer(model: Model, config: LearnerConfig) -> Optimizer:
-    parameters, rate, decay = model.parameters(), config.learning_rate, config.weight_decay
-    if config.optimizer == "adam":
-        return Adam(parameters, lr=rate, weight_decay=decay, fused=True)
-    return torch.optim.SGD(parameters, lr=rate, weight_decay=decay, momentum=config.momentum, fused=True)
+    def _compile_once(self, batch: Batch) -> None:
+        if self._is_compiled or not (self._config.compile or self._config.cuda_graphs):
+            return
+        self._is_compiled = True
+        buffers = [buffer.clone() for buffer in self._model.buffers()]
+        self._loss = compiled(self._loss, batch, cuda_graphs=self._config.cuda_graphs, note=self._note)
+        self._restore_buffers(buffers)

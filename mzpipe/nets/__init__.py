@@ -1,8 +1,16 @@
 """The model and its three functions, in torch."""
 
-from .device import resolve_devices
+from .device import learner_devices, resolve_devices
 from .flat import FlatWeights, numpy_state
 from .model import Model, NetworkOutput
 from .restore import restore_model
 
-__all__ = ["FlatWeights", "Model", "NetworkOutput", "numpy_state", "resolve_devices", "restore_model"]
+__all__ = [
+    "FlatWeights",
+    "Model",
+    "NetworkOutput",
+    "learner_devices",
+    "numpy_state",
+    "resolve_devices",
+    "restore_model",
+]

@@ -7,6 +7,12 @@ import torch
 from ..errors import DeviceError
 
 
+def learner_devices(names: Sequence[int | str]) -> tuple[str, ...]:
+    """Torch device strings of the learner's ranks; "auto" is one rank, on the first GPU or the CPU."""
+    devices = resolve_devices(names)
+    return tuple(devices[:1] if "auto" in names else devices)
+
+
 def resolve_devices(names: Sequence[int | str]) -> list[str]:
     """Torch device strings; "auto" is every GPU, or the CPU. Raises DeviceError for a missing one."""
     available = torch.cuda.device_count() if torch.cuda.is_available() else 0

@@ -3,14 +3,19 @@
 import numpy as np
 import torch
 
-from .model import Model
+from .model import Model, training_only_names
 
 
 class FlatWeights:
-    """Copies a model's floating-point parameters and buffers to and from a flat array, in state-dict order."""
+    """Copies a model's floating-point parameters and buffers to and from a flat array, in state-dict order.
+
+    Training heads are left out: the array is that of the same model without them.
+    """
 
     def __init__(self, model: Model) -> None:
-        self._tensors = [tensor for tensor in model.state_dict().values() if tensor.is_floating_point()]
+        left_out = training_only_names(model)
+        state = {name: tensor for name, tensor in model.state_dict().items() if name not in left_out}
+        self._tensors = [tensor for tensor in state.values() if tensor.is_floating_point()]
         self.size = sum(tensor.numel() for tensor in self._tensors)
 
     def read(self) -> np.ndarray:

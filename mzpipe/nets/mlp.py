@@ -1,6 +1,6 @@
 """The three functions as small multilayer perceptrons, for vector observations.
 
-Shape legend    B samples   H hidden units   A actions   M bins of a support
+Shape legend    B samples   H hidden units   A actions   M outputs of a value or reward head
 """
 
 import torch
@@ -21,37 +21,38 @@ class MlpRepresentation(nn.Module):
 
 
 class MlpDynamics(nn.Module):
-    """Hidden state and action -> (reward logits, unscaled next hidden state).
+    """Hidden state and action -> (reward outputs, unscaled next hidden state).
 
     The action enters as a learned vector added before the first activation, which
     is a linear layer over the one-hot action concatenated to the hidden state.
+    Without reward_outputs (None) the features themselves come out, for a value prefix to read.
     """
 
-    def __init__(self, hidden_size: int, num_actions: int, num_layers: int, reward_bins: int) -> None:
+    def __init__(self, hidden_size: int, num_actions: int, num_layers: int, reward_outputs: int | None) -> None:
         super().__init__()
         self.state = nn.Linear(hidden_size, hidden_size)
         self.action = nn.Embedding(num_actions, hidden_size)
         self.layers = nn.Sequential(*_hidden_layers(hidden_size, hidden_size, num_layers - 1))
         self.out = nn.Linear(hidden_size, hidden_size)
-        self.reward = nn.Linear(hidden_size, reward_bins)
+        self.reward = nn.Identity() if reward_outputs is None else nn.Linear(hidden_size, reward_outputs)
 
     def forward(self, hidden_state: Tensor, action: Tensor) -> tuple[Tensor, Tensor]:
-        """Reward logits [B, M] and unscaled next hidden state [B, H]."""
+        """Reward outputs [B, M] (or features [B, H]) and unscaled next hidden state [B, H]."""
         features = self.layers(torch.relu(self.state(hidden_state) + self.action(action)))
         return self.reward(features), hidden_state + self.out(features)
 
 
 class MlpPrediction(nn.Module):
-    """Hidden state -> (policy logits, value logits)."""
+    """Hidden state -> (policy logits, value outputs)."""
 
-    def __init__(self, hidden_size: int, num_actions: int, num_layers: int, value_bins: int) -> None:
+    def __init__(self, hidden_size: int, num_actions: int, num_layers: int, value_outputs: int) -> None:
         super().__init__()
         self.layers = nn.Sequential(*_hidden_layers(hidden_size, hidden_size, num_layers))
         self.policy = nn.Linear(hidden_size, num_actions)
-        self.value = nn.Linear(hidden_size, value_bins)
+        self.value = nn.Linear(hidden_size, value_outputs)
 
     def forward(self, hidden_state: Tensor) -> tuple[Tensor, Tensor]:
-        """Policy logits [B, A] and value logits [B, M]."""
+        """Policy logits [B, A] and value outputs [B, M]."""
         features = self.layers(hidden_state)
         return self.policy(features), self.value(features)
 

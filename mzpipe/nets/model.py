@@ -1,116 +1,141 @@
 """The model: initial_inference and recurrent_inference over the three functions.
 
-Shape legend    B samples   A actions   M bins of a support
+Last layers of the policy, value and reward heads (of the value prefix in place
+of the reward head) start at zero, as in EfficientZero: uniform policy, value 0,
+reward 0. Everything else keeps torch's default initialisation.
+
+Shape legend    B samples   A actions   M outputs of a value or reward head: logits of categories, or one plain number
 """
 
+from math import prod
 from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 
 from ..config import NetworkConfig
-from ..errors import ConfigError
-from .mlp import MlpDynamics, MlpPrediction, MlpRepresentation
-from .residual import ResidualDynamics, ResidualPrediction, ResidualRepresentation, hidden_side
+from .build import build_functions
+from .consistency import Consistency
 from .scale import scale_hidden_state
-from .support import expected_scalar
+from .support import head_scalar
 
 _MAX_PIXEL = 255.0
 
 
 class NetworkOutput(NamedTuple):
-    """Logits of one inference; reward_logits_BM is None at the root."""
+    """Outputs of one inference; reward_logits_BM is None at the root.
+
+    With value prefix reward_logits_BM are of the sum of rewards since the last reset, and reward_B is what the step
+    itself adds; without, reward_B is None.
+    """
 
     hidden_state: Tensor
     reward_logits_BM: Tensor | None
     value_logits_BM: Tensor
     policy_logits_BA: Tensor
+    reward_B: Tensor | None = None
 
 
 class Model(nn.Module):
-    """MuZero's three functions (Schrittwieser et al. 2020), hidden state in [0, 1] after each of them."""
+    """MuZero's three functions (Schrittwieser et al. 2020), hidden state in [0, 1] after each of them.
 
-    value_bins: Tensor
-    reward_bins: Tensor
+    state_shape is the hidden state's own; hidden_shape that of what initial_ and recurrent_inference give and take for
+    a node: the same, or with value prefix the state and the node's memory in one flat vector. Bins are None where
+    heads say plain numbers. training_heads adds what only the learner needs.
+    """
 
-    def __init__(self, config: NetworkConfig, observation_shape: tuple[int, ...], num_actions: int) -> None:
+    value_bins: Tensor | None
+    reward_bins: Tensor | None
+
+    def __init__(
+        self,
+        config: NetworkConfig,
+        observation_shape: tuple[int, ...],
+        num_actions: int,
+        *,
+        training_heads: bool = False,
+    ) -> None:
         super().__init__()
         self.config = config
-        build = _build_mlp if config.kind == "mlp" else _build_residual
-        self.representation, self.dynamics, self.prediction, self.hidden_shape = build(
-            config, observation_shape, num_actions
-        )
+        functions = build_functions(config, observation_shape, num_actions)
+        self.representation, self.dynamics, self.prediction, self.value_prefix, self.state_shape = functions
+        self.state_size = prod(self.state_shape)
+        memory_size = 0 if self.value_prefix is None else self.value_prefix.memory_size
+        self.hidden_shape = (self.state_size + memory_size,) if memory_size else self.state_shape
         _zero_last_layers(self)
         for name, size in (("value_bins", config.value_support_size), ("reward_bins", config.reward_support_size)):
-            self.register_buffer(name, torch.arange(-size, size + 1, dtype=torch.float32), persistent=False)
+            bins = torch.arange(-size, size + 1, dtype=torch.float32) if config.heads == "categorical" else None
+            self.register_buffer(name, bins, persistent=False)
+        self.consistency = make_consistency(config, self.state_shape) if training_heads else None
 
     def represent(self, observation: Tensor) -> Tensor:
-        """h: the hidden state of stacked observations [B, ...]; uint8 images are scaled to [0, 1]."""
+        """h: the state of stacked observations [B, ...]; uint8 images are scaled to [0, 1]."""
         if observation.dtype == torch.uint8:
             observation = observation.float() / _MAX_PIXEL
         return scale_hidden_state(self.representation(observation))
 
-    def step(self, hidden_state: Tensor, action_B: Tensor) -> tuple[Tensor, Tensor]:
-        """g: the reward logits of the action and the hidden state behind it."""
-        reward_logits, unscaled = self.dynamics(hidden_state, action_B)
-        return reward_logits, scale_hidden_state(unscaled)
+    def step(self, state: Tensor, action_B: Tensor) -> tuple[Tensor, Tensor]:
+        """g: the reward outputs of the action (features for the value prefix, if there is one) and the next state."""
+        reward_outputs, unscaled = self.dynamics(state, action_B)
+        return reward_outputs, scale_hidden_state(unscaled)
 
     def initial_inference(self, observation: Tensor) -> NetworkOutput:
         """f(h(o)): the value and policy of an observed state."""
-        hidden_state = self.represent(observation)
-        policy_logits, value_logits = self.prediction(hidden_state)
-        return NetworkOutput(hidden_state, None, value_logits, policy_logits)
+        state = self.represent(observation)
+        policy_logits, value_logits = self.prediction(state)
+        if self.value_prefix is not None:
+            state = torch.cat([state.flatten(1), self.value_prefix.root_memory(state)], dim=1)
+        return NetworkOutput(state, None, value_logits, policy_logits)
 
     def recurrent_inference(self, hidden_state: Tensor, action_B: Tensor) -> NetworkOutput:
         """f(g(s, a)): the reward of the action, and the value and policy of the state behind it."""
+        if self.value_prefix is not None:
+            return self._prefixed_inference(hidden_state, action_B)
         reward_logits, next_hidden_state = self.step(hidden_state, action_B)
         policy_logits, value_logits = self.prediction(next_hidden_state)
         return NetworkOutput(next_hidden_state, reward_logits, value_logits, policy_logits)
 
+    def _prefixed_inference(self, hidden_state: Tensor, action_B: Tensor) -> NetworkOutput:
+        """recurrent_inference with the state and the value prefix's memory in one vector."""
+        assert self.value_prefix is not None
+        state, memory = hidden_state.tensor_split([self.state_size], dim=1)
+        features, state = self.step(state.unflatten(1, self.state_shape), action_B)
+        outputs, reward_B, memory = self.value_prefix.step(features, memory, self._reward_scalar)
+        policy_logits, value_logits = self.prediction(state)
+        return NetworkOutput(torch.cat([state.flatten(1), memory], 1), outputs, value_logits, policy_logits, reward_B)
+
     def value(self, output: NetworkOutput) -> Tensor:
         """Scalar values [B]."""
-        return expected_scalar(output.value_logits_BM, self.value_bins)
+        return head_scalar(output.value_logits_BM, self.value_bins)
 
     def reward(self, output: NetworkOutput) -> Tensor:
-        """Scalar rewards [B]; zero at the root."""
+        """Scalar rewards [B] of the step, with value prefix too; zero at the root."""
         if output.reward_logits_BM is None:
             return torch.zeros(len(output.value_logits_BM), device=output.value_logits_BM.device)
-        return expected_scalar(output.reward_logits_BM, self.reward_bins)
+        return self._reward_scalar(output.reward_logits_BM) if output.reward_B is None else output.reward_B
+
+    def _reward_scalar(self, outputs_BM: Tensor) -> Tensor:
+        return head_scalar(outputs_BM, self.reward_bins)
 
 
-Functions = tuple[nn.Module, nn.Module, nn.Module, tuple[int, ...]]
+def make_consistency(config: NetworkConfig, state_shape: tuple[int, ...]) -> Consistency | None:
+    """The training-only modules of a model with such states; None where the profile has them off."""
+    if not config.consistency:
+        return None
+    return Consistency(prod(state_shape), config.consistency_projection_size, config.consistency_hidden_size)
 
 
-def _build_mlp(config: NetworkConfig, observation_shape: tuple[int, ...], num_actions: int) -> Functions:
-    hidden, layers = config.hidden_size, config.num_layers
-    observation_size = int(torch.Size(observation_shape).numel())
-    return (
-        MlpRepresentation(observation_size, hidden, layers),
-        MlpDynamics(hidden, num_actions, layers, 2 * config.reward_support_size + 1),
-        MlpPrediction(hidden, num_actions, layers, 2 * config.value_support_size + 1),
-        (hidden,),
-    )
-
-
-def _build_residual(config: NetworkConfig, observation_shape: tuple[int, ...], num_actions: int) -> Functions:
-    if len(observation_shape) != 3 or observation_shape[1] != observation_shape[2]:
-        raise ConfigError(
-            f"network.kind='residual' needs square images, this game's observations are {observation_shape}: "
-            "set network.kind='mlp'"
-        )
-    channels, blocks, side = config.num_channels, config.num_blocks, hidden_side(observation_shape[1])
-    head = (config.head_channels, config.head_hidden_size)
-    return (
-        ResidualRepresentation(observation_shape[0], channels, blocks),
-        ResidualDynamics(channels, blocks, num_actions, side, head, 2 * config.reward_support_size + 1),
-        ResidualPrediction(channels, blocks, num_actions, side, head, 2 * config.value_support_size + 1),
-        (channels, side, side),
-    )
+def training_only_names(model: Model) -> set[str]:
+    """Names that the state of this model has with training heads, and not without."""
+    with torch.device("meta"):
+        heads = make_consistency(model.config, model.state_shape)
+    return set() if heads is None else {f"consistency.{name}" for name in heads.state_dict()}
 
 
 def _zero_last_layers(model: Model) -> None:
     """Value, reward and policy start at zero (uniform categories), as in EfficientZero's recipe."""
-    for head in (model.prediction.policy, model.prediction.value, model.dynamics.reward):
+    reward = model.value_prefix if model.value_prefix is not None else model.dynamics.reward
+    for head in (model.prediction.policy, model.prediction.value, reward):
         last = getattr(head, "out", head)
         assert isinstance(last, nn.Linear)
         nn.init.zeros_(last.weight)

@@ -1,10 +1,11 @@
 """The three functions as residual convolutional networks, for image observations.
 
-Down-sampling of the representation (MuZero appendix F): stride-2 convolution,
-residual block, stride-2 convolution, residual block, pool, residual block,
-pool: a 96x96 image becomes 6x6, and so does an 84x84 one.
+Down-sampling of images (MuZero appendix F): stride-2 convolution, residual
+blocks, stride-2 convolution, blocks, pool, blocks, pool: a 96x96 image becomes
+6x6, and so does an 84x84 one. Boards keep their rows and columns (appendix F).
 
-Shape legend    B samples   C channels   Y, X hidden-state rows and columns   A actions   M bins
+Shape legend    B samples   C channels   Y, X hidden-state rows and columns   A actions
+                M outputs of a value or reward head   `grid` is (Y, X)   `head` is (channels, units) of a head
 """
 
 import torch
@@ -13,8 +14,8 @@ from torch import Tensor, nn
 _DOWNSAMPLINGS = 4
 
 
-def hidden_side(image_side: int) -> int:
-    """Rows (and columns) of the hidden state of a square image."""
+def downsampled(image_side: int) -> int:
+    """Rows or columns of the hidden state of an image with so many."""
     for _ in range(_DOWNSAMPLINGS):
         image_side = (image_side + 1) // 2
     return image_side
@@ -34,23 +35,20 @@ class ResidualBlock(nn.Module):
 
 
 class ResidualRepresentation(nn.Module):
-    """Stacked image in [0, 1] -> unscaled hidden state [B, C, Y, X]."""
+    """Stacked image in [0, 1] or board planes -> unscaled hidden state [B, C, Y, X].
 
-    def __init__(self, image_channels: int, num_channels: int, num_blocks: int) -> None:
+    downsample_blocks None keeps the rows and columns.
+    """
+
+    def __init__(
+        self, image_channels: int, num_channels: int, num_blocks: int, downsample_blocks: tuple[int, int, int] | None
+    ) -> None:
         super().__init__()
-        half = max(1, num_channels // 2)
-        self.layers = nn.Sequential(
-            _convolution(image_channels, half, stride=2),
-            nn.ReLU(),
-            ResidualBlock(half),
-            _convolution(half, num_channels, stride=2),
-            nn.ReLU(),
-            ResidualBlock(num_channels),
-            nn.AvgPool2d(3, stride=2, padding=1),
-            ResidualBlock(num_channels),
-            nn.AvgPool2d(3, stride=2, padding=1),
-            *(ResidualBlock(num_channels) for _ in range(num_blocks)),
-        )
+        if downsample_blocks is None:
+            first: list[nn.Module] = [_convolution(image_channels, num_channels), nn.ReLU()]
+        else:
+            first = _downsampling(image_channels, num_channels, downsample_blocks)
+        self.layers = nn.Sequential(*first, *_blocks(num_channels, num_blocks))
 
     def forward(self, observation: Tensor) -> Tensor:
         """Unscaled hidden state."""
@@ -58,22 +56,33 @@ class ResidualRepresentation(nn.Module):
 
 
 class ResidualDynamics(nn.Module):
-    """Hidden state and action -> (reward logits, unscaled next hidden state).
+    """Hidden state and action -> (reward outputs, unscaled next hidden state).
 
-    The action enters as one plane holding (action + 1) / A.
+    The action enters as one plane holding (action + 1) / A. Without reward_outputs
+    (None) flat features come out, head channels * Y * X of them, for a value prefix to read.
     """
 
     def __init__(
-        self, num_channels: int, num_blocks: int, num_actions: int, side: int, head: tuple[int, int], reward_bins: int
+        self,
+        num_channels: int,
+        num_blocks: int,
+        num_actions: int,
+        grid: tuple[int, int],
+        head: tuple[int, int],
+        reward_outputs: int | None,
     ) -> None:
         super().__init__()
         self.num_actions = num_actions
         self.mix = _convolution(num_channels + 1, num_channels)
-        self.blocks = nn.Sequential(*(ResidualBlock(num_channels) for _ in range(num_blocks)))
-        self.reward = ResidualHead(num_channels, side, head, reward_bins)
+        self.blocks = nn.Sequential(*_blocks(num_channels, num_blocks))
+        self.reward: nn.Module
+        if reward_outputs is None:
+            self.reward = nn.Sequential(*_flat_features(num_channels, head[0]))
+        else:
+            self.reward = ResidualHead(num_channels, grid, head, reward_outputs)
 
     def forward(self, hidden_state: Tensor, action: Tensor) -> tuple[Tensor, Tensor]:
-        """Reward logits [B, M] and unscaled next hidden state [B, C, Y, X]."""
+        """Reward outputs [B, M] (or features) and unscaled next hidden state [B, C, Y, X]."""
         value = (action.to(hidden_state.dtype) + 1.0) / self.num_actions
         plane = value.view(-1, 1, 1, 1).expand(-1, 1, *hidden_state.shape[2:])
         features = torch.relu(hidden_state + self.mix(torch.cat([hidden_state, plane], dim=1)))
@@ -82,41 +91,67 @@ class ResidualDynamics(nn.Module):
 
 
 class ResidualPrediction(nn.Module):
-    """Hidden state -> (policy logits, value logits)."""
+    """Hidden state -> (policy logits, value outputs)."""
 
     def __init__(
-        self, num_channels: int, num_blocks: int, num_actions: int, side: int, head: tuple[int, int], value_bins: int
+        self,
+        num_channels: int,
+        num_blocks: int,
+        num_actions: int,
+        grid: tuple[int, int],
+        head: tuple[int, int],
+        value_outputs: int,
     ) -> None:
         super().__init__()
-        self.blocks = nn.Sequential(*(ResidualBlock(num_channels) for _ in range(num_blocks)))
-        self.policy = ResidualHead(num_channels, side, head, num_actions)
-        self.value = ResidualHead(num_channels, side, head, value_bins)
+        self.blocks = nn.Sequential(*_blocks(num_channels, num_blocks))
+        self.policy = ResidualHead(num_channels, grid, head, num_actions)
+        self.value = ResidualHead(num_channels, grid, head, value_outputs)
 
     def forward(self, hidden_state: Tensor) -> tuple[Tensor, Tensor]:
-        """Policy logits [B, A] and value logits [B, M]."""
+        """Policy logits [B, A] and value outputs [B, M]."""
         features = self.blocks(hidden_state)
         return self.policy(features), self.value(features)
 
 
 class ResidualHead(nn.Module):
-    """1x1 convolution, then two linear layers; `head` is (channels, units)."""
+    """1x1 convolution, then two linear layers."""
 
-    def __init__(self, num_channels: int, side: int, head: tuple[int, int], num_outputs: int) -> None:
+    def __init__(self, num_channels: int, grid: tuple[int, int], head: tuple[int, int], num_outputs: int) -> None:
         super().__init__()
         channels, units = head
         self.layers = nn.Sequential(
-            nn.Conv2d(num_channels, channels, 1, bias=False),
-            nn.BatchNorm2d(channels),
-            nn.ReLU(),
-            nn.Flatten(),
-            nn.Linear(channels * side * side, units),
-            nn.ReLU(),
+            *_flat_features(num_channels, channels), nn.Linear(channels * grid[0] * grid[1], units), nn.ReLU()
         )
         self.out = nn.Linear(units, num_outputs)
 
     def forward(self, features: Tensor) -> Tensor:
-        """Logits."""
+        """Outputs."""
         return self.out(self.layers(features))
+
+
+def _downsampling(image_channels: int, num_channels: int, num_blocks: tuple[int, int, int]) -> list[nn.Module]:
+    half = max(1, num_channels // 2)
+    return [
+        _convolution(image_channels, half, stride=2),
+        nn.ReLU(),
+        *_blocks(half, num_blocks[0]),
+        _convolution(half, num_channels, stride=2),
+        nn.ReLU(),
+        *_blocks(num_channels, num_blocks[1]),
+        nn.AvgPool2d(3, stride=2, padding=1),
+        *_blocks(num_channels, num_blocks[2]),
+        nn.AvgPool2d(3, stride=2, padding=1),
+    ]
+
+
+def _blocks(num_channels: int, num_blocks: int) -> list[ResidualBlock]:
+    return [ResidualBlock(num_channels) for _ in range(num_blocks)]
+
+
+def _flat_features(num_channels: int, channels: int) -> list[nn.Module]:
+    """A 1x1 convolution to fewer channels, laid flat."""
+    convolution = nn.Conv2d(num_channels, channels, 1, bias=False)
+    return [convolution, nn.BatchNorm2d(channels), nn.ReLU(), nn.Flatten()]
 
 
 def _convolution(channels_in: int, channels_out: int, stride: int = 1) -> nn.Sequential:

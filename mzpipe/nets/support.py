@@ -1,4 +1,4 @@
-"""Torch twins of `mzpipe.targets`: scalar <-> categorical over integer support [-n, n].
+"""Torch twins of `mzpipe.targets`: scalar <-> categorical over integer support [-n, n]; and what a head says.
 
 Shape legend    ... any leading axes   M = 2n + 1 bins
 """
@@ -15,9 +15,10 @@ def transform(scalar: Tensor) -> Tensor:
 
 
 def inverse_transform(scalar: Tensor) -> Tensor:
-    """The inverse of `transform`."""
-    root = torch.sqrt(1.0 + 4.0 * EPSILON * (scalar.abs() + 1.0 + EPSILON))
-    return torch.sign(scalar) * (((root - 1.0) / (2.0 * EPSILON)) ** 2 - 1.0)
+    """The inverse of `transform`; (r - 1) / 2 eps in the form 2 u / (1 + r), which subtracts no near equals."""
+    shifted = scalar.abs() + 1.0 + EPSILON
+    root = torch.sqrt(1.0 + 4.0 * EPSILON * shifted)
+    return torch.sign(scalar) * ((2.0 * shifted / (1.0 + root)) ** 2 - 1.0)
 
 
 def two_hot(scalar: Tensor, bins_M: Tensor) -> tuple[Tensor, Tensor]:
@@ -34,3 +35,8 @@ def two_hot(scalar: Tensor, bins_M: Tensor) -> tuple[Tensor, Tensor]:
 def expected_scalar(logits_M: Tensor, bins_M: Tensor) -> Tensor:
     """Softmax, expectation over the bins, then the inverse transform."""
     return inverse_transform(torch.softmax(logits_M, dim=-1) @ bins_M)
+
+
+def head_scalar(outputs_M: Tensor, bins_M: Tensor | None) -> Tensor:
+    """The scalar that a head's outputs say: of categories over the bins, or without bins (M = 1) the number itself."""
+    return outputs_M.squeeze(-1) if bins_M is None else expected_scalar(outputs_M, bins_M)

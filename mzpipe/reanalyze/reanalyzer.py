@@ -64,7 +64,7 @@ class Reanalyzer:
             self._search,
             num_trees=trees,
             num_actions=shape.num_actions,
-            seed=derive_seed(seed, self.role, self._index, self._epoch, number),
+            seed=derive_seed(seed, self.role, self._index, self._epoch, self._learner.get("learner_steps"), number),
         )
         return PositionSearch(planner, value_lane, num_trees=trees)
 

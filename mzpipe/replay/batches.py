@@ -52,10 +52,10 @@ class BatchMaker:
         self._limiter, self._clock = limiter, clock
         self._counters = plane.counters(Member("replay", 0))
         self._learner = plane.counters(Member("learner", 0))
-        self._learner_bell = plane.doorbell(Member("learner", 0))
+        self._bells = [plane.doorbell(member) for member in plane.shape.learners()]
         self._ring = plane.batch_ring(0)
-        self._writer = RingWriter(self._ring)
-        self._batch_size = profile.learner.batch_size
+        self._writers = [RingWriter(plane.batch_ring(rank)) for rank in range(plane.shape.learner_ranks)]
+        self._batch_size, self._rank_size = profile.learner.batch_size, plane.shape.rank_batch_size
         self._pending: deque[PendingBatch] = deque()
         self._owed = 0.0  # positions, below one, that the fraction has not been given yet
         self._reanalysis = Reanalysis(plane, table, gatherer) if plane.shape.reanalyzers else None
@@ -85,8 +85,8 @@ class BatchMaker:
     def _hand_out(self) -> int:
         if not self._pending:
             return 0
-        slot = self._writer.claim()
-        if slot is None:
+        slots = [writer.claim() for writer in self._writers]
+        if any(slot is None for slot in slots):
             self._counters.add("wait_out")
             self._clock.mark("learner_wait_us")
             return 0
@@ -96,12 +96,24 @@ class BatchMaker:
             return 0
         self._pending.popleft()
         self._replace_evicted(batch)
-        self._gatherer.fill(slot, batch.step_B, batch.td_steps_B, self._sampler.random_key())
-        slot["weight"][:] = batch.weight_B
-        self._writer.commit()
-        self._learner_bell.ring()
+        self._write(batch, self._sampler.random_key())
         self._count(batch)
         return 1
+
+    def _write(self, batch: PendingBatch, random_key: int) -> None:
+        """Each rank its rows; rank 0, which begins the steps, gets its own when all others have theirs."""
+        for rank in reversed(range(len(self._writers))):
+            first = rank * self._rank_size
+            rows = slice(first, first + self._rank_size)
+            slot = self._writers[rank].claim()
+            assert slot is not None
+            self._gatherer.fill(slot, batch.step_B[rows], batch.td_steps_B[rows], random_key + first)
+            if "next_observation" in slot:
+                self._gatherer.fill_following(slot, batch.step_B[rows])
+            slot["weight"][:] = batch.weight_B[rows]
+            self._writers[rank].commit()
+        for bell in self._bells:
+            bell.ring()
 
     def _share(self) -> int:
         """Positions of this batch that are searched again: the fraction, rounded so that it holds over batches."""

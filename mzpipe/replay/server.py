@@ -42,7 +42,7 @@ class ReplayServer:
         self._directory, self._control = journal, control
         self._counters = plane.counters(Member(self.role, 0))
         self._learner = plane.counters(Member("learner", 0))
-        self._learner_bell = plane.doorbell(Member("learner", 0))
+        self._learner_bells = [plane.doorbell(member) for member in plane.shape.learners()]
         self._started = False
 
     def on_start(self) -> None:
@@ -50,7 +50,9 @@ class ReplayServer:
         profile, plane, replay = self._profile, self._plane, self._profile.replay
         shape = plane.shape
         self._table = Table(TableShape.of(replay, shape, shape.trajectory_length))
-        self._sampler = make_sampler(replay, self._table, derive_seed(profile.seed, self.role))
+        self._sampler = make_sampler(
+            replay, self._table, derive_seed(profile.seed, self.role, self._learner.get("learner_steps"))
+        )
         gatherer = Gatherer(self._table, discount=self._discount, td_steps=replay.td_steps)
         self._limiter = self._make_limiter()
         self._recovery = recover(replay, shape, self._directory)
@@ -61,14 +63,15 @@ class ReplayServer:
         self._readers = [RingReader(plane.trajectory_ring(actor)) for actor in range(shape.actors)]
         self._actor_bells = [plane.doorbell(Member("actor", actor)) for actor in range(shape.actors)]
         self._checked = [False] * shape.actors  # whether the record that waits in the ring is whole
-        self._priorities = RingReader(plane.priority_ring(0))
+        self._priorities = [RingReader(plane.priority_ring(rank)) for rank in range(shape.learner_ranks)]
         self._counters.set("capacity", self._table.capacity)
         self._started = True
 
     def do_work(self) -> int:
         """Takes one record from each ring, and moves every batch on as far as the rate limiter and its peers allow."""
         self._clock.lap()
-        work_count = self._take_priorities() + sum(self._insert(actor) for actor in range(len(self._readers)))
+        work_count = sum(self._take_priorities(rank) for rank in range(len(self._priorities)))
+        work_count += sum(self._insert(actor) for actor in range(len(self._readers)))
         self._look_after_journal()
         return work_count + (self._batches.do_work() if self._table.size else 0)
 
@@ -150,16 +153,16 @@ class ReplayServer:
         self._counters.set("inserted", self._limiter.inserted)
         self._counters.set("stored", self._table.size)
 
-    def _take_priorities(self) -> int:
-        record = self._priorities.peek()
+    def _take_priorities(self, rank: int) -> int:
+        record = self._priorities[rank].peek()
         if record is None:
             return 0
         step_B = record["generation"] * self._table.capacity + record["slot"]
         stale = self._sampler.update(step_B, record["priority"])
         self._counters.add("priority_updates", len(step_B) - stale)
         self._counters.add("stale_priorities", stale)
-        self._priorities.release()
-        self._learner_bell.ring()
+        self._priorities[rank].release()
+        self._learner_bells[rank].ring()
         return 1
 
     def _look_after_journal(self) -> None:

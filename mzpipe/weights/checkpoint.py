@@ -116,15 +116,18 @@ class CheckpointStore:
             os.rename(self.directory / name, former)
         shutil.rmtree(former, ignore_errors=True)
 
-    def prune(self, keep: int) -> None:
-        """Removes all but the `keep` newest `step_` checkpoints and those pointed at, and drafts that a crash left."""
+    def prune(self, keep: int, *, keep_every: int = 0) -> None:
+        """Removes `step_N` checkpoints, and drafts that a crash left.
+
+        What stays: the `keep` newest, those pointed at, and those whose N is a multiple of keep_every (0: none).
+        """
         for path in [*self.directory.glob(".*.new"), *self.directory.glob(".*.old")]:
             if not _is_anothers(path):
                 _remove_any(path)
         pointed = {self._pointed(path.name) for path in self.directory.glob("[!.]*") if path.is_file()}
         steps = [name for name in self.names() if name.startswith("step_")]
         for name in steps[:-keep]:
-            if name not in pointed:
+            if name not in pointed and not (keep_every and int(name.removeprefix("step_")) % keep_every == 0):
                 self.remove(name)
 
     def _pointed(self, pointer: str) -> str | None:

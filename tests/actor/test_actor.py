@@ -32,7 +32,7 @@ def test_actor_records_replay_to_the_same_game(tmp_path):
     """The recorded actions, played again from the game's seed, give the recorded frames and rewards."""
     _, records = play(tmp_path, 60)
     first_lane = [record for record in records if record["game"][0] < 3]
-    game = make_game(tiny_profile().game, 3, derive_seed(0, "actor", 0, 0, 0, "game"))
+    game = make_game(tiny_profile().game, 3, derive_seed(0, "actor", 0, 0, 0, 0, "game"))
     steps = {}
     for record in first_lane:
         key, offset = int(record["game"][0]), int(record["offset"][0])

@@ -63,7 +63,7 @@ def test_save_and_load_give_the_same_profile(tmp_path):
         ("learner.batch_size=0", "learner.batch_size=0: input should be greater than or equal to 1"),
         ("game.atari.sticky_actions=1.5", "game.atari.sticky_actions=1.5: input should be less than or equal to 1"),
         ("learner.learning_rate=nan", "learner.learning_rate=nan: input should be a finite number"),
-        ("learner.optimizer=adamm", "learner.optimizer='adamm': input should be 'adam' or 'sgd'"),
+        ("learner.optimizer=adamm", "learner.optimizer='adamm': input should be 'adam', 'adamw' or 'sgd'"),
         ("search.num_simulations=5000", "search.num_simulations=5000: input should be less than or equal to 2000"),
         ("learner.batch_size", "write it as section.field=value"),
         (".batch_size=3", "write it as section.field=value"),
@@ -74,7 +74,8 @@ def test_save_and_load_give_the_same_profile(tmp_path):
         ("replay.max_insert_lead=1", "would wait for each other for ever: set it to at least 34"),
         ("learner.devices=[]", r"learner.devices=\[\]: name at least one device"),
         ("inference.devices=['cuda']", "inference.devices: 'cuda' is not 'auto', 'cpu' or a CUDA index"),
-        ("learner.devices=[0,1]", "this version trains on one device"),
+        ("learner.devices=['auto',1]", "'auto' stands alone: name every rank's"),
+        ("learner.devices=[0,1,2]", r"learner.batch_size=128: 3 ranks \(learner.devices\) take equal parts"),
     ],
 )
 def test_load_refuses_in_one_line(override, text):

@@ -32,7 +32,9 @@ def machine(monkeypatch):
 
 def planned(*overrides, inference=("cpu",), weights_bytes=4000):
     profile = tiny_profile(*overrides)
-    return make_plan(profile, describe_game(profile.game), Devices("cpu", inference), ModelSizes(weights_bytes))
+    return make_plan(
+        profile, describe_game(profile.game), Devices(("cpu",), inference), ModelSizes(weights_bytes, weights_bytes)
+    )
 
 
 def test_check_passes_when_everything_fits_exactly(machine):
@@ -74,7 +76,8 @@ def test_memory_grows_with_the_model_the_batch_and_the_emulators():
         return replace(plan, model=model, game=replace(plan.game, bytes_per_game=bytes_per_game)).memory_bytes()
 
     nothing = total(ModelSizes())
-    assert total(ModelSizes(weights=1000)) - nothing == 1000 * (5 + 5 + 1)
+    assert total(ModelSizes(weights=1000)) - nothing == 1000 * (5 + 1)
+    assert total(ModelSizes(training_weights=1000)) - nothing == 1000 * 5
     assert total(ModelSizes(unroll_outputs=1000)) - nothing == 1000 * 2 * 4
     rows = 3 * 3  # two lanes of the actor, one of the evaluator, each with room for three trees
     assert total(ModelSizes(root_outputs=1000)) - nothing == 1000 * rows
@@ -114,7 +117,7 @@ def test_plan_prints_the_size_that_every_segment_file_has(tmp_path):
     }
     files = {path.name: path.stat().st_size for path in tmp_path.iterdir() if path.name != "shape.json"}
     assert printed == files
-    assert len(printed) == 13
+    assert len(printed) == 14
     assert sum(printed.values()) == plan.segment_bytes()
 
 

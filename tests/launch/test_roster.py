@@ -99,6 +99,27 @@ def test_start_appends_to_the_log_and_forgets_the_former_failure(actor, tmp_path
     assert (tmp_path / "actor-0.log").read_text() == "started\n" * 2
 
 
+def test_ranks_of_the_learner_start_again_only_when_all_of_them_can(tmp_path, clock, spawned):
+    ranks = [Member("learner", 0), Member("learner", 1)]
+    roster = Roster([*ranks, Member("actor", 0)], tiny_profile(), tmp_path / "run", tmp_path)
+    for entry in roster.entries:
+        roster.start(entry)
+    first, second, actor = roster.entries
+    roster.reap(second)
+    roster.schedule_restart(second)
+    roster.reap(actor)
+    roster.schedule_restart(actor)
+    clock.now_s += BACKOFF_S
+    assert roster.due_restarts() == [actor]
+    assert roster.alive_ranks() == [first]
+    roster.reap(first)
+    clock.now_s += BACKOFF_S
+    roster.schedule_restart(first)
+    assert roster.due_restarts() == [actor]  # the other waits for it
+    clock.now_s += BACKOFF_S
+    assert roster.due_restarts() == [first, second, actor]
+
+
 def test_reap_gives_the_exit_code_and_lets_go_of_the_child(actor, spawned):
     actor.roster.start(actor.entry)
     assert actor.roster.alive() == [actor.entry]

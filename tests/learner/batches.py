@@ -11,11 +11,32 @@ NUM_ACTIONS, UNROLL, SUPPORT = 3, 4, 6
 
 def make_model(seed=0, **changes):
     torch.manual_seed(seed)
-    config = NetworkConfig(hidden_size=32, value_support_size=SUPPORT, reward_support_size=SUPPORT, **changes)
-    return Model(config, (5,), NUM_ACTIONS)
+    fields = {"hidden_size": 32, "value_support_size": SUPPORT, "reward_support_size": SUPPORT, **changes}
+    return Model(NetworkConfig(**fields), (5,), NUM_ACTIONS, training_heads=True)
 
 
-def make_batch(batch_size=6, seed=0):
+def with_observations(batch, seed=7):
+    """The batch as a model with consistency takes it, every observation there."""
+    generator = torch.Generator().manual_seed(seed)
+    shape = (*batch.action_BK.shape, *batch.observation.shape[1:])
+    return batch._replace(
+        next_observation_BK=torch.rand(shape, generator=generator) * 2 - 1,
+        observation_mask_BK=torch.ones(batch.action_BK.shape),
+    )
+
+
+def in_float64(batch):
+    """The batch with every number in float64."""
+    return batch._replace(
+        **{
+            name: value.double()
+            for name, value in batch._asdict().items()
+            if value is not None and value.is_floating_point()
+        }
+    )
+
+
+def make_batch(batch_size=6, seed=0, num_unroll_steps=UNROLL):
     """Random targets inside the support, every mask set."""
     generator = torch.Generator().manual_seed(seed)
 
@@ -24,12 +45,12 @@ def make_batch(batch_size=6, seed=0):
 
     return Batch(
         observation=uniform(batch_size, 5) * 2 - 1,
-        action_BK=torch.randint(0, NUM_ACTIONS, (batch_size, UNROLL), generator=generator, dtype=torch.int32),
-        value_target_BK1=uniform(batch_size, UNROLL + 1) * 20 - 10,
-        value_mask_BK1=torch.ones(batch_size, UNROLL + 1),
-        reward_target_BK=uniform(batch_size, UNROLL) * 4 - 2,
-        reward_mask_BK=torch.ones(batch_size, UNROLL),
-        policy_target_BK1A=torch.softmax(3 * uniform(batch_size, UNROLL + 1, NUM_ACTIONS), -1),
-        policy_mask_BK1=torch.ones(batch_size, UNROLL + 1),
+        action_BK=torch.randint(0, NUM_ACTIONS, (batch_size, num_unroll_steps), generator=generator, dtype=torch.int32),
+        value_target_BK1=uniform(batch_size, num_unroll_steps + 1) * 20 - 10,
+        value_mask_BK1=torch.ones(batch_size, num_unroll_steps + 1),
+        reward_target_BK=uniform(batch_size, num_unroll_steps) * 4 - 2,
+        reward_mask_BK=torch.ones(batch_size, num_unroll_steps),
+        policy_target_BK1A=torch.softmax(3 * uniform(batch_size, num_unroll_steps + 1, NUM_ACTIONS), -1),
+        policy_mask_BK1=torch.ones(batch_size, num_unroll_steps + 1),
         weight_B=torch.ones(batch_size),
     )

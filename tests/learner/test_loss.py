@@ -1,19 +1,32 @@
-"""The loss against its plain twin, its gradient scales by hand, and one batch overfitted."""
+"""The loss against its plain twin, its gradient scales by hand and by finite differences, one batch overfitted."""
+
+import copy
 
 import numpy as np
 import pytest
 import torch
 
 from mzpipe.config import LearnerConfig
+from mzpipe.learner import loss as module
 from mzpipe.learner.loss import muzero_loss
 from mzpipe.learner.step import TrainingStep
 from mzpipe.nets.scale import halve_gradient
 from mzpipe.nets.support import two_hot
 from mzpipe.targets import scalar_to_support
-from tests.learner.batches import SUPPORT, UNROLL, make_batch, make_model
-from tests.naive.loss import loss_parts
+from tests.learner.batches import SUPPORT, UNROLL, in_float64, make_batch, make_model, with_observations
+from tests.naive.loss import CONSISTENCY, loss_parts, step_parts
 
 BINS = torch.arange(-SUPPORT, SUPPORT + 1.0)
+SIMSIAM = {"consistency": True, "consistency_projection_size": 12, "consistency_hidden_size": 7}
+NETWORKS = {
+    "categorical": {},
+    "scalar": {"heads": "scalar"},
+    "value prefix": {"value_prefix": True, "value_prefix_horizon": UNROLL},
+    "value prefix, reset in the unroll": {"value_prefix": True, "value_prefix_horizon": 3},
+    "scalar value prefix, reset each step": {"value_prefix": True, "value_prefix_horizon": 1, "heads": "scalar"},
+    "consistency": SIMSIAM,
+    "all": {**SIMSIAM, "heads": "scalar", "value_prefix": True, "value_prefix_horizon": 2},
+}
 
 
 def shake(model):
@@ -25,25 +38,61 @@ def shake(model):
 
 
 def masked_batch():
-    batch = make_batch(seed=3)
+    batch = with_observations(make_batch(seed=3))
     generator = torch.Generator().manual_seed(4)
+
+    def mask(places):
+        return (torch.rand(6, places, generator=generator) > 0.3).float()
+
     return batch._replace(
-        value_mask_BK1=(torch.rand(6, UNROLL + 1, generator=generator) > 0.3).float(),
-        reward_mask_BK=(torch.rand(6, UNROLL, generator=generator) > 0.3).float(),
-        policy_mask_BK1=(torch.rand(6, UNROLL + 1, generator=generator) > 0.3).float(),
+        value_mask_BK1=mask(UNROLL + 1),
+        reward_mask_BK=mask(UNROLL),
+        policy_mask_BK1=mask(UNROLL + 1),
         weight_B=torch.rand(6, generator=generator),
+        observation_mask_BK=mask(UNROLL),
     )
 
 
-@pytest.mark.parametrize("batch", [make_batch(), masked_batch()], ids=["full", "masked and weighted"])
-def test_loss_equals_the_plain_twin(batch):
-    model = shake(make_model())
-    losses = muzero_loss(model, batch, value_loss_weight=0.25)
-    policy, value, reward = loss_parts(shake(make_model()), batch, SUPPORT)
-    assert losses.policy.item() == pytest.approx(policy, rel=1e-5)
-    assert losses.value.item() == pytest.approx(value, rel=1e-5)
-    assert losses.reward.item() == pytest.approx(reward, rel=1e-5)
-    assert losses.total.item() == pytest.approx(policy + 0.25 * value + reward, rel=1e-5)
+@pytest.mark.parametrize("network", NETWORKS.values(), ids=NETWORKS)
+@pytest.mark.parametrize("batch", [with_observations(make_batch()), masked_batch()], ids=["full", "masked, weighted"])
+def test_loss_equals_the_plain_twin(batch, network):
+    model, batch = shake(make_model(**network)).double().eval(), in_float64(batch)
+    losses = muzero_loss(model, batch, value_loss_weight=0.25, consistency_loss_weight=2.0)
+    policy, value, reward, consistency = loss_parts(model, batch, SUPPORT)
+    assert losses.policy.item() == pytest.approx(policy, rel=1e-6)
+    assert losses.value.item() == pytest.approx(value, rel=1e-6)
+    assert losses.reward.item() == pytest.approx(reward, rel=1e-6)
+    assert losses.consistency.item() == pytest.approx(consistency, rel=1e-6)
+    assert losses.total.item() == pytest.approx(policy + 0.25 * value + reward + 2.0 * consistency, rel=1e-6)
+    assert (consistency != 0.0) == network.get("consistency", False)
+
+
+def test_consistency_normalises_over_the_batch_while_training():
+    model, batch = shake(make_model(**NETWORKS["consistency"])).double(), in_float64(masked_batch())
+    twin = loss_parts(model, batch, SUPPORT, training=True)[CONSISTENCY]
+    losses = muzero_loss(model.train(), batch, value_loss_weight=0.25)
+    assert losses.consistency.item() == pytest.approx(twin, rel=1e-6)
+    assert twin != pytest.approx(loss_parts(model, batch, SUPPORT)[CONSISTENCY], rel=1e-3)
+
+
+def test_loss_sends_no_gradient_into_the_consistency_target():
+    model, batch = shake(make_model(**NETWORKS["consistency"])), with_observations(make_batch())
+    batch = batch._replace(next_observation_BK=batch.next_observation_BK.requires_grad_())
+    muzero_loss(model, batch, value_loss_weight=0.25, consistency_loss_weight=2.0).total.backward()
+    assert batch.next_observation_BK.grad is None
+    assert all(parameter.grad.abs().max() > 0 for parameter in model.consistency.predictor.parameters())
+
+
+def test_loss_leaves_consistency_out_when_the_model_has_no_such_head():
+    losses = muzero_loss(make_model(), make_batch(), value_loss_weight=0.25, consistency_loss_weight=2.0)
+    assert losses.consistency.item() == 0.0
+    assert losses.total.item() == pytest.approx((losses.policy + 0.25 * losses.value + losses.reward).item())
+
+
+def test_plain_heads_count_no_target_as_clipped():
+    batch = make_batch()
+    batch.value_target_BK1[0, 0] = 1e6
+    assert muzero_loss(make_model(heads="scalar"), batch, value_loss_weight=1.0).clipped.item() == 0
 
 
 def test_loss_counts_targets_outside_the_support_when_they_are_not_masked():
@@ -92,6 +141,81 @@ def full_gradient(model, batch, state):
     target, _ = two_hot(batch.value_target_BK1[:, state], BINS)
     loss = -(target * torch.log_softmax(output.value_logits_BM, -1)).sum(-1).mean()
     return torch.autograd.grad(loss, model.representation.out.weight)[0]
+
+
+TOY = {"hidden_size": 4, "consistency_projection_size": 5, "consistency_hidden_size": 3}
+WEIGHTS = np.array([1.0, 0.25, 1.0, 2.0])
+
+
+def toy(network, num_unroll_steps):
+    """A model and a batch small enough to shake every parameter by hand."""
+    model = shake(make_model(seed=5, **{**network, **TOY})).double().eval()
+    return model, in_float64(with_observations(make_batch(batch_size=2, num_unroll_steps=num_unroll_steps)))
+
+
+def total_gradient(model, batch, name):
+    losses = muzero_loss(model, batch, value_loss_weight=0.25, consistency_loss_weight=2.0)
+    return torch.autograd.grad(losses.total, model.get_parameter(name))[0].numpy()
+
+
+def step_slopes(model, batch, name, call):
+    """d (loss of state k, unscaled) / d parameter by central differences, [K + 1, parameter].
+
+    The parameter is moved in one place only: in the representation function (call 0), or in the dynamics of the step
+    into state `call`.
+    """
+    num_unroll_steps, step = batch.action_BK.shape[1], 1e-6
+    slopes = []
+    for index in range(model.get_parameter(name).numel()):
+        losses = []
+        for sign in (1.0, -1.0):
+            moved = copy.deepcopy(model)
+            moved.get_parameter(name).data[index] += sign * step
+            dynamics = [moved if call == k else model for k in range(1, num_unroll_steps + 1)]
+            root = moved if call == 0 else model
+            losses.append(step_parts(root, batch, SUPPORT, dynamics=dynamics, observer=model) @ WEIGHTS)
+        slopes.append((losses[0] - losses[1]) / (2.0 * step))
+    return np.array(slopes).T
+
+
+def expected_gradients(model, batch, scale_K1):
+    """Of representation and dynamics: each state's slope, halved once per dynamics call on its way back."""
+    num_unroll_steps = batch.action_BK.shape[1]
+
+    def total(name, call):
+        halvings = np.maximum(np.arange(num_unroll_steps + 1) - call, 0)
+        return (scale_K1 * 0.5**halvings) @ step_slopes(model, batch, name, call)
+
+    dynamics = sum(total("dynamics.state.bias", call) for call in range(1, num_unroll_steps + 1))
+    return total("representation.out.bias", 0), dynamics
+
+
+def matches(found, expected):
+    return all(np.allclose(ours, theirs, rtol=1e-4, atol=1e-7) for ours, theirs in zip(found, expected, strict=True))
+
+
+def found_gradients(model, batch):
+    return [total_gradient(model, batch, name) for name in ("representation.out.bias", "dynamics.state.bias")]
+
+
+@pytest.mark.parametrize("network", ["categorical", "scalar", "consistency"])
+@pytest.mark.parametrize("num_unroll_steps", [1, 3])
+def test_gradient_is_that_of_finite_differences_with_scales_and_halvings(network, num_unroll_steps, monkeypatch):
+    model, batch = toy(NETWORKS[network], num_unroll_steps)
+    scale_K1 = np.array([1.0] + [1.0 / num_unroll_steps] * num_unroll_steps)
+    expected = expected_gradients(model, batch, scale_K1)
+    assert matches(found_gradients(model, batch), expected)
+    if num_unroll_steps > 1:
+        assert not matches(found_gradients(model, batch), expected_gradients(model, batch, np.ones_like(scale_K1)))
+    monkeypatch.setattr(module, "halve_gradient", lambda state: state)
+    assert not matches(found_gradients(model, batch), expected)
+
+
+def test_loss_halves_states_only_and_not_what_the_value_prefix_carries(monkeypatch):
+    shapes = []
+    monkeypatch.setattr(module, "halve_gradient", lambda state: shapes.append(tuple(state.shape)) or state)
+    muzero_loss(make_model(**NETWORKS["value prefix"]), make_batch(), value_loss_weight=1.0)
+    assert shapes == [(6, 32)] * UNROLL
 
 
 def test_loss_reaches_the_targets_entropy_when_one_batch_is_overfitted():

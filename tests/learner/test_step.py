@@ -7,7 +7,7 @@ import torch
 
 from mzpipe.config import LearnerConfig, NetworkConfig
 from mzpipe.errors import CheckpointError
-from mzpipe.learner.optimizer_state import optimizer_arrays, restore_optimizer
+from mzpipe.learner.optimizer import learning_rate, optimizer_arrays, restore_optimizer
 from mzpipe.learner.step import TrainingStep
 from mzpipe.nets import Model
 from tests.learner.batches import make_batch, make_model
@@ -17,7 +17,7 @@ def states_equal(first, second):
     return all(torch.equal(a, b) for a, b in zip(first.values(), second.values(), strict=True))
 
 
-@pytest.mark.parametrize("optimizer", ["adam", "sgd"])
+@pytest.mark.parametrize("optimizer", ["adam", "adamw", "sgd"])
 def test_step_lowers_the_loss_of_a_batch(optimizer):
     step, batch = TrainingStep(make_model(), LearnerConfig(optimizer=optimizer, learning_rate=0.02)), make_batch()
     first = step(batch).losses.total.item()
@@ -56,18 +56,32 @@ def test_step_restores_batch_statistics_when_it_skips():
 
 def test_learning_rate_warms_up_then_decays():
     config = LearnerConfig(learning_rate=1.0, warmup_steps=10, lr_decay_rate=0.1, lr_decay_steps=100)
-    step = TrainingStep(make_model(), config)
-    rates = {}
-    for steps in (0, 9, 100, 200):
-        step.learner_steps = steps
-        rates[steps] = step.learning_rate()
+    rates = {steps: learning_rate(config, steps) for steps in (0, 9, 100, 200)}
     assert rates[0] == pytest.approx(0.1)
     assert rates[9] == pytest.approx(0.1**0.09)
     assert rates[100] == pytest.approx(0.1)
     assert rates[200] == pytest.approx(0.01)
 
 
-@pytest.mark.parametrize("optimizer", ["adam", "sgd"])
+def test_learning_rate_falls_at_once_under_the_step_schedule():
+    config = LearnerConfig(learning_rate=1.0, lr_schedule="step", lr_decay_rate=0.1, lr_decay_steps=100)
+    rates = [learning_rate(config, steps) for steps in (0, 99, 100, 199, 200)]
+    assert rates == pytest.approx([1.0, 1.0, 0.1, 0.1, 0.01])
+
+
+def test_adamw_takes_the_weight_decay_off_the_weights_themselves():
+    """Where there is no gradient, AdamW still shrinks a weight by the factor 1 - rate * decay, and Adam's step is
+    that of its sign."""
+    config = LearnerConfig(optimizer="adamw", learning_rate=0.1, weight_decay=0.5, max_grad_norm=0.0)
+    step, batch = TrainingStep(make_model(), config), make_batch()
+    unused = step._model.dynamics.action.weight  # no gradient reaches the action that no unroll takes
+    batch.action_BK[:] = 0
+    before = unused[1].detach().clone()
+    step(batch)
+    torch.testing.assert_close(unused[1].detach(), before * (1.0 - 0.1 * 0.5))
+
+
+@pytest.mark.parametrize("optimizer", ["adam", "adamw", "sgd"])
 def test_optimizer_state_goes_on_exactly_when_it_is_restored(optimizer):
     config = LearnerConfig(optimizer=optimizer)
     first, second = TrainingStep(make_model(), config), TrainingStep(make_model(), config)
@@ -85,3 +99,54 @@ def test_optimizer_state_is_refused_when_it_is_another_models():
     first(make_batch())
     with pytest.raises(CheckpointError, match=r"optimiser state \d+\.exp_avg.* is another model's"):
         restore_optimizer(second.optimizer, optimizer_arrays(first.optimizer))
+
+
+def test_bfloat16_step_takes_nearly_the_same_step():
+    """Forward and backward passes lose digits; weights, the optimiser and the update stay float32."""
+    plain, coarse = (TrainingStep(make_model(), LearnerConfig(precision=each)) for each in ("float32", "bfloat16"))
+    batch = make_batch()
+    first, second = plain(batch).losses, coarse(batch).losses
+    assert second.total.item() == pytest.approx(first.total.item(), rel=0.02)
+    assert second.total.item() != first.total.item()
+    assert all(parameter.dtype == torch.float32 for parameter in coarse._model.parameters())
+
+
+def test_compile_that_fails_is_said_and_training_goes_on_as_before(monkeypatch):
+    def broken(*arguments, **options):
+        def call(batch):
+            raise RuntimeError("no C++ compiler\nand a long story")
+
+        return call
+
+    monkeypatch.setattr(torch, "compile", broken)
+    notes = []
+    step = TrainingStep(make_model(), LearnerConfig(compile=True), note=notes.append)
+    plain = TrainingStep(make_model(), LearnerConfig())
+    batch = make_batch()
+    assert step(batch).losses.total.item() == plain(batch).losses.total.item()
+    step(batch)
+    assert notes == ["learner.compile: RuntimeError: no C++ compiler: the learner goes on without"]
+
+
+def test_compile_s_trial_leaves_the_model_as_it_was(monkeypatch):
+    monkeypatch.setattr(torch, "compile", lambda loss, mode: loss)
+    network = NetworkConfig(
+        kind="residual", num_channels=4, head_channels=2, value_support_size=3, reward_support_size=3
+    )
+    torch.manual_seed(0)
+    models = [Model(network, (1, 16, 16), 3)]
+    models.append(copy.deepcopy(models[0]))
+    batch = make_batch(batch_size=4)._replace(observation=torch.rand(4, 1, 16, 16))
+    for model, compile in zip(models, (True, False), strict=True):
+        TrainingStep(model, LearnerConfig(compile=compile))(batch)
+    assert states_equal(models[0].state_dict(), models[1].state_dict())
+
+
+def test_cuda_graphs_without_cuda_are_said_and_left_out(monkeypatch):
+    modes = []
+    monkeypatch.setattr(torch, "compile", lambda loss, mode: modes.append(mode) or loss)
+    notes = []
+    step = TrainingStep(make_model(), LearnerConfig(cuda_graphs=True), note=notes.append)
+    step(make_batch())
+    assert modes == ["default"]
+    assert notes == ["learner.cuda_graphs=true: the learner's device is cpu: it goes on without"]

@@ -1,9 +1,12 @@
-"""Plain twin of the loss: one sample, one step, one bin at a time, in float64."""
+"""Plain twin of the loss: one sample, one step, one bin at a time, in float64; models are in float64 and evaluating."""
 
 import numpy as np
 import torch
+from torch import nn
 
 from mzpipe.targets import scalar_to_support
+
+POLICY, VALUE, REWARD, CONSISTENCY = range(4)
 
 
 def log_probabilities(logits):
@@ -17,26 +20,97 @@ def cross_entropy(logits, target):
     return -sum(float(p) * q for p, q in zip(target, log_probabilities(logits), strict=True))
 
 
-def loss_parts(model, batch, support_size):
-    """(policy, value, reward) as means over the batch, scales and masks applied."""
-    model = model.double()
+def scalar_loss(config, outputs, target, support_size):
+    if config.heads == "scalar":
+        return (float(outputs[0]) - target) ** 2
+    return cross_entropy(outputs, scalar_to_support(target, support_size))
+
+
+def reward_target(config, rewards, k):
+    """Of state k: the reward of the action into it, or the sum of rewards since the last reset."""
+    if not config.value_prefix:
+        return float(rewards[k - 1])
+    return sum(float(reward) for j, reward in enumerate(rewards[:k]) if j >= last_reset(config, k))
+
+
+def last_reset(config, k):
+    """The state at which the value prefix that state k ends began anew."""
+    return (k - 1) // config.value_prefix_horizon * config.value_prefix_horizon
+
+
+def loss_parts(model, batch, support_size, training=False):
+    """(policy, value, reward, consistency) as means over the batch, scales and masks applied."""
+    num_unroll_steps = batch.action_BK.shape[1]
+    scale = np.array([1.0] + [1.0 / num_unroll_steps] * num_unroll_steps)
+    return scale @ step_parts(model, batch, support_size, training=training)
+
+
+@torch.no_grad()
+def step_parts(model, batch, support_size, *, dynamics=None, observer=None, training=False):
+    """The same of each state k before any scale, [K + 1, 4].
+
+    dynamics[k - 1] makes the step into state k, observer sees the consistency's target; both are `model` if None.
+    `training` lets the consistency normalise over the batch.
+    """
     batch_size, num_unroll_steps = batch.action_BK.shape
-    parts = np.zeros(3)
+    parts, pairs = np.zeros((num_unroll_steps + 1, 4)), []
     for b in range(batch_size):
-        weight = float(batch.weight_B[b])
-        with torch.no_grad():
-            output = model.initial_inference(batch.observation[b : b + 1].double())
+        output, weight = model.initial_inference(batch.observation[b : b + 1]), float(batch.weight_B[b])
         for k in range(num_unroll_steps + 1):
-            scale = 1.0 if k == 0 else 1.0 / num_unroll_steps
             if k > 0:
-                with torch.no_grad():
-                    output = model.recurrent_inference(output.hidden_state, batch.action_BK[b : b + 1, k - 1])
-                reward = scalar_to_support(float(batch.reward_target_BK[b, k - 1]), support_size)
-                mask = float(batch.reward_mask_BK[b, k - 1])
-                parts[2] += weight * scale * mask * cross_entropy(output.reward_logits_BM[0], reward)
-            value = scalar_to_support(float(batch.value_target_BK1[b, k]), support_size)
-            policy = batch.policy_target_BK1A[b, k]
-            value_mask, policy_mask = float(batch.value_mask_BK1[b, k]), float(batch.policy_mask_BK1[b, k])
-            parts[0] += weight * scale * policy_mask * cross_entropy(output.policy_logits_BA[0], policy)
-            parts[1] += weight * scale * value_mask * cross_entropy(output.value_logits_BM[0], value)
+                steps = model if dynamics is None else dynamics[k - 1]
+                output = steps.recurrent_inference(output.hidden_state, batch.action_BK[b : b + 1, k - 1])
+                target = reward_target(model.config, batch.reward_target_BK[b], k)
+                loss = scalar_loss(model.config, output.reward_logits_BM[0], target, support_size)
+                parts[k, REWARD] += weight * float(batch.reward_mask_BK[b, k - 1]) * loss
+                if model.consistency is not None:
+                    pairs.append((b, k, *states(model, observer or model, output, batch.next_observation_BK[b, k - 1])))
+            policy = cross_entropy(output.policy_logits_BA[0], batch.policy_target_BK1A[b, k])
+            parts[k, POLICY] += weight * float(batch.policy_mask_BK1[b, k]) * policy
+            value = float(batch.value_target_BK1[b, k])
+            loss = scalar_loss(model.config, output.value_logits_BM[0], value, support_size)
+            parts[k, VALUE] += weight * float(batch.value_mask_BK1[b, k]) * loss
+    for b, k, similarity in similarities(model, pairs, training):
+        weight = float(batch.weight_B[b]) * float(batch.observation_mask_BK[b, k - 1])
+        parts[k, CONSISTENCY] -= weight * similarity
     return parts / batch_size
+
+
+def states(model, observer, output, observation):
+    """The dynamics' state, and h of what was observed there, flat."""
+    return output.hidden_state.flatten()[: model.state_size].numpy(), observer.represent(observation[None])[0].numpy()
+
+
+def similarities(model, pairs, training):
+    """(b, k, cosine similarity) of each pair of states."""
+    if not pairs:
+        return []
+    ours = through(model.consistency.projector, [pair[2] for pair in pairs], training)
+    ours = through(model.consistency.predictor, ours, training)
+    observed = through(model.consistency.projector, [pair[3].reshape(-1) for pair in pairs], training)
+    return [(b, k, cosine(x, y)) for (b, k, _, _), x, y in zip(pairs, ours, observed, strict=True)]
+
+
+def cosine(x, y):
+    return float(x @ y) / np.sqrt(float(x @ x) * float(y @ y))
+
+
+def through(layers, rows, training):
+    for layer in layers:
+        if isinstance(layer, nn.Linear):
+            rows = [layer.weight.numpy() @ row + layer.bias.numpy() for row in rows]
+        elif isinstance(layer, nn.BatchNorm1d):
+            rows = normalised(layer, rows, training)
+        elif isinstance(layer, nn.ReLU):
+            rows = [np.maximum(row, 0.0) for row in rows]
+        else:
+            assert isinstance(layer, nn.Flatten)
+    return rows
+
+
+def normalised(layer, rows, training):
+    mean, variance = layer.running_mean.numpy(), layer.running_var.numpy()
+    if training:
+        mean = sum(rows) / len(rows)
+        variance = sum((row - mean) ** 2 for row in rows) / len(rows)
+    return [(row - mean) / np.sqrt(variance + layer.eps) * layer.weight.numpy() + layer.bias.numpy() for row in rows]

@@ -28,3 +28,22 @@ def test_output_bytes_leave_no_hooks_behind():
     model = Model(NetworkConfig(hidden_size=8), (5,), 3)
     output_bytes(model, torch.zeros(1, 5), num_unroll_steps=1)
     assert not any(module._forward_hooks for module in model.modules())
+
+
+def test_output_bytes_of_a_value_prefix_hold_what_a_node_carries_and_what_the_lstm_puts_out():
+    plain = output_bytes(Model(NetworkConfig(hidden_size=8), (5,), 3), torch.zeros(1, 5), num_unroll_steps=2)
+    model = Model(NetworkConfig(hidden_size=8, value_prefix=True), (5,), 3)
+    found = output_bytes(model, torch.zeros(1, 5), num_unroll_steps=2)
+    assert found.hidden_state == 4 * (8 + 2 * 8 + 2)
+    assert found.root == plain.root
+    # In place of a linear layer: the features again, h and c, and h normalised, through two layers of 8.
+    assert found.unroll - plain.unroll == 2 * 4 * (8 + 2 * 8 + 4 * 8)
+
+
+def test_output_bytes_of_the_learners_model_hold_both_branches_of_the_consistency():
+    config = NetworkConfig(hidden_size=8, consistency=True, consistency_projection_size=6, consistency_hidden_size=3)
+    plain = output_bytes(Model(config, (5,), 3), torch.zeros(1, 5), num_unroll_steps=2)
+    found = output_bytes(Model(config, (5,), 3, training_heads=True), torch.zeros(1, 5), num_unroll_steps=2)
+    projector, predictor, widest = 8 + 8 * 6, 3 * 3 + 6, 8
+    assert found.root == plain.root
+    assert found.unroll - plain.unroll == 2 * 4 * (2 * projector + predictor + widest)

@@ -43,11 +43,11 @@ def run(tmp_path, monkeypatch):
         profile = tiny_profile(*FROZEN, *overrides)
         game = describe_game(profile.game)
         torch.manual_seed(5)
-        shape = make_plan(profile, game, Devices("cpu", ("cpu",)), ModelSizes()).shape
+        shape = make_plan(profile, game, Devices.assumed(profile), ModelSizes()).shape
         model = Model(profile.network, shape.observation_shape, shape.num_actions)
-        plan = make_plan(profile, game, Devices("cpu", ("cpu",)), ModelSizes(4 * FlatWeights(model).size))
+        plan = make_plan(profile, game, Devices.assumed(profile), ModelSizes(4 * FlatWeights(model).size))
         plane = DataPlane.create(tmp_path / name, plan.shape)
-        storage = Storage(tmp_path / "checkpoints", tmp_path / "journal")
+        storage = Storage(tmp_path / "checkpoints", tmp_path / "journal", tmp_path)
         pipeline = SerialPipeline(profile, plane, storage, plan.devices)
         pipelines.append(pipeline)
         pipeline.start()

@@ -104,7 +104,7 @@ def test_clean_removes_what_a_killed_run_left_and_nothing_else(start, foreign_di
     assert all((path / "segment").is_file() for path in foreign_directories)
 
 
-@pytest.mark.parametrize("identity", ["inference-0", "replay-0", "learner-0"])
+@pytest.mark.parametrize("identity", ["inference-0", "replay-0"])
 def test_run_ends_with_70_and_says_why_when_another_role_is_killed(start, identity):
     run = start()
     roles = run.wait_ready()
@@ -112,6 +112,41 @@ def test_run_ends_with_70_and_says_why_when_another_role_is_killed(start, identi
     assert run.wait(15) == 70
     assert f"{identity} (pid {roles[identity]}) was killed by SIGKILL" in run.output.rstrip().splitlines()[-1]
     assert not any(alive(pid) for pid in roles.values())
+
+
+def test_killed_learner_goes_on_from_its_checkpoint_with_newer_weights(start):
+    run = start("learner.checkpoint_interval=50")
+    roles = run.wait_ready()
+    wait_until(lambda: run.learner_steps() > 100, 60, "some learner steps")
+    os.kill(roles["learner-0"], signal.SIGKILL)
+    run.wait_for_line(r"learner-0 \(pid \d+\) was killed by SIGKILL: training goes on from the latest checkpoint")
+    saved = CheckpointStore(run.directory / "checkpoints").load("latest").state
+    wait_until(lambda: run.roles().get("learner-0", roles["learner-0"]) != roles["learner-0"], 20, "a new learner")
+    others = {identity: pid for identity, pid in run.roles().items() if identity != "learner-0"}
+    assert others == {identity: pid for identity, pid in roles.items() if identity != "learner-0"}
+    wait_until(lambda: _newest_state(run)["learner_steps"] > saved["learner_steps"], 60, "another checkpoint")
+    assert _newest_state(run)["weights_version"] > saved["weights_version"]
+    run.process.send_signal(signal.SIGINT)
+    assert run.wait(15) == 130
+
+
+def _newest_state(run):
+    return CheckpointStore(run.directory / "checkpoints").load("latest").state
+
+
+def test_ranks_train_together_and_start_again_together_when_one_is_killed(start):
+    run = start("learner.devices=['cpu','cpu']", "learner.checkpoint_interval=50", "stop.learner_steps=400")
+    roles = run.wait_for_processes(6)
+    wait_until(lambda: run.learner_steps() > 100, 90, "some learner steps")
+    os.kill(roles["learner-1"], signal.SIGKILL)
+    run.wait_for_line("training goes on from the latest checkpoint", 30)
+    wait_until(lambda: len(run.roles()) == 6, 30, "six roles again")
+    again = run.roles()
+    assert not {again["learner-0"], again["learner-1"]} & set(roles.values())
+    assert {again["actor-0"], again["replay-0"]} < set(roles.values())
+    assert run.wait(120) == 0
+    assert "stop.learner_steps=400 reached" in run.output
+    assert _newest_state(run)["learner_steps"] == 400
 
 
 def test_run_shows_the_first_traceback_last_when_a_role_raises(start, tmp_path):

@@ -1,0 +1,98 @@
+"""`mzpipe export --onnx RUN`: the model of a checkpoint as three ONNX files and what a reader must know of them.
+
+    DIR/representation.onnx, dynamics.onnx, prediction.onnx   see mzpipe.nets.onnx_export
+        model.json   format, game, how frames are stacked, actions, players, discount, whose weights these are,
+                     and of each function its file and its inputs and outputs by name: dtype and shape
+
+DIR gets its name by one rename, when everything is in it.
+"""
+
+import json
+import os
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from ..config import Profile
+from ..errors import InputOutputError, UsageError
+from ..games import GameSpec, describe_game
+from ..launch.run_directory import RunDirectory
+from ..nets import Model, restore_model
+from ..nets.onnx_export import Graph, export_graphs, require_onnx
+from ..planning import signed_search
+from ..weights import BEST, LATEST, CheckpointStore
+
+FORMAT = "mzpipe-onnx-1"
+INDEX = "model.json"
+_COUNTERS = ("weights_version", "learner_steps", "env_steps")
+
+
+def export_model(run: RunDirectory, profile: Profile, checkpoint: str | None, out: Path) -> dict[str, Any]:
+    """Writes the model's files into `out`, a new directory; returns what model.json says.
+
+    `checkpoint` None takes `best` if there is one, else `latest`. Raises UsageError
+    when `out` exists or the package onnx is missing, CheckpointError when the
+    checkpoint is missing, damaged or another model's, InputOutputError when `out`
+    cannot be written.
+    """
+    require_onnx()
+    if os.path.lexists(out):
+        raise UsageError(f"{out}: exists already: remove it, or name another directory with --to")
+    store = CheckpointStore(run.checkpoints)
+    name = store.resolve(checkpoint or (BEST if store.has(BEST) else LATEST))
+    loaded, game = store.load(name), describe_game(profile.game)
+    model = Model(profile.network, game.stacked_shape, game.num_actions)
+    restore_model(model, loaded)
+    graphs = export_graphs(model, torch.zeros(2, *game.stacked_shape, dtype=getattr(torch, game.frame_dtype)))
+    index = {
+        "format": FORMAT,
+        **_facts(game),
+        "discount": signed_search(profile.search, game.num_players).discount,
+        "checkpoint": name,
+        **{counter: int(loaded.state[counter]) for counter in _COUNTERS},
+        "functions": {name: _signature(name, graph) for name, graph in graphs.items()},
+    }
+    files = {_file_name(name): graph.data for name, graph in graphs.items()}
+    _write_directory(out, {**files, INDEX: (json.dumps(index, indent=1) + "\n").encode()})
+    return index
+
+
+def _facts(game: GameSpec) -> dict[str, Any]:
+    return {
+        "game": game.name,
+        "description": game.description,
+        "frame_shape": list(game.frame_shape),
+        "frame_dtype": game.frame_dtype,
+        "frame_stack": game.frame_stack,
+        "num_actions": game.num_actions,
+        "num_players": game.num_players,
+    }
+
+
+def _signature(name: str, graph: Graph) -> dict[str, Any]:
+    return {
+        "file": _file_name(name),
+        "inputs": {name: spec._asdict() for name, spec in graph.inputs.items()},
+        "outputs": {name: spec._asdict() for name, spec in graph.outputs.items()},
+    }
+
+
+def _file_name(function: str) -> str:
+    return f"{function}.onnx"
+
+
+def _write_directory(out: Path, files: Mapping[str, bytes]) -> None:
+    """A new directory with these files, or none; raises InputOutputError."""
+    draft = out.with_name(f".{out.name}.{os.getpid()}.new")
+    try:
+        draft.mkdir(parents=True)
+        for name, data in files.items():
+            (draft / name).write_bytes(data)
+        os.rename(draft, out)
+    except OSError as error:
+        raise InputOutputError(f"{out}: cannot be written: {error.strerror}") from None
+    finally:
+        shutil.rmtree(draft, ignore_errors=True)

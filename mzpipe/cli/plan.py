@@ -1,0 +1,30 @@
+"""`mzpipe plan PROFILE`: what `train` would run and need, or why it would refuse; starts nothing, leaves nothing."""
+
+import argparse
+import sys
+
+from ..config import load_profile
+from ..games import describe_game
+from ..launch.memory import ModelSizes
+from ..launch.plan import make_plan, plan_lines
+from ..launch.rehearsal import describe_model
+from ..launch.roles import Devices
+from .profile_arguments import add_profile_arguments
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Arguments of the verb."""
+    add_profile_arguments(parser)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Prints the lines that `train` prints before it starts; raises the errors with which it would refuse the plan."""
+    profile = load_profile(arguments.profile, arguments.overrides)
+    game = describe_game(profile.game)
+    make_plan(profile, game, Devices.assumed(profile), ModelSizes()).check()
+    prepared = describe_model(profile, game)
+    plan = make_plan(profile, game, prepared.devices, prepared.model)
+    plan.check()
+    lines = [prepared.flops_line(), f"model     {prepared.num_parameters:,} parameters", *plan_lines(plan)]
+    sys.stdout.writelines(f"{line}\n" for line in lines)
+    return 0

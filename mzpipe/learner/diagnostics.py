@@ -1,0 +1,72 @@
+"""Diagnostics: what says why a run does not learn, of one batch, now and then.
+
+Shape legend    B unrolls   K unroll steps   A actions   G parts of the model
+"""
+
+from collections.abc import Iterator
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from ..ipc.slots import MODEL_PARTS
+from ..nets import Model
+from .loss import Batch
+
+
+def gradient_norms(model: Model) -> np.ndarray:
+    """norm_G of the gradients that the last backward pass left, by MODEL_PARTS; 0 where there is none."""
+    norms = [_norm(getattr(model, part, None)) for part in MODEL_PARTS]
+    return np.array(norms, np.float64)
+
+
+def _norm(module: nn.Module | None) -> float:
+    parameters = [] if module is None else list(module.parameters())
+    gradients = [parameter.grad.norm() for parameter in parameters if parameter.grad is not None]
+    return float(torch.stack(gradients).norm()) if gradients else 0.0
+
+
+@torch.no_grad()
+def diagnose(model: Model, batch: Batch) -> dict[str, np.ndarray | float]:
+    """Fields of the diagnostics segment (see `diagnostics_layout`) but gradient norms; leaves the model as it was.
+
+    Errors are means over targets that count, of |v_k - z_k| and |r_k - u_k|; entropies are in nats.
+    """
+    was_training = model.training
+    model.eval()
+    outputs = list(_unrolled(model, batch))
+    model.train(was_training)
+    value_BK1 = torch.stack([model.value(output) for output in outputs], dim=1)
+    reward_BK = torch.stack([model.reward(output) for output in outputs[1:]], dim=1)
+    state = outputs[0].hidden_state.flatten(1)[:, : model.state_size].float()
+    return {
+        "policy_entropy": float(_entropy(torch.softmax(outputs[0].policy_logits_BA.float(), -1)).mean()),
+        "search_policy_entropy": float(_masked_mean(_entropy(batch.policy_target_BK1A), batch.policy_mask_BK1)),
+        "value_error": _step_means((value_BK1 - batch.value_target_BK1).abs(), batch.value_mask_BK1),
+        "reward_error": _step_means((reward_BK - batch.reward_target_BK).abs(), batch.reward_mask_BK),
+        "state_mean": float(state.mean()),
+        "state_spread": float(state.std(dim=0, correction=0).mean()),
+        "sample_size": float(batch.weight_B.sum() ** 2 / (batch.weight_B**2).sum().clamp(min=1e-12)),
+    }
+
+
+def _unrolled(model: Model, batch: Batch) -> Iterator:
+    output = model.initial_inference(batch.observation)
+    yield output
+    for action_B in batch.action_BK.unbind(1):
+        output = model.recurrent_inference(output.hidden_state, action_B)
+        yield output
+
+
+def _entropy(policy: Tensor) -> Tensor:
+    return torch.special.entr(policy).sum(-1)
+
+
+def _masked_mean(values: Tensor, mask: Tensor) -> Tensor:
+    return (values * mask).sum() / mask.sum().clamp(min=1.0)
+
+
+def _step_means(error_BK: Tensor, mask_BK: Tensor) -> np.ndarray:
+    """Mean of each unroll step over the samples whose target counts."""
+    means_K = (error_BK * mask_BK).sum(0) / mask_BK.sum(0).clamp(min=1.0)
+    return means_K.double().cpu().numpy()

@@ -1,0 +1,55 @@
+"""What of the learner goes into a checkpoint, and back.
+
+weights     what plays: the published weights, and what only the learner has of the model
+optimizer   INDEX.FIELD of the optimiser; trained.NAME of the trained weights where an average is published
+state       counters
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from ..errors import CheckpointError
+from ..nets import Model, numpy_state, restore_model
+from ..weights import Checkpoint
+from .average import AverageWeights
+from .optimizer import optimizer_arrays, restore_optimizer
+from .step import TrainingStep
+
+_TRAINED = "trained."
+
+
+def make_checkpoint(
+    model: Model, average: AverageWeights | None, step: TrainingStep, state: Mapping[str, Any]
+) -> Checkpoint:
+    """Everything that training goes on from."""
+    optimizer = optimizer_arrays(step.optimizer)
+    if average is not None:
+        optimizer |= {_TRAINED + name: array for name, array in numpy_state(model).items()}
+    published = model if average is None else average.model
+    return Checkpoint(numpy_state(published), optimizer, {**state, "learner_steps": step.learner_steps})
+
+
+def restore_checkpoint(
+    checkpoint: Checkpoint, model: Model, average: AverageWeights | None, step: TrainingStep
+) -> None:
+    """Puts a checkpoint back; raises CheckpointError where it is another model's or optimiser's.
+
+    A run that begins to average, or no longer does, goes on from the trained weights.
+    """
+    trained, fields = _split(checkpoint.optimizer)
+    restore_model(model, checkpoint._replace(weights=trained or checkpoint.weights))
+    if average is not None:
+        restore_model(average.model, checkpoint)
+    restore_optimizer(step.optimizer, fields)
+    try:
+        step.learner_steps = int(checkpoint.state["learner_steps"])
+    except (KeyError, ValueError, TypeError):
+        raise CheckpointError("checkpoint without learner_steps in its state") from None
+
+
+def _split(arrays: Mapping[str, np.ndarray]) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
+    """(trained weights, fields of the optimiser)."""
+    trained = {name.removeprefix(_TRAINED): array for name, array in arrays.items() if name.startswith(_TRAINED)}
+    return trained, {name: array for name, array in arrays.items() if not name.startswith(_TRAINED)}

@@ -1,0 +1,75 @@
+"""The three functions, and the value prefix, at the sizes of a profile."""
+
+from math import prod
+from typing import NamedTuple
+
+from torch import nn
+
+from ..config import NetworkConfig
+from ..errors import ConfigError
+from .mlp import MlpDynamics, MlpPrediction, MlpRepresentation
+from .residual import ResidualDynamics, ResidualPrediction, ResidualRepresentation, downsampled
+from .value_prefix import ValuePrefix
+
+
+class Functions(NamedTuple):
+    """What a model is made of; the hidden state without what a value prefix carries has `state_shape`."""
+
+    representation: nn.Module
+    dynamics: nn.Module
+    prediction: nn.Module
+    value_prefix: ValuePrefix | None
+    state_shape: tuple[int, ...]
+
+
+def build_functions(config: NetworkConfig, observation_shape: tuple[int, ...], num_actions: int) -> Functions:
+    """Freshly initialised functions; raises ConfigError when the observations do not suit the kind of network."""
+    if config.kind == "mlp":
+        return _build_mlp(config, observation_shape, num_actions)
+    return _build_residual(config, observation_shape, num_actions)
+
+
+def _build_mlp(config: NetworkConfig, observation_shape: tuple[int, ...], num_actions: int) -> Functions:
+    hidden, layers = config.hidden_size, config.num_layers
+    reward, value = _head_outputs(config)
+    return Functions(
+        MlpRepresentation(prod(observation_shape), hidden, layers),
+        MlpDynamics(hidden, num_actions, layers, None if config.value_prefix else reward),
+        MlpPrediction(hidden, num_actions, layers, value),
+        ValuePrefix(hidden, hidden, hidden, reward, config.value_prefix_horizon) if config.value_prefix else None,
+        (hidden,),
+    )
+
+
+def _build_residual(config: NetworkConfig, observation_shape: tuple[int, ...], num_actions: int) -> Functions:
+    channels, blocks, grid = config.num_channels, config.num_blocks, _grid(config, observation_shape)
+    head, (reward, value) = (config.head_channels, config.head_hidden_size), _head_outputs(config)
+    downsample_blocks = config.downsample_blocks if config.downsample == "atari" else None
+    return Functions(
+        ResidualRepresentation(observation_shape[0], channels, blocks, downsample_blocks),
+        ResidualDynamics(channels, blocks, num_actions, grid, head, None if config.value_prefix else reward),
+        ResidualPrediction(channels, blocks, num_actions, grid, head, value),
+        ValuePrefix(head[0] * prod(grid), config.lstm_size, head[1], reward, config.value_prefix_horizon)
+        if config.value_prefix
+        else None,
+        (channels, *grid),
+    )
+
+
+def _head_outputs(config: NetworkConfig) -> tuple[int, int]:
+    """Outputs of the reward head and of the value head."""
+    if config.heads == "scalar":
+        return 1, 1
+    return 2 * config.reward_support_size + 1, 2 * config.value_support_size + 1
+
+
+def _grid(config: NetworkConfig, observation_shape: tuple[int, ...]) -> tuple[int, int]:
+    """Rows and columns of the hidden state."""
+    is_board = config.downsample == "none"
+    if len(observation_shape) != 3 or not (is_board or observation_shape[1] == observation_shape[2]):
+        raise ConfigError(
+            "network.kind='residual' needs square images, or boards of any shape with network.downsample='none'; "
+            f"this game's observations are {observation_shape}: set network.kind='mlp'"
+        )
+    rows, columns = observation_shape[1:]
+    return (rows, columns) if is_board else (downsampled(rows), downsampled(columns))

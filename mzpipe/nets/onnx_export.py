@@ -1,0 +1,145 @@
+"""The three functions as ONNX graphs, for programs without torch.
+
+| graph | inputs | outputs |
+|---|---|---|
+| representation | observation [B, ...], stacked, in the game's dtype | hidden_state [B, ...] |
+| dynamics | hidden_state [B, ...], action int64 [B] | reward float32 [B], next_hidden_state [B, ...] |
+| prediction | hidden_state [B, ...] | policy_logits float32 [B, A], value float32 [B] |
+
+Hidden states are float32 and have the model's hidden_shape: with value prefix one flat vector, the state and the node's
+memory, that goes from graph to graph as it is. Rewards and values are plain numbers, whatever the heads are; with value
+prefix the reward is that of the step.
+
+Torch traces the graphs (its exporter without dynamo, the one that every torch from 2.4 on has and that needs only the
+package onnx). Nothing in a forward below may turn a tensor or its length into a Python number.
+
+Shape legend    B samples   A actions   M outputs of a value or reward head
+"""
+
+import io
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from ..errors import UsageError
+from .model import Model
+from .support import head_scalar
+
+# The newest that every torch from 2.4 on writes; runtimes have had it since 2022.
+OPSET = 17
+BATCH_AXIS = "batch"
+
+
+class TensorSpec(NamedTuple):
+    """Dtype, and shape with the batch axis first, by its name."""
+
+    dtype: str
+    shape: tuple[int | str, ...]
+
+
+class Graph(NamedTuple):
+    """One function: an ONNX file's bytes, and what goes in and comes out, by name and in order."""
+
+    data: bytes
+    inputs: dict[str, TensorSpec]
+    outputs: dict[str, TensorSpec]
+
+
+def require_onnx() -> None:
+    """Raises UsageError where the package that the export needs is not installed."""
+    try:
+        import onnx  # noqa: F401
+    except ImportError:
+        raise UsageError("--onnx needs the package onnx: pip install -e '.[onnx]' -c constraints.txt") from None
+
+
+def export_graphs(model: Model, observation: Tensor) -> dict[str, Graph]:
+    """The graphs of a model by name, each checked against ONNX's rules; leaves the model in evaluation mode.
+
+    `observation` says shape and dtype of stacked observations [B, ...]; its values do not count. Raises UsageError
+    where the package onnx is missing.
+    """
+    require_onnx()
+    batch = len(observation)
+    hidden_state = torch.rand(batch, *model.hidden_shape)
+    action = torch.zeros(batch, dtype=torch.int64)
+    return {
+        "representation": _trace(_Representation(model), {"observation": observation}, ("hidden_state",)),
+        "dynamics": _trace(
+            _Dynamics(model), {"hidden_state": hidden_state, "action": action}, ("reward", "next_hidden_state")
+        ),
+        "prediction": _trace(_Prediction(model), {"hidden_state": hidden_state}, ("policy_logits", "value")),
+    }
+
+
+class _Function(nn.Module):
+    def __init__(self, model: Model) -> None:
+        super().__init__()
+        self.model = model
+
+
+class _Representation(_Function):
+    def forward(self, observation: Tensor) -> tuple[Tensor]:
+        state, prefix = self.model.represent(observation), self.model.value_prefix
+        if prefix is None:
+            return (state,)
+        # The view says the size, which the graph cannot infer.
+        packed = torch.cat([state.flatten(1), prefix.root_memory(state)], dim=1)
+        return (packed.view(-1, *self.model.hidden_shape),)
+
+
+class _Dynamics(_Function):
+    def forward(self, hidden_state: Tensor, action_B: Tensor) -> tuple[Tensor, Tensor]:
+        model = self.model
+        outputs, next_state = model.step(_state(model, hidden_state), action_B)
+        if model.value_prefix is None:
+            return self._reward(outputs), next_state
+        step = model.value_prefix.step(outputs, hidden_state[:, model.state_size :], self._reward)
+        return step.reward_B, torch.cat([next_state.flatten(1), step.memory_BV], dim=1)
+
+    def _reward(self, outputs_BM: Tensor) -> Tensor:
+        return head_scalar(outputs_BM, self.model.reward_bins)
+
+
+class _Prediction(_Function):
+    def forward(self, hidden_state: Tensor) -> tuple[Tensor, Tensor]:
+        policy_logits, value_outputs = self.model.prediction(_state(self.model, hidden_state))
+        return policy_logits, head_scalar(value_outputs, self.model.value_bins)
+
+
+def _state(model: Model, hidden_state: Tensor) -> Tensor:
+    """The state alone of what a node keeps."""
+    if model.value_prefix is None:
+        return hidden_state
+    return hidden_state[:, : model.state_size].unflatten(1, model.state_shape)
+
+
+@torch.no_grad()
+def _trace(function: nn.Module, inputs: dict[str, Tensor], output_names: tuple[str, ...]) -> Graph:
+    """The function as a graph whose first axes are open."""
+    import onnx
+
+    function.eval()
+    outputs = dict(zip(output_names, function(*inputs.values()), strict=True))
+    file = io.BytesIO()
+    torch.onnx.export(
+        function,
+        tuple(inputs.values()),
+        file,  # type: ignore[arg-type]
+        input_names=list(inputs),
+        output_names=list(outputs),
+        dynamic_axes={name: {0: BATCH_AXIS} for name in [*inputs, *outputs]},
+        opset_version=OPSET,
+        dynamo=False,
+    )
+    data = file.getvalue()
+    onnx.checker.check_model(data, full_check=True)
+    return Graph(data, _specs(inputs), _specs(outputs))
+
+
+def _specs(tensors: dict[str, Tensor]) -> dict[str, TensorSpec]:
+    return {
+        name: TensorSpec(str(tensor.dtype).removeprefix("torch."), (BATCH_AXIS, *tensor.shape[1:]))
+        for name, tensor in tensors.items()
+    }

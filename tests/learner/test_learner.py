@@ -1,0 +1,334 @@
+"""The learner agent between hand-made rings: what it trains on, sends, publishes, saves, and does about bad batches."""
+
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+
+from mzpipe.errors import CheckpointError, MzpipeError
+from mzpipe.ipc.control import LocalPort
+from mzpipe.ipc.dataplane import Member
+from mzpipe.ipc.messages import CheckpointSaved, Note, SaveCheckpoint
+from mzpipe.ipc.ring import RingReader, RingWriter
+from mzpipe.learner import learner as module
+from mzpipe.learner.learner import Learner
+from mzpipe.learner.ranks import OneRank
+from mzpipe.nets import FlatWeights
+from mzpipe.weights import LATEST, CheckpointStore, WeightsSubscriber
+from tests.tiny import make_plane, tiny_profile
+
+LEARNER = Member("learner", 0)
+
+
+class Bench:
+    """A learner whose replay server is played by hand."""
+
+    def __init__(self, directory, *overrides, index=0):
+        self.directory, self.index = directory, index
+        self.profile = tiny_profile("stop.learner_steps=1000", *overrides)
+        runtime = directory / "runtime"
+        runtime.mkdir(exist_ok=True)
+        self.plane = make_plane(runtime, self.profile)
+        self.writer = RingWriter(self.plane.batch_ring(index))
+        self.priorities = RingReader(self.plane.priority_ring(index))
+        self.subscriber = WeightsSubscriber(self.plane.weights())
+        self.rng = np.random.default_rng(0)
+        self.number = 0
+        self.start()
+
+    def start(self):
+        self.port = LocalPort()
+        store = self.directory / "checkpoints"
+        self.learner = Learner(self.profile, self.plane, self.index, 0, "cpu", store, self.directory, self.port)
+        self.learner.on_start()
+        self.store = CheckpointStore(store)
+
+    def give(self, *, bad=False):
+        """Commits one batch, with a target that is no number if it is a bad one."""
+        slot = self.writer.claim()
+        for name, array in slot.items():
+            array[...] = 1 if "mask" in name or name == "weight" else 0
+        slot["observation"][:] = self.rng.normal(size=slot["observation"].shape)
+        slot["action"][:] = self.rng.integers(2, size=slot["action"].shape)
+        slot["value_target"][:] = self.rng.uniform(0, 20, slot["value_target"].shape)
+        slot["reward_target"][:] = 1.0
+        slot["policy_target"][:] = (0.25, 0.75)
+        slot["slot"][:], slot["generation"][:] = self.number + np.arange(len(slot["slot"])), 3
+        if bad:
+            slot["observation"][0] = np.nan
+        self.number += 1
+        self.writer.commit()
+
+    def train(self, steps, *, bad=False):
+        for _ in range(steps):
+            self.give(bad=bad)
+            self.learner.do_work()
+            if self.priorities.peek() is not None:
+                self.priorities.release()
+
+    def get(self, name):
+        return self.plane.counters(Member("learner", self.index)).get(name)
+
+    def messages(self, kind):
+        return [message for message in self.port.to_supervisor if isinstance(message, kind)]
+
+    def notes(self):
+        return [note.text for note in self.messages(Note)]
+
+    def weights(self):
+        return FlatWeights(self.learner._model).read()
+
+
+@pytest.fixture
+def bench(tmp_path):
+    return Bench(tmp_path)
+
+
+def test_learner_answers_a_batch_with_its_keys_and_value_errors(bench):
+    assert bench.learner.do_work() == 0
+    bench.give()
+    assert bench.learner.do_work() == 1
+    answer = bench.priorities.peek()
+    assert answer["slot"].tolist() == [0, 1, 2, 3]
+    assert answer["generation"].tolist() == [3, 3, 3, 3]
+    assert (answer["priority"] > 0).all()  # the network says 0, the targets are above
+    assert bench.get("learner_steps") == 1
+    assert bench.learner.do_work() == 0
+
+
+def test_learner_waits_while_nobody_takes_its_priorities(bench):
+    room = bench.plane.priority_ring(0).num_slots
+    for _ in range(room):
+        bench.give()
+        bench.learner.do_work()
+    bench.give()
+    assert bench.learner.do_work() == 0
+    assert bench.get("wait_out") == 1
+    bench.priorities.peek()
+    bench.priorities.release()
+    assert bench.learner.do_work() == 1
+
+
+def test_learner_publishes_and_saves_at_its_intervals_and_stops_at_the_limit(tmp_path):
+    bench = Bench(tmp_path, "learner.publish_interval=2", "learner.checkpoint_interval=3", "stop.learner_steps=7")
+    bench.train(7)
+    assert bench.get("weights_version") == 4  # at the start, and after 2, 4, 6 steps
+    assert [message.learner_steps for message in bench.messages(CheckpointSaved)] == [3, 6]
+    bench.give()
+    assert bench.learner.do_work() == 0
+    bench.learner.on_message(SaveCheckpoint(request_id=5))
+    assert bench.messages(CheckpointSaved)[-1] == CheckpointSaved(5, 7)
+
+
+def test_checkpoints_of_every_nth_step_are_kept_beside_the_newest(tmp_path):
+    bench = Bench(tmp_path, "learner.checkpoint_interval=1", "learner.keep_checkpoints=2", "learner.keep_every=4")
+    bench.train(11)
+    assert bench.store.names() == [f"step_{steps:08d}" for steps in (4, 8, 10, 11)]
+
+
+def test_learner_goes_on_exactly_from_its_checkpoint(tmp_path):
+    bench = Bench(tmp_path, "learner.checkpoint_interval=3")
+    bench.train(3)
+    weights, state = bench.weights(), bench.rng.bit_generator.state
+    bench.train(2)
+    expected = bench.weights()
+    bench.start()
+    np.testing.assert_array_equal(bench.weights(), weights)
+    bench.rng.bit_generator.state = state
+    bench.train(2)
+    np.testing.assert_array_equal(bench.weights(), expected)
+    assert bench.get("learner_steps") == 5
+
+
+def test_published_weights_are_the_average_where_one_is_kept(tmp_path):
+    bench = Bench(tmp_path, "learner.average_decay=0.5", "learner.publish_interval=1", "learner.checkpoint_interval=3")
+    seen = [bench.weights()]
+    for _ in range(3):
+        bench.train(1)
+        seen.append(bench.weights())
+    expected = seen[0]
+    for weights in seen[1:]:
+        expected = 0.5 * expected + 0.5 * weights
+    published = bench.subscriber.pull().weights
+    np.testing.assert_allclose(published, expected, atol=1e-6)
+    assert not np.allclose(published, seen[-1], atol=1e-4)
+    bench.start()  # both come back
+    np.testing.assert_array_equal(bench.weights(), seen[-1])
+    np.testing.assert_array_equal(bench.subscriber.pull().weights, published)
+
+
+def test_run_that_no_longer_averages_goes_on_from_the_trained_weights(tmp_path):
+    bench = Bench(tmp_path, "learner.average_decay=0.9", "learner.checkpoint_interval=2")
+    bench.train(2)
+    trained = bench.weights()
+    bench.profile = tiny_profile("stop.learner_steps=1000")
+    bench.start()
+    np.testing.assert_array_equal(bench.weights(), trained)
+
+
+def test_checkpoint_of_another_optimiser_is_refused(tmp_path):
+    bench = Bench(tmp_path, "learner.checkpoint_interval=2")
+    bench.train(2)
+    checkpoint = bench.store.load(LATEST)
+    checkpoint.optimizer["0.exp_avg"] = np.zeros((1, 1), np.float32)
+    bench.store.save("step_00000002", checkpoint, pointer=LATEST)
+    with pytest.raises(CheckpointError, match=r"optimiser state 0\.exp_avg \(1, 1\) is another model's"):
+        bench.start()
+
+
+def test_diagnostics_are_measured_at_their_interval(tmp_path):
+    bench = Bench(tmp_path, "learner.diagnostics_interval=3")
+    gauges = bench.plane.diagnostics()
+    bench.train(2)
+    assert gauges["learner_steps"][0] == 0
+    bench.train(2)
+    assert gauges["learner_steps"][0] == 3
+    assert gauges["search_policy_entropy"][0] == pytest.approx(-(0.25 * np.log(0.25) + 0.75 * np.log(0.75)))
+
+
+def test_first_bad_batch_is_kept_and_the_step_skipped(bench):
+    bench.train(2)
+    before = bench.weights()
+    bench.train(1, bad=True)
+    np.testing.assert_array_equal(bench.weights(), before)
+    assert (bench.get("learner_steps"), bench.get("skipped_steps")) == (2, 1)
+    kept = bench.directory / "nonfinite-step-00000002.npz"
+    assert np.isnan(np.load(kept)["observation"][0]).all()
+    assert bench.notes() == [f"a loss or gradient is not finite: the step is skipped, its batch is in {kept}"]
+    bench.train(1)
+    bench.train(1, bad=True)
+    assert len(list(bench.directory.glob("nonfinite-*"))) == 1  # one says enough
+    assert bench.get("learner_steps") == 3
+
+
+def test_three_bad_steps_in_a_row_go_back_to_the_checkpoint(tmp_path):
+    bench = Bench(tmp_path, "learner.checkpoint_interval=2")
+    bench.train(2)
+    saved = bench.weights()
+    bench.train(1)
+    bench.train(2, bad=True)
+    bench.train(1)  # the row is broken
+    bench.train(2, bad=True)
+    assert bench.get("learner_steps") == 4
+    bench.train(1, bad=True)
+    assert bench.get("learner_steps") == 4 and bench.notes()[-1].endswith("back to learner step 4")
+    assert not np.array_equal(bench.weights(), saved)
+    bench.train(1)
+    assert bench.get("learner_steps") == 5
+
+
+def test_rollback_undoes_what_was_learnt_since(tmp_path):
+    bench = Bench(tmp_path, "learner.checkpoint_interval=2")
+    bench.train(2)
+    saved = bench.weights()
+    bench.train(1)
+    bench.train(3, bad=True)
+    np.testing.assert_array_equal(bench.weights(), saved)
+    assert bench.get("learner_steps") == 2
+    with pytest.raises(MzpipeError, match=r"again after going back to learner step 2: lower learner\.learning_rate"):
+        bench.train(3, bad=True)
+
+
+def test_three_bad_steps_without_a_checkpoint_end_the_learner(bench):
+    with pytest.raises(MzpipeError, match="there is no checkpoint to go back to"):
+        bench.train(3, bad=True)
+
+
+@pytest.fixture
+def second_rank(tmp_path, monkeypatch):
+    """Rank 1 of two, its group played by hand: ranks have come to batch `latest`."""
+    group = SimpleNamespace(latest=0, closed=0)
+
+    class Group(OneRank):
+        def __init__(self, directory, *, index, size, epoch, device):
+            assert (index, size) == (1, 2)
+
+        def latest(self, number):
+            return max(number, group.latest)
+
+        def close(self):
+            group.closed += 1
+
+    monkeypatch.setattr(module, "Ranks", Group)
+    bench = Bench(tmp_path, "learner.devices=['cpu','cpu']", index=1)
+    return SimpleNamespace(bench=bench, group=group, first=bench.plane.counters(LEARNER))
+
+
+def test_second_rank_trains_only_on_what_the_first_has_called(second_rank):
+    bench = second_rank.bench
+    bench.give()
+    assert bench.learner.do_work() == 0
+    second_rank.first.set("step_ticket", 1)
+    assert bench.learner.do_work() == 1
+    bench.give()
+    assert bench.learner.do_work() == 0
+    assert bench.priorities.peek()["slot"].tolist() == [0, 1]  # its half of a batch of 4
+
+
+def test_second_rank_publishes_and_saves_nothing(second_rank):
+    bench = second_rank.bench
+    second_rank.first.set("step_ticket", 9)
+    bench.train(3)
+    bench.learner.on_message(SaveCheckpoint(request_id=1))
+    assert bench.subscriber.pull() is None
+    assert not bench.port.to_supervisor and not bench.store.names()
+    assert second_rank.first.get("learner_steps") == 0
+
+
+def test_second_rank_takes_part_in_a_step_that_was_called_before_it_stopped(second_rank):
+    bench = second_rank.bench
+    before = bench.weights()
+    bench.give()
+    second_rank.first.set("step_ticket", 1)
+    bench.learner.on_close()
+    assert not np.array_equal(bench.weights(), before)
+    assert second_rank.group.closed == 1
+
+
+def test_second_rank_stops_at_once_when_nothing_was_called(second_rank):
+    bench = second_rank.bench
+    before = bench.weights()
+    bench.give()
+    bench.learner.on_close()
+    np.testing.assert_array_equal(bench.weights(), before)
+
+
+def test_rank_leaves_out_batches_whose_other_part_was_trained_on_before_a_restart(second_rank):
+    bench, second_rank.group.latest = second_rank.bench, 2
+    bench.start()
+    second_rank.first.set("step_ticket", 3)
+    before = bench.weights()
+    for _ in range(2):
+        bench.give()
+        assert bench.learner.do_work() == 1
+    np.testing.assert_array_equal(bench.weights(), before)
+    bench.give()
+    bench.learner.do_work()
+    assert not np.array_equal(bench.weights(), before)
+    assert bench.priorities.peek()["slot"].tolist() == [2, 3]
+
+
+def test_first_rank_calls_the_others_before_it_trains(tmp_path, monkeypatch):
+    class Group(OneRank):
+        def __init__(self, directory, **place):
+            pass
+
+    monkeypatch.setattr(module, "Ranks", Group)
+    bench = Bench(tmp_path, "learner.devices=['cpu','cpu']")
+    called = []
+    monkeypatch.setattr(bench.learner, "_train", lambda *batch: called.append(bench.get("step_ticket")) or 1)
+    assert bench.learner.do_work() == 0
+    bench.give()
+    bench.learner.do_work()
+    assert called == [1]
+
+
+def test_weights_that_are_not_finite_are_never_published(tmp_path):
+    bench = Bench(tmp_path, "learner.publish_interval=1")
+    with torch.no_grad():
+        bench.learner._model.prediction.value.bias[0] = float("nan")
+    version = bench.get("weights_version")
+    bench.learner._publish()
+    assert bench.get("weights_version") == version
+    assert "weights are not finite, not published" in bench.notes()[-1]

@@ -1,0 +1,97 @@
+"""Ranks: two processes with half a batch each take the step of one with the whole batch, and skip together."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from mzpipe.config import LearnerConfig
+from mzpipe.learner.ranks import OneRank
+from mzpipe.learner.step import TrainingStep
+from tests.learner.batches import make_batch, make_model
+
+BATCH_SIZE = 128
+CONFIG = LearnerConfig(learning_rate=0.01, batch_size=BATCH_SIZE)
+
+
+def part(batch, rank, size):
+    """One rank's rows."""
+    rows = slice(rank * BATCH_SIZE // size, (rank + 1) * BATCH_SIZE // size)
+    return type(batch)(*(None if field is None else field[rows] for field in batch))
+
+
+def weighted_batch(seed):
+    batch = make_batch(batch_size=BATCH_SIZE, seed=seed)
+    return batch._replace(weight_B=torch.rand(BATCH_SIZE, generator=torch.Generator().manual_seed(seed)))
+
+
+def flat(tensors):
+    return torch.cat([tensor.detach().reshape(-1) for tensor in tensors]).numpy()
+
+
+def train(step, batches):
+    """(gradients of the last step that was taken, weights, which steps were skipped)."""
+    skipped = [step(batch).skipped for batch in batches]
+    parameters = list(step._model.parameters())
+    gradients = [p.grad if p.grad is not None else torch.zeros_like(p) for p in parameters]
+    return flat(gradients), flat(parameters), np.array(skipped)
+
+
+def run_rank(directory, rank, size, spoil):
+    """The program of one rank."""
+    from mzpipe.learner.ranks import Ranks
+
+    torch.set_num_threads(1)
+    ranks = Ranks(Path(directory), index=rank, size=size, epoch=0, device=torch.device("cpu"))
+    step = TrainingStep(make_model(seed=rank), CONFIG, ranks=ranks)  # rank 0's weights become everybody's
+    batches = [part(weighted_batch(seed), rank, size) for seed in range(3)]
+    if spoil and rank == 1:
+        batches[1].value_target_BK1[0, 0] = float("nan")
+    gradients, weights, skipped = train(step, batches)
+    latest = ranks.latest(10 * (rank + 1))
+    ranks.close()
+    np.savez(Path(directory) / f"rank-{rank}.npz", gradients=gradients, weights=weights, skipped=skipped, latest=latest)
+
+
+def results(directory, size, spoil=False):
+    program = f"from tests.learner.test_ranks import run_rank; run_rank({str(directory)!r}, %d, {size}, {spoil})"
+    children = [subprocess.Popen([sys.executable, "-c", program % rank]) for rank in range(size)]
+    try:
+        assert [child.wait(90) for child in children] == [0] * size
+    finally:
+        for child in children:
+            child.kill()
+            child.wait()
+    return [np.load(directory / f"rank-{rank}.npz") for rank in range(size)]
+
+
+@pytest.mark.slow
+def test_two_ranks_of_64_have_the_gradient_of_one_of_128(tmp_path):
+    first, second = results(tmp_path, 2)
+    gradients, weights, _ = train(TrainingStep(make_model(), CONFIG), [weighted_batch(seed) for seed in range(3)])
+    for name in ("gradients", "weights"):
+        np.testing.assert_array_equal(first[name], second[name])
+    np.testing.assert_allclose(first["gradients"], gradients, rtol=2e-4, atol=1e-6)
+    np.testing.assert_allclose(first["weights"], weights, rtol=1e-4, atol=1e-5)
+    half, _, _ = train(TrainingStep(make_model(), CONFIG), [part(weighted_batch(seed), 0, 2) for seed in range(3)])
+    assert not np.allclose(half, gradients, rtol=0.05)  # one rank's part alone is another gradient
+    assert first["latest"] == second["latest"] == 20
+
+
+@pytest.mark.slow
+def test_all_ranks_skip_a_step_that_one_of_them_cannot_take(tmp_path):
+    first, second = results(tmp_path, 2, spoil=True)
+    assert first["skipped"].tolist() == second["skipped"].tolist() == [False, True, False]
+    np.testing.assert_array_equal(first["weights"], second["weights"])
+    assert np.isfinite(first["weights"]).all()
+
+
+def test_one_rank_is_alone():
+    rank, module = OneRank(), torch.nn.Linear(1, 1)
+    assert rank.spread(module) is module
+    assert rank.all(torch.tensor(True)) and not rank.all(torch.tensor(False))
+    assert rank.latest(7) == 7
+    rank.close()
