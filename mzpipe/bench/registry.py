@@ -15,6 +15,7 @@ CASES = {
     "search": "simulations/s of the tree work alone, against mctx and plain NumPy",
     "search-parts": "nanoseconds of each part of a simulation, against the fused kernel",
     "replay": "batches, priorities and insertion of the replay table, against memcpy, plain NumPy and cpprb",
+    "learner": "training steps/s fed from the batch ring, against the same steps on a resident batch; two ranks",
 }
 
 

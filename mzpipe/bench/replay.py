@@ -13,10 +13,11 @@ import numpy as np
 from ..replay.gather import Gatherer
 from ..replay.table import Table
 from .machine import one_core
+from .rates import MZPIPE, Rates, rates_of, rows_of
 from .registry import Progress
 from .replay_cpprb import cpprb_buffer, load_cpprb
 from .replay_episodes import Episodes, Slot, random_episodes
-from .replay_rates import CPPRB, MZPIPE, NUMPY, PIECES, WHOLE, Rates, panel_of, rates_of, rows_of
+from .replay_rates import CPPRB, NUMPY, PIECES, WHOLE, panel_of
 from .replay_references import memcpy_pieces, memcpy_whole, numpy_gather
 from .replay_sampling import compare_sampling
 from .replay_storage import compare_compressed, compare_insertion

@@ -11,8 +11,9 @@ from typing import Any
 import numpy as np
 
 from ..replay.sum_tree import SumTree
+from .rates import MZPIPE, rates_of, rows_of
 from .replay_cpprb import prioritized_buffer
-from .replay_rates import CPPRB, MZPIPE, NUMPY, rates_of, rows_of
+from .replay_rates import CPPRB, NUMPY
 from .replay_references import NumpyTree
 from .replay_tables import ALPHA, BATCH_SIZE, BETA, POSITIONS
 from .report import Comparison

@@ -7,8 +7,9 @@ import numpy as np
 
 from ..replay.gather import Gatherer
 from ..replay.table import Table
+from .rates import MZPIPE, rates_of, rows_of
 from .replay_episodes import Episodes, Slot, make_episodes, play, random_episodes, records
-from .replay_rates import MZPIPE, RAW, WHOLE, rates_of, rows_of
+from .replay_rates import RAW, WHOLE
 from .replay_tables import BATCH_SIZE, DISCOUNT, TD_STEPS, drawn_steps, make_table, make_tiered, ring_slots
 from .report import Comparison
 from .timing import Contestant

@@ -12,6 +12,9 @@ from rich.table import Table
 from ..errors import InputOutputError
 from .machine import Origin
 
+# Below this a value is shown with three digits, above it as a whole number.
+_SMALL = 100.0
+
 
 class Measured(NamedTuple):
     """One contestant's number: the median over rounds, and (greatest - least) / median."""
@@ -111,5 +114,6 @@ def table(comparisons: Iterable[Comparison]) -> Table:
 
 
 def _shown(measured: Measured) -> str:
-    """'25,600 (3%)': the value and the spread of its rounds."""
-    return f"{measured.value:,.0f} ({measured.spread:.0%})"
+    """'25,600 (3%)' or '0.172 (3%)': the value and the spread of its rounds."""
+    number = f"{measured.value:,.0f}" if measured.value >= _SMALL else f"{measured.value:.3g}"
+    return f"{number} ({measured.spread:.0%})"

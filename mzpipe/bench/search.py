@@ -113,11 +113,7 @@ def _rate(name: str, shape: Shape, timings: dict[str, Timing]) -> Measured:
 
 def _notes(turns: dict[Shape, Turns]) -> list[str]:
     """Who was too slow where, and what has no reference to stand beside."""
-    slow = [
-        f"{name} is left out at {shape}: one call would take about {seconds:.0f} s"
-        for shape, (_, too_slow) in turns.items()
-        for name, seconds in too_slow.items()
-    ]
+    slow = [line for shape, each in turns.items() for line in each.left_out(str(shape))]
     return slow + [
         f"{name} at {shape} has no reference: {_rate(name, shape, timings).value:,.0f} {UNIT}"
         for shape, (timings, _) in turns.items()

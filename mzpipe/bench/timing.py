@@ -42,6 +42,13 @@ class Turns(NamedTuple):
     # Seconds that one call would have taken, of those left out for it.
     too_slow: dict[str, float]
 
+    def left_out(self, where: str) -> list[str]:
+        """A line for each contestant that was too slow there."""
+        return [
+            f"{name} is left out at {where}: one call would take about {seconds:.0f} s"
+            for name, seconds in self.too_slow.items()
+        ]
+
 
 def turn_about(contestants: Sequence[Contestant], *, rounds: int, max_call_s: float = MAX_CALL_S) -> Turns:
     """Times the contestants in turns; each is tried before, so nothing compiles on the clock."""

@@ -9,8 +9,9 @@ from mzpipe.bench import replay, replay_cpprb, replay_storage, timing
 from mzpipe.bench import replay_episodes as stored
 from mzpipe.bench import replay_references as references
 from mzpipe.bench import replay_tables as tables
+from mzpipe.bench.rates import MZPIPE
 from mzpipe.bench.replay import Shape, Stock, contestants, measure, shapes
-from mzpipe.bench.replay_rates import CPPRB, MZPIPE, NUMPY, PIECES, RAW, WHOLE
+from mzpipe.bench.replay_rates import CPPRB, NUMPY, PIECES, RAW, WHOLE
 from mzpipe.bench.replay_sampling import tree_sampler
 from mzpipe.replay.sum_tree import SumTree
 

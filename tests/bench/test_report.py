@@ -6,7 +6,7 @@ import pytest
 from rich.console import Console
 
 from mzpipe.bench.machine import Origin
-from mzpipe.bench.report import make_records, table, write_json
+from mzpipe.bench.report import Measured, make_records, table, write_json
 from mzpipe.errors import InputOutputError
 
 ORIGIN = Origin(host="a CPU, 2 cores", commit="1234567+changes")
@@ -50,3 +50,12 @@ def test_table_shows_every_number_whole_whatever_the_width(comparison, width):
     shown = capture.get()
     assert [text for text in ("3,000 (4%)", "2,000 (20%)", "1.50", "them") if text not in shown] == []
     assert "…" not in shown
+
+
+def test_table_shows_three_digits_of_a_small_number(comparison):
+    slow = comparison._replace(ours=Measured("us", 0.17234, 0.04), reference=Measured("them", 99.96, 0.0))
+    console = Console(width=160)
+    with console.capture() as capture:
+        console.print(table([slow]))
+    assert "0.172 (4%)" in capture.get()
+    assert "100 (0%)" in capture.get()

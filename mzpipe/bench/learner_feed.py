@@ -1,0 +1,119 @@
+"""A learner between rings that other processes keep full.
+
+    refiller  -- batch_ring[r] -->  learner rank r  -- priority_ring[r] -->  refiller
+
+Rank 0 is in this process, on the measured core; the refiller and the other
+ranks are processes on other cores, where there are any.
+"""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import numpy as np
+import torch
+
+from ..config import save_profile
+from ..errors import MzpipeError
+from ..ipc.dataplane import DataPlane, Member
+from ..ipc.ring import Ring
+from ..launch.roles import LAST_STAGE
+from ..launch.run_directory import RunDirectory
+from ..runtime.agent import Agent
+from ..runtime.idle import IdleStrategy
+from ..runtime.process import make_death_pipe
+from .learner_children import Children, shared_out
+from .learner_processes import make_rank
+from .learner_work import Work, fill_slot, make_profile, make_shape
+
+_FIRST = Member("learner", 0)
+
+
+class FedLearner:
+    """Rank 0 of the learner, and how often it had to wait."""
+
+    def __init__(self, learner: Agent, plane: DataPlane, children: Children) -> None:
+        self._learner, self._children = learner, children
+        self._idle, self._counters = IdleStrategy(plane.doorbell(_FIRST)), plane.counters(_FIRST)
+        self._idle.after(0)  # compiles what waits: later it would be on the clock
+        self.steps, self.late = 0, 0
+
+    def step(self) -> None:
+        """Laps until one batch has been trained on; the learner's own loop, but for the control socket."""
+        waited = False
+        while not (work_count := self._learner.do_work()):
+            waited = True
+            self._children.check()
+            self._idle.after(work_count)
+        self._idle.after(work_count)
+        self.late += waited and self.steps > 0  # the first batch comes when its process has started
+        self.steps += 1
+
+    def check(self) -> None:
+        """Raises MzpipeError where steps were skipped: they are shorter, so the measurement is none."""
+        skipped = self._counters.get("skipped_steps")
+        if skipped:
+            raise MzpipeError(f"{skipped} of {self.steps} training steps were not finite: nothing was measured")
+
+    def waiting(self, name: str) -> str:
+        """For people: how often it waited, which a replay server that keeps up never makes it do."""
+        return f"{name}: {self.late:,} of {self.steps:,} steps waited for a batch"
+
+
+@contextmanager
+def fed_learner(work: Work, rank_size: int, devices: tuple[str, ...], spare_cores: list[int]) -> Iterator[FedLearner]:
+    """A started learner, a rank on each device; afterwards no process, segment or process group is left."""
+    profile = make_profile(work, rank_size, len(devices))
+    with TemporaryDirectory(prefix="mzpipe-bench-") as home, RunDirectory(Path(home) / "run").locked() as locked:
+        save_profile(profile, locked.directory.profile)
+        with locked.runtime() as live:
+            runtime = Path(live.runtime_directory)
+            plane = DataPlane.create(runtime, make_shape(work, profile))
+            fill_rings(plane)
+            death_pipe = make_death_pipe(runtime)
+            try:
+                with _running(plane, locked.directory, devices, spare_cores) as learner:
+                    yield learner
+                    learner.check()
+            finally:
+                os.close(death_pipe)
+
+
+@contextmanager
+def _running(
+    plane: DataPlane, run: RunDirectory, devices: tuple[str, ...], spare_cores: list[int]
+) -> Iterator[FedLearner]:
+    children, learner = Children(run.logs / "children.log"), None
+    try:
+        for member, cores in shared_out(spare_cores, len(devices)).items():
+            words = [str(run.path), ",".join(devices), ",".join(map(str, cores)), str(os.getpid())]
+            children.start(member, words)
+        children.await_ready(plane)
+        learner = make_rank(_FIRST, run, plane, devices)
+        learner.on_start()
+        yield FedLearner(learner, plane, children)
+    finally:
+        plane.stop_word().raise_to(LAST_STAGE)
+        for member in plane.shape.members():
+            plane.doorbell(member).ring()
+        if learner is not None:
+            learner.on_close()
+        children.stop()
+        unpin(plane.batch_ring(0), devices[0])
+
+
+def fill_rings(plane: DataPlane) -> None:
+    """A batch of its own in every slot."""
+    rng = np.random.default_rng(0)
+    for rank in range(plane.shape.learner_ranks):
+        for slot in plane.batch_ring(rank).slots:
+            fill_slot(slot, rng)
+
+
+def unpin(ring: Ring, device: str) -> None:
+    """Takes back what BatchFeed asked of the driver, before the next ring can lie at the same address."""
+    if device != "cpu" and torch.from_numpy(ring.payloads[0]).is_pinned():
+        torch.cuda.synchronize(device)
+        torch.cuda.cudart().cudaHostUnregister(ring.payloads[0].ctypes.data)
