@@ -124,10 +124,6 @@ class Roster:
         whole = len(ranks) == sum(entry.member.role == "learner" for entry in self.entries)
         return due if whole else [entry for entry in due if entry not in ranks]
 
-    def alive_ranks(self) -> list[Entry]:
-        """Ranks of the learner that have not ended."""
-        return [entry for entry in self.alive() if entry.member.role == "learner"]
-
     def alive(self) -> list[Entry]:
         """Processes that have not ended."""
         return [entry for entry in self.entries if entry.pidfd is not None]

@@ -162,13 +162,15 @@ class Supervisor:
         return (code is not None and code < 0) or (several and was_ready)
 
     def _restart_ranks(self, entry: Entry, what: str) -> None:
-        """All ranks stop, and go on together from the latest checkpoint."""
-        for peer in self._roster.entries:
-            if peer.member.role == "learner" and peer.child is not None:
+        """All ranks stop, and go on together from the latest checkpoint; only the first to die is spoken of."""
+        peers = [each for each in self._roster.entries if each.member.role == "learner" and each is not entry]
+        is_first = not any(peer.state is State.DEAD for peer in peers)
+        for peer in peers:
+            if peer.child is not None:
                 peer.child.signal(signal.SIGKILL)
         if not self._roster.schedule_restart(entry):
             self._fail(entry, f"{what} once too often")
-        elif len(self._roster.alive_ranks()) == 0:
+        elif is_first:
             self._view.line(f"{what}: training goes on from the latest checkpoint")
 
     def _restart_later(self, entry: Entry, what: str) -> None:

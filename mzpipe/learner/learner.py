@@ -78,6 +78,7 @@ class Learner:
             self._restore()
         self._first_batch = self._ranks.latest(self._feed.sequence)
         if self._index == 0:
+            self._counters.set("learner_steps", self._step.learner_steps)
             self._publish()
             if self._publisher.version == 0:
                 raise MzpipeError("the initial weights are not finite: nothing was published")
@@ -175,6 +176,8 @@ class Learner:
                 f"learner.learning_rate, or look at the batch in {self._faults.dumped}"
             )
         self._restore()
+        if self._index == 0:
+            self._counters.set("learner_steps", self._step.learner_steps)
         self._note(f"three steps in a row were not finite: back to learner step {self._step.learner_steps:,}")
         self._faults.rolled_back(self._step.learner_steps)
 
@@ -226,8 +229,6 @@ class Learner:
         checkpoint = self._store.load(LATEST)
         restore_checkpoint(checkpoint, self._model, self._average, self._step)
         self._publisher.version = max(self._publisher.version, int(checkpoint.state["weights_version"]))
-        if self._index == 0:
-            self._counters.set("learner_steps", self._step.learner_steps)
 
     def _note(self, line: str) -> None:
         self._control.send(Note(line))

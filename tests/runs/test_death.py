@@ -139,7 +139,7 @@ def test_ranks_train_together_and_start_again_together_when_one_is_killed(start)
     roles = run.wait_for_processes(6)
     wait_until(lambda: run.learner_steps() > 100, 90, "some learner steps")
     os.kill(roles["learner-1"], signal.SIGKILL)
-    run.wait_for_line("training goes on from the latest checkpoint", 30)
+    run.wait_for_line(r"learner-1 \(pid \d+\) was killed by SIGKILL: training goes on from the latest checkpoint", 30)
     wait_until(lambda: len(run.roles()) == 6, 30, "six roles again")
     again = run.roles()
     assert not {again["learner-0"], again["learner-1"]} & set(roles.values())
@@ -147,6 +147,7 @@ def test_ranks_train_together_and_start_again_together_when_one_is_killed(start)
     assert run.wait(120) == 0
     assert "stop.learner_steps=400 reached" in run.output
     assert _newest_state(run)["learner_steps"] == 400
+    assert run.output.count("training goes on from the latest checkpoint") == 1
 
 
 def test_run_shows_the_first_traceback_last_when_a_role_raises(start, tmp_path):
