@@ -25,6 +25,5 @@ def run(arguments: argparse.Namespace) -> int:
     prepared = describe_model(profile, game)
     plan = make_plan(profile, game, prepared.devices, prepared.model)
     plan.check()
-    lines = [prepared.flops_line(), f"model     {prepared.num_parameters:,} parameters", *plan_lines(plan)]
-    sys.stdout.writelines(f"{line}\n" for line in lines)
+    sys.stdout.writelines(f"{line}\n" for line in [prepared.model_line(), *plan_lines(plan)])
     return 0

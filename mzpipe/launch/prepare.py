@@ -39,9 +39,7 @@ def prepare(run: RunDirectory, live: LiveRun, view: View, signals: SignalPipe) -
     if code != ExitCode.FINISHED:
         raise _KINDS.get(code, MzpipeError)(output or f"the rehearsal {describe_exit(code)}")
     view.line(f"compiling kernels: {time.monotonic() - start_s:.1f} s")
-    prepared = read_prepared(runtime)
-    view.line(prepared.flops_line())
-    return prepared
+    return read_prepared(runtime)
 
 
 def _run_program(profile: Path, runtime: Path, signals: SignalPipe) -> tuple[int | None, str]:

@@ -45,10 +45,10 @@ class Prepared:
         """As roles take them."""
         return Devices(self.learner_devices, self.inference_devices)
 
-    def flops_line(self) -> str:
-        """What an inference costs, for people."""
+    def model_line(self) -> str:
+        """Size of the model and what an inference costs, for people."""
         root, recurrent = operations(self.root_flops), operations(self.recurrent_flops)
-        return f"model     {root} per root inference, {recurrent} per recurrent one"
+        return f"model     {self.num_parameters:,} parameters, {root} per root inference, {recurrent} per recurrent one"
 
 
 def describe_model(profile: Profile, game: GameSpec) -> Prepared:

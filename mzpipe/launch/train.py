@@ -50,7 +50,7 @@ def train(profile: Profile, run: RunDirectory, view: View, *, serial: bool) -> O
             assert prepared is not None
             plan = make_plan(profile, game, prepared.devices, prepared.model)
             plan.check()
-            view.line(f"model     {prepared.num_parameters:,} parameters")
+            view.line(prepared.model_line())
             for line in plan_lines(plan):
                 view.line(line)
             if serial:
