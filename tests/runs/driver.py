@@ -12,7 +12,7 @@ from pathlib import Path
 from mzpipe.launch.run_directory import runtime_prefix
 
 SHARED_MEMORY = Path("/dev/shm")
-START_S = 60.0
+START_S = 100.0  # the first start of a machine compiles every kernel
 PROFILE = """
 [search]
 num_simulations = 4
