@@ -23,7 +23,7 @@ from ..launch.run_directory import RunDirectory
 from ..nets import Model, restore_model
 from ..nets.onnx_export import Graph, export_graphs, require_onnx
 from ..planning import signed_search
-from ..weights import BEST, LATEST, CheckpointStore
+from ..weights import CheckpointStore
 
 FORMAT = "mzpipe-onnx-1"
 INDEX = "model.json"
@@ -42,7 +42,7 @@ def export_model(run: RunDirectory, profile: Profile, checkpoint: str | None, ou
     if os.path.lexists(out):
         raise UsageError(f"{out}: exists already: remove it, or name another directory with --to")
     store = CheckpointStore(run.checkpoints)
-    name = store.resolve(checkpoint or (BEST if store.has(BEST) else LATEST))
+    name = store.chosen(checkpoint)
     loaded, game = store.load(name), describe_game(profile.game)
     model = Model(profile.network, game.stacked_shape, game.num_actions)
     restore_model(model, loaded)

@@ -13,7 +13,7 @@ from ..games import describe_game, make_game
 from ..ipc.dataplane import DataPlane, Member
 from ..nets import FlatWeights, Model, resolve_devices, restore_model
 from ..planning import LanePlanner, derive_seed, greedy_search, signed_search
-from ..weights import BEST, LATEST, Checkpoint, CheckpointStore, WeightsPublisher
+from ..weights import Checkpoint, CheckpointStore, WeightsPublisher
 from .memory import ModelSizes
 from .plan import make_plan
 from .roles import Devices, Storage
@@ -48,7 +48,7 @@ def evaluate(
     profile = load_profile(run.profile)
     profile = dataclasses.replace(profile, evaluator=dataclasses.replace(profile.evaluator, episodes=episodes))
     store = CheckpointStore(run.checkpoints)
-    name = store.resolve(checkpoint or (BEST if store.has(BEST) else LATEST))
+    name = store.chosen(checkpoint)
     loaded = store.load(name)
     with tempfile.TemporaryDirectory(prefix="mzpipe-eval-") as directory:
         returns = _play(profile, loaded, Path(directory), seed, progress)

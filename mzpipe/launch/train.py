@@ -32,11 +32,11 @@ def train(profile: Profile, run: RunDirectory, view: View, *, serial: bool) -> O
         last = read_last_moment(locked.former)
         for path in sweep_leftovers():
             view.line(f"removed {path}, left by a run that was killed")
-        border = _exact_border(run, view) if serial else None
-        progress = read_progress(run, None if border else last)
-        if border is not None:
-            progress = progress._replace(env_steps=border.env_steps)
-        _announce_resume(run, profile, progress, None if border else last, view)
+        progress = read_progress(run, last)
+        border = _exact_border(run, progress, view) if serial else None
+        if border is not None:  # what a kill took is played again
+            last, progress = None, progress._replace(env_steps=border.env_steps, inserted=0)
+        _announce_resume(run, profile, progress, last, view)
         reached = _already_reached(profile, progress)
         if reached is not None:
             return Outcome(ExitCode.FINISHED, reached)
@@ -67,17 +67,14 @@ def read_progress(run: RunDirectory, last: LastMoment | None) -> Progress:
     return Progress(env_steps, int(state["learner_steps"]), best, last.inserted if last else 0)
 
 
-def _exact_border(run: RunDirectory, view: View) -> Border | None:
+def _exact_border(run: RunDirectory, progress: Progress, view: View) -> Border | None:
     """The border that a serial run can be resumed at exactly; a line says why there is none where one was kept."""
-    border, store = read_border(run), CheckpointStore(run.checkpoints)
-    if border is None or not store.has(LATEST):
-        return None
-    learner_steps = int(store.load(LATEST).state["learner_steps"])
-    if border.learner_steps == learner_steps:
+    border = read_border(run)
+    if border is None or border.learner_steps == progress.learner_steps:
         return border
     view.line(
-        f"{run.border}: of learner step {border.learner_steps:,}, the latest checkpoint is of {learner_steps:,}: "
-        "the run goes on, though not exactly as it would have"
+        f"{run.border}: of learner step {border.learner_steps:,}, the latest checkpoint is of "
+        f"{progress.learner_steps:,}: the run goes on, though not exactly as it would have"
     )
     return None
 

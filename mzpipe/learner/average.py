@@ -11,13 +11,14 @@ class AverageWeights:
     """`model` is the average of `trained`, whose weight `update` takes in; batch statistics are its latest."""
 
     def __init__(self, trained: Model, decay: float) -> None:
-        self._trained, self._decay = trained, decay
-        self.model = copy.deepcopy(trained).requires_grad_(False)
+        self.model, self._decay = copy.deepcopy(trained).requires_grad_(False), decay
+        self._mean: list[torch.Tensor] = list(self.model.parameters())
+        self._latest: list[torch.Tensor] = list(trained.parameters())
+        self._statistics = list(zip(self.model.buffers(), trained.buffers(), strict=True))
 
     @torch.no_grad()
     def update(self) -> None:
         """average = decay * average + (1 - decay) * trained."""
-        pairs = list(zip(self.model.parameters(), self._trained.parameters(), strict=True))
-        torch._foreach_lerp_([mean for mean, _ in pairs], [weight for _, weight in pairs], 1.0 - self._decay)
-        for mean, latest in zip(self.model.buffers(), self._trained.buffers(), strict=True):
-            mean.copy_(latest)
+        torch._foreach_lerp_(self._mean, self._latest, 1.0 - self._decay)
+        for kept, latest in self._statistics:
+            kept.copy_(latest)

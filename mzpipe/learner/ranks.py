@@ -24,8 +24,6 @@ _LOOPBACK = {"GLOO_SOCKET_IFNAME": "lo", "NCCL_SOCKET_IFNAME": "lo"}
 class OneRank:
     """A learner that is alone."""
 
-    index, size = 0, 1
-
     def spread(self, loss: nn.Module) -> nn.Module:
         """The module whose backward pass leaves the gradient of all ranks."""
         return loss
@@ -47,7 +45,7 @@ class Ranks:
 
     def __init__(self, directory: Path, *, index: int, size: int, epoch: int, device: torch.device) -> None:
         os.environ.update(_LOOPBACK)
-        self.index, self.size, self._device = index, size, device
+        self._device = device
         store = dist.FileStore(str(directory / f"ranks-{epoch}"), size)
         backend = "nccl" if device.type == "cuda" else "gloo"
         dist.init_process_group(backend, store=store, rank=index, world_size=size)

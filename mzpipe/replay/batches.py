@@ -85,8 +85,8 @@ class BatchMaker:
     def _hand_out(self) -> int:
         if not self._pending:
             return 0
-        slots = [writer.claim() for writer in self._writers]
-        if any(slot is None for slot in slots):
+        slots = [slot for writer in self._writers if (slot := writer.claim()) is not None]
+        if len(slots) < len(self._writers):
             self._counters.add("wait_out")
             self._clock.mark("learner_wait_us")
             return 0
@@ -96,20 +96,16 @@ class BatchMaker:
             return 0
         self._pending.popleft()
         self._replace_evicted(batch)
-        self._write(batch, self._sampler.random_key())
+        self._write(batch, slots, self._sampler.random_key())
         self._count(batch)
         return 1
 
-    def _write(self, batch: PendingBatch, random_key: int) -> None:
+    def _write(self, batch: PendingBatch, slots: list[dict[str, np.ndarray]], random_key: int) -> None:
         """Each rank its rows; rank 0, which begins the steps, gets its own when all others have theirs."""
-        for rank in reversed(range(len(self._writers))):
+        for rank, slot in reversed(list(enumerate(slots))):
             first = rank * self._rank_size
             rows = slice(first, first + self._rank_size)
-            slot = self._writers[rank].claim()
-            assert slot is not None
             self._gatherer.fill(slot, batch.step_B[rows], batch.td_steps_B[rows], random_key + first)
-            if "next_observation" in slot:
-                self._gatherer.fill_following(slot, batch.step_B[rows])
             slot["weight"][:] = batch.weight_B[rows]
             self._writers[rank].commit()
         for bell in self._bells:

@@ -230,6 +230,8 @@ class Gatherer:
             stack_BS,
         )
         frames.read_compressed(stack_BS, frame_RF)
+        if "next_observation" in slot:
+            self.fill_following(slot, step_B)
 
     def fill_following(self, slot: dict[str, np.ndarray], step_B: np.ndarray) -> None:
         """Writes the stacked observation after each action of the unrolls; zeros, and mask 0, past what is stored."""

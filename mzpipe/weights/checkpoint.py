@@ -105,6 +105,10 @@ class CheckpointStore:
             raise CheckpointError(f"{pointer}: no such checkpoint; there are: {known}")
         return name
 
+    def chosen(self, name: str | None) -> str:
+        """As resolve; None is `best` if there is one, else `latest`."""
+        return self.resolve(name or (BEST if self.has(BEST) else LATEST))
+
     def names(self) -> list[str]:
         """Whole checkpoints, oldest name first."""
         return sorted(path.parent.name for path in self.directory.glob(f"[!.]*/{MANIFEST}"))
