@@ -15,3 +15,11 @@ def private_machine(tmp_path, monkeypatch):
     monkeypatch.setattr(run_directory, "SHARED_MEMORY", tmp_path / "shm")
     with mock.patch.dict(os.environ, {"XDG_CACHE_HOME": str(tmp_path / "cache")}):
         yield
+
+
+@pytest.fixture
+def profile(tmp_path, request):
+    """A file with the PROFILE of the test's module."""
+    path = tmp_path / "tiny.toml"
+    path.write_text(request.module.PROFILE)
+    return path

@@ -19,13 +19,6 @@ HOME = str(Path(mzpipe.__file__).parents[1])
 
 
 @pytest.fixture
-def profile(tmp_path):
-    path = tmp_path / "tiny.toml"
-    path.write_text(PROFILE)
-    return path
-
-
-@pytest.fixture
 def refused(profile, tmp_path, capsys):
     """The one line with which `train` refuses."""
 

@@ -9,23 +9,9 @@ from mzpipe.launch import train as train_module
 from mzpipe.launch.outcome import Outcome
 from mzpipe.launch.rehearsal import describe_model
 from mzpipe.launch.run_directory import RunDirectory
+from tests.launch.fakes import Screen
 
 PROFILE = "[stop]\nlearner_steps = 10\n[network]\nhidden_size = 8\nvalue_support_size = 2\nreward_support_size = 3\n"
-
-
-class Screen:
-    def __init__(self):
-        self.lines = []
-
-    def line(self, text):
-        self.lines.append(text)
-
-
-@pytest.fixture
-def profile(tmp_path):
-    path = tmp_path / "tiny.toml"
-    path.write_text(PROFILE)
-    return path
 
 
 @pytest.fixture

@@ -9,3 +9,19 @@ class Clock:
 
     def monotonic(self):
         return self.now_s
+
+
+class Screen:
+    """A view that remembers."""
+
+    def __init__(self):
+        self.lines, self.snapshots = [], []
+
+    def line(self, text):
+        self.lines.append(text)
+
+    def update(self, snapshot):
+        self.snapshots.append(snapshot)
+
+    def close(self):
+        pass

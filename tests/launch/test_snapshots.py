@@ -11,29 +11,13 @@ from mzpipe.launch.reports import Reports
 from mzpipe.launch.run_directory import RunDirectory
 from mzpipe.launch.snapshots import Progress, SnapshotMaker
 from mzpipe.telemetry import Evaluation, read_scores
-from tests.launch.fakes import Clock
+from tests.launch.fakes import Clock, Screen
 from tests.tiny import make_plane, tiny_profile
 
 NEW_RUN = Progress(env_steps=0, learner_steps=0, best_return_mean=None)
 EVALUATION = Evaluation(
     weights_version=3, learner_steps=40, env_steps=500, return_mean=12.5, return_std=1.0, episodes=2
 )
-
-
-class Screen:
-    """A view that remembers."""
-
-    def __init__(self):
-        self.lines, self.snapshots = [], []
-
-    def line(self, text):
-        self.lines.append(text)
-
-    def update(self, snapshot):
-        self.snapshots.append(snapshot)
-
-    def close(self):
-        pass
 
 
 @pytest.fixture

@@ -15,17 +15,8 @@ from mzpipe.launch.snapshots import Progress
 from mzpipe.launch.train import read_progress, train
 from mzpipe.telemetry import Evaluation, ScoresFile
 from mzpipe.weights import Checkpoint, CheckpointStore
+from tests.launch.fakes import Screen
 from tests.tiny import tiny_profile
-
-
-class Screen:
-    """A view that remembers its lines."""
-
-    def __init__(self):
-        self.lines = []
-
-    def line(self, text):
-        self.lines.append(text)
 
 
 @pytest.fixture
