@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from ..errors import InputOutputError
+from ..runtime.files import sync_directory, write_synced
 from .run_directory import RunDirectory
 
 _RECORD = "border.json"
@@ -51,7 +52,7 @@ def keep_border(run: RunDirectory, border: Border) -> None:
         shutil.rmtree(draft, ignore_errors=True)
         draft.mkdir()
         _link_files(run.journal, draft)
-        (draft / _RECORD).write_text(json.dumps(border._asdict()))
+        write_synced(draft / _RECORD, json.dumps(border._asdict()).encode())
         _replace(draft, run.border)
     except OSError as error:
         raise InputOutputError(f"{run.border}: cannot be kept: {error.strerror}") from error
@@ -89,10 +90,12 @@ def _link(source: Path, target: Path) -> None:
 
 
 def _replace(draft: Path, final: Path) -> None:
-    """The draft under the final name; a crash in between leaves the former directory as NAME.old beside it."""
+    """The draft under the final name; a crash in between leaves the former directory as .NAME.old beside it."""
+    sync_directory(draft)
     former = final.with_name(f".{final.name}.old")
     shutil.rmtree(former, ignore_errors=True)
     if final.exists():
         os.rename(final, former)
     os.rename(draft, final)
+    sync_directory(final.parent)
     shutil.rmtree(former, ignore_errors=True)

@@ -33,7 +33,7 @@ def train(profile: Profile, run: RunDirectory, view: View, *, serial: bool) -> O
         for path in sweep_leftovers():
             view.line(f"removed {path}, left by a run that was killed")
         progress = read_progress(run, last)
-        border = _exact_border(run, progress, view) if serial else None
+        border = _exact_border(run, profile, progress, view) if serial else None
         if border is not None:  # what a kill took is played again
             last, progress = None, progress._replace(env_steps=border.env_steps, inserted=0)
         _announce_resume(run, profile, progress, last, view)
@@ -67,15 +67,18 @@ def read_progress(run: RunDirectory, last: LastMoment | None) -> Progress:
     return Progress(env_steps, int(state["learner_steps"]), best, last.inserted if last else 0)
 
 
-def _exact_border(run: RunDirectory, progress: Progress, view: View) -> Border | None:
+def _exact_border(run: RunDirectory, profile: Profile, progress: Progress, view: View) -> Border | None:
     """The border that a serial run can be resumed at exactly; a line says why there is none where one was kept."""
     border = read_border(run)
-    if border is None or border.learner_steps == progress.learner_steps:
+    if border is None:
+        return None
+    if not profile.replay.journal:
+        reason = "replay.journal=false: its trajectories are not read"
+    elif border.learner_steps != progress.learner_steps:
+        reason = f"of learner step {border.learner_steps:,}, the latest checkpoint is of {progress.learner_steps:,}"
+    else:
         return border
-    view.line(
-        f"{run.border}: of learner step {border.learner_steps:,}, the latest checkpoint is of "
-        f"{progress.learner_steps:,}: the run goes on, though not exactly as it would have"
-    )
+    view.line(f"{run.border}: {reason}: the run goes on, though not exactly as it would have")
     return None
 
 

@@ -30,6 +30,7 @@ from safetensors.numpy import load as load_tensors
 from safetensors.numpy import save as save_tensors
 
 from ..errors import CheckpointError
+from ..runtime.files import sync_directory, write_synced
 
 Tensors = Mapping[str, np.ndarray]
 MANIFEST = "manifest.json"
@@ -67,11 +68,11 @@ class CheckpointStore:
             shutil.rmtree(draft, ignore_errors=True)
             draft.mkdir()
             for file_name, data in files.items():
-                _write(draft / file_name, data)
-            _write(draft / MANIFEST, _manifest(files))
-            _sync_directory(draft)
+                write_synced(draft / file_name, data)
+            write_synced(draft / MANIFEST, _manifest(files))
+            sync_directory(draft)
             _rename_or_exchange(draft, self.directory / name)
-            _sync_directory(self.directory)
+            sync_directory(self.directory)
             self._point(pointer, name)
         except OSError as error:
             shutil.rmtree(draft, ignore_errors=True)
@@ -141,12 +142,12 @@ class CheckpointStore:
     def _point(self, pointer: str, name: str) -> None:
         draft = self.directory / f".{pointer}.{os.getpid()}.new"
         try:
-            _write(draft, name.encode())
+            write_synced(draft, name.encode())
             os.replace(draft, self.directory / pointer)
         except OSError:
             _remove_any(draft)
             raise
-        _sync_directory(self.directory)
+        sync_directory(self.directory)
 
 
 def _rename_or_exchange(draft: Path, final: Path) -> None:
@@ -201,18 +202,3 @@ def _verified_files(path: Path) -> dict[str, bytes]:
         if hashlib.sha256(data).hexdigest() != hashes[name]:
             raise CheckpointError(f"{path / name}: damaged: its SHA-256 is not the manifest's ({len(data)} bytes)")
     return files
-
-
-def _write(path: Path, data: bytes) -> None:
-    with open(path, "wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-
-
-def _sync_directory(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

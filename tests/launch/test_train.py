@@ -9,6 +9,7 @@ from mzpipe.config import save_profile
 from mzpipe.errors import AlreadyRunningError, CheckpointError, ConfigError, ExitCode, PlanError, UsageError
 from mzpipe.launch import plan as plan_module
 from mzpipe.launch import train as module
+from mzpipe.launch.border import Border, keep_border
 from mzpipe.launch.last_moment import LastMoment
 from mzpipe.launch.run_directory import RunDirectory
 from mzpipe.launch.snapshots import Progress
@@ -81,6 +82,19 @@ def test_train_prints_every_changed_setting_and_no_other(run, screen):
         "changed since the last session: learner.batch_size 4 -> 8",
         "changed since the last session: stop.env_steps None -> 7",
     ]
+
+
+@pytest.mark.usefixtures("former_session")
+def test_train_does_not_return_to_a_border_whose_journal_it_will_not_read(run, screen):
+    run.journal.mkdir()
+    keep_border(run, Border(learner_steps=10, env_steps=200))
+    train(tiny_profile("replay.journal=false", "stop.env_steps=7"), run, screen, serial=True)
+    assert "border: replay.journal=false: its trajectories are not read: the run goes on, though not" in screen.lines[0]
+    assert screen.lines[1].endswith(
+        "resuming at env step 300, learner step 10 (no journal: the replay table starts empty)"
+    )
+    train(tiny_profile("stop.env_steps=7"), run, screen, serial=True)
+    assert screen.lines[-2].endswith("resuming at env step 200, learner step 10")
 
 
 @pytest.mark.usefixtures("former_session")

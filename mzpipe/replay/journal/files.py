@@ -8,6 +8,8 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
+from ...runtime.files import sync_directory
+
 Buffer = bytes | bytearray | memoryview
 
 
@@ -46,11 +48,7 @@ class FileOperations:
 
     def sync_directory(self, path: Path) -> None:
         """Returns when the names in a directory are on disk."""
-        descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
+        sync_directory(path)
 
     def free_bytes(self, path: Path) -> int:
         """Room left for this user."""
