@@ -8,7 +8,7 @@ import torch
 from ..errors import MzpipeError
 from ..learner.batches import load_batch
 from ..learner.step import TrainingStep
-from ..nets import Model
+from ..nets import Model, place_model
 from ..planning import derive_seed
 from .learner_work import Work, fill_slot, make_profile, make_shape, private_slot
 
@@ -18,7 +18,7 @@ def resident_step(work: Work, batch_size: int, device: str) -> Callable[[], None
     profile = make_profile(work, batch_size, num_ranks=1)
     shape = make_shape(work, profile)
     torch.manual_seed(derive_seed(profile.seed, "model"))
-    model = Model(work.network, shape.observation_shape, shape.num_actions, training_heads=True).to(device)
+    model = place_model(Model(work.network, shape.observation_shape, shape.num_actions, training_heads=True), device)
     step, slot = TrainingStep(model, profile.learner), private_slot(shape)
     fill_slot(slot, np.random.default_rng(0))
     batch = load_batch(slot, torch.device(device))

@@ -16,10 +16,10 @@ from ..errors import MzpipeError
 from ..ipc.dataplane import DataPlane, Member
 from ..ipc.lane import RequestKind
 from ..ipc.messages import Message
-from ..nets import Model
+from ..nets import Model, place_model
 from ..weights import WeightsSubscriber
 from .pool import gather_kernel, root_rows
-from .versions import ResidentVersions, place_model
+from .versions import ResidentVersions
 
 _NS_PER_US = 1_000
 
@@ -41,7 +41,7 @@ class InferenceServer:
         self._num_actions = shape.num_actions
         self._num_trees = self._block["action"].shape[1]
         self._num_nodes = 1 + max(self._profile.search.num_simulations, self._profile.evaluator.num_simulations)
-        model = place_model(Model(self._profile.network, shape.observation_shape, shape.num_actions), str(self._device))
+        model = place_model(Model(self._profile.network, shape.observation_shape, shape.num_actions), self._device)
         subscriber = WeightsSubscriber(self._plane.weights())
         self._versions = ResidentVersions(model, subscriber, self._block, target_networks=shape.reanalyzers > 0)
         max_rows = self._block["action"].size

@@ -9,7 +9,6 @@ import copy
 from dataclasses import dataclass
 
 import numpy as np
-import torch
 
 from ..nets import FlatWeights, Model
 from ..weights import WeightsSubscriber
@@ -83,8 +82,3 @@ class ResidentVersions:
         self._pin_L[unpinned] = _NONE
         in_use = {*self._held_L.tolist(), self.newest} - {_NONE}
         return next((resident for resident in self._residents if resident.version not in in_use), None)
-
-
-def place_model(model: Model, device: str) -> Model:
-    """The model on its device, in the memory format that runs fastest there."""
-    return model.to(torch.device(device))

@@ -17,7 +17,7 @@ from ..ipc.control import ControlPort
 from ..ipc.dataplane import DataPlane, Member
 from ..ipc.messages import CheckpointSaved, Message, Note, SaveCheckpoint
 from ..ipc.ring import RingWriter
-from ..nets import FlatWeights, Model
+from ..nets import FlatWeights, Model, place_model
 from ..planning import derive_seed
 from ..weights import LATEST, CheckpointStore, WeightsPublisher
 from .average import AverageWeights
@@ -62,9 +62,8 @@ class Learner:
         """Builds the model, or restores it from the latest checkpoint; rank 0 publishes its weights."""
         torch.manual_seed(derive_seed(self._profile.seed, "model"))
         shape, config = self._plane.shape, self._profile.learner
-        self._model = Model(self._profile.network, shape.observation_shape, shape.num_actions, training_heads=True).to(
-            self._device
-        )
+        model = Model(self._profile.network, shape.observation_shape, shape.num_actions, training_heads=True)
+        self._model = place_model(model, self._device)
         self._average = AverageWeights(self._model, config.average_decay) if config.average_decay else None
         self._flat = FlatWeights(self._average.model if self._average else self._model)
         self._publisher = WeightsPublisher(self._plane.weights())

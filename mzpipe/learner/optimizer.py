@@ -46,12 +46,16 @@ def optimizer_arrays(optimizer: Optimizer) -> dict[str, np.ndarray]:
 def restore_optimizer(optimizer: Optimizer, arrays: Mapping[str, np.ndarray]) -> None:
     """Puts the arrays back; raises CheckpointError when they are another optimiser's."""
     state: dict[int, dict[str, torch.Tensor]] = {}
+    parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
     for name, array in arrays.items():
         number, _, field = name.partition(".")
-        state.setdefault(int(number), {})[field] = torch.from_numpy(array)
-    parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
-    for index, fields in state.items():
-        for field, tensor in fields.items():
-            if index >= len(parameters) or (tensor.ndim and tensor.shape != parameters[index].shape):
-                raise CheckpointError(f"optimiser state {index}.{field} {tuple(tensor.shape)} is another model's")
+        index, tensor = int(number), torch.from_numpy(array)
+        if index >= len(parameters) or (tensor.ndim and tensor.shape != parameters[index].shape):
+            raise CheckpointError(f"optimiser state {index}.{field} {tuple(tensor.shape)} is another model's")
+        state.setdefault(index, {})[field] = _laid_out_as(parameters[index], tensor) if tensor.ndim else tensor
     optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})
+
+
+def _laid_out_as(parameter: torch.Tensor, tensor: torch.Tensor) -> torch.Tensor:
+    """A copy with the parameter's strides: fused optimisers walk through the memory of both at once."""
+    return torch.empty_like(parameter, dtype=tensor.dtype, device=tensor.device).copy_(tensor)

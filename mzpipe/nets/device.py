@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import torch
 
 from ..errors import DeviceError
+from .model import Model
 
 
 def learner_devices(names: Sequence[int | str]) -> tuple[str, ...]:
@@ -22,3 +23,15 @@ def resolve_devices(names: Sequence[int | str]) -> list[str]:
         if isinstance(name, int) and not 0 <= name < available:
             raise DeviceError(f"device {name}: this machine has {available} CUDA devices; use 'cpu' or 'auto'")
     return [f"cuda:{name}" if isinstance(name, int) else name for name in names]
+
+
+def place_model(model: Model, device: str | torch.device) -> Model:
+    """The model on its device, images and hidden states there in the order that its convolutions run fastest in.
+
+    On CPUs that is channels last: a training step of a small residual network takes about four fifths of the time,
+    the representation of an EfficientZero-size one three quarters. What the model computes does not change.
+    """
+    device = torch.device(device)
+    if device.type == "cpu":
+        return model.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]
+    return model.to(device)

@@ -9,12 +9,29 @@ from mzpipe.config import LearnerConfig, NetworkConfig
 from mzpipe.errors import CheckpointError
 from mzpipe.learner.optimizer import learning_rate, optimizer_arrays, restore_optimizer
 from mzpipe.learner.step import TrainingStep
-from mzpipe.nets import Model
+from mzpipe.nets import Model, place_model
 from tests.learner.batches import make_batch, make_model
 
 
 def states_equal(first, second):
     return all(torch.equal(a, b) for a, b in zip(first.values(), second.values(), strict=True))
+
+
+def residual_model():
+    config = NetworkConfig(
+        kind="residual", num_channels=4, head_channels=2, value_support_size=3, reward_support_size=3
+    )
+    return Model(config, (1, 16, 16), 3)
+
+
+def placed_residual_model():
+    torch.manual_seed(0)
+    return place_model(residual_model(), "cpu")
+
+
+def image_batch(seed):
+    images = torch.rand((4, 1, 16, 16), generator=torch.Generator().manual_seed(seed))
+    return make_batch(batch_size=4, seed=seed)._replace(observation=images)
 
 
 @pytest.mark.parametrize("optimizer", ["adam", "adamw", "sgd"])
@@ -42,11 +59,7 @@ def test_step_skips_and_leaves_everything_when_a_target_is_not_finite():
 
 
 def test_step_restores_batch_statistics_when_it_skips():
-    model = Model(
-        NetworkConfig(kind="residual", num_channels=4, head_channels=2, value_support_size=3, reward_support_size=3),
-        (1, 16, 16),
-        3,
-    )
+    model = residual_model()
     step, batch = TrainingStep(model, LearnerConfig()), make_batch(batch_size=2)
     before = copy.deepcopy(model.state_dict())
     bad = batch._replace(observation=torch.full((2, 1, 16, 16), float("nan")))
@@ -91,6 +104,20 @@ def test_optimizer_state_goes_on_exactly_when_it_is_restored(optimizer):
     restore_optimizer(second.optimizer, optimizer_arrays(first.optimizer))
     first(make_batch(seed=9))
     second(make_batch(seed=9))
+    assert states_equal(first._model.state_dict(), second._model.state_dict())
+
+
+@pytest.mark.parametrize("optimizer", ["adam", "adamw", "sgd"])
+def test_optimizer_state_of_convolutions_goes_on_exactly_when_it_is_restored(optimizer):
+    """Their weights lie in another order in memory than a checkpoint's arrays do."""
+    config = LearnerConfig(optimizer=optimizer)
+    first, second = TrainingStep(placed_residual_model(), config), TrainingStep(placed_residual_model(), config)
+    for seed in range(3):
+        first(image_batch(seed))
+    second._model.load_state_dict(first._model.state_dict())
+    restore_optimizer(second.optimizer, optimizer_arrays(first.optimizer))
+    first(image_batch(9))
+    second(image_batch(9))
     assert states_equal(first._model.state_dict(), second._model.state_dict())
 
 
