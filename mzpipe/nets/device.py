@@ -33,5 +33,5 @@ def place_model(model: Model, device: str | torch.device) -> Model:
     """
     device = torch.device(device)
     if device.type == "cpu":
-        return model.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]
+        return model.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     return model.to(device)
