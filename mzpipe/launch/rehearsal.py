@@ -92,7 +92,15 @@ def tiny(profile: Profile) -> Profile:
             max_insert_lead=64,
             source="",
         ),
-        learner=replace(profile.learner, batch_size=2, checkpoint_interval=1, publish_interval=1),
+        # What is compiled for this batch size serves no other, and where compiling fails the learner goes on without.
+        learner=replace(
+            profile.learner,
+            batch_size=2,
+            checkpoint_interval=1,
+            publish_interval=1,
+            compile=False,
+            cuda_graphs=False,
+        ),
         evaluator=replace(profile.evaluator, episodes=1, interval_steps=1, num_simulations=2),
         topology=replace(
             profile.topology,
