@@ -14,6 +14,6 @@ learner    the case: learner_feed has a learner between full rings, with learner
 """
 
 from .registry import CASES, chosen_cases
-from .report import CaseResult, Record, make_records, table, write_json
+from .report import CaseResult, Record, make_records, table
 
-__all__ = ["CASES", "CaseResult", "Record", "chosen_cases", "make_records", "table", "write_json"]
+__all__ = ["CASES", "CaseResult", "Record", "chosen_cases", "make_records", "table"]

@@ -1,15 +1,12 @@
 """What a case answers, and how it is handed on: as records, as JSON, as a table on the terminal."""
 
 import dataclasses
-import json
 from collections.abc import Iterable
-from pathlib import Path
 from typing import NamedTuple
 
 from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
-from ..errors import InputOutputError
 from .machine import Origin
 
 # Below this a value is shown with three digits, above it as a whole number.
@@ -88,15 +85,6 @@ def make_records(comparisons: Iterable[Comparison], origin: Origin) -> list[Reco
         )
         for comparison in comparisons
     ]
-
-
-def write_json(path: Path, records: Iterable[Record]) -> None:
-    """Writes the records as a list of objects; InputOutputError where the file cannot be written."""
-    fields = [dataclasses.asdict(record) for record in records]
-    try:
-        path.write_text(json.dumps(fields, indent=1) + "\n")
-    except OSError as error:
-        raise InputOutputError(f"--json {path}: cannot be written: {error.strerror}") from None
 
 
 def table(comparisons: Iterable[Comparison]) -> Table:

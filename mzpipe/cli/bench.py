@@ -2,15 +2,17 @@
 
 import argparse
 import sys
+from dataclasses import asdict
 from pathlib import Path
 
 from rich.console import Console
 
-from ..bench import CASES, CaseResult, chosen_cases, make_records, table, write_json
+from ..bench import CASES, CaseResult, chosen_cases, make_records, table
 from ..bench.machine import here
 from ..bench.plot import draw, require_matplotlib
 from ..bench.registry import measure
-from ..errors import InputOutputError, UsageError
+from ..errors import UsageError
+from .json_file import add_json_argument, refuse_unwritable, write_json
 
 # Where the output is no terminal, a row still stands on one line.
 _WIDTH = 160
@@ -20,7 +22,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Arguments of the verb."""
     cases = "; ".join(f"{name}: {summary}" for name, summary in CASES.items())
     parser.add_argument("case", nargs="?", help=f"what to measure (default: every case). {cases}")
-    parser.add_argument("--json", type=Path, help="write the records here")
+    add_json_argument(parser, "the records")
     parser.add_argument("--plot", type=Path, help="draw the case here, as a PNG (needs matplotlib)")
     parser.add_argument("--quick", action="store_true", help="few shapes and rounds: does it run, and about how fast")
 
@@ -34,9 +36,8 @@ def run(arguments: argparse.Namespace) -> int:
     results = {name: _measure(name, arguments.quick, console) for name in names}
     for name, result in results.items():
         _show(console, f"{name}: {place}", result)
-    if arguments.json is not None:
-        rows = [row for result in results.values() for row in result.comparisons]
-        write_json(arguments.json, make_records(rows, origin))
+    rows = [row for result in results.values() for row in result.comparisons]
+    write_json(arguments.json, [asdict(record) for record in make_records(rows, origin)])
     if arguments.plot is not None:
         draw(results[names[0]].panels, f"{names[0]}: {place}", arguments.plot)
     return 0
@@ -44,10 +45,8 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _refuse_what_cannot_be_written(arguments: argparse.Namespace, names: list[str]) -> None:
     """Before minutes are spent on measuring."""
-    for option in ("json", "plot"):
-        path = getattr(arguments, option)
-        if path is not None and not path.absolute().parent.is_dir():
-            raise InputOutputError(f"--{option} {path}: no such directory: {path.parent}")
+    refuse_unwritable(arguments.json)
+    refuse_unwritable(arguments.plot, "--plot")
     if arguments.plot is not None:
         require_matplotlib()
         if len(names) > 1:

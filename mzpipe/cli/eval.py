@@ -1,15 +1,15 @@
 """`mzpipe eval RUN`: whole greedy games with a checkpoint of a run."""
 
 import argparse
-import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from rich.console import Console
 
-from ..errors import InputOutputError
 from ..launch.evaluate import PROTOCOL, Scores, evaluate
 from ..launch.run_directory import RunDirectory
+from .json_file import add_json_argument, refuse_unwritable, write_json
 
 _DEFAULT_EPISODES = 20
 
@@ -20,11 +20,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--episodes", type=_positive, default=_DEFAULT_EPISODES, help="whole games (default: 20)")
     parser.add_argument("--checkpoint", help="best, latest or a directory's name (default: best, else latest)")
     parser.add_argument("--seed", type=int, default=0, help="seed of the games (default: 0)")
-    parser.add_argument("--json", type=Path, help="write the scores here")
+    add_json_argument(parser, "the scores")
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Plays, prints one line, writes the JSON."""
+    refuse_unwritable(arguments.json)
     console = Console()
     with console.status("loading") as status:
 
@@ -36,8 +37,7 @@ def run(arguments: argparse.Namespace) -> int:
         )
     console.print(scores.game, markup=False, highlight=False)
     console.print(_line(scores), markup=False, highlight=False)
-    if arguments.json is not None:
-        _write(arguments.json, scores)
+    write_json(arguments.json, _fields(scores))
     return 0
 
 
@@ -49,8 +49,8 @@ def _line(scores: Scores) -> str:
     )
 
 
-def _write(path: Path, scores: Scores) -> None:
-    fields = {
+def _fields(scores: Scores) -> dict[str, Any]:
+    return {
         "return_mean": float(np.mean(scores.returns)),
         "return_std": float(np.std(scores.returns)),
         "episodes": len(scores.returns),
@@ -62,10 +62,6 @@ def _write(path: Path, scores: Scores) -> None:
         "checkpoint": scores.checkpoint,
         "game": scores.game,
     }
-    try:
-        path.write_text(json.dumps(fields, indent=1) + "\n")
-    except OSError as error:
-        raise InputOutputError(f"--json {path}: cannot be written: {error.strerror}") from None
 
 
 def _positive(text: str) -> int:
