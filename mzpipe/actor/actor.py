@@ -26,6 +26,7 @@ class Actor:
     def __init__(self, profile: Profile, plane: DataPlane, index: int, epoch: int) -> None:
         self._profile, self._plane, self._index, self._epoch = profile, plane, index, epoch
         self._counters = plane.counters(Member(self.role, index))
+        self._clock = plane.stage_clock(Member(self.role, index))
         self._learner = plane.counters(Member("learner", 0))
         self._replay_bell = plane.doorbell(Member("replay", 0))
         self._groups: list[LaneGroup] = []
@@ -59,11 +60,12 @@ class Actor:
         planner = LanePlanner(lane, search, num_trees=num_games, num_actions=game.spec.num_actions, seed=seed)
         recorder = Recorder(self._plane.shape, writer, num_games=num_games, first_game=number * num_games)
         rng = np.random.default_rng(derive_seed(profile.seed, *path, "action"))
-        return LaneGroup(game, planner, recorder, discount=search.discount, rng=rng)
+        return LaneGroup(game, planner, recorder, self._clock, discount=search.discount, rng=rng)
 
     def _advance(self, group: LaneGroup) -> int:
         if group.blocked():
             self._counters.add("wait_out")
+            self._clock.blocked()
             return 0
         if group.begin():
             return 1

@@ -3,11 +3,13 @@
 Shape legend    G games of the lane   A actions
 """
 
+import time
 from typing import NamedTuple
 
 import numpy as np
 
 from ..games import FrameStack, Game
+from ..ipc.stages import Stage, StageClock
 from ..planning import LanePlanner
 from ..search import SearchResult
 from .recorder import Moves, Recorder
@@ -26,9 +28,17 @@ class LaneGroup:
     """Games that move in lockstep over one lane."""
 
     def __init__(
-        self, game: Game, planner: LanePlanner, recorder: Recorder, *, discount: float, rng: np.random.Generator
+        self,
+        game: Game,
+        planner: LanePlanner,
+        recorder: Recorder,
+        clock: StageClock,
+        *,
+        discount: float,
+        rng: np.random.Generator,
     ) -> None:
-        self._game, self._planner, self._recorder = game, planner, recorder
+        self._game, self._planner, self._recorder, self._clock = game, planner, recorder, clock
+        self._begun_ns = 0
         self._discount, self._rng = discount, rng
         self._stack = FrameStack(game.spec, game.num_games)
         self._return_G = np.zeros(game.num_games)
@@ -48,6 +58,8 @@ class LaneGroup:
         """Starts searching the next move if nothing is under way."""
         if not self._planner.idle:
             return False
+        self._clock.skip()
+        self._begun_ns = time.monotonic_ns()
         if self._frames is None:
             self._frames = self._game.reset()
             self._stack.reset(self._frames, None)
@@ -55,6 +67,7 @@ class LaneGroup:
         self._legal_actions = self._game.legal_actions()
         self._to_play = self._game.to_play()
         self._planner.begin(self._legal_actions)
+        self._clock.add(Stage.ROOT_SEARCH, 0)
         return True
 
     def answered(self) -> bool:
@@ -64,12 +77,16 @@ class LaneGroup:
     def advance(self, temperature: float) -> Played | None:
         """Takes one answer; when it completes the search, plays the move of every game."""
         result = self._planner.advance()
+        self._clock.end(Stage.TREE, self._game.num_games)
         return None if result is None else self._play(result, temperature)
 
     def _play(self, result: SearchResult, temperature: float) -> Played:
         assert self._frames is not None
         action_G = self._planner.choose(result, temperature, self._rng)
+        self._clock.add(Stage.ROOT_SEARCH, len(action_G))
+        self._clock.took(Stage.ROOT_SEARCH, time.monotonic_ns() - self._begun_ns)
         step = self._game.step(action_G)
+        self._clock.end(Stage.ENV_STEP, len(action_G))
         moves = Moves(
             frame=self._frames,
             action=action_G,
@@ -83,6 +100,7 @@ class LaneGroup:
         self._recorder.add(
             moves, step.terminated_B, step.truncated_B, self._next_values(result, action_G, step.reward_B)
         )
+        self._clock.end(Stage.TRAJECTORY_WRITE, len(action_G))
         return self._finish_episodes(step.frame_BF, step.reward_B, step.terminated_B | step.truncated_B)
 
     def _next_values(self, result: SearchResult, action_G: np.ndarray, reward_G: np.ndarray) -> np.ndarray:

@@ -88,6 +88,7 @@ def main(role: str, index: str, path: str, devices: str, cores: str, parent_pid:
         stop=StopView(plane.stop_word(), STOP_STAGES[role]),
         idle=idle,
         counters=counters,
+        clock=plane.stage_clock(member),
         errors=plane.errors(member),
     )
     for failure in control.to_supervisor:

@@ -32,6 +32,7 @@ class GreedyEpisodes:
         trees = game.num_games
         self._share_G = np.full(trees, episodes // trees) + (np.arange(trees) < episodes % trees)
         self._rng = np.random.default_rng(0)  # greedy choice draws nothing
+        self._moves = 0
         self.finished = True
 
     def begin(self) -> None:
@@ -56,10 +57,16 @@ class GreedyEpisodes:
             self._play(self._planner.choose(result, _GREEDY, self._rng))
         return 1
 
+    def take_moves(self) -> int:
+        """Moves played since the last call, over all games."""
+        moves, self._moves = self._moves, 0
+        return moves
+
     def _play(self, action_G: np.ndarray) -> None:
         step = self._game.step(action_G)
         self._return_G += step.reward_B
         self._length_G += 1
+        self._moves += len(action_G)
         self._stack.push(step.frame_BF)
         ended_G = step.terminated_B | step.truncated_B
         if not ended_G.any():

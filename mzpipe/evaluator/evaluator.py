@@ -13,6 +13,7 @@ from ..games import Game, make_game
 from ..ipc.control import ControlPort
 from ..ipc.dataplane import DataPlane, Member
 from ..ipc.messages import Evaluated, Message
+from ..ipc.stages import Stage
 from ..planning import LanePlanner, derive_seed, greedy_search, signed_search
 from ..weights import PulledWeights, WeightsSubscriber
 from .best import BestCheckpoint
@@ -27,6 +28,7 @@ class Evaluator:
     def __init__(self, profile: Profile, plane: DataPlane, epoch: int, checkpoints: Path, control: ControlPort) -> None:
         self._profile, self._plane, self._epoch, self._control = profile, plane, epoch, control
         self._counters = plane.counters(Member(self.role, 0))
+        self._clock = plane.stage_clock(Member(self.role, 0))
         self._learner = plane.counters(Member("learner", 0))
         self._best = BestCheckpoint(profile, plane.shape, checkpoints)
         self._game: Game | None = None
@@ -60,6 +62,8 @@ class Evaluator:
                 return 0
             self._begin()
         work_count = self._episodes.do_work()
+        if work_count:
+            self._clock.end(Stage.EVALUATION, self._episodes.take_moves())
         if self._pulled is None and self._planner.weights_version:
             self._hold_weights()
         if self._episodes.finished:

@@ -16,7 +16,8 @@ from ..errors import MzpipeError
 from ..ipc.dataplane import DataPlane, Member
 from ..ipc.lane import RequestKind
 from ..ipc.messages import Message
-from ..nets import Model, place_model
+from ..ipc.stages import Stage
+from ..nets import Model, NetworkOutput, place_model
 from ..weights import WeightsSubscriber
 from .pool import gather_kernel, root_rows
 from .versions import ResidentVersions
@@ -32,6 +33,7 @@ class InferenceServer:
     def __init__(self, profile: Profile, plane: DataPlane, index: int, device: str) -> None:
         self._profile, self._plane, self._index, self._device = profile, plane, index, torch.device(device)
         self._counters = plane.counters(Member(self.role, index))
+        self._clock = plane.stage_clock(Member(self.role, index))
 
     def on_start(self) -> None:
         """Allocates pool, staging arrays and models; weights come once the learner has published them."""
@@ -60,6 +62,7 @@ class InferenceServer:
         if self._versions.newest == 0 or len(pending) == 0:
             return int(loaded)
         if self._should_wait(len(pending)):
+            self._clock.starved()
             return 1  # the time-out is shorter than any sleep
         for lanes, kind, version in self._groups(pending):
             self._answer(lanes, kind, version)
@@ -113,18 +116,20 @@ class InferenceServer:
         for lane in lanes[self._block["node_index"][lanes] == self._block["last_node"][lanes]]:
             self._versions.finish(int(lane))
         self._lanes.respond(lanes)
+        self._clock.end(Stage.INFERENCE_REPLY, num_rows)
         self._counters.add("batches")
         self._counters.add("batch_rows", num_rows)
 
-    def _infer_roots(self, model: Model, lanes: np.ndarray) -> tuple[int, torch.Tensor]:
+    def _infer_roots(self, model: Model, lanes: np.ndarray) -> tuple[int, np.ndarray]:
         rows = root_rows(lanes, self._block["num_rows"], self._num_trees, self._num_nodes)
         observations = [self._block["observation"][lane, : self._block["num_rows"][lane]] for lane in lanes]
         batch = torch.from_numpy(np.concatenate(observations)).to(self._device)
+        self._clock.end(Stage.INFERENCE_GATHER, len(rows))
         output = model.initial_inference(batch)
         self._pool.index_copy_(0, torch.from_numpy(rows).to(self._device), output.hidden_state)
-        return len(rows), _packed(model.reward(output), model.value(output), output.policy_logits_BA)
+        return len(rows), self._brought_back(model, output)
 
-    def _infer_children(self, model: Model, lanes: np.ndarray) -> tuple[int, torch.Tensor]:
+    def _infer_children(self, model: Model, lanes: np.ndarray) -> tuple[int, np.ndarray]:
         block = self._block
         num_rows = gather_kernel(
             lanes,
@@ -144,12 +149,19 @@ class InferenceServer:
             torch.from_numpy(array[:num_rows]).to(self._device)
             for array in (self._source_R, self._target_R, self._action_R)
         )
+        self._clock.end(Stage.INFERENCE_GATHER, num_rows)
         output = model.recurrent_inference(self._pool.index_select(0, source), action)
         self._pool.index_copy_(0, target, output.hidden_state)
-        return num_rows, _packed(model.reward(output), model.value(output), output.policy_logits_BA)
+        return num_rows, self._brought_back(model, output)
 
-    def _scatter(self, lanes: np.ndarray, answers: torch.Tensor) -> None:
-        answers_RC = answers.cpu().numpy()
+    def _brought_back(self, model: Model, output: NetworkOutput) -> np.ndarray:
+        """The answers [R, 2 + A] in the host's memory; the device's time ends here, where they are waited for."""
+        reward, value = model.reward(output).unsqueeze(1), model.value(output).unsqueeze(1)
+        answers_RC: np.ndarray = torch.cat([reward, value, output.policy_logits_BA], dim=1).cpu().numpy()
+        self._clock.end(Stage.INFERENCE_DEVICE, len(answers_RC))
+        return answers_RC
+
+    def _scatter(self, lanes: np.ndarray, answers_RC: np.ndarray) -> None:
         start = 0
         for lane in lanes:
             rows = int(self._block["num_rows"][lane])
@@ -158,8 +170,3 @@ class InferenceServer:
             self._block["value"][lane, :rows] = part[:, 1]
             self._block["policy_logits"][lane, :rows] = part[:, 2:]
             start += rows
-
-
-def _packed(reward: torch.Tensor, value: torch.Tensor, policy_logits: torch.Tensor) -> torch.Tensor:
-    """One tensor [R, 2 + A], so that one copy brings everything back from the device."""
-    return torch.cat([reward.unsqueeze(1), value.unsqueeze(1), policy_logits], dim=1)

@@ -18,6 +18,7 @@ COUNTERS = (
     "laps",  # every process: laps of its duty cycle
     "busy_laps",  # laps that did work
     "ready",  # 1 once the role works
+    "pid",  # of the process that has the role now
     "env_steps",  # actor: moves played
     "simulations",  # actor: simulations searched
     "episodes",  # actor: training games ended

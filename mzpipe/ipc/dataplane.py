@@ -30,6 +30,7 @@ from .slots import (
     trajectory_layout,
     weights_layout,
 )
+from .stages import StageClock, StageReading, stages_layout
 
 SHAPE_FILE = "shape.json"
 # A reanalyzer searches over one lane and asks the target network over another.
@@ -145,6 +146,7 @@ class PlaneShape:
             "stop": stop_layout(),
             "doorbells": doorbell_layout(members),
             "counters": counters_layout(members),
+            "stages": stages_layout(members),
             "errors": errorlog_layout(members),
             "weights": weights_layout(self.weights_bytes),
             "diagnostics": diagnostics_layout(self.num_unroll_steps),
@@ -199,6 +201,7 @@ class DataPlane:
         self.directory, self.shape = directory, shape
         self._specs = shape.segments()
         self._mapped: dict[str, Segment] = {}
+        self._clocks: dict[Member, StageClock] = {}
         self._indices = {member: index for index, member in enumerate(shape.members())}
 
     @classmethod
@@ -245,6 +248,16 @@ class DataPlane:
     def total(self, role: str, name: str) -> int:
         """Sum of a counter over all processes of a role."""
         return sum(self.counters(member).get(name) for member in self.shape.members() if member.role == role)
+
+    def stage_clock(self, member: Member) -> StageClock:
+        """A process's stage clock, one and the same for whoever asks in this process."""
+        if member not in self._clocks:
+            self._clocks[member] = StageClock(self._arrays("stages")["words"], self.index(member))
+        return self._clocks[member]
+
+    def read_stages(self) -> StageReading:
+        """What every process has spent its time on so far; rows in members' order."""
+        return StageReading(self._arrays("stages")["words"])
 
     def errors(self, member: Member) -> ErrorLog:
         """A process's error log."""

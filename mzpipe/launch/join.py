@@ -67,6 +67,7 @@ def _run(member: Member, context: RoleContext) -> int:
         stop=StopView(plane.stop_word(), STOP_STAGES[member.role]),
         idle=IdleStrategy(plane.doorbell(member)),
         counters=plane.counters(member),
+        clock=plane.stage_clock(member),
         errors=errors,
     )
 

@@ -39,6 +39,7 @@ class SerialPipeline:
             for member, port in self._ports.items()
         }
         self._counters = {member: plane.counters(member) for member in self._members}
+        self._clocks = {member: plane.stage_clock(member) for member in self._members}
         self._started: list[Agent] = []
 
     def start(self) -> None:
@@ -62,8 +63,10 @@ class SerialPipeline:
                     self._lap(member)
 
     def _lap(self, member: Member) -> int:
-        agent = self.agents[member]
+        agent, clock = self.agents[member], self._clocks[member]
+        clock.start()  # the other agents' laps are not its own
         work_count = agent.do_work()
+        clock.lap(work_count)
         self._counters[member].lap(work_count)
         return work_count + deliver(agent, self._ports[member])
 

@@ -8,6 +8,7 @@ Owns    the run directory's lock, the runtime directory and every segment in it
 import os
 import signal
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import zmq
@@ -36,14 +37,25 @@ _SOURCES_STOP_S, _CHECKPOINT_S, _REST_STOP_S = 2.0, 4.0, 2.5
 _SECOND_CTRL_C_STOP_S = 1.0
 
 
+# Looks at the run every turn, and ends it by giving a reason.
+Watch = Callable[[DataPlane], str | None]
+
+
 class Supervisor:
     """Runs one planned run from start to stop."""
 
     def __init__(
-        self, plan: Plan, run: RunDirectory, live: LiveRun, view: View, signals: SignalPipe, progress: Progress
+        self,
+        plan: Plan,
+        run: RunDirectory,
+        live: LiveRun,
+        view: View,
+        signals: SignalPipe,
+        progress: Progress,
+        watch: Watch | None = None,
     ) -> None:
         self._profile, self._run, self._live, self._view = plan.profile, run, live, view
-        self._signals = signals
+        self._signals, self._watch = signals, watch
         runtime = Path(live.runtime_directory)
         self._plane = DataPlane.create(runtime, plan.shape)
         self._stop_word = self._plane.stop_word()
@@ -208,7 +220,7 @@ class Supervisor:
 
     def _report(self) -> None:
         self._reports.tick(self._note)
-        limit = self._reports.limit_reached()
+        limit = self._reports.limit_reached() or (self._watch(self._plane) if self._watch else None)
         if limit is not None and self._outcome is None:
             self._outcome = Outcome(ExitCode.FINISHED, limit)
 

@@ -20,11 +20,16 @@ from .run_directory import RunDirectory, sweep_leftovers
 from .serial_run import run_serial
 from .signals import SignalPipe
 from .snapshots import Progress
-from .supervisor import Supervisor
+from .supervisor import Supervisor, Watch
 
 
-def train(profile: Profile, run: RunDirectory, view: View, *, serial: bool) -> Outcome:
-    """Runs a profile in its run directory until it stops; resumes what the directory holds."""
+def train(
+    profile: Profile, run: RunDirectory, view: View, *, serial: bool = False, watch: Watch | None = None
+) -> Outcome:
+    """Runs a profile in its run directory until it stops; resumes what the directory holds.
+
+    `watch` looks at a run of processes while it is live.
+    """
     game = describe_game(profile.game)
     make_plan(profile, game, Devices.assumed(profile), ModelSizes()).check()
     _check_source(profile)
@@ -55,7 +60,7 @@ def train(profile: Profile, run: RunDirectory, view: View, *, serial: bool) -> O
                 view.line(line)
             if serial:
                 return run_serial(plan, run, live, view, signals, progress)
-            return Supervisor(plan, run, live, view, signals, progress).run()
+            return Supervisor(plan, run, live, view, signals, progress, watch).run()
 
 
 def read_progress(run: RunDirectory, last: LastMoment | None) -> Progress:

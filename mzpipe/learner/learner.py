@@ -17,6 +17,7 @@ from ..ipc.control import ControlPort
 from ..ipc.dataplane import DataPlane, Member
 from ..ipc.messages import CheckpointSaved, Message, Note, SaveCheckpoint
 from ..ipc.ring import RingWriter
+from ..ipc.stages import Stage
 from ..nets import FlatWeights, Model, place_model
 from ..planning import derive_seed
 from ..weights import LATEST, CheckpointStore, WeightsPublisher
@@ -51,6 +52,7 @@ class Learner:
         self._store, self._faults = CheckpointStore(checkpoints), FaultWatch(logs)
         self._counters = plane.counters(Member(self.role, index))
         self._first = plane.counters(Member(self.role, 0))
+        self._clock = plane.stage_clock(Member(self.role, index))
         members = plane.shape.members()
         self._bells = [plane.doorbell(member) for member in members if member.role == "inference"]
         self._rank_bells = [plane.doorbell(member) for member in members if member.role == self.role and member.index]
@@ -72,7 +74,7 @@ class Learner:
         if self._index == 0:
             self._first.set("step_ticket", 0)  # before the others can have joined, and so before they look
         self._ranks = self._join_ranks()
-        self._step = TrainingStep(self._model, config, ranks=self._ranks, note=self._note)
+        self._step = TrainingStep(self._model, config, ranks=self._ranks, note=self._note, ended=self._clock.end)
         if self._store.has(LATEST):
             self._restore()
         self._first_batch = self._ranks.latest(self._feed.sequence)
@@ -97,7 +99,9 @@ class Learner:
         priorities = self._priorities.claim()
         if priorities is None:
             self._counters.add("wait_out")
+            self._clock.blocked()
             return 0
+        self._clock.end(Stage.BATCH_COPY)
         self._call_ranks()
         return self._train(*peeked, priorities)
 
@@ -203,6 +207,7 @@ class Learner:
         gauges["learner_steps"][0] = self._step.learner_steps
 
     def _publish(self) -> None:
+        self._clock.skip()
         steps, env_steps = self._step.learner_steps, self._plane.total("actor", "env_steps")
         version = self._publisher.publish(self._flat.read(), learner_steps=steps, env_steps=env_steps)
         if version == 0:
@@ -211,6 +216,7 @@ class Learner:
         self._counters.set("weights_version", version)
         for bell in self._bells:
             bell.ring()
+        self._clock.end(Stage.PUBLISH)
 
     def _save(self, request_id: int) -> None:
         config, steps = self._profile.learner, self._step.learner_steps

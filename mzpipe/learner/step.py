@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from ..config import LearnerConfig
+from ..ipc.stages import Stage
 from ..nets import Model
 from .loss import Batch, Losses
 from .loss_function import LossFunction, compiled
@@ -36,8 +37,9 @@ class TrainingStep:
         *,
         ranks: Ranks | OneRank | None = None,
         note: Callable[[str], None] = lambda line: None,
+        ended: Callable[[Stage], None] = lambda stage: None,
     ) -> None:
-        self._model, self._config, self._note = model, config, note
+        self._model, self._config, self._note, self._ended = model, config, note, ended
         self._ranks = ranks or OneRank()
         self._loss: nn.Module = self._ranks.spread(LossFunction(model, config))
         self._is_compiled = False
@@ -50,8 +52,10 @@ class TrainingStep:
         self._compile_once(batch)
         buffers = [buffer.clone() for buffer in self._model.buffers()]
         losses: Losses = self._loss(batch)
+        self._ended(Stage.FORWARD)
         self.optimizer.zero_grad(set_to_none=True)
         losses.total.backward()
+        self._ended(Stage.BACKWARD)
         if not self._finite(losses):
             self._restore_buffers(buffers)
             return StepResult(losses, skipped=True)
@@ -59,6 +63,7 @@ class TrainingStep:
         for group in self.optimizer.param_groups:
             group["lr"] = rate
         self.optimizer.step()
+        self._ended(Stage.OPTIMIZER)
         self.learner_steps += 1
         return StepResult(losses, skipped=False)
 

@@ -3,6 +3,8 @@
 Shape legend    T positions searched in lockstep   A actions
 """
 
+import time
+
 import numpy as np
 
 from ..ipc.lane import LaneClient, RequestKind
@@ -21,6 +23,7 @@ class PositionSearch:
         self._planner, self._value_lane, self._num_trees = planner, value_lane, num_trees
         value_lane.prepare(last_node=0)
         self._result: SearchResult | None = None
+        self.begun_ns = 0  # of the monotonic clock
 
     @property
     def idle(self) -> bool:
@@ -35,6 +38,7 @@ class PositionSearch:
     def begin(self, slot: dict[str, np.ndarray], target_number: int) -> None:
         """Copies the positions into both lanes and asks; a new target_number takes newer target weights."""
         lane, trees = self._value_lane, self._num_trees
+        self.begun_ns = time.monotonic_ns()
         self._result, self._ticket = None, int(slot["ticket"][0])
         self._planner.observation[:] = slot["observation"]
         self._planner.begin(slot["legal_actions"])

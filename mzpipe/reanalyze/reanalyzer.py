@@ -5,6 +5,7 @@ Writes  lane requests, target_ring[j]
 Owns    its search trees
 """
 
+import time
 from collections import deque
 
 from ..config import Profile
@@ -12,8 +13,9 @@ from ..ipc.dataplane import LANES_PER_SEARCH, DataPlane, Member
 from ..ipc.lane import LaneClient
 from ..ipc.messages import Message
 from ..ipc.ring import RingReader, RingWriter
+from ..ipc.stages import Stage
 from ..planning import LanePlanner, derive_seed
-from ..runtime.stage_clock import StageClock
+from ..runtime.wait_clock import WaitClock
 from ..search import SearchConfig
 from .position_search import PositionSearch
 
@@ -30,6 +32,7 @@ class Reanalyzer:
     def __init__(self, profile: Profile, plane: DataPlane, index: int, epoch: int, search: SearchConfig) -> None:
         self._profile, self._plane, self._index, self._epoch, self._search = profile, plane, index, epoch, search
         self._counters = plane.counters(Member(self.role, index))
+        self._clock = plane.stage_clock(Member(self.role, index))
         self._learner = plane.counters(Member("learner", 0))
         self._replay_bell = plane.doorbell(Member("replay", 0))
 
@@ -41,14 +44,17 @@ class Reanalyzer:
         pairs = zip(lanes[::LANES_PER_SEARCH], lanes[1::LANES_PER_SEARCH], strict=True)
         self._searches = [self._make_search(number, *pair) for number, pair in enumerate(pairs)]
         self._active: deque[PositionSearch] = deque()  # in the order of their slots
-        self._clock = StageClock(self._counters)
+        self._waits = WaitClock(self._counters)
 
     def do_work(self) -> int:
         """Takes every answer that has come, hands out what is finished, begins what has arrived."""
-        self._clock.lap()
+        self._waits.lap()
         if self._active:
-            self._clock.mark("busy_us")
-        return sum(search.advance() for search in self._active) + self._finish_oldest() + self._begin_next()
+            self._waits.mark("busy_us")
+        work_count = sum(search.advance() for search in self._active) + self._finish_oldest() + self._begin_next()
+        if work_count:
+            self._clock.add(Stage.REANALYZE, 0)
+        return work_count
 
     def on_message(self, message: Message) -> None:
         """Takes no messages."""
@@ -83,11 +89,15 @@ class Reanalyzer:
         slot = self._targets.claim()
         if slot is None:
             self._counters.add("wait_out")
+            self._clock.blocked()
             return 0
         rows = self._positions.peek()
         assert rows is not None
         self._counters.add("positions", int(rows["rows"][0]))
-        self._active.popleft().write(slot)
+        search = self._active.popleft()
+        search.write(slot)
+        self._clock.add(Stage.REANALYZE, int(rows["rows"][0]))
+        self._clock.took(Stage.REANALYZE, time.monotonic_ns() - search.begun_ns)
         self._targets.commit()
         self._positions.release()
         self._replay_bell.ring()

@@ -16,7 +16,8 @@ import numpy as np
 from ..config import Profile
 from ..ipc.dataplane import DataPlane, Member
 from ..ipc.ring import RingWriter
-from ..runtime.stage_clock import StageClock
+from ..ipc.stages import Stage
+from ..runtime.wait_clock import WaitClock
 from .gather import Gatherer
 from .rate_limiter import OpenLimiter, RateLimiter
 from .reanalysis import Reanalysis
@@ -46,10 +47,11 @@ class BatchMaker:
         sampler: Sampler,
         gatherer: Gatherer,
         limiter: RateLimiter | OpenLimiter,
-        clock: StageClock,
+        waits: WaitClock,
     ) -> None:
         self._profile, self._table, self._sampler, self._gatherer = profile, table, sampler, gatherer
-        self._limiter, self._clock = limiter, clock
+        self._limiter, self._waits = limiter, waits
+        self._clock = plane.stage_clock(Member("replay", 0))
         self._counters = plane.counters(Member("replay", 0))
         self._learner = plane.counters(Member("learner", 0))
         self._bells = [plane.doorbell(member) for member in plane.shape.learners()]
@@ -70,10 +72,12 @@ class BatchMaker:
         if len(self._pending) >= self._max_pending:
             return 0
         if not self._limiter.can_sample(self._batch_size):
-            self._clock.mark("sample_wait_us")
+            self._waits.mark("sample_wait_us")
             return 0
+        self._clock.skip()
         step_B, weight_B = self._sampler.draw(self._batch_size, self._beta())
         batch = PendingBatch(step_B, weight_B, self._td_steps(step_B))
+        self._clock.add(Stage.REPLAY_SAMPLE, 0)
         self._limiter.sampled += self._batch_size
         self._counters.set("sampled", self._limiter.sampled)
         self._pending.append(batch)
@@ -88,15 +92,18 @@ class BatchMaker:
         slots = [slot for writer in self._writers if (slot := writer.claim()) is not None]
         if len(slots) < len(self._writers):
             self._counters.add("wait_out")
-            self._clock.mark("learner_wait_us")
+            self._waits.mark("learner_wait_us")
+            self._clock.blocked()
             return 0
         batch = self._pending[0]
         if batch.waiting:
-            self._clock.mark("reanalyze_wait_us")
+            self._waits.mark("reanalyze_wait_us")
             return 0
         self._pending.popleft()
+        self._clock.skip()
         self._replace_evicted(batch)
         self._write(batch, slots, self._sampler.random_key())
+        self._clock.end(Stage.REPLAY_SAMPLE, self._batch_size)
         self._count(batch)
         return 1
 

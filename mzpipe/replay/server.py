@@ -14,8 +14,9 @@ from ..ipc.control import ControlPort
 from ..ipc.dataplane import DataPlane, Member
 from ..ipc.messages import Message, Note
 from ..ipc.ring import RingReader
+from ..ipc.stages import Stage
 from ..planning import derive_seed
-from ..runtime.stage_clock import StageClock
+from ..runtime.wait_clock import WaitClock
 from .batches import BatchMaker
 from .gather import Gatherer
 from .rate_limiter import OpenLimiter, RateLimiter
@@ -58,8 +59,9 @@ class ReplayServer:
         self._recovery = recover(replay, shape, self._directory)
         self._store = Store(self._table, self._sampler, gatherer, self._recovery.journal, replay)
         self._restore(self._recovery)
-        self._clock = StageClock(self._counters)
-        self._batches = BatchMaker(profile, plane, self._table, self._sampler, gatherer, self._limiter, self._clock)
+        self._waits = WaitClock(self._counters)
+        self._clock = plane.stage_clock(Member(self.role, 0))
+        self._batches = BatchMaker(profile, plane, self._table, self._sampler, gatherer, self._limiter, self._waits)
         self._readers = [RingReader(plane.trajectory_ring(actor)) for actor in range(shape.actors)]
         self._actor_bells = [plane.doorbell(Member("actor", actor)) for actor in range(shape.actors)]
         self._checked = [False] * shape.actors  # whether the record that waits in the ring is whole
@@ -69,7 +71,7 @@ class ReplayServer:
 
     def do_work(self) -> int:
         """Takes one record from each ring, and moves every batch on as far as the rate limiter and its peers allow."""
-        self._clock.lap()
+        self._waits.lap()
         work_count = sum(self._take_priorities(rank) for rank in range(len(self._priorities)))
         work_count += sum(self._insert(actor) for actor in range(len(self._readers)))
         self._look_after_journal()
@@ -131,9 +133,13 @@ class ReplayServer:
         if self._checked[actor] or not self._refuse(actor, record):
             self._checked[actor] = True
             if not at_end and not self._limiter.can_insert(int(record["length"][0])):
-                self._clock.mark("insert_wait_us")
+                self._waits.mark("insert_wait_us")
+                self._clock.blocked()
                 return 0
-            self._limiter.inserted += self._store.insert(record, actor=actor, epoch=reader.epoch())
+            self._clock.skip()
+            inserted = self._store.insert(record, actor=actor, epoch=reader.epoch())
+            self._clock.end(Stage.REPLAY_INSERT, inserted)
+            self._limiter.inserted += inserted
             self._count_inserts()
         reader.release()
         self._checked[actor] = False

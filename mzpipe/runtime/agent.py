@@ -1,5 +1,6 @@
 """The duty cycle that every role runs: laps of work, and one place that waits."""
 
+import os
 import time
 import traceback
 from typing import Protocol
@@ -9,6 +10,7 @@ from ..ipc.control import ControlPort, StopWord
 from ..ipc.counters import Counters
 from ..ipc.errorlog import ErrorLog
 from ..ipc.messages import Failed, Message, Ready
+from ..ipc.stages import StageClock
 from .idle import IdleStrategy
 
 
@@ -42,20 +44,30 @@ class StopView:
 
 
 def run_agent(
-    agent: Agent, *, control: ControlPort, stop: StopView, idle: IdleStrategy, counters: Counters, errors: ErrorLog
+    agent: Agent,
+    *,
+    control: ControlPort,
+    stop: StopView,
+    idle: IdleStrategy,
+    counters: Counters,
+    clock: StageClock,
+    errors: ErrorLog,
 ) -> int:
     """Runs one agent until the supervisor says stop or the agent fails; returns the exit code."""
     start_s = time.monotonic()
     try:
         agent.on_start()
+        counters.set("pid", os.getpid())
         counters.set("ready", 1)
         control.send(Ready(seconds=time.monotonic() - start_s))
+        clock.start()
         while not stop.requested():
             work_count = agent.do_work()
             counters.lap(work_count)
             if idle.control_is_due():
                 work_count += deliver(agent, control)
             idle.after(work_count)
+            clock.lap(work_count)
         return ExitCode.FINISHED
     except Exception as error:  # the only catch-all in the package
         errors.record(error)

@@ -1,4 +1,4 @@
-"""StageClock: how long a process has spent doing, or waiting for, each of a few named things."""
+"""WaitClock: how long each of a few named waits has lasted; several may last at the same time."""
 
 import time
 
@@ -7,7 +7,7 @@ from ..ipc.counters import Counters
 _NS_PER_US = 1000
 
 
-class StageClock:
+class WaitClock:
     """Adds the time from one lap to the next to every counter that the first of them marked."""
 
     def __init__(self, counters: Counters) -> None:

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from mzpipe.errors import InputOutputError, PlanError
-from mzpipe.ipc.segment import HEADER_BYTES, Segment
+from mzpipe.ipc.segment import LAYOUT_VERSION, HEADER_BYTES, Segment
 
 
 def test_segment_is_private_and_as_large_as_planned(shm_path):
@@ -44,7 +44,7 @@ def test_attach_refuses_a_missing_segment_and_another_size(shm_path):
 def test_attach_refuses_another_layout_version_and_a_link(shm_path):
     segment = Segment.create(shm_path / "a", 64)
     np.ndarray((3,), "int64", segment.buffer)[1] = 99
-    with pytest.raises(InputOutputError, match="layout version 99, this program has 1"):
+    with pytest.raises(InputOutputError, match=f"layout version 99, this program has {LAYOUT_VERSION}"):
         Segment.attach(shm_path / "a", 64)
     (shm_path / "link").symlink_to(shm_path / "a")
     with pytest.raises(InputOutputError):

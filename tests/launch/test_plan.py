@@ -117,7 +117,7 @@ def test_plan_prints_the_size_that_every_segment_file_has(tmp_path):
     }
     files = {path.name: path.stat().st_size for path in tmp_path.iterdir() if path.name != "shape.json"}
     assert printed == files
-    assert len(printed) == 14
+    assert len(printed) == 15
     assert sum(printed.values()) == plan.segment_bytes()
 
 

@@ -9,6 +9,7 @@ from mzpipe.ipc.counters import Counters, counters_layout
 from mzpipe.ipc.doorbell import Doorbell
 from mzpipe.ipc.errorlog import ErrorLog, errorlog_layout
 from mzpipe.ipc.messages import Failed, Note, Ready
+from mzpipe.ipc.stages import StageClock, stages_layout
 from mzpipe.runtime.agent import StopView, run_agent
 from mzpipe.runtime.idle import IdleStrategy
 
@@ -49,9 +50,19 @@ def world():
     counters = Counters(counters_layout(1).views(bytearray(counters_layout(1).nbytes))["words"], 0)
     errors = ErrorLog(errorlog_layout(1).views(bytearray(errorlog_layout(1).nbytes))["words"], 0)
 
+    stage_words = stages_layout(1).views(bytearray(stages_layout(1).nbytes))["words"]
+
     def run(agent, stage=2):
         idle = IdleStrategy(Doorbell(np.zeros((1, 16), np.int64), 0))
-        return run_agent(agent, control=port, stop=StopView(word, stage), idle=idle, counters=counters, errors=errors)
+        return run_agent(
+            agent,
+            control=port,
+            stop=StopView(word, stage),
+            idle=idle,
+            counters=counters,
+            clock=StageClock(stage_words, 0),
+            errors=errors,
+        )
 
     return word, port, counters, errors, run
 

@@ -1,0 +1,205 @@
+"""Stages: what every process spends its time on, as words that anybody can read while it runs, or after it died.
+
+    process i:  | wait_in_ns | wait_out_ns | other_ns | until_ns | ...      its own time, outside any stage
+                | stage 0: items, busy_ns, histogram | stage 1: ... |       one row per name in STAGES
+
+T1  A process's rows have one writer; every word is stored whole (aligned 8 bytes).
+T2  Every moment between the first lap and `until_ns` is counted once: in the busy_ns of one stage, in `wait_in_ns`
+    (laps that found nothing to do), in `wait_out_ns` (laps that a full ring, or a limit, kept from going on) or in
+    `other_ns`. The sum is the process's wall time by construction, not by measurement.
+T3  Words are gauges, read without order: a reader may see a stage's items before its time.
+
+Shape legend    P processes   S stages   B buckets of a histogram   W words
+"""
+
+import time
+from collections.abc import Callable
+from enum import IntEnum
+
+import numpy as np
+
+from .layout import ArrayLayout, Field
+
+
+class Stage(IntEnum):
+    """The parts of the pipeline whose time is counted; the comments say what an item is."""
+
+    ENV_STEP = 0  # actor: a move of one game
+    ROOT_SEARCH = 1  # actor: a search of one root; busy: its begin and its end, latency: from begin to end
+    TREE = 2  # actor: select and backup of one simulation of one tree
+    TRAJECTORY_WRITE = 3  # actor: a transition
+    INFERENCE_GATHER = 4  # inference: a request
+    INFERENCE_DEVICE = 5  # inference: a request
+    INFERENCE_REPLY = 6  # inference: a request
+    REPLAY_INSERT = 7  # replay: a transition
+    REPLAY_SAMPLE = 8  # replay: a sampled position, drawn and gathered
+    REANALYZE = 9  # reanalyzer: a position that was searched again
+    BATCH_COPY = 10  # learner: a batch
+    FORWARD = 11  # learner: a training step's
+    BACKWARD = 12  # learner: a training step's
+    OPTIMIZER = 13  # learner: a training step's
+    PUBLISH = 14  # learner: a weights version
+    EVALUATION = 15  # evaluator: a move of one game
+
+
+# Buckets of a histogram: four to every doubling of nanoseconds, up to 2^43 ns (more than two hours).
+_PER_DOUBLING, _DOUBLINGS = 4, 42
+BUCKETS = _PER_DOUBLING * _DOUBLINGS
+_BITS = 3  # of a duration's leading digits: one that is always 1, two that say which quarter of its doubling
+_ITEMS, _BUSY, _FIRST_BUCKET = 0, 1, 2
+_STAGE_WORDS = 176  # the two, the buckets, and what fills whole cache lines
+_OWN_WORDS = 8
+_WAIT_IN, _WAIT_OUT, _OTHER, _UNTIL = range(4)
+
+
+def stages_layout(num_processes: int) -> ArrayLayout:
+    """Rows of all processes of a run."""
+    words = _OWN_WORDS + len(Stage) * _STAGE_WORDS
+    return ArrayLayout([Field("words", "int64", (num_processes, words))])
+
+
+class StageClock:
+    """One process's rows, for the process itself.
+
+    A lap consists of stages, each closed by `end`, and ends with `lap`. Time before a stage that is not its own is
+    given away by `skip`.
+    """
+
+    def __init__(self, words_PW: np.ndarray, process_index: int, now_ns: Callable[[], int] = time.monotonic_ns) -> None:
+        self._words, self._now_ns = memoryview(words_PW[process_index]), now_ns
+        self._last_ns = now_ns()
+        self._is_blocked = self._is_starved = False
+
+    def start(self) -> None:
+        """Begins to count: what came before, the start of the process, belongs to nobody."""
+        self._last_ns = self._words[_UNTIL] = self._now_ns()
+
+    def end(self, stage: Stage, items: int = 1) -> None:
+        """The time since the last call was this stage's, which has dealt with so many items."""
+        now_ns, words = self._now_ns(), self._words
+        elapsed_ns = now_ns - self._last_ns
+        self._last_ns = now_ns
+        base = _BASES[stage]
+        words[base] += items
+        words[base + _BUSY] += elapsed_ns
+        shift = elapsed_ns.bit_length() - _BITS  # bucket_of, written out: this is called for every simulation
+        if 0 <= shift < _DOUBLINGS - 1:
+            words[base + _FIRST_BUCKET + _PER_DOUBLING * shift + (elapsed_ns >> shift)] += 1
+        else:
+            words[base + _FIRST_BUCKET + bucket_of(elapsed_ns)] += 1
+
+    def add(self, stage: Stage, items: int) -> None:
+        """As `end`, for a stage whose latency `took` counts: only its time and items."""
+        now_ns, words = self._now_ns(), self._words
+        base = _BASES[stage]
+        words[base] += items
+        words[base + _BUSY] += now_ns - self._last_ns
+        self._last_ns = now_ns
+
+    def took(self, stage: Stage, elapsed_ns: int) -> None:
+        """Counts one latency of a stage that other stages interrupt, measured by the caller."""
+        self._words[_BASES[stage] + _FIRST_BUCKET + bucket_of(elapsed_ns)] += 1
+
+    def skip(self) -> None:
+        """The time since the last call was no stage's."""
+        now_ns = self._now_ns()
+        self._words[_OTHER] += now_ns - self._last_ns
+        self._last_ns = now_ns
+
+    def blocked(self) -> None:
+        """Something downstream kept work back in this lap: if nothing else was done, the lap's time is `wait_out`."""
+        self._is_blocked = True
+
+    def starved(self) -> None:
+        """This lap waited for more to come in, though it does not count as idle."""
+        self._is_starved = True
+
+    def lap(self, work_count: int) -> None:
+        """Ends a lap, its wait included: the rest of its time was a wait if there was nothing to do."""
+        now_ns = self._now_ns()
+        waited = _WAIT_OUT if self._is_blocked else _WAIT_IN
+        slot = waited if self._is_starved or not work_count else _OTHER
+        self._words[slot] += now_ns - self._last_ns
+        self._last_ns = self._words[_UNTIL] = now_ns
+        self._is_blocked = self._is_starved = False
+
+
+class StageReading:
+    """A copy of every process's rows at one moment; the difference of two is what happened between them."""
+
+    def __init__(self, words_PW: np.ndarray) -> None:
+        self._own_PW = words_PW[:, :_OWN_WORDS].copy()
+        self._stages_PSW = words_PW[:, _OWN_WORDS:].reshape(len(words_PW), len(Stage), _STAGE_WORDS).copy()
+
+    def since(self, earlier: "StageReading") -> "StageReading":
+        """What was counted after `earlier`."""
+        change = StageReading.__new__(StageReading)
+        change._own_PW = self._own_PW - earlier._own_PW
+        change._stages_PSW = self._stages_PSW - earlier._stages_PSW
+        return change
+
+    @property
+    def wait_in_P(self) -> np.ndarray:
+        """Seconds in which each process found nothing to do."""
+        return self._own_PW[:, _WAIT_IN] / _NS_PER_S
+
+    @property
+    def wait_out_P(self) -> np.ndarray:
+        """Seconds in which each process was kept back from downstream."""
+        return self._own_PW[:, _WAIT_OUT] / _NS_PER_S
+
+    @property
+    def other_P(self) -> np.ndarray:
+        """Seconds of work that is no stage's."""
+        return self._own_PW[:, _OTHER] / _NS_PER_S
+
+    @property
+    def wall_P(self) -> np.ndarray:
+        """Seconds that passed, by each process's own clock."""
+        return self._own_PW[:, _UNTIL] / _NS_PER_S
+
+    @property
+    def items_PS(self) -> np.ndarray:
+        """Items of every stage."""
+        return self._stages_PSW[:, :, _ITEMS]
+
+    @property
+    def busy_PS(self) -> np.ndarray:
+        """Seconds of work of every stage."""
+        return self._stages_PSW[:, :, _BUSY] / _NS_PER_S
+
+    @property
+    def histogram_PSB(self) -> np.ndarray:
+        """Calls of every stage by how long they took: bucket_edges_ns() says how long."""
+        return self._stages_PSW[:, :, _FIRST_BUCKET : _FIRST_BUCKET + BUCKETS]
+
+
+def bucket_of(elapsed_ns: int) -> int:
+    """Bucket of a duration: four to every doubling; what is longer than 2^43 ns counts as just that long."""
+    shift = elapsed_ns.bit_length() - _BITS
+    if shift < 0:
+        return max(0, elapsed_ns)
+    return min(BUCKETS - 1, _PER_DOUBLING * shift + (elapsed_ns >> shift))
+
+
+def bucket_edges_ns() -> np.ndarray:
+    """int64 [BUCKETS + 1]: bucket b holds durations from edge b up to, not including, edge b + 1."""
+    small = np.arange(_PER_DOUBLING)
+    rest = [(4 + part) << (doubling - 1) for doubling in range(1, _DOUBLINGS) for part in range(_PER_DOUBLING)]
+    return np.array([*small, *rest, 4 << (_DOUBLINGS - 1)], np.int64)
+
+
+def quantile_us(histogram_B: np.ndarray, fraction: float) -> float | None:
+    """Microseconds that this fraction of calls did not exceed, linear within a bucket; None without calls."""
+    total = int(histogram_B.sum())
+    if total == 0:
+        return None
+    edges, rank = bucket_edges_ns(), fraction * total
+    passed = np.cumsum(histogram_B)
+    bucket = int(np.searchsorted(passed, rank))
+    inside = (rank - (passed[bucket] - histogram_B[bucket])) / histogram_B[bucket]
+    return float(edges[bucket] + inside * (edges[bucket + 1] - edges[bucket])) / _NS_PER_US
+
+
+_NS_PER_S, _NS_PER_US = 1e9, 1e3
+_BASES = [_OWN_WORDS + stage * _STAGE_WORDS for stage in Stage]

@@ -1,0 +1,68 @@
+"""`profile`: a run of its own, in a directory of its own, measured once it is warm."""
+
+import dataclasses
+import os
+import tempfile
+import time
+from pathlib import Path
+
+from ..config import Profile
+from ..errors import UsageError
+from ..ipc.dataplane import DataPlane
+from ..profiling import Moment, ProfileReport, make_report, read_moment
+from ..telemetry import View
+from .outcome import Outcome
+from .run_directory import RunDirectory
+from .train import train
+
+# A process sleeps up to 20 ms, and a lap of a large network takes a second: in less than this neither averages out.
+MIN_SECONDS = 5.0
+# The learner has trained so many steps, and this long, when measuring begins: games, rings and caches are filled.
+_WARM_STEPS, _WARM_UP_S = 5, 10.0
+
+
+class Measurement:
+    """Watches a run: waits until it is warm, takes a moment, and another `seconds` later."""
+
+    def __init__(self, seconds: float) -> None:
+        self._seconds = seconds
+        self._warm_s: float | None = None
+        self.first: Moment | None = None
+        self.last: Moment | None = None
+
+    def __call__(self, plane: DataPlane) -> str | None:
+        """Why the run ends, once everything is measured."""
+        now_s = time.monotonic()
+        if self._warm_s is None:
+            if plane.total("learner", "loss_steps") >= _WARM_STEPS:
+                self._warm_s = now_s
+        elif self.first is None:
+            if now_s - self._warm_s >= _WARM_UP_S:
+                self.first = read_moment(plane)
+        elif now_s - self.first.time_s >= self._seconds:
+            self.last = read_moment(plane)
+            return f"measured for {self.last.time_s - self.first.time_s:.1f} s"
+        return None
+
+
+def measure_profile(profile: Profile, seconds: float, view: View) -> tuple[Outcome, ProfileReport | None]:
+    """Trains a profile for as long as it takes to measure `seconds` of it.
+
+    No report where the run ended otherwise: by a signal, or by its own failure. Raises UsageError for fewer than
+    MIN_SECONDS, and whatever stops a run from starting.
+    """
+    if not seconds >= MIN_SECONDS:
+        raise UsageError(f"--seconds {seconds:g}: must be at least {MIN_SECONDS:g}, or slow stages are not seen")
+    measurement = Measurement(seconds)
+    with tempfile.TemporaryDirectory(prefix="mzpipe-profile-") as directory:
+        outcome = train(_endless(profile), RunDirectory(Path(directory) / "run"), view, watch=measurement)
+    if measurement.first is None or measurement.last is None:
+        return outcome, None
+    return outcome, make_report(measurement.first, measurement.last, cores=len(os.sched_getaffinity(0)))
+
+
+def _endless(profile: Profile) -> Profile:
+    """Without the limits that could end it before it is measured; learner_steps stays, as schedules follow it."""
+    return dataclasses.replace(
+        profile, stop=dataclasses.replace(profile.stop, env_steps=None, minutes=None, return_mean=None)
+    )

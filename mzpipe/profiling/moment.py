@@ -1,0 +1,53 @@
+"""Moment: everything that can be counted of a live pipeline at one time; two of them make a report."""
+
+import os
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from ..ipc.dataplane import DataPlane, Member
+from ..ipc.stages import StageReading
+
+_TOTALS = {
+    "env_steps": "actor",
+    "simulations": "actor",
+    "learner_steps": "learner",
+    "inserted": "replay",
+    "sampled": "replay",
+}
+_TICKS_PER_S = os.sysconf("SC_CLK_TCK")
+# Fields of /proc/PID/stat, counted from the one after the name: user and system time.
+_USER_TIME, _SYSTEM_TIME = 11, 12
+
+
+@dataclass(frozen=True)
+class Moment:
+    """Counts since the start of the session."""
+
+    time_s: float
+    members: tuple[Member, ...]
+    stages: StageReading
+    totals: Mapping[str, int]
+    # Seconds of processor time of each member; a process that cannot be looked at is left out.
+    cpu_s: Mapping[Member, float]
+
+
+def read_moment(plane: DataPlane) -> Moment:
+    """The pipeline as it stands; only reads."""
+    members = tuple(plane.shape.members())
+    cpu_s = {
+        member: seconds for member in members if (seconds := _cpu_s(plane.counters(member).get("pid"))) is not None
+    }
+    totals = {name: plane.total(role, name) for name, role in _TOTALS.items()}
+    return Moment(time.monotonic(), members, plane.read_stages(), totals, cpu_s)
+
+
+def _cpu_s(pid: int) -> float | None:
+    if pid == 0:
+        return None
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return None  # it ended a moment ago
+    return (int(fields[_USER_TIME]) + int(fields[_SYSTEM_TIME])) / _TICKS_PER_S

@@ -1,0 +1,150 @@
+"""ProfileReport: two moments of a pipeline, compared.
+
+Of every process the parts busy, wait_in, wait_out and other add up to its time. A
+stage's busy is its part of the time of the processes that run it; the waits it is
+shown with are those of these processes, and `elsewhere` is what they spent on their
+other stages, so these four add up as well.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+
+from ..ipc.dataplane import Member
+from ..ipc.stages import Stage, StageReading, quantile_us
+from .moment import Moment
+from .stages import STAGE_NAMES
+from .verdict import RoleUse, Verdict, judge
+
+
+@dataclass(frozen=True)
+class StageUse:
+    """One stage over all processes that run it; parts are fractions of these processes' time."""
+
+    role: str
+    items_per_s: float
+    unit: str
+    busy: float
+    wait_in: float
+    wait_out: float
+    elsewhere: float
+    # Of one call, which deals with many items at once; None where there was none.
+    p50_us: float | None
+    p99_us: float | None
+
+
+@dataclass(frozen=True)
+class ProcessUse:
+    """One process; the first four parts are fractions of its time, cpu is in cores, None where nobody could look."""
+
+    busy: float
+    wait_in: float
+    wait_out: float
+    other: float
+    cpu: float | None
+
+
+@dataclass(frozen=True)
+class ProfileReport:
+    """What a pipeline did between two moments."""
+
+    seconds: float
+    cores: int
+    env_steps_per_s: float
+    simulations_per_s: float
+    learner_steps_per_s: float
+    samples_per_insert: float | None
+    stages: Mapping[str, StageUse]
+    processes: Mapping[str, ProcessUse]
+    verdict: Verdict
+
+    def as_json(self) -> dict[str, Any]:
+        """Fields for a file; the names are a contract (`bottleneck` is a stage's name)."""
+        fields = {**asdict(self), "bottleneck": self.verdict.stage}
+        return {**fields, "verdict": self.verdict.sentence, "predicted_speedup": self.verdict.predicted_speedup}
+
+
+def make_report(first: Moment, last: Moment, cores: int) -> ProfileReport:
+    """What happened between two moments of one session on a machine with so many cores."""
+    seconds = last.time_s - first.time_s
+    change = last.stages.since(first.stages)
+    totals = {name: count - first.totals[name] for name, count in last.totals.items()}
+    cpu = {
+        member: (last.cpu_s[member] - spent) / seconds for member, spent in first.cpu_s.items() if member in last.cpu_s
+    }
+    parts = _Parts(change)
+    stages = {
+        STAGE_NAMES[stage].name: _stage_use(stage, rows, change, parts, seconds)
+        for stage in Stage
+        if (rows := _rows_of(last.members, STAGE_NAMES[stage].role))
+    }
+    processes = {
+        member.identity: ProcessUse(
+            parts.busy_P[row], parts.wait_in_P[row], parts.wait_out_P[row], parts.other_P[row], cpu.get(member)
+        )
+        for row, member in enumerate(last.members)
+    }
+    return ProfileReport(
+        seconds=seconds,
+        cores=cores,
+        env_steps_per_s=totals["env_steps"] / seconds,
+        simulations_per_s=totals["simulations"] / seconds,
+        learner_steps_per_s=totals["learner_steps"] / seconds,
+        samples_per_insert=totals["sampled"] / totals["inserted"] if totals["inserted"] else None,
+        stages=stages,
+        processes=processes,
+        verdict=judge(_role_uses(last.members, parts, stages, cpu), cores),
+    )
+
+
+class _Parts:
+    """Fractions of each process's own time, which ends with its last lap; zeros where it had none."""
+
+    def __init__(self, change: StageReading) -> None:
+        wall_P = np.where(change.wall_P > 0.0, change.wall_P, np.inf)
+        self.wait_in_P, self.wait_out_P = change.wait_in_P / wall_P, change.wait_out_P / wall_P
+        self.other_P = change.other_P / wall_P
+        self.busy_PS = change.busy_PS / wall_P[:, None]
+        self.busy_P = self.busy_PS.sum(axis=1)
+
+
+def _stage_use(stage: Stage, rows: list[int], change: StageReading, parts: _Parts, seconds: float) -> StageUse:
+    histogram_B = change.histogram_PSB[rows, stage].sum(axis=0)
+    busy, wait_in, wait_out = (
+        float(part.mean()) for part in (parts.busy_PS[rows, stage], parts.wait_in_P[rows], parts.wait_out_P[rows])
+    )
+    return StageUse(
+        role=STAGE_NAMES[stage].role,
+        items_per_s=float(change.items_PS[rows, stage].sum()) / seconds,
+        unit=STAGE_NAMES[stage].unit,
+        busy=busy,
+        wait_in=wait_in,
+        wait_out=wait_out,
+        elsewhere=max(0.0, 1.0 - busy - wait_in - wait_out),
+        p50_us=quantile_us(histogram_B, 0.5),
+        p99_us=quantile_us(histogram_B, 0.99),
+    )
+
+
+def _rows_of(members: Sequence[Member], role: str) -> list[int]:
+    return [row for row, member in enumerate(members) if member.role == role]
+
+
+def _role_uses(
+    members: Sequence[Member], parts: _Parts, stages: Mapping[str, StageUse], cpu: Mapping[Member, float]
+) -> dict[str, RoleUse]:
+    uses = {}
+    for role in dict.fromkeys(member.role for member in members):
+        rows = _rows_of(members, role)
+        own = {name: use.busy for name, use in stages.items() if use.role == role}
+        uses[role] = RoleUse(
+            processes=len(rows),
+            working=float(1.0 - (parts.wait_in_P[rows] + parts.wait_out_P[rows]).mean()),
+            wait_in=float(parts.wait_in_P[rows].mean()),
+            wait_out=float(parts.wait_out_P[rows].mean()),
+            cpu=sum(cores for member, cores in cpu.items() if member.role == role),
+            stage=max(own, key=lambda name: own[name]),
+        )
+    return uses

@@ -1,0 +1,86 @@
+"""Verdict: which stage holds a pipeline back, and what one process more of its role would give."""
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+# Above this part of all cores in use, no process can be added without taking time from another.
+_MACHINE_IS_FULL = 0.9
+
+# Of each role that can be multiplied: what to set, and what that adds.
+_REMEDIES = {
+    "actor": ("topology.actors", "another actor"),
+    "inference": ("inference.devices", "another inference server"),
+    "reanalyzer": ("topology.reanalyzers", "another reanalyzer"),
+    "learner": ("learner.devices", "another learner rank"),
+}
+# The evaluator plays beside the pipeline: nobody waits for it.
+_BESIDE = "evaluator"
+
+
+class RoleUse(NamedTuple):
+    """All processes of one role; parts are fractions of their time, cpu is in cores."""
+
+    processes: int
+    working: float
+    wait_in: float
+    wait_out: float
+    cpu: float
+    # The one of its stages that takes most of its time.
+    stage: str
+
+
+class Verdict(NamedTuple):
+    """Why the pipeline is not faster."""
+
+    stage: str
+    role: str
+    # How many times as fast the pipeline would be with one process more of the role; 1 where that would not help.
+    predicted_speedup: float
+    sentence: str
+
+
+def judge(uses: Mapping[str, RoleUse], cores: int) -> Verdict:
+    """The role whose processes rest least, and what adding one to it would give.
+
+    The prediction: work per item stays, so each role's rate is bound by rate / working, the role's own by one more
+    process, and all together by the cores.
+    """
+    role = max((role for role in uses if role != _BESIDE), key=lambda role: uses[role].working)
+    use, cpu = uses[role], sum(each.cpu for each in uses.values())
+    bounds = {
+        name: 1.0 / each.working for name, each in uses.items() if name not in (role, _BESIDE) and each.working > 0.0
+    }
+    own = (use.processes + 1) / use.processes / use.working if use.working > 0.0 else 1.0
+    by_cores = cores / cpu if cpu > 0.0 else float("inf")
+    is_full = cpu >= _MACHINE_IS_FULL * cores
+    can_grow = role in _REMEDIES and not is_full
+    speedup = max(1.0, min([own, by_cores, *bounds.values()])) if can_grow else 1.0
+    waits = ", ".join(
+        f"{name}s wait {each.wait_in + each.wait_out:.0%}"
+        for name, each in uses.items()
+        if name in ("actor", "learner") and name != role
+    )
+    begin = (
+        f"{role}-bound: {use.working:.0%} busy, mostly with {use.stage}; {waits}"
+        if waits
+        else (f"{role}-bound: {use.working:.0%} busy, mostly with {use.stage}")
+    )
+    return Verdict(
+        use.stage, role, speedup, f"{begin}; {_advice(role, use, uses, cpu, cores, speedup, is_full=is_full)}"
+    )
+
+
+def _advice(
+    role: str, use: RoleUse, uses: Mapping[str, RoleUse], cpu: float, cores: int, speedup: float, *, is_full: bool
+) -> str:
+    if is_full:
+        first = sorted(uses, key=lambda name: -uses[name].cpu)[:3]
+        shares = ", ".join(f"{name} {uses[name].cpu:.2f}" for name in first)
+        return (
+            f"the processors are the limit: {cpu:.2f} of {cores} cores are in use ({shares}), "
+            "so only less work per item would help"
+        )
+    if role not in _REMEDIES:
+        return "there can be only one of it: less work per item would help"
+    field, what = _REMEDIES[role]
+    return f"{what} ({field}, now {use.processes}) would give about +{speedup - 1.0:.0%}"

@@ -1,0 +1,105 @@
+"""A report is the difference of two moments, and its parts add up."""
+
+import json
+
+import pytest
+from rich.console import Console
+
+from mzpipe.ipc.dataplane import Member
+from mzpipe.ipc.stages import Stage
+from mzpipe.profiling import make_report, profile_table
+from mzpipe.profiling.stages import STAGE_NAMES
+from tests.profiling.moments import Pipeline, busy_second
+
+WORKING_MS = {"learner": 200, "inference": 900, "replay": 50, "actor": 400, "evaluator": 1_000}
+ACTOR, SERVER, LEARNER = Member("actor", 0), Member("inference", 0), Member("learner", 0)
+
+
+@pytest.fixture
+def report():
+    pipeline = Pipeline()
+    pipeline.works(ACTOR, Stage.ENV_STEP, 5_000, items=99)  # before the first moment: counts for nothing
+    first = pipeline.moment(100.0, {ACTOR: 7.0, SERVER: 1.0})
+    busy_second(pipeline, WORKING_MS)
+    busy_second(pipeline, WORKING_MS)
+    pipeline.totals |= {"env_steps": 30, "simulations": 750, "learner_steps": 5, "inserted": 40, "sampled": 160}
+    return make_report(first, pipeline.moment(102.0, {ACTOR: 7.5, SERVER: 2.5, LEARNER: 1.0}), cores=8)
+
+
+def test_rates_are_counts_over_seconds(report):
+    assert (report.env_steps_per_s, report.simulations_per_s, report.learner_steps_per_s) == (15.0, 375.0, 2.5)
+    assert report.samples_per_insert == 4.0
+    assert report.stages["select/backup"].items_per_s == 10.0
+    assert report.stages["env step"].items_per_s == 0.0
+
+
+def test_the_parts_of_every_process_and_of_every_stage_add_up(report):
+    for use in report.processes.values():
+        assert use.busy + use.wait_in + use.wait_out + use.other == pytest.approx(1.0)
+    for use in report.stages.values():
+        assert use.busy + use.wait_in + use.wait_out + use.elsewhere == pytest.approx(1.0)
+    assert report.stages["inference device"].busy == pytest.approx(0.9)
+    assert report.stages["inference gather"].elsewhere == pytest.approx(0.9)
+    assert report.processes["actor-0"].wait_in == pytest.approx(0.6)
+
+
+def test_cpu_is_in_cores_and_of_those_processes_that_could_be_looked_at(report):
+    assert report.processes["actor-0"].cpu == 0.25
+    assert report.processes["inference-0"].cpu == 0.75
+    assert report.processes["learner-0"].cpu is None
+
+
+def test_latencies_are_those_of_calls(report):
+    device = report.stages["inference device"]
+    assert device.p50_us == pytest.approx(900e3, rel=0.25)
+    assert report.stages["publish"].p50_us is None
+
+
+def test_processes_of_one_role_are_one_row_and_a_role_that_does_not_run_has_none():
+    actors = (Member("actor", 0), Member("actor", 1))
+    pipeline = Pipeline((*actors, LEARNER))
+    first = pipeline.moment(0.0)
+    pipeline.works(actors[0], Stage.TREE, 1_000, items=4)
+    pipeline.waits(actors[1], 1_000, blocked=True)
+    pipeline.waits(LEARNER, 1_000)
+    report = make_report(first, pipeline.moment(1.0), cores=2)
+    tree = report.stages["select/backup"]
+    assert (tree.busy, tree.wait_in, tree.wait_out) == pytest.approx((0.5, 0.0, 0.5))
+    assert tree.items_per_s == 4.0
+    assert {use.role for use in report.stages.values()} == {"actor", "learner"}
+
+
+def test_a_process_without_a_lap_between_the_moments_counts_as_nothing():
+    pipeline = Pipeline((LEARNER,))
+    report = make_report(pipeline.moment(0.0), pipeline.moment(1.0), cores=2)
+    assert report.processes["learner-0"].busy == 0.0
+
+
+def test_json_has_the_agreed_names(report):
+    fields = json.loads(json.dumps(report.as_json()))
+    agreed = {
+        "env_steps_per_s",
+        "simulations_per_s",
+        "learner_steps_per_s",
+        "samples_per_insert",
+        "bottleneck",
+        "stages",
+    }
+    assert agreed <= set(fields)
+    assert fields["bottleneck"] == "inference device"
+    of_a_stage = {"items_per_s", "unit", "busy", "wait_in", "wait_out", "p50_us", "p99_us"}
+    assert all(of_a_stage <= set(stage) for stage in fields["stages"].values())
+
+
+def test_table_shows_every_stage_whole_in_80_columns(report):
+    console = Console(width=80)
+    with console.capture() as capture:
+        console.print(profile_table(report))
+    lines = capture.get().splitlines()
+    assert max(map(len, lines)) <= 80
+    for stage in STAGE_NAMES.values():
+        if stage.role != "reanalyzer":
+            assert any(line.startswith(stage.name) for line in lines)
+    (device,) = [line for line in lines if line.startswith("inference device")]
+    assert device.split() == ["inference", "device", "10", "90.0%", "10.0%", "0.0%", *device.split()[-4:]]
+    assert device.split()[-3] == "ms"
