@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from mzpipe.errors import InputOutputError, PlanError
-from mzpipe.ipc.segment import LAYOUT_VERSION, HEADER_BYTES, Segment
+from mzpipe.ipc.segment import HEADER_BYTES, LAYOUT_VERSION, Segment
 
 
 def test_segment_is_private_and_as_large_as_planned(shm_path):
