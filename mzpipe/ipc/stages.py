@@ -1,6 +1,6 @@
 """Stages: what every process spends its time on, as words that anybody can read while it runs, or after it died.
 
-    process i:  | wait_in_ns | wait_out_ns | other_ns | until_ns | ...      its own time, outside any stage
+    process i:  | wait_in_ns | wait_out_ns | other_ns | since_ns | until_ns | ...   its own time, outside any stage
                 | stage 0: items, busy_ns, histogram | stage 1: ... |       one row per name in STAGES
 
 T1  A process's rows have one writer; every word is stored whole (aligned 8 bytes).
@@ -49,7 +49,7 @@ _BITS = 3  # of a duration's leading digits: one that is always 1, two that say 
 _ITEMS, _BUSY, _FIRST_BUCKET = 0, 1, 2
 _STAGE_WORDS = 176  # the two, the buckets, and what fills whole cache lines
 _OWN_WORDS = 8
-_WAIT_IN, _WAIT_OUT, _OTHER, _UNTIL = range(4)
+_WAIT_IN, _WAIT_OUT, _OTHER, _SINCE, _UNTIL = range(5)
 
 
 def stages_layout(num_processes: int) -> ArrayLayout:
@@ -73,6 +73,7 @@ class StageClock:
     def start(self) -> None:
         """Begins to count: what came before, the start of the process, belongs to nobody."""
         self._last_ns = self._words[_UNTIL] = self._now_ns()
+        self._words[_SINCE] = self._words[_SINCE] or self._last_ns
 
     def end(self, stage: Stage, items: int = 1) -> None:
         """The time since the last call was this stage's, which has dealt with so many items."""
@@ -137,6 +138,12 @@ class StageReading:
         change._own_PW = self._own_PW - earlier._own_PW
         change._stages_PSW = self._stages_PSW - earlier._stages_PSW
         return change
+
+    def whole(self) -> "StageReading":
+        """What was counted since every process began."""
+        nothing = self.since(self)
+        nothing._own_PW[:, _UNTIL] = self._own_PW[:, _SINCE]
+        return self.since(nothing)
 
     @property
     def wait_in_P(self) -> np.ndarray:

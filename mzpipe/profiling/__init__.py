@@ -1,7 +1,7 @@
 """Profiling: what every stage of a running pipeline does with its time, and which of them holds the run back."""
 
 from .moment import Moment, read_moment
-from .report import ProcessUse, ProfileReport, StageUse, make_report
+from .report import ProcessUse, ProfileReport, StageUse, make_report, whole_report
 from .table import profile_table
 from .verdict import Verdict
 
@@ -14,4 +14,5 @@ __all__ = [
     "make_report",
     "profile_table",
     "read_moment",
+    "whole_report",
 ]

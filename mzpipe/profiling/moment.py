@@ -9,13 +9,6 @@ from pathlib import Path
 from ..ipc.dataplane import DataPlane, Member
 from ..ipc.stages import StageReading
 
-_TOTALS = {
-    "env_steps": "actor",
-    "simulations": "actor",
-    "learner_steps": "learner",
-    "inserted": "replay",
-    "sampled": "replay",
-}
 _TICKS_PER_S = os.sysconf("SC_CLK_TCK")
 # Fields of /proc/PID/stat, counted from the one after the name: user and system time.
 _USER_TIME, _SYSTEM_TIME = 11, 12
@@ -28,7 +21,6 @@ class Moment:
     time_s: float
     members: tuple[Member, ...]
     stages: StageReading
-    totals: Mapping[str, int]
     # Seconds of processor time of each member; a process that cannot be looked at is left out.
     cpu_s: Mapping[Member, float]
 
@@ -36,11 +28,9 @@ class Moment:
 def read_moment(plane: DataPlane) -> Moment:
     """The pipeline as it stands; only reads."""
     members = tuple(plane.shape.members())
-    cpu_s = {
-        member: seconds for member in members if (seconds := _cpu_s(plane.counters(member).get("pid"))) is not None
-    }
-    totals = {name: plane.total(role, name) for name, role in _TOTALS.items()}
-    return Moment(time.monotonic(), members, plane.read_stages(), totals, cpu_s)
+    pids = {member: plane.counters(member).get("pid") for member in members}
+    cpu_s = {member: seconds for member, pid in pids.items() if (seconds := _cpu_s(pid)) is not None}
+    return Moment(time.monotonic(), members, plane.read_stages(), cpu_s)
 
 
 def _cpu_s(pid: int) -> float | None:

@@ -69,33 +69,55 @@ class ProfileReport:
 def make_report(first: Moment, last: Moment, cores: int) -> ProfileReport:
     """What happened between two moments of one session on a machine with so many cores."""
     seconds = last.time_s - first.time_s
-    change = last.stages.since(first.stages)
-    totals = {name: count - first.totals[name] for name, count in last.totals.items()}
     cpu = {
         member: (last.cpu_s[member] - spent) / seconds for member, spent in first.cpu_s.items() if member in last.cpu_s
     }
+    return _report(last.members, last.stages.since(first.stages), cpu, seconds, cores)
+
+
+def whole_report(last: Moment, cores: int) -> ProfileReport:
+    """What happened up to a moment, after which the processes may have died; nobody's processor time is known."""
+    whole = last.stages.whole()
+    return _report(last.members, whole, {}, max(float(whole.wall_P.max()), 1e-9), cores)
+
+
+def _report(
+    members: Sequence[Member],
+    change: StageReading,
+    cpu: Mapping[Member, float],
+    seconds: float,
+    cores: int,
+) -> ProfileReport:
     parts = _Parts(change)
     stages = {
         STAGE_NAMES[stage].name: _stage_use(stage, rows, change, parts, seconds)
         for stage in Stage
-        if (rows := _rows_of(last.members, STAGE_NAMES[stage].role))
+        if (rows := _rows_of(members, STAGE_NAMES[stage].role))
     }
     processes = {
         member.identity: ProcessUse(
-            parts.busy_P[row], parts.wait_in_P[row], parts.wait_out_P[row], parts.other_P[row], cpu.get(member)
+            float(parts.busy_P[row]),
+            float(parts.wait_in_P[row]),
+            float(parts.wait_out_P[row]),
+            float(parts.other_P[row]),
+            cpu.get(member),
         )
-        for row, member in enumerate(last.members)
+        for row, member in enumerate(members)
     }
+    items_S, ranks = change.items_PS.sum(axis=0), len(_rows_of(members, "learner"))
+    # A search takes an answer more than it has simulations: the root's.
+    simulations = int(items_S[Stage.TREE] - items_S[Stage.ROOT_SEARCH])
+    inserted, sampled = int(items_S[Stage.REPLAY_INSERT]), int(items_S[Stage.REPLAY_SAMPLE])
     return ProfileReport(
         seconds=seconds,
         cores=cores,
-        env_steps_per_s=totals["env_steps"] / seconds,
-        simulations_per_s=totals["simulations"] / seconds,
-        learner_steps_per_s=totals["learner_steps"] / seconds,
-        samples_per_insert=totals["sampled"] / totals["inserted"] if totals["inserted"] else None,
+        env_steps_per_s=int(items_S[Stage.ENV_STEP]) / seconds,
+        simulations_per_s=simulations / seconds,
+        learner_steps_per_s=int(items_S[Stage.OPTIMIZER]) / max(ranks, 1) / seconds,
+        samples_per_insert=sampled / inserted if inserted else None,
         stages=stages,
         processes=processes,
-        verdict=judge(_role_uses(last.members, parts, stages, cpu), cores),
+        verdict=judge(_role_uses(members, parts, stages, cpu), cores),
     )
 
 

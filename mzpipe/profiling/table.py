@@ -2,6 +2,7 @@
 
 from rich.table import Table
 
+from ..telemetry.format import number, percent
 from .report import ProfileReport
 
 _MS = 1_000.0
@@ -21,10 +22,10 @@ def profile_table(report: ProfileReport) -> Table:
         is_bottleneck = name == report.verdict.stage
         table.add_row(
             name,
-            _rate(use.items_per_s),
-            f"{use.busy:.1%}",
-            f"{use.wait_in:.1%}",
-            f"{use.wait_out:.1%}",
+            number(use.items_per_s),
+            percent(use.busy),
+            percent(use.wait_in),
+            percent(use.wait_out),
             _duration(use.p50_us),
             _duration(use.p99_us),
             style="bold yellow" if is_bottleneck else None,
@@ -32,15 +33,10 @@ def profile_table(report: ProfileReport) -> Table:
     return table
 
 
-def _rate(items_per_s: float) -> str:
-    return f"{items_per_s:,.0f}" if items_per_s >= 100.0 else f"{items_per_s:.3g}"
-
-
 def _duration(microseconds: float | None) -> str:
     if microseconds is None:
         return "-"
-    if microseconds < _MS:
-        return f"{microseconds:.3g} us"
-    if microseconds < _MS * _MS:
-        return f"{microseconds / _MS:.3g} ms"
-    return f"{microseconds / _MS / _MS:.3g} s"
+    for limit, unit in ((1.0, "us"), (_MS, "ms")):
+        if microseconds < limit * _MS:
+            return f"{number(microseconds / limit)} {unit}"
+    return f"{number(microseconds / _MS / _MS)} s"

@@ -153,6 +153,19 @@ def test_quantile_lies_within_a_quarter_of_the_samples_own():
     assert quantile_us(np.zeros(BUCKETS, np.int64), 0.5) is None
 
 
+def test_the_whole_is_what_came_after_the_first_start(words, clock, time):
+    time.passes(40)
+    clock.lap(0)
+    clock.start()  # as in a serial run, where every lap begins anew
+    time.passes(60)
+    clock.end(Stage.PUBLISH)
+    clock.lap(1)
+    whole = StageReading(words).whole()
+    assert whole.wall_P[1] == pytest.approx(100e-9)
+    assert whole.wall_P[0] == 0.0
+    assert (whole.wait_in_P[1], whole.busy_PS[1, Stage.PUBLISH]) == pytest.approx((40e-9, 60e-9))
+
+
 def test_a_reading_is_a_copy_and_since_is_what_came_after(words, clock, time):
     before = StageReading(words)
     time.passes(50)

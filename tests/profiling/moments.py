@@ -22,7 +22,6 @@ class Pipeline:
         }
         for clock in self.clocks.values():
             clock.start()
-        self.totals = dict.fromkeys(("env_steps", "simulations", "learner_steps", "inserted", "sampled"), 0)
 
     def works(self, member, stage, milliseconds, items=1):
         self.now_ns[member] += milliseconds * MS
@@ -36,7 +35,7 @@ class Pipeline:
         self.clocks[member].lap(0)
 
     def moment(self, time_s, cpu_s=()):
-        return Moment(time_s, self.members, StageReading(self.words), dict(self.totals), dict(cpu_s))
+        return Moment(time_s, self.members, StageReading(self.words), dict(cpu_s))
 
 
 def busy_second(pipeline, working_ms):

@@ -7,7 +7,7 @@ from rich.console import Console
 
 from mzpipe.ipc.dataplane import Member
 from mzpipe.ipc.stages import Stage
-from mzpipe.profiling import make_report, profile_table
+from mzpipe.profiling import make_report, profile_table, whole_report
 from mzpipe.profiling.stages import STAGE_NAMES
 from tests.profiling.moments import Pipeline, busy_second
 
@@ -22,15 +22,34 @@ def report():
     first = pipeline.moment(100.0, {ACTOR: 7.0, SERVER: 1.0})
     busy_second(pipeline, WORKING_MS)
     busy_second(pipeline, WORKING_MS)
-    pipeline.totals |= {"env_steps": 30, "simulations": 750, "learner_steps": 5, "inserted": 40, "sampled": 160}
     return make_report(first, pipeline.moment(102.0, {ACTOR: 7.5, SERVER: 2.5, LEARNER: 1.0}), cores=8)
 
 
-def test_rates_are_counts_over_seconds(report):
+def test_rates_are_items_over_seconds():
+    pipeline = Pipeline()
+    first = pipeline.moment(100.0)
+    for stage, items in ((Stage.TREE, 26 * 30), (Stage.ROOT_SEARCH, 30), (Stage.ENV_STEP, 30)):
+        pipeline.works(ACTOR, stage, 1, items)
+    pipeline.works(Member("replay", 0), Stage.REPLAY_INSERT, 1, 40)
+    pipeline.works(Member("replay", 0), Stage.REPLAY_SAMPLE, 1, 160)
+    pipeline.works(LEARNER, Stage.OPTIMIZER, 1, 5)
+    report = make_report(first, pipeline.moment(102.0), cores=8)
     assert (report.env_steps_per_s, report.simulations_per_s, report.learner_steps_per_s) == (15.0, 375.0, 2.5)
     assert report.samples_per_insert == 4.0
-    assert report.stages["select/backup"].items_per_s == 10.0
-    assert report.stages["env step"].items_per_s == 0.0
+    assert report.stages["env step"].items_per_s == 15.0
+    assert report.stages["publish"].items_per_s == 0.0
+
+
+def test_a_whole_session_is_reported_from_its_last_moment_alone():
+    pipeline = Pipeline()
+    busy_second(pipeline, WORKING_MS)
+    pipeline.works(ACTOR, Stage.ENV_STEP, 1_000, items=8)
+    report = whole_report(pipeline.moment(0.0), cores=2)
+    assert report.seconds == pytest.approx(2.0)
+    assert report.env_steps_per_s == pytest.approx(4.0)
+    assert report.processes["actor-0"].wait_in == pytest.approx(0.3)
+    assert report.stages["inference device"].busy == pytest.approx(0.9)
+    assert report.processes["actor-0"].cpu is None
 
 
 def test_the_parts_of_every_process_and_of_every_stage_add_up(report):
@@ -101,5 +120,5 @@ def test_table_shows_every_stage_whole_in_80_columns(report):
         if stage.role != "reanalyzer":
             assert any(line.startswith(stage.name) for line in lines)
     (device,) = [line for line in lines if line.startswith("inference device")]
-    assert device.split() == ["inference", "device", "10", "90.0%", "10.0%", "0.0%", *device.split()[-4:]]
+    assert device.split() == ["inference", "device", "10", "90%", "10%", "0%", *device.split()[-4:]]
     assert device.split()[-3] == "ms"

@@ -1,0 +1,95 @@
+"""`mzpipe top RUN`: the stages of a running pipeline, live; of a dead one, how it stood at its last moment."""
+
+import argparse
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from rich.console import Console, Group, RenderableType
+from rich.live import Live
+from rich.text import Text
+
+from ..errors import ExitCode
+from ..launch.run_directory import RunDirectory
+from ..launch.top import Look, Onlooker
+from ..profiling import profile_table
+from ..telemetry.format import clock, count, number, percent, score
+from ..telemetry.view import can_redraw
+
+_DEFAULT_INTERVAL_S = 2.0
+_GIB = 1 << 30
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Arguments of the verb."""
+    parser.add_argument("run", type=Path, help="a run directory")
+    parser.add_argument(
+        "--interval", type=_interval, default=_DEFAULT_INTERVAL_S, help="seconds between looks (default: 2)"
+    )
+    parser.add_argument("--once", action="store_true", help="look once and end")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Looks until the run ends, or until Ctrl-C, which the run does not notice."""
+    onlooker, console = Onlooker(RunDirectory(arguments.run)), Console()
+    if not can_redraw(console):
+        _follow(onlooker, arguments, lambda screen: console.print(screen))
+        return ExitCode.FINISHED
+    with Live(console=console, auto_refresh=False) as live:
+        _follow(onlooker, arguments, lambda screen: live.update(screen, refresh=True))
+    return ExitCode.FINISHED
+
+
+def _follow(onlooker: Onlooker, arguments: argparse.Namespace, show: Callable[[RenderableType], None]) -> None:
+    while True:
+        look = onlooker.look()
+        if look is not None:
+            show(screen(arguments.run.name, look))
+            if arguments.once or not look.is_live:
+                return
+        time.sleep(arguments.interval)
+
+
+def screen(name: str, look: Look) -> RenderableType:
+    """Everything in 80 columns: five lines of facts, a row per stage, the verdict."""
+    facts = [Text(line, no_wrap=True, overflow="ellipsis") for line in _facts(name, look)]
+    facts[0].stylize("bold")
+    return Group(*facts, Text(), profile_table(look.report), Text(), Text(look.report.verdict.sentence, style="bold"))
+
+
+def _facts(name: str, look: Look) -> list[str]:
+    snapshot, report = look.snapshot, look.report
+    since = (
+        f"over the last {report.seconds:.1f} s"
+        if look.is_live
+        else f"dead; over its session of {clock(report.seconds)}"
+    )
+    evaluation = snapshot.evaluation
+    private = sum(look.private_bytes.values()) / _GIB
+    largest = max(look.private_bytes, key=lambda each: look.private_bytes[each], default="")
+    return [
+        f"{name}   {since}",
+        f"played   {count(snapshot.env_steps)} env steps, {number(report.env_steps_per_s)}/s; "
+        f"{number(report.simulations_per_s)} simulations/s, {number(snapshot.inference_batch_mean)} to a batch",
+        f"learnt   {count(snapshot.learner_steps)} steps, {number(report.learner_steps_per_s)}/s; "
+        f"samples per insert {_known(report.samples_per_insert)}, staleness {_known(snapshot.staleness)} versions",
+        f"replay   {count(snapshot.replay_transitions)} of {count(snapshot.replay_capacity)} transitions "
+        f"({percent(snapshot.replay_transitions / max(snapshot.replay_capacity, 1))}); return "
+        f"{'-' if snapshot.return_mean is None else score(snapshot.return_mean)}"
+        + (f", evaluation {score(evaluation.return_mean)}" if evaluation else ""),
+        f"memory   {private:.2f} GiB of processes ({largest} {look.private_bytes[largest] / _GIB:.2f}), "
+        f"{look.shared_bytes / _GIB:.2f} GiB shared"
+        if largest
+        else f"memory   {look.shared_bytes / _GIB:.2f} GiB shared",
+    ]
+
+
+def _known(value: float | None) -> str:
+    return "-" if value is None else number(value)
+
+
+def _interval(text: str) -> float:
+    seconds = float(text)
+    if not 0.1 <= seconds <= 3600.0:
+        raise argparse.ArgumentTypeError(f"{text} is not between 0.1 and 3600 seconds")
+    return seconds

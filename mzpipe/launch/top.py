@@ -1,0 +1,90 @@
+"""`top`: looks at a run from outside, while it is live or after it died; attaches, reads, and lets go."""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from ..config import load_profile
+from ..errors import AlreadyRunningError, InputOutputError, UsageError
+from ..ipc.dataplane import DataPlane
+from ..profiling import Moment, ProfileReport, make_report, read_moment, whole_report
+from ..telemetry import Snapshot, read_scores
+from .run_directory import RunDirectory
+from .snapshots import SnapshotMaker
+
+_PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
+
+
+@dataclass(frozen=True)
+class Look:
+    """One look at a run: rates are those since the look before; of a dead run, those of its whole session."""
+
+    is_live: bool
+    snapshot: Snapshot
+    report: ProfileReport
+    # Bytes that are each process's own, and those of all segments, which they share.
+    private_bytes: Mapping[str, int]
+    shared_bytes: int
+
+
+class Onlooker:
+    """Attached to one session of a run; reads only, so the run does not notice."""
+
+    def __init__(self, run: RunDirectory) -> None:
+        """Raises UsageError when there is nothing to look at."""
+        if not run.profile.is_file():
+            raise UsageError(f"{run.path}: no run here (no profile.toml)")
+        self._run = run
+        runtime = Path(run.live().runtime_directory)
+        try:
+            self._plane = DataPlane.attach(runtime)
+        except InputOutputError:
+            raise UsageError(f"{run.path}: not live, and its last moment is gone: {runtime} was swept") from None
+        self._snapshots = SnapshotMaker(load_profile(run.profile), self._plane)
+        self._former: Moment | None = None
+        # Rates need a moment before; and what is mapped now can still be read when the run has ended.
+        self._snapshots.make("")
+        read_moment(self._plane)
+
+    def look(self) -> Look | None:
+        """What has happened since the last look; None at the first one of a live run, which has none before it."""
+        is_live, now = self._is_live(), read_moment(self._plane)
+        former, self._former = self._former, now
+        cores = len(os.sched_getaffinity(0))
+        if not is_live:
+            report = whole_report(now, cores)
+        elif former is None:
+            return None
+        else:
+            report = make_report(former, now, cores)
+        scores = read_scores(self._run.scores)
+        self._snapshots.evaluation = scores[-1] if scores else None
+        return Look(
+            is_live=is_live,
+            snapshot=self._snapshots.make("training" if is_live else "dead"),
+            report=report,
+            private_bytes=self._private_bytes() if is_live else {},
+            shared_bytes=sum(self._plane.shape.segment_bytes().values()),
+        )
+
+    def _is_live(self) -> bool:
+        try:
+            self._run.refuse_live()
+        except AlreadyRunningError:
+            return True
+        return False
+
+    def _private_bytes(self) -> dict[str, int]:
+        members = self._plane.shape.members()
+        sizes = {member.identity: _private_bytes(self._plane.counters(member).get("pid")) for member in members}
+        return {identity: size for identity, size in sizes.items() if size is not None}
+
+
+def _private_bytes(pid: int) -> int | None:
+    """Resident pages of a process that no file or segment stands behind."""
+    try:
+        _, resident, shared, *_ = Path(f"/proc/{pid}/statm").read_text().split()
+    except OSError:
+        return None
+    return (int(resident) - int(shared)) * _PAGE_BYTES

@@ -1,0 +1,27 @@
+"""`mzpipe top` on a real run, and on what a kill left of it."""
+
+import pytest
+
+from tests.runs.driver import mzpipe
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(240)]
+
+
+def test_top_shows_a_live_run_leaves_it_alone_and_shows_it_after_a_kill(start):
+    run = start()
+    roles = run.wait_ready()
+    run.wait_for_line(r"\| training", 60)
+    result = mzpipe("top", run.directory, "--once", "--interval", "1")
+    assert result.returncode == 0, result.stderr
+    assert "over the last 1." in result.stdout
+    assert "-bound: " in result.stdout
+    steps = run.learner_steps()
+    run.wait_for_line(r"\| learner ", 30, count=run.output.count("| learner ") + 2)
+    assert run.learner_steps() > steps
+    assert run.roles() == roles
+    run.process.kill()
+    run.process.wait(10)
+    result = mzpipe("top", run.directory)
+    assert result.returncode == 0, result.stderr
+    assert "dead; over its session of 0:00:" in result.stdout
+    assert "env steps" in result.stdout
