@@ -11,6 +11,7 @@ from ..config import Profile
 from ..ipc.counters import MILLION
 from ..ipc.dataplane import DataPlane, Member
 from ..ipc.slots import MODEL_PARTS
+from ..profiling import Moment, make_report, read_moment
 from ..telemetry import Evaluation, Snapshot, StageRate
 
 # Rates are taken over this long, so that a single slow lap does not show.
@@ -76,7 +77,7 @@ class SnapshotMaker:
     def __init__(self, profile: Profile, plane: DataPlane) -> None:
         self._profile, self._plane = profile, plane
         self._start_s = time.monotonic()
-        self._past: deque[tuple[float, Totals]] = deque()
+        self._past: deque[tuple[Moment, Totals]] = deque()
         self.evaluation: Evaluation | None = None
         self.best_return_mean: float | None = None
 
@@ -86,20 +87,20 @@ class SnapshotMaker:
 
     def make(self, note: str) -> Snapshot:
         """The state of the run now."""
-        now_s, totals = time.monotonic(), self.totals()
-        self._past.append((now_s, totals))
-        while now_s - self._past[0][0] > _RATE_WINDOW_S:
+        now, totals = read_moment(self._plane), self.totals()
+        self._past.append((now, totals))
+        while now.time_s - self._past[0][0].time_s > _RATE_WINDOW_S:
             self._past.popleft()
-        then_s, then = self._past[0]
-        span_s = max(now_s - then_s, 1e-9)
+        before, then = self._past[0]
+        span_s = max(now.time_s - before.time_s, 1e-9)
         recent = {name: totals[name] - then[name] for name in totals}
-        rates = {name: change / span_s if now_s > then_s else 0.0 for name, change in recent.items()}
+        rates = {name: change / span_s if now is not before else 0.0 for name, change in recent.items()}
         losses = ("total", "policy", "value", "reward", *(["consistency"] if self._profile.network.consistency else []))
         inserted, sampled = totals["inserted"], totals["sampled"]
         replay = self._plane.counters(Member("replay", 0))
         learner = self._plane.counters(Member("learner", 0))
         return Snapshot(
-            elapsed_s=now_s - self._start_s,
+            elapsed_s=now.time_s - self._start_s,
             env_steps=totals["env_steps"],
             learner_steps=totals["learner_steps"],
             episodes=totals["episodes"],
@@ -125,7 +126,7 @@ class SnapshotMaker:
             skipped_steps=learner.get("skipped_steps"),
             restarts=sum(self._plane.counters(member).get("restarts") for member in self._plane.shape.members()),
             clipped_fraction=_ratio(recent["clipped_targets"], recent["targets"]),
-            metrics=self._metrics(recent, rates, span_s),
+            metrics=self._metrics(recent, rates, span_s) | stage_metrics(before, now),
             stages=self._stages(rates),
             limits=self.limits(),
             note=note,
@@ -175,6 +176,15 @@ class SnapshotMaker:
         }
         limits = {name: getattr(stop, name) for name in now}
         return {name: (now[name], limit) for name, limit in limits.items() if limit is not None}
+
+
+def stage_metrics(before: Moment, now: Moment) -> dict[str, float | None]:
+    """What every stage's processes did with their time, by TensorBoard tag; empty where no time has passed."""
+    if now is before:
+        return {}
+    stages = make_report(before, now, cores=1).stages
+    parts = ("busy", "wait_in", "wait_out")
+    return {f"stage/{name}/{part}": getattr(use, part) for name, use in stages.items() for part in parts}
 
 
 def diagnostic_metrics(gauges: Mapping[str, np.ndarray]) -> dict[str, float | None]:

@@ -6,10 +6,12 @@ import pytest
 
 from mzpipe.ipc.dataplane import Member
 from mzpipe.ipc.messages import Evaluated
+from mzpipe.ipc.stages import Stage
 from mzpipe.launch import snapshots as module
 from mzpipe.launch.reports import Reports
 from mzpipe.launch.run_directory import RunDirectory
 from mzpipe.launch.snapshots import Progress, SnapshotMaker
+from mzpipe.profiling import moment as moment_module
 from mzpipe.telemetry import Evaluation, read_scores
 from tests.launch.fakes import Clock, Screen
 from tests.tiny import make_plane, tiny_profile
@@ -23,7 +25,8 @@ EVALUATION = Evaluation(
 @pytest.fixture
 def clock(monkeypatch):
     clock = Clock()
-    monkeypatch.setattr(module, "time", clock)
+    for each in (module, moment_module):
+        monkeypatch.setattr(each, "time", clock)
     return clock
 
 
@@ -104,6 +107,19 @@ def test_snapshot_counts_a_resumed_run_s_steps_but_not_in_its_rates(profile, pla
     snapshot = maker.make("")
     assert snapshot.env_steps == 5_010
     assert snapshot.env_steps_per_s == pytest.approx(5.0)
+
+
+def test_snapshot_has_the_time_of_every_stage_under_its_tag(maker, plane, clock):
+    assert not [tag for tag in maker.make("").metrics if tag.startswith("stage/")]
+    stages = plane.stage_clock(Member("actor", 0))
+    stages.start()
+    stages.end(Stage.ENV_STEP, 8)
+    stages.lap(1)
+    clock.now_s += 1.0
+    metrics = maker.make("").metrics
+    assert metrics["stage/env step/busy"] > 0.0
+    assert metrics["stage/env step/wait_in"] == metrics["stage/learner backward/busy"] == 0.0
+    assert {f"stage/sample/{part}" for part in ("busy", "wait_in", "wait_out")} <= set(metrics)
 
 
 def test_snapshot_gives_means_over_what_happened_since(maker, plane, clock):
