@@ -116,14 +116,12 @@ class SupervisorSocket:
             return False
         return True
 
-    def receive(self) -> list[tuple[str, Message]]:
-        """(identity, message) of everything that has arrived; malformed messages raise MessageError."""
-        messages: list[tuple[str, Message]] = []
+    def receive(self) -> list[tuple[str, Message | MessageError]]:
+        """(identity, message) of everything that has arrived; what is malformed comes as the error that it is."""
+        messages: list[tuple[str, Message | MessageError]] = []
         while _readable(self._socket):
-            frames = self._socket.recv_multipart(zmq.NOBLOCK)
-            if len(frames) != 2:
-                raise MessageError(f"message of {len(frames)} frames, expected 2")
-            messages.append((frames[0].decode(errors="replace"), decode(frames[1])))
+            identity, *frames = self._socket.recv_multipart(zmq.NOBLOCK)
+            messages.append((identity.decode(errors="replace"), _decoded(frames)))
         return messages
 
     def close(self) -> None:
@@ -150,6 +148,15 @@ class LocalPort:
 
     def close(self) -> None:
         """Nothing to close."""
+
+
+def _decoded(frames: list[bytes]) -> Message | MessageError:
+    try:
+        if len(frames) != 1:
+            raise MessageError(f"message of {1 + len(frames)} frames, expected 2")
+        return decode(frames[0])
+    except MessageError as error:
+        return error
 
 
 def _configure(socket: zmq.Socket) -> None:

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import zmq
 
-from ..errors import ExitCode
+from ..errors import ExitCode, MessageError
 from ..ipc.control import SupervisorSocket
 from ..ipc.dataplane import DataPlane
 from ..ipc.messages import CheckpointSaved, Evaluated, Failed, Hello, Message, Note, Ready, SaveCheckpoint, Welcome
@@ -35,6 +35,7 @@ _FIRST_STAGE = 1
 # A stop takes at most the sum of these: sources, checkpoint, the rest.
 _SOURCES_STOP_S, _CHECKPOINT_S, _REST_STOP_S = 2.0, 4.0, 2.5
 _SECOND_CTRL_C_STOP_S = 1.0
+_REFUSALS_SHOWN, _REFUSAL_CHARACTERS = 3, 200
 
 
 # Looks at the run every turn, and ends it by giving a reason.
@@ -66,6 +67,7 @@ class Supervisor:
         self._outcome: Outcome | None = None
         self._saved_request = 0
         self._stopping = False
+        self._refused = 0
 
     def run(self) -> Outcome:
         """Everything from the first process to the last; returns how it ended."""
@@ -111,7 +113,17 @@ class Supervisor:
 
     def _receive(self) -> None:
         for identity, message in self._socket.receive():
-            self._handle(identity, message)
+            if isinstance(message, MessageError):
+                self._refuse(identity, message)
+            else:
+                self._handle(identity, message)
+
+    def _refuse(self, identity: str, error: MessageError) -> None:
+        """Nobody's mistake on the socket ends the run; only the first ones are spoken of."""
+        self._refused += 1
+        if self._refused <= _REFUSALS_SHOWN:
+            rest = "; further ones are not shown" if self._refused == _REFUSALS_SHOWN else ""
+            self._view.line(f"{identity!r}: a control message is refused: {str(error)[:_REFUSAL_CHARACTERS]}{rest}")
 
     def _handle(self, identity: str, message: Message) -> None:
         known = {entry.member.identity for entry in self._roster.entries}

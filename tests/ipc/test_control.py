@@ -6,8 +6,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import zmq
 
-from mzpipe.errors import InputOutputError
+from mzpipe.errors import InputOutputError, MessageError
 from mzpipe.ipc.control import RUNNING, LocalPort, RoleSocket, StopWord, SupervisorSocket
 from mzpipe.ipc.messages import Hello, Note, Welcome
 
@@ -52,6 +53,31 @@ def test_successor_takes_over_a_dead_roles_identity(supervisor, shm_path):
     assert first.receive() == []
     first.close()
     second.close()
+
+
+@pytest.fixture
+def stranger(shm_path, supervisor):
+    """A socket that says what it likes."""
+    socket = zmq.Context.instance().socket(zmq.DEALER)
+    socket.setsockopt(zmq.IDENTITY, b"str\xffnger")
+    socket.setsockopt(zmq.LINGER, 0)
+    socket.connect(f"ipc://{shm_path / 'control'}")
+    yield socket
+    socket.close()
+
+
+def test_malformed_messages_come_as_errors_and_those_after_them_as_ever(supervisor, stranger, shm_path):
+    stranger.send(b"\x01garbage")
+    stranger.send_multipart([b"one", b"two"])
+    stranger.send(b"")
+    found = receive(supervisor, 3)
+    assert {identity for identity, _ in found} == {"str\ufffdnger"}
+    assert all(isinstance(error, MessageError) for _, error in found)
+    assert "message of 3 frames, expected 2" in str(found[1][1])
+    role = RoleSocket(shm_path / "control", "actor-0")
+    role.send(Note("after"))
+    assert receive(supervisor, 1) == [("actor-0", Note("after"))]
+    role.close()
 
 
 def test_send_says_so_when_a_role_is_not_connected(supervisor):

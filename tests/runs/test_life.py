@@ -2,8 +2,10 @@
 
 import json
 import re
+from pathlib import Path
 
 import pytest
+import zmq
 
 from mzpipe.telemetry import read_scores
 from tests.runs.driver import mzpipe
@@ -34,6 +36,22 @@ def test_run_exits_0_and_leaves_its_files(finished):
     }
     assert read_scores(directory / "scores.csv")[0].episodes == 2
     assert finished.roles() == {}
+
+
+def test_run_goes_on_when_somebody_talks_nonsense_on_its_control_socket(start):
+    run = start("stop.learner_steps=400")
+    roles = run.wait_ready()
+    runtime = Path(json.loads((run.directory / "run.lock").read_text())["runtime_directory"])
+    socket = zmq.Context.instance().socket(zmq.DEALER)
+    socket.connect(f"ipc://{runtime / 'control'}")
+    for _ in range(5):
+        socket.send(b"nonsense")
+    run.wait_for_line("a control message is refused: message version", 20, count=3)
+    assert run.roles() == roles
+    assert run.wait(90) == 0
+    socket.close(linger=0)
+    assert run.output.count("a control message is refused") == 3
+    assert "further ones are not shown" in run.output
 
 
 def test_run_says_what_runs_where_and_how_large_every_segment_is(finished):
