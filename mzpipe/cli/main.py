@@ -19,6 +19,7 @@ VERBS = {
     "plan": "say what training a profile would run and need, and start nothing",
     "top": "watch the stages of a running pipeline, or how a dead one stood at its last moment",
     "profile": "measure what every stage of a profile does with its time, and which one holds it back",
+    "tune": "search for the topology that makes a profile fastest on this machine",
     "eval": "score a trained run by greedy games",
     "export": "write a run's trajectories as npz files, or its model as ONNX, for other programs",
     "bench": "measure mzpipe against named references on this machine",

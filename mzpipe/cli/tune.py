@@ -1,0 +1,116 @@
+"""`mzpipe tune PROFILE`: which topology makes a profile fastest on this machine, and a profile with it."""
+
+import argparse
+from dataclasses import asdict
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from ..config import Profile, load_profile, save_profile
+from ..errors import ExitCode, UsageError
+from ..launch.profile import MIN_SECONDS, measure_profile
+from ..launch.tune import Setting, Trial, Tuning, tune
+from ..profiling import ProfileReport
+from ..telemetry import Snapshot
+from ..telemetry.format import number, percent
+from .json_file import add_json_argument, refuse_unwritable, write_json
+from .profile_arguments import add_profile_arguments
+
+_DEFAULT_MINUTES, _DEFAULT_SECONDS = 5.0, 10.0
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Arguments of the verb."""
+    add_profile_arguments(parser)
+    parser.add_argument(
+        "--minutes", type=float, default=_DEFAULT_MINUTES, help="when to begin no further trial (default: 5)"
+    )
+    parser.add_argument(
+        "--seconds",
+        type=float,
+        default=_DEFAULT_SECONDS,
+        help="to measure of each trial, once it is warm (default: 10)",
+    )
+    parser.add_argument("--out", type=Path, help="where the profile with the winner goes (default: PROFILE-tuned.toml)")
+    add_json_argument(parser, "every trial")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Tries settings, prints each, writes the winner; after Ctrl-C the best so far."""
+    out = arguments.out or arguments.profile.with_name(f"{arguments.profile.stem}-tuned.toml")
+    refuse_unwritable(arguments.json)
+    refuse_unwritable(out, "--out")
+    if not arguments.minutes > 0.0 or not arguments.seconds >= MIN_SECONDS:
+        raise UsageError(f"--minutes must be above 0 and --seconds at least {MIN_SECONDS:g}")
+    console, ended = Console(), [ExitCode.FINISHED]
+
+    def load(setting: Setting) -> Profile:
+        words = [f"{key}={value}" for key, value in setting.items()]
+        return load_profile(arguments.profile, [*arguments.overrides, *words])
+
+    def measure(profile: Profile) -> ProfileReport | None:
+        outcome, report = measure_profile(profile, arguments.seconds, _Silence())
+        if report is None:
+            ended.append(ExitCode(outcome.exit_code))
+            if outcome.exit_code not in (ExitCode.INTERRUPTED, ExitCode.TERMINATED):
+                raise UsageError(f"a trial ended early: {outcome.reason}")
+        return report
+
+    with console.status(f"trials of {arguments.seconds:g} s, each warmed up first"):
+        tuning = tune(load, measure, seconds=60.0 * arguments.minutes, show=lambda trial: console.print(_line(trial)))
+    console.print(_surface(tuning))
+    save_profile(load(tuning.best.setting), out)
+    console.print(Text(_conclusion(tuning, out), style="bold"))
+    write_json(arguments.json, [asdict(trial) for trial in tuning.trials])
+    return ended[-1]
+
+
+def _line(trial: Trial) -> Text:
+    result = f"{number(trial.rate)} env steps/s" if trial.rate is not None else f"cannot run: {trial.note}"
+    return Text(f"{_words(trial.setting)}: {result}")
+
+
+def _surface(tuning: Tuning) -> Table:
+    """Every trial that ran, fastest first."""
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    table.add_column("setting")
+    for name in ("env steps/s", "learner/s", "to the profile", "held back by"):
+        table.add_column(name, justify="right", no_wrap=True)
+    first = tuning.trials[0].rate
+    for trial in sorted(tuning.trials, key=lambda each: -(each.rate or 0.0)):
+        if trial.rate is not None and first:
+            table.add_row(
+                _words(trial.setting),
+                number(trial.env_steps_per_s),
+                number(trial.learner_steps_per_s),
+                f"{trial.rate / first:.2f}",
+                trial.bottleneck,
+                style="bold yellow" if trial is tuning.best else None,
+            )
+    return table
+
+
+def _conclusion(tuning: Tuning, out: Path) -> str:
+    noise = f"two measurements of the profile as it is lie {percent(tuning.noise)} apart"
+    if not tuning.best.setting:
+        return f"the profile as it is is the fastest found ({noise}); it stands in {out}"
+    return f"{_words(tuning.best.setting)}: +{percent(tuning.gain)} ({noise}); the profile with it stands in {out}"
+
+
+def _words(setting: Setting) -> str:
+    return ", ".join(f"{key}={value}" for key, value in setting.items()) or "as it is"
+
+
+class _Silence:
+    """A view for runs that nobody is to look at."""
+
+    def line(self, text: str) -> None:
+        """Says nothing."""
+
+    def update(self, snapshot: Snapshot) -> None:
+        """Shows nothing."""
+
+    def close(self) -> None:
+        """Nothing to close."""

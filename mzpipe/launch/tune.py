@@ -1,0 +1,178 @@
+"""`tune`: tries settings of the topology on this machine, one at a time, and keeps what makes the pipeline faster.
+
+Coordinate ascent from the profile as it is: every knob is moved one step up and one
+down; a step that is faster by more than the noise is kept and tried further in the
+same direction. The profile as it is gets measured twice, and what lies between its two
+rates is the noise. Nothing that changes what is learnt is touched.
+"""
+
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+
+from ..config import Profile
+from ..errors import ConfigError, PlanError, UsageError
+from ..profiling import ProfileReport
+
+# A step is kept only where it is faster by this, or by the noise that was seen, whichever is more.
+_LEAST_GAIN = 0.03
+# Doubled and halved; the rest goes up and down by one.
+_DOUBLING = ("topology.trees_per_lane", "topology.trees_per_reanalyzer_lane")
+
+Setting = Mapping[str, int]
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One setting and its rates; a None rate: it could not run, and `note` says why."""
+
+    setting: Setting
+    rate: float | None
+    env_steps_per_s: float = 0.0
+    learner_steps_per_s: float = 0.0
+    bottleneck: str = ""
+    note: str = ""
+
+
+@dataclass
+class Tuning:
+    """Every trial in order; `best` is the setting to keep, `noise` a fraction of the rate."""
+
+    trials: list[Trial] = field(default_factory=list)
+    best: Trial = field(default_factory=lambda: Trial({}, None))
+    noise: float = 0.0
+
+    @property
+    def gain(self) -> float:
+        """Of the best setting over the profile as it is; 0 where that is the best."""
+        first = self.trials[0].rate
+        return 0.0 if not first or not self.best.rate else self.best.rate / first - 1.0
+
+
+def knobs(profile: Profile) -> dict[str, int]:
+    """What may be turned, and where it stands."""
+    topology = profile.topology
+    found = {
+        "topology.trees_per_lane": topology.trees_per_lane,
+        "topology.lanes_per_actor": topology.lanes_per_actor,
+        "topology.actors": topology.actors,
+        "learner.num_threads": profile.learner.num_threads,
+        "inference.num_threads": profile.inference.num_threads,
+    }
+    if profile.reanalyze.fraction > 0.0:
+        found |= {
+            "topology.trees_per_reanalyzer_lane": topology.trees_per_reanalyzer_lane,
+            "topology.reanalyzers": topology.reanalyzers,
+        }
+    return found
+
+
+def tune(
+    load: Callable[[Setting], Profile],
+    measure: Callable[[Profile], ProfileReport | None],
+    *,
+    seconds: float,
+    show: Callable[[Trial], None],
+    now_s: Callable[[], float] = time.monotonic,
+) -> Tuning:
+    """Searches until the time is up or no step helps.
+
+    `load` gives the profile with a setting, and raises ConfigError where there is none; `measure` gives None when the
+    person has had enough. Raises UsageError when the profile as it is could not be measured.
+    """
+    return _Search(load, measure, now_s() + seconds, show, now_s).run()
+
+
+class _Search:
+    def __init__(
+        self,
+        load: Callable[[Setting], Profile],
+        measure: Callable[[Profile], ProfileReport | None],
+        deadline_s: float,
+        show: Callable[[Trial], None],
+        now_s: Callable[[], float],
+    ) -> None:
+        self._load, self._measure, self._deadline_s, self._show, self._now_s = load, measure, deadline_s, show, now_s
+        self._tuning, self._is_over = Tuning(), False
+
+    def run(self) -> Tuning:
+        """Everything."""
+        tuning, start = self._tuning, knobs(self._load({}))
+        first, again = self._try({}), self._try({})
+        if first is None or first.rate is None:
+            raise UsageError(f"the profile as it is was not measured: {first.note if first else 'stopped'}")
+        tuning.best = first
+        if again is not None and again.rate is not None:
+            tuning.noise = abs(again.rate - first.rate) / first.rate
+            tuning.best = max(first, again, key=lambda trial: trial.rate or 0.0)
+        improved = True
+        while improved and not self._is_over:
+            helped = [self._climb(name, start[name]) for name in start]
+            improved = any(helped)
+        return tuning
+
+    def _climb(self, name: str, start: int) -> bool:
+        """Whether a step of this knob helped; steps on in the direction that does."""
+        for steps in (_up, _down):
+            helped = False
+            for value in steps(name, self._tuning.best.setting.get(name, start)):
+                if not self._improves({**self._tuning.best.setting, name: value}):
+                    break
+                helped = True
+            if helped:
+                return True
+        return False
+
+    def _improves(self, setting: Setting) -> bool:
+        if self._is_over or any(setting == trial.setting for trial in self._tuning.trials):
+            return False
+        trial, best = self._try(setting), self._tuning.best.rate
+        if trial is None or trial.rate is None or best is None:
+            return False
+        if trial.rate <= best * (1.0 + max(_LEAST_GAIN, self._tuning.noise)):
+            return False
+        self._tuning.best = trial
+        return True
+
+    def _try(self, setting: Setting) -> Trial | None:
+        """None once the time is up, or the person has had enough."""
+        if self._is_over or (self._tuning.trials and self._now_s() >= self._deadline_s):
+            self._is_over = True
+            return None
+        try:
+            profile = self._load(setting)
+            report = self._measure(profile)
+        except (ConfigError, PlanError) as error:
+            trial = Trial(setting, None, note=str(error))
+        else:
+            if report is None:
+                self._is_over = True
+                return None
+            trial = _trial(setting, profile, report)
+        self._tuning.trials.append(trial)
+        self._show(trial)
+        return trial
+
+
+def _trial(setting: Setting, profile: Profile, report: ProfileReport) -> Trial:
+    """The rate is that of the slower side: env steps played, or env steps that the learner has used up."""
+    used = report.learner_steps_per_s * profile.learner.batch_size / profile.replay.samples_per_insert
+    return Trial(
+        setting=setting,
+        rate=min(report.env_steps_per_s, used),
+        env_steps_per_s=report.env_steps_per_s,
+        learner_steps_per_s=report.learner_steps_per_s,
+        bottleneck=report.verdict.stage,
+    )
+
+
+def _up(name: str, value: int) -> Iterator[int]:
+    while True:
+        value = 2 * value if name in _DOUBLING else value + 1
+        yield value
+
+
+def _down(name: str, value: int) -> Iterator[int]:
+    while value > 1:
+        value = value // 2 if name in _DOUBLING else value - 1
+        yield value

@@ -1,0 +1,89 @@
+"""`mzpipe tune` with measurements of a made-up machine."""
+
+import json
+from types import SimpleNamespace
+
+import pytest
+
+from mzpipe.cli import tune as verb
+from mzpipe.cli.main import main
+from mzpipe.config import load_profile, save_profile
+from mzpipe.errors import ExitCode
+from mzpipe.launch.outcome import Outcome
+from tests.tiny import tiny_profile
+
+
+@pytest.fixture
+def profile(tmp_path):
+    path = tmp_path / "tiny.toml"
+    save_profile(tiny_profile(), path)
+    return path
+
+
+@pytest.fixture
+def measured(monkeypatch):
+    """Makes measure_profile give these outcomes and rates; collects the profiles that it was given."""
+    seen = []
+
+    def make(rate, exit_code=ExitCode.FINISHED, end_after=10**9):
+        def measure_profile(profile, seconds, view):
+            seen.append(profile)
+            if len(seen) > end_after:
+                return Outcome(exit_code, "SIGINT" if exit_code == 130 else "no room"), None
+            value = rate(profile.topology)
+            report = SimpleNamespace(
+                env_steps_per_s=value, learner_steps_per_s=value, verdict=SimpleNamespace(stage="env step")
+            )
+            return Outcome(ExitCode.FINISHED, "measured"), report
+
+        monkeypatch.setattr(verb, "measure_profile", measure_profile)
+        return seen
+
+    return make
+
+
+def test_tune_writes_the_winner_beside_the_profile_and_every_trial_as_json(profile, measured, tmp_path, capsys):
+    measured(lambda topology: 10.0 * min(topology.trees_per_lane, 6))
+    assert main(["tune", str(profile), "--json", str(tmp_path / "trials.json")]) == 0
+    assert load_profile(tmp_path / "tiny-tuned.toml") == tiny_profile("topology.trees_per_lane=6")
+    trials = json.loads((tmp_path / "trials.json").read_text())
+    assert trials[0]["setting"] == {} and trials[0]["env_steps_per_s"] == 30.0
+    output = " ".join(capsys.readouterr().out.split())
+    assert "topology.trees_per_lane=6: 60 env steps/s" in output
+    assert "topology.trees_per_lane=6: +100% (two measurements of the profile as it is lie 0% apart)" in output
+
+
+def test_tune_says_so_when_the_profile_is_the_fastest(profile, measured, tmp_path, capsys):
+    measured(lambda topology: 10.0)
+    assert main(["tune", str(profile), "--out", str(tmp_path / "won.toml"), "--set", "seed=7"]) == 0
+    assert "the profile as it is is the fastest found" in " ".join(capsys.readouterr().out.split())
+    assert load_profile(tmp_path / "won.toml") == tiny_profile("seed=7")
+
+
+def test_ctrl_c_ends_with_130_and_the_best_so_far(profile, measured, tmp_path):
+    seen = measured(lambda topology: float(topology.trees_per_lane), ExitCode.INTERRUPTED, end_after=4)
+    assert main(["tune", str(profile)]) == 130
+    assert len(seen) == 5
+    assert load_profile(tmp_path / "tiny-tuned.toml").topology.trees_per_lane == 12
+
+
+def test_a_run_that_fails_ends_the_tuning_in_one_line(profile, measured, capsys):
+    measured(lambda topology: 1.0, ExitCode.INPUT_OUTPUT, end_after=0)
+    assert main(["tune", str(profile)]) == 2
+    assert capsys.readouterr().err == "mzpipe tune: a trial ended early: no room\n"
+
+
+@pytest.mark.parametrize("words", [["--minutes", "0"], ["--minutes", "nan"], ["--seconds", "4"]])
+def test_times_that_make_no_sense_are_refused_before_anything_runs(profile, measured, words, capsys):
+    seen = measured(lambda topology: 1.0)
+    assert main(["tune", str(profile), *words]) == 2
+    assert "--minutes must be above 0 and --seconds at least 5" in capsys.readouterr().err
+    assert seen == []
+
+
+def test_a_wrong_profile_and_an_unwritable_file_are_refused_before_anything_runs(profile, measured, tmp_path, capsys):
+    seen = measured(lambda topology: 1.0)
+    assert main(["tune", str(profile), "--set", "lerner.batch_size=3"]) == 2
+    assert main(["tune", str(profile), "--out", str(tmp_path / "none" / "p.toml")]) == 74
+    assert "--out" in capsys.readouterr().err
+    assert seen == []

@@ -1,0 +1,105 @@
+"""Coordinate ascent over a made-up machine."""
+
+from types import SimpleNamespace
+
+import pytest
+
+from mzpipe.errors import ConfigError, UsageError
+from mzpipe.launch.tune import knobs, tune
+from tests.tiny import tiny_profile
+
+TREES, LANES = "topology.trees_per_lane", "topology.lanes_per_actor"
+
+
+class Machine:
+    """Rates by setting; every trial takes ten seconds."""
+
+    def __init__(self, rate, most_trees=10**9):
+        self.rate, self.most_trees, self.now_s, self.seen = rate, most_trees, 0.0, []
+
+    def load(self, setting):
+        if setting.get(TREES, 3) > self.most_trees:
+            raise ConfigError(f"{TREES}={setting[TREES]}: too many")
+        return tiny_profile(*(f"{key}={value}" for key, value in setting.items()))
+
+    def measure(self, profile):
+        self.now_s += 10.0
+        rate = self.rate(profile.topology)
+        if rate is None:
+            return None
+        steps = rate * profile.replay.samples_per_insert / profile.learner.batch_size
+        verdict = SimpleNamespace(stage="env step")
+        return SimpleNamespace(env_steps_per_s=rate, learner_steps_per_s=steps, verdict=verdict)
+
+    def tune(self, seconds=1e9):
+        return tune(self.load, self.measure, seconds=seconds, show=self.seen.append, now_s=lambda: self.now_s)
+
+
+def test_tune_climbs_as_long_as_it_helps_and_keeps_what_it_has_while_it_turns_another_knob():
+    machine = Machine(lambda topology: min(topology.trees_per_lane, 24) * min(topology.lanes_per_actor, 3))
+    tuning = machine.tune()
+    assert tuning.best.setting == {TREES: 24, LANES: 3}
+    assert tuning.gain == pytest.approx(24 * 3 / (3 * 2) - 1.0)
+    assert machine.seen == tuning.trials
+
+
+def test_tune_goes_down_where_less_is_faster():
+    assert Machine(lambda topology: 100.0 / topology.lanes_per_actor).tune().best.setting == {LANES: 1}
+
+
+def test_tune_keeps_the_profile_where_nothing_is_faster_by_more_than_the_noise():
+    rates = iter([100.0, 110.0] + [112.0] * 100)
+    tuning = Machine(lambda topology: next(rates)).tune()
+    assert tuning.noise == pytest.approx(0.1)
+    assert tuning.best.setting == {}
+
+
+def test_tune_never_tries_a_setting_twice_but_the_first():
+    settings = [tuple(sorted(trial.setting.items())) for trial in Machine(lambda topology: 1.0).tune().trials]
+    assert settings[:2] == [(), ()]
+    assert len(set(settings[1:])) == len(settings) - 1
+
+
+def test_tune_steps_over_a_setting_that_cannot_run_and_says_so():
+    machine = Machine(lambda topology: float(topology.trees_per_lane), most_trees=8)
+    tuning = machine.tune()
+    assert tuning.best.setting == {TREES: 6}
+    (failed,) = [trial for trial in tuning.trials if trial.rate is None and trial.setting == {TREES: 12}]
+    assert failed.note == f"{TREES}=12: too many"
+
+
+def test_tune_ends_when_the_time_is_up():
+    machine = Machine(lambda topology: float(topology.trees_per_lane))
+    tuning = machine.tune(seconds=45.0)
+    assert len(tuning.trials) == 5
+    assert tuning.best.setting == {TREES: 24}
+
+
+def test_tune_ends_with_what_it_has_when_the_person_has_had_enough():
+    rates = iter([10.0, 10.0, 20.0, None])
+    tuning = Machine(lambda topology: next(rates)).tune()
+    assert tuning.best.setting == {TREES: 6}
+    assert len(tuning.trials) == 3
+
+
+def test_tune_refuses_when_the_profile_as_it_is_could_not_be_measured():
+    with pytest.raises(UsageError, match="the profile as it is was not measured: stopped"):
+        Machine(lambda topology: None).tune()
+
+
+def test_rate_is_that_of_the_slower_side():
+    machine = Machine(lambda topology: 100.0)
+    slow = machine.measure
+
+    def measure(profile):
+        report = slow(profile)
+        report.learner_steps_per_s /= 2
+        return report
+
+    machine.measure = measure
+    assert machine.tune(seconds=15.0).best.rate == pytest.approx(50.0)
+
+
+def test_knobs_of_reanalyzers_are_turned_only_where_they_run():
+    assert not [name for name in knobs(tiny_profile()) if "reanalyze" in name]
+    assert knobs(tiny_profile("reanalyze.fraction=0.5"))["topology.reanalyzers"] == 1
