@@ -74,6 +74,7 @@ class Actor:
         played = group.advance(self._temperature())
         if played is not None:
             self._count(played)
+            self._clock.skip()
         return 1
 
     def _count(self, played: Played) -> None:

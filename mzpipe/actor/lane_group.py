@@ -47,7 +47,13 @@ class LaneGroup:
 
     def blocked(self) -> bool:
         """Whether records wait for room in the ring."""
-        return not self._recorder.flush()
+        waiting = self._recorder.num_waiting
+        if waiting == 0:
+            return False
+        flushed = self._recorder.flush()
+        if self._recorder.num_waiting < waiting:
+            self._clock.end(Stage.TRAJECTORY_WRITE, 0)
+        return not flushed
 
     def close(self) -> None:
         """Hands over the moves of unfinished trajectories, and frees the games."""
@@ -101,7 +107,9 @@ class LaneGroup:
             moves, step.terminated_B, step.truncated_B, self._next_values(result, action_G, step.reward_B)
         )
         self._clock.end(Stage.TRAJECTORY_WRITE, len(action_G))
-        return self._finish_episodes(step.frame_BF, step.reward_B, step.terminated_B | step.truncated_B)
+        played = self._finish_episodes(step.frame_BF, step.reward_B, step.terminated_B | step.truncated_B)
+        self._clock.add(Stage.ENV_STEP, 0)  # stacks, and games that begin anew
+        return played
 
     def _next_values(self, result: SearchResult, action_G: np.ndarray, reward_G: np.ndarray) -> np.ndarray:
         """The search's own estimate of the next states' values: Q(s, a) = r + discount * V(s')."""

@@ -65,6 +65,11 @@ class Recorder:
         self._final_value_G[:] = np.where(terminated_G, 0.0, final_value_G)
         self._full.extend(np.flatnonzero((self._end_G != UNFINISHED) | (self._length_G == self._length_limit)))
 
+    @property
+    def num_waiting(self) -> int:
+        """Finished records that `flush` has not written yet."""
+        return len(self._full)
+
     def flush(self) -> bool:
         """Writes finished records; False while the ring is full and some are left."""
         while self._full:

@@ -51,15 +51,25 @@ def run(arguments: argparse.Namespace) -> int:
         return load_profile(arguments.profile, [*arguments.overrides, *words])
 
     def measure(profile: Profile) -> ProfileReport | None:
+        if profile.topology.external != "none":
+            raise UsageError(f"topology.external={profile.topology.external}: nobody starts it by hand for every trial")
         outcome, report = measure_profile(profile, arguments.seconds, _Silence())
-        if report is None:
+        if outcome.exit_code in (ExitCode.INTERRUPTED, ExitCode.TERMINATED):
             ended.append(ExitCode(outcome.exit_code))
-            if outcome.exit_code not in (ExitCode.INTERRUPTED, ExitCode.TERMINATED):
-                raise UsageError(f"a trial ended early: {outcome.reason}")
+            return None
+        if report is None:
+            raise UsageError(f"a trial ended early: {outcome.reason}")
         return report
 
-    with console.status(f"trials of {arguments.seconds:g} s, each warmed up first"):
-        tuning = tune(load, measure, seconds=60.0 * arguments.minutes, show=lambda trial: console.print(_line(trial)))
+    try:
+        with console.status(f"trials of {arguments.seconds:g} s, each warmed up first"):
+            tuning = tune(
+                load, measure, seconds=60.0 * arguments.minutes, show=lambda trial: console.print(_line(trial))
+            )
+    except UsageError:
+        if ended[-1] is not ExitCode.FINISHED:
+            return ended[-1]
+        raise
     console.print(_surface(tuning))
     save_profile(load(tuning.best.setting), out)
     console.print(Text(_conclusion(tuning, out), style="bold"))
@@ -78,14 +88,13 @@ def _surface(tuning: Tuning) -> Table:
     table.add_column("setting")
     for name in ("env steps/s", "learner/s", "to the profile", "held back by"):
         table.add_column(name, justify="right", no_wrap=True)
-    first = tuning.trials[0].rate
     for trial in sorted(tuning.trials, key=lambda each: -(each.rate or 0.0)):
-        if trial.rate is not None and first:
+        if trial.rate is not None:
             table.add_row(
                 _words(trial.setting),
                 number(trial.env_steps_per_s),
                 number(trial.learner_steps_per_s),
-                f"{trial.rate / first:.2f}",
+                f"{trial.rate / tuning.base_rate:.2f}",
                 trial.bottleneck,
                 style="bold yellow" if trial is tuning.best else None,
             )
@@ -93,7 +102,9 @@ def _surface(tuning: Tuning) -> Table:
 
 
 def _conclusion(tuning: Tuning, out: Path) -> str:
-    noise = f"two measurements of the profile as it is lie {percent(tuning.noise)} apart"
+    noise = "the profile as it is was measured once only"
+    if tuning.noise is not None:
+        noise = f"two measurements of the profile as it is lie {percent(tuning.noise)} apart"
     if not tuning.best.setting:
         return f"the profile as it is is the fastest found ({noise}); it stands in {out}"
     return f"{_words(tuning.best.setting)}: +{percent(tuning.gain)} ({noise}); the profile with it stands in {out}"

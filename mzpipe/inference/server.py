@@ -58,6 +58,7 @@ class InferenceServer:
         loaded = self._versions.refresh()
         if loaded:
             self._counters.set("weights_version", self._versions.newest)
+            self._clock.skip()
         pending = self._lanes.pending()
         if self._versions.newest == 0 or len(pending) == 0:
             return int(loaded)

@@ -1,12 +1,12 @@
 """Stages: what every process spends its time on, as words that anybody can read while it runs, or after it died.
 
-    process i:  | wait_in_ns | wait_out_ns | other_ns | since_ns | until_ns | ...   its own time, outside any stage
+    process i:  | wait_in_ns | wait_out_ns | other_ns | ...                its own time, outside any stage
                 | stage 0: items, busy_ns, histogram | stage 1: ... |       one row per name in STAGES
 
 T1  A process's rows have one writer; every word is stored whole (aligned 8 bytes).
-T2  Every moment between the first lap and `until_ns` is counted once: in the busy_ns of one stage, in `wait_in_ns`
-    (laps that found nothing to do), in `wait_out_ns` (laps that a full ring, or a limit, kept from going on) or in
-    `other_ns`. The sum is the process's wall time by construction, not by measurement.
+T2  Every moment is counted once, when what fills it ends: in the busy_ns of one stage, in `wait_in_ns` (laps that found
+    nothing to do), in `wait_out_ns` (laps that a full ring, or a limit, kept from going on) or in `other_ns`. The sum
+    is the time for which the process accounts.
 T3  Words are gauges, read without order: a reader may see a stage's items before its time.
 
 Shape legend    P processes   S stages   B buckets of a histogram   W words
@@ -49,7 +49,7 @@ _BITS = 3  # of a duration's leading digits: one that is always 1, two that say 
 _ITEMS, _BUSY, _FIRST_BUCKET = 0, 1, 2
 _STAGE_WORDS = 176  # the two, the buckets, and what fills whole cache lines
 _OWN_WORDS = 8
-_WAIT_IN, _WAIT_OUT, _OTHER, _SINCE, _UNTIL = range(5)
+_WAIT_IN, _WAIT_OUT, _OTHER = range(3)
 
 
 def stages_layout(num_processes: int) -> ArrayLayout:
@@ -71,9 +71,8 @@ class StageClock:
         self._is_blocked = self._is_starved = False
 
     def start(self) -> None:
-        """Begins to count: what came before, the start of the process, belongs to nobody."""
-        self._last_ns = self._words[_UNTIL] = self._now_ns()
-        self._words[_SINCE] = self._words[_SINCE] or self._last_ns
+        """The time since the last call belongs to nobody: the process began only now, or others had their turn."""
+        self._last_ns = self._now_ns()
 
     def end(self, stage: Stage, items: int = 1) -> None:
         """The time since the last call was this stage's, which has dealt with so many items."""
@@ -121,7 +120,7 @@ class StageClock:
         waited = _WAIT_OUT if self._is_blocked else _WAIT_IN
         slot = waited if self._is_starved or not work_count else _OTHER
         self._words[slot] += now_ns - self._last_ns
-        self._last_ns = self._words[_UNTIL] = now_ns
+        self._last_ns = now_ns
         self._is_blocked = self._is_starved = False
 
 
@@ -139,12 +138,6 @@ class StageReading:
         change._stages_PSW = self._stages_PSW - earlier._stages_PSW
         return change
 
-    def whole(self) -> "StageReading":
-        """What was counted since every process began."""
-        nothing = self.since(self)
-        nothing._own_PW[:, _UNTIL] = self._own_PW[:, _SINCE]
-        return self.since(nothing)
-
     @property
     def wait_in_P(self) -> np.ndarray:
         """Seconds in which each process found nothing to do."""
@@ -161,9 +154,9 @@ class StageReading:
         return self._own_PW[:, _OTHER] / _NS_PER_S
 
     @property
-    def wall_P(self) -> np.ndarray:
-        """Seconds that passed, by each process's own clock."""
-        return self._own_PW[:, _UNTIL] / _NS_PER_S
+    def accounted_P(self) -> np.ndarray:
+        """Seconds of each process that any of the above or below counts."""
+        return self.busy_PS.sum(axis=1) + self.wait_in_P + self.wait_out_P + self.other_P
 
     @property
     def items_PS(self) -> np.ndarray:

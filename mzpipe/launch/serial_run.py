@@ -20,7 +20,7 @@ _LAPS_BETWEEN_REPORTS = 64
 
 
 # What outlives a border: counts for people, which nothing that is learnt depends on.
-_KEPT_SEGMENTS = ("counters", "errors")
+KEPT_SEGMENTS = ("counters", "stages", "errors")
 
 
 def run_serial(
@@ -35,7 +35,7 @@ def run_serial(
             if outcome is not None:
                 return outcome
             gc.collect()  # agents and their models refer to one another
-            plane.clear(keep=_KEPT_SEGMENTS)
+            plane.clear(keep=KEPT_SEGMENTS)
     finally:
         reports.close()
 

@@ -1,5 +1,6 @@
 """From counters to snapshots: what the supervisor shows and writes."""
 
+import dataclasses
 import time
 from collections import deque
 from collections.abc import Mapping
@@ -81,6 +82,13 @@ class SnapshotMaker:
         self.evaluation: Evaluation | None = None
         self.best_return_mean: float | None = None
 
+    def from_the_start(self) -> None:
+        """Makes the next rates and means those of everything that the counters hold."""
+        now = read_moment(self._plane)
+        seconds, nothing = float(now.stages.accounted_P.max()), dict.fromkeys(self.totals(), 0)
+        beginning = dataclasses.replace(now, time_s=now.time_s - seconds, stages=now.stages.since(now.stages))
+        self._past = deque([(beginning, nothing)])
+
     def totals(self) -> Totals:
         """Sums of all counters that add up."""
         return {name: self._plane.total(role, name) for role, names in _SUMS.items() for name in names}
@@ -89,7 +97,7 @@ class SnapshotMaker:
         """The state of the run now."""
         now, totals = read_moment(self._plane), self.totals()
         self._past.append((now, totals))
-        while now.time_s - self._past[0][0].time_s > _RATE_WINDOW_S:
+        while len(self._past) > 2 and now.time_s - self._past[0][0].time_s > _RATE_WINDOW_S:
             self._past.popleft()
         before, then = self._past[0]
         span_s = max(now.time_s - before.time_s, 1e-9)
@@ -180,7 +188,7 @@ class SnapshotMaker:
 
 def stage_metrics(before: Moment, now: Moment) -> dict[str, float | None]:
     """What every stage's processes did with their time, by TensorBoard tag; empty where no time has passed."""
-    if now is before:
+    if now.time_s <= before.time_s:
         return {}
     stages = make_report(before, now, cores=1).stages
     parts = ("busy", "wait_in", "wait_out")

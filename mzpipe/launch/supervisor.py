@@ -79,7 +79,8 @@ class Supervisor:
                 self._check_signals()
                 self._report()
             self._stop(self._outcome)
-            return self._outcome
+            # Whoever watches begins another run after this one, unless told otherwise.
+            return (signal_outcome(self._signals) if self._watch else None) or self._outcome
         finally:
             self._roster.kill()
             self._wait_for_end(time.monotonic() + _REST_STOP_S)

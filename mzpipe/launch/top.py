@@ -35,11 +35,13 @@ class Onlooker:
         """Raises UsageError when there is nothing to look at."""
         if not run.profile.is_file():
             raise UsageError(f"{run.path}: no run here (no profile.toml)")
-        self._run = run
-        runtime = Path(run.live().runtime_directory)
+        self._run, self._session = run, run.live()
+        runtime = Path(self._session.runtime_directory)
         try:
             self._plane = DataPlane.attach(runtime)
         except InputOutputError:
+            if _is_held(run):
+                raise UsageError(f"{run.path}: is starting: look again once its processes are ready") from None
             raise UsageError(f"{run.path}: not live, and its last moment is gone: {runtime} was swept") from None
         self._snapshots = SnapshotMaker(load_profile(run.profile), self._plane)
         self._former: Moment | None = None
@@ -54,6 +56,7 @@ class Onlooker:
         cores = len(os.sched_getaffinity(0))
         if not is_live:
             report = whole_report(now, cores)
+            self._snapshots.from_the_start()
         elif former is None:
             return None
         else:
@@ -69,16 +72,24 @@ class Onlooker:
         )
 
     def _is_live(self) -> bool:
+        """Whether the session that this looks at goes on; another one of the same run is another's business."""
         try:
-            self._run.refuse_live()
-        except AlreadyRunningError:
-            return True
-        return False
+            return _is_held(self._run) and self._run.live() == self._session
+        except UsageError:
+            return False  # it has ended, and its lock says so already
 
     def _private_bytes(self) -> dict[str, int]:
         members = self._plane.shape.members()
         sizes = {member.identity: _private_bytes(self._plane.counters(member).get("pid")) for member in members}
         return {identity: size for identity, size in sizes.items() if size is not None}
+
+
+def _is_held(run: RunDirectory) -> bool:
+    try:
+        run.refuse_live()
+    except AlreadyRunningError:
+        return True
+    return False
 
 
 def _private_bytes(pid: int) -> int | None:

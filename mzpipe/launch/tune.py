@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from ..config import Profile
-from ..errors import ConfigError, PlanError, UsageError
+from ..errors import MzpipeError, UsageError
 from ..profiling import ProfileReport
 
 # A step is kept only where it is faster by this, or by the noise that was seen, whichever is more.
@@ -36,17 +36,21 @@ class Trial:
 
 @dataclass
 class Tuning:
-    """Every trial in order; `best` is the setting to keep, `noise` a fraction of the rate."""
+    """Every trial in order; `best` is the setting to keep, `noise` a fraction of the rate or None."""
 
     trials: list[Trial] = field(default_factory=list)
     best: Trial = field(default_factory=lambda: Trial({}, None))
-    noise: float = 0.0
+    noise: float | None = None
+
+    @property
+    def base_rate(self) -> float:
+        """Of the profile as it is: the faster of its measurements."""
+        return max(trial.rate or 0.0 for trial in self.trials if not trial.setting)
 
     @property
     def gain(self) -> float:
         """Of the best setting over the profile as it is; 0 where that is the best."""
-        first = self.trials[0].rate
-        return 0.0 if not first or not self.best.rate else self.best.rate / first - 1.0
+        return (self.best.rate or 0.0) / self.base_rate - 1.0
 
 
 def knobs(profile: Profile) -> dict[str, int]:
@@ -62,6 +66,7 @@ def knobs(profile: Profile) -> dict[str, int]:
     if profile.reanalyze.fraction > 0.0:
         found |= {
             "topology.trees_per_reanalyzer_lane": topology.trees_per_reanalyzer_lane,
+            "topology.lanes_per_reanalyzer": topology.lanes_per_reanalyzer,
             "topology.reanalyzers": topology.reanalyzers,
         }
     return found
@@ -77,8 +82,9 @@ def tune(
 ) -> Tuning:
     """Searches until the time is up or no step helps.
 
-    `load` gives the profile with a setting, and raises ConfigError where there is none; `measure` gives None when the
-    person has had enough. Raises UsageError when the profile as it is could not be measured.
+    `load` gives the profile with a setting; `measure` gives None when the person has had enough. What either raises
+    for the profile as it is is raised; of any other setting it is a trial without a rate. Raises UsageError
+    when the profile as it is plays or learns nothing while it is measured, or is not measured at all.
     """
     return _Search(load, measure, now_s() + seconds, show, now_s).run()
 
@@ -98,11 +104,16 @@ class _Search:
     def run(self) -> Tuning:
         """Everything."""
         tuning, start = self._tuning, knobs(self._load({}))
-        first, again = self._try({}), self._try({})
-        if first is None or first.rate is None:
-            raise UsageError(f"the profile as it is was not measured: {first.note if first else 'stopped'}")
-        tuning.best = first
-        if again is not None and again.rate is not None:
+        first = self._try({})
+        if first is None:
+            raise UsageError("stopped before the profile as it is was measured")
+        if not first.rate:
+            raise UsageError(
+                f"the profile as it is played {first.env_steps_per_s:.3g} env steps/s and learnt "
+                f"{first.learner_steps_per_s:.3g} steps/s: measure longer (--seconds), or play while learning"
+            )
+        again, tuning.best = self._try({}), first
+        if again is not None and again.rate:
             tuning.noise = abs(again.rate - first.rate) / first.rate
             tuning.best = max(first, again, key=lambda trial: trial.rate or 0.0)
         improved = True
@@ -129,7 +140,7 @@ class _Search:
         trial, best = self._try(setting), self._tuning.best.rate
         if trial is None or trial.rate is None or best is None:
             return False
-        if trial.rate <= best * (1.0 + max(_LEAST_GAIN, self._tuning.noise)):
+        if trial.rate <= best * (1.0 + max(_LEAST_GAIN, self._tuning.noise or 0.0)):
             return False
         self._tuning.best = trial
         return True
@@ -142,7 +153,9 @@ class _Search:
         try:
             profile = self._load(setting)
             report = self._measure(profile)
-        except (ConfigError, PlanError) as error:
+        except MzpipeError as error:
+            if not self._tuning.trials:
+                raise
             trial = Trial(setting, None, note=str(error))
         else:
             if report is None:

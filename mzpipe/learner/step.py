@@ -55,8 +55,9 @@ class TrainingStep:
         self._ended(Stage.FORWARD)
         self.optimizer.zero_grad(set_to_none=True)
         losses.total.backward()
+        finite = self._finite(losses)
         self._ended(Stage.BACKWARD)
-        if not self._finite(losses):
+        if not finite:
             self._restore_buffers(buffers)
             return StepResult(losses, skipped=True)
         rate = learning_rate(self._config, self.learner_steps)

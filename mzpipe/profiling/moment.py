@@ -5,6 +5,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from ..ipc.dataplane import DataPlane, Member
 from ..ipc.stages import StageReading
@@ -14,6 +15,13 @@ _TICKS_PER_S = os.sysconf("SC_CLK_TCK")
 _USER_TIME, _SYSTEM_TIME = 11, 12
 
 
+class ProcessorTime(NamedTuple):
+    """Of one process, in seconds; a member that was started again is another process."""
+
+    pid: int
+    seconds: float
+
+
 @dataclass(frozen=True)
 class Moment:
     """Counts since the start of the session."""
@@ -21,16 +29,16 @@ class Moment:
     time_s: float
     members: tuple[Member, ...]
     stages: StageReading
-    # Seconds of processor time of each member; a process that cannot be looked at is left out.
-    cpu_s: Mapping[Member, float]
+    # Processor time; a process that cannot be looked at is left out.
+    cpu: Mapping[Member, ProcessorTime]
 
 
 def read_moment(plane: DataPlane) -> Moment:
     """The pipeline as it stands; only reads."""
     members = tuple(plane.shape.members())
     pids = {member: plane.counters(member).get("pid") for member in members}
-    cpu_s = {member: seconds for member, pid in pids.items() if (seconds := _cpu_s(pid)) is not None}
-    return Moment(time.monotonic(), members, plane.read_stages(), cpu_s)
+    cpu = {member: ProcessorTime(pid, seconds) for member, pid in pids.items() if (seconds := _cpu_s(pid)) is not None}
+    return Moment(time.monotonic(), members, plane.read_stages(), cpu)
 
 
 def _cpu_s(pid: int) -> float | None:

@@ -37,12 +37,15 @@ class StageUse:
 
 @dataclass(frozen=True)
 class ProcessUse:
-    """One process; the first four parts are fractions of its time, cpu is in cores, None where nobody could look."""
+    """One process; the first four parts are fractions of the time that it accounts for, and add up."""
 
     busy: float
     wait_in: float
     wait_out: float
     other: float
+    # That time over the time that passed: 1 but for calls that began or end outside, and for a dead process.
+    accounted: float
+    # In cores; None where nobody could look.
     cpu: float | None
 
 
@@ -70,15 +73,19 @@ def make_report(first: Moment, last: Moment, cores: int) -> ProfileReport:
     """What happened between two moments of one session on a machine with so many cores."""
     seconds = last.time_s - first.time_s
     cpu = {
-        member: (last.cpu_s[member] - spent) / seconds for member, spent in first.cpu_s.items() if member in last.cpu_s
+        member: (now.seconds - then.seconds) / seconds
+        for member, now in last.cpu.items()
+        if (then := first.cpu.get(member)) is not None and then.pid == now.pid
     }
     return _report(last.members, last.stages.since(first.stages), cpu, seconds, cores)
 
 
 def whole_report(last: Moment, cores: int) -> ProfileReport:
-    """What happened up to a moment, after which the processes may have died; nobody's processor time is known."""
-    whole = last.stages.whole()
-    return _report(last.members, whole, {}, max(float(whole.wall_P.max()), 1e-9), cores)
+    """What happened up to a moment, after which the processes may have died; nobody's processor time is known.
+
+    It lasted as long as the process that accounts for most.
+    """
+    return _report(last.members, last.stages, {}, max(float(last.stages.accounted_P.max()), 1e-9), cores)
 
 
 def _report(
@@ -88,7 +95,7 @@ def _report(
     seconds: float,
     cores: int,
 ) -> ProfileReport:
-    parts = _Parts(change)
+    parts = _Parts(change, seconds)
     stages = {
         STAGE_NAMES[stage].name: _stage_use(stage, rows, change, parts, seconds)
         for stage in Stage
@@ -100,6 +107,7 @@ def _report(
             float(parts.wait_in_P[row]),
             float(parts.wait_out_P[row]),
             float(parts.other_P[row]),
+            float(parts.accounted_P[row]),
             cpu.get(member),
         )
         for row, member in enumerate(members)
@@ -122,13 +130,15 @@ def _report(
 
 
 class _Parts:
-    """Fractions of each process's own time, which ends with its last lap; zeros where it had none."""
+    """Fractions of the time for which each process accounts; zeros where it accounts for none."""
 
-    def __init__(self, change: StageReading) -> None:
-        wall_P = np.where(change.wall_P > 0.0, change.wall_P, np.inf)
-        self.wait_in_P, self.wait_out_P = change.wait_in_P / wall_P, change.wait_out_P / wall_P
-        self.other_P = change.other_P / wall_P
-        self.busy_PS = change.busy_PS / wall_P[:, None]
+    def __init__(self, change: StageReading, seconds: float) -> None:
+        accounted_P = change.accounted_P
+        self.accounted_P = accounted_P / seconds
+        divisor_P = np.where(accounted_P > 0.0, accounted_P, np.inf)
+        self.wait_in_P, self.wait_out_P = change.wait_in_P / divisor_P, change.wait_out_P / divisor_P
+        self.other_P = change.other_P / divisor_P
+        self.busy_PS = change.busy_PS / divisor_P[:, None]
         self.busy_P = self.busy_PS.sum(axis=1)
 
 
@@ -163,7 +173,7 @@ def _role_uses(
         own = {name: use.busy for name, use in stages.items() if use.role == role}
         uses[role] = RoleUse(
             processes=len(rows),
-            working=float(1.0 - (parts.wait_in_P[rows] + parts.wait_out_P[rows]).mean()),
+            working=float((parts.busy_P[rows] + parts.other_P[rows]).mean()),
             wait_in=float(parts.wait_in_P[rows].mean()),
             wait_out=float(parts.wait_out_P[rows].mean()),
             cpu=sum(cores for member, cores in cpu.items() if member.role == role),

@@ -67,6 +67,26 @@ def test_ctrl_c_ends_with_130_and_the_best_so_far(profile, measured, tmp_path):
     assert load_profile(tmp_path / "tiny-tuned.toml").topology.trees_per_lane == 12
 
 
+def test_ctrl_c_in_the_first_trial_ends_with_130_and_writes_nothing(profile, measured, tmp_path, capsys):
+    measured(lambda topology: 1.0, ExitCode.INTERRUPTED, end_after=0)
+    assert main(["tune", str(profile)]) == 130
+    assert not (tmp_path / "tiny-tuned.toml").exists()
+    assert capsys.readouterr().err == ""
+
+
+def test_a_later_trial_that_fails_is_a_line_and_the_rest_goes_on(profile, measured, tmp_path, capsys):
+    measured(lambda topology: float(topology.trees_per_lane), ExitCode.DEVICE, end_after=3)
+    assert main(["tune", str(profile)]) == 0
+    assert load_profile(tmp_path / "tiny-tuned.toml").topology.trees_per_lane == 6
+    assert "cannot run: a trial ended early: no room" in " ".join(capsys.readouterr().out.split())
+
+
+def test_a_role_that_is_started_by_hand_is_refused(profile, measured, capsys):
+    measured(lambda topology: 1.0)
+    assert main(["tune", str(profile), "--set", "topology.external=actor"]) == 2
+    assert "topology.external=actor: nobody starts it by hand for every trial" in capsys.readouterr().err
+
+
 def test_a_run_that_fails_ends_the_tuning_in_one_line(profile, measured, capsys):
     measured(lambda topology: 1.0, ExitCode.INPUT_OUTPUT, end_after=0)
     assert main(["tune", str(profile)]) == 2

@@ -10,6 +10,7 @@ from mzpipe.ipc.stages import Stage
 from mzpipe.launch import snapshots as module
 from mzpipe.launch.reports import Reports
 from mzpipe.launch.run_directory import RunDirectory
+from mzpipe.launch.serial_run import KEPT_SEGMENTS
 from mzpipe.launch.snapshots import Progress, SnapshotMaker
 from mzpipe.profiling import moment as moment_module
 from mzpipe.telemetry import Evaluation, read_scores
@@ -98,6 +99,22 @@ def test_snapshot_forgets_what_is_older_than_the_window(maker, plane, clock):
     assert snapshot.env_steps_per_s == pytest.approx(7.0)
 
 
+def test_snapshot_keeps_the_last_one_however_long_ago_it_was(maker, plane, clock):
+    maker.make("")
+    clock.now_s += 60.0
+    actor(plane).add("env_steps", 120)
+    assert maker.make("").env_steps_per_s == pytest.approx(2.0)
+
+
+def test_snapshot_from_the_start_is_of_the_whole_session(maker, plane, clock):
+    stages = plane.stage_clock(Member("actor", 0))
+    actor(plane).add("env_steps", 30)
+    stages._last_ns -= 2_000_000_000
+    stages.lap(1)
+    maker.from_the_start()
+    assert maker.make("").env_steps_per_s == pytest.approx(15.0, rel=0.05)
+
+
 def test_snapshot_counts_a_resumed_run_s_steps_but_not_in_its_rates(profile, plane, clock):
     actor(plane).set("env_steps", 5_000)
     maker = SnapshotMaker(profile, plane)
@@ -120,6 +137,17 @@ def test_snapshot_has_the_time_of_every_stage_under_its_tag(maker, plane, clock)
     assert metrics["stage/env step/busy"] > 0.0
     assert metrics["stage/env step/wait_in"] == metrics["stage/learner backward/busy"] == 0.0
     assert {f"stage/sample/{part}" for part in ("busy", "wait_in", "wait_out")} <= set(metrics)
+
+
+def test_snapshot_looks_back_over_a_border_of_a_serial_run(maker, plane, clock):
+    maker.make("")
+    stages = plane.stage_clock(Member("actor", 0))
+    stages.end(Stage.ENV_STEP, 8)
+    stages.lap(1)
+    maker.make("")
+    plane.clear(keep=KEPT_SEGMENTS)
+    clock.now_s += 1.0
+    assert maker.make("").metrics["stage/env step/busy"] > 0.0
 
 
 def test_snapshot_gives_means_over_what_happened_since(maker, plane, clock):

@@ -67,6 +67,10 @@ def test_a_dead_run_is_seen_as_it_stood(run, monkeypatch):
     with run.locked() as locked, locked.runtime() as live:
         plane = make_plane(Path(live.runtime_directory), tiny_profile())
         play(plane, 30)
+        plane.counters(ACTOR).add("episodes", 2)
+        plane.counters(ACTOR).add_fraction("episode_return_millionths", 42.0)
+        plane.counters(Member("inference", 0)).add("batches", 10)
+        plane.counters(Member("inference", 0)).add("batch_rows", 60)
         onlooker = Onlooker(run)
         monkeypatch.setattr(RunDirectory, "refuse_live", lambda self: None)  # nobody holds the lock
         look = onlooker.look()
@@ -74,6 +78,8 @@ def test_a_dead_run_is_seen_as_it_stood(run, monkeypatch):
         assert look.snapshot.note == "dead"
         assert look.snapshot.env_steps == 30
         assert look.report.stages["env step"].items_per_s > 0.0
+        assert look.snapshot.inference_batch_mean == 6.0
+        assert look.snapshot.return_mean == 21.0
         assert look.private_bytes == {}
 
 
@@ -82,12 +88,23 @@ def test_there_must_be_something_to_look_at(run, tmp_path):
         Onlooker(RunDirectory(tmp_path / "nothing"))
     with pytest.raises(UsageError, match="no live run here; start it with: mzpipe train"):
         Onlooker(run)
-    with (
-        run.locked() as locked,
-        locked.runtime(),
-        pytest.raises(UsageError, match=r"its last moment is gone: .* was swept"),
-    ):
+    with run.locked() as locked, locked.runtime(), pytest.raises(UsageError, match="is starting: look again once"):
         Onlooker(run)
+
+
+def test_a_last_moment_that_was_swept_is_gone(run, monkeypatch):
+    monkeypatch.setattr(RunDirectory, "refuse_live", lambda self: None)
+    with run.locked() as locked, locked.runtime(), pytest.raises(UsageError, match=r"moment is gone: .* was swept"):
+        Onlooker(run)
+
+
+def test_the_next_session_of_a_run_is_not_the_one_that_is_looked_at(run):
+    with run.locked() as locked:
+        with locked.runtime() as live:
+            make_plane(Path(live.runtime_directory), tiny_profile())
+            onlooker = Onlooker(run)
+        with locked.runtime():
+            assert not onlooker.look().is_live
 
 
 def test_a_session_that_has_ended_meanwhile_is_still_shown(run):

@@ -4,7 +4,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from mzpipe.errors import ConfigError, UsageError
+from mzpipe.errors import ConfigError, DeviceError, UsageError
 from mzpipe.launch.tune import knobs, tune
 from tests.tiny import tiny_profile
 
@@ -52,6 +52,7 @@ def test_tune_keeps_the_profile_where_nothing_is_faster_by_more_than_the_noise()
     tuning = Machine(lambda topology: next(rates)).tune()
     assert tuning.noise == pytest.approx(0.1)
     assert tuning.best.setting == {}
+    assert tuning.gain == 0.0
 
 
 def test_tune_never_tries_a_setting_twice_but_the_first():
@@ -83,8 +84,23 @@ def test_tune_ends_with_what_it_has_when_the_person_has_had_enough():
 
 
 def test_tune_refuses_when_the_profile_as_it_is_could_not_be_measured():
-    with pytest.raises(UsageError, match="the profile as it is was not measured: stopped"):
+    with pytest.raises(UsageError, match="stopped before the profile as it is was measured"):
         Machine(lambda topology: None).tune()
+
+
+@pytest.mark.parametrize("rate", [0.0])
+def test_tune_refuses_a_profile_that_does_nothing(rate):
+    with pytest.raises(UsageError, match="played 0 env steps/s and learnt 0 steps/s: measure longer"):
+        Machine(lambda topology: rate).tune()
+
+
+def test_a_failure_of_the_profile_as_it_is_is_raised_and_one_of_a_step_is_noted():
+    machine = Machine(lambda topology: 1.0, most_trees=2)
+    machine.load = lambda setting: (_ for _ in ()).throw(DeviceError("no such device")) if setting else tiny_profile()
+    assert {trial.note for trial in machine.tune().trials if trial.setting} == {"no such device"}
+    machine.measure = lambda profile: (_ for _ in ()).throw(DeviceError("no such device"))
+    with pytest.raises(DeviceError):
+        machine.tune()
 
 
 def test_rate_is_that_of_the_slower_side():

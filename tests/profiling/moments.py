@@ -5,6 +5,7 @@ import numpy as np
 from mzpipe.ipc.dataplane import Member
 from mzpipe.ipc.stages import Stage, StageClock, StageReading, stages_layout
 from mzpipe.profiling import Moment
+from mzpipe.profiling.moment import ProcessorTime
 
 MEMBERS = tuple(Member(role, 0) for role in ("learner", "inference", "replay", "actor", "evaluator"))
 MS = 1_000_000
@@ -34,8 +35,9 @@ class Pipeline:
         self.now_ns[member] += milliseconds * MS
         self.clocks[member].lap(0)
 
-    def moment(self, time_s, cpu_s=()):
-        return Moment(time_s, self.members, StageReading(self.words), dict(cpu_s))
+    def moment(self, time_s, cpu_s=(), pid=7):
+        cpu = {member: ProcessorTime(pid, seconds) for member, seconds in dict(cpu_s).items()}
+        return Moment(time_s, self.members, StageReading(self.words), cpu)
 
 
 def busy_second(pipeline, working_ms):

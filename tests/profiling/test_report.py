@@ -9,7 +9,7 @@ from mzpipe.ipc.dataplane import Member
 from mzpipe.ipc.stages import Stage
 from mzpipe.profiling import make_report, profile_table, whole_report
 from mzpipe.profiling.stages import STAGE_NAMES
-from tests.profiling.moments import Pipeline, busy_second
+from tests.profiling.moments import MS, Pipeline, busy_second
 
 WORKING_MS = {"learner": 200, "inference": 900, "replay": 50, "actor": 400, "evaluator": 1_000}
 ACTOR, SERVER, LEARNER = Member("actor", 0), Member("inference", 0), Member("learner", 0)
@@ -88,10 +88,33 @@ def test_processes_of_one_role_are_one_row_and_a_role_that_does_not_run_has_none
     assert {use.role for use in report.stages.values()} == {"actor", "learner"}
 
 
-def test_a_process_without_a_lap_between_the_moments_counts_as_nothing():
+def test_a_process_that_accounts_for_nothing_is_no_bottleneck():
+    """It was dead, or a call of it outlasts the report."""
+    pipeline = Pipeline((LEARNER, ACTOR))
+    first = pipeline.moment(0.0)
+    pipeline.works(ACTOR, Stage.TREE, 300)
+    pipeline.waits(ACTOR, 700)
+    report = make_report(first, pipeline.moment(1.0), cores=2)
+    assert (report.processes["learner-0"].busy, report.processes["learner-0"].accounted) == (0.0, 0.0)
+    assert report.processes["actor-0"].accounted == pytest.approx(1.0)
+    assert report.verdict.role == "actor"
+
+
+def test_a_call_that_began_before_the_first_moment_leaves_no_part_above_one():
     pipeline = Pipeline((LEARNER,))
-    report = make_report(pipeline.moment(0.0), pipeline.moment(1.0), cores=2)
-    assert report.processes["learner-0"].busy == 0.0
+    pipeline.now_ns[LEARNER] += 3_000 * MS  # under way
+    first = pipeline.moment(0.0)
+    pipeline.works(LEARNER, Stage.FORWARD, 1_000)
+    pipeline.waits(LEARNER, 1_000)
+    report = make_report(first, pipeline.moment(2.0), cores=2)
+    assert report.stages["learner forward"].busy == pytest.approx(0.8)
+    assert report.processes["learner-0"].accounted == pytest.approx(2.5)
+
+
+def test_a_process_that_was_started_again_has_no_processor_time():
+    pipeline = Pipeline((LEARNER,))
+    report = make_report(pipeline.moment(0.0, {LEARNER: 600.0}), pipeline.moment(1.0, {LEARNER: 0.5}, pid=8), cores=2)
+    assert report.processes["learner-0"].cpu is None
 
 
 def test_json_has_the_agreed_names(report):

@@ -47,14 +47,45 @@ def test_profile_accounts_for_the_time_of_every_process_within_two_percent(profi
     }
     for name, use in report["processes"].items():
         parts = use["busy"] + use["wait_in"] + use["wait_out"] + use["other"]
-        assert parts == pytest.approx(1.0, abs=0.02), name
+        assert parts == pytest.approx(1.0), name
+        assert use["accounted"] == pytest.approx(1.0, abs=0.02), name  # against a clock that is not the process's own
     assert report["env_steps_per_s"] > 0
-    assert report["learner_steps_per_s"] == pytest.approx(report["stages"]["learner forward"]["items_per_s"], rel=0.2)
-    assert report["env_steps_per_s"] == pytest.approx(report["stages"]["env step"]["items_per_s"], rel=0.2)
+    assert report["learner_steps_per_s"] > 0
     assert report["bottleneck"] in report["stages"]
     assert report["verdict"] in " ".join(result.stdout.split())
     assert runtime_directories() == before
     assert list(scratch.glob("mzpipe-*")) == []
+
+
+# Games that cost much beside a search that costs next to nothing, and a learner with nearly nothing to do.
+GAMES_ARE_THE_LIMIT = (
+    "game.name=LunarLander-v3",
+    "search.num_simulations=1",
+    "topology.lanes_per_actor=2",
+    "topology.trees_per_lane=64",
+    "actor.trajectory_length=32",
+    "replay.samples_per_insert=0.02",
+    "replay.max_insert_lead=100000",
+    "replay.capacity_bytes=30000000",
+    "evaluator.interval_steps=1000000",
+)
+
+
+def profiled(profile, path, *overrides):
+    sets = [word for override in overrides for word in ("--set", override)]
+    result = mzpipe("profile", profile, "--seconds", 10, "--json", path, *sets, timeout=200)
+    assert result.returncode == 0, result.stdout + result.stderr
+    return json.loads(path.read_text())
+
+
+@pytest.mark.skipif(len(os.sched_getaffinity(0)) < 2, reason="what is added needs a core of its own")
+def test_the_prediction_holds_when_the_resource_is_really_added(profile, tmp_path):
+    one = profiled(profile, tmp_path / "one.json", *GAMES_ARE_THE_LIMIT)
+    assert one["bottleneck"] == "env step"
+    assert one["predicted_speedup"] > 1.1
+    two = profiled(profile, tmp_path / "two.json", *GAMES_ARE_THE_LIMIT, "topology.actors=2")
+    speedup = two["env_steps_per_s"] / one["env_steps_per_s"]
+    assert speedup == pytest.approx(one["predicted_speedup"], rel=0.3)
 
 
 def test_profile_refuses_too_short_a_time_and_an_unwritable_file_before_it_starts(profile, tmp_path):
