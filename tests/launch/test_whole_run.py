@@ -113,7 +113,7 @@ def test_plan_prints_the_size_that_every_segment_file_of_a_live_run_has(live):
     printed = dict(re.findall(r"^segment +(\S+) .* ([\d,]+) bytes$", live.output, re.MULTILINE))
     sizes = {name: int(text.replace(",", "")) for name, text in printed.items()}
     assert sizes == {name: (runtime / name).stat().st_size for name in DataPlane.attach(runtime).shape.segments()}
-    assert len(sizes) == 10
+    assert len(sizes) == 11
 
 
 def test_every_process_has_its_own_group_so_that_ctrl_c_reaches_the_supervisor_alone(live):
