@@ -1,4 +1,4 @@
-"""What a case answers, and how it is handed on: as records, as JSON, as a table on the terminal."""
+"""What a case answers, and how it is handed on: as records, as a table on the terminal."""
 
 import dataclasses
 from collections.abc import Iterable

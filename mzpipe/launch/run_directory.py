@@ -81,13 +81,17 @@ class RunDirectory:
 
     def refuse_live(self) -> None:
         """Raises AlreadyRunningError while a supervisor holds the lock; changes nothing."""
+        if self.is_held():
+            raise AlreadyRunningError(f"{self.path}: is running as pid {self._holder()}: stop it first")
+
+    def is_held(self) -> bool:
+        """Whether a supervisor holds the lock; changes nothing."""
         try:
             descriptor = os.open(self._lock, os.O_RDONLY | os.O_CLOEXEC)
         except OSError:
-            return
+            return False
         try:
-            if not _try_lock(descriptor):
-                raise AlreadyRunningError(f"{self.path}: is running as pid {self._holder()}: stop it first")
+            return not _try_lock(descriptor)
         finally:
             os.close(descriptor)
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..config import load_profile
-from ..errors import AlreadyRunningError, InputOutputError, UsageError
+from ..errors import InputOutputError, UsageError
 from ..ipc.dataplane import DataPlane
 from ..profiling import Moment, ProfileReport, make_report, read_moment, whole_report
 from ..telemetry import Snapshot, read_scores
@@ -40,14 +40,13 @@ class Onlooker:
         try:
             self._plane = DataPlane.attach(runtime)
         except InputOutputError:
-            if _is_held(run):
+            if run.is_held():
                 raise UsageError(f"{run.path}: is starting: look again once its processes are ready") from None
             raise UsageError(f"{run.path}: not live, and its last moment is gone: {runtime} was swept") from None
         self._snapshots = SnapshotMaker(load_profile(run.profile), self._plane)
         self._former: Moment | None = None
         # Rates need a moment before; and what is mapped now can still be read when the run has ended.
         self._snapshots.make("")
-        read_moment(self._plane)
 
     def look(self) -> Look | None:
         """What has happened since the last look; None at the first one of a live run, which has none before it."""
@@ -74,7 +73,7 @@ class Onlooker:
     def _is_live(self) -> bool:
         """Whether the session that this looks at goes on; another one of the same run is another's business."""
         try:
-            return _is_held(self._run) and self._run.live() == self._session
+            return self._run.is_held() and self._run.live() == self._session
         except UsageError:
             return False  # it has ended, and its lock says so already
 
@@ -82,14 +81,6 @@ class Onlooker:
         members = self._plane.shape.members()
         sizes = {member.identity: _private_bytes(self._plane.counters(member).get("pid")) for member in members}
         return {identity: size for identity, size in sizes.items() if size is not None}
-
-
-def _is_held(run: RunDirectory) -> bool:
-    try:
-        run.refuse_live()
-    except AlreadyRunningError:
-        return True
-    return False
 
 
 def _private_bytes(pid: int) -> int | None:

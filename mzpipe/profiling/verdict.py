@@ -60,14 +60,9 @@ def judge(uses: Mapping[str, RoleUse], cores: int) -> Verdict:
         for name, each in uses.items()
         if name in ("actor", "learner") and name != role
     )
-    begin = (
-        f"{role}-bound: {use.working:.0%} busy, mostly with {use.stage}; {waits}"
-        if waits
-        else (f"{role}-bound: {use.working:.0%} busy, mostly with {use.stage}")
-    )
-    return Verdict(
-        use.stage, role, speedup, f"{begin}; {_advice(role, use, uses, cpu, cores, speedup, is_full=is_full)}"
-    )
+    begin = f"{role}-bound: {use.working:.0%} busy, mostly with {use.stage}"
+    advice = _advice(role, use, uses, cpu, cores, speedup, is_full=is_full)
+    return Verdict(use.stage, role, speedup, "; ".join(filter(None, [begin, waits, advice])))
 
 
 def _advice(

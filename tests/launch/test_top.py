@@ -72,7 +72,7 @@ def test_a_dead_run_is_seen_as_it_stood(run, monkeypatch):
         plane.counters(Member("inference", 0)).add("batches", 10)
         plane.counters(Member("inference", 0)).add("batch_rows", 60)
         onlooker = Onlooker(run)
-        monkeypatch.setattr(RunDirectory, "refuse_live", lambda self: None)  # nobody holds the lock
+        monkeypatch.setattr(RunDirectory, "is_held", lambda self: False)
         look = onlooker.look()
         assert not look.is_live
         assert look.snapshot.note == "dead"
@@ -93,7 +93,7 @@ def test_there_must_be_something_to_look_at(run, tmp_path):
 
 
 def test_a_last_moment_that_was_swept_is_gone(run, monkeypatch):
-    monkeypatch.setattr(RunDirectory, "refuse_live", lambda self: None)
+    monkeypatch.setattr(RunDirectory, "is_held", lambda self: False)
     with run.locked() as locked, locked.runtime(), pytest.raises(UsageError, match=r"moment is gone: .* was swept"):
         Onlooker(run)
 

@@ -5,7 +5,7 @@ import shutil
 
 import pytest
 
-from tests.runs.driver import SHARED_MEMORY, Run, alive, mzpipe, runtime_directories, wait_until
+from tests.runs.driver import PROFILE, SHARED_MEMORY, Run, alive, mzpipe, runtime_directories, wait_until
 
 
 @pytest.fixture(autouse=True)
@@ -14,6 +14,14 @@ def nothing_left():
     yield
     # Another run of this user may start or end meanwhile; what is ours is gone by now.
     wait_until(lambda: runtime_directories() <= before, 20.0, "nothing new in /dev/shm")
+
+
+@pytest.fixture
+def profile(tmp_path):
+    """The tiny profile as a file."""
+    path = tmp_path / "tiny.toml"
+    path.write_text(PROFILE)
+    return path
 
 
 @pytest.fixture

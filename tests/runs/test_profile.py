@@ -9,16 +9,9 @@ import time
 
 import pytest
 
-from tests.runs.driver import PROFILE, START_S, command, mzpipe, runtime_directories, wait_until
+from tests.runs.driver import START_S, command, mzpipe, runtime_directories, wait_until
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
-
-
-@pytest.fixture
-def profile(tmp_path):
-    path = tmp_path / "tiny.toml"
-    path.write_text(PROFILE)
-    return path
 
 
 @pytest.fixture

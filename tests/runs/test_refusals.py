@@ -6,16 +6,9 @@ import sys
 
 import pytest
 
-from tests.runs.driver import PROFILE, mzpipe
+from tests.runs.driver import mzpipe
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(120)]
-
-
-@pytest.fixture
-def profile(tmp_path):
-    path = tmp_path / "tiny.toml"
-    path.write_text(PROFILE)
-    return path
 
 
 @pytest.mark.parametrize(
