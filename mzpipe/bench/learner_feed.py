@@ -19,6 +19,7 @@ from ..config import save_profile
 from ..errors import MzpipeError
 from ..ipc.dataplane import DataPlane, Member
 from ..ipc.ring import Ring
+from ..launch.ceilings.noise import fill_batch
 from ..launch.roles import LAST_STAGE
 from ..launch.run_directory import RunDirectory
 from ..runtime.agent import Agent
@@ -26,7 +27,7 @@ from ..runtime.idle import IdleStrategy
 from ..runtime.process import make_death_pipe
 from .learner_children import Children, shared_out
 from .learner_processes import make_rank
-from .learner_work import Work, fill_slot, make_profile, make_shape
+from .learner_work import Work, make_profile, make_shape
 
 _FIRST = Member("learner", 0)
 
@@ -109,7 +110,7 @@ def fill_rings(plane: DataPlane) -> None:
     rng = np.random.default_rng(0)
     for rank in range(plane.shape.learner_ranks):
         for slot in plane.batch_ring(rank).slots:
-            fill_slot(slot, rng)
+            fill_batch(slot, rng)
 
 
 def unpin(ring: Ring, device: str) -> None:

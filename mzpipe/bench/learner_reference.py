@@ -6,11 +6,12 @@ import numpy as np
 import torch
 
 from ..errors import MzpipeError
+from ..launch.ceilings.noise import fill_batch
 from ..learner.batches import load_batch
 from ..learner.step import TrainingStep
 from ..nets import Model, place_model
 from ..planning import derive_seed
-from .learner_work import Work, fill_slot, make_profile, make_shape, private_slot
+from .learner_work import Work, make_profile, make_shape, private_slot
 
 
 def resident_step(work: Work, batch_size: int, device: str) -> Callable[[], None]:
@@ -20,7 +21,7 @@ def resident_step(work: Work, batch_size: int, device: str) -> Callable[[], None
     torch.manual_seed(derive_seed(profile.seed, "model"))
     model = place_model(Model(work.network, shape.observation_shape, shape.num_actions, training_heads=True), device)
     step, slot = TrainingStep(model, profile.learner), private_slot(shape)
-    fill_slot(slot, np.random.default_rng(0))
+    fill_batch(slot, np.random.default_rng(0))
     batch = load_batch(slot, torch.device(device))
 
     def call() -> None:

@@ -1,9 +1,7 @@
-"""What the case `learner` trains: two networks, the shared memory of a run that trains them, and batches of noise."""
+"""What the case `learner` trains: two networks, and the shared memory of a run that trains them."""
 
 import mmap
 from typing import NamedTuple
-
-import numpy as np
 
 from ..config import (
     ActorConfig,
@@ -17,16 +15,14 @@ from ..config import (
 )
 from ..games import GameSpec
 from ..ipc.dataplane import PlaneShape, RingSpec
+from ..launch.ceilings.noise import Slot
 from ..launch.memory import ModelSizes
 from ..launch.plan import make_plan
 from ..launch.roles import Devices
 from ..nets import FlatWeights, Model
 
-Slot = dict[str, np.ndarray]
-
 # More steps than any measurement takes: a limit that a profile must have, and what is left out of the clock.
 _NEVER = 10**9
-_PIXELS = 256
 
 
 class Work(NamedTuple):
@@ -101,20 +97,3 @@ def private_slot(shape: PlaneShape) -> Slot:
     ring = shape.segments()["batch-0"]
     assert isinstance(ring, RingSpec)
     return ring.slot.views(mmap.mmap(-1, ring.slot.nbytes))
-
-
-def fill_slot(slot: Slot, rng: np.random.Generator) -> None:
-    """A batch of noise, with nothing masked: observations of the right kind, targets of a plausible size."""
-    num_actions = slot["policy_target"].shape[-1]
-    observation = slot["observation"]
-    if observation.dtype == np.uint8:
-        observation[...] = rng.integers(0, _PIXELS, observation.shape, np.uint8)
-    else:
-        observation[...] = rng.standard_normal(observation.shape)
-    slot["action"][...] = rng.integers(0, num_actions, slot["action"].shape)
-    for name in ("value_target", "reward_target"):
-        slot[name][...] = rng.standard_normal(slot[name].shape)
-    slot["policy_target"][...] = rng.dirichlet(np.ones(num_actions), slot["policy_target"].shape[:-1])
-    for name in ("value_mask", "reward_mask", "policy_mask", "weight"):
-        slot[name][...] = 1.0
-    slot["slot"][...], slot["generation"][...] = np.arange(len(slot["slot"])), 0

@@ -8,8 +8,9 @@ from rich.console import Console
 from ..config import load_profile
 from ..errors import ExitCode
 from ..launch.profile import measure_profile
-from ..profiling import ProfileReport, profile_table
+from ..profiling import Ceilings, ProfileReport, ceilings_table, profile_table
 from ..telemetry import make_view
+from ..telemetry.format import number
 from .json_file import add_json_argument, refuse_unwritable, write_json
 from .profile_arguments import add_profile_arguments
 
@@ -25,6 +26,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default=_DEFAULT_SECONDS,
         help="how long to measure, once the run is warm (default: 30)",
     )
+    parser.add_argument(
+        "--ceilings", action="store_true", help="then measure each role alone, and how near the run comes to them"
+    )
     add_json_argument(parser, "the report")
 
 
@@ -34,15 +38,17 @@ def run(arguments: argparse.Namespace) -> int:
     refuse_unwritable(arguments.json)
     view = make_view(f"profile of {arguments.profile.stem}", interval_s=profile.telemetry.interval_s)
     try:
-        outcome, report = measure_profile(profile, arguments.seconds, view)
+        outcome, report, ceilings = measure_profile(profile, arguments.seconds, view, ceilings=arguments.ceilings)
     finally:
         view.close()
     if report is None:
         sys.stderr.write(f"mzpipe profile: nothing was measured: {outcome.reason}\n{outcome.traceback}".rstrip() + "\n")
         return outcome.exit_code or ExitCode.USAGE
     _show(report)
-    write_json(arguments.json, report.as_json())
-    return ExitCode.FINISHED
+    if ceilings is not None:
+        _show_ceilings(ceilings)
+    write_json(arguments.json, report.as_json() | ({"ceilings": ceilings.as_json()} if ceilings else {}))
+    return outcome.exit_code
 
 
 def _show(report: ProfileReport) -> None:
@@ -57,3 +63,18 @@ def _show(report: ProfileReport) -> None:
         highlight=False,
     )
     console.print(report.verdict.sentence, style="bold", highlight=False)
+
+
+def _show_ceilings(ceilings: Ceilings) -> None:
+    console = Console()
+    console.print()
+    console.print(ceilings_table(ceilings))
+    console.print()
+    lanes, below = ceilings.inference_through_lanes, ceilings.below
+    for line in (
+        f"the run reached {ceilings.efficiency:.2f} of its lowest ceiling, {ceilings.lowest}: "
+        f"{number(ceilings.lowest_env_steps_per_s)} env steps/s",
+        f"inference through lanes: {lanes:.2f} of the bare model's {number(below.bare_inferences_per_s)} inferences/s",
+        f"a trajectory ring: {number(below.ring_transitions_per_s)} transitions/s",
+    ):
+        console.print(line, highlight=False)

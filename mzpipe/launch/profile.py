@@ -5,12 +5,14 @@ import os
 import tempfile
 import time
 from pathlib import Path
+from typing import NamedTuple
 
 from ..config import Profile
 from ..errors import UsageError
 from ..ipc.dataplane import DataPlane
-from ..profiling import Moment, ProfileReport, make_report, read_moment
+from ..profiling import Ceilings, Moment, ProfileReport, make_report, read_moment
 from ..telemetry import View
+from .ceilings.measure import measure_ceilings, refuse_without_actors
 from .outcome import Outcome
 from .run_directory import RunDirectory
 from .train import train
@@ -19,6 +21,8 @@ from .train import train
 MIN_SECONDS = 5.0
 # The learner has trained so many steps, and this long, when measuring begins: games, rings and caches are filled.
 _WARM_STEPS, _WARM_UP_S = 5, 10.0
+# How long each role is measured alone.
+_ALONE_S = 5.0
 
 
 class Measurement:
@@ -45,20 +49,34 @@ class Measurement:
         return None
 
 
-def measure_profile(profile: Profile, seconds: float, view: View) -> tuple[Outcome, ProfileReport | None]:
-    """Trains a profile for as long as it takes to measure `seconds` of it.
+class Measured(NamedTuple):
+    """How the measurement ended, and what it found before."""
+
+    outcome: Outcome
+    report: ProfileReport | None
+    ceilings: Ceilings | None = None
+
+
+def measure_profile(profile: Profile, seconds: float, view: View, *, ceilings: bool = False) -> Measured:
+    """Trains a profile for as long as it takes to measure `seconds` of it; then, if asked to, every role alone.
 
     No report where the run ended otherwise: by a signal, or by its own failure. Raises UsageError for fewer than
     MIN_SECONDS, and whatever stops a run from starting.
     """
     if not seconds >= MIN_SECONDS:
         raise UsageError(f"--seconds {seconds:g}: must be at least {MIN_SECONDS:g}, or slow stages are not seen")
-    measurement = Measurement(seconds)
+    if ceilings:
+        refuse_without_actors(profile)
+    profile, measurement = _endless(profile), Measurement(seconds)
     with tempfile.TemporaryDirectory(prefix="mzpipe-profile-") as directory:
-        outcome = train(_endless(profile), RunDirectory(Path(directory) / "run"), view, watch=measurement)
-    if measurement.first is None or measurement.last is None:
-        return outcome, None
-    return outcome, make_report(measurement.first, measurement.last, cores=len(os.sched_getaffinity(0)))
+        outcome = train(profile, RunDirectory(Path(directory) / "run"), view, watch=measurement)
+        if measurement.first is None or measurement.last is None:
+            return Measured(outcome, None)
+        report = make_report(measurement.first, measurement.last, cores=len(os.sched_getaffinity(0)))
+        if not ceilings:
+            return Measured(outcome, report)
+        found = measure_ceilings(profile, report, RunDirectory(Path(directory) / "alone"), _ALONE_S, view)
+    return Measured(found, report) if isinstance(found, Outcome) else Measured(outcome, report, found)
 
 
 def _endless(profile: Profile) -> Profile:

@@ -1,18 +1,28 @@
 """Profiling: what every stage of a running pipeline does with its time, and which of them holds the run back."""
 
+from .ceilings import Below, Ceilings, RoleAlone, RoleCeiling, StageAlone, make_ceilings
 from .moment import Moment, read_moment
 from .report import ProcessUse, ProfileReport, StageUse, make_report, whole_report
-from .table import profile_table
+from .stages import stages_of
+from .table import ceilings_table, profile_table
 from .verdict import Verdict
 
 __all__ = [
+    "Below",
+    "Ceilings",
     "Moment",
     "ProcessUse",
     "ProfileReport",
+    "RoleAlone",
+    "RoleCeiling",
+    "StageAlone",
     "StageUse",
     "Verdict",
+    "ceilings_table",
+    "make_ceilings",
     "make_report",
     "profile_table",
     "read_moment",
+    "stages_of",
     "whole_report",
 ]

@@ -31,3 +31,17 @@ STAGE_NAMES = {
     Stage.PUBLISH: StageName("publish", "learner", "versions"),
     Stage.EVALUATION: StageName("evaluation", "evaluator", "env steps"),
 }
+
+# Of each role whose work can hold the pipeline back: the stage whose items count its progress.
+PROGRESS = {
+    "actor": Stage.ENV_STEP,
+    "inference": Stage.INFERENCE_REPLY,
+    "replay": Stage.REPLAY_INSERT,
+    "reanalyzer": Stage.REANALYZE,
+    "learner": Stage.OPTIMIZER,
+}
+
+
+def stages_of(role: str) -> dict[str, Stage]:
+    """A role's stages by name."""
+    return {each.name: stage for stage, each in STAGE_NAMES.items() if each.role == role}

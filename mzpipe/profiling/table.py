@@ -1,8 +1,9 @@
-"""A report as a table for a terminal of 80 columns, and the verdict below it."""
+"""A report, and the ceilings beside it, as tables for a terminal of 80 columns."""
 
 from rich.table import Table
 
 from ..telemetry.format import number, percent
+from .ceilings import PROCESSORS, Ceilings
 from .report import ProfileReport
 
 _MS = 1_000.0
@@ -31,6 +32,25 @@ def profile_table(report: ProfileReport) -> Table:
             style="bold yellow" if is_bottleneck else None,
         )
     return table
+
+
+def ceilings_table(ceilings: Ceilings) -> Table:
+    """One row per role: what it does alone, and what the pipeline would do if it alone held it back."""
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    table.add_column("ceiling", no_wrap=True)
+    for name in ("alone", "env steps/s"):
+        table.add_column(name, justify="right", no_wrap=True)
+    rows = {role: (f"{number(each.items_per_s)} {each.unit}/s", each) for role, each in ceilings.roles.items()}
+    for role, (alone, each) in rows.items():
+        name = role if each.processes == 1 else f"{role} x {each.processes}"
+        table.add_row(name, alone, number(each.env_steps_per_s), style=_marked(ceilings, role))
+    last = number(ceilings.processors_env_steps_per_s)
+    table.add_row(PROCESSORS, "all at work", last, style=_marked(ceilings, PROCESSORS))
+    return table
+
+
+def _marked(ceilings: Ceilings, name: str) -> str | None:
+    return "bold yellow" if name == ceilings.lowest else None
 
 
 def _duration(microseconds: float | None) -> str:

@@ -13,11 +13,12 @@ from mzpipe.bench.learner_children import shared_out
 from mzpipe.bench.learner_feed import FedLearner, fed_learner, fill_rings
 from mzpipe.bench.learner_processes import REPLAY, Refiller, make_rank
 from mzpipe.bench.learner_reference import resident_step
-from mzpipe.bench.learner_work import MLP, RESIDUAL, Work, fill_slot, make_profile, make_shape, private_slot
+from mzpipe.bench.learner_work import MLP, RESIDUAL, Work, make_profile, make_shape, private_slot
 from mzpipe.config import NetworkConfig, load_profile, save_profile
 from mzpipe.errors import InputOutputError, MzpipeError
 from mzpipe.ipc.dataplane import DataPlane, Member
 from mzpipe.ipc.ring import RingReader, RingWriter
+from mzpipe.launch.ceilings.noise import fill_batch
 from mzpipe.launch.run_directory import RunDirectory
 
 TINY = Work("tiny", NetworkConfig(hidden_size=8, value_support_size=5, reward_support_size=3), (3,), "float32", 1, 2)
@@ -89,9 +90,9 @@ def test_profile_is_one_that_a_rank_can_load(tmp_path, num_ranks):
 
 
 @pytest.mark.parametrize("work", [TINY, IMAGES], ids=["vectors", "images"])
-def test_fill_slot_leaves_nothing_as_it_was_and_masks_nothing(work):
+def test_fill_batch_leaves_nothing_as_it_was_and_masks_nothing(work):
     slot = private_slot(make_shape(work, make_profile(work, SIZE, 1)))
-    fill_slot(slot, np.random.default_rng(0))
+    fill_batch(slot, np.random.default_rng(0))
     assert slot["observation"].shape == (SIZE, work.frame_stack * work.frame_shape[0], *work.frame_shape[1:])
     assert all(len(np.unique(slot[name])) > 3 for name in ("observation", "value_target", "reward_target"))
     assert 0 <= slot["action"].min() < slot["action"].max() < work.num_actions
@@ -173,11 +174,11 @@ def test_rank_shapes_need_two_of_a_kind_and_say_what_is_missing(monkeypatch):
 
 def test_resident_step_refuses_to_time_steps_that_are_skipped(monkeypatch):
     def spoil(slot, rng):
-        fill_slot(slot, rng)
+        fill_batch(slot, rng)
         slot["value_target"][0] = np.nan
 
     resident_step(TINY, SIZE, "cpu")()
-    monkeypatch.setattr(learner_reference, "fill_slot", spoil)
+    monkeypatch.setattr(learner_reference, "fill_batch", spoil)
     with pytest.raises(MzpipeError, match="a training step on the resident batch was not finite: nothing was measured"):
         resident_step(TINY, SIZE, "cpu")()
 

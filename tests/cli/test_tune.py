@@ -10,6 +10,7 @@ from mzpipe.cli.main import main
 from mzpipe.config import load_profile, save_profile
 from mzpipe.errors import ExitCode
 from mzpipe.launch.outcome import Outcome
+from mzpipe.launch.profile import Measured
 from tests.tiny import tiny_profile
 
 
@@ -29,12 +30,12 @@ def measured(monkeypatch):
         def measure_profile(profile, seconds, view):
             seen.append(profile)
             if len(seen) > end_after:
-                return Outcome(exit_code, "SIGINT" if exit_code == 130 else "no room"), None
+                return Measured(Outcome(exit_code, "SIGINT" if exit_code == 130 else "no room"), None)
             value = rate(profile.topology)
             report = SimpleNamespace(
                 env_steps_per_s=value, learner_steps_per_s=value, verdict=SimpleNamespace(stage="env step")
             )
-            return Outcome(ExitCode.FINISHED, "measured"), report
+            return Measured(Outcome(ExitCode.FINISHED, "measured"), report)
 
         monkeypatch.setattr(verb, "measure_profile", measure_profile)
         return seen

@@ -1,0 +1,114 @@
+"""One role alone: its own agent with its own laps, and stand-ins for whoever it works with."""
+
+import time
+from collections.abc import Callable
+
+import numpy as np
+
+from ...config import Profile
+from ...ipc.dataplane import DataPlane, Member, PlaneShape
+from ...ipc.stages import StageReading
+from ...profiling import RoleAlone, StageAlone, stages_of
+from ...runtime.agent import Agent
+from .stand_ins import Answers, Batches, Drain, FreshTargets, Positions, Requests, StandIn, Trainer, Trajectories
+
+# Caches and rings are filled, everything is compiled.
+_WARM_UP_S = 1.0
+
+
+class Alone:
+    """Laps of a started agent, each with its neighbours served before it; their time is not its own."""
+
+    def __init__(self, agent: Agent, plane: DataPlane, member: Member, stand_ins: list[StandIn]) -> None:
+        self._agent, self._plane, self._member, self._stand_ins = agent, plane, member, stand_ins
+        self._clock = plane.stage_clock(member)
+        self._cpu_ns = 0
+        self._first: tuple[StageReading, int] | None = None
+
+    def warm_up(self) -> None:
+        """Laps until every stage that the role lives from has been worked in, and a while more."""
+        while not self._has_worked():
+            self._lap()
+        self.run(_WARM_UP_S)
+        self._first = self._plane.read_stages(), self._cpu_ns
+
+    def run(self, seconds: float) -> None:
+        """Laps for about so long."""
+        deadline_s = time.monotonic() + seconds
+        while time.monotonic() < deadline_s:
+            self._lap()
+
+    def result(self) -> RoleAlone:
+        """What it did since it was warm."""
+        assert self._first is not None
+        row, (first, cpu_ns) = self._plane.index(self._member), self._first
+        change = self._plane.read_stages().since(first)
+        return RoleAlone(
+            working_s=float(change.busy_PS[row].sum() + change.other_P[row]),
+            cpu_s=(self._cpu_ns - cpu_ns) / 1e9,
+            stages={
+                name: StageAlone(int(change.items_PS[row, stage]), float(change.busy_PS[row, stage]))
+                for name, stage in stages_of(self._member.role).items()
+            },
+        )
+
+    def _lap(self) -> None:
+        for stand_in in self._stand_ins:
+            stand_in.serve()
+        began_ns = time.process_time_ns()
+        self._clock.start()
+        work_count = self._agent.do_work()
+        self._clock.lap(work_count)
+        if work_count:
+            self._cpu_ns += time.process_time_ns() - began_ns
+
+    def _has_worked(self) -> bool:
+        items_S = self._plane.read_stages().items_PS[self._plane.index(self._member)]
+        return all(items_S[stage] for stage in stages_of(self._member.role).values())
+
+
+def stand_ins_of(member: Member, plane: DataPlane, profile: Profile) -> list[StandIn]:
+    """Whoever the member works with."""
+    return _NEIGHBOURS[member.role](member, plane, profile, np.random.default_rng(0))
+
+
+def _of_actor(member: Member, plane: DataPlane, profile: Profile, rng: np.random.Generator) -> list[StandIn]:
+    return [Answers(plane, member, rng), Drain(plane.trajectory_ring(member.index))]
+
+
+def _of_inference(member: Member, plane: DataPlane, profile: Profile, rng: np.random.Generator) -> list[StandIn]:
+    return [Requests(plane, member.index, profile.search.num_simulations, rng)]
+
+
+def _of_learner(member: Member, plane: DataPlane, profile: Profile, rng: np.random.Generator) -> list[StandIn]:
+    return [Batches(plane.batch_ring(member.index), rng), Drain(plane.priority_ring(member.index))]
+
+
+def _of_replay(member: Member, plane: DataPlane, profile: Profile, rng: np.random.Generator) -> list[StandIn]:
+    shape = plane.shape
+    trajectories = [Trajectories(plane.trajectory_ring(actor), rng) for actor in range(shape.actors)]
+    trainers = [Trainer(plane, rank, rng) for rank in range(shape.learner_ranks)]
+    return [*trajectories, *trainers, *(FreshTargets(plane, index) for index in range(shape.reanalyzers))]
+
+
+def _of_reanalyzer(member: Member, plane: DataPlane, profile: Profile, rng: np.random.Generator) -> list[StandIn]:
+    return [
+        Answers(plane, member, rng),
+        Positions(plane.position_ring(member.index), rng),
+        Drain(plane.target_ring(member.index)),
+    ]
+
+
+_NEIGHBOURS: dict[str, Callable[[Member, DataPlane, Profile, np.random.Generator], list[StandIn]]] = {
+    "actor": _of_actor,
+    "inference": _of_inference,
+    "learner": _of_learner,
+    "reanalyzer": _of_reanalyzer,
+    "replay": _of_replay,
+}
+
+
+def roles_alone(shape: PlaneShape) -> list[str]:
+    """Roles of a run that can be measured alone; the evaluator plays beside the pipeline and holds nobody back."""
+    present = {member.role for member in shape.members()}
+    return [role for role in _NEIGHBOURS if role in present]

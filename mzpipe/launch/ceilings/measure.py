@@ -1,0 +1,56 @@
+"""Measures the ceilings of a profile: a program for every role, one after the other."""
+
+from pathlib import Path
+
+from ...config import Profile, save_profile
+from ...errors import UsageError
+from ...games import describe_game
+from ...profiling import Ceilings, ProfileReport, make_ceilings
+from ...telemetry import View
+from ..memory import ModelSizes
+from ..outcome import Outcome, signal_outcome
+from ..plan import make_plan, num_threads
+from ..program import run_program
+from ..roles import Devices
+from ..run_directory import RunDirectory
+from ..signals import SignalPipe
+from .alone import roles_alone
+from .program import read_alone
+
+PROGRAM = "mzpipe.launch.ceilings.program"
+
+
+def refuse_without_actors(profile: Profile) -> None:
+    """Ceilings are in env steps."""
+    if profile.replay.source:
+        raise UsageError(
+            f"--ceilings are in env steps, and with replay.from={profile.replay.source!r} nobody plays any"
+        )
+
+
+def measure_ceilings(
+    profile: Profile, report: ProfileReport, run: RunDirectory, seconds: float, view: View
+) -> Outcome | Ceilings:
+    """The ceilings of the pipeline that `report` is about; how it ended where a signal came first.
+
+    Raises UsageError where nothing was played while the report was made.
+    """
+    if report.env_steps_per_s == 0.0:
+        raise UsageError("--ceilings are in env steps, and none was played: raise --seconds")
+    shape = make_plan(profile, describe_game(profile.game), Devices.assumed(profile), ModelSizes()).shape
+    alone, below = {}, None
+    with SignalPipe() as signals, run.locked() as locked, locked.runtime() as live:
+        save_profile(profile, run.profile)
+        directory = Path(live.runtime_directory)
+        for role in roles_alone(shape):
+            view.line(f"{role} alone ...")
+            words = [str(run.profile), str(directory), role, str(seconds)]
+            threads = num_threads(profile, role)
+            run_program(PROGRAM, words, directory, signals, what=f"ceiling of {role}", num_threads=threads)
+            stopped = signal_outcome(signals, "stopped while roles were measured alone")
+            if stopped is not None:
+                return stopped
+            alone[role], found = read_alone(directory, role)
+            below = found or below
+    assert below is not None
+    return make_ceilings(report, alone, below)

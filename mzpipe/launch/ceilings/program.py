@@ -1,0 +1,116 @@
+"""The program that measures one role alone; it writes DIRECTORY/alone-ROLE.json.
+
+Run as `python -m mzpipe.launch.ceilings.program PROFILE DIRECTORY ROLE SECONDS PARENT_PID`.
+"""
+
+import dataclasses
+import json
+import sys
+import tempfile
+from pathlib import Path
+
+from ...config import Profile, load_profile
+from ...errors import MzpipeError
+from ...games import describe_game
+from ...ipc.control import LocalPort
+from ...ipc.dataplane import DataPlane, Member
+from ...profiling import Below, RoleAlone
+from ...runtime.process import follow_supervisor
+from ..plan import make_plan
+from ..rehearsal import Prepared, describe_model
+from ..roles import RoleContext, Storage, make_agent
+from .alone import Alone, stand_ins_of
+
+# The inference server and the bare model take turns of so long, so that a machine whose speed drifts treats both alike.
+_TURN_S = 0.25
+
+
+def measure_role(profile: Profile, role: str, seconds: float, directory: Path) -> dict[str, object]:
+    """What the first process of a role does alone; and with the inference server, what lies below the roles."""
+    game = describe_game(profile.game)
+    prepared = describe_model(profile, game)
+    profile, prepared = _for_one_rank(profile, prepared) if role == "learner" else (profile, prepared)
+    plan = make_plan(_unhindered(profile), game, prepared.devices, prepared.model)
+    with tempfile.TemporaryDirectory(dir=directory) as name:
+        home, member = Path(name), Member(role, 0)
+        plane = DataPlane.create(home, plan.shape)
+        storage = Storage(home / "checkpoints", home / "journal", home)
+        agent = make_agent(member, RoleContext(plan.profile, plane, storage, prepared.devices, LocalPort()))
+        try:
+            _publish_weights(plan.profile, plane)
+            agent.on_start()
+            alone = Alone(agent, plane, member, stand_ins_of(member, plane, plan.profile))
+            alone.warm_up()
+            below = _turns(alone, plan.profile, plane, prepared, seconds) if role == "inference" else None
+            if below is None:
+                alone.run(seconds)
+            return {"alone": dataclasses.asdict(alone.result()), "below": below and dataclasses.asdict(below)}
+        finally:
+            agent.on_close()
+
+
+def _turns(alone: Alone, profile: Profile, plane: DataPlane, prepared: Prepared, seconds: float) -> Below:
+    from .bare import BareModel, transitions_through_ring
+
+    bare = BareModel(profile, plane, 0, prepared.inference_devices[0])
+    bare.run(_TURN_S)
+    bare.items, bare.seconds = 0, 0.0
+    for _ in range(max(1, round(seconds / _TURN_S))):
+        alone.run(_TURN_S)
+        bare.run(_TURN_S)
+    return Below(bare.items / bare.seconds, transitions_through_ring(plane, 4 * _TURN_S))
+
+
+def _publish_weights(profile: Profile, plane: DataPlane) -> None:
+    """An inference server waits for a first version; the other roles do not mind one."""
+    from ...nets import FlatWeights, Model
+    from ...weights import WeightsPublisher
+
+    model = Model(profile.network, plane.shape.observation_shape, plane.shape.num_actions)
+    WeightsPublisher(plane.weights()).publish(FlatWeights(model).read(), learner_steps=0, env_steps=0)
+
+
+def _unhindered(profile: Profile) -> Profile:
+    """No time-out of a batch, for all lanes ask at once; no journal, which would fill the disk; no last step."""
+    return dataclasses.replace(
+        profile,
+        inference=dataclasses.replace(profile.inference, batch_timeout_us=0),
+        replay=dataclasses.replace(profile.replay, journal=False),
+        stop=dataclasses.replace(profile.stop, learner_steps=None),
+    )
+
+
+def _for_one_rank(profile: Profile, prepared: Prepared) -> tuple[Profile, Prepared]:
+    """One rank with its part of the batch."""
+    learner, ranks = profile.learner, len(prepared.learner_devices)
+    learner = dataclasses.replace(learner, devices=learner.devices[:1], batch_size=learner.batch_size // ranks)
+    prepared = dataclasses.replace(prepared, learner_devices=prepared.learner_devices[:1])
+    return dataclasses.replace(profile, learner=learner), prepared
+
+
+def read_alone(directory: Path, role: str) -> tuple[RoleAlone, Below | None]:
+    """What the program wrote."""
+    fields = json.loads(_result(directory, role).read_text())
+    alone, below = fields["alone"], fields["below"]
+    return RoleAlone.of(alone), None if below is None else Below(**below)
+
+
+def _result(directory: Path, role: str) -> Path:
+    return directory / f"alone-{role}.json"
+
+
+def main(profile_path: str, directory: str, role: str, seconds: str, parent_pid: str) -> int:
+    """The program; an expected error is one line on stderr and its exit code."""
+    home = Path(directory)
+    try:
+        follow_supervisor(home, int(parent_pid))
+        result = measure_role(load_profile(profile_path), role, float(seconds), home)
+    except MzpipeError as error:
+        sys.stderr.write(f"{error}\n")
+        return error.exit_code
+    _result(home, role).write_text(json.dumps(result))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(*sys.argv[1:]))

@@ -1,0 +1,197 @@
+"""Stand-ins for the neighbours of a role that is measured alone: they give at once and take at once, outside its time.
+
+What they hand over is noise, written once; only what has to change changes.
+
+Shape legend    T trees of a lane   A actions
+"""
+
+from typing import Protocol
+
+import numpy as np
+
+from ...ipc.dataplane import LANES_PER_SEARCH, DataPlane, Member
+from ...ipc.lane import LaneClient, RequestKind
+from ...ipc.ring import Ring, RingReader, RingWriter
+from .noise import fill_batch, fill_frames, fill_trajectory
+
+# Answers that a lane gets in turn, so that its trees do not all grow alike.
+_ANSWERS = 16
+
+
+class StandIn(Protocol):
+    """A neighbour."""
+
+    def serve(self) -> None:
+        """Gives all the work that there is room for, and takes all results that there are."""
+
+
+class Answers:
+    """In place of an inference server, for the lanes of one process."""
+
+    def __init__(self, plane: DataPlane, member: Member, rng: np.random.Generator) -> None:
+        server, _ = plane.shape.lanes_of(member)
+        self._lanes, self._turn = plane.lane_server(server), 0
+        block = self._lanes.block
+        block["weights_version"][:] = 1
+        self._answers = [
+            {name: rng.standard_normal(block[name].shape[1:], np.float32) for name in ("reward", "value")}
+            | {"policy_logits": rng.standard_normal(block["policy_logits"].shape[1:], np.float32)}
+            for _ in range(_ANSWERS)
+        ]
+
+    def serve(self) -> None:
+        """Answers every pending lane."""
+        pending = self._lanes.pending()
+        for lane in pending:
+            self._turn += 1
+            for name, values in self._answers[self._turn % _ANSWERS].items():
+                self._lanes.block[name][lane] = values
+        self._lanes.respond(pending)
+
+
+class Drain:
+    """In place of a ring's reader."""
+
+    def __init__(self, ring: Ring) -> None:
+        self._reader = RingReader(ring)
+
+    def serve(self) -> None:
+        """Reads the ring empty."""
+        while self._reader.peek() is not None:
+            self._reader.release()
+
+
+class Trajectories:
+    """In place of an actor, for the replay server: every record is a whole episode."""
+
+    def __init__(self, ring: Ring, rng: np.random.Generator) -> None:
+        self._writer, self._episode = RingWriter(ring), 0
+        for slot in ring.slots:
+            fill_trajectory(slot, rng)
+
+    def serve(self) -> None:
+        """Fills the ring."""
+        while (slot := self._writer.claim()) is not None:
+            slot["episode"][0] = self._episode
+            self._episode += 1
+            self._writer.commit()
+
+
+class Batches:
+    """In place of the replay server, for a learner rank."""
+
+    def __init__(self, ring: Ring, rng: np.random.Generator) -> None:
+        self._writer = RingWriter(ring)
+        for slot in ring.slots:
+            fill_batch(slot, rng)
+
+    def serve(self) -> None:
+        """Fills the ring."""
+        while self._writer.claim() is not None:
+            self._writer.commit()
+
+
+class Trainer:
+    """In place of a learner rank, for the replay server: takes every batch and sends its priorities."""
+
+    def __init__(self, plane: DataPlane, rank: int, rng: np.random.Generator) -> None:
+        self._batches, self._answers = RingReader(plane.batch_ring(rank)), RingWriter(plane.priority_ring(rank))
+        self._priority_B = rng.random(plane.shape.rank_batch_size, np.float32)
+
+    def serve(self) -> None:
+        """Takes what there is, as far as there is room for the answers."""
+        while (batch := self._batches.peek()) is not None and (answer := self._answers.claim()) is not None:
+            answer["slot"][:], answer["generation"][:] = batch["slot"], batch["generation"]
+            answer["priority"][:] = self._priority_B
+            self._answers.commit()
+            self._batches.release()
+
+
+class Positions:
+    """In place of the replay server, for a reanalyzer."""
+
+    def __init__(self, ring: Ring, rng: np.random.Generator) -> None:
+        self._writer, self._ticket = RingWriter(ring), 0
+        for slot in ring.slots:
+            fill_frames(slot["observation"], rng)
+            fill_frames(slot["bootstrap_observation"], rng)
+            slot["legal_actions"][...] = True
+            slot["rows"][0] = len(slot["observation"])
+
+    def serve(self) -> None:
+        """Fills the ring."""
+        while (slot := self._writer.claim()) is not None:
+            slot["ticket"][0] = self._ticket
+            self._ticket += 1
+            self._writer.commit()
+
+
+class FreshTargets:
+    """In place of a reanalyzer, for the replay server."""
+
+    def __init__(self, plane: DataPlane, reanalyzer: int) -> None:
+        self._positions = RingReader(plane.position_ring(reanalyzer))
+        self._targets = RingWriter(plane.target_ring(reanalyzer))
+
+    def serve(self) -> None:
+        """Answers every ticket."""
+        while (positions := self._positions.peek()) is not None and (targets := self._targets.claim()) is not None:
+            targets["ticket"][:] = positions["ticket"]
+            targets["search_version"][0] = targets["bootstrap_version"][0] = 1
+            targets["search_policy"][...] = 1.0 / targets["search_policy"].shape[1]
+            targets["root_value"][...] = targets["bootstrap_value"][...] = 0.0
+            self._targets.commit()
+            self._positions.release()
+
+
+class Requests:
+    """In place of actors and reanalyzers, for an inference server: every lane searches, again and again."""
+
+    def __init__(self, plane: DataPlane, server: int, num_simulations: int, rng: np.random.Generator) -> None:
+        self._searches: list[_Searching] = []
+        for member in plane.shape.members():
+            if member.role not in ("actor", "reanalyzer") or plane.shape.lanes_of(member)[0] != server:
+                continue
+            lanes, trees = plane.lane_clients(member), plane.shape.trees_of(member.role)
+            # A reanalyzer asks over every second lane for the values of the positions that it searches over the first.
+            step = LANES_PER_SEARCH if member.role == "reanalyzer" else 1
+            for first in range(0, len(lanes), step):
+                searching = _Searching(
+                    lanes[first : first + step], trees, num_simulations, plane.shape.num_actions, rng
+                )
+                self._searches.append(searching)
+
+    def serve(self) -> None:
+        """Asks over every lane that has been answered."""
+        for searching in self._searches:
+            searching.serve()
+
+
+class _Searching:
+    """A lane on which one search follows the other, and the lane beside it, if any, that is asked for roots alone."""
+
+    def __init__(
+        self, lanes: list[LaneClient], trees: int, num_simulations: int, num_actions: int, rng: np.random.Generator
+    ) -> None:
+        self._lanes, self._trees, self._num_simulations = lanes, trees, num_simulations
+        self._node = num_simulations
+        self._parent_NT = np.array([rng.integers(0, max(1, node), trees) for node in range(1 + num_simulations)])
+        self._action_NT = rng.integers(0, num_actions, self._parent_NT.shape)
+        for lane, last_node in zip(lanes, (num_simulations, 0), strict=False):
+            lane.prepare(last_node=last_node)
+            fill_frames(lane.observation[:trees], rng)
+
+    def serve(self) -> None:
+        """The next request, if everything is answered."""
+        if not all(lane.ready() for lane in self._lanes):
+            return
+        if self._node == self._num_simulations:
+            self._node = 0
+            for lane in self._lanes:
+                lane.request(RequestKind.ROOT, node_index=0, num_rows=self._trees)
+            return
+        self._node += 1
+        lane = self._lanes[0]
+        lane.parent_index[: self._trees] = self._parent_NT[self._node]
+        lane.action[: self._trees] = self._action_NT[self._node]
+        lane.request(RequestKind.RECURRENT, node_index=self._node, num_rows=self._trees)

@@ -1,0 +1,68 @@
+"""Runs one of mzpipe's programs to its end: a signal ends it at once, and it never outlives this process."""
+
+import os
+import select
+import signal
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from ..errors import DeviceError, ExitCode, InputOutputError, MzpipeError, PlanError
+from ..runtime.environment import child_environment
+from ..runtime.process import DEATH_PIPE, Child, make_death_pipe, spawn
+from .roster import describe_exit
+from .signals import SignalPipe
+
+_TIMEOUT_S = 600.0
+_KINDS: dict[int, type[MzpipeError]] = {
+    ExitCode.USAGE: PlanError,
+    ExitCode.INPUT_OUTPUT: InputOutputError,
+    ExitCode.DEVICE: DeviceError,
+}
+
+
+def run_program(
+    module: str, words: Sequence[str], runtime: Path, signals: SignalPipe, *, what: str, num_threads: int = 1
+) -> bool:
+    """Runs `python -m module words... PID` to its end; False when a signal came first.
+
+    `runtime` is where the program finds its death pipe. What it says on stderr is the text of the error that is raised
+    where it fails: of the kind that its exit code stands for. Raises MzpipeError after ten minutes.
+    """
+    log, death_pipe = runtime / f"{what}.log", make_death_pipe(runtime)
+    try:
+        with open(log, "wb") as output:
+            child = spawn([module, *words, str(os.getpid())], environment=child_environment(num_threads), log=output)
+        code = _end_of(child, signals, what)
+    finally:
+        os.close(death_pipe)
+        (runtime / DEATH_PIPE).unlink()
+    if code:
+        said = log.read_text(errors="replace").strip()
+        raise _KINDS.get(code, MzpipeError)(said or f"the {what} {describe_exit(code)}")
+    return code is not None
+
+
+def _end_of(child: Child, signals: SignalPipe, what: str) -> int | None:
+    """Its exit code; None when a signal ended it."""
+    try:
+        return child.reap() if _wait(child, signals, what) else None
+    finally:
+        child.signal(signal.SIGKILL)
+        child.reap()
+        child.close()
+
+
+def _wait(child: Child, signals: SignalPipe, what: str) -> bool:
+    """Waits for the child's end; False when a signal comes first. Raises MzpipeError after _TIMEOUT_S."""
+    poller = select.poll()
+    for descriptor in (child.pidfd, signals.descriptor):
+        poller.register(descriptor, select.POLLIN)
+    deadline_s = time.monotonic() + _TIMEOUT_S
+    while signals.first() is None:
+        left_ms = round((deadline_s - time.monotonic()) * 1000)
+        if left_ms <= 0:
+            raise MzpipeError(f"{what} (pid {child.pid}): not ended within {_TIMEOUT_S:.0f} s")
+        if any(descriptor == child.pidfd for descriptor, _ in poller.poll(left_ms)):
+            return True
+    return False

@@ -1,0 +1,127 @@
+"""Ceilings: what every role does alone, and how near a pipeline comes to the lowest of them.
+
+A role's ceiling in env steps/s is what the pipeline would do if it alone held it back, at as many of its items per env
+step as the measured run had. The processors' ceiling is what they would do with all processes at work at once, each
+item costing the processor time that it costs alone.
+"""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from .report import ProfileReport
+from .stages import PROGRESS, STAGE_NAMES
+
+PROCESSORS = "processors"
+
+
+@dataclass(frozen=True)
+class StageAlone:
+    """What one process did in a stage, in seconds of work."""
+
+    items: int
+    busy_s: float
+
+
+@dataclass(frozen=True)
+class RoleAlone:
+    """What one process of a role did alone: seconds of work, in its stages and beside them, and of processor time."""
+
+    working_s: float
+    cpu_s: float
+    stages: Mapping[str, StageAlone]
+
+    @classmethod
+    def of(cls, fields: Mapping[str, Any]) -> "RoleAlone":
+        """From what `asdict` makes of it."""
+        return cls(**{**fields, "stages": {name: StageAlone(**each) for name, each in fields["stages"].items()}})
+
+
+@dataclass(frozen=True)
+class Below:
+    """What lies below the roles."""
+
+    # Inferences/s of the bare model, in turns with the inference server that is measured alone.
+    bare_inferences_per_s: float
+    # Transitions/s through one trajectory ring.
+    ring_transitions_per_s: float
+
+
+@dataclass(frozen=True)
+class RoleCeiling:
+    """A role of a pipeline; rates are of all its processes together."""
+
+    processes: int
+    items_per_s: float
+    unit: str
+    # Infinite where the measured run needed none of its items.
+    env_steps_per_s: float
+    # Processor time per env step, in seconds.
+    cpu_s_per_env_step: float
+
+
+@dataclass(frozen=True)
+class Ceilings:
+    """Rates alone; `lowest` is the role, or PROCESSORS, that bounds the pipeline, and efficiency its part of that."""
+
+    # Items/s of every stage while it works; None for one that did nothing alone.
+    stages: Mapping[str, float | None]
+    roles: Mapping[str, RoleCeiling]
+    processors_env_steps_per_s: float
+    lowest: str
+    efficiency: float
+    inference_through_lanes: float
+    below: Below
+
+    def as_json(self) -> dict[str, Any]:
+        """Fields for a file."""
+        return asdict(self)
+
+    @property
+    def lowest_env_steps_per_s(self) -> float:
+        """The ceiling of the pipeline."""
+        if self.lowest == PROCESSORS:
+            return self.processors_env_steps_per_s
+        return self.roles[self.lowest].env_steps_per_s
+
+
+def make_ceilings(report: ProfileReport, alone: Mapping[str, RoleAlone], below: Below) -> Ceilings:
+    """The ceilings of the pipeline that `report` is about, which must have played: env_steps_per_s > 0."""
+    roles = {role: _role_ceiling(report, role, each) for role, each in alone.items()}
+    bounds = {role: each.env_steps_per_s for role, each in roles.items()}
+    bounds[PROCESSORS] = report.cores / sum(each.cpu_s_per_env_step for each in roles.values())
+    lowest = min(bounds, key=lambda name: bounds[name])
+    inference = alone["inference"]
+    through_lanes = inference.stages[STAGE_NAMES[PROGRESS["inference"]].name].items / inference.working_s
+    return Ceilings(
+        stages={
+            name: _processes(report, role) * stage.items / stage.busy_s if stage.items else None
+            for role, each in alone.items()
+            for name, stage in each.stages.items()
+        },
+        roles=roles,
+        processors_env_steps_per_s=bounds[PROCESSORS],
+        lowest=lowest,
+        efficiency=report.env_steps_per_s / bounds[lowest],
+        inference_through_lanes=through_lanes / below.bare_inferences_per_s,
+        below=below,
+    )
+
+
+def _role_ceiling(report: ProfileReport, role: str, alone: RoleAlone) -> RoleCeiling:
+    progress, processes = STAGE_NAMES[PROGRESS[role]], _processes(report, role)
+    items = alone.stages[progress.name].items
+    ranks = processes if role == "learner" else 1  # they take every step together, each its part of the batch
+    per_s = processes / ranks * items / alone.working_s
+    per_env_step = report.stages[progress.name].items_per_s / ranks / report.env_steps_per_s
+    return RoleCeiling(
+        processes=processes,
+        items_per_s=per_s,
+        unit=progress.unit,
+        env_steps_per_s=per_s / per_env_step if per_env_step else float("inf"),
+        cpu_s_per_env_step=ranks * alone.cpu_s / items * per_env_step,
+    )
+
+
+def _processes(report: ProfileReport, role: str) -> int:
+    return sum(name.rpartition("-")[0] == role for name in report.processes)
