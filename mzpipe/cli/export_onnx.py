@@ -21,7 +21,7 @@ from ..errors import InputOutputError, UsageError
 from ..games import GameSpec, describe_game
 from ..launch.run_directory import RunDirectory
 from ..nets import Model, restore_model
-from ..nets.onnx_export import Graph, export_graphs, require_onnx
+from ..nets.onnx_export import Graph, export_graphs
 from ..planning import signed_search
 from ..weights import CheckpointStore
 
@@ -34,11 +34,9 @@ def export_model(run: RunDirectory, profile: Profile, checkpoint: str | None, ou
     """Writes the model's files into `out`, a new directory; returns what model.json says.
 
     `checkpoint` None takes `best` if there is one, else `latest`. Raises UsageError
-    when `out` exists or the package onnx is missing, CheckpointError when the
-    checkpoint is missing, damaged or another model's, InputOutputError when `out`
-    cannot be written.
+    when `out` exists, CheckpointError when the checkpoint is missing, damaged or
+    another model's, InputOutputError when `out` cannot be written.
     """
-    require_onnx()
     if os.path.lexists(out):
         raise UsageError(f"{out}: exists already: remove it, or name another directory with --to")
     store = CheckpointStore(run.checkpoints)

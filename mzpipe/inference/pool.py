@@ -1,8 +1,8 @@
-"""The hidden-state pool and the rows of one batch.
+"""The rows of one batch: of the hidden-state pool for its requests, of the lanes for its answers.
 
 Node n of tree t of lane l lives in row (l * T + t) * N + n of the pool.
 
-Shape legend    L lanes   T trees of a lane   N nodes of a tree   R rows of a batch   A actions
+Shape legend    L lanes   T trees of a lane   N nodes of a tree   R rows of a batch   A actions   C = 2 + A columns
 """
 
 import numpy as np
@@ -27,6 +27,45 @@ def gather_kernel(
             source_R[row], target_R[row], action_R[row] = base + parent, base + node, action
             row += 1
     return row
+
+
+@njit(cache=True, nogil=True)
+def scatter_kernel(
+    lanes_L,
+    num_rows_L,
+    node_index_L,
+    last_node_L,
+    answer_RC,
+    version,
+    reward_LT,
+    value_LT,
+    policy_logits_LTA,
+    weights_version_L,
+    finished_L,
+):
+    """Writes each lane its rows of the answers; returns how many lanes' searches end with them, named in finished_L."""
+    row, num_finished = 0, 0
+    for lane in lanes_L:
+        for tree in range(num_rows_L[lane]):
+            reward_LT[lane, tree], value_LT[lane, tree] = answer_RC[row, 0], answer_RC[row, 1]
+            for action in range(policy_logits_LTA.shape[2]):
+                policy_logits_LTA[lane, tree, action] = answer_RC[row, 2 + action]
+            row += 1
+        weights_version_L[lane] = version
+        if node_index_L[lane] == last_node_L[lane]:
+            finished_L[num_finished] = lane
+            num_finished += 1
+    return num_finished
+
+
+@njit(cache=True, nogil=True)
+def common_version(lanes_L, kind_L, held_L, recurrent):
+    """The weights version by which all these lanes search on; 0 where one begins, or they differ."""
+    version = held_L[lanes_L[0]]
+    for lane in lanes_L:
+        if kind_L[lane] != recurrent or held_L[lane] != version:
+            return 0
+    return version
 
 
 def root_rows(lanes: np.ndarray, num_rows_L: np.ndarray, num_trees: int, num_nodes: int) -> np.ndarray:

@@ -125,10 +125,8 @@ class LaneServer:
 
     def respond(self, lanes: np.ndarray) -> None:
         """Publishes the answers of `lanes` and wakes their clients, each once."""
-        for lane in lanes:
-            # SYNC lane.response release: the response's arrays and words
-            atomics.store_release(self._response[lane], 0, self._request[lane, 0])
-        for client in {int(self.block["doorbell"][lane]) for lane in lanes}:
+        respond_kernel(lanes, self._request, self._response)
+        for client in set(self.block["doorbell"][lanes].tolist()):
             self._clients[client].ring()
 
 
@@ -142,3 +140,11 @@ def pending_kernel(request_LW, response_LW, lanes_L):
             lanes_L[count] = lane
             count += 1
     return count
+
+
+@njit(cache=True, nogil=True)
+def respond_kernel(lanes_L, request_LW, response_LW):
+    """Marks the requests of these lanes answered."""
+    for lane in lanes_L:
+        # SYNC lane.response release: the response's arrays and words
+        atomics.store_release(response_LW[lane], 0, request_LW[lane, 0])

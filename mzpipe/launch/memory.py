@@ -9,12 +9,12 @@ from dataclasses import dataclass
 _MIB = 1 << 20
 # Pages of programs and libraries, which all processes share.
 _LIBRARIES_BYTES = 150 * _MIB
-_LEARNER_BYTES, _TORCH_BYTES, _PLAIN_BYTES, _SUPERVISOR_BYTES = 265 * _MIB, 197 * _MIB, 80 * _MIB, 62 * _MIB
+_LEARNER_BYTES, _INFERENCE_BYTES, _TORCH_BYTES = 265 * _MIB, 222 * _MIB, 197 * _MIB
+_PLAIN_BYTES, _SUPERVISOR_BYTES = 80 * _MIB, 62 * _MIB
 # Parameters, gradients and two moments; the flat copy that is published.
 _LEARNER_COPIES = 5
 # Outputs of modules, and of the functions between them.
 _TRAINING_FACTOR = 2
-_RESIDENT_MODELS = 5
 _TORCH_ROLES = ("learner", "inference", "evaluator")
 
 
@@ -36,6 +36,7 @@ class RoleLoad:
 
     games: int = 0
     pool_nodes: int = 0
+    resident_models: int = 0
     root_rows: int = 0
     batch_size: int = 0
 
@@ -55,5 +56,5 @@ def process_bytes(role: str, load: RoleLoad, model: ModelSizes, bytes_per_game: 
         return _LEARNER_BYTES + _LEARNER_COPIES * model.training_weights + batch
     if role == "inference":
         pool = load.pool_nodes * model.hidden_state
-        return _TORCH_BYTES + _RESIDENT_MODELS * model.weights + pool + load.root_rows * model.root_outputs
+        return _INFERENCE_BYTES + load.resident_models * model.weights + pool + load.root_rows * model.root_outputs
     return _TORCH_BYTES + model.weights + games

@@ -7,6 +7,7 @@ from pathlib import Path
 from ..config import Profile
 from ..errors import PlanError
 from ..games import GameSpec
+from ..inference.versions import num_resident
 from ..ipc.dataplane import Member, PlaneShape
 from ..ipc.ring import power_of_two
 from ..planning.settings import greedy_search
@@ -58,7 +59,11 @@ class Plan:
             owners = [owner.role for owner in shape.lane_clients(member.index)]
             simulations = max(self.profile.search.num_simulations, self.profile.evaluator.num_simulations)
             nodes = len(owners) * shape.trees_of_a_lane * (1 + simulations)
-            return RoleLoad(pool_nodes=nodes, root_rows=sum(shape.trees_of(role) for role in owners))
+            return RoleLoad(
+                pool_nodes=nodes,
+                resident_models=num_resident(target_networks=shape.reanalyzers > 0),
+                root_rows=sum(shape.trees_of(role) for role in owners),
+            )
         return RoleLoad()
 
     def table_sizes(self) -> TableSizes:

@@ -1,5 +1,7 @@
 """The model as one flat float32 array, the form in which weights travel through shared memory."""
 
+import itertools
+
 import numpy as np
 import torch
 
@@ -15,8 +17,12 @@ class FlatWeights:
     def __init__(self, model: Model) -> None:
         left_out = training_only_names(model)
         state = {name: tensor for name, tensor in model.state_dict().items() if name not in left_out}
-        self._tensors = [tensor for tensor in state.values() if tensor.is_floating_point()]
-        self.size = sum(tensor.numel() for tensor in self._tensors)
+        state = {name: tensor for name, tensor in state.items() if tensor.is_floating_point()}
+        self._tensors = list(state.values())
+        ends = list(itertools.accumulate(tensor.numel() for tensor in self._tensors))
+        self.size = ends[-1]
+        # Where each tensor lies, by its name in the model's state.
+        self.places = dict(zip(state, map(slice, [0, *ends], ends), strict=False))
 
     def read(self) -> np.ndarray:
         """A new flat float32 array of the model as it stands."""
@@ -25,10 +31,9 @@ class FlatWeights:
     @torch.no_grad()
     def write(self, flat: np.ndarray) -> None:
         """Loads the model from a flat array of `size` values."""
-        source, start = torch.from_numpy(flat), 0
-        for tensor in self._tensors:
-            tensor.copy_(source[start : start + tensor.numel()].view_as(tensor))
-            start += tensor.numel()
+        source = torch.from_numpy(flat)
+        for tensor, place in zip(self._tensors, self.places.values(), strict=True):
+            tensor.copy_(source[place].view_as(tensor))
 
 
 def numpy_state(model: Model) -> dict[str, np.ndarray]:

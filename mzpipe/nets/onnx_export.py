@@ -19,10 +19,11 @@ Shape legend    B samples   A actions   M outputs of a value or reward head
 import io
 from typing import NamedTuple
 
+import onnx
 import torch
 from torch import Tensor, nn
+from torch.onnx import TrainingMode
 
-from ..errors import UsageError
 from .model import Model
 from .support import head_scalar
 
@@ -46,21 +47,11 @@ class Graph(NamedTuple):
     outputs: dict[str, TensorSpec]
 
 
-def require_onnx() -> None:
-    """Raises UsageError where the package that the export needs is not installed."""
-    try:
-        import onnx  # noqa: F401
-    except ImportError:
-        raise UsageError("--onnx needs the package onnx: pip install -e '.[onnx]' -c constraints.txt") from None
-
-
 def export_graphs(model: Model, observation: Tensor) -> dict[str, Graph]:
     """The graphs of a model by name, each checked against ONNX's rules; leaves the model in evaluation mode.
 
-    `observation` says shape and dtype of stacked observations [B, ...]; its values do not count. Raises UsageError
-    where the package onnx is missing.
+    `observation` says shape and dtype of stacked observations [B, ...]; its values do not count.
     """
-    require_onnx()
     batch = len(observation)
     hidden_state = torch.rand(batch, *model.hidden_shape)
     action = torch.zeros(batch, dtype=torch.int64)
@@ -73,39 +64,59 @@ def export_graphs(model: Model, observation: Tensor) -> dict[str, Graph]:
     }
 
 
-class _Function(nn.Module):
+class _Representation(nn.Module):
     def __init__(self, model: Model) -> None:
         super().__init__()
         self.model = model
 
-
-class _Representation(_Function):
     def forward(self, observation: Tensor) -> tuple[Tensor]:
-        state, prefix = self.model.represent(observation), self.model.value_prefix
-        if prefix is None:
-            return (state,)
-        # The view says the size, which the graph cannot infer.
-        packed = torch.cat([state.flatten(1), prefix.root_memory(state)], dim=1)
-        return (packed.view(-1, *self.model.hidden_shape),)
+        return (packed_state(self.model, observation),)
 
 
-class _Dynamics(_Function):
+class _Dynamics(nn.Module):
+    def __init__(self, model: Model) -> None:
+        super().__init__()
+        self.model = model
+
     def forward(self, hidden_state: Tensor, action_B: Tensor) -> tuple[Tensor, Tensor]:
-        model = self.model
-        outputs, next_state = model.step(_state(model, hidden_state), action_B)
-        if model.value_prefix is None:
-            return self._reward(outputs), next_state
-        step = model.value_prefix.step(outputs, hidden_state[:, model.state_size :], self._reward)
-        return step.reward_B, torch.cat([next_state.flatten(1), step.memory_BV], dim=1)
-
-    def _reward(self, outputs_BM: Tensor) -> Tensor:
-        return head_scalar(outputs_BM, self.model.reward_bins)
+        return packed_step(self.model, hidden_state, action_B)
 
 
-class _Prediction(_Function):
+class _Prediction(nn.Module):
+    def __init__(self, model: Model) -> None:
+        super().__init__()
+        self.model = model
+
     def forward(self, hidden_state: Tensor) -> tuple[Tensor, Tensor]:
-        policy_logits, value_outputs = self.model.prediction(_state(self.model, hidden_state))
-        return policy_logits, head_scalar(value_outputs, self.model.value_bins)
+        return packed_prediction(self.model, hidden_state)
+
+
+def packed_state(model: Model, observation: Tensor) -> Tensor:
+    """What a root keeps: its hidden state, with value prefix the memory behind it."""
+    state, prefix = model.represent(observation), model.value_prefix
+    if prefix is None:
+        return state
+    # The view says the size, which the graph cannot infer.
+    return torch.cat([state.flatten(1), prefix.root_memory(state)], dim=1).view(-1, *model.hidden_shape)
+
+
+def packed_step(model: Model, hidden_state: Tensor, action_B: Tensor) -> tuple[Tensor, Tensor]:
+    """Scalar reward [B] of the action, and what its child keeps."""
+
+    def scalar(outputs_BM: Tensor) -> Tensor:
+        return head_scalar(outputs_BM, model.reward_bins)
+
+    outputs, next_state = model.step(_state(model, hidden_state), action_B)
+    if model.value_prefix is None:
+        return scalar(outputs), next_state
+    step = model.value_prefix.step(outputs, hidden_state[:, model.state_size :], scalar)
+    return step.reward_B, torch.cat([next_state.flatten(1), step.memory_BV], dim=1)
+
+
+def packed_prediction(model: Model, hidden_state: Tensor) -> tuple[Tensor, Tensor]:
+    """Policy logits [B, A] and scalar value [B] of what a node keeps."""
+    policy_logits, value_outputs = model.prediction(_state(model, hidden_state))
+    return policy_logits, head_scalar(value_outputs, model.value_bins)
 
 
 def _state(model: Model, hidden_state: Tensor) -> Tensor:
@@ -115,11 +126,21 @@ def _state(model: Model, hidden_state: Tensor) -> Tensor:
     return hidden_state[:, : model.state_size].unflatten(1, model.state_shape)
 
 
-@torch.no_grad()
 def _trace(function: nn.Module, inputs: dict[str, Tensor], output_names: tuple[str, ...]) -> Graph:
-    """The function as a graph whose first axes are open."""
-    import onnx
+    """The function as a graph that has passed ONNX's checks."""
+    graph = trace(function, inputs, output_names)
+    onnx.checker.check_model(graph.data, full_check=True)
+    return graph
 
+
+@torch.no_grad()
+def trace(
+    function: nn.Module, inputs: dict[str, Tensor], output_names: tuple[str, ...], *, keep_weights: bool = False
+) -> Graph:
+    """The function as a graph whose first axes are open.
+
+    keep_weights: every weight stays in the graph as it is in the module's state, under its name, merged with no other.
+    """
     function.eval()
     outputs = dict(zip(output_names, function(*inputs.values()), strict=True))
     file = io.BytesIO()
@@ -132,10 +153,11 @@ def _trace(function: nn.Module, inputs: dict[str, Tensor], output_names: tuple[s
         dynamic_axes={name: {0: BATCH_AXIS} for name in [*inputs, *outputs]},
         opset_version=OPSET,
         dynamo=False,
+        # In its evaluation mode the exporter folds batch normalisation into the weights before it.
+        training=TrainingMode.PRESERVE if keep_weights else TrainingMode.EVAL,
+        do_constant_folding=not keep_weights,
     )
-    data = file.getvalue()
-    onnx.checker.check_model(data, full_check=True)
-    return Graph(data, _specs(inputs), _specs(outputs))
+    return Graph(file.getvalue(), _specs(inputs), _specs(outputs))
 
 
 def _specs(tensors: dict[str, Tensor]) -> dict[str, TensorSpec]:

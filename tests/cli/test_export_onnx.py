@@ -160,13 +160,6 @@ def test_export_leaves_nothing_when_the_disk_is_full(trained, tmp_path, refused,
     assert list((tmp_path / "to").iterdir()) == []
 
 
-def test_export_refuses_in_one_line_without_the_package(trained, refused, monkeypatch):
-    monkeypatch.setitem(sys.modules, "onnx", None)
-    assert refused(2, "--onnx", trained) == (
-        "--onnx needs the package onnx: pip install -e '.[onnx]' -c constraints.txt"
-    )
-
-
 def test_export_refuses_a_checkpoint_for_trajectories(trained, refused):
     assert refused(2, trained, "--checkpoint", "best") == (
         "--checkpoint: trajectories are of no checkpoint: add --onnx, or leave it out"

@@ -1,6 +1,5 @@
 """The ONNX graphs, run by ONNX Runtime along paths, against the model in float64."""
 
-import sys
 
 import numpy as np
 import onnxruntime
@@ -8,7 +7,6 @@ import pytest
 import torch
 
 from mzpipe.config import NetworkConfig
-from mzpipe.errors import UsageError
 from mzpipe.nets import Model
 from mzpipe.nets.onnx_export import export_graphs
 
@@ -120,9 +118,3 @@ def test_graphs_leave_the_batch_open_and_say_every_other_size(case):
             for ends in (session.get_inputs(), session.get_outputs())
         ]
         assert in_file == described[name]
-
-
-def test_export_says_what_to_install_when_onnx_is_missing(monkeypatch):
-    monkeypatch.setitem(sys.modules, "onnx", None)
-    with pytest.raises(UsageError, match=r"^--onnx needs the package onnx: pip install -e '\.\[onnx\]' -c constr"):
-        export_graphs(Model(NetworkConfig(hidden_size=4), (4,), 2), torch.zeros(2, 4))

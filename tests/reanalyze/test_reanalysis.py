@@ -5,7 +5,6 @@ import pytest
 import torch
 
 from mzpipe.games import describe_game
-from mzpipe.inference.server import InferenceServer
 from mzpipe.ipc.dataplane import DataPlane, Member
 from mzpipe.launch.memory import ModelSizes
 from mzpipe.launch.plan import make_plan
@@ -13,6 +12,7 @@ from mzpipe.launch.roles import Devices, Storage
 from mzpipe.launch.serial import SerialPipeline
 from mzpipe.nets import FlatWeights, Model
 from mzpipe.replay.server import ReplayServer
+from mzpipe.weights import WeightsSubscriber
 from tests.tiny import tiny_profile
 
 REPLAY = Member("replay", 0)
@@ -64,10 +64,11 @@ def replay_of(pipeline) -> ReplayServer:
     return pipeline.agents[REPLAY]
 
 
-def network_of(pipeline) -> Model:
-    server = pipeline.agents[Member("inference", 0)]
-    assert isinstance(server, InferenceServer)
-    return server._versions.model(server._versions.newest)
+def network_of(plane, profile) -> Model:
+    """The network of the newest published weights."""
+    model = Model(profile.network, plane.shape.observation_shape, plane.shape.num_actions)
+    FlatWeights(model).write(WeightsSubscriber(plane.weights()).pull().weights)
+    return model.eval()
 
 
 def test_reanalysis_repeats_the_actors_search_when_the_weights_are_the_same(run):
@@ -92,7 +93,7 @@ def test_reanalysis_repeats_the_actors_search_when_the_weights_are_the_same(run)
 
 
 def test_bootstrap_value_is_the_networks_own_for_the_position_td_steps_later(run):
-    pipeline, _plane = run("reanalyze.fraction=1.0", laps=60)
+    pipeline, plane = run("reanalyze.fraction=1.0", laps=60)
     table = replay_of(pipeline)._table
     while table.size < 20:
         pipeline.lap()
@@ -102,7 +103,7 @@ def test_bootstrap_value_is_the_networks_own_for_the_position_td_steps_later(run
         pipeline.lap()
     rows = stored[table.steps.bootstrap_version_C[stored] > 0]
     assert len(rows) > 10
-    network = network_of(pipeline)
+    network = network_of(plane, tiny_profile())
     with torch.inference_mode():
         expected = network.value(network.initial_inference(torch.from_numpy(table.frames._raw_P[rows])))
     found = table.steps.bootstrap_value_C[rows]

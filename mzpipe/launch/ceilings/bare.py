@@ -4,54 +4,81 @@ Shape legend    R rows of a batch
 """
 
 import time
+from collections.abc import Callable
 
 import numpy as np
 import torch
 
 from ...config import Profile
-from ...ipc.dataplane import DataPlane, RingSpec
+from ...inference.networks import resolve_runtime, sample_observation
+from ...inference.onnx_network import session_maker
+from ...ipc.dataplane import DataPlane, PlaneShape, RingSpec
 from ...ipc.ring import RingReader, RingWriter
-from ...nets import Model, place_model
+from ...nets import FlatWeights, Model, place_model
 from .noise import fill_frames, fill_trajectory
 
 
 class BareModel:
-    """The model in a loop on batches that are there already: as many rows as an inference server's lanes have together.
+    """The model in a loop on batches that are there already: as many rows as an inference server's actors ask for.
 
-    A root inference is followed by as many recurrent ones as a search has simulations, each with the scalar rewards
-    and values that its answer consists of.
+    A root inference is followed by as many recurrent ones as a search has simulations, in the runtime of the server,
+    each with the scalar rewards and values that its answer consists of.
     """
 
     def __init__(self, profile: Profile, plane: DataPlane, server: int, device: str) -> None:
         shape = plane.shape
-        owners = [owner.role for owner in shape.lane_clients(server) if owner.role == "actor"]
-        self._num_rows = sum(shape.trees_of(role) for role in owners)
+        self._num_rows = sum(shape.trees_per_lane for owner in shape.lane_clients(server) if owner.role == "actor")
         self._num_simulations = profile.search.num_simulations
-        model = Model(profile.network, shape.observation_shape, shape.num_actions)
-        self._model, rng = place_model(model, torch.device(device)).eval(), np.random.default_rng(0)
-        observation = np.zeros((self._num_rows, *shape.observation_shape), shape.frame_dtype)
-        fill_frames(observation, rng)
-        self._observation = torch.from_numpy(observation).to(device)
-        self._action_R = torch.from_numpy(rng.integers(0, shape.num_actions, self._num_rows, np.int32)).to(device)
+        on_torch = resolve_runtime(profile, torch.device(device)) == "torch"
+        make = _torch_search if on_torch else _onnx_search
+        self._search = make(profile, shape, self._num_rows, device)
         self.items, self.seconds = 0, 0.0
 
-    @torch.inference_mode()
     def run(self, seconds: float) -> None:
         """Whole searches' worth of inferences for about so long."""
         began_s = time.monotonic()
         while time.monotonic() - began_s < seconds:
             self._search()
+            self.items += (1 + self._num_simulations) * self._num_rows
         self.seconds += time.monotonic() - began_s
 
-    def _search(self) -> None:
-        model, output = self._model, self._model.initial_inference(self._observation)
-        for _ in range(self._num_simulations):
-            output = model.recurrent_inference(output.hidden_state, self._action_R)
+
+def _torch_search(profile: Profile, shape: PlaneShape, num_rows: int, device: str) -> Callable[[], None]:
+    observation, action_R = (torch.from_numpy(array).to(device) for array in _inputs(shape, num_rows))
+    model = place_model(Model(profile.network, shape.observation_shape, shape.num_actions), device).eval()
+
+    @torch.inference_mode()
+    def search() -> None:
+        output = model.initial_inference(observation)
+        for _ in range(profile.search.num_simulations):
+            output = model.recurrent_inference(output.hidden_state, action_R)
             model.reward(output)
             model.value(output)
-        if self._action_R.is_cuda:
-            torch.cuda.synchronize(self._action_R.device)
-        self.items += (1 + self._num_simulations) * self._num_rows
+        if action_R.is_cuda:
+            torch.cuda.synchronize(action_R.device)
+
+    return search
+
+
+def _onnx_search(profile: Profile, shape: PlaneShape, num_rows: int, device: str) -> Callable[[], None]:
+    observation, action_R = _inputs(shape, num_rows)
+    model = Model(profile.network, shape.observation_shape, shape.num_actions)
+    make_sessions = session_maker(model, sample_observation(shape), profile.inference.num_threads)
+    root, child = make_sessions(FlatWeights(model).read())
+
+    def search() -> None:
+        hidden_state, _ = root.run(None, {"observation": observation})
+        for _ in range(profile.search.num_simulations):
+            hidden_state, _ = child.run(None, {"hidden_state": hidden_state, "action": action_R})
+
+    return search
+
+
+def _inputs(shape: PlaneShape, num_rows: int) -> tuple[np.ndarray, np.ndarray]:
+    """Observations and actions."""
+    rng, observation = np.random.default_rng(0), np.zeros((num_rows, *shape.observation_shape), shape.frame_dtype)
+    fill_frames(observation, rng)
+    return observation, rng.integers(0, shape.num_actions, num_rows, np.int32)
 
 
 def transitions_through_ring(plane: DataPlane, seconds: float) -> float:

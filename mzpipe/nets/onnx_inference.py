@@ -1,0 +1,98 @@
+"""The two inferences as ONNX graphs whose weights can be exchanged.
+
+| graph | inputs | outputs |
+|---|---|---|
+| root | observation [B, ...], stacked, in the game's dtype | hidden_state [B, ...], answer float32 [B, 1 + A] |
+| child | hidden_state [B, ...], action int32 [B] | next_hidden_state [B, ...], answer float32 [B, 2 + A] |
+
+An answer is reward, value and policy logits side by side, at the root without the reward.
+
+Shape legend    B samples   A actions
+"""
+
+import copy
+from typing import Any, NamedTuple
+
+import numpy as np
+import onnx
+import torch
+from torch import Tensor, nn
+
+from ..errors import MzpipeError
+from .flat import FlatWeights
+from .model import Model
+from .onnx_export import packed_prediction, packed_state, packed_step, trace
+
+# Of weights while a graph is traced: all different, for the exporter merges what is equal, and none a bad variance.
+_LOW, _HIGH = 0.5, 1.5
+_PREFIX = "model."
+
+
+class ExchangeableGraph:
+    """One traced inference, to be filled with any weights of its model."""
+
+    def __init__(self, data: bytes, places: dict[str, slice]) -> None:
+        self._graph: Any = onnx.load_model_from_string(data)
+        self._places = {}
+        for weights in self._graph.graph.initializer:
+            name = weights.name.removeprefix(_PREFIX)
+            if name not in places:
+                raise MzpipeError(f"the traced graph has weights that the model does not have: {weights.name}")
+            self._places[weights.name] = places[name]
+
+    def filled(self, flat: np.ndarray) -> bytes:
+        """The graph with the weights of a flat array, as FlatWeights makes it."""
+        for weights in self._graph.graph.initializer:
+            weights.raw_data = flat[self._places[weights.name]].tobytes()
+        data: bytes = self._graph.SerializeToString()
+        return data
+
+
+class InferenceGraphs(NamedTuple):
+    """Both graphs of a model."""
+
+    root: ExchangeableGraph
+    child: ExchangeableGraph
+
+
+def inference_graphs(model: Model, observation: Tensor) -> InferenceGraphs:
+    """Traces a model on a CPU, whose weights do not count and stay as they are.
+
+    `observation` says shape and dtype of stacked observations [B, ...]; its values do not count.
+    """
+    model = copy.deepcopy(model).eval()
+    for tensor in model.state_dict().values():
+        if tensor.is_floating_point():
+            tensor.uniform_(_LOW, _HIGH)
+    batch, places = len(observation), FlatWeights(model).places
+    hidden_state, action = torch.rand(batch, *model.hidden_shape), torch.zeros(batch, dtype=torch.int32)
+    root = trace(_Root(model), {"observation": observation}, ("hidden_state", "answer"), keep_weights=True)
+    child = trace(
+        _Child(model),
+        {"hidden_state": hidden_state, "action": action},
+        ("next_hidden_state", "answer"),
+        keep_weights=True,
+    )
+    return InferenceGraphs(ExchangeableGraph(root.data, places), ExchangeableGraph(child.data, places))
+
+
+class _Root(nn.Module):
+    def __init__(self, model: Model) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(self, observation: Tensor) -> tuple[Tensor, Tensor]:
+        hidden_state = packed_state(self.model, observation)
+        policy_logits, value_B = packed_prediction(self.model, hidden_state)
+        return hidden_state, torch.cat([value_B.unsqueeze(1), policy_logits], dim=1)
+
+
+class _Child(nn.Module):
+    def __init__(self, model: Model) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(self, hidden_state: Tensor, action_B: Tensor) -> tuple[Tensor, Tensor]:
+        reward_B, next_hidden_state = packed_step(self.model, hidden_state, action_B)
+        policy_logits, value_B = packed_prediction(self.model, next_hidden_state)
+        return next_hidden_state, torch.cat([reward_B.unsqueeze(1), value_B.unsqueeze(1), policy_logits], dim=1)
