@@ -9,7 +9,7 @@ from pathlib import Path
 from ..config import Profile
 from ..errors import UsageError
 from ..ipc.dataplane import DataPlane
-from ..profiling import Moment, ProfileReport, make_report, read_moment
+from ..profiling import Count, Moment, ProfileReport, make_report, read_count, read_moment
 from ..telemetry import View
 from .outcome import Outcome
 from .run_directory import RunDirectory
@@ -19,6 +19,8 @@ from .train import train
 MIN_SECONDS = 5.0
 # The learner has trained so many steps, and this long, when measuring begins: games, rings and caches are filled.
 _WARM_STEPS, _WARM_UP_S = 5, 10.0
+# Counts for rates over time: this far apart, and at most so many.
+_INTERVAL_S, _MAX_COUNTS = 0.5, 240
 
 
 class Measurement:
@@ -26,9 +28,13 @@ class Measurement:
 
     def __init__(self, seconds: float) -> None:
         self._seconds = seconds
+        self._interval_s = max(_INTERVAL_S, seconds / _MAX_COUNTS)
         self._warm_s: float | None = None
         self.first: Moment | None = None
         self.last: Moment | None = None
+        # Between these two.
+        self.counts: list[Count] = []
+        self._count_at_s = 0.0
 
     def __call__(self, plane: DataPlane) -> str | None:
         """Why the run ends, once everything is measured."""
@@ -39,9 +45,13 @@ class Measurement:
         elif self.first is None:
             if now_s - self._warm_s >= _WARM_UP_S:
                 self.first = read_moment(plane)
+                self._count_at_s = now_s + self._interval_s
         elif now_s - self.first.time_s >= self._seconds:
             self.last = read_moment(plane)
             return f"measured for {self.last.time_s - self.first.time_s:.1f} s"
+        elif now_s >= self._count_at_s:
+            self.counts.append(read_count(plane))
+            self._count_at_s = now_s + self._interval_s
         return None
 
 
@@ -58,7 +68,8 @@ def measure_profile(profile: Profile, seconds: float, view: View) -> tuple[Outco
         outcome = train(_endless(profile), RunDirectory(Path(directory) / "run"), view, watch=measurement)
     if measurement.first is None or measurement.last is None:
         return outcome, None
-    return outcome, make_report(measurement.first, measurement.last, cores=len(os.sched_getaffinity(0)))
+    cores = len(os.sched_getaffinity(0))
+    return outcome, make_report(measurement.first, measurement.last, cores, measurement.counts)
 
 
 def _endless(profile: Profile) -> Profile:

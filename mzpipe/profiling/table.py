@@ -2,10 +2,8 @@
 
 from rich.table import Table
 
-from ..telemetry.format import number, percent
+from ..telemetry.format import latency, number, percent
 from .report import ProfileReport
-
-_MS = 1_000.0
 
 
 def profile_table(report: ProfileReport) -> Table:
@@ -26,17 +24,8 @@ def profile_table(report: ProfileReport) -> Table:
             percent(use.busy),
             percent(use.wait_in),
             percent(use.wait_out),
-            _duration(use.p50_us),
-            _duration(use.p99_us),
+            latency(use.p50_us),
+            latency(use.p99_us),
             style="bold yellow" if is_bottleneck else None,
         )
     return table
-
-
-def _duration(microseconds: float | None) -> str:
-    if microseconds is None:
-        return "-"
-    for limit, unit in ((1.0, "us"), (_MS, "ms")):
-        if microseconds < limit * _MS:
-            return f"{number(microseconds / limit)} {unit}"
-    return f"{number(microseconds / _MS / _MS)} s"
