@@ -1,13 +1,15 @@
 """The page of a report: one well-formed file that asks nobody for anything and shows what the report holds."""
 
+import dataclasses
 import re
 
 import pytest
 
 from mzpipe.ipc.dataplane import Member
-from mzpipe.profiling import whole_report
+from mzpipe.profiling import RatePoint, whole_report
 from mzpipe.profiling.page.arrows import width_of
 from mzpipe.profiling.page.tall import tall
+from mzpipe.profiling.page.trends import FRAME, make_trends
 from mzpipe.profiling.page.wide import wide
 from mzpipe.profiling.stages import STAGE_NAMES
 from tests.profiling.moments import MEMBERS, Pipeline, busy_second
@@ -169,3 +171,13 @@ def test_a_role_without_time_has_a_box_without_a_bar():
     pipeline.waits(members[1], 1_000)
     drawing = wide(whole_report(pipeline.moment(0.0), cores=2))
     assert [box.segments for box in drawing.boxes if box.role == "learner"] == [[]]
+
+
+@pytest.mark.parametrize("most", [0.03, 1.0, 7.3, 99.0, 2_083.0, 6.1e6])
+def test_a_trend_fills_most_of_its_height_and_its_marks_are_round(report, most):
+    rates = report.over_time[0].rates
+    points = tuple(RatePoint(time_s, time_s + 1.0, rates._replace(env_steps_per_s=most)) for time_s in (0.0, 1.0))
+    trend = make_trends(dataclasses.replace(report, over_time=points, env_steps_per_s=most))[0]
+    assert FRAME.top <= trend.mean_y <= FRAME.top + 0.3 * (FRAME.base - FRAME.top)
+    assert [mark.at for mark in trend.y_marks] == [FRAME.base, (FRAME.base + FRAME.top) / 2, FRAME.top]
+    assert all(len(mark.text) <= 6 for mark in trend.y_marks)

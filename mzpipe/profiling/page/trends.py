@@ -9,7 +9,9 @@ from ..report import ProfileReport
 from .frame import Frame, Mark
 
 FRAME = Frame(width=360.0, height=150.0, left=46.0, right=340.0, top=8.0, base=126.0)
-_STEPS = (1.0, 2.0, 2.5, 5.0, 10.0)
+# Of marks on the axes, times powers of ten.
+_SECONDS = (1.0, 2.0, 2.5, 5.0, 10.0)
+_RATES = (1.0, 1.25, 1.5, 2.0, 2.5, 3.0, 4.0, 5.0, 6.0, 8.0, 10.0)
 
 
 class Trend(NamedTuple):
@@ -42,7 +44,7 @@ def make_trends(report: ProfileReport) -> list[Trend]:
 
 
 def _trend(points: tuple[RatePoint, ...], name: str, values: list[float], mean: float) -> Trend:
-    end_s, top = points[-1].end_s, 2.0 * _round_up(max([*values, mean]) / 2.0)
+    end_s, top = points[-1].end_s, 2.0 * _round_up(max([*values, mean]) / 2.0, _RATES)
 
     def x(seconds: float) -> float:
         return FRAME.left + (FRAME.right - FRAME.left) * seconds / end_s
@@ -51,7 +53,7 @@ def _trend(points: tuple[RatePoint, ...], name: str, values: list[float], mean: 
         return FRAME.base - (FRAME.base - FRAME.top) * max(value, 0.0) / top
 
     steps = "".join(f"V{y(value):.1f}H{x(point.end_s):.1f}" for point, value in zip(points, values, strict=True))
-    x_step = _round_up(end_s / 6.0)
+    x_step = _round_up(end_s / 6.0, _SECONDS)
     return Trend(
         name=name,
         mean=number(mean),
@@ -65,9 +67,9 @@ def _trend(points: tuple[RatePoint, ...], name: str, values: list[float], mean: 
     )
 
 
-def _round_up(value: float) -> float:
-    """The next of 1, 2, 2.5, 5 times a power of ten; 1 for zero."""
+def _round_up(value: float, steps: tuple[float, ...]) -> float:
+    """The next of the steps times a power of ten; 1 for zero."""
     if value <= 0.0:
         return 1.0
     power = 10.0 ** math.floor(math.log10(value))
-    return next(step * power for step in _STEPS if step * power >= value * (1.0 - 1e-9))
+    return next(step * power for step in steps if step * power >= value * (1.0 - 1e-9))
