@@ -18,7 +18,7 @@ install: $(VENV)/installed
 install-dev: $(VENV)/installed-dev
 
 test: $(VENV)/installed-dev
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -rs
 	NUMBA_DISABLE_JIT=1 $(BIN)/python -m pytest $(PURE) -m "not jit"
 
 lint: $(VENV)/installed-dev

@@ -1,4 +1,4 @@
-"""`--json F` of every verb that has it."""
+"""`--json F` of every verb that has it, and what else a verb writes where it is told to."""
 
 import json
 import os
@@ -26,9 +26,13 @@ def refuse_unwritable(path: Path | None, option: str = "--json") -> None:
 
 def write_json(path: Path | None, fields: Any) -> None:
     """Writes the fields where a path was given; raises InputOutputError."""
-    if path is None:
-        return
+    if path is not None:
+        write_text(path, json.dumps(fields, indent=1) + "\n", "--json")
+
+
+def write_text(path: Path, text: str, option: str) -> None:
+    """Writes what an option has named a file for; raises InputOutputError."""
     try:
-        path.write_text(json.dumps(fields, indent=1) + "\n")
+        path.write_text(text, encoding="utf-8")
     except OSError as error:
-        raise InputOutputError(f"--json {path}: cannot be written: {error.strerror}") from None
+        raise InputOutputError(f"{option} {path}: cannot be written: {error.strerror}") from None

@@ -2,16 +2,20 @@
 
 import argparse
 import sys
+from datetime import UTC, datetime
+from pathlib import Path
 
 from rich.console import Console
 
+from ..bench.machine import UNKNOWN, here
 from ..config import load_profile
 from ..errors import ExitCode
 from ..launch.profile import measure_profile
 from ..profiling import Ceilings, ProfileReport, ceilings_table, profile_table
+from ..profiling.page import About, render_page
 from ..telemetry import make_view
 from ..telemetry.format import number
-from .json_file import add_json_argument, refuse_unwritable, write_json
+from .json_file import add_json_argument, refuse_unwritable, write_json, write_text
 from .profile_arguments import add_profile_arguments
 
 _DEFAULT_SECONDS = 30.0
@@ -30,12 +34,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--ceilings", action="store_true", help="then measure each role alone, and how near the run comes to them"
     )
     add_json_argument(parser, "the report")
+    parser.add_argument("--html", type=Path, help="draw the report here, as a page for a browser")
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Runs and measures, then prints the table and the verdict."""
     profile = load_profile(arguments.profile, arguments.overrides)
     refuse_unwritable(arguments.json)
+    refuse_unwritable(arguments.html, "--html")
     view = make_view(f"profile of {arguments.profile.stem}", interval_s=profile.telemetry.interval_s)
     try:
         outcome, report, ceilings = measure_profile(profile, arguments.seconds, view, ceilings=arguments.ceilings)
@@ -48,7 +54,17 @@ def run(arguments: argparse.Namespace) -> int:
     if ceilings is not None:
         _show_ceilings(ceilings)
     write_json(arguments.json, report.as_json() | ({"ceilings": ceilings.as_json()} if ceilings else {}))
+    if arguments.html is not None:
+        write_text(arguments.html, render_page(report, _about(arguments)), "--html")
     return outcome.exit_code
+
+
+def _about(arguments: argparse.Namespace) -> About:
+    origin, now = here(), datetime.now(UTC)
+    commit = None if origin.commit == UNKNOWN else origin.commit
+    return About(
+        arguments.profile.stem, tuple(arguments.overrides), origin.host, commit, now.strftime("%Y-%m-%d %H:%M UTC")
+    )
 
 
 def _show(report: ProfileReport) -> None:

@@ -10,7 +10,7 @@ from typing import NamedTuple
 from ..config import Profile
 from ..errors import UsageError
 from ..ipc.dataplane import DataPlane
-from ..profiling import Ceilings, Moment, ProfileReport, make_report, read_moment
+from ..profiling import Ceilings, Count, Moment, ProfileReport, make_report, read_count, read_moment
 from ..telemetry import View
 from .ceilings.measure import measure_ceilings, refuse_without_actors
 from .outcome import Outcome
@@ -23,6 +23,8 @@ MIN_SECONDS = 5.0
 _WARM_STEPS, _WARM_UP_S = 5, 10.0
 # How long each role is measured alone.
 _ALONE_S = 5.0
+# Counts for rates over time: this far apart, and at most so many.
+_INTERVAL_S, _MAX_COUNTS = 0.5, 240
 
 
 class Measurement:
@@ -30,9 +32,13 @@ class Measurement:
 
     def __init__(self, seconds: float) -> None:
         self._seconds = seconds
+        self._interval_s = max(_INTERVAL_S, seconds / _MAX_COUNTS)
         self._warm_s: float | None = None
         self.first: Moment | None = None
         self.last: Moment | None = None
+        # Between these two.
+        self.counts: list[Count] = []
+        self._count_at_s = 0.0
 
     def __call__(self, plane: DataPlane) -> str | None:
         """Why the run ends, once everything is measured."""
@@ -43,9 +49,13 @@ class Measurement:
         elif self.first is None:
             if now_s - self._warm_s >= _WARM_UP_S:
                 self.first = read_moment(plane)
+                self._count_at_s = now_s + self._interval_s
         elif now_s - self.first.time_s >= self._seconds:
             self.last = read_moment(plane)
             return f"measured for {self.last.time_s - self.first.time_s:.1f} s"
+        elif now_s >= self._count_at_s:
+            self.counts.append(read_count(plane))
+            self._count_at_s = now_s + self._interval_s
         return None
 
 
@@ -72,7 +82,8 @@ def measure_profile(profile: Profile, seconds: float, view: View, *, ceilings: b
         outcome = train(profile, RunDirectory(Path(directory) / "run"), view, watch=measurement)
         if measurement.first is None or measurement.last is None:
             return Measured(outcome, None)
-        report = make_report(measurement.first, measurement.last, cores=len(os.sched_getaffinity(0)))
+        cores = len(os.sched_getaffinity(0))
+        report = make_report(measurement.first, measurement.last, cores, measurement.counts)
         if not ceilings:
             return Measured(outcome, report)
         found = measure_ceilings(profile, report, RunDirectory(Path(directory) / "alone"), _ALONE_S, view)

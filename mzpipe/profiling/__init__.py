@@ -2,6 +2,7 @@
 
 from .ceilings import Below, Ceilings, RoleAlone, RoleCeiling, StageAlone, make_ceilings
 from .moment import Moment, read_moment
+from .rates import Count, RatePoint, Rates, read_count
 from .report import ProcessUse, ProfileReport, StageUse, make_report, whole_report
 from .stages import stages_of
 from .table import ceilings_table, profile_table
@@ -10,9 +11,12 @@ from .verdict import Verdict
 __all__ = [
     "Below",
     "Ceilings",
+    "Count",
     "Moment",
     "ProcessUse",
     "ProfileReport",
+    "RatePoint",
+    "Rates",
     "RoleAlone",
     "RoleCeiling",
     "StageAlone",
@@ -22,6 +26,7 @@ __all__ = [
     "make_ceilings",
     "make_report",
     "profile_table",
+    "read_count",
     "read_moment",
     "stages_of",
     "whole_report",

@@ -7,7 +7,7 @@ other stages, so these four add up as well.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -15,8 +15,12 @@ import numpy as np
 from ..ipc.dataplane import Member
 from ..ipc.stages import Stage, StageReading, quantile_us
 from .moment import Moment
+from .rates import Count, RatePoint, rates_of, rates_over_time
 from .stages import STAGE_NAMES
 from .verdict import RoleUse, Verdict, judge
+
+# Fields of a report that are in no file.
+_OF_THE_PAGE = ("roles", "histograms", "over_time")
 
 
 @dataclass(frozen=True)
@@ -62,22 +66,32 @@ class ProfileReport:
     stages: Mapping[str, StageUse]
     processes: Mapping[str, ProcessUse]
     verdict: Verdict
+    # What only the page shows: processes of one role together, calls of every stage by bucket, rates at intervals.
+    roles: Mapping[str, RoleUse]
+    histograms: Mapping[str, np.ndarray]
+    over_time: tuple[RatePoint, ...] = ()
 
     def as_json(self) -> dict[str, Any]:
         """Fields for a file; the names are a contract (`bottleneck` is a stage's name)."""
-        fields = {**asdict(self), "bottleneck": self.verdict.stage}
+        fields = {name: value for name, value in asdict(self).items() if name not in _OF_THE_PAGE}
+        fields["bottleneck"] = self.verdict.stage
         return {**fields, "verdict": self.verdict.sentence, "predicted_speedup": self.verdict.predicted_speedup}
 
 
-def make_report(first: Moment, last: Moment, cores: int) -> ProfileReport:
-    """What happened between two moments of one session on a machine with so many cores."""
+def make_report(first: Moment, last: Moment, cores: int, between: Sequence[Count] = ()) -> ProfileReport:
+    """What happened between two moments of one session on a machine with so many cores.
+
+    With what was counted `between` them the report has rates over time.
+    """
     seconds = last.time_s - first.time_s
     cpu = {
         member: (now.seconds - then.seconds) / seconds
         for member, now in last.cpu.items()
         if (then := first.cpu.get(member)) is not None and then.pid == now.pid
     }
-    return _report(last.members, last.stages.since(first.stages), cpu, seconds, cores)
+    report = _report(last.members, last.stages.since(first.stages), cpu, seconds, cores)
+    counts = [Count.of(first), *between, Count.of(last)]
+    return replace(report, over_time=rates_over_time(counts, len(_rows_of(last.members, "learner"))))
 
 
 def whole_report(last: Moment, cores: int) -> ProfileReport:
@@ -96,10 +110,13 @@ def _report(
     cores: int,
 ) -> ProfileReport:
     parts = _Parts(change, seconds)
+    rows_by_stage = {stage: rows for stage in Stage if (rows := _rows_of(members, STAGE_NAMES[stage].role))}
+    histograms = {
+        STAGE_NAMES[stage].name: change.histogram_PSB[rows, stage].sum(axis=0) for stage, rows in rows_by_stage.items()
+    }
     stages = {
-        STAGE_NAMES[stage].name: _stage_use(stage, rows, change, parts, seconds)
-        for stage in Stage
-        if (rows := _rows_of(members, STAGE_NAMES[stage].role))
+        STAGE_NAMES[stage].name: _stage_use(stage, rows, change, parts, histograms[STAGE_NAMES[stage].name], seconds)
+        for stage, rows in rows_by_stage.items()
     }
     processes = {
         member.identity: ProcessUse(
@@ -112,20 +129,22 @@ def _report(
         )
         for row, member in enumerate(members)
     }
-    items_S, ranks = change.items_PS.sum(axis=0), len(_rows_of(members, "learner"))
-    # A search takes an answer more than it has simulations: the root's.
-    simulations = int(items_S[Stage.TREE] - items_S[Stage.ROOT_SEARCH])
+    items_S = change.items_PS.sum(axis=0)
+    rates = rates_of(items_S, len(_rows_of(members, "learner")), seconds)
+    roles = _role_uses(members, parts, stages, cpu)
     inserted, sampled = int(items_S[Stage.REPLAY_INSERT]), int(items_S[Stage.REPLAY_SAMPLE])
     return ProfileReport(
         seconds=seconds,
         cores=cores,
-        env_steps_per_s=int(items_S[Stage.ENV_STEP]) / seconds,
-        simulations_per_s=simulations / seconds,
-        learner_steps_per_s=int(items_S[Stage.OPTIMIZER]) / max(ranks, 1) / seconds,
+        env_steps_per_s=rates.env_steps_per_s,
+        simulations_per_s=rates.simulations_per_s,
+        learner_steps_per_s=rates.learner_steps_per_s,
         samples_per_insert=sampled / inserted if inserted else None,
         stages=stages,
         processes=processes,
-        verdict=judge(_role_uses(members, parts, stages, cpu), cores),
+        verdict=judge(roles, cores),
+        roles=roles,
+        histograms=histograms,
     )
 
 
@@ -142,8 +161,9 @@ class _Parts:
         self.busy_P = self.busy_PS.sum(axis=1)
 
 
-def _stage_use(stage: Stage, rows: list[int], change: StageReading, parts: _Parts, seconds: float) -> StageUse:
-    histogram_B = change.histogram_PSB[rows, stage].sum(axis=0)
+def _stage_use(
+    stage: Stage, rows: list[int], change: StageReading, parts: _Parts, histogram_B: np.ndarray, seconds: float
+) -> StageUse:
     busy, wait_in, wait_out = (
         float(part.mean()) for part in (parts.busy_PS[rows, stage], parts.wait_in_P[rows], parts.wait_out_P[rows])
     )

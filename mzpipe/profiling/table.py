@@ -2,11 +2,9 @@
 
 from rich.table import Table
 
-from ..telemetry.format import number, percent
+from ..telemetry.format import latency, number, percent
 from .ceilings import PROCESSORS, Ceilings
 from .report import ProfileReport
-
-_MS = 1_000.0
 
 
 def profile_table(report: ProfileReport) -> Table:
@@ -27,8 +25,8 @@ def profile_table(report: ProfileReport) -> Table:
             percent(use.busy),
             percent(use.wait_in),
             percent(use.wait_out),
-            _duration(use.p50_us),
-            _duration(use.p99_us),
+            latency(use.p50_us),
+            latency(use.p99_us),
             style="bold yellow" if is_bottleneck else None,
         )
     return table
@@ -51,12 +49,3 @@ def ceilings_table(ceilings: Ceilings) -> Table:
 
 def _marked(ceilings: Ceilings, name: str) -> str | None:
     return "bold yellow" if name == ceilings.lowest else None
-
-
-def _duration(microseconds: float | None) -> str:
-    if microseconds is None:
-        return "-"
-    for limit, unit in ((1.0, "us"), (_MS, "ms")):
-        if microseconds < limit * _MS:
-            return f"{number(microseconds / limit)} {unit}"
-    return f"{number(microseconds / _MS / _MS)} s"

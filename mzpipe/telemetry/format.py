@@ -3,6 +3,7 @@
 import math
 
 _SUFFIXES = ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k"))
+_LATENCY_UNITS = ((1.0, "us"), (1e3, "ms"))
 _UNKNOWN = "-"
 
 
@@ -41,6 +42,16 @@ def percent(fraction: float) -> str:
     if 0.0 < abs(value) < 0.05:
         return "<0.1%"
     return f"{value:.1f}%" if 0.0 < abs(value) < 9.95 else f"{value:.0f}%"
+
+
+def latency(microseconds: float | None) -> str:
+    """How long a call took: '623 us', '4.67 ms', '1.5 s'; '-' where there was none."""
+    if microseconds is None:
+        return _UNKNOWN
+    for size, unit in _LATENCY_UNITS:
+        if microseconds < 1_000.0 * size:
+            return f"{number(microseconds / size)} {unit}"
+    return f"{number(microseconds / 1e6)} s"
 
 
 def clock(seconds: float) -> str:

@@ -1,6 +1,5 @@
 """The ONNX graphs, run by ONNX Runtime along paths, against the model in float64."""
 
-
 import numpy as np
 import onnxruntime
 import pytest

@@ -46,6 +46,7 @@ def busy_second(pipeline, working_ms):
         "learner": Stage.BACKWARD,
         "inference": Stage.INFERENCE_DEVICE,
         "replay": Stage.REPLAY_SAMPLE,
+        "reanalyzer": Stage.REANALYZE,
         "actor": Stage.TREE,
         "evaluator": Stage.EVALUATION,
     }

@@ -129,6 +129,7 @@ def test_json_has_the_agreed_names(report):
     }
     assert agreed <= set(fields)
     assert fields["bottleneck"] == "inference device"
+    assert not {"roles", "histograms", "over_time"} & set(fields)  # for the page, and not small
     of_a_stage = {"items_per_s", "unit", "busy", "wait_in", "wait_out", "p50_us", "p99_us"}
     assert all(of_a_stage <= set(stage) for stage in fields["stages"].values())
 

@@ -27,8 +27,8 @@ def scratch(tmp_path, monkeypatch):
 
 def test_profile_accounts_for_the_time_of_every_process_within_two_percent(profile, scratch, tmp_path):
     before = runtime_directories()
-    path = tmp_path / "report.json"
-    result = mzpipe("profile", profile, "--seconds", 5, "--json", path, timeout=200)
+    path, page = tmp_path / "report.json", tmp_path / "page.html"
+    result = mzpipe("profile", profile, "--seconds", 5, "--json", path, "--html", page, timeout=200)
     assert result.returncode == 0, result.stdout + result.stderr
     report = json.loads(path.read_text())
     assert {name.partition("-")[0] for name in report["processes"]} == {
@@ -46,6 +46,8 @@ def test_profile_accounts_for_the_time_of_every_process_within_two_percent(profi
     assert report["learner_steps_per_s"] > 0
     assert report["bottleneck"] in report["stages"]
     assert report["verdict"] in " ".join(result.stdout.split())
+    assert report["verdict"] in page.read_text()
+    assert "Rates over time" in page.read_text()
     assert runtime_directories() == before
     assert list(scratch.glob("mzpipe-*")) == []
 

@@ -41,6 +41,14 @@ def test_percent_shows_small_fractions_apart_from_none(fraction: float, text: st
     assert format.percent(fraction) == text
 
 
+@pytest.mark.parametrize(
+    ("microseconds", "text"),
+    [(0.4, "0.4 us"), (623.0, "623 us"), (4_669.7, "4.67 ms"), (97_900.0, "97.9 ms"), (1.5e6, "1.5 s"), (None, "-")],
+)
+def test_latency_is_in_the_unit_that_keeps_it_short(microseconds: float | None, text: str) -> None:
+    assert format.latency(microseconds) == text
+
+
 def test_clock_counts_past_a_day() -> None:
     assert format.clock(754.9) == "0:12:34"
     assert format.clock(100 * 3600.0) == "100:00:00"

@@ -1,0 +1,53 @@
+"""Render: a report through the templates beside this file; whatever a report brings in is escaped there."""
+
+from itertools import groupby
+from pathlib import Path
+from typing import NamedTuple
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from ...telemetry.format import count, number, percent
+from ..report import ProfileReport, StageUse
+from . import latencies, trends
+from .tall import tall
+from .wide import wide
+
+
+class About(NamedTuple):
+    """Whose numbers these are."""
+
+    profile: str
+    # Fields of the profile that were set by hand, as in "learner.batch_size=512".
+    overrides: tuple[str, ...]
+    host: str
+    # None where the sources are under no version control.
+    commit: str | None
+    date: str
+
+
+def render_page(report: ProfileReport, about: About) -> str:
+    """The whole page, which asks nobody for anything."""
+    environment = Environment(
+        loader=FileSystemLoader(Path(__file__).parent),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {"count": count, "number": number, "percent": percent, "latency": latencies.spoken}
+    return environment.get_template("page.html").render(
+        report=report,
+        about=about,
+        stages_by_role=_stages_by_role(report),
+        drawings=[wide(report), tall(report)],
+        trends=trends.make_trends(report),
+        histograms=latencies.make_histograms(report),
+        trend_frame=trends.FRAME,
+        histogram_frame=latencies.FRAME,
+        cores_in_use=sum(use.cpu for use in report.roles.values()),
+    )
+
+
+def _stages_by_role(report: ProfileReport) -> list[tuple[str, list[tuple[str, StageUse]]]]:
+    """Stages stand role by role already."""
+    return [(role, list(group)) for role, group in groupby(report.stages.items(), lambda item: item[1].role)]

@@ -1,0 +1,77 @@
+"""Rates: what the whole pipeline did in a second, over a measurement and at intervals of it.
+
+Shape legend    P processes   S stages
+"""
+
+import time
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from ..ipc.dataplane import DataPlane
+from ..ipc.stages import Stage
+from .moment import Moment
+
+# The last interval is as long as the measurement leaves it: a shorter one would show little but chance.
+_SHORTEST_S = 0.4
+
+
+class Count(NamedTuple):
+    """Items of every stage since the start of the session: the part of a Moment that is cheap to keep many of."""
+
+    time_s: float
+    items_S: np.ndarray
+
+    @classmethod
+    def of(cls, moment: Moment) -> "Count":
+        """What was counted at a moment."""
+        return cls(moment.time_s, moment.stages.items_PS.sum(axis=0))
+
+
+class Rates(NamedTuple):
+    """Of the whole pipeline; a learner step is one, however many ranks take part in it."""
+
+    env_steps_per_s: float
+    simulations_per_s: float
+    learner_steps_per_s: float
+
+
+class RatePoint(NamedTuple):
+    """Rates of one interval, in seconds since the first count."""
+
+    begin_s: float
+    end_s: float
+    rates: Rates
+
+
+def read_count(plane: DataPlane) -> Count:
+    """The pipeline's counts as they stand; only reads."""
+    return Count(time.monotonic(), plane.read_stages().items_PS.sum(axis=0))
+
+
+def rates_of(items_S: np.ndarray, ranks: int, seconds: float) -> Rates:
+    """Rates of what was counted in so many seconds."""
+    # A search takes an answer more than it has simulations: the root's.
+    simulations = int(items_S[Stage.TREE] - items_S[Stage.ROOT_SEARCH])
+    return Rates(
+        env_steps_per_s=int(items_S[Stage.ENV_STEP]) / seconds,
+        simulations_per_s=simulations / seconds,
+        learner_steps_per_s=int(items_S[Stage.OPTIMIZER]) / max(ranks, 1) / seconds,
+    )
+
+
+def rates_over_time(counts: Sequence[Count], ranks: int) -> tuple[RatePoint, ...]:
+    """Rates from each count to the next; what would be a short last interval is part of the one before."""
+    kept, last = list(counts[:-1]), counts[-1]
+    while len(kept) > 1 and last.time_s - kept[-1].time_s < _SHORTEST_S:
+        kept.pop()
+    begin_s = kept[0].time_s
+    return tuple(
+        RatePoint(
+            then.time_s - begin_s,
+            now.time_s - begin_s,
+            rates_of(now.items_S - then.items_S, ranks, now.time_s - then.time_s),
+        )
+        for then, now in zip(kept, [*kept[1:], last], strict=True)
+    )
