@@ -16,7 +16,8 @@ from ..config import (
     TopologyConfig,
 )
 from ..games import GameSpec
-from ..ipc.dataplane import PlaneShape, RingSpec
+from ..ipc.dataplane import PlaneShape
+from ..ipc.segments import RingSpec
 from ..launch.memory import ModelSizes
 from ..launch.plan import make_plan
 from ..launch.roles import Devices
