@@ -47,16 +47,26 @@ class Children:
             if time.monotonic() > deadline_s:
                 raise MzpipeError(f"a process beside {self._whom} has not started within {_START_S:.0f} s")
 
-    def stop(self) -> None:
+    def kill(self, name: str) -> None:
+        """Ends one, wherever it is, and reaps it; another may take its name."""
+        child = self._children.pop(name)
+        self._poller.unregister(child.pidfd)
+        _end(child, patience_s=0.0)
+
+    def stop(self, patience_s: float = _STOP_S) -> None:
         """Ends those that have not ended by themselves in time, and reaps all."""
-        deadline_s = time.monotonic() + _STOP_S
+        deadline_s = time.monotonic() + patience_s
         for child in self._children.values():
-            poller = select.poll()
-            poller.register(child.pidfd, select.POLLIN)
-            if not poller.poll(max(0.0, deadline_s - time.monotonic()) * 1000):
-                child.signal(signal.SIGKILL)
-            child.reap()
-            child.close()
+            _end(child, deadline_s - time.monotonic())
+
+
+def _end(child: Child, patience_s: float) -> None:
+    poller = select.poll()
+    poller.register(child.pidfd, select.POLLIN)
+    if not poller.poll(max(0.0, patience_s) * 1000):
+        child.signal(signal.SIGKILL)
+    child.reap()
+    child.close()
 
 
 @contextmanager
