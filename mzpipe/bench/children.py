@@ -10,7 +10,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from ..errors import MzpipeError
-from ..launch.run_directory import RunDirectory
+from ..launch.run_directory import RunDirectory, sweep_leftovers
 from ..runtime.environment import child_environment
 from ..runtime.process import Child, make_death_pipe, spawn
 
@@ -71,7 +71,11 @@ def _end(child: Child, patience_s: float) -> None:
 
 @contextmanager
 def meeting_place() -> Iterator[tuple[RunDirectory, Path]]:
-    """A run directory, and its runtime directory with a death pipe; afterwards neither is left."""
+    """A run directory, and its runtime directory with a death pipe; afterwards neither is left.
+
+    What a killed measurement has left in shared memory goes first.
+    """
+    sweep_leftovers()
     with (
         TemporaryDirectory(prefix="mzpipe-bench-") as home,
         RunDirectory(Path(home) / "run").locked() as locked,
