@@ -10,14 +10,7 @@ from pathlib import Path
 
 from ..ipc.segments import Segments
 from ..runtime.process import follow_supervisor
-from .ipc_doorbell import (
-    answer_futex,
-    answer_idle,
-    answer_socket,
-    call_futex,
-    call_idle,
-    call_socket,
-)
+from .ipc_doorbell import answer_futex, answer_idle, answer_socket, call_futex, call_idle, call_socket
 from .ipc_gather import request_lanes, request_messages
 from .ipc_killed import write_records
 from .ipc_large import take_bare_records, take_large_frames, take_large_records
@@ -30,7 +23,7 @@ from .ipc_sockets import Sockets
 from .ipc_torn import overwrite_weights
 from .ipc_weights import pull_weights, take_weights
 
-_ACTIONS: dict[Action, Callable[[Peer, int], None]] = {
+ACTIONS: dict[Action, Callable[[Peer, int], None]] = {
     Action.ANSWER_PINGS: answer_pings,
     Action.ANSWER_RECORDS: answer_records,
     Action.ANSWER_FRAMES: answer_frames,
@@ -69,7 +62,7 @@ def main(runtime: str, index: str, core: str, parent_pid: str) -> None:
             peer.idle.after(0)
             continue
         action, count = order
-        _ACTIONS[action](peer, count)
+        ACTIONS[action](peer, count)
         peer.orders.finish(peer.index)
 
 

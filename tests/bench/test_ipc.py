@@ -17,7 +17,7 @@ from mzpipe.bench.ipc_orders import Action, Orders
 from mzpipe.bench.ipc_peer import spun
 from mzpipe.bench.ipc_peers import started_peers
 from mzpipe.bench.ipc_pingpong import ping_kernel, play, pong_kernel
-from mzpipe.bench.ipc_processes import _ACTIONS
+from mzpipe.bench.ipc_processes import ACTIONS
 from mzpipe.bench.ipc_sockets import Sockets, patiently
 from mzpipe.bench.ipc_torn import Seen, check_weights, pulled, unchecked, verdict, watch
 from mzpipe.errors import InputOutputError, MzpipeError
@@ -46,10 +46,6 @@ def warm(monkeypatch):
         monkeypatch.delenv("XDG_CACHE_HOME")
     else:
         monkeypatch.setenv("XDG_CACHE_HOME", CACHE_HOME)
-
-
-def cores():
-    return sorted(os.sched_getaffinity(0))
 
 
 def is_alive(pid):
@@ -218,7 +214,7 @@ def test_successor_of_a_killed_peer_finds_no_order(segments):
 
 
 def test_somebody_does_every_action():
-    assert set(_ACTIONS) == set(Action)
+    assert set(ACTIONS) == set(Action)
 
 
 def test_kernels_of_the_ping_pong_give_up_without_an_answer_and_go_on_where_they_were(segments):
@@ -257,10 +253,10 @@ def test_parts_are_the_same_in_a_hurry_and_the_kills_come_last():
 
 
 @contextmanager
-def peers_that_leave_nothing(num_peers):
+def peers_that_leave_nothing(num_peers, cores=None):
     """Started peers; afterwards, however it ended, they and what they shared are gone."""
     try:
-        with started_peers(cores(), num_peers) as peers:
+        with started_peers(cores or sorted(os.sched_getaffinity(0)), num_peers) as peers:
             pids = [peers.orders.signed(peer) for peer in range(num_peers)]
             assert all(map(is_alive, pids))
             yield peers
@@ -322,7 +318,7 @@ def test_measure_has_every_row_and_leaves_nothing(warm, monkeypatch):
     ):
         monkeypatch.setattr(module, name, value)
     affinity, seen = os.sched_getaffinity(0), []
-    monkeypatch.setattr(ipc, "started_peers", lambda cores: peers_that_leave_nothing(8))
+    monkeypatch.setattr(ipc, "started_peers", lambda cores: peers_that_leave_nothing(8, cores))
     result = measure(quick=True, progress=lambda *words: seen.append(words))
     assert [what for _, _, what in seen] == ["starting processes", *parts(quick=True)]
     rows = [(row.case.removeprefix("ipc/"), row.reference.name) for row in result.comparisons]
