@@ -26,7 +26,7 @@ def _await_word(words, place, number):
     start_ns = atomics.monotonic_ns()
     while atomics.monotonic_ns() - start_ns < _LOOK_NS:
         for _ in range(_SPINS):
-            # SYNC ball.ping acquire, ball.pong acquire: nothing but the word itself
+            # SYNC ball.throw acquire: nothing but the word itself
             if atomics.load_acquire(words, place) == number:
                 return True
             atomics.pause_core()
@@ -39,7 +39,7 @@ def ping_kernel(words, last):
     """Round trips until `last` came back; returns the last number that did."""
     number = words[_PONG]
     while number < last:
-        # SYNC ball.ping release: nothing but the word itself
+        # SYNC ball.throw release: nothing but the word itself
         atomics.store_release(words, _PING, number + 1)
         if not _await_word(words, _PONG, number + 1):
             return number
@@ -55,7 +55,7 @@ def pong_kernel(words, last):
         if not _await_word(words, _PING, number + 1):
             return number
         number += 1
-        # SYNC ball.pong release: nothing but the word itself
+        # SYNC ball.throw release: nothing but the word itself
         atomics.store_release(words, _PONG, number)
     return number
 

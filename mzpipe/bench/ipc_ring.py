@@ -89,6 +89,7 @@ def call_kernel(peers: Peers, count: int) -> None:
     """The least that any step in Python costs which touches a shared word."""
     words = peers.segments.arrays("ball")["words"]
     for _ in range(count):
+        # SYNC ball.throw acquire: nothing but the word itself
         atomics.load_acquire(words, 0)
 
 
