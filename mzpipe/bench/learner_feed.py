@@ -9,8 +9,6 @@ ranks are processes on other cores, where there are any.
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import numpy as np
 import torch
@@ -24,12 +22,12 @@ from ..launch.roles import LAST_STAGE
 from ..launch.run_directory import RunDirectory
 from ..runtime.agent import Agent
 from ..runtime.idle import IdleStrategy
-from ..runtime.process import make_death_pipe
-from .learner_children import Children, shared_out
-from .learner_processes import make_rank
+from .children import Children, meeting_place
+from .learner_processes import REPLAY, make_rank
 from .learner_work import Work, make_profile, make_shape
 
 _FIRST = Member("learner", 0)
+_PROGRAM = "mzpipe.bench.learner_processes"
 
 
 class FedLearner:
@@ -67,31 +65,26 @@ class FedLearner:
 def fed_learner(work: Work, rank_size: int, devices: tuple[str, ...], spare_cores: list[int]) -> Iterator[FedLearner]:
     """A started learner, a rank on each device; afterwards no process, segment or process group is left."""
     profile = make_profile(work, rank_size, len(devices))
-    with TemporaryDirectory(prefix="mzpipe-bench-") as home, RunDirectory(Path(home) / "run").locked() as locked:
-        save_profile(profile, locked.directory.profile)
-        with locked.runtime() as live:
-            runtime = Path(live.runtime_directory)
-            plane = DataPlane.create(runtime, make_shape(work, profile))
-            fill_rings(plane)
-            death_pipe = make_death_pipe(runtime)
-            try:
-                with _running(plane, locked.directory, devices, spare_cores) as learner:
-                    yield learner
-                    learner.check()
-            finally:
-                os.close(death_pipe)
+    with meeting_place() as (run, runtime):
+        save_profile(profile, run.profile)
+        plane = DataPlane.create(runtime, make_shape(work, profile))
+        fill_rings(plane)
+        with _running(plane, run, devices, spare_cores) as learner:
+            yield learner
+            learner.check()
 
 
 @contextmanager
 def _running(
     plane: DataPlane, run: RunDirectory, devices: tuple[str, ...], spare_cores: list[int]
 ) -> Iterator[FedLearner]:
-    children, learner = Children(run.logs / "children.log"), None
+    children, learner = Children("the learner", _PROGRAM, run.logs / "children.log"), None
+    cores_of = shared_out(spare_cores, len(devices))
     try:
-        for member, cores in shared_out(spare_cores, len(devices)).items():
+        for member, cores in cores_of.items():
             words = [str(run.path), ",".join(devices), ",".join(map(str, cores)), str(os.getpid())]
-            children.start(member, words)
-        children.await_ready(plane)
+            children.start(member.identity, [member.role, str(member.index), *words])
+        children.await_ready(lambda: all(plane.counters(member).get("ready") for member in cores_of))
         learner = make_rank(_FIRST, run, plane, devices)
         learner.on_start()
         yield FedLearner(learner, plane, children)
@@ -103,6 +96,12 @@ def _running(
             learner.on_close()
         children.stop()
         unpin(plane.batch_ring(0), devices[0])
+
+
+def shared_out(spare_cores: list[int], num_ranks: int) -> dict[Member, list[int]]:
+    """The cores of each process beside rank 0: a core for every rank, the others, if any, for the refiller."""
+    ranks = {Member("learner", rank): [spare_cores[-rank % len(spare_cores)]] for rank in range(1, num_ranks)}
+    return {REPLAY: spare_cores[: 1 - num_ranks or None] or spare_cores, **ranks}
 
 
 def fill_rings(plane: DataPlane) -> None:

@@ -14,7 +14,8 @@ from ..config import (
     TopologyConfig,
 )
 from ..games import GameSpec
-from ..ipc.dataplane import PlaneShape, RingSpec
+from ..ipc.dataplane import PlaneShape
+from ..ipc.segments import RingSpec
 from ..launch.ceilings.noise import Slot
 from ..launch.memory import ModelSizes
 from ..launch.plan import make_plan

@@ -20,7 +20,8 @@ from .errorlog import ErrorLog, errorlog_layout
 from .lane import LaneClient, LaneServer, lane_layout
 from .layout import ArrayLayout
 from .ring import Ring
-from .segment import HEADER_BYTES, Segment
+from .segment import HEADER_BYTES
+from .segments import RingSpec, Segments
 from .slots import (
     batch_layout,
     diagnostics_layout,
@@ -50,19 +51,6 @@ class Member:
     def identity(self) -> str:
         """Its name on the control plane and in logs."""
         return f"{self.role}-{self.index}"
-
-
-@dataclass(frozen=True)
-class RingSpec:
-    """A ring's slot layout and number of slots."""
-
-    slot: ArrayLayout
-    num_slots: int
-
-    @property
-    def nbytes(self) -> int:
-        """Bytes of the whole ring."""
-        return Ring.payload_bytes(self.slot, self.num_slots)
 
 
 @dataclass(frozen=True)
@@ -200,7 +188,7 @@ class DataPlane:
     def __init__(self, directory: Path, shape: PlaneShape) -> None:
         self.directory, self.shape = directory, shape
         self._specs = shape.segments()
-        self._mapped: dict[str, Segment] = {}
+        self._segments = Segments(directory, self._specs)
         self._clocks: dict[Member, StageClock] = {}
         self._indices = {member: index for index, member in enumerate(shape.members())}
 
@@ -208,8 +196,7 @@ class DataPlane:
     def create(cls, directory: Path, shape: PlaneShape) -> "DataPlane":
         """Reserves and maps every segment in an existing 0700 directory; raises PlanError when one does not fit."""
         plane = cls(directory, shape)
-        for name, spec in plane._specs.items():
-            plane._mapped[name] = Segment.create(directory / name, spec.nbytes)
+        plane._segments.create()
         (directory / SHAPE_FILE).write_text(json.dumps(dataclasses.asdict(shape)))
         return plane
 
@@ -225,9 +212,9 @@ class DataPlane:
 
     def clear(self, keep: tuple[str, ...]) -> None:
         """Sets every segment but the named ones back to what it was when it was created; nobody may be using them."""
-        for name, spec in self._specs.items():
+        for name in self._specs:
             if name not in keep:
-                np.ndarray((spec.nbytes,), "uint8", self._segment(name).buffer, HEADER_BYTES)[:] = 0
+                self._segments.clear(name)
 
     def index(self, member: Member) -> int:
         """Row of a process in doorbells, counters and errors; raises KeyError for a stranger."""
@@ -235,15 +222,15 @@ class DataPlane:
 
     def stop_word(self) -> StopWord:
         """The run's stop word."""
-        return StopWord(self._arrays("stop")["words"])
+        return StopWord(self._segments.arrays("stop")["words"])
 
     def doorbell(self, member: Member) -> Doorbell:
         """A process's doorbell."""
-        return Doorbell(self._arrays("doorbells")["words"], self.index(member))
+        return Doorbell(self._segments.arrays("doorbells")["words"], self.index(member))
 
     def counters(self, member: Member) -> Counters:
         """A process's counters."""
-        return Counters(self._arrays("counters")["words"], self.index(member))
+        return Counters(self._segments.arrays("counters")["words"], self.index(member))
 
     def total(self, role: str, name: str) -> int:
         """Sum of a counter over all processes of a role."""
@@ -252,72 +239,57 @@ class DataPlane:
     def stage_clock(self, member: Member) -> StageClock:
         """A process's stage clock, one and the same for whoever asks in this process."""
         if member not in self._clocks:
-            self._clocks[member] = StageClock(self._arrays("stages")["words"], self.index(member))
+            self._clocks[member] = StageClock(self._segments.arrays("stages")["words"], self.index(member))
         return self._clocks[member]
 
     def read_stages(self) -> StageReading:
         """What every process has spent its time on so far; rows in members' order."""
-        return StageReading(self._arrays("stages")["words"])
+        return StageReading(self._segments.arrays("stages")["words"])
 
     def errors(self, member: Member) -> ErrorLog:
         """A process's error log."""
-        return ErrorLog(self._arrays("errors")["words"], self.index(member))
+        return ErrorLog(self._segments.arrays("errors")["words"], self.index(member))
 
     def weights(self) -> dict[str, np.ndarray]:
         """Arrays of the weights segment."""
-        return self._arrays("weights")
+        return self._segments.arrays("weights")
 
     def diagnostics(self) -> dict[str, np.ndarray]:
         """Arrays of the diagnostics segment."""
-        return self._arrays("diagnostics")
+        return self._segments.arrays("diagnostics")
 
     def lane_clients(self, member: Member) -> list[LaneClient]:
         """The lanes that a process owns, attached."""
         server, lanes = self.shape.lanes_of(member)
-        block, bell = self._arrays(f"lanes-{server}"), self.doorbell(Member("inference", server))
+        block, bell = self._segments.arrays(f"lanes-{server}"), self.doorbell(Member("inference", server))
         return [LaneClient(block, lane, bell, self.index(member)) for lane in lanes]
 
     def lane_server(self, server: int) -> LaneServer:
         """All lanes of one inference server."""
         bells = [self.doorbell(member) for member in self.shape.members()]
-        return LaneServer(self._arrays(f"lanes-{server}"), bells)
+        return LaneServer(self._segments.arrays(f"lanes-{server}"), bells)
 
     def release_lanes(self, member: Member) -> None:
         """Lets go of the weights that a process's lanes hold; for the supervisor, once the process is reaped."""
         server, lanes = self.shape.lanes_of(member)
-        self._arrays(f"lanes-{server}")["attached"][lanes] = 0
+        self._segments.arrays(f"lanes-{server}")["attached"][lanes] = 0
 
     def trajectory_ring(self, actor: int) -> Ring:
         """The ring from one actor to the replay server."""
-        return self._ring(f"trajectory-{actor}")
+        return self._segments.ring(f"trajectory-{actor}")
 
     def batch_ring(self, rank: int) -> Ring:
         """The ring from the replay server to one learner rank."""
-        return self._ring(f"batch-{rank}")
+        return self._segments.ring(f"batch-{rank}")
 
     def priority_ring(self, rank: int) -> Ring:
         """The ring from one learner rank to the replay server."""
-        return self._ring(f"priority-{rank}")
+        return self._segments.ring(f"priority-{rank}")
 
     def position_ring(self, reanalyzer: int) -> Ring:
         """The ring from the replay server to one reanalyzer."""
-        return self._ring(f"position-{reanalyzer}")
+        return self._segments.ring(f"position-{reanalyzer}")
 
     def target_ring(self, reanalyzer: int) -> Ring:
         """The ring from one reanalyzer to the replay server."""
-        return self._ring(f"target-{reanalyzer}")
-
-    def _segment(self, name: str) -> Segment:
-        if name not in self._mapped:
-            self._mapped[name] = Segment.attach(self.directory / name, self._specs[name].nbytes)
-        return self._mapped[name]
-
-    def _arrays(self, name: str) -> dict[str, np.ndarray]:
-        spec = self._specs[name]
-        assert isinstance(spec, ArrayLayout)
-        return spec.views(self._segment(name).buffer, HEADER_BYTES)
-
-    def _ring(self, name: str) -> Ring:
-        spec = self._specs[name]
-        assert isinstance(spec, RingSpec)
-        return Ring(self._segment(name), spec.slot, spec.num_slots)
+        return self._segments.ring(f"target-{reanalyzer}")

@@ -9,8 +9,7 @@ import pytest
 
 from mzpipe.bench import learner, learner_reference, timing
 from mzpipe.bench.learner import MZPIPE, ONE_RANK, RESIDENT, TWO_RANKS, Shape, feed_shapes, measure, rank_shapes
-from mzpipe.bench.learner_children import shared_out
-from mzpipe.bench.learner_feed import FedLearner, fed_learner, fill_rings
+from mzpipe.bench.learner_feed import FedLearner, fed_learner, fill_rings, shared_out
 from mzpipe.bench.learner_processes import REPLAY, Refiller, make_rank
 from mzpipe.bench.learner_reference import resident_step
 from mzpipe.bench.learner_work import MLP, RESIDUAL, Work, make_profile, make_shape, private_slot

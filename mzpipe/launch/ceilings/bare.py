@@ -12,8 +12,9 @@ import torch
 from ...config import Profile
 from ...inference.networks import resolve_runtime, sample_observation
 from ...inference.onnx_network import session_maker
-from ...ipc.dataplane import DataPlane, PlaneShape, RingSpec
+from ...ipc.dataplane import DataPlane, PlaneShape
 from ...ipc.ring import RingReader, RingWriter
+from ...ipc.segments import RingSpec
 from ...nets import FlatWeights, Model, place_model
 from .noise import fill_frames, fill_trajectory
 

@@ -1,0 +1,141 @@
+"""The gather: one, two and four peers ask, and the caller answers whatever is pending in one lap.
+
+A request is of 64 rows, a parent and an action each (8 bytes), and is answered with 20 float32 for each: reward,
+value and 18 logits. Ours are lanes; beside them stand a ROUTER and DEALERs whose messages are msgpack maps of the same
+arrays as bytes. Nothing is worked out on either side.
+
+Shape legend    L lanes pending   R rows of a request   A actions
+"""
+
+from functools import partial
+from typing import NamedTuple
+
+import msgpack
+import numpy as np
+import zmq
+
+from ..ipc.lane import LaneClient, LaneServer, RequestKind
+from ..runtime.idle import IdleStrategy
+from .ipc_memory import CALLER, MAX_CLIENTS, NUM_ACTIONS, NUM_ROWS
+from .ipc_orders import Action
+from .ipc_peer import Peer
+from .ipc_peers import Peers
+from .ipc_sockets import patiently, send
+from .rates import MZPIPE, Counted, rates_of_counted, rows_of
+from .report import Comparison
+
+ZMQ = "zmq + msgpack"
+_LANE_REQUESTS, _MESSAGES = 1_000, 100
+_PARENT_R, _ACTION_R = np.arange(NUM_ROWS, dtype=np.int32), np.zeros(NUM_ROWS, np.int32)
+
+
+class Answers(NamedTuple):
+    """What a forward pass would have given, for as many lanes as there are."""
+
+    reward_LR: np.ndarray
+    value_LR: np.ndarray
+    policy_logits_LRA: np.ndarray
+
+    @classmethod
+    def drawn(cls) -> "Answers":
+        """Noise."""
+        rng, shape = np.random.default_rng(0), (MAX_CLIENTS, NUM_ROWS)
+        drawn = (rng.standard_normal(each, np.float32) for each in (shape, shape, (*shape, NUM_ACTIONS)))
+        return cls(*drawn)
+
+
+def compare_gather(peers: Peers, num_clients: int, rounds: int) -> tuple[list[Comparison], list[str]]:
+    """Requests/s, a row being one, of all clients together."""
+    answers, rows = Answers.drawn(), num_clients * NUM_ROWS
+    every = [
+        Counted(MZPIPE, partial(serve_lanes, peers, num_clients, answers), rows * _LANE_REQUESTS),
+        Counted(ZMQ, partial(serve_messages, peers, num_clients, answers), rows * _MESSAGES),
+    ]
+    return rows_of(f"ipc/gather/{num_clients}", "requests/s", rates_of_counted(every, rounds)), []
+
+
+def serve_lanes(peers: Peers, num_clients: int, answers: Answers) -> None:
+    """Answers lanes until every client has had its answers."""
+    server = LaneServer(peers.segments.arrays("lanes"), peers.orders.bells)
+    left = _tell(peers, num_clients, Action.REQUEST_LANES, _LANE_REQUESTS)
+    while left:
+        lanes = server.pending()
+        _answer_lanes(server, lanes, answers)
+        left -= len(lanes)
+        if len(lanes) == 0:
+            peers.look()
+        peers.idle.after(len(lanes))
+    peers.finish(*range(num_clients))
+
+
+def _answer_lanes(server: LaneServer, lanes: np.ndarray, answers: Answers) -> None:
+    """The requests of all lanes as one array, and the answers into each lane's arrays; as an inference server."""
+    block = server.block
+    np.concatenate([block["parent_index"][lane] for lane in lanes] or [_PARENT_R])
+    np.concatenate([block["action"][lane] for lane in lanes] or [_ACTION_R])
+    for row, lane in enumerate(lanes):
+        block["reward"][lane] = answers.reward_LR[row]
+        block["value"][lane] = answers.value_LR[row]
+        block["policy_logits"][lane] = answers.policy_logits_LRA[row]
+    server.respond(lanes)
+
+
+def request_lanes(peer: Peer, count: int) -> None:
+    """For a peer: requests on its lane, each after the answer to the one before."""
+    lane = LaneClient(peer.segments.arrays("lanes"), peer.index, peer.orders.bells[CALLER], peer.index)
+    idle = IdleStrategy(peer.orders.bells[peer.index])
+    for _ in range(count):
+        lane.parent_index[:], lane.action[:] = _PARENT_R, _ACTION_R
+        lane.request(RequestKind.RECURRENT, node_index=1, num_rows=NUM_ROWS)
+        while not lane.ready():
+            idle.after(0)
+
+
+def serve_messages(peers: Peers, num_clients: int, answers: Answers) -> None:
+    """Answers messages until every client has had its answers."""
+    router = peers.sockets.bound("gather", zmq.ROUTER)
+    left = _tell(peers, num_clients, Action.REQUEST_MESSAGES, _MESSAGES)
+    while left:
+        pending = _received(router, peers)
+        requests = [msgpack.unpackb(request) for _, request in pending]
+        for name in ("parent_index", "action"):
+            np.concatenate([np.frombuffer(request[name], np.int32) for request in requests])
+        for row, (identity, _) in enumerate(pending):
+            router.send_multipart([identity, msgpack.packb(_message(answers, row))])
+        left -= len(pending)
+    peers.finish(*range(num_clients))
+
+
+def _message(answers: Answers, row: int) -> dict[str, bytes]:
+    return {
+        "reward": answers.reward_LR[row].tobytes(),
+        "value": answers.value_LR[row].tobytes(),
+        "policy_logits": answers.policy_logits_LRA[row].tobytes(),
+    }
+
+
+def _received(router: zmq.Socket, peers: Peers) -> list[list[bytes]]:
+    """Everything that has arrived; waits for the first."""
+    pending = [patiently(router.recv_multipart, peers.look)]
+    while True:
+        try:
+            pending.append(router.recv_multipart(zmq.NOBLOCK))
+        except zmq.Again:
+            return pending
+
+
+def request_messages(peer: Peer, count: int) -> None:
+    """For a peer: requests in messages, each after the answer to the one before."""
+    socket = peer.sockets.connected("gather", zmq.DEALER)
+    for _ in range(count):
+        request = {"parent_index": _PARENT_R.tobytes(), "action": _ACTION_R.tobytes()}
+        send(socket, msgpack.packb(request), peer.look)
+        answer = msgpack.unpackb(patiently(socket.recv, peer.look))
+        for words in answer.values():
+            np.frombuffer(words, np.float32)
+
+
+def _tell(peers: Peers, num_clients: int, action: Action, count: int) -> int:
+    for client in range(num_clients):
+        peers.tell(client, action, count)
+    return num_clients * count

@@ -1,0 +1,61 @@
+"""Segments of one directory, by name: created all at once, each mapped when it is first asked for."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from .layout import ArrayLayout
+from .ring import Ring
+from .segment import HEADER_BYTES, Segment
+
+
+@dataclass(frozen=True)
+class RingSpec:
+    """A ring's slot layout and number of slots."""
+
+    slot: ArrayLayout
+    num_slots: int
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of the whole ring."""
+        return Ring.payload_bytes(self.slot, self.num_slots)
+
+
+class Segments:
+    """Segments whose layouts are known beforehand; all processes that use them must agree on `specs`.
+
+    Owns    nothing: files belong to whoever removes their directory.
+    """
+
+    def __init__(self, directory: Path, specs: Mapping[str, ArrayLayout | RingSpec]) -> None:
+        self._directory, self._specs = directory, specs
+        self._mapped: dict[str, Segment] = {}
+
+    def create(self) -> None:
+        """Reserves and maps every segment in an existing 0700 directory; raises PlanError when one does not fit."""
+        for name, spec in self._specs.items():
+            self._mapped[name] = Segment.create(self._directory / name, spec.nbytes)
+
+    def clear(self, name: str) -> None:
+        """Sets a segment back to what it was when it was created; nobody may be using it."""
+        np.ndarray((self._specs[name].nbytes,), "uint8", self._segment(name).buffer, HEADER_BYTES)[:] = 0
+
+    def arrays(self, name: str) -> dict[str, np.ndarray]:
+        """Arrays of a segment that is no ring."""
+        spec = self._specs[name]
+        assert isinstance(spec, ArrayLayout)
+        return spec.views(self._segment(name).buffer, HEADER_BYTES)
+
+    def ring(self, name: str, kind: type[Ring] = Ring) -> Ring:
+        """A segment that is a ring, of this kind."""
+        spec = self._specs[name]
+        assert isinstance(spec, RingSpec)
+        return kind(self._segment(name), spec.slot, spec.num_slots)
+
+    def _segment(self, name: str) -> Segment:
+        if name not in self._mapped:
+            self._mapped[name] = Segment.attach(self._directory / name, self._specs[name].nbytes)
+        return self._mapped[name]
