@@ -60,10 +60,11 @@ def serve_lanes(peers: Peers, num_clients: int, answers: Answers) -> None:
     left = _tell(peers, num_clients, Action.REQUEST_LANES, _LANE_REQUESTS)
     while left:
         lanes = server.pending()
-        _answer_lanes(server, lanes, answers)
-        left -= len(lanes)
-        if len(lanes) == 0:
+        if len(lanes):
+            _answer_lanes(server, lanes, answers)
+        else:
             peers.look()
+        left -= len(lanes)
         peers.idle.after(len(lanes))
     peers.finish(*range(num_clients))
 
@@ -71,8 +72,8 @@ def serve_lanes(peers: Peers, num_clients: int, answers: Answers) -> None:
 def _answer_lanes(server: LaneServer, lanes: np.ndarray, answers: Answers) -> None:
     """The requests of all lanes as one array, and the answers into each lane's arrays; as an inference server."""
     block = server.block
-    np.concatenate([block["parent_index"][lane] for lane in lanes] or [_PARENT_R])
-    np.concatenate([block["action"][lane] for lane in lanes] or [_ACTION_R])
+    np.concatenate([block["parent_index"][lane] for lane in lanes])
+    np.concatenate([block["action"][lane] for lane in lanes])
     for row, lane in enumerate(lanes):
         block["reward"][lane] = answers.reward_LR[row]
         block["value"][lane] = answers.value_LR[row]
