@@ -57,14 +57,17 @@ class Plan:
             return RoleLoad(batch_size=shape.rank_batch_size)
         if member.role == "inference":
             owners = [owner.role for owner in shape.lane_clients(member.index)]
-            simulations = max(self.profile.search.num_simulations, self.profile.evaluator.num_simulations)
-            nodes = len(owners) * shape.trees_of_a_lane * (1 + simulations)
             return RoleLoad(
-                pool_nodes=nodes,
+                pool_nodes=self.pool_nodes(member.index),
                 resident_models=num_resident(target_networks=shape.reanalyzers > 0),
                 root_rows=sum(shape.trees_of(role) for role in owners),
             )
         return RoleLoad()
+
+    def pool_nodes(self, server: int) -> int:
+        """Hidden states that an inference server keeps: of every node of every tree of its lanes."""
+        simulations = max(self.profile.search.num_simulations, self.profile.evaluator.num_simulations)
+        return len(self.shape.lane_clients(server)) * self.shape.trees_of_a_lane * (1 + simulations)
 
     def table_sizes(self) -> TableSizes:
         """What the replay table holds; raises ConfigError when that is too little."""
@@ -176,6 +179,7 @@ def plan_lines(plan: Plan) -> list[str]:
     for name, nbytes in plan.shape.segment_bytes().items():
         lines.append(f"segment   {name:<14} {mebibytes(nbytes):>12}   {nbytes:>15,} bytes")
     lines += _replay_lines(plan)
+    lines += [_pool_line(plan, server) for server in range(plan.shape.inference_servers)]
     lines.append(f"memory    search trees {mebibytes(plan.search_bytes())}")
     lines.append(f"memory    /dev/shm {mebibytes(plan.segment_bytes())}, in all about {mebibytes(plan.memory_bytes())}")
     return lines
@@ -195,6 +199,15 @@ def _replay_lines(plan: Plan) -> list[str]:
     if journal:
         lines.append(f"disk      journal at most {mebibytes(journal)}")
     return lines
+
+
+def _pool_line(plan: Plan, server: int) -> str:
+    nodes, each = plan.pool_nodes(server), plan.model.hidden_state
+    models = num_resident(target_networks=plan.shape.reanalyzers > 0)
+    return (
+        f"memory    inference-{server} on {plan.devices.inference[server]}: {nodes:,} hidden states of {each:,} bytes, "
+        f"{mebibytes(nodes * each)}; {models} models, {mebibytes(models * plan.model.weights)}"
+    )
 
 
 def num_threads(profile: Profile, role: str) -> int:

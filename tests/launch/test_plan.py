@@ -94,6 +94,18 @@ def test_plan_says_what_the_replay_table_holds_and_what_its_journal_may_take():
     assert "journal" not in tiered
 
 
+def test_plan_prints_what_every_inference_server_keeps_on_its_device():
+    plan = planned("search.num_simulations=9", inference=("cpu", "cuda:1"))
+    plan = replace(plan, model=ModelSizes(weights=1 << 20, hidden_state=1 << 10))
+    lines = [line for line in plan_lines(plan) if "hidden states" in line]
+    # Three lanes of three trees with ten nodes each, the evaluator's among them; the second server has no actor.
+    first = "memory    inference-0 on cpu: 90 hidden states of 1,024 bytes, 0.1 MiB; 3 models, 3.0 MiB"
+    assert lines == [
+        first,
+        "memory    inference-1 on cuda:1: 0 hidden states of 1,024 bytes, 0.0 MiB; 3 models, 3.0 MiB",
+    ]
+
+
 def test_check_refuses_a_table_that_holds_no_two_trajectories(machine):
     plan = planned("replay.capacity_bytes=65536", "actor.trajectory_length=400", "replay.max_insert_lead=1000")
     machine(100 * GIB, 100 * GIB)
