@@ -53,9 +53,11 @@ def run(arguments: argparse.Namespace) -> int:
     _show(report)
     if ceilings is not None:
         _show_ceilings(ceilings)
-    write_json(arguments.json, report.as_json() | ({"ceilings": ceilings.as_json()} if ceilings else {}))
+    about = _about(arguments)
+    fields = {**about._asdict(), **report.as_json()}
+    write_json(arguments.json, {**fields, "ceilings": ceilings.as_json()} if ceilings else fields)
     if arguments.html is not None:
-        write_text(arguments.html, render_page(report, _about(arguments)), "--html")
+        write_text(arguments.html, render_page(report, about), "--html")
     return outcome.exit_code
 
 

@@ -1,5 +1,7 @@
 """`mzpipe profile --html F`: refused before the run where it cannot be written, and a page where it can."""
 
+import json
+
 import pytest
 
 from mzpipe.cli import profile as verb
@@ -32,6 +34,16 @@ def test_html_is_the_page_of_the_report(profile, measured, tmp_path):
     assert "<title>tiny: mzpipe profile</title>" in page
     assert "learner.batch_size=32" in page
     assert busy_report().verdict.sentence in page
+
+
+def test_json_says_whose_numbers_these_are(profile, measured, tmp_path):
+    path = tmp_path / "report.json"
+    assert main(["profile", str(profile), "--set", "learner.batch_size=32", "--json", str(path)]) == 0
+    fields = json.loads(path.read_text())
+    assert (fields["profile"], fields["overrides"]) == ("tiny", ["learner.batch_size=32"])
+    assert fields["host"].endswith(" cores")
+    assert {"commit", "date", "env_steps_per_s", "bottleneck", "stages", "processes"} <= fields.keys()
+    assert "ceilings" not in fields
 
 
 @pytest.mark.parametrize(
