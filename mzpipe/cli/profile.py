@@ -11,7 +11,7 @@ from ..bench.machine import UNKNOWN, here
 from ..config import load_profile
 from ..errors import ExitCode
 from ..launch.profile import measure_profile
-from ..profiling import Ceilings, ProfileReport, ceilings_table, profile_table
+from ..profiling import Ceilings, ProfileReport, TraceReading, ceilings_table, profile_table, render_trace
 from ..profiling.page import About, render_page
 from ..telemetry import make_view
 from ..telemetry.format import number
@@ -35,6 +35,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     add_json_argument(parser, "the report")
     parser.add_argument("--html", type=Path, help="draw the report here, as a page for a browser")
+    parser.add_argument("--trace", type=Path, help="write what every process did when here, for Perfetto")
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -42,9 +43,12 @@ def run(arguments: argparse.Namespace) -> int:
     profile = load_profile(arguments.profile, arguments.overrides)
     refuse_unwritable(arguments.json)
     refuse_unwritable(arguments.html, "--html")
+    refuse_unwritable(arguments.trace, "--trace")
     view = make_view(f"profile of {arguments.profile.stem}", interval_s=profile.telemetry.interval_s)
     try:
-        outcome, report, ceilings = measure_profile(profile, arguments.seconds, view, ceilings=arguments.ceilings)
+        outcome, report, ceilings, trace = measure_profile(
+            profile, arguments.seconds, view, ceilings=arguments.ceilings, trace=arguments.trace is not None
+        )
     finally:
         view.close()
     if report is None:
@@ -58,6 +62,9 @@ def run(arguments: argparse.Namespace) -> int:
     write_json(arguments.json, {**fields, "ceilings": ceilings.as_json()} if ceilings else fields)
     if arguments.html is not None:
         write_text(arguments.html, render_page(report, about), "--html")
+    if trace is not None:
+        write_text(arguments.trace, render_trace(trace), "--trace")
+        _show_trace(trace, arguments.trace)
     return outcome.exit_code
 
 
@@ -81,6 +88,16 @@ def _show(report: ProfileReport) -> None:
         highlight=False,
     )
     console.print(report.verdict.sentence, style="bold", highlight=False)
+
+
+def _show_trace(trace: TraceReading, path: Path) -> None:
+    lost = f"; {trace.lost:,} more found no room" if trace.lost else ""
+    Console().print(
+        f"trace: {trace.num_events:,} events of {len(trace.rows)} processes in {trace.seconds:.2f} s{lost}: "
+        f"open {path} in https://ui.perfetto.dev or chrome://tracing",
+        highlight=False,
+        soft_wrap=True,
+    )
 
 
 def _show_ceilings(ceilings: Ceilings) -> None:

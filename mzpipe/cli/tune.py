@@ -53,7 +53,7 @@ def run(arguments: argparse.Namespace) -> int:
     def measure(profile: Profile) -> ProfileReport | None:
         if profile.topology.external != "none":
             raise UsageError(f"topology.external={profile.topology.external}: nobody starts it by hand for every trial")
-        outcome, report, _ = measure_profile(profile, arguments.seconds, _Silence())
+        outcome, report, *_ = measure_profile(profile, arguments.seconds, _Silence())
         if outcome.exit_code in (ExitCode.INTERRUPTED, ExitCode.TERMINATED):
             ended.append(ExitCode(outcome.exit_code))
             return None

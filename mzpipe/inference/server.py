@@ -120,6 +120,7 @@ class InferenceServer:
 
     def _answer(self, lanes: np.ndarray, kind: RequestKind, version: int) -> None:
         block, network = self._block, self._versions.network(version)
+        self._lanes.gathered(lanes)
         answer_RC = (
             self._infer_roots(network, lanes) if kind is RequestKind.ROOT else self._infer_children(network, lanes)
         )

@@ -32,6 +32,7 @@ from .slots import (
     weights_layout,
 )
 from .stages import StageClock, StageReading, stages_layout
+from .trace import Trace, TraceWriter, trace_layout
 
 SHAPE_FILE = "shape.json"
 # A reanalyzer searches over one lane and asks the target network over another.
@@ -80,6 +81,8 @@ class PlaneShape:
     learner_ranks: int = 1
     # Whether batches hold the observations that follow the sampled ones.
     next_observations: bool = False
+    # Events that each process can keep; 0: there is no trace.
+    trace_events: int = 0
 
     @property
     def observation_shape(self) -> tuple[int, ...]:
@@ -126,6 +129,10 @@ class PlaneShape:
         owners = self.lane_clients(server)
         return server, [lane for lane, owner in enumerate(owners) if owner == member]
 
+    def first_lane(self, server: int) -> int:
+        """Number of a server's first lane, where the lanes of all servers are counted through."""
+        return sum(len(self.lane_clients(before)) for before in range(server))
+
     def segments(self) -> dict[str, ArrayLayout | RingSpec]:
         """Layout of every segment by file name."""
         members, trees = len(self.members()), self.trees_of_a_lane
@@ -139,6 +146,8 @@ class PlaneShape:
             "weights": weights_layout(self.weights_bytes),
             "diagnostics": diagnostics_layout(self.num_unroll_steps),
         }
+        if self.trace_events:
+            plan["trace"] = trace_layout(members, self.trace_events)
         for server in range(self.inference_servers):
             lanes = len(self.lane_clients(server))
             plan[f"lanes-{server}"] = lane_layout(
@@ -190,6 +199,7 @@ class DataPlane:
         self._specs = shape.segments()
         self._segments = Segments(directory, self._specs)
         self._clocks: dict[Member, StageClock] = {}
+        self._writers: dict[Member, TraceWriter] = {}
         self._indices = {member: index for index, member in enumerate(shape.members())}
 
     @classmethod
@@ -239,8 +249,19 @@ class DataPlane:
     def stage_clock(self, member: Member) -> StageClock:
         """A process's stage clock, one and the same for whoever asks in this process."""
         if member not in self._clocks:
-            self._clocks[member] = StageClock(self._segments.arrays("stages")["words"], self.index(member))
+            words = self._segments.arrays("stages")["words"]
+            self._clocks[member] = StageClock(words, self.index(member), trace=self.trace_writer(member))
         return self._clocks[member]
+
+    def trace_writer(self, member: Member) -> TraceWriter | None:
+        """A process's row of the trace, one and the same for whoever asks in this process; None where there is none."""
+        if self.shape.trace_events and member not in self._writers:
+            self._writers[member] = TraceWriter(self._segments.arrays("trace"), self.index(member))
+        return self._writers.get(member)
+
+    def trace(self) -> Trace:
+        """The trace of a run that has one."""
+        return Trace(self._segments.arrays("trace"))
 
     def read_stages(self) -> StageReading:
         """What every process has spent its time on so far; rows in members' order."""
@@ -262,12 +283,14 @@ class DataPlane:
         """The lanes that a process owns, attached."""
         server, lanes = self.shape.lanes_of(member)
         block, bell = self._segments.arrays(f"lanes-{server}"), self.doorbell(Member("inference", server))
-        return [LaneClient(block, lane, bell, self.index(member)) for lane in lanes]
+        trace, first = self.trace_writer(member), self.shape.first_lane(server)
+        return [LaneClient(block, lane, bell, self.index(member), trace, first + lane) for lane in lanes]
 
     def lane_server(self, server: int) -> LaneServer:
         """All lanes of one inference server."""
         bells = [self.doorbell(member) for member in self.shape.members()]
-        return LaneServer(self._segments.arrays(f"lanes-{server}"), bells)
+        trace = self.trace_writer(Member("inference", server))
+        return LaneServer(self._segments.arrays(f"lanes-{server}"), bells, trace, self.shape.first_lane(server))
 
     def release_lanes(self, member: Member) -> None:
         """Lets go of the weights that a process's lanes hold; for the supervisor, once the process is reaped."""

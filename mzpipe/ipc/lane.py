@@ -21,6 +21,7 @@ from numba import njit
 from . import atomics
 from .doorbell import Doorbell
 from .layout import WORDS_PER_LINE, ArrayLayout, Field
+from .trace import Mark, TraceWriter
 
 
 class RequestKind(IntEnum):
@@ -65,8 +66,17 @@ class LaneClient:
     Writes  observation_T.., parent_index_T, action_T
     """
 
-    def __init__(self, block: dict[str, np.ndarray], lane: int, server: Doorbell, client_index: int) -> None:
+    def __init__(
+        self,
+        block: dict[str, np.ndarray],
+        lane: int,
+        server: Doorbell,
+        client_index: int,
+        trace: TraceWriter | None = None,
+        place: int = 0,
+    ) -> None:
         self._block, self._lane, self._server = block, lane, server
+        self._trace, self._place = trace, place
         self._request, self._response = block["request"][lane], block["response"][lane]
         self.observation = block["observation"][lane]
         self.parent_index, self.action = block["parent_index"][lane], block["action"][lane]
@@ -87,6 +97,9 @@ class LaneClient:
         block, lane = self._block, self._lane
         block["kind"][lane], block["node_index"][lane], block["num_rows"][lane] = kind, node_index, num_rows
         self._sequence += 1
+        if self._trace is not None:
+            asked = Mark.ROOT_ASKED if kind is RequestKind.ROOT else Mark.SIMULATION_ASKED
+            self._trace.mark(asked, self._place, self._sequence)
         # SYNC lane.request release: the request's arrays and words
         atomics.store_release(self._request, 0, self._sequence)
         self._server.ring()
@@ -95,6 +108,11 @@ class LaneClient:
         """Whether the last request is answered (true on a fresh lane)."""
         # SYNC lane.response acquire: the response's arrays and words
         return atomics.load_acquire(self._response, 0) == self._sequence
+
+    def taken(self) -> None:
+        """Says that the answer is being used now: for the trace alone."""
+        if self._trace is not None:
+            self._trace.mark(Mark.ANSWER_TAKEN, self._place, self._sequence)
 
     def pin(self, number: int) -> None:
         """Keeps one weights version from the next root request on while `number` stays; 0 lets go."""
@@ -113,8 +131,14 @@ class LaneClient:
 class LaneServer:
     """The server's side of all its lanes."""
 
-    def __init__(self, block: dict[str, np.ndarray], clients: list[Doorbell]) -> None:
-        self.block = block
+    def __init__(
+        self,
+        block: dict[str, np.ndarray],
+        clients: list[Doorbell],
+        trace: TraceWriter | None = None,
+        first_place: int = 0,
+    ) -> None:
+        self.block, self._trace, self._first_place = block, trace, first_place
         self._request, self._response = block["request"], block["response"]
         self._clients = clients
         self._lanes = np.zeros(len(self._request), np.int32)
@@ -122,6 +146,12 @@ class LaneServer:
     def pending(self) -> np.ndarray:
         """Indices of the lanes whose request is unanswered, ascending; valid until the next call."""
         return self._lanes[: pending_kernel(self._request, self._response, self._lanes)]
+
+    def gathered(self, lanes: np.ndarray) -> None:
+        """Says that the requests of `lanes` go into a batch now: for the trace alone."""
+        if self._trace is not None:
+            for lane in lanes.tolist():
+                self._trace.mark(Mark.REQUEST_GATHERED, self._first_place + lane, int(self._request[lane, 0]))
 
     def respond(self, lanes: np.ndarray) -> None:
         """Publishes the answers of `lanes` and wakes their clients, each once."""

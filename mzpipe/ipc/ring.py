@@ -87,6 +87,11 @@ class RingWriter:
             sequence += 1
         return sequence
 
+    @property
+    def sequence(self) -> int:
+        """Number of the slot that is committed next; the first was 0."""
+        return self._sequence
+
     def claim(self) -> dict[str, np.ndarray] | None:
         """Arrays of the next free slot, or None while the ring is full; claiming twice gives the same slot."""
         if self._sequence - self._tail >= self._ring.num_slots:

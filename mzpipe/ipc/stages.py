@@ -19,6 +19,7 @@ from enum import IntEnum
 import numpy as np
 
 from .layout import ArrayLayout, Field
+from .trace import Mark, NoStage, TraceWriter
 
 
 class Stage(IntEnum):
@@ -50,6 +51,7 @@ _ITEMS, _BUSY, _FIRST_BUCKET = 0, 1, 2
 _STAGE_WORDS = 176  # the two, the buckets, and what fills whole cache lines
 _OWN_WORDS = 8
 _WAIT_IN, _WAIT_OUT, _OTHER = range(3)
+_NO_STAGES = (NoStage.WAIT_IN, NoStage.WAIT_OUT, NoStage.OTHER)
 
 
 def stages_layout(num_processes: int) -> ArrayLayout:
@@ -62,11 +64,17 @@ class StageClock:
     """One process's rows, for the process itself.
 
     A lap consists of stages, each closed by `end`, and ends with `lap`. Time before a stage that is not its own is
-    given away by `skip`.
+    given away by `skip`. Where there is a trace, each of these is also a slice of it.
     """
 
-    def __init__(self, words_PW: np.ndarray, process_index: int, now_ns: Callable[[], int] = time.monotonic_ns) -> None:
-        self._words, self._now_ns = memoryview(words_PW[process_index]), now_ns
+    def __init__(
+        self,
+        words_PW: np.ndarray,
+        process_index: int,
+        now_ns: Callable[[], int] = time.monotonic_ns,
+        trace: TraceWriter | None = None,
+    ) -> None:
+        self._words, self._now_ns, self._trace = memoryview(words_PW[process_index]), now_ns, trace
         self._last_ns = now_ns()
         self._is_blocked = self._is_starved = False
 
@@ -78,6 +86,8 @@ class StageClock:
         """The time since the last call was this stage's, which has dealt with so many items."""
         now_ns, words = self._now_ns(), self._words
         elapsed_ns = now_ns - self._last_ns
+        if self._trace is not None:
+            self._trace.slice(stage, self._last_ns, now_ns, items)
         self._last_ns = now_ns
         base = _BASES[stage]
         words[base] += items
@@ -94,6 +104,8 @@ class StageClock:
         base = _BASES[stage]
         words[base] += items
         words[base + _BUSY] += now_ns - self._last_ns
+        if self._trace is not None:
+            self._trace.slice(stage, self._last_ns, now_ns, items)
         self._last_ns = now_ns
 
     def took(self, stage: Stage, elapsed_ns: int) -> None:
@@ -104,6 +116,8 @@ class StageClock:
         """The time since the last call was no stage's."""
         now_ns = self._now_ns()
         self._words[_OTHER] += now_ns - self._last_ns
+        if self._trace is not None:
+            self._trace.slice(NoStage.OTHER, self._last_ns, now_ns)
         self._last_ns = now_ns
 
     def blocked(self) -> None:
@@ -120,8 +134,15 @@ class StageClock:
         waited = _WAIT_OUT if self._is_blocked else _WAIT_IN
         slot = waited if self._is_starved or not work_count else _OTHER
         self._words[slot] += now_ns - self._last_ns
+        if self._trace is not None:
+            self._trace.slice(_NO_STAGES[slot], self._last_ns, now_ns)
         self._last_ns = now_ns
         self._is_blocked = self._is_starved = False
+
+    def mark(self, mark: Mark, place: int, sequence: int) -> None:
+        """Tells the trace, if there is one, what passes by now; it lies in the stage that ends next."""
+        if self._trace is not None:
+            self._trace.mark(mark, place, sequence)
 
 
 class StageReading:

@@ -1,5 +1,6 @@
 """The plan: what will run where and how many bytes it needs, before anything starts."""
 
+import dataclasses
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -118,8 +119,11 @@ class Plan:
         )
 
 
-def make_plan(profile: Profile, game: GameSpec, devices: Devices, model: ModelSizes) -> Plan:
-    """The plan of a profile; the model's sizes are 0 while it has not been built."""
+def make_plan(profile: Profile, game: GameSpec, devices: Devices, model: ModelSizes, *, trace_events: int = 0) -> Plan:
+    """The plan of a profile; the model's sizes are 0 while it has not been built.
+
+    `trace_events` is the room for a trace, in events of all processes together.
+    """
     topology = profile.topology
     shape = PlaneShape(
         frame_shape=game.frame_shape,
@@ -144,6 +148,7 @@ def make_plan(profile: Profile, game: GameSpec, devices: Devices, model: ModelSi
         num_unroll_steps=profile.learner.num_unroll_steps,
         weights_bytes=model.weights,
     )
+    shape = dataclasses.replace(shape, trace_events=trace_events // len(shape.members()))
     return Plan(profile, game, devices, shape, model)
 
 

@@ -10,7 +10,17 @@ from typing import NamedTuple
 from ..config import Profile
 from ..errors import UsageError
 from ..ipc.dataplane import DataPlane
-from ..profiling import Ceilings, Count, Moment, ProfileReport, make_report, read_count, read_moment
+from ..profiling import (
+    Ceilings,
+    Count,
+    Moment,
+    ProfileReport,
+    TraceReading,
+    make_report,
+    read_count,
+    read_moment,
+    read_trace,
+)
 from ..telemetry import View
 from .ceilings.measure import measure_ceilings, refuse_without_actors
 from .outcome import Outcome
@@ -23,6 +33,9 @@ MIN_SECONDS = 5.0
 _WARM_STEPS, _WARM_UP_S = 5, 10.0
 # How long each role is measured alone.
 _ALONE_S = 5.0
+# A trace begins with the measurement, and ends once a process has no room for more, or after this long. Written down,
+# an event takes 100 to 200 bytes: room for so many, in all processes together, makes a file of 40 MB at most.
+_TRACE_EVENTS, _TRACE_S = 200_000, 5.0
 # Counts for rates over time: this far apart, and at most so many.
 _INTERVAL_S, _MAX_COUNTS = 0.5, 240
 
@@ -30,8 +43,9 @@ _INTERVAL_S, _MAX_COUNTS = 0.5, 240
 class Measurement:
     """Watches a run: waits until it is warm, takes a moment, and another `seconds` later."""
 
-    def __init__(self, seconds: float) -> None:
-        self._seconds = seconds
+    def __init__(self, seconds: float, *, trace: bool = False) -> None:
+        self._seconds, self._is_traced = seconds, trace
+        self.trace: TraceReading | None = None
         self._interval_s = max(_INTERVAL_S, seconds / _MAX_COUNTS)
         self._warm_s: float | None = None
         self.first: Moment | None = None
@@ -43,15 +57,21 @@ class Measurement:
     def __call__(self, plane: DataPlane) -> str | None:
         """Why the run ends, once everything is measured."""
         now_s = time.monotonic()
+        if self._is_traced:
+            plane.trace().stop_when_full()
         if self._warm_s is None:
             if plane.total("learner", "loss_steps") >= _WARM_STEPS:
                 self._warm_s = now_s
         elif self.first is None:
             if now_s - self._warm_s >= _WARM_UP_S:
                 self.first = read_moment(plane)
+                if self._is_traced:
+                    plane.trace().start(_TRACE_S)
                 self._count_at_s = now_s + self._interval_s
         elif now_s - self.first.time_s >= self._seconds:
             self.last = read_moment(plane)
+            if self._is_traced:
+                self.trace = read_trace(plane)
             return f"measured for {self.last.time_s - self.first.time_s:.1f} s"
         elif now_s >= self._count_at_s:
             self.counts.append(read_count(plane))
@@ -65,9 +85,12 @@ class Measured(NamedTuple):
     outcome: Outcome
     report: ProfileReport | None
     ceilings: Ceilings | None = None
+    trace: TraceReading | None = None
 
 
-def measure_profile(profile: Profile, seconds: float, view: View, *, ceilings: bool = False) -> Measured:
+def measure_profile(
+    profile: Profile, seconds: float, view: View, *, ceilings: bool = False, trace: bool = False
+) -> Measured:
     """Trains a profile for as long as it takes to measure `seconds` of it; then, if asked to, every role alone.
 
     No report where the run ended otherwise: by a signal, or by its own failure. Raises UsageError for fewer than
@@ -77,17 +100,21 @@ def measure_profile(profile: Profile, seconds: float, view: View, *, ceilings: b
         raise UsageError(f"--seconds {seconds:g}: must be at least {MIN_SECONDS:g}, or slow stages are not seen")
     if ceilings:
         refuse_without_actors(profile)
-    profile, measurement = _endless(profile), Measurement(seconds)
+    profile, measurement = _endless(profile), Measurement(seconds, trace=trace)
+    trace_events = _TRACE_EVENTS if trace else 0
     with tempfile.TemporaryDirectory(prefix="mzpipe-profile-") as directory:
-        outcome = train(profile, RunDirectory(Path(directory) / "run"), view, watch=measurement)
+        run = RunDirectory(Path(directory) / "run")
+        outcome = train(profile, run, view, watch=measurement, trace_events=trace_events)
         if measurement.first is None or measurement.last is None:
             return Measured(outcome, None)
         cores = len(os.sched_getaffinity(0))
         report = make_report(measurement.first, measurement.last, cores, measurement.counts)
         if not ceilings:
-            return Measured(outcome, report)
+            return Measured(outcome, report, None, measurement.trace)
         found = measure_ceilings(profile, report, RunDirectory(Path(directory) / "alone"), _ALONE_S, view)
-    return Measured(found, report) if isinstance(found, Outcome) else Measured(outcome, report, found)
+    if isinstance(found, Outcome):
+        return Measured(found, report, None, measurement.trace)
+    return Measured(outcome, report, found, measurement.trace)
 
 
 def _endless(profile: Profile) -> Profile:

@@ -24,14 +24,20 @@ from .supervisor import Supervisor, Watch
 
 
 def train(
-    profile: Profile, run: RunDirectory, view: View, *, serial: bool = False, watch: Watch | None = None
+    profile: Profile,
+    run: RunDirectory,
+    view: View,
+    *,
+    serial: bool = False,
+    watch: Watch | None = None,
+    trace_events: int = 0,
 ) -> Outcome:
     """Runs a profile in its run directory until it stops; resumes what the directory holds.
 
-    `watch` looks at a run of processes while it is live.
+    `watch` looks at a run of processes while it is live; there is room for a trace of so many events.
     """
     game = describe_game(profile.game)
-    make_plan(profile, game, Devices.assumed(profile), ModelSizes()).check()
+    make_plan(profile, game, Devices.assumed(profile), ModelSizes(), trace_events=trace_events).check()
     _check_source(profile)
     with SignalPipe() as signals, run.locked() as locked:
         last = read_last_moment(locked.former)
@@ -53,7 +59,7 @@ def train(
             if stopped is not None:
                 return stopped
             assert prepared is not None
-            plan = make_plan(profile, game, prepared.devices, prepared.model)
+            plan = make_plan(profile, game, prepared.devices, prepared.model, trace_events=trace_events)
             plan.check()
             view.line(prepared.model_line())
             for line in plan_lines(plan):

@@ -18,6 +18,7 @@ from ..ipc.dataplane import DataPlane, Member
 from ..ipc.messages import CheckpointSaved, Message, Note, SaveCheckpoint
 from ..ipc.ring import RingWriter
 from ..ipc.stages import Stage
+from ..ipc.trace import Mark
 from ..nets import FlatWeights, Model, place_model
 from ..planning import derive_seed
 from ..weights import LATEST, CheckpointStore, WeightsPublisher
@@ -135,6 +136,7 @@ class Learner:
 
     def _train(self, slot: Slot, batch: Batch, priorities: Slot) -> int:
         self._training = True
+        self._clock.mark(Mark.BATCH_TAKEN, self._index, self._feed.sequence)
         result = self._step(batch)
         self._training = False
         if result.skipped:
@@ -188,6 +190,7 @@ class Learner:
         for name in ("slot", "generation"):
             priorities[name][:] = slot[name]
         priorities["priority"][:] = losses.value_error_B.cpu().numpy()
+        self._clock.mark(Mark.PRIORITIES_SENT, self._index, self._priorities.sequence)
         self._priorities.commit()
 
     def _count(self, losses: Losses) -> None:

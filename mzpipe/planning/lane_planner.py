@@ -57,6 +57,7 @@ class LanePlanner:
         if self._state is _State.IDLE or not self._lane.ready():
             return None
         rows, lane = self._num_trees, self._lane
+        lane.taken()
         if self._state is _State.ROOT:
             self.weights_version = lane.weights_version
             self._search.begin(lane.policy_logits[:rows], lane.value[:rows], self._legal_actions)

@@ -6,6 +6,7 @@ from .rates import Count, RatePoint, Rates, read_count
 from .report import ProcessUse, ProfileReport, StageUse, make_report, whole_report
 from .stages import stages_of
 from .table import ceilings_table, profile_table
+from .trace import TraceReading, read_trace, render_trace
 from .verdict import Verdict
 
 __all__ = [
@@ -21,6 +22,7 @@ __all__ = [
     "RoleCeiling",
     "StageAlone",
     "StageUse",
+    "TraceReading",
     "Verdict",
     "ceilings_table",
     "make_ceilings",
@@ -28,6 +30,8 @@ __all__ = [
     "profile_table",
     "read_count",
     "read_moment",
+    "read_trace",
+    "render_trace",
     "stages_of",
     "whole_report",
 ]

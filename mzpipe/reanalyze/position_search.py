@@ -57,6 +57,7 @@ class PositionSearch:
         """Fills a slot of the target ring; `finished` must be true."""
         assert self._result is not None
         lane = self._value_lane
+        lane.taken()
         slot["ticket"][0] = self._ticket
         slot["search_version"][0], slot["bootstrap_version"][0] = self._planner.weights_version, lane.weights_version
         slot["search_policy"][:] = self._result.search_policy_BA

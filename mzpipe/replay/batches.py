@@ -17,6 +17,7 @@ from ..config import Profile
 from ..ipc.dataplane import DataPlane, Member
 from ..ipc.ring import RingWriter
 from ..ipc.stages import Stage
+from ..ipc.trace import Mark
 from ..runtime.wait_clock import WaitClock
 from .gather import Gatherer
 from .rate_limiter import OpenLimiter, RateLimiter
@@ -114,6 +115,7 @@ class BatchMaker:
             rows = slice(first, first + self._rank_size)
             self._gatherer.fill(slot, batch.step_B[rows], batch.td_steps_B[rows], random_key + first)
             slot["weight"][:] = batch.weight_B[rows]
+            self._clock.mark(Mark.BATCH_SENT, rank, self._writers[rank].sequence)
             self._writers[rank].commit()
         for bell in self._bells:
             bell.ring()

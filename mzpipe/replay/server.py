@@ -15,6 +15,7 @@ from ..ipc.dataplane import DataPlane, Member
 from ..ipc.messages import Message, Note
 from ..ipc.ring import RingReader
 from ..ipc.stages import Stage
+from ..ipc.trace import Mark
 from ..planning import derive_seed
 from ..runtime.wait_clock import WaitClock
 from .batches import BatchMaker
@@ -163,6 +164,7 @@ class ReplayServer:
         record = self._priorities[rank].peek()
         if record is None:
             return 0
+        self._clock.mark(Mark.PRIORITIES_TAKEN, rank, self._priorities[rank].sequence)
         step_B = record["generation"] * self._table.capacity + record["slot"]
         stale = self._sampler.update(step_B, record["priority"])
         self._counters.add("priority_updates", len(step_B) - stale)

@@ -1,17 +1,23 @@
-"""`mzpipe profile --html F`: refused before the run where it cannot be written, and a page where it can."""
+"""`mzpipe profile --html F --trace F`: refused before the run where they cannot be written, files where they can."""
 
 import json
 
+import numpy as np
 import pytest
 
 from mzpipe.cli import profile as verb
 from mzpipe.cli.main import main
 from mzpipe.errors import ExitCode
+from mzpipe.ipc.dataplane import Member
+from mzpipe.ipc.stages import Stage
+from mzpipe.ipc.trace import TraceRow
 from mzpipe.launch.outcome import Outcome
 from mzpipe.launch.profile import Measured
+from mzpipe.profiling import TraceReading
 from tests.profiling.pages import busy_report
 
 PROFILE = '[game]\nname = "CartPole-v1"\n[stop]\nlearner_steps = 100\n'
+EVENTS = np.array([[0, 500_000_000, Stage.ENV_STEP, 16]])
 
 
 @pytest.fixture
@@ -19,9 +25,10 @@ def measured(monkeypatch):
     """Collects what was measured, in place of measuring."""
     seen = []
 
-    def measure_profile(profile, seconds, view, ceilings):
+    def measure_profile(profile, seconds, view, ceilings, trace):
         seen.append(profile)
-        return Measured(Outcome(ExitCode.FINISHED, "measured"), busy_report())
+        reading = TraceReading((Member("actor", 0),), (TraceRow(EVENTS, 3),)) if trace else None
+        return Measured(Outcome(ExitCode.FINISHED, "measured"), busy_report(), None, reading)
 
     monkeypatch.setattr(verb, "measure_profile", measure_profile)
     return seen
@@ -49,7 +56,22 @@ def test_json_says_whose_numbers_these_are(profile, measured, tmp_path):
 @pytest.mark.parametrize(
     ("place", "reason"), [("none/page.html", "no such directory: {0}/none"), (".", "cannot be written")]
 )
-def test_html_is_refused_before_the_run_where_it_cannot_be_written(profile, measured, tmp_path, capsys, place, reason):
-    assert main(["profile", str(profile), "--html", str(tmp_path / place)]) == 74
-    assert capsys.readouterr().err == f"mzpipe profile: --html {tmp_path / place}: {reason.format(tmp_path)}\n"
+@pytest.mark.parametrize("option", ["--html", "--trace"])
+def test_a_file_is_refused_before_the_run_where_it_cannot_be_written(
+    profile, measured, tmp_path, capsys, option, place, reason
+):
+    assert main(["profile", str(profile), option, str(tmp_path / place)]) == 74
+    assert capsys.readouterr().err == f"mzpipe profile: {option} {tmp_path / place}: {reason.format(tmp_path)}\n"
     assert measured == []
+
+
+def test_trace_is_written_and_its_line_says_how_much_there_is_and_what_is_missing(profile, measured, tmp_path, capsys):
+    path = tmp_path / "trace.json"
+    assert main(["profile", str(profile), "--trace", str(path)]) == 0
+    assert [event["name"] for event in json.loads(path.read_text())["traceEvents"] if event["ph"] == "X"] == [
+        "env step"
+    ]
+    assert (
+        "trace: 1 events of 1 processes in 0.50 s; 3 more found no room: "
+        f"open {path} in https://ui.perfetto.dev or chrome://tracing"
+    ) in " ".join(capsys.readouterr().out.split())

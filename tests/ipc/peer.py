@@ -12,11 +12,13 @@ from mzpipe.ipc.layout import ArrayLayout, Field
 from mzpipe.ipc.ring import Ring, RingWriter
 from mzpipe.ipc.segment import HEADER_BYTES, Segment
 from mzpipe.ipc.slots import weights_layout
+from mzpipe.ipc.trace import TraceWriter, trace_layout
 from mzpipe.weights import WeightsPublisher
 
 RECORD = ArrayLayout([Field("sequence", "int64", (1,)), Field("data", "int64", (40,))])
 NUM_SLOTS = 8
 WEIGHTS_BYTES = 4 * 20_000
+TRACE_EVENTS = 200_000
 WAIT = {"spin_ns": 2_000, "yield_ns": 50_000, "timeout_ns": 5_000_000_000}
 
 
@@ -65,6 +67,13 @@ def publish_weights(directory: Path) -> None:
     while True:
         number = float(publisher.version + 1)
         publisher.publish(np.full(WEIGHTS_BYTES // 4, number, np.float32), learner_steps=int(number), env_steps=0)
+
+
+def write_trace(directory: Path) -> None:
+    """Fills its row of the trace; the words of an event tell its place."""
+    writer = TraceWriter(open_arrays(directory, "trace", trace_layout(2, TRACE_EVENTS)), 1)
+    for number in range(1, TRACE_EVENTS + 1):
+        writer.slice(number % 16, number, number + 1, -number)
 
 
 def log_error(directory: Path) -> None:

@@ -18,9 +18,9 @@ def clock(monkeypatch):
     return clock
 
 
-def watch(measurement, clock, until_s, steps=5, turn_s=0.25):
+def watch(measurement, clock, until_s, steps=5, turn_s=0.25, trace=None):
     """Turns of the supervisor; the reason for which the run ends, once there is one."""
-    plane = SimpleNamespace(total=lambda role, name: steps)
+    plane = SimpleNamespace(total=lambda role, name: steps, trace=lambda: trace)
     while clock.now_s < until_s:
         clock.now_s += turn_s
         reason = measurement(plane)
@@ -42,3 +42,14 @@ def test_measurement_keeps_few_counts_of_a_long_time(clock):
     measurement = Measurement(4_800.0)
     assert watch(measurement, clock, 9_000.0) == "measured for 4800.0 s"
     assert len(measurement.counts) == 239
+
+
+def test_a_trace_starts_with_the_measurement_and_is_read_at_its_end(clock, monkeypatch):
+    seen = []
+    trace = SimpleNamespace(start=lambda seconds: seen.append(clock.now_s), stop_when_full=lambda: None)
+    monkeypatch.setattr(verb, "read_trace", lambda plane: clock.now_s)
+    measurement = Measurement(5.0, trace=True)
+    watch(measurement, clock, 100.0, trace=trace)
+    assert seen == [measurement.first.time_s]
+    assert measurement.trace == measurement.last.time_s
+    assert Measurement(5.0).trace is None

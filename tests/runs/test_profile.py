@@ -9,6 +9,7 @@ import time
 
 import pytest
 
+from tests.profiling.traces import check_trace, flows
 from tests.runs.driver import START_S, command, mzpipe, runtime_directories, wait_until
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
@@ -49,6 +50,29 @@ def test_profile_accounts_for_the_time_of_every_process_within_two_percent(profi
     assert report["verdict"] in page.read_text()
     assert "Rates over time" in page.read_text()
     assert runtime_directories() == before
+    assert list(scratch.glob("mzpipe-*")) == []
+
+
+def test_a_trace_shows_whole_simulations_and_whole_batches_of_all_processes(profile, scratch, tmp_path):
+    path = tmp_path / "trace.json"
+    result = mzpipe("profile", profile, "--seconds", 5, "--trace", path, timeout=200)
+    assert result.returncode == 0, result.stdout + result.stderr
+    events = check_trace(path.read_text())
+    names = {event["pid"]: event["args"]["name"] for event in events if event["name"] == "process_name"}
+    working = {names[event["pid"]] for event in events if event["ph"] == "X"}
+    assert working == set(names.values()) == {"actor-0", "inference-0", "replay-0", "learner-0", "evaluator-0"}
+    simulation = [
+        ("actor-0", "select/backup"),
+        ("inference-0", "inference gather"),
+        ("inference-0", "inference device"),
+    ]
+    simulation += [("inference-0", "reply"), ("actor-0", "select/backup")]
+    batch = [("replay-0", "sample"), ("learner-0", "learner forward"), ("learner-0", "learner backward")]
+    batch += [("learner-0", "other"), ("replay-0", "other")]
+    found = flows(events)
+    assert ("simulation", simulation) in found
+    assert ("batch", batch) in found
+    assert f"open {path} in https://ui.perfetto.dev" in " ".join(result.stdout.split())
     assert list(scratch.glob("mzpipe-*")) == []
 
 

@@ -1,0 +1,193 @@
+"""A trace as people look at it: one row per process, arrows from process to process (Chrome's JSON, for Perfetto).
+
+    simulation   actor asks -> gather -> device -> reply -> actor takes the answer
+    batch        replay writes it -> forward -> backward -> priorities sent -> replay takes them
+
+Slices of a row follow one another. A flow is drawn where both its ends were recorded; each of its points lies in a
+slice, and none is earlier than the one before.
+"""
+
+import json
+from bisect import bisect_right
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from ..ipc.dataplane import DataPlane, Member
+from ..ipc.stages import Stage
+from ..ipc.trace import Mark, NoStage, TraceRow
+from .stages import STAGE_NAMES
+
+_NS_PER_US, _NS_PER_S = 1e3, 1e9
+_NO_STAGE_NAMES = {NoStage.WAIT_IN: "wait in", NoStage.WAIT_OUT: "wait out", NoStage.OTHER: "other"}
+# From top to bottom, as games, searches and batches go.
+_FIRST_PID = 1  # process 0 is the machine's own in the viewers
+_ROLES = ("actor", "inference", "replay", "reanalyzer", "learner", "evaluator")
+
+
+class TraceReading(NamedTuple):
+    """What all processes have kept, in members' order."""
+
+    members: tuple[Member, ...]
+    rows: tuple[TraceRow, ...]
+
+    @property
+    def num_events(self) -> int:
+        """Events of all processes."""
+        return sum(len(row.event_EW) for row in self.rows)
+
+    @property
+    def lost(self) -> int:
+        """Events that found no room."""
+        return sum(row.lost for row in self.rows)
+
+    @property
+    def zero_ns(self) -> int:
+        """When the first of them began."""
+        return min((int(row.event_EW[:, 0].min()) for row in self.rows if len(row.event_EW)), default=0)
+
+    @property
+    def seconds(self) -> float:
+        """From the first begin to the last end."""
+        ends = (int(row.event_EW[row.event_EW[:, 2] < min(Mark), 1].max(initial=0)) for row in self.rows)
+        return max(0.0, (max(ends, default=0) - self.zero_ns) / _NS_PER_S)
+
+
+def read_trace(plane: DataPlane) -> TraceReading:
+    """The trace of a run that has one, as far as it goes."""
+    return TraceReading(tuple(plane.shape.members()), tuple(plane.trace().read()))
+
+
+class _Slice(NamedTuple):
+    begin_ns: int
+    end_ns: int
+    kind: int
+    items: int
+
+
+class _Point(NamedTuple):
+    """One end, or a step, of an arrow."""
+
+    row: int
+    at_ns: int
+
+
+class _Row:
+    """One process: its slices in order, its marks in order."""
+
+    def __init__(self, event_EW: np.ndarray) -> None:
+        events = event_EW.tolist()
+        self.slices = [_Slice(*event) for event in events if event[2] < min(Mark)]
+        # (mark, place, time, sequence)
+        self.marks = [(kind, place, at_ns, sequence) for at_ns, place, kind, sequence in events if kind >= min(Mark)]
+        self._begins_ns = [each.begin_ns for each in self.slices]
+
+    def index_at(self, at_ns: int) -> int | None:
+        """The slice that a moment lies in."""
+        index = bisect_right(self._begins_ns, at_ns) - 1
+        return index if index >= 0 and at_ns <= self.slices[index].end_ns else None
+
+    def following(self, at_ns: int, stages: tuple[Stage, ...]) -> list[int]:
+        """Just after the begin of each of these stages, where they are the next slices after the one `at_ns` is in."""
+        index = self.index_at(at_ns)
+        moments: list[int] = []
+        if index is not None:
+            for each, stage in zip(self.slices[index + 1 :][: len(stages)], stages, strict=False):
+                if each.kind != stage:
+                    break
+                moments.append(min(each.begin_ns + 1, each.end_ns))
+        return moments
+
+
+def render_trace(reading: TraceReading) -> str:
+    """The whole file."""
+    rows = [_Row(row.event_EW) for row in reading.rows]
+    zero_ns = reading.zero_ns
+    events = [*_slices(rows, zero_ns), *_flows(rows, zero_ns)]
+    # Arrows after the slices that begin with them, or they would be taken for those of the slices before.
+    events.sort(key=lambda event: (event["ts"], event["ph"] != "X"))
+    whole = {
+        "traceEvents": [*_names(reading.members), *events],
+        "displayTimeUnit": "ns",
+        "otherData": {"clock": "CLOCK_MONOTONIC", "zero_ns": zero_ns, "lost": reading.lost},
+    }
+    return json.dumps(whole, separators=(",", ":"))
+
+
+def _names(members: tuple[Member, ...]) -> Iterator[dict[str, Any]]:
+    for pid, member in enumerate(members, _FIRST_PID):
+        order = _ROLES.index(member.role) * len(members) + member.index
+        for name, value in (
+            ("process_name", {"name": member.identity}),
+            ("process_sort_index", {"sort_index": order}),
+            ("thread_name", {"name": member.identity}),
+        ):
+            yield {"ph": "M", "name": name, "pid": pid, "tid": pid, "args": value}
+
+
+def _slices(rows: list[_Row], zero_ns: int) -> Iterator[dict[str, Any]]:
+    for pid, each in ((pid, each) for pid, row in enumerate(rows, _FIRST_PID) for each in row.slices):
+        event = {
+            "ph": "X",
+            "ts": (each.begin_ns - zero_ns) / _NS_PER_US,
+            "dur": (each.end_ns - each.begin_ns) / _NS_PER_US,
+            "pid": pid,
+            "tid": pid,
+        }
+        if each.kind in _NO_STAGE_NAMES:
+            yield event | {"name": _NO_STAGE_NAMES[NoStage(each.kind)], "cat": "wait", "cname": "grey"}
+        else:
+            stage = STAGE_NAMES[Stage(each.kind)]
+            yield event | {"name": stage.name, "cat": stage.role, "args": {stage.unit: each.items}}
+
+
+def _flows(rows: list[_Row], zero_ns: int) -> Iterator[dict[str, Any]]:
+    number = 0
+    for name, points in [*_simulations(rows), *_batches(rows)]:
+        at_ns = [point.at_ns for point in points]
+        if at_ns != sorted(at_ns) or any(rows[row].index_at(at_ns) is None for row, at_ns in points):
+            continue  # where the trace ends, or a process died
+        number += 1
+        for place, point in enumerate(points):
+            phase = "s" if place == 0 else "f" if place == len(points) - 1 else "t"
+            pid, ts = _FIRST_PID + point.row, (point.at_ns - zero_ns) / _NS_PER_US
+            event = {"ph": phase, "name": name, "cat": "flow", "id": number, "ts": ts, "pid": pid, "tid": pid}
+            yield event | {"bp": "e"} if phase == "f" else event
+
+
+def _simulations(rows: list[_Row]) -> Iterator[tuple[str, list[_Point]]]:
+    gathered, taken = _passages(rows, Mark.REQUEST_GATHERED), _passages(rows, Mark.ANSWER_TAKEN)
+    for mark, name in ((Mark.ROOT_ASKED, "root"), (Mark.SIMULATION_ASKED, "simulation")):
+        for key, asked in _passages(rows, mark).items():
+            if key not in gathered or key not in taken:
+                continue
+            server = gathered[key]
+            steps = rows[server.row].following(server.at_ns, (Stage.INFERENCE_DEVICE, Stage.INFERENCE_REPLY))
+            yield name, [asked, server, *(_Point(server.row, at_ns) for at_ns in steps), taken[key]]
+
+
+def _batches(rows: list[_Row]) -> Iterator[tuple[str, list[_Point]]]:
+    sent, back = _passages(rows, Mark.BATCH_SENT), _passages(rows, Mark.PRIORITIES_TAKEN)
+    for index, row in enumerate(rows):
+        taken: tuple[tuple[int, int], _Point] | None = None
+        for mark, place, at_ns, sequence in row.marks:
+            if mark == Mark.BATCH_TAKEN:
+                taken = ((place, sequence), _Point(index, at_ns))
+            if mark != Mark.PRIORITIES_SENT or taken is None:
+                continue
+            key, trained = taken
+            if key in sent and (place, sequence) in back:
+                steps = row.following(trained.at_ns, (Stage.BACKWARD,))
+                points = [trained, *(_Point(index, step_ns) for step_ns in steps), _Point(index, at_ns)]
+                yield "batch", [sent[key], *points, back[place, sequence]]
+
+
+def _passages(rows: list[_Row], wanted: Mark) -> dict[tuple[int, int], _Point]:
+    """Where and when each (place, sequence) was marked so, the last time."""
+    return {
+        (place, sequence): _Point(index, at_ns)
+        for index, row in enumerate(rows)
+        for mark, place, at_ns, sequence in row.marks
+        if mark == wanted
+    }
