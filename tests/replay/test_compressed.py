@@ -41,7 +41,7 @@ def test_frames_come_back_bit_for_bit(shape, dtype, length, still, data):
     new = noise(rng, length, shape, "uint8").astype(bool) if dtype == "bool" else noise(rng, length, shape, dtype)
     if still:
         new = np.repeat(new[:1], length, axis=0)
-    frames = make_frames(1 << 20, 64, shape, dtype)
+    frames = make_frames(1 << 21, 64, shape, dtype)
     first = data.draw(st.integers(0, 2**40))
     frames.put(first, frames.encode(new))
     places = data.draw(st.lists(st.integers(0, length - 1), max_size=40))
