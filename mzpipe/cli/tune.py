@@ -11,7 +11,7 @@ from rich.text import Text
 from ..config import Profile, load_profile, save_profile
 from ..errors import ExitCode, UsageError
 from ..launch.profile import MIN_SECONDS, measure_profile
-from ..launch.tune import Setting, Trial, Tuning, tune
+from ..launch.tune import Setting, Trial, Tuning, as_override, tune
 from ..profiling import ProfileReport
 from ..telemetry import Snapshot
 from ..telemetry.format import number, percent
@@ -47,8 +47,7 @@ def run(arguments: argparse.Namespace) -> int:
     console, ended = Console(), [ExitCode.FINISHED]
 
     def load(setting: Setting) -> Profile:
-        words = [f"{key}={value}" for key, value in setting.items()]
-        return load_profile(arguments.profile, [*arguments.overrides, *words])
+        return load_profile(arguments.profile, [*arguments.overrides, *map(as_override, setting, setting.values())])
 
     def measure(profile: Profile) -> ProfileReport | None:
         if profile.topology.external != "none":
@@ -111,7 +110,7 @@ def _conclusion(tuning: Tuning, out: Path) -> str:
 
 
 def _words(setting: Setting) -> str:
-    return ", ".join(f"{key}={value}" for key, value in setting.items()) or "as it is"
+    return ", ".join(map(as_override, setting, setting.values())) or "as it is"
 
 
 class _Silence:

@@ -6,9 +6,11 @@ same direction. The profile as it is gets measured twice, and what lies between 
 rates is the noise. Nothing that changes what is learnt is touched.
 """
 
+import json
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from ..config import Profile
 from ..errors import MzpipeError, UsageError
@@ -16,8 +18,12 @@ from ..profiling import ProfileReport
 
 # A step is kept only where it is faster by this, or by the noise that was seen, whichever is more.
 _LEAST_GAIN = 0.03
+_SERVERS, _ACTORS, _TIMEOUT = "inference.devices", "topology.actors", "inference.batch_timeout_us"
 # Doubled and halved; the rest goes up and down by one.
-_DOUBLING = ("topology.trees_per_lane", "topology.trees_per_reanalyzer_lane")
+_DOUBLING = ("topology.trees_per_lane", "topology.trees_per_reanalyzer_lane", _TIMEOUT)
+# Below this a time-out is none.
+_LEAST_TIMEOUT_US = 50
+_GPU = Path("/dev/nvidia0")
 
 Setting = Mapping[str, int]
 
@@ -56,10 +62,12 @@ class Tuning:
 def knobs(profile: Profile) -> dict[str, int]:
     """What may be turned, and where it stands."""
     topology = profile.topology
+    servers = _cpu_servers(profile)
     found = {
         "topology.trees_per_lane": topology.trees_per_lane,
+        **({_SERVERS: servers} if servers else {}),
         "topology.lanes_per_actor": topology.lanes_per_actor,
-        "topology.actors": topology.actors,
+        _ACTORS: topology.actors,
         "learner.num_threads": profile.learner.num_threads,
         "inference.num_threads": profile.inference.num_threads,
     }
@@ -69,7 +77,20 @@ def knobs(profile: Profile) -> dict[str, int]:
             "topology.lanes_per_reanalyzer": topology.lanes_per_reanalyzer,
             "topology.reanalyzers": topology.reanalyzers,
         }
-    return found
+    return {**found, _TIMEOUT: profile.inference.batch_timeout_us}
+
+
+def as_override(name: str, value: int) -> str:
+    """A knob where it stands, as `--set` takes it; so many inference servers are a list of CPUs."""
+    return f"{name}={json.dumps(['cpu'] * value)}" if name == _SERVERS else f"{name}={value}"
+
+
+def _cpu_servers(profile: Profile) -> int:
+    """How many inference servers share the CPU; 0 where they are on GPUs, which there are not more of."""
+    devices = profile.inference.devices
+    if devices == ("auto",):
+        return 0 if _GPU.exists() else 1
+    return len(devices) if set(devices) == {"cpu"} else 0
 
 
 def tune(
@@ -99,11 +120,11 @@ class _Search:
         now_s: Callable[[], float],
     ) -> None:
         self._load, self._measure, self._deadline_s, self._show, self._now_s = load, measure, deadline_s, show, now_s
-        self._tuning, self._is_over = Tuning(), False
+        self._tuning, self._is_over, self._start = Tuning(), False, dict[str, int]()
 
     def run(self) -> Tuning:
         """Everything."""
-        tuning, start = self._tuning, knobs(self._load({}))
+        tuning, self._start = self._tuning, knobs(self._load({}))
         first = self._try({})
         if first is None:
             raise UsageError("stopped before the profile as it is was measured")
@@ -118,21 +139,29 @@ class _Search:
             tuning.best = max(first, again, key=lambda trial: trial.rate or 0.0)
         improved = True
         while improved and not self._is_over:
-            helped = [self._climb(name, start[name]) for name in start]
+            helped = [self._climb(name) for name in self._start]
             improved = any(helped)
         return tuning
 
-    def _climb(self, name: str, start: int) -> bool:
+    def _climb(self, name: str) -> bool:
         """Whether a step of this knob helped; steps on in the direction that does."""
         for steps in (_up, _down):
             helped = False
-            for value in steps(name, self._tuning.best.setting.get(name, start)):
-                if not self._improves({**self._tuning.best.setting, name: value}):
+            for value in steps(name, self._standing(name)):
+                if not self._improves(self._turned(name, value)):
                     break
                 helped = True
             if helped:
                 return True
         return False
+
+    def _standing(self, name: str) -> int:
+        return self._tuning.best.setting.get(name, self._start[name])
+
+    def _turned(self, name: str, value: int) -> Setting:
+        """The best setting with one knob elsewhere; a server more needs an actor more, or nobody asks it."""
+        setting = {**self._tuning.best.setting, name: value}
+        return {**setting, _ACTORS: max(value, self._standing(_ACTORS))} if name == _SERVERS else setting
 
     def _improves(self, setting: Setting) -> bool:
         if self._is_over or any(setting == trial.setting for trial in self._tuning.trials):
@@ -181,11 +210,17 @@ def _trial(setting: Setting, profile: Profile, report: ProfileReport) -> Trial:
 
 def _up(name: str, value: int) -> Iterator[int]:
     while True:
-        value = 2 * value if name in _DOUBLING else value + 1
+        value = max(2 * value, _least(name)) if name in _DOUBLING else value + 1
         yield value
 
 
 def _down(name: str, value: int) -> Iterator[int]:
-    while value > 1:
+    while value > (0 if name == _TIMEOUT else 1):
         value = value // 2 if name in _DOUBLING else value - 1
+        value = 0 if name == _TIMEOUT and value < _LEAST_TIMEOUT_US else value
         yield value
+
+
+def _least(name: str) -> int:
+    """The first step up from nothing."""
+    return _LEAST_TIMEOUT_US if name == _TIMEOUT else 1

@@ -5,6 +5,7 @@ step as the measured run had. The processors' ceiling is what they would do with
 item costing the processor time that it costs alone.
 """
 
+import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -74,8 +75,11 @@ class Ceilings:
     below: Below
 
     def as_json(self) -> dict[str, Any]:
-        """Fields for a file."""
-        return asdict(self)
+        """Fields for a file, which knows no infinity: null where the run needed nothing of a role."""
+        fields = asdict(self)
+        for role in fields["roles"].values():
+            role["env_steps_per_s"] = role["env_steps_per_s"] if math.isfinite(role["env_steps_per_s"]) else None
+        return fields
 
     @property
     def lowest_env_steps_per_s(self) -> float:

@@ -5,7 +5,8 @@ from types import SimpleNamespace
 import pytest
 
 from mzpipe.errors import ConfigError, DeviceError, UsageError
-from mzpipe.launch.tune import knobs, tune
+from mzpipe.launch import tune as module
+from mzpipe.launch.tune import as_override, knobs, tune
 from tests.tiny import tiny_profile
 
 TREES, LANES = "topology.trees_per_lane", "topology.lanes_per_actor"
@@ -14,17 +15,18 @@ TREES, LANES = "topology.trees_per_lane", "topology.lanes_per_actor"
 class Machine:
     """Rates by setting; every trial takes ten seconds."""
 
-    def __init__(self, rate, most_trees=10**9):
+    def __init__(self, rate, most_trees=10**9, *, of_topology=True):
+        self.of_topology = of_topology
         self.rate, self.most_trees, self.now_s, self.seen = rate, most_trees, 0.0, []
 
     def load(self, setting):
         if setting.get(TREES, 3) > self.most_trees:
             raise ConfigError(f"{TREES}={setting[TREES]}: too many")
-        return tiny_profile(*(f"{key}={value}" for key, value in setting.items()))
+        return tiny_profile(*map(as_override, setting, setting.values()))
 
     def measure(self, profile):
         self.now_s += 10.0
-        rate = self.rate(profile.topology)
+        rate = self.rate(profile.topology) if self.of_topology else self.rate(profile)
         if rate is None:
             return None
         steps = rate * profile.replay.samples_per_insert / profile.learner.batch_size
@@ -119,3 +121,32 @@ def test_rate_is_that_of_the_slower_side():
 def test_knobs_of_reanalyzers_are_turned_only_where_they_run():
     assert not [name for name in knobs(tiny_profile()) if "reanalyze" in name]
     assert knobs(tiny_profile("reanalyze.fraction=0.5"))["topology.reanalyzers"] == 1
+
+
+def test_a_server_more_comes_with_an_actor_that_asks_it():
+    def rate(profile):
+        servers = len(profile.inference.devices) if profile.inference.devices != ("auto",) else 1
+        return 10.0 * min(profile.topology.actors, servers, 2)
+
+    tuning = Machine(rate, of_topology=False).tune()
+    assert tuning.best.setting == {"inference.devices": 2, "topology.actors": 2}
+    assert as_override("inference.devices", 2) == 'inference.devices=["cpu", "cpu"]'
+
+
+def test_servers_are_a_knob_only_where_they_are_on_the_cpu(monkeypatch, tmp_path):
+    monkeypatch.setattr(module, "_GPU", tmp_path / "none")
+    assert knobs(tiny_profile())["inference.devices"] == 1
+    assert knobs(tiny_profile('inference.devices=["cpu", "cpu"]'))["inference.devices"] == 2
+    monkeypatch.setattr(module, "_GPU", tmp_path)
+    assert "inference.devices" not in knobs(tiny_profile())
+    assert "inference.devices" not in knobs(tiny_profile("inference.devices=[0]"))
+
+
+def test_a_batch_time_out_is_doubled_from_none_and_halved_to_none():
+    def rate(profile):
+        return 100.0 if profile.inference.batch_timeout_us in best else 50.0
+
+    best = (100, 200)
+    assert Machine(rate, of_topology=False).tune().best.setting == {}  # one step from 0 to 50 does not help
+    best = range(50, 101)
+    assert Machine(rate, of_topology=False).tune().best.setting == {"inference.batch_timeout_us": 50}

@@ -1,5 +1,6 @@
 """Ceilings worked by hand."""
 
+import json
 from dataclasses import asdict, replace
 
 import pytest
@@ -87,6 +88,8 @@ def test_a_role_without_work_per_env_step_bounds_nothing_and_a_stage_without_ite
     assert ceilings.roles["learner"].env_steps_per_s == float("inf")
     assert ceilings.lowest == "inference"
     assert ceilings.stages["publish"] is None
+    assert ceilings.as_json()["roles"]["learner"]["env_steps_per_s"] is None
+    json.dumps(ceilings.as_json(), allow_nan=False)
 
 
 def test_what_a_file_has_and_what_the_terminal_shows():
