@@ -70,7 +70,7 @@ def serve_lanes(peers: Peers, num_clients: int, answers: Answers) -> None:
 
 
 def _answer_lanes(server: LaneServer, lanes: np.ndarray, answers: Answers) -> None:
-    """The requests of all lanes as one array, and the answers into each lane's arrays; as an inference server."""
+    """The requests of all lanes as one array, and the answers into each lane's arrays; no network between."""
     block = server.block
     np.concatenate([block["parent_index"][lane] for lane in lanes])
     np.concatenate([block["action"][lane] for lane in lanes])

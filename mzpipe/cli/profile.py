@@ -39,18 +39,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Runs and measures, then prints the table and the verdict."""
+    """Runs and measures, then prints and writes what was found, also where roles could not be measured alone."""
     profile = load_profile(arguments.profile, arguments.overrides)
     refuse_unwritable(arguments.json)
     refuse_unwritable(arguments.html, "--html")
     refuse_unwritable(arguments.trace, "--trace")
     view = make_view(f"profile of {arguments.profile.stem}", interval_s=profile.telemetry.interval_s)
     try:
-        outcome, report, ceilings, trace = measure_profile(
+        measured = measure_profile(
             profile, arguments.seconds, view, ceilings=arguments.ceilings, trace=arguments.trace is not None
         )
     finally:
         view.close()
+    outcome, report, ceilings, trace, failure = measured
     if report is None:
         sys.stderr.write(f"mzpipe profile: nothing was measured: {outcome.reason}\n{outcome.traceback}".rstrip() + "\n")
         return outcome.exit_code or ExitCode.USAGE
@@ -65,6 +66,8 @@ def run(arguments: argparse.Namespace) -> int:
     if trace is not None:
         write_text(arguments.trace, render_trace(trace), "--trace")
         _show_trace(trace, arguments.trace)
+    if failure is not None:
+        raise failure
     return outcome.exit_code
 
 

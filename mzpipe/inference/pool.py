@@ -8,6 +8,13 @@ Shape legend    L lanes   T trees of a lane   N nodes of a tree   R rows of a ba
 import numpy as np
 from numba import njit
 
+from ..config import Profile
+
+
+def nodes_of_a_tree(profile: Profile) -> int:
+    """N: the root, and a node for every simulation of the longest search that a lane is for."""
+    return 1 + max(profile.search.num_simulations, profile.evaluator.num_simulations)
+
 
 @njit(cache=True, nogil=True)
 def gather_kernel(

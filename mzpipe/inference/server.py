@@ -20,7 +20,7 @@ from ..ipc.stages import Stage
 from ..weights import WeightsSubscriber
 from .network import Network
 from .networks import make_networks
-from .pool import common_version, gather_kernel, root_rows, scatter_kernel
+from .pool import common_version, gather_kernel, nodes_of_a_tree, root_rows, scatter_kernel
 from .versions import ResidentVersions, num_resident
 
 _NS_PER_US = 1_000
@@ -43,13 +43,13 @@ class InferenceServer:
         self._block = self._lanes.block
         self._num_actions = shape.num_actions
         self._num_trees = self._block["action"].shape[1]
-        self._num_nodes = 1 + max(self._profile.search.num_simulations, self._profile.evaluator.num_simulations)
+        self._num_nodes = nodes_of_a_tree(self._profile)
         max_rows = self._block["action"].size
         networks = make_networks(
             self._profile,
             shape,
             self._device,
-            count=num_resident(target_networks=shape.reanalyzers > 0),
+            count=num_resident(shape),
             pool_rows=max_rows * self._num_nodes,
             max_batch=max_rows,
         )

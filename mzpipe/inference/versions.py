@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ..ipc.dataplane import PlaneShape
 from ..weights import WeightsSubscriber
 from .network import Network
 
@@ -26,9 +27,9 @@ class _Resident:
     version: int = _NONE
 
 
-def num_resident(*, target_networks: bool) -> int:
+def num_resident(shape: PlaneShape) -> int:
     """Networks that a server needs so that one is free whenever a newer version comes."""
-    return _RESIDENT + (_RESIDENT_TARGETS if target_networks else 0)
+    return _RESIDENT + (_RESIDENT_TARGETS if shape.reanalyzers else 0)
 
 
 class ResidentVersions:

@@ -6,7 +6,7 @@
                                                  at_ns, place, kind, sequence of a mark
 
 V1  A process's row has one writer, which continues after its predecessor's events.
-V2  An event below `count` is whole, and stays as it is; only the end of a wait that goes on still moves.
+V2  An event below `count` is whole, and stays as it is; only the end of a wait, or of other work, that goes on moves.
 V3  Slices of a process follow one another; a mark is written before the slice that it lies in.
 
 A mark says that something with a number passed by here. Two processes that mark the same place and sequence have
@@ -66,7 +66,7 @@ def trace_layout(num_processes: int, num_events: int) -> ArrayLayout:
 
 
 class TraceWriter:
-    """One process's row, for the process itself; outside the window each call is one comparison."""
+    """One process's row, for the process itself; before the window each call is one comparison."""
 
     def __init__(
         self, arrays: dict[str, np.ndarray], process_index: int, now_ns: Callable[[], int] = time.monotonic_ns
@@ -89,8 +89,8 @@ class TraceWriter:
 
     def mark(self, mark: Mark, place: int, sequence: int) -> None:
         """Keeps that this passes by now: called before it is handed on, or after it is taken."""
-        now_ns = self._now_ns()
-        if now_ns <= self._window[_UNTIL]:
+        until_ns = self._window[_UNTIL]
+        if until_ns and (now_ns := self._now_ns()) <= until_ns:
             self._write(now_ns, place, mark, sequence)
 
     def _write(self, begin_ns: int, end_ns: int, kind: int, items: int) -> bool:

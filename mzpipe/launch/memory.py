@@ -13,6 +13,8 @@ _LEARNER_BYTES, _INFERENCE_BYTES, _TORCH_BYTES = 265 * _MIB, 222 * _MIB, 197 * _
 _PLAIN_BYTES, _SUPERVISOR_BYTES = 80 * _MIB, 62 * _MIB
 # Parameters, gradients and two moments; the flat copy that is published.
 _LEARNER_COPIES = 5
+# Of a resident model: for roots and for children. Of a batch's hidden states: on their way in and on their way out.
+_RESIDENT_COPIES, _BATCH_COPIES = 2, 2
 # Outputs of modules, and of the functions between them.
 _TRAINING_FACTOR = 2
 _TORCH_ROLES = ("learner", "inference", "evaluator")
@@ -56,5 +58,6 @@ def process_bytes(role: str, load: RoleLoad, model: ModelSizes, bytes_per_game: 
         return _LEARNER_BYTES + _LEARNER_COPIES * model.training_weights + batch
     if role == "inference":
         pool = load.pool_nodes * model.hidden_state
-        return _INFERENCE_BYTES + load.resident_models * model.weights + pool + load.root_rows * model.root_outputs
+        batch = load.root_rows * (model.root_outputs + _BATCH_COPIES * model.hidden_state)
+        return _INFERENCE_BYTES + load.resident_models * _RESIDENT_COPIES * model.weights + pool + batch
     return _TORCH_BYTES + model.weights + games

@@ -8,6 +8,7 @@ from pathlib import Path
 from ..config import Profile
 from ..errors import PlanError
 from ..games import GameSpec
+from ..inference.pool import nodes_of_a_tree
 from ..inference.versions import num_resident
 from ..ipc.dataplane import Member, PlaneShape
 from ..ipc.ring import power_of_two
@@ -60,15 +61,14 @@ class Plan:
             owners = [owner.role for owner in shape.lane_clients(member.index)]
             return RoleLoad(
                 pool_nodes=self.pool_nodes(member.index),
-                resident_models=num_resident(target_networks=shape.reanalyzers > 0),
+                resident_models=num_resident(shape),
                 root_rows=sum(shape.trees_of(role) for role in owners),
             )
         return RoleLoad()
 
     def pool_nodes(self, server: int) -> int:
         """Hidden states that an inference server keeps: of every node of every tree of its lanes."""
-        simulations = max(self.profile.search.num_simulations, self.profile.evaluator.num_simulations)
-        return len(self.shape.lane_clients(server)) * self.shape.trees_of_a_lane * (1 + simulations)
+        return len(self.shape.lane_clients(server)) * self.shape.trees_of_a_lane * nodes_of_a_tree(self.profile)
 
     def table_sizes(self) -> TableSizes:
         """What the replay table holds; raises ConfigError when that is too little."""
@@ -208,7 +208,7 @@ def _replay_lines(plan: Plan) -> list[str]:
 
 def _pool_line(plan: Plan, server: int) -> str:
     nodes, each = plan.pool_nodes(server), plan.model.hidden_state
-    models = num_resident(target_networks=plan.shape.reanalyzers > 0)
+    models = num_resident(plan.shape)
     return (
         f"memory    inference-{server} on {plan.devices.inference[server]}: {nodes:,} hidden states of {each:,} bytes, "
         f"{mebibytes(nodes * each)}; {models} models, {mebibytes(models * plan.model.weights)}"

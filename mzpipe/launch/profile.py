@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from ..config import Profile
-from ..errors import UsageError
+from ..errors import ExitCode, MzpipeError, UsageError
 from ..ipc.dataplane import DataPlane
 from ..profiling import (
     Ceilings,
@@ -86,6 +86,8 @@ class Measured(NamedTuple):
     report: ProfileReport | None
     ceilings: Ceilings | None = None
     trace: TraceReading | None = None
+    # Why there are no ceilings; what was measured before stands.
+    failure: MzpipeError | None = None
 
 
 def measure_profile(
@@ -93,8 +95,8 @@ def measure_profile(
 ) -> Measured:
     """Trains a profile for as long as it takes to measure `seconds` of it; then, if asked to, every role alone.
 
-    No report where the run ended otherwise: by a signal, or by its own failure. Raises UsageError for fewer than
-    MIN_SECONDS, and whatever stops a run from starting.
+    No report where the run ended before it was measured, by a signal or by its own failure; no ceilings where either
+    came later. Raises UsageError for fewer than MIN_SECONDS, and whatever stops a run from starting.
     """
     if not seconds >= MIN_SECONDS:
         raise UsageError(f"--seconds {seconds:g}: must be at least {MIN_SECONDS:g}, or slow stages are not seen")
@@ -109,12 +111,14 @@ def measure_profile(
             return Measured(outcome, None)
         cores = len(os.sched_getaffinity(0))
         report = make_report(measurement.first, measurement.last, cores, measurement.counts)
-        if not ceilings:
-            return Measured(outcome, report, None, measurement.trace)
-        found = measure_ceilings(profile, report, RunDirectory(Path(directory) / "alone"), _ALONE_S, view)
-    if isinstance(found, Outcome):
-        return Measured(found, report, None, measurement.trace)
-    return Measured(outcome, report, found, measurement.trace)
+        measured = Measured(outcome, report, trace=measurement.trace)
+        if not ceilings or outcome.exit_code != ExitCode.FINISHED:
+            return measured
+        try:
+            found = measure_ceilings(profile, report, RunDirectory(Path(directory) / "alone"), _ALONE_S, view)
+        except MzpipeError as error:
+            return measured._replace(failure=error)
+    return measured._replace(outcome=found) if isinstance(found, Outcome) else measured._replace(ceilings=found)
 
 
 def _endless(profile: Profile) -> Profile:

@@ -1,8 +1,8 @@
 """Ceilings: what every role does alone, and how near a pipeline comes to the lowest of them.
 
 A role's ceiling in env steps/s is what the pipeline would do if it alone held it back, at as many of its items per env
-step as the measured run had. The processors' ceiling is what they would do with all processes at work at once, each
-item costing the processor time that it costs alone.
+step as the measured run had. The processors' ceiling is what they would do with all these roles at work at once, each
+item costing the processor time that it costs alone; what the other roles took in the run is not theirs.
 """
 
 import math
@@ -93,7 +93,8 @@ def make_ceilings(report: ProfileReport, alone: Mapping[str, RoleAlone], below: 
     """The ceilings of the pipeline that `report` is about, which must have played: env_steps_per_s > 0."""
     roles = {role: _role_ceiling(report, role, each) for role, each in alone.items()}
     bounds = {role: each.env_steps_per_s for role, each in roles.items()}
-    bounds[PROCESSORS] = report.cores / sum(each.cpu_s_per_env_step for each in roles.values())
+    others = sum(use.cpu or 0.0 for name, use in report.processes.items() if name.rpartition("-")[0] not in alone)
+    bounds[PROCESSORS] = (report.cores - others) / sum(each.cpu_s_per_env_step for each in roles.values())
     lowest = min(bounds, key=lambda name: bounds[name])
     inference = alone["inference"]
     through_lanes = inference.stages[STAGE_NAMES[PROGRESS["inference"]].name].items / inference.working_s

@@ -1,5 +1,7 @@
 """A report, and the ceilings beside it, as tables for a terminal of 80 columns."""
 
+import math
+
 from rich.table import Table
 
 from ..telemetry.format import latency, number, percent
@@ -41,7 +43,8 @@ def ceilings_table(ceilings: Ceilings) -> Table:
     rows = {role: (f"{number(each.items_per_s)} {each.unit}/s", each) for role, each in ceilings.roles.items()}
     for role, (alone, each) in rows.items():
         name = role if each.processes == 1 else f"{role} x {each.processes}"
-        table.add_row(name, alone, number(each.env_steps_per_s), style=_marked(ceilings, role))
+        bound = number(each.env_steps_per_s) if math.isfinite(each.env_steps_per_s) else "-"
+        table.add_row(name, alone, bound, style=_marked(ceilings, role))
     last = number(ceilings.processors_env_steps_per_s)
     table.add_row(PROCESSORS, "all at work", last, style=_marked(ceilings, PROCESSORS))
     return table

@@ -7,7 +7,7 @@ import pytest
 
 from mzpipe.cli import profile as verb
 from mzpipe.cli.main import main
-from mzpipe.errors import ExitCode
+from mzpipe.errors import ExitCode, PlanError
 from mzpipe.ipc.dataplane import Member
 from mzpipe.ipc.stages import Stage
 from mzpipe.ipc.trace import TraceRow
@@ -75,3 +75,14 @@ def test_trace_is_written_and_its_line_says_how_much_there_is_and_what_is_missin
         "trace: 1 events of 1 processes in 0.50 s; 3 more found no room: "
         f"open {path} in https://ui.perfetto.dev or chrome://tracing"
     ) in " ".join(capsys.readouterr().out.split())
+
+
+def test_what_was_measured_is_written_also_where_there_are_no_ceilings(profile, tmp_path, monkeypatch, capsys):
+    def measure_profile(*_, **__):
+        outcome = Outcome(ExitCode.FINISHED, "measured")
+        return Measured(outcome, busy_report(), failure=PlanError("/dev/shm: the run needs 2 MiB, 1 MiB are free"))
+
+    monkeypatch.setattr(verb, "measure_profile", measure_profile)
+    assert main(["profile", str(profile), "--ceilings", "--json", str(tmp_path / "report.json")]) == 2
+    assert json.loads((tmp_path / "report.json").read_text())["env_steps_per_s"] > 0.0
+    assert capsys.readouterr().err == "mzpipe profile: /dev/shm: the run needs 2 MiB, 1 MiB are free\n"

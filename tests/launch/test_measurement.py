@@ -4,8 +4,12 @@ from types import SimpleNamespace
 
 import pytest
 
+from mzpipe.errors import ExitCode, PlanError
 from mzpipe.launch import profile as verb
+from mzpipe.launch.outcome import Outcome
 from mzpipe.launch.profile import Measurement
+from tests.profiling.moments import Pipeline
+from tests.tiny import tiny_profile
 
 
 @pytest.fixture
@@ -53,3 +57,49 @@ def test_a_trace_starts_with_the_measurement_and_is_read_at_its_end(clock, monke
     assert seen == [measurement.first.time_s]
     assert measurement.trace == measurement.last.time_s
     assert Measurement(5.0).trace is None
+
+
+@pytest.fixture
+def ran(monkeypatch):
+    """A run that ends like this once it is measured; collects whether roles were measured alone."""
+
+    def make(exit_code, found):
+        pipeline, asked = Pipeline(), []
+
+        def train(profile, run, view, *, watch, trace_events):
+            watch.first, watch.last = pipeline.moment(0.0), pipeline.moment(1.0)
+            return Outcome(exit_code, "ended")
+
+        def measure_ceilings(*arguments):
+            asked.append(arguments)
+            if isinstance(found, Exception):
+                raise found
+            return found
+
+        monkeypatch.setattr(verb, "train", train)
+        monkeypatch.setattr(verb, "measure_ceilings", measure_ceilings)
+        return verb.measure_profile(tiny_profile(), 5.0, None, ceilings=True), asked
+
+    return make
+
+
+def test_a_signal_while_the_run_stops_is_the_end_of_it(ran):
+    measured, asked = ran(ExitCode.INTERRUPTED, None)
+    assert asked == []
+    assert (measured.outcome.exit_code, measured.ceilings, measured.failure) == (ExitCode.INTERRUPTED, None, None)
+    assert measured.report is not None
+
+
+def test_what_was_measured_stands_when_a_role_cannot_be_measured_alone(ran):
+    measured, asked = ran(ExitCode.FINISHED, PlanError("/dev/shm: full"))
+    assert len(asked) == 1
+    assert measured.report is not None
+    assert measured.ceilings is None
+    assert str(measured.failure) == "/dev/shm: full"
+
+
+def test_a_signal_while_a_role_is_alone_is_how_it_ended(ran):
+    measured, _ = ran(ExitCode.FINISHED, Outcome(ExitCode.TERMINATED, "SIGTERM"))
+    assert measured.outcome.exit_code == ExitCode.TERMINATED
+    assert measured.report is not None
+    assert measured.ceilings is None

@@ -76,12 +76,12 @@ def test_memory_grows_with_the_model_the_batch_and_the_emulators():
         return replace(plan, model=model, game=replace(plan.game, bytes_per_game=bytes_per_game)).memory_bytes()
 
     nothing = total(ModelSizes())
-    assert total(ModelSizes(weights=1000)) - nothing == 1000 * (3 + 1)
+    assert total(ModelSizes(weights=1000)) - nothing == 1000 * (2 * 3 + 1)
     assert total(ModelSizes(training_weights=1000)) - nothing == 1000 * 5
     assert total(ModelSizes(unroll_outputs=1000)) - nothing == 1000 * 2 * 4
     rows = 3 * 3  # two lanes of the actor, one of the evaluator, each with room for three trees
     assert total(ModelSizes(root_outputs=1000)) - nothing == 1000 * rows
-    assert total(ModelSizes(hidden_state=1000)) - nothing == 1000 * rows * (1 + 4)
+    assert total(ModelSizes(hidden_state=1000)) - nothing == 1000 * (rows * (1 + 4) + 2 * rows)
     assert total(ModelSizes(), bytes_per_game=1000) - nothing == 1000 * (2 * 3 + 3)
 
 

@@ -65,6 +65,13 @@ def test_processors_bound_what_each_role_alone_does_not():
     assert twice.processors_env_steps_per_s == pytest.approx(2 / (1 / 400 + 1 / 300 + 1 / 1_000 + 2 / 200))
 
 
+def test_what_other_roles_took_of_the_processors_is_not_the_pipelines():
+    report = measured(cores=2)
+    beside = {**report.processes, "evaluator-0": replace(report.processes["evaluator-0"], cpu=0.5)}
+    ceilings = make_ceilings(replace(report, processes=beside), all_alone(), BELOW)
+    assert ceilings.processors_env_steps_per_s == pytest.approx(1.5 / (1 / 400 + 1 / 300 + 1 / 1_000 + 1 / 200))
+
+
 def test_processes_of_a_role_add_up_but_ranks_take_every_step_together():
     members = tuple(
         Member(*each)

@@ -12,7 +12,7 @@ import torch
 from ...config import Profile
 from ...inference.networks import resolve_runtime, sample_observation
 from ...inference.onnx_network import session_maker
-from ...ipc.dataplane import DataPlane, PlaneShape
+from ...ipc.dataplane import LANES_PER_SEARCH, DataPlane, PlaneShape
 from ...ipc.ring import RingReader, RingWriter
 from ...ipc.segments import RingSpec
 from ...nets import FlatWeights, Model, place_model
@@ -20,7 +20,7 @@ from .noise import fill_frames, fill_trajectory
 
 
 class BareModel:
-    """The model in a loop on batches that are there already: as many rows as an inference server's actors ask for.
+    """The model in a loop on batches that are there already: as many rows as an inference server's searches have.
 
     A root inference is followed by as many recurrent ones as a search has simulations, in the runtime of the server,
     each with the scalar rewards and values that its answer consists of.
@@ -28,7 +28,7 @@ class BareModel:
 
     def __init__(self, profile: Profile, plane: DataPlane, server: int, device: str) -> None:
         shape = plane.shape
-        self._num_rows = sum(shape.trees_per_lane for owner in shape.lane_clients(server) if owner.role == "actor")
+        self._num_rows = sum(searches * shape.trees_of(role) for role, searches in _searches(shape, server).items())
         self._num_simulations = profile.search.num_simulations
         on_torch = resolve_runtime(profile, torch.device(device)) == "torch"
         make = _torch_search if on_torch else _onnx_search
@@ -42,6 +42,12 @@ class BareModel:
             self._search()
             self.items += (1 + self._num_simulations) * self._num_rows
         self.seconds += time.monotonic() - began_s
+
+
+def _searches(shape: PlaneShape, server: int) -> dict[str, int]:
+    """Searches that go on at once over one server's lanes, by role."""
+    owners = [owner.role for owner in shape.lane_clients(server)]
+    return {"actor": owners.count("actor"), "reanalyzer": owners.count("reanalyzer") // LANES_PER_SEARCH}
 
 
 def _torch_search(profile: Profile, shape: PlaneShape, num_rows: int, device: str) -> Callable[[], None]:

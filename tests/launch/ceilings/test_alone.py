@@ -115,7 +115,7 @@ def test_lanes_that_ask_alone_ask_what_a_search_could_ask(plane, profile):
 def test_the_bare_model_counts_whole_searches(plane, profile):
     bare = BareModel(profile, plane, 0, "cpu")
     bare.run(0.02)
-    rows = 2 * 3  # two lanes of three trees
+    rows = 2 * 3 + 2 * 2  # two lanes of three trees, two searches of a reanalyzer of two
     assert bare.items > 0
     assert bare.items % (rows * (1 + profile.search.num_simulations)) == 0
     assert bare.seconds >= 0.02
