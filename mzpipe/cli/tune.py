@@ -84,7 +84,7 @@ def _line(trial: Trial) -> Text:
 def _surface(tuning: Tuning) -> Table:
     """Every trial that ran, fastest first."""
     table = Table(box=None, pad_edge=False, header_style="bold")
-    table.add_column("setting")
+    table.add_column("setting", overflow="fold", min_width=30)
     for name in ("env steps/s", "learner/s", "to the profile", "held back by"):
         table.add_column(name, justify="right", no_wrap=True)
     for trial in sorted(tuning.trials, key=lambda each: -(each.rate or 0.0)):
