@@ -17,6 +17,7 @@ Shape legend    B samples   A actions   M outputs of a value or reward head
 """
 
 import io
+from collections.abc import Callable
 from typing import NamedTuple
 
 import onnx
@@ -56,39 +57,32 @@ def export_graphs(model: Model, observation: Tensor) -> dict[str, Graph]:
     hidden_state = torch.rand(batch, *model.hidden_shape)
     action = torch.zeros(batch, dtype=torch.int64)
     return {
-        "representation": _trace(_Representation(model), {"observation": observation}, ("hidden_state",)),
+        "representation": _trace(ModelFunction(model, _represented), {"observation": observation}, ("hidden_state",)),
         "dynamics": _trace(
-            _Dynamics(model), {"hidden_state": hidden_state, "action": action}, ("reward", "next_hidden_state")
+            ModelFunction(model, packed_step),
+            {"hidden_state": hidden_state, "action": action},
+            ("reward", "next_hidden_state"),
         ),
-        "prediction": _trace(_Prediction(model), {"hidden_state": hidden_state}, ("policy_logits", "value")),
+        "prediction": _trace(
+            ModelFunction(model, packed_prediction), {"hidden_state": hidden_state}, ("policy_logits", "value")
+        ),
     }
 
 
-class _Representation(nn.Module):
-    def __init__(self, model: Model) -> None:
+class ModelFunction(nn.Module):
+    """A function of a model and tensors, giving a tuple of tensors, as the module that a trace takes."""
+
+    def __init__(self, model: Model, function: Callable[..., tuple[Tensor, ...]]) -> None:
         super().__init__()
-        self.model = model
+        self.model, self._function = model, function
 
-    def forward(self, observation: Tensor) -> tuple[Tensor]:
-        return (packed_state(self.model, observation),)
-
-
-class _Dynamics(nn.Module):
-    def __init__(self, model: Model) -> None:
-        super().__init__()
-        self.model = model
-
-    def forward(self, hidden_state: Tensor, action_B: Tensor) -> tuple[Tensor, Tensor]:
-        return packed_step(self.model, hidden_state, action_B)
+    def forward(self, *inputs: Tensor) -> tuple[Tensor, ...]:
+        """The function of this model."""
+        return self._function(self.model, *inputs)
 
 
-class _Prediction(nn.Module):
-    def __init__(self, model: Model) -> None:
-        super().__init__()
-        self.model = model
-
-    def forward(self, hidden_state: Tensor) -> tuple[Tensor, Tensor]:
-        return packed_prediction(self.model, hidden_state)
+def _represented(model: Model, observation: Tensor) -> tuple[Tensor]:
+    return (packed_state(model, observation),)
 
 
 def packed_state(model: Model, observation: Tensor) -> Tensor:

@@ -16,12 +16,12 @@ from typing import Any, NamedTuple
 import numpy as np
 import onnx
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from ..errors import MzpipeError
 from .flat import FlatWeights
 from .model import Model
-from .onnx_export import packed_prediction, packed_state, packed_step, trace
+from .onnx_export import ModelFunction, packed_prediction, packed_state, packed_step, trace
 
 # Of weights while a graph is traced: all different, for the exporter merges what is equal, and none a bad variance.
 _LOW, _HIGH = 0.5, 1.5
@@ -66,9 +66,11 @@ def inference_graphs(model: Model, observation: Tensor) -> InferenceGraphs:
             tensor.uniform_(_LOW, _HIGH)
     batch, places = len(observation), FlatWeights(model).places
     hidden_state, action = torch.rand(batch, *model.hidden_shape), torch.zeros(batch, dtype=torch.int32)
-    root = trace(_Root(model), {"observation": observation}, ("hidden_state", "answer"), keep_weights=True)
+    root = trace(
+        ModelFunction(model, _root), {"observation": observation}, ("hidden_state", "answer"), keep_weights=True
+    )
     child = trace(
-        _Child(model),
+        ModelFunction(model, _child),
         {"hidden_state": hidden_state, "action": action},
         ("next_hidden_state", "answer"),
         keep_weights=True,
@@ -76,23 +78,13 @@ def inference_graphs(model: Model, observation: Tensor) -> InferenceGraphs:
     return InferenceGraphs(ExchangeableGraph(root.data, places), ExchangeableGraph(child.data, places))
 
 
-class _Root(nn.Module):
-    def __init__(self, model: Model) -> None:
-        super().__init__()
-        self.model = model
-
-    def forward(self, observation: Tensor) -> tuple[Tensor, Tensor]:
-        hidden_state = packed_state(self.model, observation)
-        policy_logits, value_B = packed_prediction(self.model, hidden_state)
-        return hidden_state, torch.cat([value_B.unsqueeze(1), policy_logits], dim=1)
+def _root(model: Model, observation: Tensor) -> tuple[Tensor, Tensor]:
+    hidden_state = packed_state(model, observation)
+    policy_logits, value_B = packed_prediction(model, hidden_state)
+    return hidden_state, torch.cat([value_B.unsqueeze(1), policy_logits], dim=1)
 
 
-class _Child(nn.Module):
-    def __init__(self, model: Model) -> None:
-        super().__init__()
-        self.model = model
-
-    def forward(self, hidden_state: Tensor, action_B: Tensor) -> tuple[Tensor, Tensor]:
-        reward_B, next_hidden_state = packed_step(self.model, hidden_state, action_B)
-        policy_logits, value_B = packed_prediction(self.model, next_hidden_state)
-        return next_hidden_state, torch.cat([reward_B.unsqueeze(1), value_B.unsqueeze(1), policy_logits], dim=1)
+def _child(model: Model, hidden_state: Tensor, action_B: Tensor) -> tuple[Tensor, Tensor]:
+    reward_B, next_hidden_state = packed_step(model, hidden_state, action_B)
+    policy_logits, value_B = packed_prediction(model, next_hidden_state)
+    return next_hidden_state, torch.cat([reward_B.unsqueeze(1), value_B.unsqueeze(1), policy_logits], dim=1)

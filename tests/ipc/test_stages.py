@@ -15,19 +15,7 @@ from mzpipe.ipc.stages import (
     quantile_us,
     stages_layout,
 )
-
-
-class Time:
-    """A clock that moves when told."""
-
-    def __init__(self):
-        self.now_ns = 1_000
-
-    def __call__(self):
-        return self.now_ns
-
-    def passes(self, elapsed_ns):
-        self.now_ns += elapsed_ns
+from tests.ipc.clock import Time
 
 
 def make_words(num_processes=2):

@@ -8,25 +8,13 @@ from mzpipe.ipc.dataplane import DataPlane, Member
 from mzpipe.ipc.lane import RequestKind
 from mzpipe.ipc.stages import Stage, StageClock, stages_layout
 from mzpipe.ipc.trace import Mark, NoStage, Trace, TraceWriter, trace_layout
+from tests.ipc.clock import Time
 from tests.ipc.peer import TRACE_EVENTS, open_arrays
 from tests.ipc.processes import peer
 from tests.ipc.test_lane import make_shape
 
 NUM_EVENTS = 8
 EVER_NS = 1 << 62
-
-
-class Time:
-    """A clock that moves when told."""
-
-    def __init__(self):
-        self.now_ns = 1_000
-
-    def __call__(self):
-        return self.now_ns
-
-    def passes(self, elapsed_ns):
-        self.now_ns += elapsed_ns
 
 
 @pytest.fixture

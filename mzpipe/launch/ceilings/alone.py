@@ -1,16 +1,17 @@
 """One role alone: its own agent with its own laps, and stand-ins for whoever it works with."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 
 import numpy as np
 
 from ...config import Profile
-from ...ipc.dataplane import DataPlane, Member, PlaneShape
+from ...ipc.dataplane import DataPlane, Member
 from ...ipc.stages import StageReading
 from ...profiling import RoleAlone, StageAlone, stages_of
 from ...runtime.agent import Agent
-from .stand_ins import Answers, Batches, Drain, FreshTargets, Positions, Requests, StandIn, Trainer, Trajectories
+from .noise import fill_batch, fill_positions, fill_trajectory
+from .stand_ins import Answers, Drain, FreshTargets, Requests, Source, StandIn, Trainer
 
 # Caches and rings are filled, everything is compiled.
 _WARM_UP_S = 1.0
@@ -81,12 +82,13 @@ def _of_inference(member: Member, plane: DataPlane, profile: Profile, rng: np.ra
 
 
 def _of_learner(member: Member, plane: DataPlane, profile: Profile, rng: np.random.Generator) -> list[StandIn]:
-    return [Batches(plane.batch_ring(member.index), rng), Drain(plane.priority_ring(member.index))]
+    return [Source(plane.batch_ring(member.index), fill_batch, rng), Drain(plane.priority_ring(member.index))]
 
 
 def _of_replay(member: Member, plane: DataPlane, profile: Profile, rng: np.random.Generator) -> list[StandIn]:
     shape = plane.shape
-    trajectories = [Trajectories(plane.trajectory_ring(actor), rng) for actor in range(shape.actors)]
+    rings = [plane.trajectory_ring(actor) for actor in range(shape.actors)]
+    trajectories = [Source(ring, fill_trajectory, rng, "episode") for ring in rings]
     trainers = [Trainer(plane, rank, rng) for rank in range(shape.learner_ranks)]
     return [*trajectories, *trainers, *(FreshTargets(plane, index) for index in range(shape.reanalyzers))]
 
@@ -94,7 +96,7 @@ def _of_replay(member: Member, plane: DataPlane, profile: Profile, rng: np.rando
 def _of_reanalyzer(member: Member, plane: DataPlane, profile: Profile, rng: np.random.Generator) -> list[StandIn]:
     return [
         Answers(plane, member, rng),
-        Positions(plane.position_ring(member.index), rng),
+        Source(plane.position_ring(member.index), fill_positions, rng, "ticket"),
         Drain(plane.target_ring(member.index)),
     ]
 
@@ -108,7 +110,6 @@ _NEIGHBOURS: dict[str, Callable[[Member, DataPlane, Profile, np.random.Generator
 }
 
 
-def roles_alone(shape: PlaneShape) -> list[str]:
+def roles_alone(present: Collection[str]) -> list[str]:
     """Roles of a run that can be measured alone; the evaluator plays beside the pipeline and holds nobody back."""
-    present = {member.role for member in shape.members()}
     return [role for role in _NEIGHBOURS if role in present]

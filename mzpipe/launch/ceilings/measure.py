@@ -4,14 +4,11 @@ from pathlib import Path
 
 from ...config import Profile, save_profile
 from ...errors import UsageError
-from ...games import describe_game
 from ...profiling import Ceilings, ProfileReport, make_ceilings
 from ...telemetry import View
-from ..memory import ModelSizes
 from ..outcome import Outcome, signal_outcome
-from ..plan import make_plan, num_threads
+from ..plan import num_threads
 from ..program import run_program
-from ..roles import Devices
 from ..run_directory import RunDirectory
 from ..signals import SignalPipe
 from .alone import roles_alone
@@ -37,12 +34,11 @@ def measure_ceilings(
     """
     if report.env_steps_per_s == 0.0:
         raise UsageError("--ceilings are in env steps, and none was played: raise --seconds")
-    shape = make_plan(profile, describe_game(profile.game), Devices.assumed(profile), ModelSizes()).shape
     alone, below = {}, None
     with SignalPipe() as signals, run.locked() as locked, locked.runtime() as live:
         save_profile(profile, run.profile)
         directory = Path(live.runtime_directory)
-        for role in roles_alone(shape):
+        for role in roles_alone(report.roles):
             view.line(f"{role} alone ...")
             words = [str(run.profile), str(directory), role, str(seconds)]
             threads = num_threads(profile, role)

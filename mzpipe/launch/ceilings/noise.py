@@ -36,6 +36,13 @@ def fill_batch(slot: Slot, rng: np.random.Generator) -> None:
     slot["slot"][...], slot["generation"][...] = np.arange(len(slot["slot"])), 0
 
 
+def fill_positions(slot: Slot, rng: np.random.Generator) -> None:
+    """A slot of a position ring, with as many positions as it has room for."""
+    for name in ("observation", "bootstrap_observation"):
+        fill_frames(slot[name], rng)
+    slot["legal_actions"][...], slot["rows"][0] = True, len(slot["observation"])
+
+
 def fill_trajectory(slot: Slot, rng: np.random.Generator) -> None:
     """A slot of a trajectory ring: a whole episode, as long as a record can be."""
     length, num_actions = slot["search_policy"].shape

@@ -5,6 +5,7 @@ What they hand over is noise, written once; only what has to change changes.
 Shape legend    T trees of a lane   A actions
 """
 
+from collections.abc import Callable
 from typing import Protocol
 
 import numpy as np
@@ -12,7 +13,7 @@ import numpy as np
 from ...ipc.dataplane import LANES_PER_SEARCH, DataPlane, Member
 from ...ipc.lane import LaneClient, RequestKind
 from ...ipc.ring import Ring, RingReader, RingWriter
-from .noise import fill_batch, fill_frames, fill_trajectory
+from .noise import Slot, fill_frames
 
 # Answers that a lane gets in turn, so that its trees do not all grow alike.
 _ANSWERS = 16
@@ -61,33 +62,29 @@ class Drain:
             self._reader.release()
 
 
-class Trajectories:
-    """In place of an actor, for the replay server: every record is a whole episode."""
+class Source:
+    """In place of a ring's writer: keeps it full of records that `fill` has written once.
 
-    def __init__(self, ring: Ring, rng: np.random.Generator) -> None:
-        self._writer, self._episode = RingWriter(ring), 0
+    `numbered` is a field of a record that counts them.
+    """
+
+    def __init__(
+        self,
+        ring: Ring,
+        fill: Callable[[Slot, np.random.Generator], None],
+        rng: np.random.Generator,
+        numbered: str | None = None,
+    ) -> None:
+        self._writer, self._numbered, self._number = RingWriter(ring), numbered, 0
         for slot in ring.slots:
-            fill_trajectory(slot, rng)
+            fill(slot, rng)
 
     def serve(self) -> None:
         """Fills the ring."""
         while (slot := self._writer.claim()) is not None:
-            slot["episode"][0] = self._episode
-            self._episode += 1
-            self._writer.commit()
-
-
-class Batches:
-    """In place of the replay server, for a learner rank."""
-
-    def __init__(self, ring: Ring, rng: np.random.Generator) -> None:
-        self._writer = RingWriter(ring)
-        for slot in ring.slots:
-            fill_batch(slot, rng)
-
-    def serve(self) -> None:
-        """Fills the ring."""
-        while self._writer.claim() is not None:
+            if self._numbered:
+                slot[self._numbered][0] = self._number
+                self._number += 1
             self._writer.commit()
 
 
@@ -105,25 +102,6 @@ class Trainer:
             answer["priority"][:] = self._priority_B
             self._answers.commit()
             self._batches.release()
-
-
-class Positions:
-    """In place of the replay server, for a reanalyzer."""
-
-    def __init__(self, ring: Ring, rng: np.random.Generator) -> None:
-        self._writer, self._ticket = RingWriter(ring), 0
-        for slot in ring.slots:
-            fill_frames(slot["observation"], rng)
-            fill_frames(slot["bootstrap_observation"], rng)
-            slot["legal_actions"][...] = True
-            slot["rows"][0] = len(slot["observation"])
-
-    def serve(self) -> None:
-        """Fills the ring."""
-        while (slot := self._writer.claim()) is not None:
-            slot["ticket"][0] = self._ticket
-            self._ticket += 1
-            self._writer.commit()
 
 
 class FreshTargets:
