@@ -12,8 +12,6 @@ from numpy.typing import NDArray
 from ..config import GameConfig
 from .game import GameSpec, SoloGame, StepResult, game_seeds
 
-GYMNASIUM_NAMES = ("CartPole-v1", "LunarLander-v3")
-
 
 class GymnasiumGame(SoloGame):
     """B games of one gymnasium environment with float vectors as frames."""

@@ -1,13 +1,29 @@
-"""From a game's name to a batch of games."""
+"""From a game's name to a batch of games; every family of games stands here once.
+
+A family's module is loaded only when one of its games is made.
+"""
 
 import difflib
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
 
 from ..config import GameConfig
 from ..errors import ConfigError
-from .atari import AtariGame
 from .atari_names import atari_names
 from .game import Game, GameSpec
-from .gymnasium_family import GYMNASIUM_NAMES, GymnasiumGame
+from .gymnasium_names import GYMNASIUM_NAMES
+
+
+@dataclass(frozen=True)
+class Family:
+    """Games that one module plays."""
+
+    # What a message lists where no name is near.
+    known: str
+    # Every name that a profile may give.
+    names: Callable[[], Collection[str]]
+    # (config, num_games, seed, training) -> the games.
+    make: Callable[[GameConfig, int, int, bool], Game]
 
 
 def make_game(config: GameConfig, num_games: int, seed: int, *, training: bool = True) -> Game:
@@ -15,10 +31,9 @@ def make_game(config: GameConfig, num_games: int, seed: int, *, training: bool =
 
     Raises ConfigError: no such game.
     """
-    if config.name in GYMNASIUM_NAMES:
-        return GymnasiumGame(config, num_games, seed)
-    if config.name in atari_names():
-        return AtariGame(config, num_games, seed, training=training)
+    for family in FAMILIES:
+        if config.name in family.names():
+            return family.make(config, num_games, seed, training)
     raise ConfigError(f"game.name={config.name!r}: unknown game{_suggestion(config.name)}")
 
 
@@ -29,8 +44,26 @@ def describe_game(config: GameConfig) -> GameSpec:
     return game.spec
 
 
+def _make_gymnasium(config: GameConfig, num_games: int, seed: int, training: bool) -> Game:
+    from .gymnasium_family import GymnasiumGame
+
+    return GymnasiumGame(config, num_games, seed)
+
+
+def _make_atari(config: GameConfig, num_games: int, seed: int, training: bool) -> Game:
+    from .atari import AtariGame
+
+    return AtariGame(config, num_games, seed, training=training)
+
+
+FAMILIES = (
+    Family(", ".join(GYMNASIUM_NAMES), lambda: GYMNASIUM_NAMES, _make_gymnasium),
+    Family("the Atari games, as Pong, ALE/Pong-v5 or PongNoFrameskip-v4", atari_names, _make_atari),
+)
+
+
 def _suggestion(name: str) -> str:
-    near = difflib.get_close_matches(name, [*GYMNASIUM_NAMES, *atari_names()], n=1)
+    near = difflib.get_close_matches(name, [known for family in FAMILIES for known in family.names()], n=1)
     if near:
         return f"; did you mean {near[0]}?"
-    return f"; known are {', '.join(GYMNASIUM_NAMES)} and the Atari games, as Pong, ALE/Pong-v5 or PongNoFrameskip-v4"
+    return f"; known are {'; '.join(family.known for family in FAMILIES)}"
