@@ -2,7 +2,7 @@
 
 from .actor import ActorConfig
 from .evaluator import EvaluatorConfig
-from .game import AtariConfig, GameConfig
+from .game import AtariConfig, BoardConfig, GameConfig
 from .inference import InferenceConfig
 from .learner import LearnerConfig
 from .load import load_profile, parse_profile, save_profile
@@ -18,6 +18,7 @@ from .topology import TopologyConfig
 __all__ = [
     "ActorConfig",
     "AtariConfig",
+    "BoardConfig",
     "EvaluatorConfig",
     "GameConfig",
     "InferenceConfig",

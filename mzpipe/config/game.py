@@ -30,13 +30,25 @@ class AtariConfig:
 
 
 @section(frozen=True)
+class BoardConfig:
+    """Board games, played by OpenSpiel's rules."""
+
+    # Rows and columns of gomoku, hex and go; 0: 15, 11 and 19.
+    size: Annotated[int, Field(ge=0, le=25)] = 0
+    # go: points that the second player is given.
+    komi: Annotated[float, Field(ge=-100.0, le=100.0)] = 7.5
+
+
+@section(frozen=True)
 class GameConfig:
     """The game and its observation history."""
 
-    # `CartPole-v1`, `LunarLander-v3`, or any Atari name: `Pong`, `ALE/Pong-v5`, `PongNoFrameskip-v4`.
+    # `CartPole-v1`, `LunarLander-v3`, any Atari name (`Pong`, `ALE/Pong-v5`, `PongNoFrameskip-v4`), or a board game:
+    # `tic_tac_toe`, `connect_four`, `gomoku`, `othello`, `hex`, `go`, `chess`, `shogi`.
     name: str = "CartPole-v1"
     # Observations stacked for the representation function, newest last.
     frame_stack: Annotated[int, Field(ge=1, le=64)] = 1
     # Moves after which an episode is truncated; 0 leaves the environment's own limit.
     max_episode_moves: NonNegativeInt = 0
     atari: AtariConfig = Field(default_factory=AtariConfig)
+    board: BoardConfig = Field(default_factory=BoardConfig)

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from ..config import GameConfig
 from ..errors import ConfigError
 from .atari_names import atari_names
+from .board_rules import BOARDS
 from .game import Game, GameSpec
 from .gymnasium_names import GYMNASIUM_NAMES
 
@@ -56,8 +57,15 @@ def _make_atari(config: GameConfig, num_games: int, seed: int, training: bool) -
     return AtariGame(config, num_games, seed, training=training)
 
 
+def _make_board(config: GameConfig, num_games: int, seed: int, training: bool) -> Game:
+    from .board import BoardGame
+
+    return BoardGame(config, num_games)
+
+
 FAMILIES = (
     Family(", ".join(GYMNASIUM_NAMES), lambda: GYMNASIUM_NAMES, _make_gymnasium),
+    Family(", ".join(BOARDS), lambda: BOARDS, _make_board),
     Family("the Atari games, as Pong, ALE/Pong-v5 or PongNoFrameskip-v4", atari_names, _make_atari),
 )
 

@@ -8,7 +8,8 @@ from typing import NamedTuple
 
 from ..config import Profile, load_profile
 from ..errors import UsageError
-from ..evaluator.episodes import GreedyEpisodes
+from ..evaluator.episodes import Episodes
+from ..evaluator.versus import make_episodes
 from ..games import describe_game, make_game
 from ..ipc.dataplane import DataPlane, Member
 from ..nets import FlatWeights, Model, resolve_devices, restore_model
@@ -87,11 +88,11 @@ def _play(
         pipeline.close()
 
 
-def _make_episodes(profile: Profile, plane: DataPlane, seed: int) -> GreedyEpisodes:
+def _make_episodes(profile: Profile, plane: DataPlane, seed: int) -> Episodes:
     (lane,) = plane.lane_clients(_EVALUATOR)
     game = make_game(profile.game, plane.shape.evaluator_trees, derive_seed(seed, "eval"), training=False)
     config = greedy_search(signed_search(profile.search, game.spec.num_players), profile.evaluator.num_simulations)
     planner = LanePlanner(lane, config, num_trees=game.num_games, num_actions=game.spec.num_actions, seed=seed)
-    episodes = GreedyEpisodes(game, planner, profile.evaluator.episodes)
+    episodes = make_episodes(profile, game, planner, seed)
     episodes.begin()
     return episodes
