@@ -17,7 +17,8 @@ class EvaluatorConfig:
     num_simulations: NonNegativeInt = 0
     # Two-player games: who plays against the agent. "random" draws legal actions, "rollouts" is OpenSpiel's tree search
     # with random playouts, "perfect" never loses (tic_tac_toe). The agent begins every other game; a return is
-    # its outcome: 1, 0 or -1.
-    opponent: Literal["random", "rollouts", "perfect"] = "random"
+    # its outcome: 1, 0 or -1. "every_line" is not one opponent but all: every line of play that the agent can meet, as
+    # the first and as the second player, counts as an episode (tic_tac_toe).
+    opponent: Literal["random", "rollouts", "perfect", "every_line"] = "random"
     # Playouts per move of "rollouts".
     opponent_simulations: PositiveInt = 100

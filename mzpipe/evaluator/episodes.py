@@ -6,7 +6,7 @@ A fixed share per tree keeps short games from crowding out long ones, which a
 Shape legend    G games side by side
 """
 
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import numpy as np
 
@@ -21,6 +21,25 @@ class EpisodeResults(NamedTuple):
 
     returns: list[float]
     lengths: list[int]
+
+
+class EvaluationGames(Protocol):
+    """`begin`, then `do_work` until `finished`; then the results are there."""
+
+    results: EpisodeResults
+    finished: bool
+
+    def begin(self) -> None:
+        """Starts every game anew."""
+        ...
+
+    def do_work(self) -> int:
+        """Begins a search, takes an answer, or lets an opponent move; never waits."""
+        ...
+
+    def take_moves(self) -> int:
+        """Moves played since the last call, over all games."""
+        ...
 
 
 class Episodes:

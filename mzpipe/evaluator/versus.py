@@ -12,17 +12,21 @@ import numpy as np
 
 from ..config import Profile
 from ..games import Game, TwoPlayerGame
+from ..games.board import BoardGame
 from ..planning import LanePlanner
-from .episodes import Episodes, GreedyEpisodes
+from .episodes import Episodes, EvaluationGames, GreedyEpisodes
+from .every_line import EveryLine
 from .opponents import Opponent, make_opponent
 
 
-def make_episodes(profile: Profile, game: Game, planner: LanePlanner, seed: int) -> Episodes:
+def make_episodes(profile: Profile, game: Game, planner: LanePlanner, seed: int) -> EvaluationGames:
     """Greedy games: alone, or against the profile's opponent where there are two players."""
     count = profile.evaluator.episodes
     if game.spec.num_players == 1:
         return GreedyEpisodes(game, planner, count)
     assert profile.evaluator.opponent in game.spec.opponents
+    if profile.evaluator.opponent == "every_line":
+        return EveryLine(cast(BoardGame, game), planner)
     return VersusEpisodes(cast(TwoPlayerGame, game), planner, count, make_opponent(profile.evaluator, seed))
 
 

@@ -136,7 +136,7 @@ def _planes_shape(rules: pyspiel.Game) -> tuple[int, int, int]:
 
 def _spec(config: GameConfig, rules: pyspiel.Game, num_planes: int) -> GameSpec:
     _, rows, columns = _planes_shape(rules)
-    num_actions = rules.num_distinct_actions()
+    num_actions, is_short = rules.num_distinct_actions(), rules.max_game_length() <= _LONGEST_SOLVED
     return GameSpec(
         name=config.name,
         description=(
@@ -148,5 +148,5 @@ def _spec(config: GameConfig, rules: pyspiel.Game, num_planes: int) -> GameSpec:
         frame_stack=config.frame_stack,
         num_actions=num_actions,
         num_players=2,
-        opponents=("random", "rollouts", *(["perfect"] if rules.max_game_length() <= _LONGEST_SOLVED else [])),
+        opponents=("random", "rollouts", *(["perfect", "every_line"] if is_short else [])),
     )

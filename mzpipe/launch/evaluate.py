@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from ..config import Profile, load_profile
 from ..errors import UsageError
-from ..evaluator.episodes import Episodes
+from ..evaluator.episodes import EvaluationGames
 from ..evaluator.versus import make_episodes
 from ..games import describe_game, make_game
 from ..ipc.dataplane import DataPlane, Member
@@ -88,7 +88,7 @@ def _play(
         pipeline.close()
 
 
-def _make_episodes(profile: Profile, plane: DataPlane, seed: int) -> Episodes:
+def _make_episodes(profile: Profile, plane: DataPlane, seed: int) -> EvaluationGames:
     (lane,) = plane.lane_clients(_EVALUATOR)
     game = make_game(profile.game, plane.shape.evaluator_trees, derive_seed(seed, "eval"), training=False)
     config = greedy_search(signed_search(profile.search, game.spec.num_players), profile.evaluator.num_simulations)

@@ -1,10 +1,12 @@
 """Games against an opponent: whose outcome, who begins, and opponents that play as they say."""
 
 import numpy as np
+import pyspiel
 import pytest
 
 from mzpipe.config import EvaluatorConfig, GameConfig
 from mzpipe.errors import ConfigError
+from mzpipe.evaluator.every_line import EveryLine
 from mzpipe.evaluator.opponents import PerfectOpponent, RandomOpponent, RolloutOpponent, make_opponent
 from mzpipe.evaluator.versus import VersusEpisodes, make_episodes
 from mzpipe.games import describe_game, make_game
@@ -15,12 +17,11 @@ from mzpipe.launch.roles import Devices
 from mzpipe.planning import LanePlanner, greedy_search, signed_search
 from tests.tiny import EVALUATOR, make_plane, publish, random_model, started_server, tiny_profile
 
-TICTACTOE = ("game.name=tic_tac_toe", "evaluator.opponent=perfect")
 
-
-def play_match(tmp_path, episodes, opponent=None):
-    """A finished match of a random network."""
-    profile = tiny_profile(*TICTACTOE, f"evaluator.episodes={episodes}")
+def play_match(tmp_path, episodes, opponent="perfect"):
+    """A finished match of a random network; the opponent is the profile's, or an object of the test's."""
+    named = opponent if isinstance(opponent, str) else "random"
+    profile = tiny_profile("game.name=tic_tac_toe", f"evaluator.opponent={named}", f"evaluator.episodes={episodes}")
     plane = make_plane(tmp_path, profile)
     publish(plane, random_model(profile, plane, 0))
     server = started_server(profile, plane)
@@ -28,7 +29,9 @@ def play_match(tmp_path, episodes, opponent=None):
     game = make_game(profile.game, plane.shape.evaluator_trees, 0, training=False)
     config = greedy_search(signed_search(profile.search, 2), 0)
     planner = LanePlanner(lane, config, num_trees=game.num_games, num_actions=9, seed=0)
-    match = VersusEpisodes(game, planner, episodes, opponent) if opponent else make_episodes(profile, game, planner, 0)
+    match = make_episodes(profile, game, planner, 0)
+    if named != opponent:
+        match = VersusEpisodes(game, planner, episodes, opponent)
     match.begin()
     for _ in range(20_000):
         if match.finished:
@@ -100,6 +103,33 @@ def played_out(history):
     for action in history:
         step = game.step(np.array([action]))
     return float(step.reward_B[0])
+
+
+def test_every_line_is_played_once(tmp_path, monkeypatch):
+    """Lines of a plain recursion over OpenSpiel's positions, with the agent's moves as they were played."""
+    replies, play = {}, EveryLine._play
+
+    def keeping(self, action_G):
+        replies.update({history: int(action) for history, action in zip(self._searched, action_G, strict=False)})
+        return play(self, action_G)
+
+    monkeypatch.setattr(EveryLine, "_play", keeping)
+    match = play_match(tmp_path, episodes=7, opponent="every_line")
+    assert match.finished
+    expected = sorted(lines_of(replies, (), 0) + lines_of(replies, (), 1))
+    assert sorted(zip(match.results.lengths, match.results.returns, strict=True)) == expected
+    assert min(match.results.returns) == -1.0  # a random network can be beaten
+
+
+def lines_of(replies, history, seat):
+    """(length, outcome for the agent) of every line from here on."""
+    state = pyspiel.load_game("tic_tac_toe").new_initial_state()
+    for action in history:
+        state.apply_action(action)
+    if state.is_terminal():
+        return [(len(history), state.returns()[seat])]
+    actions = [replies[history]] if state.current_player() == seat else state.legal_actions()
+    return [line for action in actions for line in lines_of(replies, (*history, action), seat)]
 
 
 def state_after(*actions, name="tic_tac_toe"):
