@@ -53,6 +53,8 @@ class GymnasiumGame(SoloGame):
         env = self._env.envs[0]
         if _PICTURES not in env.metadata.get("render_modes", ()):
             return None
+        # Pictures need no window, whose absence SDL would report on stderr.
+        os.environ.setdefault("SDL_VIDEODRIVER", "dummy")
         env.unwrapped.render_mode = _PICTURES  # as late as this, so that games nobody looks at draw nothing
         return cast(NDArray[np.uint8], env.render())
 
