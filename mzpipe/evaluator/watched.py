@@ -36,14 +36,18 @@ class Outcome(NamedTuple):
 
 
 class WatchedGame:
-    """Games that repeat from `seed`: `begin`, then `decide` and `play` until `ended`."""
+    """Games that repeat from `seed`: `begin`, then `decide` and `play` until `ended`.
+
+    `episode` and `step` say which move is next, both counted from 0.
+    """
 
     def __init__(self, player: Player, seed: int) -> None:
         self.player = player
         self._game = make_game(player.agent.profile.game, 1, derive_seed(seed, "watched"), training=False)
         self._stack = FrameStack(self._game.spec, 1)
         self.names = action_names(self._game)
-        self._episode = -1
+        self.episode = -1
+        self.step = 0
         self.ended = True
 
     def __enter__(self) -> Self:
@@ -57,7 +61,7 @@ class WatchedGame:
         self._frame_BF = self._game.reset()
         self._stack.reset(self._frame_BF)
         self._returns = np.zeros(self._game.spec.num_players)
-        self._episode, self._step, self.ended = self._episode + 1, 0, False
+        self.episode, self.step, self.ended = self.episode + 1, 0, False
 
     def decide(self) -> Position:
         """Searches the position as it stands."""
@@ -65,7 +69,7 @@ class WatchedGame:
         to_play = int(self._game.to_play()[0])
         decision = self.player.decide(observation_1S, self._game.legal_actions())
         return Position(
-            self._episode, self._step, observation_1S[0].copy(), to_play, float(self._returns[to_play]), decision
+            self.episode, self.step, observation_1S[0].copy(), to_play, float(self._returns[to_play]), decision
         )
 
     def play(self, action: int) -> Outcome:
@@ -77,7 +81,7 @@ class WatchedGame:
         self._stack.push(step.frame_BF)
         self._returns -= outcome.reward * (np.arange(len(self._returns)) != mover)
         self._returns[mover] += outcome.reward
-        self._step += 1
+        self.step += 1
         self.ended = outcome.terminated or outcome.truncated
         return outcome
 

@@ -80,10 +80,12 @@ def _draw_action(pen: ImageDraw.ImageDraw, name: str, position: Position, action
     colour = _CHOSEN if action == decision.action else _BAR
     share = decision.visits[action] / decision.visits.sum()
     pen.text((left, top), name, fill=_INK, font=_font(15))
-    number = f"{decision.visits[action]}, {decision.q[action]:.2f}, {decision.prior[action]:.2f}"
+    q = f"{decision.q[action]:.2f}" if decision.visits[action] else "-"
+    number = f"{decision.visits[action]}, {q}, {decision.prior[action]:.2f}"
     pen.text((left + width, top), number, fill=_INK, font=_font(15), anchor="ra")
     pen.rectangle((left, top + 22, left + width, top + 30), fill=_RULE)
-    pen.rectangle((left, top + 22, left + round(width * share), top + 30), fill=colour)
+    if share > 0.0:
+        pen.rectangle((left, top + 22, left + round(width * share), top + 30), fill=colour)
 
 
 def _draw_values(pen: ImageDraw.ImageDraw, values: Sequence[float], box: tuple[int, int, int, int]) -> None:
