@@ -1,8 +1,9 @@
-"""The environment of every test, and fixtures for tests that share memory between processes."""
+"""The environment of every test, and fixtures for tests that share memory between processes or look at pages."""
 
 import os
 import shutil
 import tempfile
+from importlib.util import find_spec
 from pathlib import Path
 
 import numba
@@ -15,6 +16,8 @@ from mzpipe.runtime.environment import prepare_environment
 prepare_environment()
 numba.config.CACHE_DIR = os.environ["NUMBA_CACHE_DIR"]
 
+BROWSERS = ("chromium-headless-shell", "chromium", "chromium-browser", "google-chrome-stable", "google-chrome")
+
 
 @pytest.fixture
 def shm_path():
@@ -22,3 +25,23 @@ def shm_path():
     path = Path(tempfile.mkdtemp(prefix="mzpipe-test-", dir="/dev/shm"))
     yield path
     shutil.rmtree(path)
+
+
+@pytest.fixture(scope="module")
+def browser():
+    """Headless Chromium; skips without one, but where MZPIPE_BROWSER names one, as CI does, it has to be there."""
+    named = os.environ.get("MZPIPE_BROWSER")
+    path = next(filter(None, map(shutil.which, [named] if named else BROWSERS)), None)
+    missing = "" if find_spec("playwright") else "the package playwright (extra `dev`)"
+    if path is None:
+        missing = named or f"one of {', '.join(BROWSERS)}"
+    if missing and named:
+        pytest.fail(f"MZPIPE_BROWSER={named}: install {missing}, or unset the variable to skip these tests")
+    if missing:
+        pytest.skip(f"to look at pages in a browser, install {missing}")
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=path)
+        yield browser
+        browser.close()

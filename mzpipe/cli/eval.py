@@ -10,6 +10,7 @@ from rich.console import Console
 from ..launch.evaluate import PROTOCOL, Scores, evaluate
 from ..launch.run_directory import RunDirectory
 from .json_file import add_json_argument, refuse_unwritable, write_json
+from .numbers import integer
 
 _DEFAULT_EPISODES = 20
 
@@ -17,9 +18,9 @@ _DEFAULT_EPISODES = 20
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Arguments of the verb."""
     parser.add_argument("run", type=Path, help="a run directory")
-    parser.add_argument("--episodes", type=_positive, default=_DEFAULT_EPISODES, help="whole games (default: 20)")
+    parser.add_argument("--episodes", type=integer(1), default=_DEFAULT_EPISODES, help="whole games (default: 20)")
     parser.add_argument("--checkpoint", help="best, latest or a directory's name (default: best, else latest)")
-    parser.add_argument("--seed", type=int, default=0, help="seed of the games (default: 0)")
+    parser.add_argument("--seed", type=integer(0), default=0, help="seed of the games (default: 0)")
     add_json_argument(parser, "the scores")
 
 
@@ -62,10 +63,3 @@ def _fields(scores: Scores) -> dict[str, Any]:
         "checkpoint": scores.checkpoint,
         "game": scores.game,
     }
-
-
-def _positive(text: str) -> int:
-    number = int(text)
-    if number < 1:
-        raise argparse.ArgumentTypeError(f"{number} is not at least 1")
-    return number

@@ -21,6 +21,8 @@ VERBS = {
     "profile": "measure what every stage of a profile does with its time, and which one holds it back",
     "tune": "search for the topology that makes a profile fastest on this machine",
     "eval": "score a trained run by greedy games",
+    "record": "film greedy games of a trained run, with what the search of every move found",
+    "inspect": "show one searched move of a trained run as a page: the tree, and what the model foresaw",
     "export": "write a run's trajectories as npz files, or its model as ONNX, for other programs",
     "bench": "measure mzpipe against named references on this machine",
     "doctor": "check this machine and say what mzpipe can do on it",

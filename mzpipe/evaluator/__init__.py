@@ -1,1 +1,17 @@
-"""The evaluator: whole greedy games with one published weights version."""
+"""The evaluator: whole greedy games with one weights version; and Player, a trained agent for other scripts."""
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .player import Decision, Player
+
+__all__ = ["Decision", "Player"]
+
+
+def __getattr__(name: str) -> Any:
+    """Loads the player, and torch with it, for those only who ask: the supervisor passes here too."""
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from . import player
+
+    return getattr(player, name)

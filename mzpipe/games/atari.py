@@ -15,6 +15,10 @@ What ale_py does, and what is made of it here:
 - It returns fresh arrays from each call: nothing is copied here.
 """
 
+import dataclasses
+from collections.abc import Callable
+from functools import partial
+
 import numpy as np
 from ale_py.vector_env import AtariVectorEnv
 from numpy.typing import NDArray
@@ -22,6 +26,7 @@ from numpy.typing import NDArray
 from ..config import GameConfig
 from ..errors import MzpipeError
 from .atari_names import atari_names, canonical_name
+from .atari_screen import SCREEN, AtariScreen
 from .game import GameSpec, SoloGame, StepResult, game_seeds
 
 # Resident memory that each emulator of a vector environment adds, measured.
@@ -43,6 +48,9 @@ class AtariGame(SoloGame):
         self._lives_B = np.zeros(num_games, np.int32)
         self._start_frame_B = np.zeros(num_games, np.int32)
         self._continues_B = np.zeros(num_games, np.bool_)
+        self._make_screen = _screen_maker(config, int(self._seeds[0]), training=training, max_frames=self._max_frames)
+        self._screen: AtariScreen | None = None
+        self._is_at_start = False
 
     def reset(self, mask_B: NDArray[np.bool_] | None = None) -> np.ndarray:
         """The current frames of all games, after those under the mask began a new episode.
@@ -55,15 +63,20 @@ class AtariGame(SoloGame):
         if self._seeds is not None:
             assert restart_B.all(), "the first reset must be of all games"
             self._start(*self._env.reset(seed=self._seeds), restart_B)
-            self._seeds = None
+            self._seeds, self._is_at_start = None, True
         elif restart_B.any():
             self._start(*self._env.reset(options={"reset_mask": restart_B}), restart_B)
+            if self._screen is not None and restart_B[0]:
+                self._screen.restart()
         self._continues_B = self._continues_B & ~self._live_B
         return self._frame_BF
 
     def step(self, action_B: NDArray[np.integer]) -> StepResult:
         """Plays one action, `frame_skip` emulator frames, in every game; every game must be live."""
         self._check_step(action_B)
+        self._is_at_start = False
+        if self._screen is not None:
+            self._screen.step(int(action_B[0]))
         screen, reward_B, terminated_B, truncated_B, info = self._env.step(action_B.astype(np.int64, copy=False))
         self._frame_BF = _as_frames(screen)
         if self._life_loss_terminates:
@@ -71,8 +84,24 @@ class AtariGame(SoloGame):
             self._lives_B = info["lives"]
         return self._end(StepResult(self._frame_BF, reward_B.astype(np.float32), terminated_B, truncated_B))
 
+    def render(self) -> NDArray[np.uint8]:
+        """The colour screen of game 0, uint8 [210, 160, 3]; asked for first between the first reset and the first step.
+
+        From then on an emulator more is played along.
+        """
+        if self._screen is None:
+            assert self._is_at_start, "render() for the first time after a step: the screen is followed from the start"
+            self._screen = self._make_screen()
+        return self._screen.picture()
+
+    def action_names(self) -> tuple[str, ...]:
+        """As the emulator calls them: NOOP, FIRE, UPRIGHT."""
+        return tuple(action.name for action in self._env.ale.get_action_set())
+
     def close(self) -> None:
         """Stops the emulator threads."""
+        if self._screen is not None:
+            self._screen.close()
         self._env.close()
         # ale_py stops them only when its interface object goes.
         vars(self._env).pop("ale", None)
@@ -109,10 +138,24 @@ def _check_frame_skip(config: GameConfig) -> None:
         )
 
 
+def _screen_maker(config: GameConfig, seed: int, *, training: bool, max_frames: int) -> Callable[[], AtariScreen]:
+    """What makes a screen that follows the game of this seed."""
+    coloured = dataclasses.replace(config, atari=dataclasses.replace(config.atari, grayscale=False))
+    make_env = partial(_make_env, coloured, 1, 1, training=training, max_frames=max_frames, image_shape=SCREEN)
+    return lambda: AtariScreen(make_env, seed)
+
+
 def _make_env(
-    config: GameConfig, num_games: int, num_threads: int, *, training: bool, max_frames: int
+    config: GameConfig,
+    num_games: int,
+    num_threads: int,
+    *,
+    training: bool,
+    max_frames: int,
+    image_shape: tuple[int, int] | None = None,
 ) -> AtariVectorEnv:
     atari = config.atari
+    height, width = image_shape or (atari.image_size, atari.image_size)
     return AtariVectorEnv(
         atari_names()[config.name],
         num_games,
@@ -120,8 +163,8 @@ def _make_env(
         max_num_frames_per_episode=max_frames,
         repeat_action_probability=atari.sticky_actions,
         full_action_space=atari.full_action_space,
-        img_height=atari.image_size,
-        img_width=atari.image_size,
+        img_height=height,
+        img_width=width,
         grayscale=atari.grayscale,
         stack_num=1,
         frameskip=atari.frame_skip,

@@ -11,6 +11,9 @@ from numpy.typing import NDArray
 
 from ..config import GameConfig
 from .game import GameSpec, SoloGame, StepResult, game_seeds
+from .gymnasium_names import ACTION_NAMES
+
+_PICTURES = "rgb_array"
 
 
 class GymnasiumGame(SoloGame):
@@ -44,6 +47,20 @@ class GymnasiumGame(SoloGame):
             self._frame_BF, reward_B.astype(np.float32), terminated_B.copy(), truncated_B & ~terminated_B
         )
         return self._end(result)
+
+    def render(self) -> NDArray[np.uint8] | None:
+        """What the environment draws of game 0, uint8 [H, W, 3]; None where it draws no pictures."""
+        env = self._env.envs[0]
+        if _PICTURES not in env.metadata.get("render_modes", ()):
+            return None
+        # Pictures need no window, whose absence SDL would report on stderr.
+        os.environ.setdefault("SDL_VIDEODRIVER", "dummy")
+        env.unwrapped.render_mode = _PICTURES  # as late as this, so that games nobody looks at draw nothing
+        return cast(NDArray[np.uint8], env.render())
+
+    def action_names(self) -> tuple[str, ...]:
+        """As the environment's documentation has them, where it does."""
+        return ACTION_NAMES.get(self.spec.name, ())
 
     def close(self) -> None:
         """Closes the environments."""

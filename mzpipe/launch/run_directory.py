@@ -22,6 +22,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..errors import AlreadyRunningError, InputOutputError, UsageError
+from ..runtime.run_names import CHECKPOINTS, PROFILE
 from .plan import SHARED_MEMORY
 from .roles import Storage
 
@@ -45,8 +46,8 @@ class RunDirectory:
         if not _RUN_NAME.fullmatch(path.name):
             raise UsageError(f"--run-dir {path}: the last part must match {_RUN_NAME.pattern}")
         self.path = path
-        self.profile = path / "profile.toml"
-        self.checkpoints = path / "checkpoints"
+        self.profile = path / PROFILE
+        self.checkpoints = path / CHECKPOINTS
         self.journal = path / "journal"
         self.border = path / "border"
         self.logs = path / "logs"

@@ -6,11 +6,12 @@ BatchedSearch (search) steps the kernels of simulate; a simulation does, in this
     backup    node k's value to the root            decide    roots to policies; visits to actions
 
 tree holds the records they share, arithmetic what keeps their bits the same everywhere, noise the exploration at the
-root; faults and inputs check what callers hand in.
+root; faults and inputs check what callers hand in; reading shows a tree to those who ask.
 """
 
 from ..config.search import SearchConfig
 from .decide import SearchResult, sample_action
+from .reading import SearchedTree
 from .search import BatchedSearch, search_bytes
 
-__all__ = ["BatchedSearch", "SearchConfig", "SearchResult", "sample_action", "search_bytes"]
+__all__ = ["BatchedSearch", "SearchConfig", "SearchResult", "SearchedTree", "sample_action", "search_bytes"]

@@ -19,6 +19,7 @@ from .halving import halving_table
 from .inputs import checked, checked_count, checked_out, raise_fault, refuse_shared
 from .noise import RootNoise
 from .puct import BOUNDS, SIBLINGS, TREE, exploration_table
+from .reading import SearchedTree, read_tree
 from .simulate import advance_gumbel, advance_puct, begin_gumbel, begin_puct, mix_noise, start_roots
 from .tree import allocate_arena, arena_header
 
@@ -147,6 +148,13 @@ class BatchedSearch:
         action_B = np.empty(self.batch_size, np.int32)
         best_actions(self._arena, action_B)
         return action_B
+
+    def tree(self, b: int) -> SearchedTree:
+        """Every node of tree `b` after the simulations since begin, for a look at it."""
+        self._refuse_unfinished("tree()")
+        if not 0 <= b < self.batch_size:
+            raise SearchInputError(f"tree({b}): there are trees 0 to {self.batch_size - 1}")
+        return read_tree(self._arena, b, self._finished + 1)
 
     def _checked_outputs(self, *outputs: np.ndarray) -> list[np.ndarray]:
         """The three arrays of backup, checked, and copied where the kernel cannot take them as they are."""

@@ -1,12 +1,6 @@
-"""The page in headless Chromium: dark and light, wide and narrow; nothing asked for, nothing logged, nothing clipped.
-
-Without a browser these are skipped; where MZPIPE_BROWSER names one, as CI does, it has to be there.
-"""
+"""The page in a browser: dark and light, wide and narrow; nothing asked for, nothing logged, nothing clipped."""
 
 import io
-import os
-import shutil
-from importlib.util import find_spec
 
 import numpy as np
 import pytest
@@ -18,7 +12,6 @@ from tests.profiling.pages import ABOUT, busy_report, idle_report
 
 pytestmark = pytest.mark.slow
 
-NAMES = ("chromium-headless-shell", "chromium", "chromium-browser", "google-chrome-stable", "google-chrome")
 WIDE, PHONE = 1280, 390
 REPORTS = {"busy": busy_report, "without reanalyzers": lambda: busy_report(MEMBERS), "idle": idle_report}
 
@@ -46,25 +39,6 @@ CLASHES = """() => {
     }
     return {clashes, shown: shown.length};
 }"""
-
-
-@pytest.fixture(scope="module")
-def browser():
-    named = os.environ.get("MZPIPE_BROWSER")
-    path = next(filter(None, map(shutil.which, [named] if named else NAMES)), None)
-    missing = "" if find_spec("playwright") else "the package playwright (extra `dev`)"
-    if path is None:
-        missing = named or f"one of {', '.join(NAMES)}"
-    if missing and named:
-        pytest.fail(f"MZPIPE_BROWSER={named}: install {missing}, or unset the variable to skip these tests")
-    if missing:
-        pytest.skip(f"to look at pages in a browser, install {missing}")
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=path)
-        yield browser
-        browser.close()
 
 
 @pytest.fixture

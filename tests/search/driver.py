@@ -8,7 +8,8 @@ from typing import NamedTuple
 import numpy as np
 
 from mzpipe.search import BatchedSearch, SearchConfig
-from mzpipe.search.tree import Tree, header_of, tree_of
+from mzpipe.search.reading import open_tree
+from mzpipe.search.tree import Tree
 from tests.naive.search import NaiveSearch
 
 
@@ -61,8 +62,7 @@ def as_probabilities(model: Model) -> Model:
 
 def tree(search: BatchedSearch, b: int = 0) -> Tree:
     """The arrays of one tree."""
-    open_header, open_tree = (getattr(kernel, "py_func", kernel) for kernel in (header_of, tree_of))
-    return open_tree(search._arena, open_header(search._arena), b)
+    return open_tree(search._arena, b)
 
 
 def run(search: BatchedSearch, model: Model, legal_actions_BA=None) -> list[tuple[list, list]]:

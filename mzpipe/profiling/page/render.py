@@ -4,9 +4,7 @@ from itertools import groupby
 from pathlib import Path
 from typing import NamedTuple
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
-
-from ...telemetry.format import count, number, percent
+from ...pages import page_environment
 from ..report import ProfileReport, StageUse
 from . import latencies, trends
 from .tall import tall
@@ -27,14 +25,8 @@ class About(NamedTuple):
 
 def render_page(report: ProfileReport, about: About) -> str:
     """The whole page, which asks nobody for anything."""
-    environment = Environment(
-        loader=FileSystemLoader(Path(__file__).parent),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters |= {"count": count, "number": number, "percent": percent, "latency": latencies.spoken}
+    environment = page_environment(Path(__file__).parent)
+    environment.filters["latency"] = latencies.spoken
     return environment.get_template("page.html").render(
         report=report,
         about=about,

@@ -1,12 +1,12 @@
 """Trends: the three headline rates over the time of the measurement, as steps above zero."""
 
-import math
 from typing import NamedTuple
 
+from ...pages import Frame, Mark
+from ...pages.axis import round_up
 from ...telemetry.format import compact, number
 from ..rates import RatePoint
 from ..report import ProfileReport
-from .frame import Frame, Mark
 
 FRAME = Frame(width=360.0, height=150.0, left=46.0, right=340.0, top=8.0, base=126.0)
 # Of marks on the axes, times powers of ten.
@@ -44,7 +44,7 @@ def make_trends(report: ProfileReport) -> list[Trend]:
 
 
 def _trend(points: tuple[RatePoint, ...], name: str, values: list[float], mean: float) -> Trend:
-    end_s, top = points[-1].end_s, 2.0 * _round_up(max([*values, mean]) / 2.0, _RATES)
+    end_s, top = points[-1].end_s, 2.0 * round_up(max([*values, mean]) / 2.0, _RATES)
 
     def x(seconds: float) -> float:
         return FRAME.left + (FRAME.right - FRAME.left) * seconds / end_s
@@ -53,7 +53,7 @@ def _trend(points: tuple[RatePoint, ...], name: str, values: list[float], mean: 
         return FRAME.base - (FRAME.base - FRAME.top) * max(value, 0.0) / top
 
     steps = "".join(f"V{y(value):.1f}H{x(point.end_s):.1f}" for point, value in zip(points, values, strict=True))
-    x_step = _round_up(end_s / 6.0, _SECONDS)
+    x_step = round_up(end_s / 6.0, _SECONDS)
     return Trend(
         name=name,
         mean=number(mean),
@@ -65,11 +65,3 @@ def _trend(points: tuple[RatePoint, ...], name: str, values: list[float], mean: 
         x_marks=[Mark(x(step * x_step), f"{step * x_step:g} s") for step in range(int(end_s / x_step) + 1)],
         y_marks=[Mark(y(value), compact(value) if value >= 100.0 else f"{value:g}") for value in (0.0, top / 2, top)],
     )
-
-
-def _round_up(value: float, steps: tuple[float, ...]) -> float:
-    """The next of the steps times a power of ten; 1 for zero."""
-    if value <= 0.0:
-        return 1.0
-    power = 10.0 ** math.floor(math.log10(value))
-    return next(step * power for step in steps if step * power >= value * (1.0 - 1e-9))

@@ -1,0 +1,45 @@
+"""`mzpipe inspect RUN --episode E --step T --html F`: the search of one move, as a page for a browser."""
+
+import argparse
+from pathlib import Path
+
+from rich.console import Console
+
+from ..evaluator.inspection import inspect_move
+from ..evaluator.page import render_page
+from ..evaluator.player import Player
+from .json_file import refuse_unwritable, write_text
+from .numbers import integer
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Arguments of the verb."""
+    parser.add_argument("run", type=Path, help="a run directory")
+    parser.add_argument("--episode", type=integer(0), default=0, help="which greedy game, counted from 0 (default: 0)")
+    parser.add_argument("--step", type=integer(0), required=True, help="which of its moves, counted from 0")
+    parser.add_argument("--html", type=Path, required=True, help="write the page here")
+    parser.add_argument("--checkpoint", help="best, latest or a directory's name (default: best, else latest)")
+    parser.add_argument("--seed", type=integer(0), default=0, help="seed of the games (default: 0)")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Plays up to the move and a little on, writes the page, and says what was chosen."""
+    player = Player.load(arguments.run, arguments.checkpoint)
+    refuse_unwritable(arguments.html, "--html")
+    console = Console(highlight=False)
+    with console.status("loading") as status:
+
+        def progress(episode: int, step: int) -> None:
+            status.update(f"episode {episode}, step {step}")
+
+        inspection = inspect_move(player, arguments.episode, arguments.step, seed=arguments.seed, progress=progress)
+    name = arguments.run.resolve().name
+    write_text(arguments.html, render_page(inspection, player, name), "--html")
+    decision = inspection.position.decision
+    console.print(
+        f"{name}, episode {arguments.episode}, step {arguments.step}: {inspection.names[decision.action]}, "
+        f"value {decision.value:.2f}: {arguments.html}",
+        markup=False,
+        soft_wrap=True,
+    )
+    return 0

@@ -1,0 +1,47 @@
+"""`mzpipe record RUN`: greedy games with a checkpoint of a run, as a video with what the search found."""
+
+import argparse
+from pathlib import Path
+
+from rich.console import Console
+
+from ..evaluator.player import Player
+from ..evaluator.video import Limits, record_games
+from ..evaluator.video.encode import refuse_format
+from .json_file import refuse_unwritable
+from .numbers import integer
+
+_DEFAULT_FPS = 15
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Arguments of the verb."""
+    parser.add_argument("run", type=Path, help="a run directory")
+    parser.add_argument("--episodes", type=integer(1), default=1, help="games (default: 1)")
+    parser.add_argument("--max-moves", type=integer(1), help="cut every game short after so many moves")
+    parser.add_argument("--checkpoint", help="best, latest or a directory's name (default: best, else latest)")
+    parser.add_argument("--seed", type=integer(0), default=0, help="seed of the games (default: 0)")
+    parser.add_argument("--output", type=Path, help="an .mp4 or .gif (default: RUN/video.mp4)")
+    parser.add_argument(
+        "--fps", type=integer(1, 60), default=_DEFAULT_FPS, help="moves a second, 1 to 60 (default: 15)"
+    )
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Plays, writes, and says what and where."""
+    path = arguments.output or arguments.run / "video.mp4"
+    refuse_format(path)
+    player = Player.load(arguments.run, arguments.checkpoint)
+    refuse_unwritable(path, "--output")
+    console = Console(highlight=False)
+    with console.status("loading") as status:
+
+        def progress(episode: int, moves: int) -> None:
+            status.update(f"episode {episode + 1} of {arguments.episodes}, move {moves}")
+
+        limits = Limits(arguments.episodes, arguments.max_moves or 0)
+        recorded = record_games(player, path, limits, seed=arguments.seed, fps=arguments.fps, progress=progress)
+    console.print(recorded.caption, markup=False)
+    returns = ", ".join(f"{value:g}" for value in recorded.returns)
+    console.print(f"{recorded.moves:,} moves, returns {returns}: {path}", markup=False, soft_wrap=True)
+    return 0

@@ -1,0 +1,126 @@
+"""Inspection: one searched move of a greedy game, and what the model had foreseen of what was really played from there.
+
+Shape legend    S... one stacked observation   T moves from the inspected one on   K unroll steps
+"""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..errors import UsageError
+from ..search import SearchedTree
+from ..targets import n_step_values
+from .player import Player
+from .watched import Outcome, Position, WatchedGame
+
+Progress = Callable[[int, int], None]
+
+
+class Foreseen(NamedTuple):
+    """One unroll depth: what the model said after so many of the actions that were really played, and what came.
+
+    At depth 0 nothing has been played yet: action and rewards are None. Values are for the player to move there.
+    """
+
+    depth: int
+    action: int | None
+    reward: float | None
+    real_reward: float | None
+    value: float
+    # The rewards of td_steps moves and the search's value behind them, as training targets have it.
+    value_target: float
+    # Of the search at that position; None where the game had ended.
+    root_value: float | None
+
+
+class Inspection(NamedTuple):
+    """All that the page shows."""
+
+    position: Position
+    picture: NDArray[np.uint8]
+    tree: SearchedTree
+    names: tuple[str, ...]
+    foreseen: tuple[Foreseen, ...]
+    seed: int
+
+
+class _Played(NamedTuple):
+    """Moves from the inspected one on, and the value behind the last: 0 where the rules ended the game."""
+
+    action_T: list[int]
+    reward_T: list[float]
+    root_value_T: list[float]
+    final_value: float
+    terminated: bool
+
+
+def inspect_move(player: Player, episode: int, step: int, *, seed: int, progress: Progress) -> Inspection:
+    """The search of move `step` of game `episode`, both counted from 0, of the greedy games that repeat from `seed`.
+
+    It plays on behind that move, as far as the value targets look. Progress is told episode and step.
+    Raises UsageError when the game ended before that move.
+    """
+    with WatchedGame(player, seed) as watched:
+        for number in range(episode + 1):
+            watched.begin()
+            watched.picture()  # an emulator's screen is followed from its start
+            _play_until(watched, step if number == episode else None, progress)
+        if watched.ended:
+            raise UsageError(
+                f"--step {step}: episode {episode} of seed {seed} ended after {watched.step} moves: "
+                f"give a step from 0 to {watched.step - 1}"
+            )
+        picture, position, tree = watched.picture(), watched.decide(), player.tree()
+        played = _play_on(watched, position, progress)
+        return Inspection(position, picture, tree, watched.names, _foreseen(player, position, played), seed)
+
+
+def _play_until(watched: WatchedGame, step: int | None, progress: Progress) -> None:
+    """Plays to the step, or to the end of the game."""
+    while not watched.ended and watched.step != step:
+        watched.play(watched.decide().decision.action)
+        progress(watched.episode, watched.step)
+
+
+def _play_on(watched: WatchedGame, position: Position, progress: Progress) -> _Played:
+    """Plays as many moves as the value targets of all unroll depths need, or to the end."""
+    profile = watched.player.agent.profile
+    moves = profile.learner.num_unroll_steps + profile.replay.td_steps
+    actions: list[int] = []
+    rewards: list[float] = []
+    values: list[float] = []
+    outcome = Outcome(0.0, terminated=False, truncated=False)
+    while not watched.ended and len(actions) < moves:
+        decision = position.decision if not actions else watched.decide().decision
+        outcome = watched.play(decision.action)
+        actions.append(decision.action)
+        rewards.append(outcome.reward)
+        values.append(decision.value)
+        progress(watched.episode, watched.step)
+    final_value = 0.0 if outcome.terminated else watched.decide().decision.value
+    return _Played(actions, rewards, values, final_value, outcome.terminated)
+
+
+def _foreseen(player: Player, position: Position, played: _Played) -> tuple[Foreseen, ...]:
+    """The model unrolled along the actions that were played, as training unrolls it."""
+    profile, discount = player.agent.profile, player.config.discount
+    depths = min(profile.learner.num_unroll_steps, len(played.action_T))
+    reward_T, root_value_T = (np.array(values, np.float32) for values in (played.reward_T, played.root_value_T))
+    targets = n_step_values(reward_T, root_value_T, discount, profile.replay.td_steps, played.final_value)
+    targets = np.append(targets, played.final_value)
+    root_values = [*played.root_value_T, None if played.terminated else played.final_value]
+    answers = player.search.unroll(position.observation_S, np.array(played.action_T[:depths], np.int32))
+    return tuple(
+        Foreseen(
+            depth=depth,
+            action=played.action_T[depth - 1] if depth else None,
+            reward=float(answer.reward_B[0]) if depth else None,
+            real_reward=played.reward_T[depth - 1] if depth else None,
+            value=float(answer.value_B[0]),
+            value_target=float(targets[depth]),
+            root_value=root_values[depth],
+        )
+        for depth, answer in enumerate(answers)
+    )

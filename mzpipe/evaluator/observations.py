@@ -1,0 +1,62 @@
+"""Observations from somebody else's environment, as the frames of the run's game.
+
+Shape legend    F... one frame: [C, H, W] images or planes, [D] vectors
+"""
+
+from typing import Any
+
+import numpy as np
+
+from ..errors import UsageError
+from ..games import GameSpec
+
+_NUMBERS = "fiub"
+
+
+def as_frame(observation: Any, spec: GameSpec) -> np.ndarray:
+    """One frame [F...] of the spec's shape and kind from one single, unstacked observation.
+
+    Images come channels first, as mzpipe's games give them, or channels last, as gymnasium's wrappers do; a single
+    channel may be left out. Bytes must be bytes; where frames are float32, numbers of any kind are taken.
+    Raises UsageError for another shape or kind, and for NaN or infinity.
+    """
+    array = np.asarray(observation)
+    shapes = accepted_shapes(spec)
+    kinds = "u" if spec.frame_dtype == "uint8" else _NUMBERS
+    is_taken = array.shape in shapes and array.dtype.kind in kinds
+    if not is_taken or (kinds == "u" and array.dtype != np.uint8):
+        expected = " or ".join(str(shape) for shape in shapes)
+        raise UsageError(
+            f"observation: {array.dtype} of shape {array.shape}; {spec.name} was trained on single {spec.frame_dtype} "
+            f"frames of shape {expected}: preprocess as its profile says, and leave stacking to the player"
+        )
+    if not np.isfinite(array).all():
+        raise UsageError(f"observation: {spec.name} was given NaN or infinity")
+    if array.shape == spec.frame_shape:
+        return array.astype(spec.frame_dtype)
+    frame: np.ndarray = (array[None] if array.ndim == 2 else np.moveaxis(array, -1, 0)).astype(spec.frame_dtype)
+    return frame
+
+
+def accepted_shapes(spec: GameSpec) -> tuple[tuple[int, ...], ...]:
+    """The shapes that as_frame takes, the spec's own first."""
+    if len(spec.frame_shape) != 3:
+        return (spec.frame_shape,)
+    channels, *size = spec.frame_shape
+    single = [tuple(size)] if channels == 1 else []
+    return tuple(dict.fromkeys([spec.frame_shape, *single, (*size, channels)]))
+
+
+def as_legal_actions(legal_actions: Any, num_actions: int) -> np.ndarray:
+    """bool [A] of a mask of bool, or of 0 and 1 as gymnasium's `action_mask`; None: all. Raises UsageError."""
+    if legal_actions is None:
+        return np.ones(num_actions, np.bool_)
+    mask_A = np.asarray(legal_actions)
+    if mask_A.shape != (num_actions,) or mask_A.dtype.kind not in "biu" or not np.isin(mask_A, (0, 1)).all():
+        raise UsageError(
+            f"legal_actions: {mask_A.dtype} of shape {mask_A.shape}: give one True or False for each of the "
+            f"{num_actions} actions"
+        )
+    if not mask_A.any():
+        raise UsageError(f"legal_actions: none of the {num_actions} actions is legal: the game is over")
+    return mask_A.astype(np.bool_)

@@ -1,0 +1,80 @@
+"""Render: an inspection through the templates beside this file; whatever it brings in is escaped there."""
+
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from ...pages import page_environment
+from ..inspection import Inspection
+from ..player import Decision, Player
+from . import forecast
+from .images import data_uri, frames_of
+from .tree import BOX_HEIGHT, BOX_WIDTH, draw_tree, principal_variation
+
+_MOST_ACTIONS = 40
+
+
+class RootAction(NamedTuple):
+    """A row of the root's table; q is None where the action has no visit."""
+
+    action: int
+    name: str
+    prior: float
+    visits: int
+    q: float | None
+    policy: float
+    is_chosen: bool
+
+
+def render_page(inspection: Inspection, player: Player, run: str) -> str:
+    """The whole page, which asks nobody for anything; `run` is what to call the run."""
+    environment = page_environment(Path(__file__).parent)
+    environment.filters["signed"] = signed
+    position = inspection.position
+    rows = root_actions(position.decision, inspection.names)
+    return environment.get_template("page.html").render(
+        run=run,
+        player=player,
+        inspection=inspection,
+        position=position,
+        decision=position.decision,
+        tree=inspection.tree,
+        names=inspection.names,
+        rows=rows[:_MOST_ACTIONS],
+        num_more_rows=len(rows[_MOST_ACTIONS:]),
+        picture=data_uri(inspection.picture),
+        frames=frames_of(position.observation_S, player.game),
+        drawing=draw_tree(inspection.tree),
+        box=(BOX_WIDTH, BOX_HEIGHT),
+        line=principal_variation(inspection.tree),
+        charts=forecast.make_charts(inspection.foreseen),
+        frame=forecast.FRAME,
+        td_steps=player.agent.profile.replay.td_steps,
+    )
+
+
+def root_actions(decision: Decision, names: tuple[str, ...]) -> list[RootAction]:
+    """Every legal action, the most visited first, then the likeliest."""
+    order = np.lexsort((-decision.prior, -decision.visits))
+    return [
+        RootAction(
+            action=int(action),
+            name=names[action],
+            prior=float(decision.prior[action]),
+            visits=int(decision.visits[action]),
+            q=float(decision.q[action]) if decision.visits[action] else None,
+            policy=float(decision.search_policy[action]),
+            is_chosen=int(action) == decision.action,
+        )
+        for action in order
+        if decision.prior[action] > 0.0 or decision.visits[action] > 0
+    ]
+
+
+def signed(value: float | None) -> str:
+    """Four digits, at most three behind the point, with a true minus; '-' for nothing."""
+    if value is None:
+        return "-"
+    text = f"{value:.4g}" if abs(value) >= 1.0 else f"{round(value, 3) + 0.0:.3g}"
+    return text.replace("-", "\N{MINUS SIGN}")

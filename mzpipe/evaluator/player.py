@@ -1,0 +1,130 @@
+"""Player: a trained agent in somebody's own script, greedy: no root noise, the search's best action.
+
+Shape legend    A actions   F... one frame   S... one stacked observation
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NamedTuple, Self
+
+import numpy as np
+
+from ..config import SearchConfig
+from ..games import FrameStack, GameSpec
+from ..nets import resolve_devices
+from ..planning import greedy_search, signed_search
+from ..search import SearchedTree
+from .direct import DirectSearch
+from .history import BoardHistory
+from .observations import as_frame, as_legal_actions
+from .trained import TrainedAgent, load_trained
+
+
+class Decision(NamedTuple):
+    """What the search of one move found; arrays of the caller's own, one entry per action."""
+
+    action: int
+    # Of the root after the search, for the player to move; and what the network alone says.
+    value: float
+    network_value: float
+    # Shares of the visits (pUCT) or the improved policy (Gumbel): what training would take as target. float32 [A].
+    search_policy: np.ndarray
+    # Simulations through each action, int32 [A], and reward + discount * value of it, float32 [A]: 0 where unvisited.
+    visits: np.ndarray
+    q: np.ndarray
+    # The network's policy over the legal actions, float32 [A].
+    prior: np.ndarray
+
+
+class Player:
+    """Plays from one checkpoint of a run: `act` along an episode of any environment, `move` on a board."""
+
+    def __init__(self, agent: TrainedAgent) -> None:
+        self.agent = agent
+        self.config = _search_config(agent)
+        (device, *_) = resolve_devices(agent.profile.inference.devices)
+        # The seed is that of root noise, which a greedy search has none of.
+        self.search = DirectSearch(
+            agent.model, self.config, device, num_trees=1, num_actions=agent.game.num_actions, seed=0
+        )
+        self._stack = FrameStack(agent.game, 1)
+        self._history: BoardHistory | None = None
+        self.reset()
+
+    @classmethod
+    def load(cls, run: str | Path, checkpoint: str | None = "latest", num_simulations: int | None = None) -> Self:
+        """The agent of a run directory; `checkpoint` is `latest`, `best` or a checkpoint's name (None: best if any).
+
+        num_simulations None plays with as many per move as the run's evaluations.
+        Raises UsageError for a directory without a run, ConfigError for num_simulations out of range,
+        CheckpointError for a checkpoint that is missing, damaged or another's, DeviceError for a device that the
+        profile names and this machine lacks.
+        """
+        return cls(load_trained(run, checkpoint, num_simulations))
+
+    @property
+    def game(self) -> GameSpec:
+        """What the agent was trained on."""
+        return self.agent.game
+
+    def reset(self) -> None:
+        """Forgets the observations so far: the next one is the first of an episode."""
+        self._is_first = True
+
+    def act(self, observation: Any, legal_actions: Any = None) -> Decision:
+        """The move at one observation, single as the environment gives it: the player stacks what it has seen.
+
+        What is taken as an observation is said at observations.as_frame; legal_actions is a mask, bool [A].
+        Raises UsageError for a wrong shape or kind, and where no action is legal; the player has then seen nothing.
+        """
+        frame_F = as_frame(observation, self.game)
+        legal_A = as_legal_actions(legal_actions, self.game.num_actions)
+        if self._is_first:
+            self._stack.reset(frame_F[None])
+        else:
+            self._stack.push(frame_F[None])
+        self._is_first = False
+        return self.decide(self._stack.view(), legal_A[None])
+
+    def move(self, history: Sequence[int]) -> int:
+        """Board games: the action after these actions of both players from the initial position.
+
+        Raises UsageError for a game of one player, for an action of the history that is illegal or not a number of
+        the game, and for a history after which the game is over.
+        """
+        return self.consider(history).action
+
+    def consider(self, history: Sequence[int]) -> Decision:
+        """As `move`, with all that the search found."""
+        if self._history is None:
+            self._history = BoardHistory(self.agent.profile.game)
+        return self.decide(*self._history.replay(history))
+
+    def decide(self, observation_1S: np.ndarray, legal_1A: np.ndarray) -> Decision:
+        """The move at one stacked observation, whatever `act` has seen."""
+        (visits_A,), (value,), (q_A,), (policy_A,) = self.search.search(observation_1S, legal_1A)
+        tree = self.tree()
+        return Decision(
+            action=int(self.search.best_action()[0]),
+            value=float(value),
+            network_value=float(tree.raw_value_K[0]),
+            search_policy=policy_A,
+            visits=visits_A,
+            q=q_A,
+            prior=tree.root_prior_A,
+        )
+
+    def tree(self) -> SearchedTree:
+        """The tree of the last move."""
+        return self.search.tree()
+
+    def close(self) -> None:
+        """Frees the game that `move` replays on; safe to call twice."""
+        if self._history is not None:
+            self._history.close()
+            self._history = None
+
+
+def _search_config(agent: TrainedAgent) -> SearchConfig:
+    config = signed_search(agent.profile.search, agent.game.num_players)
+    return greedy_search(config, agent.profile.evaluator.num_simulations)

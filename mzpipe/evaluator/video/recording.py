@@ -1,0 +1,75 @@
+"""Recording: greedy games of a player, move by move into a video."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+from ..player import Player
+from ..watched import Outcome, WatchedGame
+from .encode import open_video
+from .overlay import SIZE, Panel, draw
+
+# How long the end of an episode stands still.
+_LAST_PICTURE_S = 1.0
+
+
+class Recorded(NamedTuple):
+    """What a video shows."""
+
+    # Of the first player, one per episode, those that were cut short too.
+    returns: list[float]
+    moves: int
+    caption: str
+
+
+class Limits(NamedTuple):
+    """How much is played; max_moves 0 is no limit of an episode's moves beyond the game's own."""
+
+    episodes: int
+    max_moves: int = 0
+
+
+def record_games(
+    player: Player, path: Path, limits: Limits, *, seed: int, fps: int, progress: Callable[[int, int], None]
+) -> Recorded:
+    """Plays whole greedy games that repeat from `seed`, and writes them to `path`, an .mp4 or .gif.
+
+    Progress is told the episode and its moves so far. Raises InputOutputError.
+    """
+    caption, returns, moves = caption_of(player), [], 0
+    with WatchedGame(player, seed) as watched, open_video(path, SIZE, fps, caption) as add:
+        for episode in range(limits.episodes):
+            watched.begin()
+            values: list[float] = []
+            panel = Panel(player.game.name, caption, watched.names, player.game.num_players, None, "", values)
+            outcome = None
+            while not watched.ended and not (limits.max_moves and len(values) >= limits.max_moves):
+                picture, position = watched.picture(), watched.decide()
+                values.append(position.decision.value)
+                add(draw(picture, panel._replace(position=position)))
+                outcome = watched.play(position.decision.action)
+                progress(episode, len(values))
+            last = draw(watched.picture(), panel._replace(result=_result(watched, outcome)))
+            for _ in range(max(1, round(_LAST_PICTURE_S * fps))):
+                add(last)
+            returns.append(float(watched.returns[0]))
+            moves += len(values)
+    return Recorded(returns, moves, caption)
+
+
+def caption_of(player: Player) -> str:
+    """What was played, by whose weights, and how: one line."""
+    agent, config = player.agent, player.config
+    return (
+        f"{agent.game.description}; {agent.checkpoint} of {agent.env_steps:,} env steps; greedy, "
+        f"{config.num_simulations} simulations a move ({config.policy}), true rewards"
+    )
+
+
+def _result(watched: WatchedGame, outcome: Outcome | None) -> str:
+    how = "ended" if outcome is not None and outcome.terminated else "cut short"
+    if len(watched.returns) == 1:
+        return f"{how}: return {watched.returns[0]:g}"
+    if watched.returns[0] == watched.returns[1]:
+        return "a draw" if how == "ended" else how
+    return f"{how}: player {watched.returns.argmax() + 1} wins"

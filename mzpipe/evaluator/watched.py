@@ -1,0 +1,95 @@
+"""Watched: one greedy game after another by a player, a move at a time, for whoever wants to look at it.
+
+Shape legend    A actions   S... one stacked observation
+"""
+
+from typing import NamedTuple, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..games import FrameStack, make_game
+from ..games.watching import action_names, picture
+from ..planning import derive_seed
+from .player import Decision, Player
+
+
+class Position(NamedTuple):
+    """Where a move was searched, and what was found; arrays of the caller's own."""
+
+    # Both counted from 0.
+    episode: int
+    step: int
+    observation_S: np.ndarray
+    # The player who moves, and the rewards that player has had since the episode began.
+    to_play: int
+    return_so_far: float
+    decision: Decision
+
+
+class Outcome(NamedTuple):
+    """What a move led to; the reward is that of the player who moved."""
+
+    reward: float
+    terminated: bool
+    truncated: bool
+
+
+class WatchedGame:
+    """Games that repeat from `seed`: `begin`, then `decide` and `play` until `ended`.
+
+    `episode` and `step` say which move is next, both counted from 0.
+    """
+
+    def __init__(self, player: Player, seed: int) -> None:
+        self.player = player
+        self._game = make_game(player.agent.profile.game, 1, derive_seed(seed, "watched"), training=False)
+        self._stack = FrameStack(self._game.spec, 1)
+        self.names = action_names(self._game)
+        self.episode = -1
+        self.step = 0
+        self.ended = True
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._game.close()
+
+    def begin(self) -> None:
+        """Starts the next episode, from wherever the last one stands."""
+        self._frame_BF = self._game.reset()
+        self._stack.reset(self._frame_BF)
+        self._returns = np.zeros(self._game.spec.num_players)
+        self.episode, self.step, self.ended = self.episode + 1, 0, False
+
+    def decide(self) -> Position:
+        """Searches the position as it stands."""
+        observation_1S = self._stack.view()
+        to_play = int(self._game.to_play()[0])
+        decision = self.player.decide(observation_1S, self._game.legal_actions())
+        return Position(
+            self.episode, self.step, observation_1S[0].copy(), to_play, float(self._returns[to_play]), decision
+        )
+
+    def play(self, action: int) -> Outcome:
+        """Plays an action; two players' rewards are each other's losses."""
+        mover = self._game.to_play()[0]
+        step = self._game.step(np.array([action], np.int64))
+        outcome = Outcome(float(step.reward_B[0]), bool(step.terminated_B[0]), bool(step.truncated_B[0]))
+        self._frame_BF = step.frame_BF
+        self._stack.push(step.frame_BF)
+        self._returns -= outcome.reward * (np.arange(len(self._returns)) != mover)
+        self._returns[mover] += outcome.reward
+        self.step += 1
+        self.ended = outcome.terminated or outcome.truncated
+        return outcome
+
+    @property
+    def returns(self) -> NDArray[np.float64]:
+        """Sum of rewards of each player since the episode began."""
+        return self._returns.copy()
+
+    def picture(self) -> NDArray[np.uint8]:
+        """The game as it stands, uint8 [H, W, 3]; for Atari asked for first before the first move."""
+        return picture(self._game, self._frame_BF[0])

@@ -1,0 +1,101 @@
+"""Pictures and names of games: their own where they have them, else drawn from frames."""
+
+import numpy as np
+import pytest
+
+from mzpipe.config import AtariConfig, GameConfig
+from mzpipe.games import make_game
+from mzpipe.games.watching import action_names, draw_frame, picture
+from tests.games.fake_board import FakeBoard
+from tests.games.helpers import PONG, play, random_actions
+
+
+@pytest.mark.slow
+def test_atari_screen_is_the_game_that_the_agent_plays():
+    # Sticky actions, no-ops and episodes of few moves: whatever is random has its part.
+    config = GameConfig(
+        name="Breakout",
+        max_episode_moves=40,
+        atari=AtariConfig(image_size=160, grayscale=False, sticky_actions=0.25),
+    )
+    game = make_game(config, 2, 7, training=False)
+    frame_BF = game.reset()
+    for step, action_B in enumerate(random_actions(game, 130)):
+        if step == 0:
+            picture(game, frame_BF[0])
+        result = play(game, action_B[None])[0]
+        if result.truncated_B[0]:
+            continue  # the game stands at its next start already
+        screen, frame = picture(game, result.frame_BF[0]).astype(float), result.frame_BF[0].astype(float)
+        # The frame is the screen with its 210 rows pressed into 160: columns have the same mean colour.
+        np.testing.assert_allclose(screen.mean(axis=0), frame.mean(axis=1).T, atol=2.0)
+    game.close()
+
+
+def test_atari_screen_is_not_followed_from_the_middle_of_a_game():
+    game = make_game(PONG, 1, 0)
+    game.reset()
+    play(game, random_actions(game, 1))
+    with pytest.raises(AssertionError, match="the screen is followed from the start"):
+        game.render()
+    game.close()
+
+
+def test_atari_actions_have_the_emulators_names():
+    game = make_game(PONG, 1, 0)
+    assert action_names(game) == ("NOOP", "FIRE", "RIGHT", "LEFT", "RIGHTFIRE", "LEFTFIRE")
+    game.close()
+
+
+@pytest.mark.parametrize(("name", "last"), [("CartPole-v1", "right"), ("LunarLander-v3", "right engine")])
+def test_gymnasium_draws_and_names_its_own(name, last):
+    game = make_game(GameConfig(name=name), 2, 0)
+    frame_BF = game.reset()
+    before = picture(game, frame_BF[0])
+    assert before.dtype == np.uint8 and before.shape == (400, 600, 3)
+    play(game, np.ones((8, 2), np.int64))
+    after = picture(game, frame_BF[0])
+    assert (before != after).any()
+    assert action_names(game)[-1] == last
+    assert len(action_names(game)) == game.spec.num_actions
+    game.close()
+
+
+def test_a_game_without_pictures_or_names_is_drawn_from_its_frame():
+    game = FakeBoard(GameConfig(), 1)
+    game.reset()
+    frame_BF = game.step(np.array([4])).frame_BF
+    drawn = picture(game, frame_BF[0])
+    assert drawn.shape == (96, 96, 3)
+    assert len({tuple(drawn[row, column]) for row in (16, 48, 80) for column in (16, 48, 80)}) == 2
+    assert (drawn[48, 48] != drawn[16, 16]).any()
+    assert action_names(game) == tuple("012345678")
+
+
+def test_images_are_shown_as_they_are():
+    grey = np.arange(400, dtype=np.uint8).reshape(1, 20, 20)
+    np.testing.assert_array_equal(draw_frame(grey), np.repeat(grey[0][:, :, None], 3, axis=2))
+    colour = np.random.default_rng(0).integers(0, 256, (4, 20, 20), np.uint8)  # the fourth may hold actions
+    np.testing.assert_array_equal(draw_frame(colour), np.moveaxis(colour[:3], 0, -1))
+
+
+def test_planes_have_a_colour_each_and_nothing_is_dark():
+    frame = np.zeros((4, 3, 5), np.uint8)
+    for plane in range(4):
+        frame[plane, 0, plane] = 255
+    drawn = draw_frame(frame)
+    assert drawn.shape == (96, 160, 3)
+    colours = [tuple(drawn[16, 16 + 32 * column]) for column in range(5)]
+    assert len(set(colours)) == 5
+    assert max(colours[4]) < 64
+    assert draw_frame(np.zeros((2, 3, 3), np.float32)).max() < 80
+
+
+def test_numbers_are_bars_up_and_down_from_the_middle():
+    drawn = draw_frame(np.array([1.0, -1.0, 0.0, 1e9], np.float32))
+    assert drawn.shape == (240, 320, 3)
+    blue = drawn[:, :, 2] == 233
+    heights = [blue[:, column].sum() for column in (40, 120, 200, 280)]
+    assert heights[0] == heights[1] > heights[2]
+    assert heights[3] > 110
+    assert blue[:119, 40].any() and not blue[:119, 120].any()
