@@ -1,7 +1,16 @@
 """Scores: normalised by a person's, aggregated over runs and games with intervals, beside published ones."""
 
 from .aggregates import Aggregate, aggregate
-from .figures import AGENTS_100K, MUZERO_20B, Figures, atari_figures, game_of, human_normalised, normalised_fields
+from .figures import (
+    AGENTS_100K,
+    MUZERO_20B,
+    Figures,
+    atari_figures,
+    game_of,
+    human_normalised,
+    normalised_fields,
+    spoken_normalised,
+)
 
 __all__ = [
     "AGENTS_100K",
@@ -13,4 +22,5 @@ __all__ = [
     "game_of",
     "human_normalised",
     "normalised_fields",
+    "spoken_normalised",
 ]

@@ -60,6 +60,12 @@ def normalised_fields(game: str, score: float) -> dict[str, float]:
     return {} if value is None else {"human_normalised": value}
 
 
+def spoken_normalised(game: str, score: float) -> str:
+    """The end of a line that says a score: "; human-normalised 0.93"; empty for a game without figures."""
+    value = human_normalised(game, score)
+    return "" if value is None else f"; human-normalised {value:.2f}"
+
+
 def _rows(name: str) -> Iterator[tuple[str, dict[str, str]]]:
     """Each row with its game's canonical name."""
     with (_DATA / name).open(newline="", encoding="utf-8") as file:
