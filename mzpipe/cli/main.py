@@ -21,6 +21,7 @@ VERBS = {
     "profile": "measure what every stage of a profile does with its time, and which one holds it back",
     "tune": "search for the topology that makes a profile fastest on this machine",
     "eval": "score a trained run by greedy games",
+    "scores": "put runs' scores side by side: human-normalised, aggregated with intervals, beside published ones",
     "export": "write a run's trajectories as npz files, or its model as ONNX, for other programs",
     "bench": "measure mzpipe against named references on this machine",
     "doctor": "check this machine and say what mzpipe can do on it",

@@ -11,16 +11,26 @@ from .figures import (
     normalised_fields,
     spoken_normalised,
 )
+from .report import GameScores, ScoreReport, make_report
+from .run import Run
+from .table import aggregates_table, games_table, runs_table
 
 __all__ = [
     "AGENTS_100K",
     "MUZERO_20B",
     "Aggregate",
     "Figures",
+    "GameScores",
+    "Run",
+    "ScoreReport",
     "aggregate",
+    "aggregates_table",
     "atari_figures",
     "game_of",
+    "games_table",
     "human_normalised",
+    "make_report",
     "normalised_fields",
+    "runs_table",
     "spoken_normalised",
 ]

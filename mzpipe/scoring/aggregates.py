@@ -50,7 +50,7 @@ def optimality_gap(strata: Strata) -> np.ndarray:
     return 1.0 - np.minimum(np.concatenate(strata, axis=1), 1.0).mean(axis=1)
 
 
-AGGREGATES: dict[str, Statistic] = {"IQM": iqm, "median": median, "mean": mean, "optimality gap": optimality_gap}
+AGGREGATES: dict[str, Statistic] = {"IQM": iqm, "optimality gap": optimality_gap, "median": median, "mean": mean}
 
 
 def aggregate(scores: Sequence[Sequence[float]], seed: int = 0) -> tuple[Aggregate, ...]:

@@ -12,7 +12,8 @@ from typing import NamedTuple
 
 from ..games.atari_names import atari_names, canonical_name
 
-# Published agents after 100,000 env steps, and the one that had 20 billion frames.
+# Published agents after so many env steps, and the one that had 20 billion frames.
+STEPS_100K = 100_000
 AGENTS_100K = ("MuZero", "EfficientZero", "BBF")
 MUZERO_20B = "MuZero 20B"
 
