@@ -28,6 +28,10 @@ class Figures(NamedTuple):
     human: float
     published: Mapping[str, float]
 
+    def normalised(self, score: float) -> float:
+        """(score - random) / (human - random)."""
+        return (score - self.random) / (self.human - self.random)
+
 
 @functools.cache
 def atari_figures() -> Mapping[str, Figures]:
@@ -50,9 +54,9 @@ def game_of(text: str) -> str:
 
 
 def human_normalised(game: str, score: float) -> float | None:
-    """(score - random) / (human - random); None for a game without figures. `game` as game_of takes it."""
+    """0 for random play, 1 for a person's score; None in a game without figures. `game` as game_of takes it."""
     figures = atari_figures().get(game_of(game))
-    return None if figures is None else (score - figures.random) / (figures.human - figures.random)
+    return None if figures is None else figures.normalised(score)
 
 
 def normalised_fields(game: str, score: float) -> dict[str, float]:

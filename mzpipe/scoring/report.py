@@ -59,11 +59,11 @@ def make_report(runs: Sequence[Run], *, mixed: bool = False) -> ScoreReport:
     for run in runs:
         by_game.setdefault(run.game, []).append(run)
     games = tuple(_game_scores(game, each) for game, each in sorted(by_game.items()))
-    with_figures = [game for game in games if game.figures is not None]
+    normalised = _normalised(games)
     return ScoreReport(
         games=games,
-        aggregates=aggregate(_normalised(with_figures)) if with_figures else (),
-        published=_published(with_figures),
+        aggregates=aggregate(normalised) if normalised else (),
+        published=_published(games),
         notes=(*(f"mixed: {line}" for line in unlike), *published_budget(runs), *_cautions(games)),
     )
 
@@ -82,17 +82,19 @@ def _game_scores(game: str, runs: Sequence[Run]) -> GameScores:
 
 
 def _normalised(games: Sequence[GameScores]) -> list[list[float]]:
-    """Of every run, game by game."""
-    return [[run.human_normalised for run in game.runs if run.human_normalised is not None] for game in games]
+    """Of every run, game by game; games without figures are left out."""
+    return [
+        [game.figures.normalised(run.return_mean) for run in game.runs] for game in games if game.figures is not None
+    ]
 
 
 def _published(games: Sequence[GameScores]) -> dict[str, dict[str, float]]:
-    figures = {game.game: game.figures for game in games if game.figures is not None}
-    agents = list(next(iter(figures.values())).published) if figures else []
+    figures = [game.figures for game in games if game.figures is not None]
+    agents = figures[0].published if figures else ()
     published = {}
     for agent in agents:
-        if all(agent in each.published for each in figures.values()):
-            scores = [[human_normalised(game, each.published[agent]) or 0.0] for game, each in figures.items()]
+        if all(agent in each.published for each in figures):
+            scores = [[each.normalised(each.published[agent])] for each in figures]
             published[agent] = {name: value_of(AGGREGATES[name], scores) for name in _OF_MEANS}
     return published
 
