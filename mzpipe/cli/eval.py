@@ -9,6 +9,7 @@ from rich.console import Console
 
 from ..launch.evaluate import PROTOCOL, Scores, evaluate
 from ..launch.run_directory import RunDirectory
+from ..scoring import normalised_fields, spoken_normalised
 from .json_file import add_json_argument, refuse_unwritable, write_json
 from .numbers import integer
 
@@ -47,6 +48,7 @@ def _line(scores: Scores) -> str:
     return (
         f"{scores.checkpoint}: mean return {returns.mean():.1f} +- {returns.std():.1f} over {len(returns)} episodes "
         f"(min {returns.min():.1f}, max {returns.max():.1f}; trained {scores.env_steps:,} env steps)"
+        f"{spoken_normalised(scores.game, float(returns.mean()))}"
     )
 
 
@@ -62,4 +64,5 @@ def _fields(scores: Scores) -> dict[str, Any]:
         "learner_steps": scores.learner_steps,
         "checkpoint": scores.checkpoint,
         "game": scores.game,
+        **normalised_fields(scores.game, float(np.mean(scores.returns))),
     }

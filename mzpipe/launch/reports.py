@@ -6,6 +6,7 @@ from collections.abc import Callable
 from ..config import Profile
 from ..ipc.dataplane import DataPlane, Member
 from ..ipc.messages import Evaluated
+from ..scoring import human_normalised
 from ..telemetry import Evaluation, ScoresFile, TensorBoardWriter, View
 from .run_directory import RunDirectory
 from .snapshots import Progress, SnapshotMaker
@@ -31,7 +32,8 @@ class Reports:
     def evaluation(self, message: Evaluated) -> None:
         """Takes in the result of one evaluation."""
         fields = ("weights_version", "learner_steps", "env_steps", "return_mean", "return_std", "episodes")
-        evaluation = Evaluation(**{name: getattr(message, name) for name in fields})
+        normalised = human_normalised(self._profile.game.name, message.return_mean)
+        evaluation = Evaluation(**{name: getattr(message, name) for name in fields}, human_normalised=normalised)
         self._scores.append(evaluation)
         self._snapshots.evaluation = evaluation
         if message.is_best:

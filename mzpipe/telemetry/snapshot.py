@@ -26,6 +26,8 @@ class Evaluation:
     return_mean: float
     return_std: float
     episodes: int
+    # None in games without published figures, and where an older run did not write it.
+    human_normalised: float | None = None
 
     @property
     def axis(self) -> int:
