@@ -55,6 +55,11 @@ def has_protocols(config: GameConfig) -> bool:
     return _family(config.name).has_protocols
 
 
+def same_game(name: str, other: str) -> bool:
+    """Whether two names mean one game: `Pong` and `ALE/Pong-v5` do."""
+    return atari_names().get(name, name) == atari_names().get(other, other)
+
+
 def _family(name: str) -> Family:
     for family in FAMILIES:
         if name in family.names():

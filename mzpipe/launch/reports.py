@@ -3,7 +3,7 @@
 import time
 from collections.abc import Callable
 
-from ..config import Profile
+from ..config import Profile, score_protocol
 from ..ipc.dataplane import DataPlane, Member
 from ..ipc.messages import Evaluated
 from ..telemetry import Evaluation, ScoresFile, TensorBoardWriter, View
@@ -31,7 +31,8 @@ class Reports:
     def evaluation(self, message: Evaluated) -> None:
         """Takes in the result of one evaluation."""
         fields = ("weights_version", "learner_steps", "env_steps", "return_mean", "return_std", "episodes")
-        evaluation = Evaluation(**{name: getattr(message, name) for name in fields})
+        values = {name: getattr(message, name) for name in fields}
+        evaluation = Evaluation(**values, protocol=score_protocol(self._profile.game))
         self._scores.append(evaluation)
         self._snapshots.evaluation = evaluation
         if message.is_best:

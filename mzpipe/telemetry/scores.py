@@ -4,13 +4,25 @@ import csv
 import io
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 from mzpipe.errors import InputOutputError
 
 from .files import file_errors
 from .snapshot import Evaluation
 
-COLUMNS = ("env_steps", "learner_steps", "weights_version", "episodes", "return_mean", "return_std")
+# Each column with its kind. Files of runs that began before there were protocols have all but the last, and keep it so.
+_KINDS = {
+    "env_steps": int,
+    "learner_steps": int,
+    "weights_version": int,
+    "episodes": int,
+    "return_mean": float,
+    "return_std": float,
+    "protocol": str,
+}
+COLUMNS = tuple(_KINDS)
+_FORMER_COLUMNS = COLUMNS[:-1]
 
 
 class ScoresFile:
@@ -24,11 +36,13 @@ class ScoresFile:
         with file_errors("write", self._path):
             self._path.touch()
             with self._path.open("r+b") as file:
-                whole_bytes = _whole_bytes(file.read())
-                header = [] if whole_bytes else [COLUMNS]
+                content = file.read()
+                whole_bytes = _whole_bytes(content)
+                former = content.startswith(_encode([_FORMER_COLUMNS]))
+                columns, header = (_FORMER_COLUMNS if former else COLUMNS), [] if whole_bytes else [COLUMNS]
                 file.truncate(whole_bytes)
                 file.seek(whole_bytes)
-                file.write(_encode([*header, _row(evaluation)]))
+                file.write(_encode([*header, [getattr(evaluation, name) for name in columns]]))
 
 
 def read_scores(path: Path | str) -> list[Evaluation]:
@@ -43,19 +57,15 @@ def read_scores(path: Path | str) -> list[Evaluation]:
     with file_errors("read", path):
         content = path.read_bytes()
     header, *rows = _decode(content[: _whole_bytes(content)]) or [list(COLUMNS)]
-    if tuple(header) != COLUMNS:
+    if tuple(header) not in (COLUMNS, _FORMER_COLUMNS):
         wrong, right = ",".join(header), ",".join(COLUMNS)
         raise InputOutputError(f"{path}: the columns are {wrong}, not {right}: move the file away")
-    return [_parse(path, line, row) for line, row in enumerate(rows, start=2)]
+    return [_parse(path, line, header, row) for line, row in enumerate(rows, start=2)]
 
 
 def _whole_bytes(content: bytes) -> int:
     """The length of the rows that have their newline."""
     return content.rfind(b"\n") + 1
-
-
-def _row(evaluation: Evaluation) -> tuple[object, ...]:
-    return tuple(getattr(evaluation, name) for name in COLUMNS)
 
 
 def _encode(rows: Iterable[Iterable[object]]) -> bytes:
@@ -68,16 +78,9 @@ def _decode(content: bytes) -> list[list[str]]:
     return list(csv.reader(io.StringIO(content.decode(errors="replace"), newline="")))
 
 
-def _parse(path: Path, line: int, row: list[str]) -> Evaluation:
+def _parse(path: Path, line: int, header: list[str], row: list[str]) -> Evaluation:
     try:
-        env_steps, learner_steps, weights_version, episodes, return_mean, return_std = row
-        return Evaluation(
-            weights_version=int(weights_version),
-            learner_steps=int(learner_steps),
-            env_steps=int(env_steps),
-            return_mean=float(return_mean),
-            return_std=float(return_std),
-            episodes=int(episodes),
-        )
+        values: dict[str, Any] = {name: _KINDS[name](text) for name, text in zip(header, row, strict=True)}
+        return Evaluation(**values)
     except ValueError as error:
         raise InputOutputError(f"{path}, line {line}: {','.join(row)!r} is not a row of scores: {error}") from error

@@ -1,5 +1,6 @@
 """From counters to snapshots: rates over the recent past, means over what happened in it, limits."""
 
+import dataclasses
 import math
 
 import pytest
@@ -219,6 +220,12 @@ def test_evaluation_is_shown_and_written_to_the_scores(make_reports, screen, tmp
     assert screen.lines == [
         "evaluation at learner step 40: mean return 12.5 +- 1.0 over 2 greedy episodes, the best so far"
     ]
+
+
+def test_evaluation_is_written_with_the_name_of_its_protocol(make_reports, tmp_path):
+    reports = make_reports("game.name=Pong", "game.protocol=atari100k")
+    reports.evaluation(Evaluated(3, 40, 500, 12.5, 1.0, 2, True))
+    assert read_scores(tmp_path / "run" / "scores.csv") == [dataclasses.replace(EVALUATION, protocol="atari100k")]
 
 
 def test_tick_says_what_the_run_waits_for(make_reports, screen):
