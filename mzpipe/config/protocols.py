@@ -96,10 +96,10 @@ PROTOCOLS = {
 }
 
 
-def find_protocol(name: str, field: str = "game.protocol") -> Protocol:
-    """The protocol of that name; raises ConfigError naming the nearest, and the field or option that was wrong."""
+def find_protocol(name: str, *, said_by: str = "game.protocol=") -> Protocol:
+    """The protocol of that name; raises ConfigError naming the nearest, and the field or option that said it."""
     if name not in PROTOCOLS:
-        raise ConfigError(f"{field}={name!r}: unknown protocol{near(name, PROTOCOLS)}")
+        raise ConfigError(f"{said_by}{name!r}: unknown protocol{near(name, PROTOCOLS)}")
     return PROTOCOLS[name]
 
 

@@ -81,7 +81,7 @@ def _make_atari(config: GameConfig, num_games: int, seed: int, training: bool) -
 
 FAMILIES = (
     Family(", ".join(GYMNASIUM_NAMES), lambda: GYMNASIUM_NAMES, _make_gymnasium),
-    Family("the Atari games, as Pong, ALE/Pong-v5 or PongNoFrameskip-v4", atari_names, _make_atari, True),
+    Family("the Atari games, as Pong, ALE/Pong-v5 or PongNoFrameskip-v4", atari_names, _make_atari, has_protocols=True),
 )
 
 

@@ -91,7 +91,7 @@ def _examined_profile(run: RunDirectory, examination: Examination) -> Profile:
     profile = load_profile(run.profile)
     game = profile.game
     if examination.protocol is not None:
-        game = under_protocol(game, find_protocol(examination.protocol, "--protocol"))
+        game = under_protocol(game, find_protocol(examination.protocol, said_by="--protocol "))
         _check_action_set(profile.game, game)
     episodes = examination.episodes
     if episodes is None:

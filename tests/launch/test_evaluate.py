@@ -133,7 +133,7 @@ def test_evaluate_takes_another_spelling_for_the_same_game(make_run, played):
 @pytest.mark.parametrize(
     ("examination", "error", "text"),
     [
-        ({"protocol": "machdo"}, ConfigError, r"^--protocol='machdo': unknown protocol; did you mean machado\?$"),
+        ({"protocol": "machdo"}, ConfigError, r"^--protocol 'machdo': unknown protocol; did you mean machado\?$"),
         (
             {"protocol": "muzero"},
             ConfigError,
