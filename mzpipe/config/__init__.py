@@ -8,6 +8,7 @@ from .learner import LearnerConfig
 from .load import load_profile, parse_profile, save_profile
 from .network import NetworkConfig
 from .profile import Profile
+from .protocols import GREEDY, PROTOCOLS, Protocol, find_protocol, score_protocol, under_protocol
 from .reanalyze import ReanalyzeConfig
 from .replay import ReplayConfig
 from .search import SearchConfig
@@ -16,6 +17,8 @@ from .telemetry import TelemetryConfig
 from .topology import TopologyConfig
 
 __all__ = [
+    "GREEDY",
+    "PROTOCOLS",
     "ActorConfig",
     "AtariConfig",
     "BoardConfig",
@@ -25,13 +28,17 @@ __all__ = [
     "LearnerConfig",
     "NetworkConfig",
     "Profile",
+    "Protocol",
     "ReanalyzeConfig",
     "ReplayConfig",
     "SearchConfig",
     "StopConfig",
     "TelemetryConfig",
     "TopologyConfig",
+    "find_protocol",
     "load_profile",
     "parse_profile",
     "save_profile",
+    "score_protocol",
+    "under_protocol",
 ]

@@ -19,6 +19,8 @@ class AtariConfig:
     noop_max: Annotated[int, Field(ge=0, le=1000)] = 30
     # Emulator frames after which an episode is truncated.
     max_episode_frames: PositiveInt = 108_000
+    # As max_episode_frames, for training games alone; 0: the same.
+    max_training_frames: NonNegativeInt = 0
     # Side of the square frame handed to the agent, in pixels.
     image_size: Annotated[int, Field(ge=16, le=256)] = 84
     grayscale: bool = True
@@ -27,6 +29,11 @@ class AtariConfig:
     clip_rewards: bool = False
     # A lost life ends the episode in training games (never in evaluation).
     life_loss_terminates: bool = False
+
+    @property
+    def max_pool(self) -> bool:
+        """Whether an action's frame is the maximum over two: with one frame per action there is no second."""
+        return self.frame_skip > 1
 
 
 @section(frozen=True)
@@ -48,6 +55,11 @@ class GameConfig:
     name: str = "CartPole-v1"
     # Observations stacked for the representation function, newest last.
     frame_stack: Annotated[int, Field(ge=1, le=64)] = 1
+    # Images only: a plane beside each frame that holds the action which led to it (docs/games.md).
+    action_planes: bool = False
+    # Atari only: `atari100k`, `muzero` or `machado` sets what mzpipe/config/protocols.py says under [game.atari]; what
+    # else is given there must not contradict it. "": the settings as they stand.
+    protocol: str = ""
     # Moves after which an episode is truncated; 0 leaves the environment's own limit.
     max_episode_moves: NonNegativeInt = 0
     atari: AtariConfig = Field(default_factory=AtariConfig)

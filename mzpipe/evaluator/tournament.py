@@ -86,7 +86,8 @@ def draw_opening(game: BoardGame, num_moves: int, rng: np.random.Generator) -> l
     """Random legal actions after which the game still goes on."""
     while True:
         game.reset()
-        opening, is_over = [], False
+        opening: list[int] = []
+        is_over = False
         while len(opening) < num_moves and not is_over:
             opening.append(int(rng.choice(np.flatnonzero(game.legal_actions()[0]))))
             step = game.step(np.array(opening[-1:]))

@@ -25,7 +25,7 @@ _FIRST: dict[str, Callable[[str], object]] = {
     "return_mean": float,
     "return_std": float,
 }
-_LATER: dict[str, Callable[[str], object]] = {"human_normalised": _known}
+_LATER: dict[str, Callable[[str], object]] = {"protocol": str, "human_normalised": _known}
 _KINDS = _FIRST | _LATER
 COLUMNS = tuple(_KINDS)
 
