@@ -21,6 +21,7 @@ VERBS = {
     "profile": "measure what every stage of a profile does with its time, and which one holds it back",
     "tune": "search for the topology that makes a profile fastest on this machine",
     "eval": "score a trained run by greedy games",
+    "elo": "rate the checkpoints of a board game's run by games among them and against fixed opponents",
     "record": "film greedy games of a trained run, with what the search of every move found",
     "inspect": "show one searched move of a trained run as a page: the tree, and what the model foresaw",
     "scores": "put runs' scores side by side: human-normalised, aggregated with intervals, beside published ones",

@@ -1,7 +1,7 @@
 """Profiles: frozen, typed, closed; see `load` for the way from a file to a `Profile`."""
 
 from .actor import ActorConfig
-from .evaluator import EvaluatorConfig
+from .evaluator import EvaluatorConfig, OpponentName
 from .game import AtariConfig, BoardConfig, GameConfig
 from .inference import InferenceConfig
 from .learner import LearnerConfig
@@ -27,6 +27,7 @@ __all__ = [
     "InferenceConfig",
     "LearnerConfig",
     "NetworkConfig",
+    "OpponentName",
     "Profile",
     "Protocol",
     "ReanalyzeConfig",
