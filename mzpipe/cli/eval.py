@@ -10,6 +10,7 @@ from rich.console import Console
 from ..launch.evaluate import PROTOCOL, Scores, evaluate
 from ..launch.run_directory import RunDirectory
 from .json_file import add_json_argument, refuse_unwritable, write_json
+from .profile_arguments import add_import_argument
 
 _DEFAULT_EPISODES = 20
 
@@ -17,6 +18,7 @@ _DEFAULT_EPISODES = 20
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Arguments of the verb."""
     parser.add_argument("run", type=Path, help="a run directory")
+    add_import_argument(parser)
     parser.add_argument("--episodes", type=_positive, default=_DEFAULT_EPISODES, help="whole games (default: 20)")
     parser.add_argument("--checkpoint", help="best, latest or a directory's name (default: best, else latest)")
     parser.add_argument("--seed", type=int, default=0, help="seed of the games (default: 0)")

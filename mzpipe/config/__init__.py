@@ -2,7 +2,7 @@
 
 from .actor import ActorConfig
 from .evaluator import EvaluatorConfig
-from .game import AtariConfig, GameConfig
+from .game import AtariConfig, GameConfig, GymnasiumConfig, MinAtarConfig
 from .inference import InferenceConfig
 from .learner import LearnerConfig
 from .load import load_profile, parse_profile, save_profile
@@ -20,8 +20,10 @@ __all__ = [
     "AtariConfig",
     "EvaluatorConfig",
     "GameConfig",
+    "GymnasiumConfig",
     "InferenceConfig",
     "LearnerConfig",
+    "MinAtarConfig",
     "NetworkConfig",
     "Profile",
     "ReanalyzeConfig",

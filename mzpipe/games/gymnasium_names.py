@@ -1,3 +1,15 @@
-"""The gymnasium environments that a profile may name."""
+"""The gymnasium environments that a profile may name: what is registered, but for what a family of its own plays."""
 
-GYMNASIUM_NAMES = ("CartPole-v1", "LunarLander-v3")
+_LEFT_TO_OTHERS = ("ale_py", "minatar")
+
+
+def gymnasium_names() -> list[str]:
+    """Registered ids; whether their actions and observations suit is seen when one is made."""
+    import gymnasium
+
+    return [
+        name
+        for name, spec in gymnasium.registry.items()
+        # What is no string only tells how to install an adapter.
+        if isinstance(spec.entry_point, str) and not spec.entry_point.startswith(_LEFT_TO_OTHERS)
+    ]
