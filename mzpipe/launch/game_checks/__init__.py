@@ -23,13 +23,18 @@ class Check(NamedTuple):
 
 
 def check_game(profile: Profile) -> Iterator[Check]:
-    """Plays the profile's game at random and says what was found, up to the first error that the game itself raises."""
+    """Plays the profile's game at random and says what was found.
+
+    Where the first play goes wrong, by an error of the game or a failed check, nothing is built upon it.
+    """
     game = profile.game
     try:
         play = play_at_random(game, SEED)
         yield Check("game", None, play.spec.description)
-        for name, look in LOOKS.items():
-            yield _looked(name, partial(look, play))
+        looked = [_looked(name, partial(look, play)) for name, look in LOOKS.items()]
+        yield from looked
+        if not all(check.passed for check in looked):
+            return
         for name, replay in REPLAYS.items():
             yield _looked(name, partial(replay, game, play))
         yield Check("speed", None, f"{number(measure_moves_per_s(game))} moves/s of one game")
