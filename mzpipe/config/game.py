@@ -41,7 +41,7 @@ class MinAtarConfig:
 
 
 ArgumentName = Annotated[str, Field(pattern=r"^[a-z]\w{0,63}$")]
-GymnasiumWrapper = Literal["pixels", "grayscale", "halve"]
+GymnasiumWrapper = Literal["pixels", "grayscale", "halve", "twice"]
 
 
 @section(frozen=True)
@@ -50,8 +50,10 @@ class GymnasiumConfig:
 
     # Keyword arguments of the environment, as in { is_slippery = false }.
     arguments: dict[ArgumentName, bool | int | float | str] = field(default_factory=dict, hash=False)
-    # Wrappers of gymnasium environments, the innermost first: "pixels" shows what the environment draws in place of its
-    # observation, "grayscale" makes an RGB image grey, "halve" takes means of 2x2 pixels.
+    # Wrappers of gymnasium environments, the innermost first; "halve" and "twice" may be repeated:
+    # "pixels" shows what the environment draws in place of its observation, "grayscale" makes an RGB image grey,
+    # "halve" takes means of 2x2 pixels, "twice" plays every action twice and adds up the rewards (max_episode_moves
+    # then counts the environment's own steps).
     wrappers: tuple[GymnasiumWrapper, ...] = ()
 
 

@@ -1,6 +1,7 @@
 """The wrappers of gymnasium environments that a profile may name."""
 
 from collections.abc import Callable
+from typing import Any
 
 import gymnasium
 import numpy as np
@@ -19,10 +20,23 @@ def halve(env: gymnasium.Env) -> gymnasium.Env:
     return TransformObservation(env, _halved, Box(_halved(space.low), _halved(space.high), dtype=space.dtype.type))
 
 
+class Twice(gymnasium.Wrapper):
+    """Plays every action twice, but not past the end of an episode."""
+
+    def step(self, action: Any) -> tuple[Any, float, bool, bool, dict[str, Any]]:
+        """The second step's observation, and the rewards of both."""
+        observation, reward, terminated, truncated, info = self.env.step(action)
+        if terminated or truncated:
+            return observation, float(reward), terminated, truncated, info
+        observation, more, terminated, truncated, info = self.env.step(action)
+        return observation, float(reward) + float(more), terminated, truncated, info
+
+
 WRAPPERS: dict[str, Callable[[gymnasium.Env], gymnasium.Env]] = {
     "pixels": AddRenderObservation,
     "grayscale": GrayscaleObservation,
     "halve": halve,
+    "twice": Twice,
 }
 
 

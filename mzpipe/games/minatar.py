@@ -5,7 +5,7 @@ What the package does, and what is made of it here:
 - Its `__init__` loads matplotlib and seaborn for a window: 3 s and 120 MB in every
   process. A game's own module needs numpy only, and is loaded from its file.
 - The sticky action is drawn before each move from the game's own stream, as there.
-- Freeway ends after 2500 moves, which no plane shows: that is a limit, so the
+- Freeway ends after 2501 moves, which no plane shows: that is a limit, so the
   episode is truncated. The other four end by their rules.
 - Planes are 0 or 255, so that the network sees 0 and 1.
 """

@@ -176,3 +176,24 @@ def test_arguments_are_kept_with_a_saved_profile(tmp_path):
     profile = parse_profile("", ["stop.minutes=1", "game.gymnasium.arguments.is_slippery=false"])
     save_profile(profile, tmp_path / "profile.toml")
     assert load_profile(tmp_path / "profile.toml").game.gymnasium.arguments == {"is_slippery": False}
+
+
+def test_twice_plays_every_action_two_times_and_adds_up_the_rewards_to_the_end():
+    plain, doubled = (
+        make_game(GameConfig(name="CartPole-v1", gymnasium=GymnasiumConfig(wrappers=wrappers)), 1, seed=0)
+        for wrappers in ((), ("twice",))
+    )
+    plain.reset()
+    doubled.reset()
+    ended, rewards = False, []
+    while not ended:
+        once = [plain.step(np.array([1]))]
+        if not once[0].terminated_B[0]:
+            once.append(plain.step(np.array([1])))
+        both = doubled.step(np.array([1]))
+        assert np.array_equal(both.frame_BF, once[-1].frame_BF)
+        assert both.reward_B[0] == len(once)
+        ended = bool(both.terminated_B[0])
+        rewards.append(both.reward_B[0])
+    assert ended == once[-1].terminated_B[0]
+    assert len(rewards) > 1

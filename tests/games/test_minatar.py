@@ -64,7 +64,7 @@ def test_planes_hold_0_and_255_only():
     assert set(np.unique(single("MinAtar/Freeway").reset(0)).tolist()) == {0, 255}
 
 
-def test_freeway_is_truncated_by_its_2500_moves_and_breakout_terminated_by_a_lost_ball():
+def test_freeway_is_truncated_by_its_2501_moves_and_breakout_terminated_by_a_lost_ball():
     ends = {}
     for name in ("MinAtar/Freeway", "MinAtar/Breakout"):
         game, num_moves, terminated, truncated = single(name), 0, False, False
