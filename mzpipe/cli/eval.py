@@ -13,6 +13,7 @@ from ..launch.run_directory import RunDirectory
 from ..scoring import normalised_fields, spoken_normalised
 from .json_file import add_json_argument, refuse_unwritable, write_json
 from .numbers import integer
+from .profile_arguments import add_import_argument
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -35,6 +36,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--opponent-simulations", type=integer(1), metavar="N", help="playouts per move of --opponent rollouts"
     )
+    add_import_argument(parser)
     add_json_argument(parser, "the scores")
 
 

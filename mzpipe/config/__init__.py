@@ -2,7 +2,7 @@
 
 from .actor import ActorConfig
 from .evaluator import EvaluatorConfig, OpponentName
-from .game import AtariConfig, BoardConfig, GameConfig
+from .game import AtariConfig, BoardConfig, GameConfig, GymnasiumConfig, MinAtarConfig
 from .inference import InferenceConfig
 from .learner import LearnerConfig
 from .load import load_profile, parse_profile, save_profile
@@ -24,8 +24,10 @@ __all__ = [
     "BoardConfig",
     "EvaluatorConfig",
     "GameConfig",
+    "GymnasiumConfig",
     "InferenceConfig",
     "LearnerConfig",
+    "MinAtarConfig",
     "NetworkConfig",
     "OpponentName",
     "Profile",
