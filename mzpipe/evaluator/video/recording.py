@@ -45,7 +45,7 @@ def record_games(
             outcome = None
             while not watched.ended and not (limits.max_moves and len(values) >= limits.max_moves):
                 picture, position = watched.picture(), watched.decide()
-                values.append(position.decision.value)
+                values.append(position.decision.value if position.to_play == 0 else -position.decision.value)
                 add(draw(picture, panel._replace(position=position)))
                 outcome = watched.play(position.decision.action)
                 progress(episode, len(values))
