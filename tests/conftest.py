@@ -45,3 +45,25 @@ def browser():
         browser = playwright.chromium.launch(executable_path=path)
         yield browser
         browser.close()
+
+
+@pytest.fixture
+def open_page(browser, tmp_path):
+    """Opens a page's text, so many pixels wide, "light" or "dark"; collects what it asks for and logs."""
+    opened = []
+
+    def open_text(text, width, scheme):
+        path = tmp_path / "page.html"
+        path.write_text(text)
+        page = browser.new_page(viewport={"width": width, "height": 800}, color_scheme=scheme)
+        page.requests, page.logged = [], []
+        page.on("request", lambda request: page.requests.append(request.url))
+        page.on("console", lambda message: page.logged.append(message.text))
+        page.on("pageerror", lambda error: page.logged.append(str(error)))
+        page.goto(path.as_uri())
+        opened.append(page)
+        return page
+
+    yield open_text
+    for page in opened:
+        page.close()

@@ -60,7 +60,15 @@ class Actor:
         planner = LanePlanner(lane, search, num_trees=num_games, num_actions=game.spec.num_actions, seed=seed)
         recorder = Recorder(self._plane.shape, writer, num_games=num_games, first_game=number * num_games)
         rng = np.random.default_rng(derive_seed(profile.seed, *path, "action"))
-        return LaneGroup(game, planner, recorder, self._clock, discount=search.discount, rng=rng)
+        return LaneGroup(
+            game,
+            planner,
+            recorder,
+            self._clock,
+            discount=search.discount,
+            temperature_moves=profile.actor.temperature_moves,
+            rng=rng,
+        )
 
     def _advance(self, group: LaneGroup) -> int:
         if group.blocked():

@@ -14,6 +14,8 @@ from ..planning import LanePlanner
 from ..search import SearchResult
 from .recorder import Moves, Recorder
 
+_GREEDY = 0.0
+
 
 class Played(NamedTuple):
     """What one played move amounts to."""
@@ -35,11 +37,13 @@ class LaneGroup:
         clock: StageClock,
         *,
         discount: float,
+        temperature_moves: int,
         rng: np.random.Generator,
     ) -> None:
         self._game, self._planner, self._recorder, self._clock = game, planner, recorder, clock
         self._begun_ns = 0
         self._discount, self._rng = discount, rng
+        self._temperature_moves = temperature_moves or np.iinfo(np.int64).max
         self._stack = FrameStack(game.spec, game.num_games)
         self._return_G = np.zeros(game.num_games)
         self._length_G = np.zeros(game.num_games, np.int64)
@@ -88,7 +92,8 @@ class LaneGroup:
 
     def _play(self, result: SearchResult, temperature: float) -> Played:
         assert self._frames is not None
-        action_G = self._planner.choose(result, temperature, self._rng)
+        temperature_G = np.where(self._length_G < self._temperature_moves, temperature, _GREEDY)
+        action_G = self._planner.choose(result, temperature_G, self._rng)
         self._clock.add(Stage.ROOT_SEARCH, len(action_G))
         self._clock.took(Stage.ROOT_SEARCH, time.monotonic_ns() - self._begun_ns)
         step = self._game.step(action_G)

@@ -7,20 +7,26 @@ from typing import Any
 import numpy as np
 from rich.console import Console
 
-from ..launch.evaluate import PROTOCOL, Scores, evaluate
+from ..config import PROTOCOLS
+from ..launch.evaluate import Examination, Scores, evaluate
 from ..launch.run_directory import RunDirectory
+from ..scoring import normalised_fields, spoken_normalised
 from .json_file import add_json_argument, refuse_unwritable, write_json
 from .numbers import integer
-
-_DEFAULT_EPISODES = 20
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Arguments of the verb."""
     parser.add_argument("run", type=Path, help="a run directory")
-    parser.add_argument("--episodes", type=integer(1), default=_DEFAULT_EPISODES, help="whole games (default: 20)")
-    parser.add_argument("--checkpoint", help="best, latest or a directory's name (default: best, else latest)")
-    parser.add_argument("--seed", type=integer(0), default=0, help="seed of the games (default: 0)")
+    parser.add_argument(
+        "--protocol", help=f"for Atari: {', '.join(PROTOCOLS)} (default: the profile's game.protocol, or its settings)"
+    )
+    parser.add_argument(
+        "--episodes", type=integer(1), help="whole games with each seed (default: the protocol's, or 20)"
+    )
+    parser.add_argument("--checkpoint", help="best, latest, a learner step or a name (default: best, else latest)")
+    parser.add_argument("--seeds", type=integer(1), help="how many seeds (default: the protocol's; 1 with --episodes)")
+    parser.add_argument("--seed", type=integer(0), default=0, help="the first seed of the games (default: 0)")
     add_json_argument(parser, "the scores")
 
 
@@ -33,20 +39,31 @@ def run(arguments: argparse.Namespace) -> int:
         def progress(done: int, total: int) -> None:
             status.update(f"{done} of {total} episodes")
 
-        scores = evaluate(
-            RunDirectory(arguments.run), arguments.checkpoint, arguments.episodes, arguments.seed, progress
-        )
+        scores = evaluate(RunDirectory(arguments.run), _examination(arguments), progress)
     console.print(scores.game, markup=False, highlight=False)
     console.print(_line(scores), markup=False, highlight=False)
     write_json(arguments.json, _fields(scores))
     return 0
 
 
+def _examination(arguments: argparse.Namespace) -> Examination:
+    return Examination(
+        checkpoint=arguments.checkpoint,
+        protocol=arguments.protocol,
+        episodes=arguments.episodes,
+        num_seeds=arguments.seeds,
+        first_seed=arguments.seed,
+    )
+
+
 def _line(scores: Scores) -> str:
     returns = np.array(scores.returns)
+    seeds = "" if len(scores.seeds) == 1 else f" of {len(scores.seeds)} seeds"
     return (
-        f"{scores.checkpoint}: mean return {returns.mean():.1f} +- {returns.std():.1f} over {len(returns)} episodes "
-        f"(min {returns.min():.1f}, max {returns.max():.1f}; trained {scores.env_steps:,} env steps)"
+        f"{scores.checkpoint}: mean return {returns.mean():.1f} +- {returns.std():.1f} over {len(returns)} episodes"
+        f"{seeds} (min {returns.min():.1f}, max {returns.max():.1f}; protocol {scores.protocol}; "
+        f"trained {scores.env_steps:,} env steps)"
+        f"{spoken_normalised(scores.game, float(returns.mean()))}"
     )
 
 
@@ -56,10 +73,13 @@ def _fields(scores: Scores) -> dict[str, Any]:
         "return_std": float(np.std(scores.returns)),
         "episodes": len(scores.returns),
         "returns": scores.returns,
-        "protocol": PROTOCOL,
+        "seeds": scores.seeds,
+        "protocol": scores.protocol,
+        "protocol_settings": scores.protocol_settings,
         "weights_version": scores.weights_version,
         "env_steps": scores.env_steps,
         "learner_steps": scores.learner_steps,
         "checkpoint": scores.checkpoint,
         "game": scores.game,
+        **normalised_fields(scores.game, float(np.mean(scores.returns))),
     }

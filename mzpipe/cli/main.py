@@ -23,6 +23,7 @@ VERBS = {
     "eval": "score a trained run by greedy games",
     "record": "film greedy games of a trained run, with what the search of every move found",
     "inspect": "show one searched move of a trained run as a page: the tree, and what the model foresaw",
+    "scores": "put runs' scores side by side: human-normalised, aggregated with intervals, beside published ones",
     "export": "write a run's trajectories as npz files, or its model as ONNX, for other programs",
     "bench": "measure mzpipe against named references on this machine",
     "doctor": "check this machine and say what mzpipe can do on it",

@@ -4,7 +4,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from .base import Fraction, NonNegativeFloat, section
+from .base import Fraction, NonNegativeFloat, NonNegativeInt, section
 
 
 @section(frozen=True)
@@ -17,3 +17,5 @@ class ActorConfig:
     temperatures: tuple[NonNegativeFloat, ...] = (1.0, 0.5, 0.25)
     # ...from these fractions of stop.learner_steps on (the first must be 0).
     temperature_fractions: tuple[Fraction, ...] = (0.0, 0.5, 0.75)
+    # Moves of an episode that are sampled; after them the most visited action is played (board games: 30). 0: all.
+    temperature_moves: NonNegativeInt = 0

@@ -19,6 +19,8 @@ class AtariConfig:
     noop_max: Annotated[int, Field(ge=0, le=1000)] = 30
     # Emulator frames after which an episode is truncated.
     max_episode_frames: PositiveInt = 108_000
+    # As max_episode_frames, for training games alone; 0: the same.
+    max_training_frames: NonNegativeInt = 0
     # Side of the square frame handed to the agent, in pixels.
     image_size: Annotated[int, Field(ge=16, le=256)] = 84
     grayscale: bool = True
@@ -28,15 +30,37 @@ class AtariConfig:
     # A lost life ends the episode in training games (never in evaluation).
     life_loss_terminates: bool = False
 
+    @property
+    def max_pool(self) -> bool:
+        """Whether an action's frame is the maximum over two: with one frame per action there is no second."""
+        return self.frame_skip > 1
+
+
+@section(frozen=True)
+class BoardConfig:
+    """Board games, played by OpenSpiel's rules."""
+
+    # Rows and columns of gomoku, hex and go; 0: 15, 11 and 19.
+    size: Annotated[int, Field(ge=0, le=25)] = 0
+    # go: points that the second player is given.
+    komi: Annotated[float, Field(ge=-100.0, le=100.0)] = 7.5
+
 
 @section(frozen=True)
 class GameConfig:
     """The game and its observation history."""
 
-    # `CartPole-v1`, `LunarLander-v3`, or any Atari name: `Pong`, `ALE/Pong-v5`, `PongNoFrameskip-v4`.
+    # `CartPole-v1`, `LunarLander-v3`, any Atari name (`Pong`, `ALE/Pong-v5`, `PongNoFrameskip-v4`), or a board game:
+    # `tic_tac_toe`, `connect_four`, `gomoku`, `othello`, `hex`, `go`, `chess`, `shogi`.
     name: str = "CartPole-v1"
     # Observations stacked for the representation function, newest last.
     frame_stack: Annotated[int, Field(ge=1, le=64)] = 1
+    # Images only: a plane beside each frame that holds the action which led to it (docs/games.md).
+    action_planes: bool = False
+    # Atari only: `atari100k`, `muzero` or `machado` sets what mzpipe/config/protocols.py says under [game.atari]; what
+    # else is given there must not contradict it. "": the settings as they stand.
+    protocol: str = ""
     # Moves after which an episode is truncated; 0 leaves the environment's own limit.
     max_episode_moves: NonNegativeInt = 0
     atari: AtariConfig = Field(default_factory=AtariConfig)
+    board: BoardConfig = Field(default_factory=BoardConfig)

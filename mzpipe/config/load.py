@@ -5,7 +5,6 @@ the value, the bound, and the nearest valid name.
 """
 
 import dataclasses
-import difflib
 import re
 import tomllib
 from collections.abc import Iterable, Mapping
@@ -16,7 +15,9 @@ import tomli_w
 from pydantic import ValidationError
 
 from ..errors import ConfigError
+from .near import near
 from .profile import Profile
+from .protocols import fill_in_protocol
 from .validate import check_profile
 
 MAX_PROFILE_BYTES = 64 * 1024
@@ -30,7 +31,7 @@ def load_profile(path: Path | str, overrides: Iterable[str] = ()) -> Profile:
     """The profile in `path` with the `key=value` overrides applied, in order.
 
     Raises ConfigError: the file is missing, too large or no TOML; a field is
-    unknown, of the wrong type, or out of range.
+    unknown, of the wrong type, out of range, or contradicts the game's protocol.
     """
     text = _read(Path(path))
     return parse_profile(text, overrides, source=str(path))
@@ -44,6 +45,7 @@ def parse_profile(text: str, overrides: Iterable[str] = (), *, source: str = "pr
     _rename(tree, "from", "source")
     _refuse_unknown_names(tree, Profile, prefix="")
     profile: Profile = _build(Profile, tree)
+    profile = dataclasses.replace(profile, game=fill_in_protocol(profile.game, tree.get("game", {})))
     check_profile(profile)
     return profile
 
@@ -69,7 +71,7 @@ def _read(path: Path) -> str:
             raise ConfigError(f"{path}: {size_bytes} bytes, a profile has at most {MAX_PROFILE_BYTES}")
         return path.read_text(encoding="utf-8")
     except FileNotFoundError:
-        raise ConfigError(f"{path}: no such profile{_near(path.name, _siblings(path))}") from None
+        raise ConfigError(f"{path}: no such profile{near(path.name, _siblings(path))}") from None
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path}: cannot be read as a profile: {error}") from None
 
@@ -120,7 +122,7 @@ def _refuse_unknown_names(tree: Mapping[str, Any], section: Any, prefix: str) ->
         if name not in fields:
             where = f"{prefix}{name}"
             raise ConfigError(
-                f"{where}: unknown {'section' if isinstance(value, dict) else 'field'}{_near(name, fields, prefix)}"
+                f"{where}: unknown {'section' if isinstance(value, dict) else 'field'}{near(name, fields, prefix)}"
             )
         field_type = fields[name].type
         if dataclasses.is_dataclass(field_type):
@@ -130,14 +132,6 @@ def _refuse_unknown_names(tree: Mapping[str, Any], section: Any, prefix: str) ->
                     f"{', '.join(f.name for f in dataclasses.fields(field_type))}"
                 )
             _refuse_unknown_names(value, field_type, f"{prefix}{name}.")
-
-
-def _near(name: str, known: Iterable[str], prefix: str = "") -> str:
-    known = list(known)
-    matches = difflib.get_close_matches(name, known, n=1, cutoff=0.4)
-    if matches:
-        return f"; did you mean {prefix}{matches[0]}?"
-    return f"; known here: {', '.join(known)}" if known else ""
 
 
 def _build(section: Any, tree: Mapping[str, Any], prefix: str = "") -> Any:

@@ -22,6 +22,9 @@ class NetworkConfig:
     num_blocks: NonNegativeInt = 1
     # residual: "atari" halves images four times before the blocks; "none" keeps a board's rows and columns.
     downsample: Literal["atari", "none"] = "atari"
+    # residual: how an action enters the dynamics function: "scaled", a plane that holds (action + 1) / A; "board", a
+    # plane of its own for each action, which begins as the place where the action plays and is learnt from there.
+    action_encoding: Literal["scaled", "board"] = "scaled"
     # residual, "atari": blocks after the first strided convolution, after the second, and between the two pools.
     # (1, 1, 1) is EfficientZero's size; MuZero's is (2, 3, 3) with num_channels=256 and num_blocks=16.
     downsample_blocks: tuple[NonNegativeInt, NonNegativeInt, NonNegativeInt] = (1, 1, 1)

@@ -75,8 +75,13 @@ def _check_devices(profile: Profile) -> None:
 
 
 def _check_downsampling(network: NetworkConfig) -> None:
-    """Refuses sizes of a down-sampling that the network does not have."""
+    """Refuses sizes of a down-sampling that the network does not have, and planes for what has no cells."""
     plain = NetworkConfig()
+    if network.action_encoding == "board" and (network.kind, network.downsample) != ("residual", "none"):
+        raise ConfigError(
+            f"network.action_encoding='board': network.kind={network.kind!r} with network.downsample="
+            f"{network.downsample!r} has no board's cells: leave it out, or set kind='residual' and downsample='none'"
+        )
     if network.kind == "mlp" and network.downsample != plain.downsample:
         raise ConfigError(
             f"network.downsample={network.downsample!r}: network.kind='mlp' has no convolutions: "

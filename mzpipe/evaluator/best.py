@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from ..config import Profile
+from ..config import Profile, score_protocol
 from ..ipc.dataplane import PlaneShape
 from ..nets import FlatWeights, Model, numpy_state
 from ..weights import BEST, Checkpoint, CheckpointStore, PulledWeights
@@ -13,7 +13,7 @@ class BestCheckpoint:
 
     def __init__(self, profile: Profile, shape: PlaneShape, checkpoints: Path) -> None:
         self._store = CheckpointStore(checkpoints)
-        self._game = profile.game.name
+        self._game = profile.game
         self._model = Model(profile.network, shape.observation_shape, shape.num_actions)
         self._flat = FlatWeights(self._model)
         self._return_mean = self._former_best()
@@ -28,7 +28,8 @@ class BestCheckpoint:
             "learner_steps": pulled.learner_steps,
             "env_steps": pulled.env_steps,
             "weights_version": pulled.version,
-            "game": self._game,
+            "game": self._game.name,
+            "protocol": score_protocol(self._game),
             "return_mean": return_mean,
         }
         former = self._store.resolve(BEST) if self._store.has(BEST) else None

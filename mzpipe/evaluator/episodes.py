@@ -1,16 +1,16 @@
-"""Greedy episodes over one lane: a fixed number of whole games, the same share on every tree.
+"""Evaluation episodes over one lane: a fixed number of whole games, the same share on every tree.
 
 A fixed share per tree keeps short games from crowding out long ones, which a
-"first N to finish" rule would let them.
+"first N to finish" rule would let them. Moves are greedy.
 
 Shape legend    G games side by side
 """
 
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import numpy as np
 
-from ..games import FrameStack, Game
+from ..games import FrameStack, Game, StepResult
 from ..planning import LanePlanner
 
 _GREEDY = 0.0
@@ -23,7 +23,26 @@ class EpisodeResults(NamedTuple):
     lengths: list[int]
 
 
-class GreedyEpisodes:
+class EvaluationGames(Protocol):
+    """`begin`, then `do_work` until `finished`; then the results are there."""
+
+    results: EpisodeResults
+    finished: bool
+
+    def begin(self) -> None:
+        """Starts every game anew."""
+        ...
+
+    def do_work(self) -> int:
+        """Begins a search, takes an answer, or lets an opponent move; never waits."""
+        ...
+
+    def take_moves(self) -> int:
+        """Moves played since the last call, over all games."""
+        ...
+
+
+class Episodes:
     """Plays `episodes` games: `begin`, then `do_work` until `finished`."""
 
     def __init__(self, game: Game, planner: LanePlanner, episodes: int) -> None:
@@ -63,14 +82,21 @@ class GreedyEpisodes:
         return moves
 
     def _play(self, action_G: np.ndarray) -> None:
-        step = self._game.step(action_G)
-        self._return_G += step.reward_B
-        self._length_G += 1
-        self._moves += len(action_G)
-        self._stack.push(step.frame_BF)
+        """Plays the agent's moves."""
+        raise NotImplementedError
+
+    def _count(self, step: StepResult, reward_G: np.ndarray, mask_G: np.ndarray) -> np.ndarray:
+        """Adds one step of the games under the mask to their episodes, the rewards as the agent's; which ones ended."""
+        self._return_G += reward_G
+        self._length_G += mask_G
+        self._moves += int(mask_G.sum())
+        self._stack.push(step.frame_BF, mask_G)
         ended_G = step.terminated_B | step.truncated_B
-        if not ended_G.any():
-            return
+        if ended_G.any():
+            self._end(ended_G)
+        return ended_G
+
+    def _end(self, ended_G: np.ndarray) -> None:
         for game in np.flatnonzero(ended_G & (self._left_G > 0)):
             self.results.returns.append(float(self._return_G[game]))
             self.results.lengths.append(int(self._length_G[game]))
@@ -79,3 +105,11 @@ class GreedyEpisodes:
         self._length_G[ended_G] = 0
         self._stack.reset(self._game.reset(ended_G), ended_G)
         self.finished = not (self._left_G > 0).any()
+
+
+class GreedyEpisodes(Episodes):
+    """Games of one player."""
+
+    def _play(self, action_G: np.ndarray) -> None:
+        step = self._game.step(action_G)
+        self._count(step, step.reward_B, np.ones(len(action_G), np.bool_))

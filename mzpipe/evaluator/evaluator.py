@@ -17,7 +17,7 @@ from ..ipc.stages import Stage
 from ..planning import LanePlanner, derive_seed, greedy_search, signed_search
 from ..weights import PulledWeights, WeightsSubscriber
 from .best import BestCheckpoint
-from .episodes import GreedyEpisodes
+from .versus import make_episodes
 
 
 class Evaluator:
@@ -44,7 +44,7 @@ class Evaluator:
         self._planner = LanePlanner(
             self._lane, config, num_trees=game.num_games, num_actions=shape.num_actions, seed=seed
         )
-        self._episodes = GreedyEpisodes(game, self._planner, profile.evaluator.episodes)
+        self._episodes = make_episodes(profile, game, self._planner, seed)
         self._subscriber = WeightsSubscriber(self._plane.weights())
         self._number = 0
         self._due_steps = self._next_due(self._learner.get("learner_steps"))

@@ -1,7 +1,17 @@
 """Rules only, a batch of games at a time; see `game` for what every family promises."""
 
-from .game import Game, GameSpec, StepResult
-from .registry import describe_game, make_game
+from .game import Game, GameSpec, StepResult, TwoPlayerGame
+from .registry import describe_game, has_protocols, make_game, same_game
 from .stack import FrameStack
 
-__all__ = ["FrameStack", "Game", "GameSpec", "StepResult", "describe_game", "make_game"]
+__all__ = [
+    "FrameStack",
+    "Game",
+    "GameSpec",
+    "StepResult",
+    "TwoPlayerGame",
+    "describe_game",
+    "has_protocols",
+    "make_game",
+    "same_game",
+]

@@ -20,11 +20,11 @@ from collections.abc import Callable
 from functools import partial
 
 import numpy as np
-from ale_py.vector_env import AtariVectorEnv
 from numpy.typing import NDArray
 
 from ..config import GameConfig
-from ..errors import MzpipeError
+from .atari_check import check_emulator
+from .atari_emulators import EmulatorUse, emulator_use, make_emulators
 from .atari_names import atari_names, canonical_name
 from .atari_screen import SCREEN, AtariScreen
 from .game import GameSpec, SoloGame, StepResult, game_seeds
@@ -38,17 +38,18 @@ class AtariGame(SoloGame):
 
     def __init__(self, config: GameConfig, num_games: int, seed: int, *, training: bool, num_threads: int = 1) -> None:
         super().__init__(num_games)
-        self._max_frames = _max_frames(config)
+        check_emulator(config, training=training)
+        use = emulator_use(config, training=training)
+        self._max_frames = use.max_frames
         self._life_loss_terminates = training and config.atari.life_loss_terminates
-        self._env = _make_env(config, num_games, num_threads, training=training, max_frames=self._max_frames)
-        self.spec = _spec(config, len(self._env.ale.get_action_set()), self._max_frames)
-        _check_frame_skip(config)
+        self._env = make_emulators(config, num_games, num_threads, use)
+        self.spec = _spec(config, len(self._env.ale.get_action_set()), use)
         self._seeds: NDArray[np.int64] | None = np.array(game_seeds(seed, num_games))
         self._frame_BF = np.zeros((num_games, *self.spec.frame_shape), np.uint8)
         self._lives_B = np.zeros(num_games, np.int32)
         self._start_frame_B = np.zeros(num_games, np.int32)
         self._continues_B = np.zeros(num_games, np.bool_)
-        self._make_screen = _screen_maker(config, int(self._seeds[0]), training=training, max_frames=self._max_frames)
+        self._make_screen = _screen_maker(config, int(self._seeds[0]), use)
         self._screen: AtariScreen | None = None
         self._is_at_start = False
 
@@ -117,84 +118,25 @@ class AtariGame(SoloGame):
         return (lives_B > 0) & (lives_B < self._lives_B) & below_cap_B
 
 
-def _check_frame_skip(config: GameConfig) -> None:
-    """Raises MzpipeError unless one action advances the emulator by exactly the configured frames.
-
-    One emulator stands for all: each costs a tenth of a second to boot.
-    """
-    max_frames = _max_frames(config)
-    env = _make_env(config, 1, 1, training=False, max_frames=max_frames)
-    _, before = env.reset(seed=0)
-    *_, after = env.step(np.zeros(1, np.int64))
-    env.close()
-    expected, advanced = (
-        min(config.atari.frame_skip, max_frames),
-        int((after["frame_number"] - before["frame_number"])[0]),
-    )
-    if advanced != expected:
-        raise MzpipeError(
-            f"game.atari.frame_skip={config.atari.frame_skip}: one action of {config.name} advanced the emulator "
-            f"by {advanced} frames, not {expected}: does ale_py skip frames of its own?"
-        )
-
-
-def _screen_maker(config: GameConfig, seed: int, *, training: bool, max_frames: int) -> Callable[[], AtariScreen]:
+def _screen_maker(config: GameConfig, seed: int, use: EmulatorUse) -> Callable[[], AtariScreen]:
     """What makes a screen that follows the game of this seed."""
     coloured = dataclasses.replace(config, atari=dataclasses.replace(config.atari, grayscale=False))
-    make_env = partial(_make_env, coloured, 1, 1, training=training, max_frames=max_frames, image_shape=SCREEN)
+    make_env = partial(make_emulators, coloured, 1, 1, use._replace(image_shape=SCREEN))
     return lambda: AtariScreen(make_env, seed)
 
 
-def _make_env(
-    config: GameConfig,
-    num_games: int,
-    num_threads: int,
-    *,
-    training: bool,
-    max_frames: int,
-    image_shape: tuple[int, int] | None = None,
-) -> AtariVectorEnv:
-    atari = config.atari
-    height, width = image_shape or (atari.image_size, atari.image_size)
-    return AtariVectorEnv(
-        atari_names()[config.name],
-        num_games,
-        num_threads=num_threads,
-        max_num_frames_per_episode=max_frames,
-        repeat_action_probability=atari.sticky_actions,
-        full_action_space=atari.full_action_space,
-        img_height=height,
-        img_width=width,
-        grayscale=atari.grayscale,
-        stack_num=1,
-        frameskip=atari.frame_skip,
-        # With one frame per action there is no second frame to pool.
-        maxpool=atari.frame_skip > 1,
-        noop_max=atari.noop_max + 1,
-        life_loss_info=training and atari.life_loss_terminates,
-        reward_clipping=training and atari.clip_rewards,
-        use_fire_reset=False,
-    )
-
-
-def _max_frames(config: GameConfig) -> int:
-    """Emulator frames after which an episode is truncated."""
-    if config.max_episode_moves == 0:
-        return config.atari.max_episode_frames
-    return min(config.atari.max_episode_frames, config.max_episode_moves * config.atari.frame_skip)
-
-
-def _spec(config: GameConfig, num_actions: int, max_frames: int) -> GameSpec:
+def _spec(config: GameConfig, num_actions: int, use: EmulatorUse) -> GameSpec:
     atari, side = config.atari, config.atari.image_size
     name = canonical_name(atari_names()[config.name])
     named = "" if config.name == name else f" (named {config.name!r})"
-    pooled = " max-pooled over 2" if atari.frame_skip > 1 else ""
+    pooled = " max-pooled over 2" if atari.max_pool else ""
+    protocol = f", protocol {config.protocol}" if config.protocol else ""
     return GameSpec(
         name=name,
         description=(
             f"Atari {name}{named}: {side}x{side} {'grey' if atari.grayscale else 'RGB'}, "
             f"frame skip {atari.frame_skip}{pooled}, stack {config.frame_stack}, sticky {atari.sticky_actions}, "
-            f"no-ops <= {atari.noop_max}, {num_actions} actions, cap {max_frames} frames"
+            f"no-ops <= {atari.noop_max}, {num_actions} actions, cap {use.max_frames} frames{protocol}"
         ),
         frame_shape=(1 if atari.grayscale else 3, side, side),
         frame_dtype="uint8",

@@ -25,6 +25,7 @@ class GameSpec:
     frame_stack: int  # frames stacked for the representation function
     num_actions: int
     num_players: int  # 1 or 2
+    opponents: tuple[str, ...] = ()  # of evaluator.opponent: who can play it against an agent
     bytes_per_game: int = 0  # memory of one game beyond its arrays, where it counts: an emulator's
 
     @property
@@ -72,8 +73,16 @@ class Game(Protocol):
         ...
 
 
-class SoloGame:
-    """What the one-player families share: all actions legal, and a check that every game is live."""
+class TwoPlayerGame(Game, Protocol):
+    """Games of two players in turn; a step may be of some of them only: in a match the players think apart."""
+
+    def step(self, action_B: NDArray[np.integer], mask_B: NDArray[np.bool_] | None = None) -> StepResult:
+        """Plays one action in every game under the mask (None: all); the rewards are the mover's."""
+        ...
+
+
+class LiveGames:
+    """What all families share: which games are live, and a check of every step."""
 
     def __init__(self, num_games: int) -> None:
         assert num_games >= 1, f"num_games={num_games}"
@@ -81,14 +90,6 @@ class SoloGame:
         self._live_B = np.zeros(num_games, np.bool_)
 
     spec: GameSpec
-
-    def legal_actions(self) -> NDArray[np.bool_]:
-        """All of them, [B, A]."""
-        return np.ones((self.num_games, self.spec.num_actions), np.bool_)
-
-    def to_play(self) -> NDArray[np.int8]:
-        """Player 0, [B]."""
-        return np.zeros(self.num_games, np.int8)
 
     def _begin(self, mask_B: NDArray[np.bool_] | None) -> NDArray[np.bool_]:
         """Marks the games under the mask live; the mask, spelt out."""
@@ -98,15 +99,28 @@ class SoloGame:
         self._live_B = self._live_B | mask_B
         return mask_B
 
-    def _check_step(self, action_B: NDArray[np.integer]) -> None:
-        assert self._live_B.all(), f"games {np.flatnonzero(~self._live_B)} have ended: reset them before the next step"
+    def _check_step(self, action_B: NDArray[np.integer], mask_B: NDArray[np.bool_] | bool = True) -> None:
+        ended_B = mask_B & ~self._live_B
+        assert not ended_B.any(), f"games {np.flatnonzero(ended_B)} have ended: reset them before the next step"
         assert action_B.shape == (self.num_games,), f"actions have shape {action_B.shape}"
         in_range = (action_B >= 0).all() and (action_B < self.spec.num_actions).all()
         assert in_range, f"actions {action_B} leave 0..{self.spec.num_actions - 1}"
 
     def _end(self, result: StepResult) -> StepResult:
-        self._live_B = ~(result.terminated_B | result.truncated_B)
+        self._live_B &= ~(result.terminated_B | result.truncated_B)
         return result
+
+
+class SoloGame(LiveGames):
+    """What the one-player families share: all actions are legal."""
+
+    def legal_actions(self) -> NDArray[np.bool_]:
+        """All of them, [B, A]."""
+        return np.ones((self.num_games, self.spec.num_actions), np.bool_)
+
+    def to_play(self) -> NDArray[np.int8]:
+        """Player 0, [B]."""
+        return np.zeros(self.num_games, np.int8)
 
 
 def game_seeds(seed: int, num_games: int) -> list[int]:

@@ -9,7 +9,9 @@ from dataclasses import dataclass
 
 from ..config import GameConfig
 from ..errors import ConfigError
+from .action_planes import ActionPlanes
 from .atari_names import atari_names
+from .board_rules import BOARDS
 from .game import Game, GameSpec
 from .gymnasium_names import GYMNASIUM_NAMES
 
@@ -24,24 +26,46 @@ class Family:
     names: Callable[[], Collection[str]]
     # (config, num_games, seed, training) -> the games.
     make: Callable[[GameConfig, int, int, bool], Game]
+    # Whether `game.protocol` may name a protocol.
+    has_protocols: bool = False
 
 
 def make_game(config: GameConfig, num_games: int, seed: int, *, training: bool = True) -> Game:
     """`num_games` games that repeat from `seed`; reward clipping and life loss hold in training games only.
 
-    Raises ConfigError: no such game.
+    Raises ConfigError: no such game, or one that has no protocols, or no images for action planes.
     """
-    for family in FAMILIES:
-        if config.name in family.names():
-            return family.make(config, num_games, seed, training)
-    raise ConfigError(f"game.name={config.name!r}: unknown game{_suggestion(config.name)}")
+    family = _family(config.name)
+    if config.protocol and not family.has_protocols:
+        raise ConfigError(
+            f"game.protocol={config.protocol!r}: {config.name} is no Atari game, protocols are for Atari: leave it out"
+        )
+    game = family.make(config, num_games, seed, training)
+    return ActionPlanes(game) if config.action_planes else game
 
 
-def describe_game(config: GameConfig) -> GameSpec:
+def describe_game(config: GameConfig, *, training: bool = True) -> GameSpec:
     """The spec of the game that `config` names; builds one and closes it."""
-    game = make_game(config, num_games=1, seed=0)
+    game = make_game(config, num_games=1, seed=0, training=training)
     game.close()
     return game.spec
+
+
+def has_protocols(config: GameConfig) -> bool:
+    """Whether the game is one that protocols are for; raises ConfigError where there is no such game."""
+    return _family(config.name).has_protocols
+
+
+def same_game(name: str, other: str) -> bool:
+    """Whether two names mean one game: `Pong` and `ALE/Pong-v5` do."""
+    return atari_names().get(name, name) == atari_names().get(other, other)
+
+
+def _family(name: str) -> Family:
+    for family in FAMILIES:
+        if name in family.names():
+            return family
+    raise ConfigError(f"game.name={name!r}: unknown game{_suggestion(name)}")
 
 
 def _make_gymnasium(config: GameConfig, num_games: int, seed: int, training: bool) -> Game:
@@ -56,9 +80,16 @@ def _make_atari(config: GameConfig, num_games: int, seed: int, training: bool) -
     return AtariGame(config, num_games, seed, training=training)
 
 
+def _make_board(config: GameConfig, num_games: int, seed: int, training: bool) -> Game:
+    from .board import BoardGame
+
+    return BoardGame(config, num_games)
+
+
 FAMILIES = (
     Family(", ".join(GYMNASIUM_NAMES), lambda: GYMNASIUM_NAMES, _make_gymnasium),
-    Family("the Atari games, as Pong, ALE/Pong-v5 or PongNoFrameskip-v4", atari_names, _make_atari),
+    Family(", ".join(BOARDS), lambda: BOARDS, _make_board),
+    Family("the Atari games, as Pong, ALE/Pong-v5 or PongNoFrameskip-v4", atari_names, _make_atari, has_protocols=True),
 )
 
 

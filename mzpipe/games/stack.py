@@ -27,8 +27,14 @@ class FrameStack:
         self._stack_BS[mask_B] = 0
         self._stack_BS[mask_B, -self._frame_size :] = frame_BF[mask_B]
 
-    def push(self, frame_BF: np.ndarray) -> None:
-        """Drops each game's oldest frame and adds its newest."""
+    def push(self, frame_BF: np.ndarray, mask_B: NDArray[np.bool_] | None = None) -> None:
+        """Drops the oldest frame of each game under the mask (None: all) and adds its newest."""
+        if mask_B is not None:
+            stack_MS = self._stack_BS[mask_B]
+            stack_MS[:, : -self._frame_size] = stack_MS[:, self._frame_size :]
+            stack_MS[:, -self._frame_size :] = frame_BF[mask_B]
+            self._stack_BS[mask_B] = stack_MS
+            return
         if not self._single:
             self._stack_BS[:, : -self._frame_size] = self._stack_BS[:, self._frame_size :]
         self._stack_BS[:, -self._frame_size :] = frame_BF

@@ -4,12 +4,13 @@ import dataclasses
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-from ..config import Profile, load_profile
-from ..errors import UsageError
-from ..evaluator.episodes import GreedyEpisodes
-from ..games import describe_game, make_game
+from ..config import GameConfig, Profile, find_protocol, load_profile, score_protocol, under_protocol
+from ..errors import CheckpointError, UsageError
+from ..evaluator.protocol import protocol_settings
+from ..evaluator.versus import make_episodes
+from ..games import GameSpec, describe_game, make_game, same_game
 from ..ipc.dataplane import DataPlane, Member
 from ..nets import FlatWeights, Model, resolve_devices, restore_model
 from ..planning import LanePlanner, derive_seed, greedy_search, signed_search
@@ -20,55 +21,116 @@ from .roles import Devices, Storage
 from .run_directory import RunDirectory
 from .serial import SerialPipeline
 
-PROTOCOL = "greedy: argmax of visits, no root noise, true rewards, whole games"
 _EVALUATOR = Member("evaluator", 0)
+# Where neither the caller nor a protocol says how many.
+_DEFAULT_EPISODES = 20
+Progress = Callable[[int, int], None]
+
+
+class Examination(NamedTuple):
+    """What to play; None leaves a thing to the run and its protocol."""
+
+    # `best`, `latest`, a learner step, or a directory's name; None: `best` if there is one, else `latest`.
+    checkpoint: str | None = None
+    # Emulator settings by name; None: the profile's own.
+    protocol: str | None = None
+    # Whole games with each seed, and how many seeds, from first_seed on.
+    episodes: int | None = None
+    num_seeds: int | None = None
+    first_seed: int = 0
 
 
 class Scores(NamedTuple):
     """What `eval` reports; the steps are the checkpoint's."""
 
     checkpoint: str
+    # Of every seed's games in turn.
     returns: list[float]
+    seeds: list[int]
+    protocol: str
+    protocol_settings: dict[str, Any]
     weights_version: int
     env_steps: int
     learner_steps: int
     game: str
 
 
-def evaluate(
-    run: RunDirectory, checkpoint: str | None, episodes: int, seed: int, progress: Callable[[int, int], None]
-) -> Scores:
-    """Plays `episodes` whole games; `checkpoint` None takes `best` if there is one, else `latest`.
+def evaluate(run: RunDirectory, examination: Examination, progress: Progress) -> Scores:
+    """Plays whole games as `examination` says.
 
-    Raises UsageError when the directory holds no run, CheckpointError when the
-    checkpoint is missing, damaged or another model's.
+    Raises UsageError when the directory holds no run or the network cannot play
+    under the protocol, ConfigError when there is no such protocol, CheckpointError
+    when the checkpoint is missing, damaged, or another game's or model's.
     """
-    if not run.profile.is_file():
-        raise UsageError(f"{run.path}: no run here (no profile.toml)")
-    profile = load_profile(run.profile)
-    profile = dataclasses.replace(profile, evaluator=dataclasses.replace(profile.evaluator, episodes=episodes))
+    profile = _examined_profile(run, examination)
     store = CheckpointStore(run.checkpoints)
-    name = store.chosen(checkpoint)
+    name = store.chosen(examination.checkpoint)
     loaded = store.load(name)
+    _check_game(store.directory / name, loaded, profile.game)
+    game = describe_game(profile.game, training=False)
+    seeds = _seeds(profile.game, examination)
     with tempfile.TemporaryDirectory(prefix="mzpipe-eval-") as directory:
-        returns = _play(profile, loaded, Path(directory), seed, progress)
-    state = loaded.state
+        returns = _play(profile, game, loaded, Path(directory), seeds, progress)
     return Scores(
         checkpoint=name,
         returns=returns,
-        weights_version=int(state["weights_version"]),
-        env_steps=int(state["env_steps"]),
-        learner_steps=int(state["learner_steps"]),
-        game=describe_game(profile.game).description,
+        seeds=seeds,
+        protocol=score_protocol(profile.game),
+        protocol_settings=protocol_settings(profile.game),
+        weights_version=int(loaded.state["weights_version"]),
+        env_steps=int(loaded.state["env_steps"]),
+        learner_steps=int(loaded.state["learner_steps"]),
+        game=game.description,
     )
 
 
+def _examined_profile(run: RunDirectory, examination: Examination) -> Profile:
+    """The run's profile with the examination's protocol and number of episodes."""
+    if not run.profile.is_file():
+        raise UsageError(f"{run.path}: no run here (no profile.toml)")
+    profile = load_profile(run.profile)
+    game = profile.game
+    if examination.protocol is not None:
+        game = under_protocol(game, find_protocol(examination.protocol, said_by="--protocol "))
+        _check_action_set(profile.game, game)
+    episodes = examination.episodes
+    if episodes is None:
+        episodes = find_protocol(game.protocol).episodes if game.protocol else _DEFAULT_EPISODES
+    evaluator = dataclasses.replace(profile.evaluator, episodes=episodes)
+    return dataclasses.replace(profile, game=game, evaluator=evaluator)
+
+
+def _seeds(game: GameConfig, examination: Examination) -> list[int]:
+    """The protocol's number of seeds, where nobody says how many episodes or seeds."""
+    count = examination.num_seeds or 1
+    if game.protocol and examination.num_seeds is None and examination.episodes is None:
+        count = find_protocol(game.protocol).seeds
+    return [examination.first_seed + index for index in range(count)]
+
+
+def _check_action_set(trained: GameConfig, played: GameConfig) -> None:
+    """The network has as many policy logits as its training games had actions."""
+    if played.atari.full_action_space == trained.atari.full_action_space:
+        return
+    known, needed = (describe_game(game, training=False).num_actions for game in (trained, played))
+    if known != needed:
+        raise UsageError(
+            f"--protocol {played.protocol}: {played.name} has {needed} actions under it, the run's network knows "
+            f"{known}: train with game.atari.full_action_space={str(played.atari.full_action_space).lower()}"
+        )
+
+
+def _check_game(path: Path, loaded: Checkpoint, game: GameConfig) -> None:
+    trained_on = str(loaded.state.get("game"))
+    if not same_game(trained_on, game.name):
+        raise CheckpointError(f"{path}: a checkpoint of {trained_on}, and game.name={game.name!r} in the run's profile")
+
+
 def _play(
-    profile: Profile, loaded: Checkpoint, directory: Path, seed: int, progress: Callable[[int, int], None]
+    profile: Profile, game: GameSpec, loaded: Checkpoint, directory: Path, seeds: list[int], progress: Progress
 ) -> list[float]:
     devices = Devices(("cpu",), (resolve_devices(profile.inference.devices)[0],))
-    game_spec = describe_game(profile.game)
-    shape = make_plan(profile, game_spec, devices, ModelSizes()).shape
+    shape = make_plan(profile, game, devices, ModelSizes()).shape
     model = Model(profile.network, shape.observation_shape, shape.num_actions)
     restore_model(model, loaded)
     flat = FlatWeights(model)
@@ -77,21 +139,31 @@ def _play(
     pipeline = SerialPipeline(profile, plane, Storage(directory, directory, directory), devices, roles=("inference",))
     pipeline.start()
     try:
-        episodes = _make_episodes(profile, plane, seed)
-        while not episodes.finished:
-            episodes.do_work()
-            pipeline.lap()
-            progress(len(episodes.results.returns), profile.evaluator.episodes)
-        return episodes.results.returns
+        returns: list[float] = []
+        for seed in seeds:
+            returns += _play_seed(profile, plane, pipeline, seed, _shifted(progress, len(returns), len(seeds)))
+        return returns
     finally:
         pipeline.close()
 
 
-def _make_episodes(profile: Profile, plane: DataPlane, seed: int) -> GreedyEpisodes:
+def _shifted(progress: Progress, done: int, num_seeds: int) -> Progress:
+    """The progress of one seed as that of all."""
+    return lambda now, each: progress(done + now, each * num_seeds)
+
+
+def _play_seed(
+    profile: Profile, plane: DataPlane, pipeline: SerialPipeline, seed: int, progress: Progress
+) -> list[float]:
     (lane,) = plane.lane_clients(_EVALUATOR)
     game = make_game(profile.game, plane.shape.evaluator_trees, derive_seed(seed, "eval"), training=False)
     config = greedy_search(signed_search(profile.search, game.spec.num_players), profile.evaluator.num_simulations)
     planner = LanePlanner(lane, config, num_trees=game.num_games, num_actions=game.spec.num_actions, seed=seed)
-    episodes = GreedyEpisodes(game, planner, profile.evaluator.episodes)
+    episodes = make_episodes(profile, game, planner, seed)
     episodes.begin()
-    return episodes
+    while not episodes.finished:
+        episodes.do_work()
+        pipeline.lap()
+        progress(len(episodes.results.returns), profile.evaluator.episodes)
+    game.close()
+    return episodes.results.returns

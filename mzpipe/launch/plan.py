@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..config import Profile
-from ..errors import PlanError
+from ..errors import ConfigError, PlanError
 from ..games import GameSpec
 from ..inference.pool import nodes_of_a_tree
 from ..inference.versions import num_resident
@@ -103,6 +103,7 @@ class Plan:
     def check(self) -> None:
         """Raises PlanError when /dev/shm or memory cannot hold the plan, ConfigError when its parts do not fit."""
         self.table_sizes()
+        _check_opponent(self.profile.evaluator.opponent, self.game)
         free = os.statvfs(SHARED_MEMORY)
         _check_room(
             str(SHARED_MEMORY),
@@ -171,6 +172,13 @@ def operations(flops: int) -> str:
         if flops >= size:
             return f"{flops / size:,.1f} {unit}FLOP"
     return f"{flops} FLOP"
+
+
+def _check_opponent(opponent: str, game: GameSpec) -> None:
+    if game.num_players == 2 and opponent not in game.opponents:
+        raise ConfigError(
+            f"evaluator.opponent={opponent!r}: {game.name} can be played against {', '.join(game.opponents)} only"
+        )
 
 
 def _check_room(place: str, needed: int, free: int, mend: str) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import torch
 
-from ..config import Profile
+from ..config import Profile, score_protocol
 from ..errors import MzpipeError
 from ..ipc.control import ControlPort
 from ..ipc.dataplane import DataPlane, Member
@@ -21,7 +21,7 @@ from ..ipc.stages import Stage
 from ..ipc.trace import Mark
 from ..nets import FlatWeights, Model, place_model
 from ..planning import derive_seed
-from ..weights import LATEST, CheckpointStore, WeightsPublisher
+from ..weights import LATEST, CheckpointStore, WeightsPublisher, step_name
 from .average import AverageWeights
 from .batches import BatchFeed, Slot
 from .diagnostics import diagnose, gradient_norms
@@ -227,9 +227,10 @@ class Learner:
             "env_steps": self._plane.total("actor", "env_steps"),
             "weights_version": self._publisher.version,
             "game": self._profile.game.name,
+            "protocol": score_protocol(self._profile.game),
         }
         checkpoint = make_checkpoint(self._model, self._average, self._step, state)
-        self._store.save(f"step_{steps:08d}", checkpoint, pointer=LATEST)
+        self._store.save(step_name(steps), checkpoint, pointer=LATEST)
         self._store.prune(keep=config.keep_checkpoints, keep_every=config.keep_every)
         self._control.send(CheckpointSaved(request_id, steps))
 

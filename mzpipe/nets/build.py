@@ -7,6 +7,7 @@ from torch import nn
 
 from ..config import NetworkConfig
 from ..errors import ConfigError
+from .action_planes import BoardAction, ScaledAction
 from .mlp import MlpDynamics, MlpPrediction, MlpRepresentation
 from .residual import ResidualDynamics, ResidualPrediction, ResidualRepresentation, downsampled
 from .value_prefix import ValuePrefix
@@ -44,10 +45,11 @@ def _build_mlp(config: NetworkConfig, observation_shape: tuple[int, ...], num_ac
 def _build_residual(config: NetworkConfig, observation_shape: tuple[int, ...], num_actions: int) -> Functions:
     channels, blocks, grid = config.num_channels, config.num_blocks, _grid(config, observation_shape)
     head, (reward, value) = (config.head_channels, config.head_hidden_size), _head_outputs(config)
+    action_plane = (BoardAction if config.action_encoding == "board" else ScaledAction)(num_actions, grid)
     downsample_blocks = config.downsample_blocks if config.downsample == "atari" else None
     return Functions(
         ResidualRepresentation(observation_shape[0], channels, blocks, downsample_blocks),
-        ResidualDynamics(channels, blocks, num_actions, grid, head, None if config.value_prefix else reward),
+        ResidualDynamics(channels, blocks, action_plane, grid, head, None if config.value_prefix else reward),
         ResidualPrediction(channels, blocks, num_actions, grid, head, value),
         ValuePrefix(head[0] * prod(grid), config.lstm_size, head[1], reward, config.value_prefix_horizon)
         if config.value_prefix

@@ -58,7 +58,7 @@ class ResidualRepresentation(nn.Module):
 class ResidualDynamics(nn.Module):
     """Hidden state and action -> (reward outputs, unscaled next hidden state).
 
-    The action enters as one plane holding (action + 1) / A. Without reward_outputs
+    The action enters as the plane that `action_plane` [B] -> [B, 1, Y, X] makes of it. Without reward_outputs
     (None) flat features come out, head channels * Y * X of them, for a value prefix to read.
     """
 
@@ -66,13 +66,13 @@ class ResidualDynamics(nn.Module):
         self,
         num_channels: int,
         num_blocks: int,
-        num_actions: int,
+        action_plane: nn.Module,
         grid: tuple[int, int],
         head: tuple[int, int],
         reward_outputs: int | None,
     ) -> None:
         super().__init__()
-        self.num_actions = num_actions
+        self.action_plane = action_plane
         self.mix = _convolution(num_channels + 1, num_channels)
         self.blocks = nn.Sequential(*_blocks(num_channels, num_blocks))
         self.reward: nn.Module
@@ -83,8 +83,7 @@ class ResidualDynamics(nn.Module):
 
     def forward(self, hidden_state: Tensor, action: Tensor) -> tuple[Tensor, Tensor]:
         """Reward outputs [B, M] (or features) and unscaled next hidden state [B, C, Y, X]."""
-        value = (action.to(hidden_state.dtype) + 1.0) / self.num_actions
-        plane = value.view(-1, 1, 1, 1).expand(-1, 1, *hidden_state.shape[2:])
+        plane = self.action_plane(action).to(hidden_state.dtype)
         features = torch.relu(hidden_state + self.mix(torch.cat([hidden_state, plane], dim=1)))
         features = self.blocks(features)
         return self.reward(features), features

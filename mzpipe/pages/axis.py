@@ -1,7 +1,14 @@
-"""Axis: round numbers to mark along the edge of a chart."""
+"""Axis: where values stand along the edge of a chart, and the round ones that are marked there."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+
+from ..telemetry.format import exact
+from .frame import Mark
+
+_STEPS = (1.0, 2.0, 2.5, 5.0, 10.0)
+# Of a step: what rounding may have made of a value that stands on a mark.
+_HAIR = 1e-9
 
 
 def round_up(value: float, steps: Sequence[float]) -> float:
@@ -10,3 +17,24 @@ def round_up(value: float, steps: Sequence[float]) -> float:
         return 1.0
     power = 10.0 ** math.floor(math.log10(value))
     return next(step * power for step in steps if step * power >= value * (1.0 - 1e-9))
+
+
+class Axis:
+    """Values along an edge, from `begin` to `end` in user units; the ends of the axis are round numbers.
+
+    Round numbers are marked, in about `num_steps` steps.
+    """
+
+    def __init__(self, values: Iterable[float], begin: float, end: float, num_steps: int = 4) -> None:
+        """Just holds all values, of which there is at least one; a single one stands in the middle."""
+        values = list(values)
+        least, most = min(values), max(values)
+        room = 0.5 * (abs(least) or 1.0) if most == least else 0.0
+        step = round_up((most - least + 2.0 * room) / num_steps, _STEPS)
+        first, last = math.floor((least - room) / step + _HAIR), math.ceil((most + room) / step - _HAIR)
+        self._low, self._per_unit, self._begin = first * step, (end - begin) / ((last - first) * step), begin
+        self.marks = [Mark(self.at(place * step), exact(place * step)) for place in range(first, last + 1)]
+
+    def at(self, value: float) -> float:
+        """Where a value stands."""
+        return self._begin + (value - self._low) * self._per_unit

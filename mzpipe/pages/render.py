@@ -4,7 +4,7 @@ from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from ..telemetry.format import compact, count, number, percent, score
+from ..telemetry.format import count, number, percent
 
 
 def page_environment(folder: Path) -> Environment:
@@ -16,6 +16,5 @@ def page_environment(folder: Path) -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    filters = {"compact": compact, "count": count, "number": number, "percent": percent, "score": score}
-    environment.filters |= filters
+    environment.filters |= {"count": count, "number": number, "percent": percent}
     return environment

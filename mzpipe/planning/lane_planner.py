@@ -70,8 +70,10 @@ class LanePlanner:
         self._simulate()
         return None
 
-    def choose(self, result: SearchResult, temperature: float, rng: np.random.Generator) -> np.ndarray:
+    def choose(self, result: SearchResult, temperature: float | np.ndarray, rng: np.random.Generator) -> np.ndarray:
         """action_B int32 to play after `result`: drawn from the visits for pUCT, the search's own choice for Gumbel.
+
+        `temperature` is one number or one per tree.
 
         Gumbel explores through its noise and knows no temperature.
         """

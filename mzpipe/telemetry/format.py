@@ -34,6 +34,12 @@ def compact(n: float) -> str:
     return f"{n:.0f}"
 
 
+def exact(x: float) -> str:
+    """A round number in all its digits and a few letters: '0.25', '500', '13.225k'."""
+    size, suffix = next((each for each in _SUFFIXES if abs(x) >= each[0]), (1.0, ""))
+    return f"{x / size:g}{suffix}"
+
+
 def percent(fraction: float) -> str:
     """0.314 as '31%'; one decimal below ten: '0.3%'; and '<0.1%' where that would round to nothing."""
     if not math.isfinite(fraction):

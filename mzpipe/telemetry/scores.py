@@ -2,15 +2,32 @@
 
 import csv
 import io
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
+from typing import Any
 
 from mzpipe.errors import InputOutputError
 
 from .files import file_errors
 from .snapshot import Evaluation
 
-COLUMNS = ("env_steps", "learner_steps", "weights_version", "episodes", "return_mean", "return_std")
+
+def _known(cell: str) -> float | None:
+    return float(cell) if cell else None
+
+
+# What each column's cells are read as. Files of older runs lack the later ones, and go on without them.
+_FIRST: dict[str, Callable[[str], object]] = {
+    "env_steps": int,
+    "learner_steps": int,
+    "weights_version": int,
+    "episodes": int,
+    "return_mean": float,
+    "return_std": float,
+}
+_LATER: dict[str, Callable[[str], object]] = {"protocol": str, "human_normalised": _known}
+_KINDS = _FIRST | _LATER
+COLUMNS = tuple(_KINDS)
 
 
 class ScoresFile:
@@ -24,11 +41,13 @@ class ScoresFile:
         with file_errors("write", self._path):
             self._path.touch()
             with self._path.open("r+b") as file:
-                whole_bytes = _whole_bytes(file.read())
-                header = [] if whole_bytes else [COLUMNS]
+                content = file.read()
+                whole_bytes = _whole_bytes(content)
+                columns = _columns(self._path, content[:whole_bytes])
+                header = [] if whole_bytes else [columns]
                 file.truncate(whole_bytes)
                 file.seek(whole_bytes)
-                file.write(_encode([*header, _row(evaluation)]))
+                file.write(_encode([*header, [getattr(evaluation, name) for name in columns]]))
 
 
 def read_scores(path: Path | str) -> list[Evaluation]:
@@ -42,20 +61,23 @@ def read_scores(path: Path | str) -> list[Evaluation]:
         return []
     with file_errors("read", path):
         content = path.read_bytes()
-    header, *rows = _decode(content[: _whole_bytes(content)]) or [list(COLUMNS)]
-    if tuple(header) != COLUMNS:
+    whole = content[: _whole_bytes(content)]
+    columns = _columns(path, whole)
+    return [_parse(path, line, columns, row) for line, row in enumerate(_decode(whole)[1:], start=2)]
+
+
+def _columns(path: Path, whole: bytes) -> tuple[str, ...]:
+    """What the first row names; all of them where there is none yet. Raises InputOutputError for others than ours."""
+    header = tuple(_decode(whole)[0]) if whole else COLUMNS
+    if header[: len(_FIRST)] != tuple(_FIRST) or not _KINDS.keys() >= set(header):
         wrong, right = ",".join(header), ",".join(COLUMNS)
         raise InputOutputError(f"{path}: the columns are {wrong}, not {right}: move the file away")
-    return [_parse(path, line, row) for line, row in enumerate(rows, start=2)]
+    return header
 
 
 def _whole_bytes(content: bytes) -> int:
     """The length of the rows that have their newline."""
     return content.rfind(b"\n") + 1
-
-
-def _row(evaluation: Evaluation) -> tuple[object, ...]:
-    return tuple(getattr(evaluation, name) for name in COLUMNS)
 
 
 def _encode(rows: Iterable[Iterable[object]]) -> bytes:
@@ -68,16 +90,9 @@ def _decode(content: bytes) -> list[list[str]]:
     return list(csv.reader(io.StringIO(content.decode(errors="replace"), newline="")))
 
 
-def _parse(path: Path, line: int, row: list[str]) -> Evaluation:
+def _parse(path: Path, line: int, columns: tuple[str, ...], row: list[str]) -> Evaluation:
     try:
-        env_steps, learner_steps, weights_version, episodes, return_mean, return_std = row
-        return Evaluation(
-            weights_version=int(weights_version),
-            learner_steps=int(learner_steps),
-            env_steps=int(env_steps),
-            return_mean=float(return_mean),
-            return_std=float(return_std),
-            episodes=int(episodes),
-        )
+        fields: dict[str, Any] = {name: _KINDS[name](cell) for name, cell in zip(columns, row, strict=True)}
     except ValueError as error:
         raise InputOutputError(f"{path}, line {line}: {','.join(row)!r} is not a row of scores: {error}") from error
+    return Evaluation(**fields)

@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from ..config import GREEDY
+
 
 @dataclass(frozen=True)
 class StageRate:
@@ -26,6 +28,10 @@ class Evaluation:
     return_mean: float
     return_std: float
     episodes: int
+    # The protocol's name.
+    protocol: str = GREEDY
+    # None in games without published figures, and where an older run did not write it.
+    human_normalised: float | None = None
 
     @property
     def axis(self) -> int:

@@ -89,6 +89,7 @@ def snapshot_scalars(snapshot: Snapshot) -> Scalars:
 def _evaluation_scalars(evaluation: Evaluation) -> Scalars:
     yield "eval/return_mean", evaluation.return_mean
     yield "eval/return_std", evaluation.return_std
+    yield "eval/human_normalised", evaluation.human_normalised
 
 
 def _summary(step: int, scalars: Scalars) -> event_pb2.Event:

@@ -41,6 +41,11 @@ _FORMAT_VERSION = 1
 _AT_FDCWD, _RENAME_EXCHANGE = -100, 2
 
 
+def step_name(learner_steps: int) -> str:
+    """What the learner's checkpoint of that step is called."""
+    return f"step_{learner_steps:08d}"
+
+
 class Checkpoint(NamedTuple):
     """What a checkpoint holds."""
 
@@ -98,11 +103,15 @@ class CheckpointStore:
         return (self.directory / pointer).is_file()
 
     def resolve(self, pointer_or_name: str) -> str:
-        """Directory name behind `latest`, `best` or a plain name; raises CheckpointError when there is none."""
+        """Directory name behind `latest`, `best`, a learner step or a plain name; raises CheckpointError if none."""
+        if pointer_or_name.isdecimal():
+            pointer_or_name = step_name(int(pointer_or_name))
         pointer = self.directory / pointer_or_name
         name = self._pointed(pointer_or_name) or pointer_or_name
         if not os.path.isdir(self.directory / name):
-            known = ", ".join(self.names()) or "none"
+            known = ", ".join(self.names())
+            if not known:
+                raise CheckpointError(f"{self.directory}: the run has saved no checkpoint yet")
             raise CheckpointError(f"{pointer}: no such checkpoint; there are: {known}")
         return name
 

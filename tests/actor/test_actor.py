@@ -93,3 +93,31 @@ def test_actor_lowers_the_temperature_with_training_progress(tmp_path):
         learner.set("learner_steps", steps)
         temperatures.append(actor._temperature())
     assert temperatures == [1.0, 1.0, 0.5, 0.5, 0.25, 0.25]
+
+
+def test_actor_records_whose_turn_it_was_and_the_outcome_for_who_ended_the_game(tmp_path):
+    _, records = play(tmp_path, 40, "game.name=tic_tac_toe", "actor.trajectory_length=9")
+    ended = [record for record in records if record["end"][0] == TERMINATED]
+    assert len(ended) >= 20
+    outcomes = set()
+    for record in ended:
+        length = int(record["length"][0])
+        assert record["to_play"][:length].tolist() == [move % 2 for move in range(length)]
+        assert not record["reward"][: length - 1].any()
+        assert record["legal_actions"][:length].sum(1).tolist() == list(range(9, 9 - length, -1))
+        assert record["legal_actions"][np.arange(length), record["action"][:length]].all()
+        assert (record["search_policy"][:length][~record["legal_actions"][:length]] == 0.0).all()
+        outcomes.add(float(record["reward"][length - 1]))
+    assert outcomes <= {0.0, 1.0} and 1.0 in outcomes  # nobody loses by his own move
+
+
+def test_actor_plays_the_most_visited_action_after_the_sampled_moves(tmp_path):
+    _, records = play(tmp_path, 60, "game.name=tic_tac_toe", "actor.trajectory_length=9", "actor.temperature_moves=3")
+    sampled, greedy = [], []
+    for record in records:
+        for place in range(int(record["length"][0])):
+            policy = record["search_policy"][place]
+            is_best = policy[record["action"][place]] == policy.max()
+            (sampled if record["offset"][0] + place < 3 else greedy).append(is_best)
+    assert all(greedy) and len(greedy) > 100
+    assert not all(sampled)

@@ -126,7 +126,7 @@ def test_export_takes_the_weights_of_the_named_checkpoint_or_of_the_best(trained
 
 def test_export_refuses_a_run_without_checkpoints(run, refused):
     line = refused(74, "--onnx", run)
-    assert line == f"{run / 'checkpoints' / 'latest'}: no such checkpoint; there are: none"
+    assert line == f"{run / 'checkpoints'}: the run has saved no checkpoint yet"
     assert not (run / "onnx").exists()
 
 

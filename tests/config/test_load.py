@@ -17,7 +17,8 @@ def test_every_shipped_profile_loads(path):
 
 
 def test_there_are_shipped_profiles():
-    assert {path.stem for path in PROFILES} >= {"cartpole", "cartpole-reanalyze", "lunarlander", "atari-pong-cpu"}
+    names = {"cartpole", "cartpole-reanalyze", "lunarlander", "atari-pong-cpu", "atari100k", "atari-200m"}
+    assert {path.stem for path in PROFILES} >= names
 
 
 def test_defaults_hold_where_the_profile_says_nothing():

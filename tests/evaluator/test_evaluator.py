@@ -77,6 +77,7 @@ def test_evaluator_saves_exactly_the_weights_it_played_with(tmp_path):
     plane.counters(plane.shape.members()[0]).set("learner_steps", 10)
     evaluate(plane, evaluator, server, port)
     checkpoint = CheckpointStore(tmp_path / "checkpoints").load("best")
+    assert (checkpoint.state["game"], checkpoint.state["protocol"]) == ("CartPole-v1", "greedy")
     restored = Model(profile.network, plane.shape.observation_shape, plane.shape.num_actions)
     restore_model(restored, checkpoint)
     for name, tensor in played.state_dict().items():

@@ -1,4 +1,4 @@
-"""Atari: who owns the frame skip, the cap, rewards and lives."""
+"""Atari: the cap, no-ops, sticky actions and lives."""
 
 import os
 
@@ -6,8 +6,7 @@ import numpy as np
 import pytest
 
 from mzpipe.config import AtariConfig, GameConfig
-from mzpipe.errors import MzpipeError
-from mzpipe.games import atari, describe_game, make_game
+from mzpipe.games import describe_game, make_game
 from mzpipe.games.atari import AtariGame
 
 from .helpers import PONG, SERVE_AND_WAIT, assert_same_results, breakout, play, random_actions
@@ -50,16 +49,6 @@ def test_rgb_frames_carry_three_different_channels_first():
     assert frame_BF.shape == (2, 3, 42, 42) and frame_BF.flags.c_contiguous
     red, green, blue = frame_BF[0]
     assert not np.array_equal(red, green) and not np.array_equal(green, blue)
-
-
-def test_construction_fails_when_the_emulator_skips_frames_of_its_own(monkeypatch):
-    class SkippingFourfold(atari.AtariVectorEnv):
-        def __init__(self, *args, frameskip, **kwargs):
-            super().__init__(*args, frameskip=4 * frameskip, **kwargs)
-
-    monkeypatch.setattr(atari, "AtariVectorEnv", SkippingFourfold)
-    with pytest.raises(MzpipeError, match=r"frame_skip=4: one action of Pong advanced the emulator by 16 frames"):
-        make_game(PONG, 2, seed=0)
 
 
 def test_frame_cap_truncates_and_does_not_terminate():

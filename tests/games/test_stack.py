@@ -86,3 +86,15 @@ def test_write_refuses_an_array_when_its_dtype_differs():
 def test_stacked_shape_joins_frames_along_the_first_axis():
     assert _spec((4,), "float32", 3).stacked_shape == (12,)
     assert _spec((3, 96, 96), "uint8", 4).stacked_shape == (12, 96, 96)
+
+
+def test_push_of_a_mask_leaves_the_other_games_as_they_are():
+    for depth in (1, 3):
+        stack = FrameStack(_spec((4,), "float32", depth), 3)
+        frames = [np.full((3, 4), number, np.float32) for number in range(1, 5)]
+        stack.reset(frames[0])
+        stack.push(frames[1])
+        before = stack.view().copy()
+        stack.push(frames[2], np.array([False, True, False]))
+        assert np.array_equal(stack.view()[[0, 2]], before[[0, 2]])
+        assert np.array_equal(stack.view()[1], np.concatenate([before[1], frames[2][1]])[4:])

@@ -221,6 +221,18 @@ def test_evaluation_is_shown_and_written_to_the_scores(make_reports, screen, tmp
     ]
 
 
+def test_evaluation_of_an_atari_game_is_written_with_its_human_normalised_score(make_reports, tmp_path):
+    reports = make_reports("game.name=ALE/Pong-v5")
+    reports.evaluation(Evaluated(3, 40, 500, 14.6, 1.0, 2, True))
+    assert read_scores(tmp_path / "run" / "scores.csv")[0].human_normalised == 1.0
+
+
+def test_evaluation_is_written_with_the_name_of_its_protocol(make_reports, tmp_path):
+    reports = make_reports("game.name=Pong", "game.protocol=atari100k")
+    reports.evaluation(Evaluated(3, 40, 500, 12.5, 1.0, 2, True))
+    assert read_scores(tmp_path / "run" / "scores.csv")[0].protocol == "atari100k"
+
+
 def test_tick_says_what_the_run_waits_for(make_reports, screen):
     reports = make_reports()
     plane = reports.plane

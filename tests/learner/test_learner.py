@@ -119,6 +119,8 @@ def test_learner_publishes_and_saves_at_its_intervals_and_stops_at_the_limit(tmp
     assert bench.learner.do_work() == 0
     bench.learner.on_message(SaveCheckpoint(request_id=5))
     assert bench.messages(CheckpointSaved)[-1] == CheckpointSaved(5, 7)
+    state = bench.store.load("latest").state
+    assert (state["game"], state["protocol"]) == ("CartPole-v1", "greedy")
 
 
 def test_checkpoints_of_every_nth_step_are_kept_beside_the_newest(tmp_path):

@@ -42,25 +42,9 @@ CLASHES = """() => {
 
 
 @pytest.fixture
-def look(browser, tmp_path):
-    """Opens the page of a report; collects what it asks for and logs."""
-    opened = []
-
-    def open_page(name, width, scheme):
-        path = tmp_path / "page.html"
-        path.write_text(render_page(REPORTS[name](), ABOUT))
-        page = browser.new_page(viewport={"width": width, "height": 800}, color_scheme=scheme)
-        page.requests, page.logged = [], []
-        page.on("request", lambda request: page.requests.append(request.url))
-        page.on("console", lambda message: page.logged.append(message.text))
-        page.on("pageerror", lambda error: page.logged.append(str(error)))
-        page.goto(path.as_uri())
-        opened.append(page)
-        return page
-
-    yield open_page
-    for page in opened:
-        page.close()
+def look(open_page):
+    """Opens the page of a report."""
+    return lambda name, width, scheme: open_page(render_page(REPORTS[name](), ABOUT), width, scheme)
 
 
 def picture(page):

@@ -26,6 +26,22 @@ def test_number_keeps_three_digits_or_all_whole_ones(x: float, text: str) -> Non
 
 
 @pytest.mark.parametrize(
+    ("x", "text"),
+    [
+        (0.0, "0"),
+        (0.25, "0.25"),
+        (-20.0, "-20"),
+        (312.5, "312.5"),
+        (1_000.0, "1k"),
+        (13_225.0, "13.225k"),
+        (1.25e6, "1.25M"),
+    ],
+)
+def test_exact_keeps_all_digits_of_a_round_number(x: float, text: str) -> None:
+    assert format.exact(x) == text
+
+
+@pytest.mark.parametrize(
     ("seconds", "text"),
     [(0.0, "0s"), (59.6, "1m00s"), (45.0, "45s"), (130.0, "2m10s"), (11_100.0, "3h05m"), (187_200.0, "2d04h")],
 )

@@ -11,7 +11,8 @@ from mzpipe.telemetry import ScoresFile, read_scores
 from .samples import EVALUATION
 
 SECOND = dataclasses.replace(EVALUATION, weights_version=40, env_steps=16_000, return_mean=1 / 3, return_std=0.1 + 0.2)
-HEADER = "env_steps,learner_steps,weights_version,episodes,return_mean,return_std\n"
+FORMER_HEADER = "env_steps,learner_steps,weights_version,episodes,return_mean,return_std\n"
+HEADER = FORMER_HEADER.replace("\n", ",protocol,human_normalised\n")
 
 
 @pytest.fixture
@@ -22,14 +23,15 @@ def path(tmp_path: Path) -> Path:
 def test_scores_file_writes_the_header_once(path: Path) -> None:
     ScoresFile(path).append(EVALUATION)
     ScoresFile(path).append(EVALUATION)
-    assert path.read_text() == HEADER + 2 * "12000,3000,31,20,120.5,33.2\n"
+    assert path.read_text() == HEADER + 2 * "12000,3000,31,20,120.5,33.2,greedy,\n"
 
 
 def test_read_scores_returns_what_was_appended_bit_for_bit(path: Path) -> None:
     scores = ScoresFile(path)
     scores.append(EVALUATION)
     scores.append(SECOND)
-    assert read_scores(path) == [EVALUATION, SECOND]
+    scores.append(dataclasses.replace(SECOND, protocol="atari100k"))
+    assert read_scores(path) == [EVALUATION, SECOND, dataclasses.replace(SECOND, protocol="atari100k")]
 
 
 def test_read_scores_returns_none_when_there_is_no_file(path: Path) -> None:
@@ -59,11 +61,39 @@ def test_append_starts_over_when_not_even_the_header_was_written(path: Path, tor
 
 
 def test_read_scores_names_the_line_when_a_row_in_the_middle_is_damaged(path: Path) -> None:
-    path.write_text(HEADER + "12000,3000,31,20,120.5,33.2\n12000,3000,x,20,120.5,33.2\n")
+    path.write_text(HEADER + "12000,3000,31,20,120.5,33.2,muzero,\n12000,3000,x,20,120.5,33.2,muzero,\n")
     with pytest.raises(
-        InputOutputError, match=r"scores.csv, line 3: '12000,3000,x,20,120.5,33.2' is not a row of scores"
+        InputOutputError, match=r"scores.csv, line 3: '12000,3000,x,20,120.5,33.2,muzero,' is not a row of scores"
     ):
         read_scores(path)
+
+
+@pytest.mark.parametrize("row", ["12000,3000,31,20,120.5,33.2", "12000,3000,31,20,120.5,33.2,greedy,0.5,1"])
+def test_read_scores_names_the_line_when_a_row_has_another_length(path: Path, row: str) -> None:
+    path.write_text(f"{HEADER}{row}\n")
+    with pytest.raises(InputOutputError, match=r"scores.csv, line 2: .* is not a row of scores"):
+        read_scores(path)
+
+
+def test_a_file_without_the_later_columns_is_read_and_goes_on_without_them(path: Path) -> None:
+    path.write_text(FORMER_HEADER + "12000,3000,31,20,120.5,33.2\n")
+    ScoresFile(path).append(dataclasses.replace(EVALUATION, human_normalised=0.5))
+    assert path.read_text() == FORMER_HEADER + 2 * "12000,3000,31,20,120.5,33.2\n"
+    assert read_scores(path) == [EVALUATION, EVALUATION]
+
+
+def test_the_human_normalised_score_is_written_where_there_is_one(path: Path) -> None:
+    pong = dataclasses.replace(EVALUATION, human_normalised=-0.25)
+    ScoresFile(path).append(pong)
+    assert path.read_text() == HEADER + "12000,3000,31,20,120.5,33.2,greedy,-0.25\n"
+    assert read_scores(path) == [pong]
+
+
+@pytest.mark.parametrize("header", ["step,return", FORMER_HEADER[:-1] + ",mood"])
+def test_append_refuses_other_columns(path: Path, header: str) -> None:
+    path.write_text(f"{header}\n1,2\n")
+    with pytest.raises(InputOutputError, match=f"the columns are {header}, not env_steps,learner_steps"):
+        ScoresFile(path).append(EVALUATION)
 
 
 def test_read_scores_refuses_other_columns(path: Path) -> None:

@@ -1,5 +1,6 @@
 """Event files, read back with TensorBoard's own reader."""
 
+import dataclasses
 import subprocess
 import sys
 from pathlib import Path
@@ -11,7 +12,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from mzpipe.errors import InputOutputError
 from mzpipe.telemetry import Evaluation, Snapshot, TensorBoardWriter
 
-from .samples import starting, training
+from .samples import EVALUATION, starting, training
 
 TAGS = {
     "charts/episodic_return": 88.4,
@@ -71,6 +72,11 @@ def test_writer_writes_an_evaluation_at_its_own_env_steps(tmp_path: Path) -> Non
     session(tmp_path, training())
     written = {tag: points for tag, points in curves(tmp_path).items() if tag not in TAGS}
     assert written == at(12_000, EVALUATION_TAGS)
+
+
+def test_writer_writes_the_human_normalised_score_where_the_game_has_one(tmp_path: Path) -> None:
+    session(tmp_path, training(evaluation=dataclasses.replace(EVALUATION, human_normalised=0.5)))
+    assert curves(tmp_path)["eval/human_normalised"] == [(12_000, 0.5)]
 
 
 def test_writer_leaves_out_what_was_not_measured(tmp_path: Path) -> None:

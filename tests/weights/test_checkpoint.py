@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from mzpipe.errors import CheckpointError
-from mzpipe.weights import Checkpoint, CheckpointStore
+from mzpipe.weights import Checkpoint, CheckpointStore, step_name
 
 FILES = ("weights.safetensors", "optimizer.safetensors", "state.msgpack")
 
@@ -41,6 +41,20 @@ def test_store_points_latest_at_the_newest_and_finds_others_by_name(store):
         save(store, value)
     assert store.resolve("latest") == "step_00000003"
     assert store.load("step_00000001").state["learner_steps"] == 1
+
+
+def test_store_finds_a_checkpoint_by_its_learner_step(store):
+    for value in (1, 20):
+        save(store, value)
+    assert store.resolve("20") == step_name(20) == "step_00000020"
+    with pytest.raises(CheckpointError, match="step_00000003: no such checkpoint; there are: step_00000001, step_0000"):
+        store.resolve("3")
+
+
+def test_store_says_so_when_nothing_has_been_saved(store):
+    for name in (None, "best", "7"):
+        with pytest.raises(CheckpointError, match="checkpoints: the run has saved no checkpoint yet"):
+            store.chosen(name)
 
 
 def test_save_replaces_a_checkpoint_of_the_same_name(store):

@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 from ...pages import Frame, Mark
 from ...pages.axis import round_up
-from ...telemetry.format import compact, number
+from ...telemetry.format import exact, number
 from ..rates import RatePoint
 from ..report import ProfileReport
 
@@ -63,5 +63,5 @@ def _trend(points: tuple[RatePoint, ...], name: str, values: list[float], mean: 
         area=f"M{x(0.0):.1f} {FRAME.base:g}{steps}V{FRAME.base:g}Z",
         mean_y=y(mean),
         x_marks=[Mark(x(step * x_step), f"{step * x_step:g} s") for step in range(int(end_s / x_step) + 1)],
-        y_marks=[Mark(y(value), compact(value) if value >= 100.0 else f"{value:g}") for value in (0.0, top / 2, top)],
+        y_marks=[Mark(y(value), exact(value)) for value in (0.0, top / 2, top)],
     )

@@ -1,0 +1,50 @@
+"""`mzpipe scores RUN...`: what trained runs score, beside published figures, and how far to trust it."""
+
+import argparse
+from datetime import UTC, datetime
+from pathlib import Path
+
+from rich.console import Console
+
+from ..launch.run_scores import read_runs
+from ..scoring import ScoreReport, aggregates_table, games_table, make_report, runs_table
+from ..scoring.page import render_page
+from .json_file import add_json_argument, refuse_unwritable, write_json, write_text
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Arguments of the verb."""
+    parser.add_argument(
+        "runs", type=Path, nargs="+", metavar="RUN", help="a run directory, or a file that `mzpipe eval --json` wrote"
+    )
+    parser.add_argument(
+        "--best", action="store_true", help="score run directories by their best evaluation, not by their last"
+    )
+    parser.add_argument(
+        "--mixed", action="store_true", help="put runs of different protocols or env steps together all the same"
+    )
+    add_json_argument(parser, "the report")
+    parser.add_argument("--html", type=Path, help="draw the report here, as a page for a browser")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Reads, prints the tables, writes what was asked for."""
+    refuse_unwritable(arguments.json)
+    refuse_unwritable(arguments.html, "--html")
+    report = make_report(read_runs(arguments.runs, best=arguments.best), mixed=arguments.mixed)
+    _show(report)
+    write_json(arguments.json, report.as_json())
+    if arguments.html is not None:
+        date = datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC")
+        write_text(arguments.html, render_page(report, date), "--html")
+    return 0
+
+
+def _show(report: ScoreReport) -> None:
+    console = Console(highlight=False)
+    tables = [runs_table(report), games_table(report)] + ([aggregates_table(report)] if report.aggregates else [])
+    for table in tables:
+        console.print(table)
+        console.print()
+    for note in report.notes:
+        console.print(note, markup=False)

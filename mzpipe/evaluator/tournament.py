@@ -1,0 +1,102 @@
+"""Tournaments: checkpoints of a run and fixed opponents, everybody against everybody.
+
+Greedy agents repeat themselves, so games begin with a few random moves; each
+such opening is played twice, with the seats exchanged.
+"""
+
+from collections.abc import Callable, Iterator
+from itertools import combinations
+from typing import NamedTuple
+
+import numpy as np
+
+from ..games import TwoPlayerGame
+from ..games.board import BoardGame
+from .elo import Match
+from .opponents import Opponent
+from .player import Player
+
+_WON, _DRAWN, _LOST = 1.0, 0.5, 0.0
+
+
+class Contestant(NamedTuple):
+    """Who plays, and what they are called."""
+
+    name: str
+    opponent: Opponent
+
+
+class CheckpointOpponent:
+    """A trained agent as somebody's opponent."""
+
+    def __init__(self, player: Player) -> None:
+        self._player = player
+
+    def choose(self, games: TwoPlayerGame, game: int) -> int:
+        """The agent's greedy move."""
+        assert isinstance(games, BoardGame)
+        return self._player.move(games.states[game].history())
+
+
+def play_tournament(
+    contestants: list[Contestant],
+    game: BoardGame,
+    *,
+    openings: int,
+    opening_moves: int,
+    seed: int,
+    progress: Callable[[int, int], None],
+) -> list[Match]:
+    """Every pair's games, two for each of `openings` random beginnings; `game` holds one board."""
+    rng, matches = np.random.default_rng(seed), []
+    pairs = list(combinations(range(len(contestants)), 2))
+    for number, (first, second) in enumerate(pairs):
+        progress(number, len(pairs))
+        seats = contestants[first].opponent, contestants[second].opponent
+        scores = [
+            score
+            for _ in range(openings)
+            for score in play_both_seats(game, seats, draw_opening(game, opening_moves, rng))
+        ]
+        matches.append(Match(first, second, np.array(scores)))
+    progress(len(pairs), len(pairs))
+    return matches
+
+
+def play_both_seats(game: BoardGame, players: tuple[Opponent, Opponent], opening: list[int]) -> Iterator[float]:
+    """The first player's scores of two games from one opening, as the one who begins and as the other."""
+    yield play_game(game, players, opening)
+    yield 1.0 - play_game(game, players[::-1], opening)
+
+
+def play_game(game: BoardGame, seats: tuple[Opponent, Opponent], opening: list[int]) -> float:
+    """Score of who has the first seat; a game that reaches its move limit is drawn."""
+    game.reset()
+    moves = 0
+    while True:
+        seat = int(game.to_play()[0])
+        action = opening[moves] if moves < len(opening) else seats[seat].choose(game, 0)
+        step = game.step(np.array([action]))
+        moves += 1
+        if step.terminated_B[0] or step.truncated_B[0]:
+            return _score(float(step.reward_B[0]), seat)
+
+
+def draw_opening(game: BoardGame, num_moves: int, rng: np.random.Generator) -> list[int]:
+    """Random legal actions after which the game still goes on."""
+    while True:
+        game.reset()
+        opening: list[int] = []
+        is_over = False
+        while len(opening) < num_moves and not is_over:
+            opening.append(int(rng.choice(np.flatnonzero(game.legal_actions()[0]))))
+            step = game.step(np.array(opening[-1:]))
+            is_over = bool(step.terminated_B[0] or step.truncated_B[0])
+        if not is_over:
+            return opening
+
+
+def _score(reward: float, mover: int) -> float:
+    """Of who has the first seat, from the reward of the mover of the last action."""
+    outcome = reward if mover == 0 else -reward
+    return _DRAWN if outcome == 0.0 else _WON if outcome > 0.0 else _LOST

@@ -1,0 +1,74 @@
+"""Action history for images: a constant plane beside each frame holds the action that led to it (MuZero, appendix E).
+
+Shape legend    B games   F... one frame (C, H, W), without the plane
+
+The plane is part of the frame, its last channel, so history, replay and network
+treat it as one more colour: 32 RGB frames of 96 x 96 with planes are the paper's
+128 channels. Action a of A is 255 (a + 1) / A, rounded, in uint8 frames and
+(a + 1) / A in float32 ones; 0 stands where an episode begins. The paper has
+a / 18, which is 0 both for its first action and for none.
+"""
+
+import dataclasses
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..errors import ConfigError
+from .game import Game, GameSpec, StepResult
+
+
+class ActionPlanes:
+    """A batch of games whose frames carry the last action as one more channel."""
+
+    def __init__(self, game: Game) -> None:
+        self._game, self.num_games = game, game.num_games
+        self.spec = _spec(game.spec)
+        dtype = np.dtype(game.spec.frame_dtype)
+        most = 255 if dtype == np.uint8 else 1
+        action_A = np.arange(1, game.spec.num_actions + 1) * most / game.spec.num_actions
+        self._level_A = (np.round(action_A) if dtype == np.uint8 else action_A).astype(dtype)
+        self._level_B = np.zeros(game.num_games, dtype)
+
+    def reset(self, mask_B: NDArray[np.bool_] | None = None) -> np.ndarray:
+        """As the game's; no action led to the first frame of an episode."""
+        frame_BF = self._game.reset(mask_B)
+        began_B = np.ones(self.num_games, np.bool_) if mask_B is None else mask_B
+        self._level_B = np.where(began_B, self._level_B.dtype.type(0), self._level_B)
+        return self._with_planes(frame_BF)
+
+    def step(self, action_B: NDArray[np.integer]) -> StepResult:
+        """As the game's; the final frame of a game that ended carries its last action."""
+        result = self._game.step(action_B)
+        self._level_B = self._level_A[action_B]
+        return result._replace(frame_BF=self._with_planes(result.frame_BF))
+
+    def legal_actions(self) -> NDArray[np.bool_]:
+        """As the game's."""
+        return self._game.legal_actions()
+
+    def to_play(self) -> NDArray[np.int8]:
+        """As the game's."""
+        return self._game.to_play()
+
+    def close(self) -> None:
+        """As the game's."""
+        self._game.close()
+
+    def _with_planes(self, frame_BF: np.ndarray) -> np.ndarray:
+        frames = np.empty((self.num_games, *self.spec.frame_shape), frame_BF.dtype)
+        frames[:, :-1] = frame_BF
+        frames[:, -1] = self._level_B[:, None, None]
+        return frames
+
+
+def _spec(spec: GameSpec) -> GameSpec:
+    """With one more channel; raises ConfigError where frames are no images."""
+    if len(spec.frame_shape) != 3:
+        raise ConfigError(
+            f"game.action_planes=True: {spec.name} has vectors of {spec.frame_shape[0]} values, no images: leave it out"
+        )
+    channels, *sides = spec.frame_shape
+    return dataclasses.replace(
+        spec, frame_shape=(channels + 1, *sides), description=f"{spec.description}, with action planes"
+    )

@@ -1,0 +1,152 @@
+"""Two-player board games by OpenSpiel's rules.
+
+A frame shows the board to the player who moves next: planes with 255 where
+something stands, so that a network sees 1. Where both players have the same
+aim (`symmetric`), they are my stones and then my opponent's; else the first
+player's, then the second's. One more plane is 255 while the second player
+moves. Of games with pieces (chess, shogi) all of OpenSpiel's planes are kept,
+counters as round(255 * x) of its x in [0, 1].
+
+The outcome is the reward of the move that ends the game, for the player who
+made it: 1 won, 0 drawn, -1 lost. Rewards before it are 0.
+"""
+
+import numpy as np
+import pyspiel
+from numpy.typing import NDArray
+
+from ..config import GameConfig
+from ..errors import ConfigError
+from .board_rules import BOARDS, load_parameters
+from .game import GameSpec, LiveGames, StepResult
+
+_SET = 255
+# Moves of the longest game whose positions are few enough to know the outcome of each.
+_LONGEST_SOLVED = 9
+
+
+class BoardGame(LiveGames):
+    """B games of one kind; the rules draw nothing, so there is no seed."""
+
+    def __init__(self, config: GameConfig, num_games: int) -> None:
+        super().__init__(num_games)
+        self._rules = BOARDS[config.name]
+        self.rules = _load(config)
+        self._move_limit = config.max_episode_moves or self.rules.max_game_length()
+        self._planes_shape = _planes_shape(self.rules)
+        self.spec = _spec(config, self.rules, self._num_planes())
+        self.states = [self.rules.new_initial_state() for _ in range(num_games)]
+        self._frame_BF = np.zeros((num_games, *self.spec.frame_shape), np.uint8)
+        self._legal_BA = np.zeros((num_games, self.spec.num_actions), np.bool_)
+
+    def reset(self, mask_B: NDArray[np.bool_] | None = None) -> np.ndarray:
+        """The current frames of all games, after those under the mask went back to the first position."""
+        mask_B = self._begin(mask_B)
+        self._frame_BF, self._legal_BA = self._frame_BF.copy(), self._legal_BA.copy()
+        for game in map(int, np.flatnonzero(mask_B)):
+            self.states[game] = self.rules.new_initial_state()
+            self._look(game)
+        return self._frame_BF
+
+    def step(self, action_B: NDArray[np.integer], mask_B: NDArray[np.bool_] | None = None) -> StepResult:
+        """Plays one action in every game under the mask (None: all); they must be live. The others stay as they are."""
+        if mask_B is None:
+            mask_B = np.ones(self.num_games, np.bool_)
+        self._check_step(action_B, mask_B)
+        games = np.flatnonzero(mask_B)
+        legal = self._legal_BA[games, action_B[games]]
+        assert legal.all(), f"games {games[~legal]}: actions {action_B[games[~legal]]} are illegal"
+        self._frame_BF, self._legal_BA = self._frame_BF.copy(), self._legal_BA.copy()
+        reward_B = np.zeros(self.num_games, np.float32)
+        terminated_B, truncated_B = np.zeros((2, self.num_games), np.bool_)
+        for game in map(int, games):
+            reward_B[game], terminated_B[game], truncated_B[game] = self._play(game, int(action_B[game]))
+        return self._end(StepResult(self._frame_BF, reward_B, terminated_B, truncated_B))
+
+    def legal_actions(self) -> NDArray[np.bool_]:
+        """Which actions the rules allow now, [B, A]; none in games that have ended."""
+        return self._legal_BA
+
+    def to_play(self) -> NDArray[np.int8]:
+        """0 for the player who began, 1 for the other, [B]; in games that have ended, who would be next."""
+        return np.array([_next_player(state) for state in self.states], np.int8)
+
+    def close(self) -> None:
+        """Nothing to free."""
+
+    def _play(self, game: int, action: int) -> tuple[float, bool, bool]:
+        """Reward, terminated, truncated."""
+        state = self.states[game]
+        player = state.current_player()
+        state.apply_action(action)
+        self._look(game)
+        if state.is_terminal():
+            return state.returns()[player], True, False
+        return 0.0, False, state.move_number() >= self._move_limit
+
+    def _look(self, game: int) -> None:
+        """Writes the game's frame and legal actions."""
+        state, frame_F = self.states[game], self._frame_BF[game]
+        player = _next_player(state)
+        planes = np.asarray(state.observation_tensor(0), np.float32).reshape(self._planes_shape)
+        if self._rules.stones is not None:
+            first, second = self._rules.stones
+            exchanged = self._rules.symmetric and player == 1
+            planes = planes[[second, first] if exchanged else [first, second]]
+        np.rint(planes * _SET, out=frame_F[:-1], casting="unsafe")
+        frame_F[-1] = _SET * player
+        self._legal_BA[game] = False
+        self._legal_BA[game, state.legal_actions()] = True
+
+    def _num_planes(self) -> int:
+        """Planes of a frame but for the one that says who moves."""
+        return self._planes_shape[0] if self._rules.stones is None else len(self._rules.stones)
+
+
+def _next_player(state: pyspiel.State) -> int:
+    """Who moves next; after the end, who would: the players alternate without exception.
+
+    0 began. OpenSpiel's own numbers are not those everywhere: White, who begins chess, is its player 1.
+    """
+    return state.move_number() % 2
+
+
+def _load(config: GameConfig) -> pyspiel.Game:
+    if config.board.size and not BOARDS[config.name].size_parameter:
+        raise ConfigError(
+            f"game.board.size={config.board.size}: the board of {config.name} has one size only: leave it out"
+        )
+    try:
+        rules = pyspiel.load_game(config.name, load_parameters(config.name, config.board))
+        rules.new_initial_state()  # only now does every game look at its size
+        return rules
+    except pyspiel.SpielError as error:
+        reason = " ".join(str(error).split())
+        raise ConfigError(f"game.board.size={config.board.size}: OpenSpiel refuses {config.name}: {reason}") from None
+
+
+def _planes_shape(rules: pyspiel.Game) -> tuple[int, int, int]:
+    """Planes, rows, columns of OpenSpiel's observation; gomoku gives its board as one row."""
+    shape = rules.observation_tensor_shape()
+    if len(shape) == 2:
+        side = round(shape[1] ** 0.5)
+        return shape[0], side, side
+    return shape[0], shape[1], shape[2]
+
+
+def _spec(config: GameConfig, rules: pyspiel.Game, num_planes: int) -> GameSpec:
+    _, rows, columns = _planes_shape(rules)
+    num_actions, is_short = rules.num_distinct_actions(), rules.max_game_length() <= _LONGEST_SOLVED
+    return GameSpec(
+        name=config.name,
+        description=(
+            f"{config.name}: {rows}x{columns} board, {num_planes + 1} planes, stack {config.frame_stack}, "
+            f"{num_actions} actions, 2 players, cap {config.max_episode_moves or rules.max_game_length()} moves"
+        ),
+        frame_shape=(num_planes + 1, rows, columns),
+        frame_dtype="uint8",
+        frame_stack=config.frame_stack,
+        num_actions=num_actions,
+        num_players=2,
+        opponents=("random", "rollouts", *(["perfect", "every_line"] if is_short else [])),
+    )

@@ -1,0 +1,46 @@
+"""The board games that a profile may name, and how OpenSpiel's planes of each are read."""
+
+from dataclasses import dataclass, field
+
+from ..config import BoardConfig
+
+
+@dataclass(frozen=True)
+class BoardRules:
+    """One game of OpenSpiel's."""
+
+    # Name of the parameter that `game.board.size` sets; "": the board has one size only.
+    size_parameter: str = ""
+    # Parameters that are always given.
+    parameters: dict[str, bool] = field(default_factory=dict)
+    # Planes that hold the first player's and the second player's stones; None: all planes are needed as they are.
+    stones: tuple[int, int] | None = None
+    # Whether both players have the same aim, so that a position is the same with colours exchanged.
+    symmetric: bool = True
+    has_komi: bool = False
+
+
+BOARDS = {
+    "tic_tac_toe": BoardRules(stones=(2, 1)),
+    "connect_four": BoardRules(stones=(0, 1)),
+    "gomoku": BoardRules(size_parameter="size", stones=(0, 1)),
+    "othello": BoardRules(stones=(1, 2)),
+    # One player connects top and bottom, the other left and right.
+    "hex": BoardRules(
+        size_parameter="board_size", parameters={"plain_obs_tensor": True}, stones=(0, 1), symmetric=False
+    ),
+    "go": BoardRules(size_parameter="board_size", stones=(0, 1), has_komi=True),
+    "chess": BoardRules(symmetric=False),
+    "shogi": BoardRules(symmetric=False),
+}
+
+
+def load_parameters(name: str, config: BoardConfig) -> dict[str, bool | int | float]:
+    """OpenSpiel's parameters of the game at the profile's size."""
+    rules = BOARDS[name]
+    parameters: dict[str, bool | int | float] = dict(rules.parameters)
+    if rules.size_parameter and config.size:
+        parameters[rules.size_parameter] = config.size
+    if rules.has_komi:
+        parameters["komi"] = config.komi
+    return parameters

@@ -1,0 +1,102 @@
+"""Scores of saved runs: out of a run directory's scores.csv, or out of what `mzpipe eval --json` wrote."""
+
+import json
+import math
+from pathlib import Path
+from typing import Any
+
+from ..config import load_profile
+from ..errors import InputOutputError, UsageError
+from ..scoring import Run, game_of
+from ..telemetry import read_scores
+from .run_directory import RunDirectory
+
+# What the evaluations of a training run are played by.
+_EVALUATOR_PROTOCOL = "greedy"
+_FIELDS: dict[str, tuple[type, ...]] = {
+    "game": (str,),
+    "protocol": (str,),
+    "env_steps": (int,),
+    "episodes": (int,),
+    "return_mean": (int, float),
+    "return_std": (int, float),
+}
+
+
+def read_runs(paths: list[Path], *, best: bool = False) -> list[Run]:
+    """The run of each path, by its last evaluation or its best one; a file has one only.
+
+    Raises UsageError: no such run, a run without scores, a path given twice. Raises InputOutputError for a file that
+    cannot be read or is not of `mzpipe eval --json`.
+    """
+    twice = [path for place, path in enumerate(paths) if path.resolve() in map(Path.resolve, paths[:place])]
+    if twice:
+        raise UsageError(f"{twice[0]}: named twice: each run counts once")
+    names = [path.stem if path.is_file() else path.name for path in paths]
+    return [
+        _read_run(path, name if names.count(name) == 1 else str(path), best=best)
+        for path, name in zip(paths, names, strict=True)
+    ]
+
+
+def _read_run(path: Path, name: str, *, best: bool) -> Run:
+    if path.is_dir():
+        return _from_directory(RunDirectory(path), name, best=best)
+    if not path.exists():
+        raise UsageError(f"{path}: no such run or file")
+    return _from_json(path, name)
+
+
+def _from_directory(directory: RunDirectory, name: str, *, best: bool) -> Run:
+    if not directory.profile.is_file():
+        raise UsageError(f"{directory.path}: no run here (no profile.toml)")
+    evaluations = read_scores(directory.scores)
+    if not evaluations:
+        raise UsageError(f"{directory.path}: no scores yet: train on, or name a file of mzpipe eval --json")
+    chosen = max(evaluations, key=lambda each: each.return_mean) if best else evaluations[-1]
+    return Run(
+        name=name,
+        game=game_of(load_profile(directory.profile).game.name),
+        protocol=_EVALUATOR_PROTOCOL,
+        env_steps=chosen.env_steps,
+        episodes=chosen.episodes,
+        return_mean=chosen.return_mean,
+        return_std=chosen.return_std,
+        curve=tuple((each.axis, each.return_mean) for each in evaluations),
+    )
+
+
+def _from_json(path: Path, name: str) -> Run:
+    fields = _read_fields(path)
+    for field, kinds in _FIELDS.items():
+        if not _is_a(fields.get(field), kinds):
+            raise InputOutputError(f"{path}: not written by mzpipe eval --json: {field} is {fields.get(field)!r}")
+    return Run(
+        name=name,
+        game=game_of(fields["game"]),
+        protocol=fields["protocol"].partition(":")[0],
+        env_steps=fields["env_steps"],
+        episodes=fields["episodes"],
+        return_mean=float(fields["return_mean"]),
+        return_std=float(fields["return_std"]),
+        curve=((fields["env_steps"], float(fields["return_mean"])),),
+    )
+
+
+def _is_a(value: object, kinds: tuple[type, ...]) -> bool:
+    """Whether a field is of these kinds: no number is a truth value, an infinity or NaN."""
+    if isinstance(value, float) and not math.isfinite(value):
+        return False
+    return isinstance(value, kinds) and not isinstance(value, bool)
+
+
+def _read_fields(path: Path) -> dict[str, Any]:
+    try:
+        fields = json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise InputOutputError(f"cannot read {path}: {error.strerror}") from None
+    except (ValueError, RecursionError):
+        raise InputOutputError(f"{path}: not written by mzpipe eval --json: it is no JSON") from None
+    if not isinstance(fields, dict):
+        raise InputOutputError(f"{path}: not written by mzpipe eval --json: it has no fields")
+    return fields
