@@ -16,9 +16,7 @@ from mzpipe.evaluator.video import Limits, record_games
 from mzpipe.evaluator.video.encode import open_video
 from mzpipe.evaluator.video.overlay import SIZE, Panel, draw, top_actions
 from mzpipe.evaluator.watched import Position, WatchedGame
-from mzpipe.games import registry
 from tests.evaluator.runs import BOARD, CHECKPOINT, PONG, make_run
-from tests.games.fake_board import FAMILIES_WITH_BOARD
 
 DECISION = Decision(
     action=1,
@@ -109,8 +107,7 @@ def test_games_of_a_player_are_the_same_whoever_looks(run, tmp_path):
     assert values[:6] == values[6:]
 
 
-def test_a_board_is_played_to_its_end_by_both(tmp_path, monkeypatch):
-    monkeypatch.setattr(registry, "FAMILIES", FAMILIES_WITH_BOARD)
+def test_a_board_is_played_to_its_end_by_both(tmp_path):
     player = Player.load(make_run(tmp_path / "board", *BOARD))
     with WatchedGame(player, 0) as watched:
         watched.begin()

@@ -7,6 +7,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from ...config import score_protocol
 from ..player import Player
 from ..watched import Outcome, WatchedGame
 from .encode import Add, open_video
@@ -71,8 +72,8 @@ def caption_of(player: Player) -> str:
     """What was played, by whose weights, and how: one line."""
     agent, config = player.agent, player.config
     return (
-        f"{agent.game.description}; {agent.checkpoint} of {agent.env_steps:,} env steps; greedy, "
-        f"{config.num_simulations} simulations a move ({config.policy}), true rewards"
+        f"{agent.game.description}; {agent.checkpoint} of {agent.env_steps:,} env steps; "
+        f"protocol {score_protocol(agent.profile.game)}, {config.num_simulations} simulations a move ({config.policy})"
     )
 
 
