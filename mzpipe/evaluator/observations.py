@@ -9,6 +9,7 @@ import numpy as np
 
 from ..errors import UsageError
 from ..games import GameSpec
+from ..games.action_planes import action_levels, add_planes
 
 _NUMBERS = "fiub"
 
@@ -36,6 +37,12 @@ def as_frame(observation: Any, spec: GameSpec) -> np.ndarray:
         return array.astype(spec.frame_dtype)
     frame: np.ndarray = (array[None] if array.ndim == 2 else np.moveaxis(array, -1, 0)).astype(spec.frame_dtype)
     return frame
+
+
+def with_action_plane(frame_F: np.ndarray, spec: GameSpec, last_action: int | None) -> np.ndarray:
+    """The frame with the plane that holds the action which led to it, as the run's games add it; None: no action."""
+    level = action_levels(spec)[last_action] if last_action is not None else 0
+    return add_planes(frame_F[None], np.array([level], frame_F.dtype))[0]
 
 
 def accepted_shapes(spec: GameSpec) -> tuple[tuple[int, ...], ...]:

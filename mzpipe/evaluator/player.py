@@ -3,6 +3,7 @@
 Shape legend    A actions   F... one frame   S... one stacked observation
 """
 
+import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, Self
@@ -16,7 +17,7 @@ from ..planning import greedy_search, signed_search
 from ..search import SearchedTree
 from .direct import DirectSearch
 from .history import BoardHistory
-from .observations import as_frame, as_legal_actions
+from .observations import as_frame, as_legal_actions, with_action_plane
 from .trained import TrainedAgent, load_trained
 
 
@@ -48,6 +49,8 @@ class Player:
             agent.model, self.config, device, num_trees=1, num_actions=agent.game.num_actions, seed=0
         )
         self._stack = FrameStack(agent.game, 1)
+        self._has_planes = agent.profile.game.action_planes
+        self._seen = _without_plane(agent.game) if self._has_planes else agent.game
         self._history: BoardHistory | None = None
         self.reset()
 
@@ -69,22 +72,26 @@ class Player:
 
     def reset(self) -> None:
         """Forgets the observations so far: the next one is the first of an episode."""
-        self._is_first = True
+        self._last_action: int | None = None
 
     def act(self, observation: Any, legal_actions: Any = None) -> Decision:
         """The move at one observation, single as the environment gives it: the player stacks what it has seen.
 
-        What is taken as an observation is said at observations.as_frame; legal_actions is a mask, bool [A].
+        What is taken as an observation is said at observations.as_frame; legal_actions is a mask, bool [A]. What `act`
+        decides is taken for played: action planes, where the run has them, are the player's to add.
         Raises UsageError for a wrong shape or kind, and where no action is legal; the player has then seen nothing.
         """
-        frame_F = as_frame(observation, self.game)
+        frame_F = as_frame(observation, self._seen)
         legal_A = as_legal_actions(legal_actions, self.game.num_actions)
-        if self._is_first:
+        if self._has_planes:
+            frame_F = with_action_plane(frame_F, self._seen, self._last_action)
+        if self._last_action is None:
             self._stack.reset(frame_F[None])
         else:
             self._stack.push(frame_F[None])
-        self._is_first = False
-        return self.decide(self._stack.view(), legal_A[None])
+        decision = self.decide(self._stack.view(), legal_A[None])
+        self._last_action = decision.action
+        return decision
 
     def move(self, history: Sequence[int]) -> int:
         """Board games: the action after these actions of both players from the initial position.
@@ -123,6 +130,12 @@ class Player:
         if self._history is not None:
             self._history.close()
             self._history = None
+
+
+def _without_plane(spec: GameSpec) -> GameSpec:
+    """What the environment shows: frames without the plane of actions."""
+    channels, *sides = spec.frame_shape
+    return dataclasses.replace(spec, frame_shape=(channels - 1, *sides))
 
 
 def _search_config(agent: TrainedAgent) -> SearchConfig:

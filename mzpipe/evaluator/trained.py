@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 from ..config import Profile, load_profile
 from ..errors import CheckpointError, UsageError
-from ..games import GameSpec, describe_game
+from ..games import GameSpec, describe_game, same_game
 from ..nets import Model, restore_model
 from ..runtime.run_names import CHECKPOINTS, PROFILE
 from ..weights import CheckpointStore
@@ -36,9 +36,10 @@ def load_trained(run: str | Path, checkpoint: str | None, num_simulations: int |
         raise UsageError(f"{path}: no run here (no {PROFILE})")
     profile, store = load_profile(path / PROFILE, _overrides(num_simulations)), CheckpointStore(path / CHECKPOINTS)
     name = store.chosen(checkpoint)
-    loaded, game = store.load(name), describe_game(profile.game)
-    if loaded.state.get("game", profile.game.name) != profile.game.name:
-        raise CheckpointError(f"{path / CHECKPOINTS / name}: of {loaded.state['game']}, the run is of {game.name}")
+    loaded, game = store.load(name), describe_game(profile.game, training=False)
+    trained_on = str(loaded.state.get("game"))
+    if not same_game(trained_on, profile.game.name):
+        raise CheckpointError(f"{path / CHECKPOINTS / name}: a checkpoint of {trained_on}, the run is of {game.name}")
     model = Model(profile.network, game.stacked_shape, game.num_actions)
     restore_model(model, loaded)
     steps = (int(loaded.state[counter]) for counter in ("learner_steps", "env_steps"))

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from ..errors import ConfigError
 from .game import Game, GameSpec, StepResult
+from .watching import action_names, picture
 
 
 class ActionPlanes:
@@ -24,11 +25,8 @@ class ActionPlanes:
     def __init__(self, game: Game) -> None:
         self._game, self.num_games = game, game.num_games
         self.spec = _spec(game.spec)
-        dtype = np.dtype(game.spec.frame_dtype)
-        most = 255 if dtype == np.uint8 else 1
-        action_A = np.arange(1, game.spec.num_actions + 1) * most / game.spec.num_actions
-        self._level_A = (np.round(action_A) if dtype == np.uint8 else action_A).astype(dtype)
-        self._level_B = np.zeros(game.num_games, dtype)
+        self._level_A = action_levels(game.spec)
+        self._level_B = np.zeros(game.num_games, self._level_A.dtype)
 
     def reset(self, mask_B: NDArray[np.bool_] | None = None) -> np.ndarray:
         """As the game's; no action led to the first frame of an episode."""
@@ -51,15 +49,38 @@ class ActionPlanes:
         """As the game's."""
         return self._game.to_play()
 
+    def render(self) -> NDArray[np.uint8]:
+        """As the game's, or its frame without the plane."""
+        return picture(self._game, self._frame_BF[0])
+
+    def action_names(self) -> tuple[str, ...]:
+        """As the game's."""
+        return action_names(self._game)
+
     def close(self) -> None:
         """As the game's."""
         self._game.close()
 
     def _with_planes(self, frame_BF: np.ndarray) -> np.ndarray:
-        frames = np.empty((self.num_games, *self.spec.frame_shape), frame_BF.dtype)
-        frames[:, :-1] = frame_BF
-        frames[:, -1] = self._level_B[:, None, None]
-        return frames
+        self._frame_BF = frame_BF
+        return add_planes(frame_BF, self._level_B)
+
+
+def action_levels(spec: GameSpec) -> np.ndarray:
+    """What fills the plane after each action, [A] in the frames' kind."""
+    dtype = np.dtype(spec.frame_dtype)
+    most = 255 if dtype == np.uint8 else 1
+    level_A = np.arange(1, spec.num_actions + 1) * most / spec.num_actions
+    return (np.round(level_A) if dtype == np.uint8 else level_A).astype(dtype)
+
+
+def add_planes(frame_BF: np.ndarray, level_B: np.ndarray) -> np.ndarray:
+    """Frames with a constant plane as their last channel, in new arrays."""
+    games, channels, *sides = frame_BF.shape
+    frames = np.empty((games, channels + 1, *sides), frame_BF.dtype)
+    frames[:, :-1] = frame_BF
+    frames[:, -1] = level_B[:, None, None]
+    return frames
 
 
 def _spec(spec: GameSpec) -> GameSpec:

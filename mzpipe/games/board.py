@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from ..config import GameConfig
 from ..errors import ConfigError
+from .board_picture import draw_pieces, draw_stones
 from .board_rules import BOARDS, load_parameters
 from .game import GameSpec, LiveGames, StepResult
 
@@ -71,6 +72,21 @@ class BoardGame(LiveGames):
         """0 for the player who began, 1 for the other, [B]; in games that have ended, who would be next."""
         return np.array([_next_player(state) for state in self.states], np.int8)
 
+    def render(self) -> NDArray[np.uint8]:
+        """Game 0, uint8 [H, W, 3]: stones in the players' colours, pieces as letters."""
+        if self._rules.stones is None:
+            return draw_pieces(str(self.states[0]))
+        stones_2RC = self._planes(self.states[0])[list(self._rules.stones)]
+        return draw_stones(stones_2RC[:, ::-1] if self._rules.first_row_below else stones_2RC)
+
+    def action_names(self) -> tuple[str, ...]:
+        """Of stones OpenSpiel's names of their places; none of pieces, whose moves are named by position."""
+        if self._rules.stones is None:
+            return ()
+        first = self.rules.new_initial_state()
+        names = (first.action_to_string(0, action) for action in range(self.spec.num_actions))
+        return tuple(name.removeprefix("B ").removeprefix("x") for name in names)
+
     def close(self) -> None:
         """Nothing to free."""
 
@@ -88,7 +104,7 @@ class BoardGame(LiveGames):
         """Writes the game's frame and legal actions."""
         state, frame_F = self.states[game], self._frame_BF[game]
         player = _next_player(state)
-        planes = np.asarray(state.observation_tensor(0), np.float32).reshape(self._planes_shape)
+        planes = self._planes(state)
         if self._rules.stones is not None:
             first, second = self._rules.stones
             exchanged = self._rules.symmetric and player == 1
@@ -97,6 +113,10 @@ class BoardGame(LiveGames):
         frame_F[-1] = _SET * player
         self._legal_BA[game] = False
         self._legal_BA[game, state.legal_actions()] = True
+
+    def _planes(self, state: pyspiel.State) -> NDArray[np.float32]:
+        """OpenSpiel's observation, planes first."""
+        return np.asarray(state.observation_tensor(0), np.float32).reshape(self._planes_shape)
 
     def _num_planes(self) -> int:
         """Planes of a frame but for the one that says who moves."""

@@ -18,18 +18,20 @@ class BoardRules:
     # Whether both players have the same aim, so that a position is the same with colours exchanged.
     symmetric: bool = True
     has_komi: bool = False
+    # Whether people see the planes' first row at the bottom.
+    first_row_below: bool = False
 
 
 BOARDS = {
     "tic_tac_toe": BoardRules(stones=(2, 1)),
-    "connect_four": BoardRules(stones=(0, 1)),
+    "connect_four": BoardRules(stones=(0, 1), first_row_below=True),
     "gomoku": BoardRules(size_parameter="size", stones=(0, 1)),
     "othello": BoardRules(stones=(1, 2)),
     # One player connects top and bottom, the other left and right.
     "hex": BoardRules(
         size_parameter="board_size", parameters={"plain_obs_tensor": True}, stones=(0, 1), symmetric=False
     ),
-    "go": BoardRules(size_parameter="board_size", stones=(0, 1), has_komi=True),
+    "go": BoardRules(size_parameter="board_size", stones=(0, 1), has_komi=True, first_row_below=True),
     "chess": BoardRules(symmetric=False),
     "shogi": BoardRules(symmetric=False),
 }

@@ -12,11 +12,11 @@ from typing import Protocol, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
+from .board_picture import SQUARE
 from .game import Game
 
 # From this side on, bytes are an image and not a board.
 _LEAST_IMAGE = 16
-_SQUARE = 32
 _GROUND, _LINE = np.array([24, 28, 34]), np.array([52, 60, 72])
 # Okabe and Ito's colours, told apart by all eyes; plane after plane.
 _COLOURS = np.array(
@@ -67,14 +67,19 @@ def draw_frame(frame_F: np.ndarray) -> NDArray[np.uint8]:
 
 
 def _planes(frame_CHW: np.ndarray) -> NDArray[np.uint8]:
-    """A square per place, in the colour of the last plane that is set there; the stronger, the brighter."""
+    """A square per place, in the colour of the last plane that is set there; the stronger, the brighter.
+
+    A plane that is the same everywhere says nothing of places, and is left out.
+    """
     most = max(float(frame_CHW.max()), 1e-9)
     squares = np.broadcast_to(_GROUND, (*frame_CHW.shape[1:], 3)).astype(float)
     for index, plane_HW in enumerate(frame_CHW):
+        if (plane_HW == plane_HW[0, 0]).all():
+            continue
         share = np.clip(plane_HW / most, 0.0, 1.0)[:, :, None]
         squares = squares * (1.0 - share) + _COLOURS[index % len(_COLOURS)] * share
-    drawn = squares.repeat(_SQUARE, axis=0).repeat(_SQUARE, axis=1)
-    drawn[::_SQUARE] = drawn[:, ::_SQUARE] = _LINE
+    drawn = squares.repeat(SQUARE, axis=0).repeat(SQUARE, axis=1)
+    drawn[::SQUARE] = drawn[:, ::SQUARE] = _LINE
     return drawn.astype(np.uint8)
 
 

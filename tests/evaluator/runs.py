@@ -11,7 +11,7 @@ from mzpipe.weights import LATEST, Checkpoint, CheckpointStore
 from tests.tiny import tiny_profile
 
 CHECKPOINT = "step_00000030"
-BOARD = ("game.name=FakeBoard", "network.kind=residual", "network.downsample=none", "network.num_channels=8")
+BOARD = ("game.name=tic_tac_toe", "network.kind=residual", "network.downsample=none", "network.num_channels=8")
 PONG = (
     "game.name=Pong",
     "game.frame_stack=2",

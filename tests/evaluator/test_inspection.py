@@ -12,9 +12,7 @@ from mzpipe.errors import UsageError
 from mzpipe.evaluator import Player
 from mzpipe.evaluator.inspection import inspect_move
 from mzpipe.evaluator.watched import WatchedGame
-from mzpipe.games import registry
 from tests.evaluator.runs import BOARD, CHECKPOINT, make_run
-from tests.games.fake_board import FAMILIES_WITH_BOARD
 from tests.naive.targets import n_step_value
 
 
@@ -106,8 +104,7 @@ def test_a_game_that_was_cut_short_goes_on_in_its_value(tmp_path):
     assert first.value_target == pytest.approx(1.0 + 0.997 + 0.997**2 * last.root_value, rel=1e-5)
 
 
-def test_a_board_is_inspected_with_values_that_change_sides(tmp_path, monkeypatch):
-    monkeypatch.setattr(registry, "FAMILIES", FAMILIES_WITH_BOARD)
+def test_a_board_is_inspected_with_values_that_change_sides(tmp_path):
     player = Player.load(make_run(tmp_path / "board", *BOARD, "replay.td_steps=9", "learner.num_unroll_steps=9"))
     inspection = inspect_move(player, 0, 0, seed=0, progress=silent)
     *path, last = inspection.foreseen

@@ -12,10 +12,8 @@ from mzpipe.evaluator.inspection import Foreseen
 from mzpipe.evaluator.page.forecast import FRAME, make_charts
 from mzpipe.evaluator.page.render import signed
 from mzpipe.evaluator.page.tree import BOX_HEIGHT, BOX_WIDTH, children_of, draw_tree, principal_variation
-from mzpipe.games import registry
 from mzpipe.search import BatchedSearch
 from tests.evaluator.pages import make_page, parsed
-from tests.games.fake_board import FAMILIES_WITH_BOARD
 from tests.search.driver import coarse_model, peaked_model, quiet_config, random_model
 from tests.search.driver import run as search_once
 
@@ -111,8 +109,7 @@ def test_numbers_have_four_digits_and_a_true_minus(value, text):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["CartPole", "Gumbel", "board", "Pong"])
-def test_page_says_what_the_search_found(name, tmp_path, monkeypatch):
-    monkeypatch.setattr(registry, "FAMILIES", FAMILIES_WITH_BOARD)
+def test_page_says_what_the_search_found(name, tmp_path):
     inspection, page = make_page(name, tmp_path / "run")
     root, decision = parsed(page), inspection.position.decision
     words = " ".join(" ".join(root.itertext()).split())

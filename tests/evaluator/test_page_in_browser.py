@@ -6,9 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from mzpipe.games import registry
 from tests.evaluator.pages import make_page
-from tests.games.fake_board import FAMILIES_WITH_BOARD
 
 pytestmark = pytest.mark.slow
 
@@ -38,7 +36,6 @@ def paths(tmp_path_factory):
     """A page file of each kind of game."""
     made = {}
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(registry, "FAMILIES", FAMILIES_WITH_BOARD)
         for name in ("CartPole", "Pong", "board"):
             if name == "board":  # with the widest names that Atari has
                 patch.setattr("mzpipe.evaluator.watched.action_names", lambda game: ("DOWNRIGHTFIRE",) * 9)

@@ -11,10 +11,9 @@ import torch
 
 from mzpipe.errors import CheckpointError, ConfigError, UsageError
 from mzpipe.evaluator import Player
-from mzpipe.games import FrameStack, make_game, registry
+from mzpipe.games import FrameStack, make_game
 from mzpipe.weights import LATEST, CheckpointStore
 from tests.evaluator.runs import BOARD, CHECKPOINT, PONG, make_run
-from tests.games.fake_board import FAMILIES_WITH_BOARD
 from tests.tiny import observations, tiny_profile
 
 
@@ -24,8 +23,7 @@ def run(tmp_path):
 
 
 @pytest.fixture
-def board(tmp_path, monkeypatch):
-    monkeypatch.setattr(registry, "FAMILIES", FAMILIES_WITH_BOARD)
+def board(tmp_path):
     return Player.load(make_run(tmp_path / "board", *BOARD), num_simulations=40)
 
 
@@ -95,6 +93,22 @@ def test_images_are_taken_in_every_order_that_environments_give_them(tmp_path):
         player.act(np.concatenate([frame, frame]))  # stacked by the caller
 
 
+@pytest.mark.slow
+def test_action_planes_are_added_as_the_games_of_the_run_have_them(tmp_path):
+    player = Player.load(make_run(tmp_path / "pong", *PONG, "game.action_planes=true"))
+    game = make_game(player.agent.profile.game, 1, 5, training=False)
+    stack, frame_BF = FrameStack(player.game, 1), game.reset()
+    stack.reset(frame_BF)
+    for _ in range(3):
+        decision = player.act(frame_BF[0, 0])
+        assert decision.value == player.decide(stack.view(), np.ones((1, 6), bool)).value
+        frame_BF = game.step(np.array([decision.action])).frame_BF
+        stack.push(frame_BF)
+    game.close()
+    with pytest.raises(UsageError, match=re.escape("frames of shape (1, 42, 42) or (42, 42)")):
+        player.act(frame_BF[0])
+
+
 @pytest.mark.parametrize(
     ("observation", "legal_actions", "text"),
     [
@@ -137,7 +151,9 @@ def test_load_refuses_a_checkpoint_of_another_game(run, tmp_path):
     other = make_run(tmp_path / "other", "game.name=LunarLander-v3")
     loaded = CheckpointStore(other / "checkpoints").load(LATEST)
     CheckpointStore(run / "checkpoints").save("step_00000031", loaded, pointer=LATEST)
-    with pytest.raises(CheckpointError, match=r"step_00000031: of LunarLander-v3, the run is of CartPole-v1"):
+    with pytest.raises(
+        CheckpointError, match=r"step_00000031: a checkpoint of LunarLander-v3, the run is of CartPole-v1"
+    ):
         Player.load(run)
 
 
@@ -162,8 +178,8 @@ def test_move_searches_the_position_behind_the_history(board):
     ("history", "text"),
     [
         ([4, 4], "history: ply 2, action 4 is illegal there"),
-        ([4, 9], "history: ply 2 is 9: FakeBoard has actions 0 to 8"),
-        ([-1], "history: ply 1 is -1: FakeBoard has actions 0 to 8"),
+        ([4, 9], "history: ply 2 is 9: tic_tac_toe has actions 0 to 8"),
+        ([-1], "history: ply 1 is -1: tic_tac_toe has actions 0 to 8"),
         (["e4"], "history: ply 1 is 'e4'"),
         ([0, 3, 1, 4, 2], "history: the game is over after its 5 actions: there is no move to make"),
         ([0, 3, 1, 4, 2, 5], "history: the game was over before ply 6 (action 5)"),

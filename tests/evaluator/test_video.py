@@ -9,14 +9,14 @@ import pytest
 from PIL import Image
 
 from mzpipe.cli.main import main
+from mzpipe.errors import InputOutputError
 from mzpipe.evaluator import Player
 from mzpipe.evaluator.player import Decision
 from mzpipe.evaluator.video import Limits, record_games
+from mzpipe.evaluator.video.encode import open_video
 from mzpipe.evaluator.video.overlay import SIZE, Panel, draw, top_actions
 from mzpipe.evaluator.watched import Position, WatchedGame
-from mzpipe.games import registry
 from tests.evaluator.runs import BOARD, CHECKPOINT, PONG, make_run
-from tests.games.fake_board import FAMILIES_WITH_BOARD
 
 DECISION = Decision(
     action=1,
@@ -107,8 +107,7 @@ def test_games_of_a_player_are_the_same_whoever_looks(run, tmp_path):
     assert values[:6] == values[6:]
 
 
-def test_a_board_is_played_to_its_end_by_both(tmp_path, monkeypatch):
-    monkeypatch.setattr(registry, "FAMILIES", FAMILIES_WITH_BOARD)
+def test_a_board_is_played_to_its_end_by_both(tmp_path):
     player = Player.load(make_run(tmp_path / "board", *BOARD))
     with WatchedGame(player, 0) as watched:
         watched.begin()
@@ -185,6 +184,16 @@ def test_record_says_what_it_wrote_where(run, capsys):
     out = capsys.readouterr().out
     assert f"3 moves, returns 3: {path}" in out
     assert len(frames_of(path)) == 4
+
+
+@pytest.mark.parametrize("name", ["video.mp4", "video.gif"])
+def test_a_file_that_cannot_be_written_is_one_line(tmp_path, name):
+    path = tmp_path / "gone" / name
+    with (
+        pytest.raises(InputOutputError, match=f"--output {path}: cannot be written: No such file or directory"),
+        open_video(path, SIZE, 10, "a comment") as add,
+    ):
+        add(np.zeros((SIZE[1], SIZE[0], 3), np.uint8))
 
 
 def test_a_recording_that_fails_leaves_no_file(run):

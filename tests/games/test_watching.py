@@ -1,12 +1,14 @@
 """Pictures and names of games: their own where they have them, else drawn from frames."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 
 from mzpipe.config import AtariConfig, GameConfig
 from mzpipe.games import make_game
+from mzpipe.games.board_picture import draw_pieces
 from mzpipe.games.watching import action_names, draw_frame, picture
-from tests.games.fake_board import FakeBoard
 from tests.games.helpers import PONG, play, random_actions
 
 
@@ -62,14 +64,74 @@ def test_gymnasium_draws_and_names_its_own(name, last):
 
 
 def test_a_game_without_pictures_or_names_is_drawn_from_its_frame():
-    game = FakeBoard(GameConfig(), 1)
-    game.reset()
-    frame_BF = game.step(np.array([4])).frame_BF
-    drawn = picture(game, frame_BF[0])
+    game = SimpleNamespace(spec=SimpleNamespace(num_actions=9))
+    frame = np.zeros((2, 3, 3), np.float32)
+    frame[1, 1, 1] = 1.0
+    drawn = picture(game, frame)
     assert drawn.shape == (96, 96, 3)
     assert len({tuple(drawn[row, column]) for row in (16, 48, 80) for column in (16, 48, 80)}) == 2
     assert (drawn[48, 48] != drawn[16, 16]).any()
     assert action_names(game) == tuple("012345678")
+
+
+@pytest.mark.parametrize(
+    ("name", "actions", "stones", "names"),
+    [
+        ("tic_tac_toe", (0, 8), {(0, 0): 0, (2, 2): 1}, ("(0,0)", "(2,2)")),
+        ("connect_four", (3, 3), {(5, 3): 0, (4, 3): 1}, ("0", "6")),
+        ("hex", (1, 11), {(0, 1): 0, (1, 0): 1}, ("a1", "k11")),
+        ("go", (0, 360), {(18, 0): 0, (0, 18): 1}, ("a1", "PASS")),
+        ("gomoku", (0, 16), {(0, 0): 0, (1, 1): 1}, ("0,0", "14,14")),
+    ],
+)
+def test_a_board_shows_each_players_stones_in_one_colour_whoever_moves(name, actions, stones, names):
+    game = make_game(GameConfig(name=name), 1, 0)
+    game.reset()
+    for action in actions:
+        frame_BF = game.step(np.array([action])).frame_BF
+    drawn = picture(game, frame_BF[0])[16::32, 16::32]
+    dark, light = (np.argwhere((drawn == colour).all(axis=-1)).tolist() for colour in (20, 244))
+    assert [dark, light] == [[list(place) for place, player in stones.items() if player == wanted] for wanted in (0, 1)]
+    assert (action_names(game)[0], action_names(game)[-1]) == names
+
+
+@pytest.mark.parametrize(("name", "rows", "taken"), [("chess", 8, (0, 1, 6, 7)), ("shogi", 9, (0, 2, 6, 8))])
+def test_pieces_stand_where_they_begin_light_and_dark(name, rows, taken):
+    game = make_game(GameConfig(name=name), 1, 0)
+    drawn = picture(game, game.reset()[0])
+    assert drawn.shape == (32 * rows, 32 * rows, 3)
+    squares = drawn.reshape(rows, 32, rows, 32, 3).swapaxes(1, 2)[:, :, 1:, 1:]
+    light, dark = ((squares == colour).all(axis=-1).any(axis=(2, 3)) for colour in (244, 20))
+    assert dark[list(taken[:2])].all() and not dark[rows // 2 :].any()
+    assert light[list(taken[2:])].all() and not light[: rows // 2 + 1].any()
+    assert len(action_names(game)) == game.spec.num_actions
+
+
+def test_promoted_pieces_and_empty_squares_are_read():
+    drawn = draw_pieces("9/4+P4/9 b - 1")
+    squares = (drawn.reshape(3, 32, 9, 32, 3).swapaxes(1, 2)[:, :, 1:, 1:] == 244).all(axis=-1).any(axis=(2, 3))
+    assert np.argwhere(squares).tolist() == [[1, 4]]
+    assert (draw_pieces("9/4P4/9 b - 1") != drawn).any()
+
+
+def test_a_plane_that_is_the_same_everywhere_is_left_out():
+    frame = np.zeros((3, 2, 2), np.uint8)
+    frame[0, 0, 0], frame[2] = 255, 255
+    np.testing.assert_array_equal(draw_frame(frame), draw_frame(frame[:1]))
+
+
+@pytest.mark.slow
+def test_a_game_with_action_planes_is_shown_as_without():
+    game = make_game(GameConfig(name="Pong", action_planes=True, atari=PONG.atari), 1, 0)
+    frame_BF = game.reset()
+    assert picture(game, frame_BF[0]).shape == (210, 160, 3)
+    assert action_names(game)[:2] == ("NOOP", "FIRE")
+    game.close()
+    boards = [make_game(GameConfig(name="tic_tac_toe", action_planes=planes), 1, 0) for planes in (False, True)]
+    for board in boards:
+        board.reset()
+    pictures = [picture(board, board.step(np.array([3])).frame_BF[0]) for board in boards]
+    np.testing.assert_array_equal(*pictures)
 
 
 def test_images_are_shown_as_they_are():

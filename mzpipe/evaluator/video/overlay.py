@@ -41,7 +41,7 @@ class Panel(NamedTuple):
     # None at the end of an episode, where `result` stands instead.
     position: Position | None
     result: str
-    # Root values of the episode so far, oldest first.
+    # Root values of the episode so far, oldest first, all for the first player.
     values: Sequence[float]
 
 
@@ -58,7 +58,7 @@ def draw(picture: NDArray[np.uint8], panel: Panel) -> NDArray[np.uint8]:
         pen.text((left + _MARGIN, 50), panel.result, fill=_CHOSEN, font=_font(18))
     else:
         _draw_search(pen, panel, panel.position, left + _MARGIN)
-    _draw_values(pen, panel.values, (left + _MARGIN, 410, canvas.width - _MARGIN, 466))
+    _draw_values(pen, panel, (left + _MARGIN, 410, canvas.width - _MARGIN, 466))
     lines = textwrap.wrap(panel.caption, 150)[:3]
     pen.text((_MARGIN, _PICTURE[1] + 7), "\n".join(lines), fill=_MUTED, font=_font(13))
     return np.asarray(canvas)
@@ -88,13 +88,14 @@ def _draw_action(pen: ImageDraw.ImageDraw, name: str, position: Position, action
         pen.rectangle((left, top + 22, left + round(width * share), top + 30), fill=colour)
 
 
-def _draw_values(pen: ImageDraw.ImageDraw, values: Sequence[float], box: tuple[int, int, int, int]) -> None:
+def _draw_values(pen: ImageDraw.ImageDraw, panel: Panel, box: tuple[int, int, int, int]) -> None:
     """A line of the values so far, from the least to the greatest of them."""
-    left, top, right, bottom = box
+    (left, top, right, bottom), values = box, panel.values
     pen.line((left, bottom, right, bottom), fill=_RULE)
     if len(values) < 2:
         return
-    words = f"value so far, {min(values):.2f} to {max(values):.2f}"
+    whose = " for player 1" if panel.num_players == 2 else ""
+    words = f"value so far{whose}, {min(values):.2f} to {max(values):.2f}"
     pen.text((left, top - 22), words, fill=_MUTED, font=_font(13))
     spread = max(max(values) - min(values), 1e-9)
     points = [

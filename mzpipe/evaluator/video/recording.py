@@ -4,9 +4,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
+import numpy as np
+from numpy.typing import NDArray
+
+from ...config import score_protocol
 from ..player import Player
 from ..watched import Outcome, WatchedGame
-from .encode import open_video
+from .encode import Add, open_video
 from .overlay import SIZE, Panel, draw
 
 # How long the end of an episode stands still.
@@ -38,31 +42,38 @@ def record_games(
     """
     caption, returns, moves = caption_of(player), [], 0
     with WatchedGame(player, seed) as watched, open_video(path, SIZE, fps, caption) as add:
-        for episode in range(limits.episodes):
-            watched.begin()
-            values: list[float] = []
-            panel = Panel(player.game.name, caption, watched.names, player.game.num_players, None, "", values)
-            outcome = None
-            while not watched.ended and not (limits.max_moves and len(values) >= limits.max_moves):
-                picture, position = watched.picture(), watched.decide()
-                values.append(position.decision.value)
-                add(draw(picture, panel._replace(position=position)))
-                outcome = watched.play(position.decision.action)
-                progress(episode, len(values))
-            last = draw(watched.picture(), panel._replace(result=_result(watched, outcome)))
+        panel = Panel(player.game.name, caption, watched.names, player.game.num_players, None, "", ())
+        for _ in range(limits.episodes):
+            last = _record_episode(watched, panel, limits.max_moves, add, progress)
             for _ in range(max(1, round(_LAST_PICTURE_S * fps))):
                 add(last)
             returns.append(float(watched.returns[0]))
-            moves += len(values)
+            moves += watched.step
     return Recorded(returns, moves, caption)
+
+
+def _record_episode(
+    watched: WatchedGame, panel: Panel, max_moves: int, add: Add, progress: Callable[[int, int], None]
+) -> NDArray[np.uint8]:
+    """Plays one game, a picture per move; the picture of how it ended is left to the caller."""
+    watched.begin()
+    values: list[float] = []
+    outcome = None
+    while not watched.ended and not (max_moves and watched.step >= max_moves):
+        picture, position = watched.picture(), watched.decide()
+        values.append(position.decision.value if position.to_play == 0 else -position.decision.value)
+        add(draw(picture, panel._replace(position=position, values=values)))
+        outcome = watched.play(position.decision.action)
+        progress(watched.episode, watched.step)
+    return draw(watched.picture(), panel._replace(result=_result(watched, outcome), values=values))
 
 
 def caption_of(player: Player) -> str:
     """What was played, by whose weights, and how: one line."""
     agent, config = player.agent, player.config
     return (
-        f"{agent.game.description}; {agent.checkpoint} of {agent.env_steps:,} env steps; greedy, "
-        f"{config.num_simulations} simulations a move ({config.policy}), true rewards"
+        f"{agent.game.description}; {agent.checkpoint} of {agent.env_steps:,} env steps; "
+        f"protocol {score_protocol(agent.profile.game)}, {config.num_simulations} simulations a move ({config.policy})"
     )
 
 
