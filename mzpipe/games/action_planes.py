@@ -84,10 +84,14 @@ def add_planes(frame_BF: np.ndarray, level_B: np.ndarray) -> np.ndarray:
 
 
 def _spec(spec: GameSpec) -> GameSpec:
-    """With one more channel; raises ConfigError where frames are no images."""
+    """With one more channel; raises ConfigError where frames are no images, or two players move in turn."""
     if len(spec.frame_shape) != 3:
         raise ConfigError(
             f"game.action_planes=True: {spec.name} has vectors of {spec.frame_shape[0]} values, no images: leave it out"
+        )
+    if spec.num_players == 2:
+        raise ConfigError(
+            f"game.action_planes=True: {spec.name} is a game for two: leave it out, game.frame_stack shows former moves"
         )
     channels, *sides = spec.frame_shape
     return dataclasses.replace(

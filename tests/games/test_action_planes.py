@@ -106,3 +106,8 @@ def test_the_papers_atari_observation_has_128_channels():
     assert planes.shape == (32, 96, 96)
     assert planes[-4:, 0, 0].tolist() == [0, *(round(255 * (action + 1) / 18) for action in actions)]
     assert (planes == planes[:, :1, :1]).all()
+
+
+def test_planes_are_refused_for_games_of_two():
+    with pytest.raises(ConfigError, match=r"tic_tac_toe is a game for two: leave it out, game.frame_stack shows"):
+        make_game(GameConfig(name="tic_tac_toe", action_planes=True), 1, seed=0)
