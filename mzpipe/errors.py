@@ -3,6 +3,7 @@
     MzpipeError                  70  something of ours is wrong
     +-- UsageError                2  the caller can mend it: bad profile, bad arguments
     |   +-- ConfigError           2  a profile's field; also a ValueError
+    |   +-- GameError             2  a game of somebody's own breaks the protocol
     |   +-- PlanError             2  the machine cannot hold the plan
     |   +-- SearchInputError      2  an array handed to the search; also a ValueError
     +-- AlreadyRunningError       3  the run directory is live
@@ -44,6 +45,10 @@ class UsageError(MzpipeError):
 
 class ConfigError(UsageError, ValueError):
     """A profile field is unknown, of the wrong type or out of range."""
+
+
+class GameError(UsageError):
+    """A game of somebody's own breaks the protocol."""
 
 
 class PlanError(UsageError):

@@ -2,17 +2,18 @@
 
 import argparse
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 from rich.console import Console
 
-from ..config import PROTOCOLS
+from ..config import PROTOCOLS, OpponentName
 from ..launch.evaluate import Examination, Scores, evaluate
 from ..launch.run_directory import RunDirectory
 from ..scoring import normalised_fields, spoken_normalised
 from .json_file import add_json_argument, refuse_unwritable, write_json
 from .numbers import integer
+from .profile_arguments import add_import_argument
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -27,6 +28,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--checkpoint", help="best, latest, a learner step or a name (default: best, else latest)")
     parser.add_argument("--seeds", type=integer(1), help="how many seeds (default: the protocol's; 1 with --episodes)")
     parser.add_argument("--seed", type=integer(0), default=0, help="the first seed of the games (default: 0)")
+    parser.add_argument(
+        "--opponent",
+        choices=get_args(OpponentName),
+        help="games for two: who plays against the agent (default: the profile's evaluator.opponent)",
+    )
+    parser.add_argument(
+        "--opponent-simulations", type=integer(1), metavar="N", help="playouts per move of --opponent rollouts"
+    )
+    add_import_argument(parser)
     add_json_argument(parser, "the scores")
 
 
@@ -53,6 +63,8 @@ def _examination(arguments: argparse.Namespace) -> Examination:
         episodes=arguments.episodes,
         num_seeds=arguments.seeds,
         first_seed=arguments.seed,
+        opponent=arguments.opponent,
+        opponent_simulations=arguments.opponent_simulations,
     )
 
 

@@ -10,11 +10,13 @@ from ..errors import UsageError
 from ..launch.run_directory import RunDirectory
 from ..replay.dataset import export_dataset
 from ..replay.journal import has_journal, read_journal
+from .profile_arguments import add_import_argument
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Arguments of the verb."""
     parser.add_argument("run", type=Path, help="a run directory; for its trajectories, of a run that is not live")
+    add_import_argument(parser)
     parser.add_argument("--onnx", action="store_true", help="the three functions as ONNX files, not the trajectories")
     parser.add_argument(
         "--checkpoint", help="with --onnx: best, latest or a directory's name (default: best, else latest)"

@@ -11,6 +11,7 @@ from types import ModuleType
 
 from .. import __version__
 from ..errors import ExitCode, MzpipeError
+from ..permission import allow_env_import
 from ..runtime.environment import prepare_environment
 
 # Modules with add_arguments(parser) and run(arguments) -> int; loaded only when their verb is used.
@@ -21,11 +22,13 @@ VERBS = {
     "profile": "measure what every stage of a profile does with its time, and which one holds it back",
     "tune": "search for the topology that makes a profile fastest on this machine",
     "eval": "score a trained run by greedy games",
+    "elo": "rate the checkpoints of a board game's run by games among them and against fixed opponents",
     "record": "film greedy games of a trained run, with what the search of every move found",
     "inspect": "show one searched move of a trained run as a page: the tree, and what the model foresaw",
     "scores": "put runs' scores side by side: human-normalised, aggregated with intervals, beside published ones",
     "export": "write a run's trajectories as npz files, or its model as ONNX, for other programs",
     "bench": "measure mzpipe against named references on this machine",
+    "check-env": "check a game, and suggest the supports of its values and rewards",
     "doctor": "check this machine and say what mzpipe can do on it",
     "clean": "remove what killed runs left in /dev/shm and in the kernel cache",
     "role": "one process of a run, started by hand (what bin/mzpipe-actor and its like call)",
@@ -40,6 +43,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         prepare_environment()
         _let_children_import_us()
         parsed, module = _parse(words, verb)
+        allow_env_import(getattr(parsed, "allow_env_import", False))
         return int(module.run(parsed))
     except MzpipeError as error:
         sys.stderr.write(f"{' '.join(filter(None, ['mzpipe', verb]))}: {error}\n")
@@ -60,7 +64,7 @@ def _parse(words: list[str], verb: str) -> tuple[argparse.Namespace, ModuleType]
     for name, summary in VERBS.items():
         arguments = verbs.add_parser(name, help=summary, description=summary[0].upper() + summary[1:] + ".")
         if name == verb:
-            module = import_module(f".{name}", __package__)
+            module = import_module(f".{name.replace('-', '_')}", __package__)
             module.add_arguments(arguments)
     parsed = parser.parse_args(words)
     assert module is not None

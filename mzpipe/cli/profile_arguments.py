@@ -1,12 +1,18 @@
-"""Arguments of every verb that takes a profile."""
+"""Arguments of every verb that takes a profile, and of those that make its game."""
 
 import argparse
 from pathlib import Path
 
 
 def add_profile_arguments(parser: argparse.ArgumentParser) -> None:
-    """PROFILE and --set, as `profile` and `overrides`."""
+    """PROFILE, --set and --allow-env-import, as `profile`, `overrides` and `allow_env_import`."""
     parser.add_argument("profile", type=Path, help="a profile, as in profiles/cartpole.toml")
+    add_overrides_argument(parser)
+    add_import_argument(parser)
+
+
+def add_overrides_argument(parser: argparse.ArgumentParser) -> None:
+    """--set, as `overrides`."""
     parser.add_argument(
         "--set",
         action="append",
@@ -14,4 +20,13 @@ def add_profile_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="KEY=VALUE",
         dest="overrides",
         help="override one field, as in --set learner.batch_size=512; may be repeated",
+    )
+
+
+def add_import_argument(parser: argparse.ArgumentParser) -> None:
+    """--allow-env-import, which `main` hands to this process and to its children."""
+    parser.add_argument(
+        "--allow-env-import",
+        action="store_true",
+        help="import the code that game.name=module:Class names; only for profiles and runs that you trust",
     )

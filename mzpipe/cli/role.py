@@ -6,12 +6,14 @@ from pathlib import Path
 from ..ipc.dataplane import Member
 from ..launch.join import join_run
 from ..launch.roles import STOP_STAGES
+from .profile_arguments import add_import_argument
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Arguments of the verb."""
     parser.add_argument("role", choices=sorted(STOP_STAGES))
     parser.add_argument("run", type=Path, help="the run directory of a run started with --set topology.external=ROLE")
+    add_import_argument(parser)
     parser.add_argument("--index", type=int, default=0, help="which of the role's processes (default: 0)")
 
 

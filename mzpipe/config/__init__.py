@@ -1,8 +1,8 @@
 """Profiles: frozen, typed, closed; see `load` for the way from a file to a `Profile`."""
 
 from .actor import ActorConfig
-from .evaluator import EvaluatorConfig
-from .game import AtariConfig, BoardConfig, GameConfig
+from .evaluator import EvaluatorConfig, OpponentName
+from .game import AtariConfig, BoardConfig, GameConfig, GymnasiumConfig, MinAtarConfig
 from .inference import InferenceConfig
 from .learner import LearnerConfig
 from .load import load_profile, parse_profile, save_profile
@@ -24,9 +24,12 @@ __all__ = [
     "BoardConfig",
     "EvaluatorConfig",
     "GameConfig",
+    "GymnasiumConfig",
     "InferenceConfig",
     "LearnerConfig",
+    "MinAtarConfig",
     "NetworkConfig",
+    "OpponentName",
     "Profile",
     "Protocol",
     "ReanalyzeConfig",

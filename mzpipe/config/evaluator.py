@@ -4,6 +4,8 @@ from typing import Literal
 
 from .base import NonNegativeInt, PositiveInt, section
 
+OpponentName = Literal["random", "rollouts", "perfect", "every_line"]
+
 
 @section(frozen=True)
 class EvaluatorConfig:
@@ -19,6 +21,6 @@ class EvaluatorConfig:
     # with random playouts, "perfect" never loses (tic_tac_toe). The agent begins every other game; a return is
     # its outcome: 1, 0 or -1. "every_line" is not one opponent but all: every line of play that the agent can meet, as
     # the first and as the second player, counts as an episode (tic_tac_toe).
-    opponent: Literal["random", "rollouts", "perfect", "every_line"] = "random"
+    opponent: OpponentName = "random"
     # Playouts per move of "rollouts".
     opponent_simulations: PositiveInt = 100

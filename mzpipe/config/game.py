@@ -1,6 +1,7 @@
 """What is played, and how the raw environment is wrapped."""
 
-from typing import Annotated
+from dataclasses import field
+from typing import Annotated, Literal
 
 from pydantic import Field
 
@@ -47,11 +48,39 @@ class BoardConfig:
 
 
 @section(frozen=True)
+class MinAtarConfig:
+    """The settings of MinAtar's games; the defaults are its package's."""
+
+    # Probability that the game repeats the previous action instead of the new one.
+    sticky_actions: Fraction = 0.1
+    # Asterix, Seaquest and Space Invaders grow faster as the game goes on.
+    difficulty_ramping: bool = True
+
+
+ArgumentName = Annotated[str, Field(pattern=r"^[a-z]\w{0,63}$")]
+GymnasiumWrapper = Literal["pixels", "grayscale", "halve", "twice"]
+
+
+@section(frozen=True)
+class GymnasiumConfig:
+    """How a gymnasium environment, or a game of your own, is made."""
+
+    # Keyword arguments of the environment, as in { is_slippery = false }.
+    arguments: dict[ArgumentName, bool | int | float | str] = field(default_factory=dict, hash=False)
+    # Wrappers of gymnasium environments, the innermost first; "halve" and "twice" may be repeated:
+    # "pixels" shows what the environment draws in place of its observation, "grayscale" makes an RGB image grey,
+    # "halve" takes means of 2x2 pixels, "twice" plays every action twice and adds up the rewards (max_episode_moves
+    # then counts the environment's own steps).
+    wrappers: tuple[GymnasiumWrapper, ...] = ()
+
+
+@section(frozen=True)
 class GameConfig:
     """The game and its observation history."""
 
-    # `CartPole-v1`, `LunarLander-v3`, any Atari name (`Pong`, `ALE/Pong-v5`, `PongNoFrameskip-v4`), or a board game:
-    # `tic_tac_toe`, `connect_four`, `gomoku`, `othello`, `hex`, `go`, `chess`, `shogi`.
+    # An Atari game (`Pong`, `ALE/Pong-v5`, `PongNoFrameskip-v4`), one of MinAtar (`MinAtar/Breakout-v1`), a board game
+    # (`tic_tac_toe`, `connect_four`, `gomoku`, `othello`, `hex`, `go`, `chess`, `shogi`), a gymnasium environment with
+    # discrete actions (`CartPole-v1`), or a game of your own (`module:Class`, --allow-env-import).
     name: str = "CartPole-v1"
     # Observations stacked for the representation function, newest last.
     frame_stack: Annotated[int, Field(ge=1, le=64)] = 1
@@ -64,3 +93,5 @@ class GameConfig:
     max_episode_moves: NonNegativeInt = 0
     atari: AtariConfig = Field(default_factory=AtariConfig)
     board: BoardConfig = Field(default_factory=BoardConfig)
+    minatar: MinAtarConfig = Field(default_factory=MinAtarConfig)
+    gymnasium: GymnasiumConfig = Field(default_factory=GymnasiumConfig)

@@ -17,6 +17,7 @@ from ..ipc.stages import Stage
 from ..planning import LanePlanner, derive_seed, greedy_search, signed_search
 from ..weights import PulledWeights, WeightsSubscriber
 from .best import BestCheckpoint
+from .protocol import match_protocol
 from .versus import make_episodes
 
 
@@ -98,7 +99,8 @@ class Evaluator:
 
     def _finish(self) -> None:
         self._lane.pin(0)
-        assert self._pulled is not None
+        game = self._game
+        assert self._pulled is not None and game is not None
         returns = self._episodes.results.returns
         mean = float(np.mean(returns))
         is_best = self._best.offer(self._pulled, mean)
@@ -113,5 +115,6 @@ class Evaluator:
                 return_std=float(np.std(returns)),
                 episodes=len(returns),
                 is_best=is_best,
+                protocol=match_protocol(self._profile, game.spec.num_players),
             )
         )

@@ -13,7 +13,8 @@ from .action_planes import ActionPlanes
 from .atari_names import atari_names
 from .board_rules import BOARDS
 from .game import Game, GameSpec
-from .gymnasium_names import GYMNASIUM_NAMES
+from .gymnasium_names import gymnasium_names
+from .minatar_names import minatar_names
 
 
 @dataclass(frozen=True)
@@ -22,12 +23,14 @@ class Family:
 
     # What a message lists where no name is near.
     known: str
-    # Every name that a profile may give.
+    # Every name that a profile may give; the nearest of them is suggested.
     names: Callable[[], Collection[str]]
     # (config, num_games, seed, training) -> the games.
     make: Callable[[GameConfig, int, int, bool], Game]
     # Whether `game.protocol` may name a protocol.
     has_protocols: bool = False
+    # Whether a name that nobody can list is one of the family's.
+    takes: Callable[[str], bool] = lambda name: False
 
 
 def make_game(config: GameConfig, num_games: int, seed: int, *, training: bool = True) -> Game:
@@ -63,15 +66,27 @@ def same_game(name: str, other: str) -> bool:
 
 def _family(name: str) -> Family:
     for family in FAMILIES:
-        if name in family.names():
+        if name in family.names() or family.takes(name):
             return family
     raise ConfigError(f"game.name={name!r}: unknown game{_suggestion(name)}")
 
 
 def _make_gymnasium(config: GameConfig, num_games: int, seed: int, training: bool) -> Game:
-    from .gymnasium_family import GymnasiumGame
+    from .gymnasium_family import GymnasiumGame, make_registered
 
-    return GymnasiumGame(config, num_games, seed)
+    return GymnasiumGame(config, num_games, seed, make_registered)
+
+
+def _make_minatar(config: GameConfig, num_games: int, seed: int, training: bool) -> Game:
+    from .minatar import make_minatar
+
+    return make_minatar(config, num_games, seed)
+
+
+def _make_own(config: GameConfig, num_games: int, seed: int, training: bool) -> Game:
+    from .own import make_own
+
+    return make_own(config, num_games, seed)
 
 
 def _make_atari(config: GameConfig, num_games: int, seed: int, training: bool) -> Game:
@@ -87,9 +102,11 @@ def _make_board(config: GameConfig, num_games: int, seed: int, training: bool) -
 
 
 FAMILIES = (
-    Family(", ".join(GYMNASIUM_NAMES), lambda: GYMNASIUM_NAMES, _make_gymnasium),
+    Family("gymnasium's environments with discrete actions, as CartPole-v1", gymnasium_names, _make_gymnasium),
     Family(", ".join(BOARDS), lambda: BOARDS, _make_board),
     Family("the Atari games, as Pong, ALE/Pong-v5 or PongNoFrameskip-v4", atari_names, _make_atari, has_protocols=True),
+    Family("MinAtar's five, as MinAtar/Breakout-v1", minatar_names, _make_minatar),
+    Family("a game of your own, as my_game:MyGame", tuple, _make_own, takes=lambda name: ":" in name),
 )
 
 

@@ -80,6 +80,7 @@ class Evaluated:
     return_std: float
     episodes: int
     is_best: bool
+    protocol: str
 
 
 @dataclass(frozen=True)

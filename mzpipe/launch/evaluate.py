@@ -6,9 +6,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from ..config import GameConfig, Profile, find_protocol, load_profile, score_protocol, under_protocol
+from ..config import EvaluatorConfig, GameConfig, OpponentName, Profile, find_protocol, load_profile, under_protocol
 from ..errors import CheckpointError, UsageError
-from ..evaluator.protocol import protocol_settings
+from ..evaluator.protocol import match_protocol, protocol_settings
 from ..evaluator.versus import make_episodes
 from ..games import GameSpec, describe_game, make_game, same_game
 from ..ipc.dataplane import DataPlane, Member
@@ -16,7 +16,7 @@ from ..nets import FlatWeights, Model, resolve_devices, restore_model
 from ..planning import LanePlanner, derive_seed, greedy_search, signed_search
 from ..weights import Checkpoint, CheckpointStore, WeightsPublisher
 from .memory import ModelSizes
-from .plan import make_plan
+from .plan import check_opponent, make_plan
 from .roles import Devices, Storage
 from .run_directory import RunDirectory
 from .serial import SerialPipeline
@@ -38,6 +38,9 @@ class Examination(NamedTuple):
     episodes: int | None = None
     num_seeds: int | None = None
     first_seed: int = 0
+    # Two-player games: who plays against the agent, and how many playouts a move of theirs has; None: the profile's.
+    opponent: OpponentName | None = None
+    opponent_simulations: int | None = None
 
 
 class Scores(NamedTuple):
@@ -59,8 +62,8 @@ def evaluate(run: RunDirectory, examination: Examination, progress: Progress) ->
     """Plays whole games as `examination` says.
 
     Raises UsageError when the directory holds no run or the network cannot play
-    under the protocol, ConfigError when there is no such protocol, CheckpointError
-    when the checkpoint is missing, damaged, or another game's or model's.
+    under the protocol, ConfigError when there is no such protocol or the game has
+    no such opponent, CheckpointError when the checkpoint is missing, damaged, or another game's or model's.
     """
     profile = _examined_profile(run, examination)
     store = CheckpointStore(run.checkpoints)
@@ -68,6 +71,9 @@ def evaluate(run: RunDirectory, examination: Examination, progress: Progress) ->
     loaded = store.load(name)
     _check_game(store.directory / name, loaded, profile.game)
     game = describe_game(profile.game, training=False)
+    if examination.opponent is not None and game.num_players == 1:
+        raise UsageError(f"--opponent {examination.opponent}: {game.name} has one player: leave it out")
+    check_opponent(profile.evaluator.opponent, game)
     seeds = _seeds(profile.game, examination)
     with tempfile.TemporaryDirectory(prefix="mzpipe-eval-") as directory:
         returns = _play(profile, game, loaded, Path(directory), seeds, progress)
@@ -75,8 +81,8 @@ def evaluate(run: RunDirectory, examination: Examination, progress: Progress) ->
         checkpoint=name,
         returns=returns,
         seeds=seeds,
-        protocol=score_protocol(profile.game),
-        protocol_settings=protocol_settings(profile.game),
+        protocol=match_protocol(profile, game.num_players),
+        protocol_settings=protocol_settings(profile, game.num_players),
         weights_version=int(loaded.state["weights_version"]),
         env_steps=int(loaded.state["env_steps"]),
         learner_steps=int(loaded.state["learner_steps"]),
@@ -96,8 +102,16 @@ def _examined_profile(run: RunDirectory, examination: Examination) -> Profile:
     episodes = examination.episodes
     if episodes is None:
         episodes = find_protocol(game.protocol).episodes if game.protocol else _DEFAULT_EPISODES
-    evaluator = dataclasses.replace(profile.evaluator, episodes=episodes)
-    return dataclasses.replace(profile, game=game, evaluator=evaluator)
+    return dataclasses.replace(profile, game=game, evaluator=_evaluator(profile.evaluator, examination, episodes))
+
+
+def _evaluator(config: EvaluatorConfig, examination: Examination, episodes: int) -> EvaluatorConfig:
+    return dataclasses.replace(
+        config,
+        episodes=episodes,
+        opponent=examination.opponent or config.opponent,
+        opponent_simulations=examination.opponent_simulations or config.opponent_simulations,
+    )
 
 
 def _seeds(game: GameConfig, examination: Examination) -> list[int]:

@@ -103,7 +103,7 @@ class Plan:
     def check(self) -> None:
         """Raises PlanError when /dev/shm or memory cannot hold the plan, ConfigError when its parts do not fit."""
         self.table_sizes()
-        _check_opponent(self.profile.evaluator.opponent, self.game)
+        check_opponent(self.profile.evaluator.opponent, self.game)
         free = os.statvfs(SHARED_MEMORY)
         _check_room(
             str(SHARED_MEMORY),
@@ -174,7 +174,8 @@ def operations(flops: int) -> str:
     return f"{flops} FLOP"
 
 
-def _check_opponent(opponent: str, game: GameSpec) -> None:
+def check_opponent(opponent: str, game: GameSpec) -> None:
+    """Raises ConfigError where nobody of that kind can play the game for two."""
     if game.num_players == 2 and opponent not in game.opponents:
         raise ConfigError(
             f"evaluator.opponent={opponent!r}: {game.name} can be played against {', '.join(game.opponents)} only"

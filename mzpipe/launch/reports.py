@@ -3,7 +3,7 @@
 import time
 from collections.abc import Callable
 
-from ..config import Profile, score_protocol
+from ..config import Profile
 from ..ipc.dataplane import DataPlane, Member
 from ..ipc.messages import Evaluated
 from ..scoring import human_normalised
@@ -31,11 +31,10 @@ class Reports:
 
     def evaluation(self, message: Evaluated) -> None:
         """Takes in the result of one evaluation."""
-        fields = ("weights_version", "learner_steps", "env_steps", "return_mean", "return_std", "episodes")
+        fields = ("weights_version", "learner_steps", "env_steps", "return_mean", "return_std", "episodes", "protocol")
         values = {name: getattr(message, name) for name in fields}
         normalised = human_normalised(self._profile.game.name, message.return_mean)
-        protocol = score_protocol(self._profile.game)
-        evaluation = Evaluation(**values, protocol=protocol, human_normalised=normalised)
+        evaluation = Evaluation(**values, human_normalised=normalised)
         self._scores.append(evaluation)
         self._snapshots.evaluation = evaluation
         if message.is_best:

@@ -8,7 +8,7 @@ list.
 import os
 import socket
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from tensorboard.compat.proto import event_pb2
@@ -44,6 +44,10 @@ class TensorBoardWriter:
         if snapshot.evaluation is not None and snapshot.evaluation != self._evaluation:
             self._evaluation = snapshot.evaluation
             self._append(_summary(self._evaluation.axis, _evaluation_scalars(self._evaluation)))
+
+    def write_scalars(self, axis: int, scalars: Mapping[str, float]) -> None:
+        """Writes values that were found outside a session, at a place on the x axis; earlier points stay."""
+        self._append(_summary(axis, iter(scalars.items())))
 
     def close(self) -> None:
         """Closes the file; a second call does nothing."""

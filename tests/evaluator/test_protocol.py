@@ -1,7 +1,7 @@
 """What a score was played under, in one line."""
 
-from mzpipe.config import GameConfig, find_protocol, under_protocol
-from mzpipe.evaluator.protocol import protocol_line
+from mzpipe.config import GameConfig, find_protocol, parse_profile, under_protocol
+from mzpipe.evaluator.protocol import match_protocol, protocol_line, protocol_settings
 
 PLAY = "greedy actions without root noise, true rewards, whole games"
 
@@ -16,3 +16,15 @@ def test_line_of_an_atari_game_says_every_setting_of_the_emulator():
         f"machado: {PLAY}, frame_skip 4, max_pool True, sticky_actions 0.25, noop_max 0, "
         "max_episode_frames 108000, full_action_space True"
     )
+
+
+def test_a_match_is_named_by_who_played_against_the_agent():
+    profile = parse_profile("", ("game.name=connect_four", "evaluator.opponent=rollouts", "stop.learner_steps=1"))
+    assert match_protocol(profile, 2) == "greedy-versus-rollouts-100"
+    assert protocol_settings(profile, 2) == {"play": PLAY, "opponent": "rollouts", "opponent_simulations": 100}
+
+
+def test_a_game_of_one_player_is_named_by_its_protocol_whatever_the_opponent():
+    profile = parse_profile("", ("game.name=Pong", "game.protocol=muzero", "stop.learner_steps=1"))
+    assert match_protocol(profile, 1) == "muzero"
+    assert "opponent" not in protocol_settings(profile, 1)

@@ -7,7 +7,12 @@ from mzpipe.games import Game, StepResult
 
 # Small frames keep the emulator tests quick.
 PONG = GameConfig(name="Pong", atari=AtariConfig(image_size=42))
-ALL_GAMES = (GameConfig(name="CartPole-v1"), GameConfig(name="LunarLander-v3"), PONG)
+ALL_GAMES = (
+    GameConfig(name="CartPole-v1"),
+    GameConfig(name="LunarLander-v3"),
+    GameConfig(name="MinAtar/Freeway-v1"),
+    PONG,
+)
 # Breakout's five lives are lost in about 25 moves each by who only serves.
 SERVE_AND_WAIT = (1, 0)
 

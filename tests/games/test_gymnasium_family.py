@@ -1,12 +1,20 @@
-"""CartPole and LunarLander: how episodes end."""
+"""Gymnasium's environments: how episodes end, what is made of their spaces, and what is refused."""
 
 import subprocess
 import sys
+from typing import get_args
 
+import gymnasium
 import numpy as np
+import pytest
+from gymnasium.spaces import Box
 
-from mzpipe.config import GameConfig
+from mzpipe.config import GameConfig, GymnasiumConfig, load_profile, parse_profile, save_profile
+from mzpipe.config.game import GymnasiumWrapper
+from mzpipe.errors import ConfigError
 from mzpipe.games import Game, describe_game, make_game
+from mzpipe.games.gymnasium_names import gymnasium_names
+from mzpipe.games.gymnasium_wrappers import WRAPPERS
 
 CARTPOLE, LUNAR_LANDER = GameConfig(name="CartPole-v1"), GameConfig(name="LunarLander-v3")
 
@@ -79,3 +87,113 @@ def test_nothing_is_printed_and_no_display_opened_when_a_game_is_built():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+def test_arguments_reach_the_environment():
+    walk = np.array([2, 2, 1, 1, 1, 2])  # right, right, down, down, down, right: around the holes, where nothing slips
+    config = GameConfig(
+        name="FrozenLake-v1", gymnasium=GymnasiumConfig(arguments={"map_name": "4x4", "is_slippery": False})
+    )
+    game = make_game(config, 1, seed=0)
+    game.reset()
+    results = [game.step(np.array([action])) for action in walk]
+    assert [float(result.reward_B[0]) for result in results] == [0.0] * 5 + [1.0]
+    assert results[-1].terminated_B[0]
+    assert results[-1].frame_BF[0].argmax() == 15
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "text"),
+    [
+        ("Pendulum-v1", {}, r"its actions are Box\(-2.0, 2.0, \(1,\), float32\): only a finite list, Discrete\(n\)"),
+        ("Blackjack-v1", {}, r"it observes Tuple\(.*\): only Box of one to three axes, Discrete, MultiDiscrete"),
+        (
+            "FrozenLake-v1",
+            {"arguments": {"slippy": True}},
+            r"with game.gymnasium.arguments=\{'slippy': True\}: TypeError",
+        ),
+        ("FrozenLake-v1", {"arguments": {"map_name": "9x9"}}, "KeyError: '9x9'"),
+        ("CartPole-v1", {"arguments": {"max_episode_steps": 3}}, "TypeError: .*multiple values for keyword"),
+        ("CartPole-v1", {"wrappers": ("grayscale",)}, "'grayscale' does not suit CartPole-v1: .*3 channels"),
+        ("CartPole-v1", {"wrappers": ("halve",)}, r"'halve' does not suit CartPole-v1: it takes images, not Box"),
+    ],
+)
+def test_what_cannot_be_searched_or_made_is_refused_in_one_line(name, options, text):
+    with pytest.raises(ConfigError, match=text) as caught:
+        make_game(GameConfig(name=name, gymnasium=GymnasiumConfig(**options)), 1, seed=0)
+    assert "\n" not in str(caught.value)
+
+
+def test_wrappers_show_drawn_images_greyed_and_halved():
+    config = GameConfig(
+        name="FrozenLake-v1",
+        gymnasium=GymnasiumConfig(wrappers=("pixels", "grayscale", "halve", "halve")),
+        frame_stack=2,
+    )
+    game = make_game(config, 2, seed=0)
+    start_BF = game.reset()
+    assert (game.spec.frame_shape, game.spec.frame_dtype) == ((1, 64, 64), "uint8")
+    assert start_BF.min() < start_BF.max()
+
+
+def test_halving_takes_means_of_four_and_drops_an_odd_column():
+    image = np.array([[[0], [4], [9]], [[8], [12], [9]]], np.uint8)
+    assert WRAPPERS["halve"](_Still(image)).reset()[0].tolist() == [[[6]]]
+
+
+class _Still(gymnasium.Env):
+    def __init__(self, image: np.ndarray) -> None:
+        self.observation_space, self.image = Box(0, 255, image.shape, np.uint8), image
+
+    def reset(self, **options):
+        return self.image, {}
+
+
+def test_every_wrapper_that_a_profile_may_name_is_there():
+    assert set(WRAPPERS) == set(get_args(GymnasiumWrapper))
+
+
+def test_names_leave_out_what_other_families_play():
+    assert "Acrobot-v1" in gymnasium_names()
+    assert [name for name in gymnasium_names() if name.startswith(("ALE/", "Pong", "MinAtar/", "GymV"))] == []
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        "arguments = { Slippery = true }",
+        "arguments = { is_slippery = [1] }",
+        'wrappers = ["normalize"]',
+        "argments = {}",
+    ],
+)
+def test_odd_options_are_refused_with_their_field(options):
+    with pytest.raises(ConfigError, match=r"^game.gymnasium\.(arguments|wrappers|argments)"):
+        parse_profile(f"[game.gymnasium]\n{options}\n[stop]\nminutes = 1")
+
+
+def test_arguments_are_kept_with_a_saved_profile(tmp_path):
+    profile = parse_profile("", ["stop.minutes=1", "game.gymnasium.arguments.is_slippery=false"])
+    save_profile(profile, tmp_path / "profile.toml")
+    assert load_profile(tmp_path / "profile.toml").game.gymnasium.arguments == {"is_slippery": False}
+
+
+def test_twice_plays_every_action_two_times_and_adds_up_the_rewards_to_the_end():
+    plain, doubled = (
+        make_game(GameConfig(name="CartPole-v1", gymnasium=GymnasiumConfig(wrappers=wrappers)), 1, seed=0)
+        for wrappers in ((), ("twice",))
+    )
+    plain.reset()
+    doubled.reset()
+    ended, rewards = False, []
+    while not ended:
+        once = [plain.step(np.array([1]))]
+        if not once[0].terminated_B[0]:
+            once.append(plain.step(np.array([1])))
+        both = doubled.step(np.array([1]))
+        assert np.array_equal(both.frame_BF, once[-1].frame_BF)
+        assert both.reward_B[0] == len(once)
+        ended = bool(both.terminated_B[0])
+        rewards.append(both.reward_B[0])
+    assert ended == once[-1].terminated_B[0]
+    assert len(rewards) > 1

@@ -12,10 +12,12 @@ from mzpipe.games.atari_names import atari_names
     ("name", "nearest"),
     [
         ("pong", "Pong"),
-        ("CartPole-v0", "CartPole-v1"),
+        ("CartPole-v2", "CartPole-v1"),
         ("LunarLander-v2", "LunarLander-v3"),
         ("ALE/Brakout-v5", "ALE/Breakout-v5"),
         ("ms_pacman", "MsPacman"),
+        ("MinAtar/Brakout", "MinAtar/Breakout"),
+        ("Acrobot-v0", "Acrobot-v1"),
         ("SeaquestNoFrameSkip-v4", "SeaquestNoFrameskip-v4"),
     ],
 )

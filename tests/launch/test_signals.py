@@ -24,7 +24,7 @@ def readable(pipe):
 
 
 def evaluated(return_mean):
-    return Evaluated(1, 2, 3, return_mean, 0.0, 4, True)
+    return Evaluated(1, 2, 3, return_mean, 0.0, 4, True, "greedy")
 
 
 def test_signal_pipe_is_quiet_when_nothing_comes(signals):

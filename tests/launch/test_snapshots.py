@@ -200,7 +200,7 @@ def test_limit_reached_says_which_one(make_reports, steps, reached):
 
 def test_limit_reached_leaves_the_return_to_the_evaluation(make_reports):
     reports = make_reports("stop.return_mean=1.0")
-    reports.evaluation(Evaluated(3, 5, 500, 12.5, 1.0, 2, True))
+    reports.evaluation(Evaluated(3, 5, 500, 12.5, 1.0, 2, True, "greedy"))
     assert reports.limit_reached() is None
 
 
@@ -214,7 +214,7 @@ def test_reports_go_on_where_the_last_session_stopped(make_reports):
 
 def test_evaluation_is_shown_and_written_to_the_scores(make_reports, screen, tmp_path):
     reports = make_reports()
-    reports.evaluation(Evaluated(3, 40, 500, 12.5, 1.0, 2, True))
+    reports.evaluation(Evaluated(3, 40, 500, 12.5, 1.0, 2, True, "greedy"))
     assert read_scores(tmp_path / "run" / "scores.csv") == [EVALUATION]
     assert screen.lines == [
         "evaluation at learner step 40: mean return 12.5 +- 1.0 over 2 greedy episodes, the best so far"
@@ -223,13 +223,13 @@ def test_evaluation_is_shown_and_written_to_the_scores(make_reports, screen, tmp
 
 def test_evaluation_of_an_atari_game_is_written_with_its_human_normalised_score(make_reports, tmp_path):
     reports = make_reports("game.name=ALE/Pong-v5")
-    reports.evaluation(Evaluated(3, 40, 500, 14.6, 1.0, 2, True))
+    reports.evaluation(Evaluated(3, 40, 500, 14.6, 1.0, 2, True, "greedy"))
     assert read_scores(tmp_path / "run" / "scores.csv")[0].human_normalised == 1.0
 
 
 def test_evaluation_is_written_with_the_name_of_its_protocol(make_reports, tmp_path):
     reports = make_reports("game.name=Pong", "game.protocol=atari100k")
-    reports.evaluation(Evaluated(3, 40, 500, 12.5, 1.0, 2, True))
+    reports.evaluation(Evaluated(3, 40, 500, 12.5, 1.0, 2, True, "atari100k"))
     assert read_scores(tmp_path / "run" / "scores.csv")[0].protocol == "atari100k"
 
 

@@ -1,0 +1,74 @@
+"""`mzpipe elo RUN`: ratings of a run's checkpoints from games among them and against fixed opponents."""
+
+import argparse
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+from ..launch.ratings import Rating, Terms, rate, write_ratings
+from ..launch.run_directory import RunDirectory
+from .json_file import add_json_argument, refuse_unwritable, write_json
+from .numbers import integer
+
+_DEFAULTS = Terms()
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Arguments of the verb."""
+    parser.add_argument("run", type=Path, help="the directory of a run of a board game")
+    parser.add_argument("--checkpoints", nargs="+", default=(), metavar="C", help="which ones (default: all)")
+    parser.add_argument(
+        "--rollouts",
+        nargs="*",
+        type=integer(1),
+        default=_DEFAULTS.rollouts,
+        metavar="N",
+        help="opponents that search with N random playouts a move (default: 100)",
+    )
+    parser.add_argument(
+        "--openings",
+        type=integer(1),
+        default=_DEFAULTS.openings,
+        help=f"random beginnings of each pair, both sides of each are played (default: {_DEFAULTS.openings})",
+    )
+    parser.add_argument(
+        "--opening-moves",
+        type=integer(0),
+        default=_DEFAULTS.opening_moves,
+        help=f"random moves that a game begins with (default: {_DEFAULTS.opening_moves})",
+    )
+    parser.add_argument("--seed", type=integer(0), default=0, help="seed of openings and opponents (default: 0)")
+    add_json_argument(parser, "the ratings")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Plays, prints the table, adds the ratings to the run's TensorBoard curves."""
+    refuse_unwritable(arguments.json)
+    run_directory = RunDirectory(arguments.run)
+    terms = Terms(
+        tuple(arguments.checkpoints),
+        tuple(arguments.rollouts),
+        arguments.openings,
+        arguments.opening_moves,
+        arguments.seed,
+    )
+    console = Console(highlight=False)
+    with console.status("loading") as status:
+        ratings = rate(run_directory, terms, lambda done, pairs: status.update(f"{done} of {pairs} pairs"))
+    console.print(_table(ratings))
+    console.print("random play is 0; intervals are 95 %, from drawing the games again within each pair")
+    write_ratings(run_directory, ratings)
+    write_json(arguments.json, [rating._asdict() for rating in ratings])
+    return 0
+
+
+def _table(ratings: list[Rating]) -> Table:
+    table = Table("player", "Elo", "95 % interval", "games", "score", "env steps", box=None, pad_edge=False)
+    for column in table.columns[1:]:
+        column.justify = "right"
+    for rating in ratings:
+        steps = "" if rating.env_steps is None else f"{rating.env_steps:,}"
+        interval = f"{rating.low:.0f} to {rating.high:.0f}"
+        table.add_row(rating.name, f"{rating.elo:.0f}", interval, str(rating.games), f"{rating.score:.2f}", steps)
+    return table

@@ -1,0 +1,59 @@
+"""What a single game returned, checked against its spec; each raises GameError where it breaks the protocol."""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..errors import GameError
+from .game import GameSpec
+
+
+def checked_frame(spec: GameSpec, method: str, frame: Any) -> np.ndarray:
+    """The frame that `method` returned."""
+    frame = np.asarray(frame)
+    if frame.shape != spec.frame_shape:
+        raise GameError(
+            f"{spec.name}: {method}() returned a frame of shape {frame.shape}, frame_shape={spec.frame_shape}"
+        )
+    if not np.can_cast(frame.dtype, spec.frame_dtype, "same_kind"):
+        raise GameError(f"{spec.name}: {method}() returned a frame of {frame.dtype}, frame_dtype={spec.frame_dtype!r}")
+    if frame.dtype.kind == "f" and not np.isfinite(frame).all():
+        raise GameError(f"{spec.name}: {method}() returned a frame with numbers that are not finite")
+    return frame
+
+
+def checked_step(spec: GameSpec, step: Any) -> tuple[np.ndarray, float, bool, bool]:
+    """The four values that `step` returned."""
+    if not isinstance(step, tuple) or len(step) != 4:
+        what = f"{len(step)} values" if isinstance(step, tuple) else type(step).__name__
+        raise GameError(f"{spec.name}: step() must return (frame, reward, terminated, truncated), it returned {what}")
+    frame, reward, terminated, truncated = step
+    if not isinstance(reward, int | float | np.number) or not np.isfinite(reward):
+        raise GameError(f"{spec.name}: step() returned the reward {reward!r}, which is no finite number")
+    if terminated and truncated:
+        raise GameError(
+            f"{spec.name}: step() said terminated and truncated at once: "
+            "truncated is for a limit that cuts a game which the rules have not ended"
+        )
+    return checked_frame(spec, "step", frame), float(reward), bool(terminated), bool(truncated)
+
+
+def checked_legal_actions(spec: GameSpec, legal_A: Any) -> NDArray[np.bool_]:
+    """[A], at least one of them True."""
+    legal_A = np.asarray(legal_A)
+    if legal_A.shape != (spec.num_actions,) or legal_A.dtype != np.bool_:
+        raise GameError(
+            f"{spec.name}: legal_actions() returned {legal_A.dtype} {legal_A.shape}, "
+            f"not a bool for each of num_actions={spec.num_actions}"
+        )
+    if not legal_A.any():
+        raise GameError(f"{spec.name}: no legal action though the game goes on: step() should have ended it")
+    return legal_A
+
+
+def checked_player(spec: GameSpec, player: Any) -> int:
+    """A player of the game."""
+    if player not in range(spec.num_players):
+        raise GameError(f"{spec.name}: to_play() returned {player!r}, num_players={spec.num_players}")
+    return int(player)

@@ -1,0 +1,76 @@
+"""Frames from what gymnasium environments observe.
+
+| observation space | frame |
+|---|---|
+| Box, a vector or a number | float32 [D] |
+| Box, an image [Y, X], [Y, X, C] or [C, Y, X] | [C, Y, X], float32 where its numbers are |
+| Discrete(n) | float32 [n], one-hot |
+| MultiDiscrete | float32, the one-hots of its parts, joined |
+| MultiBinary | float32, laid flat |
+
+uint8 stays uint8, which networks see divided by 255; images of integers that hold only 0 and 1 become 0 and 255. The
+channels of an image are its last axis, unless its first is shorter.
+"""
+
+from collections.abc import Callable
+from math import prod
+from typing import NamedTuple
+
+import numpy as np
+from gymnasium.spaces import Box, Discrete, MultiBinary, MultiDiscrete, Space
+
+_SET = np.uint8(255)
+
+
+class FrameKind(NamedTuple):
+    """One frame's shape and dtype, and how a batch of observations becomes frames; arrays may be the batch's own."""
+
+    shape: tuple[int, ...]
+    dtype: str
+    convert: Callable[[np.ndarray], np.ndarray]
+
+
+def frame_kind(space: Space) -> FrameKind | None:
+    """How to make frames of what `space` describes; None where nothing here does."""
+    if isinstance(space, Discrete):
+        return _one_hots(np.array([space.n]), np.array([space.start]))
+    if isinstance(space, MultiDiscrete):
+        return _one_hots(space.nvec.ravel(), space.start.ravel())
+    if isinstance(space, MultiBinary):
+        return _vector(prod(space.shape), "float32")
+    if isinstance(space, Box) and len(space.shape) < 2:
+        return _vector(prod(space.shape), "uint8" if space.dtype == np.uint8 else "float32")
+    if isinstance(space, Box) and len(space.shape) < 4:
+        return _image(space)
+    return None
+
+
+def _vector(size: int, dtype: str) -> FrameKind:
+    return FrameKind((size,), dtype, lambda values_B: values_B.reshape(len(values_B), size).astype(dtype, copy=False))
+
+
+def _one_hots(num_values: np.ndarray, start: np.ndarray) -> FrameKind:
+    """One part of `num_values` entries for each number, which counts from `start`."""
+    offsets = np.cumsum(num_values) - num_values - start
+
+    def convert(values_B: np.ndarray) -> np.ndarray:
+        frame_BF = np.zeros((len(values_B), int(num_values.sum())), np.float32)
+        np.put_along_axis(frame_BF, values_B.reshape(len(values_B), len(num_values)) + offsets, 1.0, axis=1)
+        return frame_BF
+
+    return FrameKind((int(num_values.sum()),), "float32", convert)
+
+
+def _image(space: Box) -> FrameKind:
+    shape = space.shape if len(space.shape) == 3 else (*space.shape, 1)
+    channels_first = shape[0] < shape[-1]
+    is_binary = space.dtype.kind in "bui" and bool((space.low >= 0).all() and (space.high <= 1).all())
+    dtype = "uint8" if is_binary or space.dtype == np.uint8 else "float32"
+
+    def convert(image_B: np.ndarray) -> np.ndarray:
+        image_B = image_B.reshape(len(image_B), *shape)
+        frame_BF = image_B if channels_first else np.moveaxis(image_B, -1, 1)
+        frame_BF = np.ascontiguousarray(frame_BF, dtype)
+        return frame_BF * _SET if is_binary else frame_BF
+
+    return FrameKind(shape if channels_first else (shape[2], *shape[:2]), dtype, convert)

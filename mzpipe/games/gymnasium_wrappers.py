@@ -1,0 +1,56 @@
+"""The wrappers of gymnasium environments that a profile may name."""
+
+from collections.abc import Callable
+from typing import Any
+
+import gymnasium
+import numpy as np
+from gymnasium.spaces import Box
+from gymnasium.wrappers import AddRenderObservation, GrayscaleObservation, TransformObservation
+
+from ..config import GameConfig
+from ..errors import ConfigError
+
+
+def halve(env: gymnasium.Env) -> gymnasium.Env:
+    """Means of 2x2 pixels of [Y, X] or [Y, X, C] images; an odd last row or column is dropped."""
+    space = env.observation_space
+    if not isinstance(space, Box) or len(space.shape) not in (2, 3) or min(space.shape[:2]) < 2:
+        raise ValueError(f"it takes images, not {space}")
+    return TransformObservation(env, _halved, Box(_halved(space.low), _halved(space.high), dtype=space.dtype.type))
+
+
+class Twice(gymnasium.Wrapper):
+    """Plays every action twice, but not past the end of an episode."""
+
+    def step(self, action: Any) -> tuple[Any, float, bool, bool, dict[str, Any]]:
+        """The second step's observation, and the rewards of both."""
+        observation, reward, terminated, truncated, info = self.env.step(action)
+        if terminated or truncated:
+            return observation, float(reward), terminated, truncated, info
+        observation, more, terminated, truncated, info = self.env.step(action)
+        return observation, float(reward) + float(more), terminated, truncated, info
+
+
+WRAPPERS: dict[str, Callable[[gymnasium.Env], gymnasium.Env]] = {
+    "pixels": AddRenderObservation,
+    "grayscale": GrayscaleObservation,
+    "halve": halve,
+    "twice": Twice,
+}
+
+
+def wrapped(env: gymnasium.Env, config: GameConfig) -> gymnasium.Env:
+    """The environment inside its `game.gymnasium.wrappers`; raises ConfigError where one does not suit it."""
+    for name in config.gymnasium.wrappers:
+        try:
+            env = WRAPPERS[name](env)
+        except (TypeError, ValueError, AssertionError) as error:
+            raise ConfigError(f"game.gymnasium.wrappers: {name!r} does not suit {config.name}: {error}") from None
+    return env
+
+
+def _halved(image: np.ndarray) -> np.ndarray:
+    rows, columns = image.shape[0] // 2, image.shape[1] // 2
+    blocks = image[: 2 * rows, : 2 * columns].reshape(rows, 2, columns, 2, *image.shape[2:])
+    return blocks.mean(axis=(1, 3)).astype(image.dtype)

@@ -1,0 +1,122 @@
+"""A game of your own, `module:Class`: imported only where the command line allows it.
+
+The class (or any function) is called with `game.gymnasium.arguments` and gives
+one game: an object as `single.SingleGame` has it, or a gymnasium environment.
+"""
+
+import importlib
+import os
+import re
+import sys
+from typing import Any
+
+import gymnasium
+from gymnasium.wrappers import TimeLimit
+
+from ..config import GameConfig
+from ..errors import ConfigError, GameError
+from ..permission import env_import_allowed
+from .game import Game, GameSpec
+from .gymnasium_family import GymnasiumGame, environment_arguments
+from .gymnasium_wrappers import wrapped
+from .single import BatchedGame, SingleGame
+
+_NAME = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*")
+_MEMBERS = ("num_actions", "frame_shape", "reset", "step")
+_DTYPES = ("float32", "uint8")
+
+
+def make_own(config: GameConfig, num_games: int, seed: int) -> Game:
+    """`num_games` games of the class that `game.name` names.
+
+    Raises ConfigError: no permission, no such module or class; GameError: what
+    it gives is no game.
+    """
+    make = _find(config.name)
+    first = _call(make, config)
+    if isinstance(first, gymnasium.Env):
+        first.close()
+        return GymnasiumGame(config, num_games, seed, lambda config: _limited(_call(make, config), config))
+    spec = _spec(config, first)
+    games = [first, *(_call(make, config) for _ in range(num_games - 1))]
+    return BatchedGame(spec, games, seed, max_moves=config.max_episode_moves)
+
+
+def _find(name: str) -> Any:
+    if not _NAME.fullmatch(name):
+        raise ConfigError(f"game.name={name!r}: a game of your own is named module:Class, as in my_game:MyGame")
+    if not env_import_allowed():
+        raise ConfigError(f"game.name={name!r}: this imports code: give --allow-env-import if you trust it")
+    module_name, _, attribute = name.partition(":")
+    module = _import(name, module_name)
+    if not hasattr(module, attribute):
+        raise ConfigError(f"game.name={name!r}: {module.__file__} has no {attribute}")
+    return getattr(module, attribute)
+
+
+def _import(name: str, module_name: str) -> Any:
+    """The module, from the directory that the command was started in too."""
+    if os.getcwd() not in sys.path:
+        sys.path.append(os.getcwd())
+    try:
+        return importlib.import_module(module_name)
+    except ModuleNotFoundError as error:
+        raise ConfigError(f"game.name={name!r}: {error}: looked in {os.getcwd()} and on PYTHONPATH") from None
+    except (ImportError, SyntaxError) as error:
+        raise ConfigError(f"game.name={name!r}: {error}") from None
+
+
+def _call(make: Any, config: GameConfig) -> Any:
+    try:
+        return make(**environment_arguments(config))
+    except TypeError as error:
+        arguments = config.gymnasium.arguments
+        raise ConfigError(f"game.name={config.name!r} with game.gymnasium.arguments={arguments}: {error}") from None
+
+
+def _limited(env: gymnasium.Env, config: GameConfig) -> gymnasium.Env:
+    if config.max_episode_moves:
+        env = TimeLimit(env, config.max_episode_moves)
+    return wrapped(env, config)
+
+
+def _spec(config: GameConfig, game: SingleGame) -> GameSpec:
+    """The spec of a game that says what it is; raises GameError where it does not."""
+    missing = [member for member in _MEMBERS if not hasattr(game, member)]
+    if missing:
+        raise GameError(
+            f"{config.name}: {type(game).__name__} is neither a gymnasium environment nor a game: "
+            f"it has no {', '.join(missing)} (see docs/games.md)"
+        )
+    num_players, dtype = getattr(game, "num_players", 1), getattr(game, "frame_dtype", "float32")
+    _check_members(config.name, game, num_players, dtype)
+    shape = tuple(map(int, game.frame_shape))
+    cap = f"cap {config.max_episode_moves} moves" if config.max_episode_moves else "no cap"
+    return GameSpec(
+        name=config.name,
+        description=(
+            f"{config.name}: {'x'.join(map(str, shape))} {dtype} values, stack {config.frame_stack}, "
+            f"{game.num_actions} actions, {num_players} {'player' if num_players == 1 else 'players'}, {cap}"
+        ),
+        frame_shape=shape,
+        frame_dtype=dtype,
+        frame_stack=config.frame_stack,
+        num_actions=int(game.num_actions),
+        num_players=num_players,
+    )
+
+
+def _check_members(name: str, game: SingleGame, num_players: Any, dtype: Any) -> None:
+    shape = game.frame_shape
+    if not isinstance(shape, tuple | list) or len(shape) not in (1, 3) or not all(_is_count(side) for side in shape):
+        raise GameError(f"{name}: frame_shape={shape!r} is neither (values,) nor (channels, rows, columns)")
+    if not _is_count(game.num_actions):
+        raise GameError(f"{name}: num_actions={game.num_actions!r} must be an integer of at least 1")
+    if num_players not in (1, 2):
+        raise GameError(f"{name}: num_players={num_players!r} is neither 1 nor 2")
+    if dtype not in _DTYPES:
+        raise GameError(f"{name}: frame_dtype={dtype!r} is neither {_DTYPES[0]!r} nor {_DTYPES[1]!r}")
+
+
+def _is_count(number: Any) -> bool:
+    return isinstance(number, int) and number >= 1

@@ -1,0 +1,105 @@
+"""One game at a time: the protocol of a game of your own, and the batch that is made of such games.
+
+Shape legend    B games   A actions   F... one frame
+"""
+
+from collections.abc import Iterator, Sequence
+from typing import Protocol, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .checked import checked_frame, checked_legal_actions, checked_player, checked_step
+from .game import GameSpec, SoloGame, StepResult, game_seeds
+
+# The frame after the action, the reward of the player who moved, terminated (the rules ended the game) and truncated (a
+# limit did).
+Step: TypeAlias = tuple[np.ndarray, float, bool, bool]
+
+
+class SingleGame(Protocol):
+    """What a game must have; see docs/games.md for what it may have besides.
+
+    Optional: frame_dtype ("float32", the default, or "uint8", which networks see divided by 255), num_players (1 or
+    2), legal_actions() -> [A] of bool, to_play() -> 0 or 1, close().
+    """
+
+    num_actions: int
+    frame_shape: tuple[int, ...]
+
+    def reset(self, seed: int) -> np.ndarray:
+        """The first frame of a new episode; all that is random in it comes from `seed`."""
+        ...
+
+    def step(self, action: int) -> Step:
+        """Plays one action; called only while the game goes on."""
+        ...
+
+
+class BatchedGame(SoloGame):
+    """B single games side by side; everything that they return is checked.
+
+    Raises GameError where a game breaks the protocol.
+    """
+
+    def __init__(self, spec: GameSpec, games: Sequence[SingleGame], seed: int, *, max_moves: int = 0) -> None:
+        super().__init__(len(games))
+        self.spec = spec
+        self._games = games
+        self._episode_seeds = [np.random.default_rng(game_seed) for game_seed in game_seeds(seed, len(games))]
+        self._max_moves = max_moves
+        self._moves_B = np.zeros(len(games), np.int64)
+        self._frame_BF = np.zeros((len(games), *spec.frame_shape), spec.frame_dtype)
+
+    def reset(self, mask_B: NDArray[np.bool_] | None = None) -> np.ndarray:
+        """The current frames of all games, after those under the mask began a new episode."""
+        mask_B = self._begin(mask_B)
+        frame_BF = self._frame_BF.copy()
+        for index, game in self._under(mask_B):
+            seed = int(self._episode_seeds[index].integers(2**31))
+            frame_BF[index] = checked_frame(self.spec, "reset", game.reset(seed))
+        self._moves_B[mask_B] = 0
+        self._frame_BF = frame_BF
+        return frame_BF
+
+    def step(self, action_B: NDArray[np.integer]) -> StepResult:
+        """Plays one action in every game; every game must be live."""
+        self._check_step(action_B)
+        self._moves_B += 1
+        frame_BF = np.empty_like(self._frame_BF)
+        reward_B = np.empty(self.num_games, np.float32)
+        terminated_B, truncated_B = (np.zeros(self.num_games, np.bool_) for _ in range(2))
+        for game, action in enumerate(action_B):
+            step = checked_step(self.spec, self._games[game].step(int(action)))
+            frame_BF[game], reward_B[game], terminated_B[game], truncated_B[game] = step
+        if self._max_moves:
+            truncated_B |= (self._moves_B >= self._max_moves) & ~terminated_B
+        self._frame_BF = frame_BF
+        return self._end(StepResult(frame_BF, reward_B, terminated_B, truncated_B))
+
+    def legal_actions(self) -> NDArray[np.bool_]:
+        """What each game says; all of them where it says nothing, or has ended."""
+        legal_BA = super().legal_actions()
+        for index, game in self._under(self._live_B):
+            tell = getattr(game, "legal_actions", None)
+            if tell is not None:
+                legal_BA[index] = checked_legal_actions(self.spec, tell())
+        return legal_BA
+
+    def to_play(self) -> NDArray[np.int8]:
+        """What each game says; player 0 where it says nothing."""
+        to_play_B = super().to_play()
+        for index, game in enumerate(self._games):
+            tell = getattr(game, "to_play", None)
+            if tell is not None:
+                to_play_B[index] = checked_player(self.spec, tell())
+        return to_play_B
+
+    def close(self) -> None:
+        """Closes the games that can be."""
+        games, self._games = self._games, ()
+        for game in games:
+            getattr(game, "close", lambda: None)()
+
+    def _under(self, mask_B: NDArray[np.bool_]) -> Iterator[tuple[int, SingleGame]]:
+        return ((index, self._games[index]) for index in map(int, np.flatnonzero(mask_B)))

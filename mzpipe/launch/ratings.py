@@ -1,0 +1,113 @@
+"""Elo ratings of a run's checkpoints: a tournament among them, random play and tree search with random playouts."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from ..errors import UsageError
+from ..evaluator.elo import Match, elo_intervals, elo_ratings
+from ..evaluator.opponents import RandomOpponent, RolloutOpponent
+from ..evaluator.player import Player
+from ..evaluator.tournament import CheckpointOpponent, Contestant, play_tournament
+from ..games import make_game
+from ..games.board import BoardGame
+from ..planning import derive_seed
+from ..telemetry import TensorBoardWriter
+from ..weights import CheckpointStore
+from .run_directory import RunDirectory
+
+# The rating of random play is 0.
+_ANCHOR = 0
+
+
+class Terms(NamedTuple):
+    """How a tournament is played."""
+
+    # Directories under checkpoints/; none: all of them.
+    checkpoints: tuple[str, ...] = ()
+    # Simulations per move of each opponent that searches with random playouts.
+    rollouts: tuple[int, ...] = (100,)
+    # Random beginnings of each pair; two games are played from each.
+    openings: int = 10
+    opening_moves: int = 2
+    seed: int = 0
+
+
+class Rating(NamedTuple):
+    """One contestant's result; env_steps is None where nobody trained it."""
+
+    name: str
+    elo: float
+    low: float
+    high: float
+    games: int
+    score: float  # mean over its games: 1 won, 0.5 drawn, 0 lost
+    env_steps: int | None
+
+
+def rate(run: RunDirectory, terms: Terms, progress: Callable[[int, int], None]) -> list[Rating]:
+    """Every contestant's rating with its 95 % interval, best first.
+
+    Raises UsageError where there is no run or its game has no opponents, CheckpointError as Player.load.
+    """
+    names: tuple[str | None, ...] = terms.checkpoints or tuple(CheckpointStore(run.checkpoints).names()) or (None,)
+    players = {player.agent.checkpoint: player for player in (Player.load(run.path, name) for name in names)}
+    game = _board(next(iter(players.values())), run.path)
+    contestants = _contestants(players, terms)
+    matches = play_tournament(
+        contestants,
+        game,
+        openings=terms.openings,
+        opening_moves=terms.opening_moves,
+        seed=derive_seed(terms.seed, "ratings"),
+        progress=progress,
+    )
+    ratings = _ratings(contestants, matches, terms.seed)
+    trained = {name: player.agent.env_steps for name, player in players.items()}
+    rated = [rating._replace(env_steps=trained.get(rating.name)) for rating in ratings]
+    return sorted(rated, key=lambda rating: -rating.elo)
+
+
+def write_ratings(run: RunDirectory, ratings: list[Rating]) -> None:
+    """The checkpoints' ratings as TensorBoard curves eval/elo, eval/elo_low and eval/elo_high."""
+    writer = TensorBoardWriter(run.tensorboard)
+    for rating in sorted(
+        (each for each in ratings if each.env_steps is not None), key=lambda each: each.env_steps or 0
+    ):
+        values = {"eval/elo": rating.elo, "eval/elo_low": rating.low, "eval/elo_high": rating.high}
+        writer.write_scalars(rating.env_steps or 0, values)
+    writer.close()
+
+
+def _board(player: Player, path: Path) -> BoardGame:
+    config = player.agent.profile.game
+    game = make_game(config, 1, seed=0, training=False)
+    if not isinstance(game, BoardGame):
+        game.close()
+        raise UsageError(
+            f"{path}: {game.spec.name} is not a board game: ratings are of games for two (use mzpipe eval)"
+        )
+    return game
+
+
+def _contestants(players: dict[str, Player], terms: Terms) -> list[Contestant]:
+    fixed = [Contestant("random", RandomOpponent(derive_seed(terms.seed, "random")))]
+    for simulations in terms.rollouts:
+        seed = derive_seed(terms.seed, "rollouts", simulations)
+        fixed.append(Contestant(f"rollouts-{simulations}", RolloutOpponent(simulations, seed)))
+    return fixed + [Contestant(name, CheckpointOpponent(player)) for name, player in players.items()]
+
+
+def _ratings(contestants: list[Contestant], matches: list[Match], seed: int) -> list[Rating]:
+    elo_P = elo_ratings(len(contestants), matches, anchor=_ANCHOR)
+    interval_P2 = elo_intervals(len(contestants), matches, anchor=_ANCHOR, seed=seed)
+    scores_P: list[list[float]] = [[] for _ in contestants]
+    for first, second, score_G in matches:
+        scores_P[first] += list(score_G)
+        scores_P[second] += list(1.0 - score_G)
+    return [
+        Rating(each.name, float(elo), float(low), float(high), len(scores), float(np.mean(scores)), None)
+        for each, elo, (low, high), scores in zip(contestants, elo_P, interval_P2, scores_P, strict=True)
+    ]

@@ -1,0 +1,51 @@
+"""`mzpipe check-env`: rows, exit codes, profiles, and who may import."""
+
+import os
+
+import pytest
+
+from mzpipe.cli.main import main
+from mzpipe.launch.game_checks import random_play
+
+PROFILE = "[game]\nname = 'FrozenLake-v1'\n[stop]\nminutes = 1\n"
+NIM = "tests.games.own_games:Nim"
+
+
+@pytest.fixture(autouse=True)
+def _short(monkeypatch):
+    monkeypatch.setattr(random_play, "_MAX_MOVES", 30)
+    monkeypatch.setattr(random_play, "_SPEED_SECONDS", 0.01)
+
+
+def test_check_env_prints_a_row_per_check_and_ends_with_0(capsys):
+    assert main(["check-env", "CartPole-v1"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert "ok    legal actions   all of 2 in every position" in [line.rstrip() for line in lines]
+    assert lines[-1] == "all is right"
+
+
+def test_check_env_ends_with_2_when_a_check_fails(capsys):
+    assert main(["check-env", "tests.games.own_games:Restless", "--allow-env-import"]) == 2
+    out = capsys.readouterr().out
+    assert "FAIL  repeats" in out
+    assert out.splitlines()[-1] == "1 of the checks failed"
+
+
+def test_check_env_takes_a_profile_and_overrides(profile, capsys):
+    assert main(["check-env", str(profile), "--set", "game.gymnasium.arguments.map_name='8x8'"]) == 0
+    assert "64 float32 values" in capsys.readouterr().out
+
+
+def test_check_env_refuses_a_missing_profile(tmp_path, capsys):
+    assert main(["check-env", str(tmp_path / "no.toml")]) == 2
+    assert "no.toml: no such profile" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("inherited", ["1", None])
+def test_code_is_imported_only_where_this_command_line_allows_it(inherited, monkeypatch, capsys):
+    if inherited:
+        monkeypatch.setenv("MZPIPE_ALLOW_ENV_IMPORT", inherited)
+    assert main(["check-env", NIM]) == 2
+    assert "--allow-env-import" in capsys.readouterr().out
+    assert "MZPIPE_ALLOW_ENV_IMPORT" not in os.environ
+    assert main(["check-env", NIM, "--allow-env-import"]) == 0

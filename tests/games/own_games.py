@@ -1,0 +1,165 @@
+"""Games of somebody's own, right and wrong ones, for the tests to name."""
+
+import gymnasium
+import numpy as np
+from gymnasium.spaces import Box, Dict, Discrete
+
+
+class Nim:
+    """Two players take one to three of `heap` stones; who takes the last one wins."""
+
+    num_actions = 3
+    num_players = 2
+
+    def __init__(self, heap=7):
+        self.heap = heap
+        self.frame_shape = (heap + 1,)
+
+    def reset(self, seed):
+        self.left, self.player = self.heap, 0
+        return self._frame()
+
+    def step(self, action):
+        self.left -= action + 1
+        self.player = 1 - self.player
+        return self._frame(), float(self.left == 0), self.left == 0, False
+
+    def legal_actions(self):
+        return np.arange(1, 4) <= self.left
+
+    def to_play(self):
+        return self.player
+
+    def _frame(self):
+        return np.eye(self.heap + 1)[self.left]
+
+
+class Walk:
+    """A step right or left from a random place; ends at the borders."""
+
+    num_actions = 2
+    frame_shape = (9,)
+
+    def __init__(self):
+        self.closed = 0
+
+    def reset(self, seed):
+        self.place = int(np.random.default_rng(seed).integers(2, 7))
+        return np.eye(9)[self.place]
+
+    def step(self, action):
+        self.place += 2 * action - 1
+        return np.eye(9)[self.place], float(self.place == 8), self.place in (0, 8), False
+
+    def close(self):
+        self.closed += 1
+
+
+class Restless(Walk):
+    """Random on its own account."""
+
+    def reset(self, seed):
+        return super().reset(None)
+
+
+class Stuck(Walk):
+    """Allows nothing."""
+
+    def legal_actions(self):
+        return np.zeros(2, np.bool_)
+
+
+class Endless(Walk):
+    """Says both at once."""
+
+    def step(self, action):
+        frame, reward, *_ = super().step(action)
+        return frame, reward, True, True
+
+
+class FiveValues(Walk):
+    """Returns what gymnasium does."""
+
+    def step(self, action):
+        return *super().step(action), {}
+
+
+class WrongShape(Walk):
+    """Frames of another shape than it says."""
+
+    frame_shape = (8,)
+
+
+class WrongKind(Walk):
+    """Fractions in frames that it calls bytes."""
+
+    frame_dtype = "uint8"
+
+
+class NotANumber(Walk):
+    """Frames with NaN."""
+
+    def reset(self, seed):
+        return super().reset(seed) * np.nan
+
+
+class BadReward(Walk):
+    """A reward that is none."""
+
+    def step(self, action):
+        frame, _, terminated, truncated = super().step(action)
+        return frame, np.inf, terminated, truncated
+
+
+class Board(Walk):
+    """A frame shape of two numbers."""
+
+    frame_shape = (3, 3)
+
+
+class NoActions(Walk):
+    """Nothing to choose from."""
+
+    num_actions = 0
+
+
+class Three(Walk):
+    """Too many players."""
+
+    num_players = 3
+
+
+class Unfinished:
+    """Lacks most of a game."""
+
+    num_actions = 2
+
+
+class Picture(gymnasium.Env):
+    """A gymnasium environment of one's own: images, actions that start at 1, no registered limit."""
+
+    observation_space = Box(0, 255, (4, 5, 3), np.uint8)
+    action_space = Discrete(2, start=1)
+
+    def __init__(self, render_mode=None):
+        self.image = np.zeros((4, 5, 3), np.uint8)
+
+    def reset(self, *, seed=None, options=None):
+        super().reset(seed=seed)
+        self.image[:] = self.np_random.integers(0, 255, self.image.shape)
+        return self.image, {}
+
+    def step(self, action):
+        assert action in (1, 2)
+        self.image[0, 0] = action
+        return self.image, float(action), False, False, {}
+
+
+class Mapping(Picture):
+    """Observes a dict."""
+
+    observation_space = Dict(image=Picture.observation_space)
+
+    def reset(self, *, seed=None, options=None):
+        image, info = super().reset(seed=seed)
+        return {"image": image}, info

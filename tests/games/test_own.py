@@ -1,0 +1,104 @@
+"""`module:Class`: who may import it, and what is said of what is not there or no game."""
+
+import numpy as np
+import pytest
+
+from mzpipe.config import GameConfig, GymnasiumConfig
+from mzpipe.errors import ConfigError, GameError
+from mzpipe.games import describe_game, make_game
+from mzpipe.permission import allow_env_import
+
+GAMES = "tests.games.own_games"
+
+
+@pytest.fixture(autouse=True)
+def _allowed(monkeypatch):
+    monkeypatch.setenv("MZPIPE_ALLOW_ENV_IMPORT", "1")
+
+
+def own(name, **settings):
+    return GameConfig(name=f"{GAMES}:{name}", **settings)
+
+
+def test_a_game_of_two_says_so():
+    spec = describe_game(own("Nim"))
+    assert (spec.num_players, spec.num_actions, spec.frame_shape) == (2, 3, (8,))
+    assert spec.description == f"{GAMES}:Nim: 8 float32 values, stack 1, 3 actions, 2 players, no cap"
+
+
+def test_arguments_reach_the_class():
+    assert describe_game(own("Nim", gymnasium=GymnasiumConfig(arguments={"heap": 20}))).frame_shape == (21,)
+
+
+def test_a_gymnasium_environment_is_played_with_its_images_and_offset_actions_and_a_limit():
+    game = make_game(own("Picture", max_episode_moves=2), 2, seed=0)
+    assert (game.spec.frame_shape, game.spec.num_actions) == ((3, 4, 5), 2)
+    start_BF = game.reset()
+    first = game.step(np.array([0, 1]))
+    assert first.reward_B.tolist() == [1.0, 2.0]
+    assert (first.frame_BF[1, :, 0, 0] == 2).all() and not (start_BF[1, :, 0, 0] == 2).all()
+    assert game.step(np.array([0, 1])).truncated_B.all()
+
+
+def test_nothing_is_imported_without_the_permission(tmp_path, monkeypatch):
+    allow_env_import(False)
+    (tmp_path / "trap.py").write_text("raise SystemExit('was imported')")
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(ConfigError, match=r"game.name='trap:Game': this imports code: give --allow-env-import"):
+        describe_game(GameConfig(name="trap:Game"))
+
+
+def test_a_module_in_the_working_directory_is_found(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("sys.path", ["/nowhere", *__import__("sys").path])
+    (tmp_path / "walk_of_mine.py").write_text(f"from {GAMES} import Walk")
+    assert describe_game(GameConfig(name="walk_of_mine:Walk")).num_actions == 2
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("no_such_module:Game", r"No module named 'no_such_module': looked in .* and on PYTHONPATH"),
+        (f"{GAMES}:Chess", r"own_games.py has no Chess"),
+        ("my-game:Game", "is named module:Class, as in my_game:MyGame"),
+        ("a:b:c", "is named module:Class"),
+        (":Game", "is named module:Class"),
+    ],
+)
+def test_what_is_not_there_is_named_in_one_line(name, text):
+    with pytest.raises(ConfigError, match=text) as caught:
+        describe_game(GameConfig(name=name))
+    assert "\n" not in str(caught.value)
+
+
+def test_a_module_that_does_not_parse_is_named_with_its_line(tmp_path, monkeypatch):
+    (tmp_path / "broken_game.py").write_text("class Game\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(ConfigError, match=r"expected ':' \(broken_game.py, line 1\)"):
+        describe_game(GameConfig(name="broken_game:Game"))
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("Unfinished", "neither a gymnasium environment nor a game: it has no frame_shape, reset, step"),
+        ("Board", r"frame_shape=\(3, 3\) is neither \(values,\) nor \(channels, rows, columns\)"),
+        ("NoActions", "num_actions=0 must be an integer of at least 1"),
+        ("Three", "num_players=3 is neither 1 nor 2"),
+        ("GAMES", None),
+    ],
+)
+def test_what_is_no_game_is_named_in_one_line(name, text):
+    error, text = (GameError, text) if text else (ConfigError, "has no GAMES")
+    with pytest.raises(error, match=text):
+        describe_game(own(name))
+
+
+def test_wrong_arguments_are_named():
+    with pytest.raises(ConfigError, match=r"arguments=\{'heaps': 2\}: .*unexpected keyword argument 'heaps'"):
+        describe_game(own("Nim", gymnasium=GymnasiumConfig(arguments={"heaps": 2})))
+
+
+def test_an_environment_that_observes_a_dict_is_refused():
+    with pytest.raises(ConfigError, match=r"it observes Dict\("):
+        describe_game(own("Mapping"))
