@@ -16,6 +16,7 @@ from .profile_arguments import add_import_argument
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Arguments of the verb."""
     parser.add_argument("run", type=Path, help="a run directory")
+    add_import_argument(parser)
     parser.add_argument("--episode", type=integer(0), default=0, help="which greedy game, counted from 0 (default: 0)")
     parser.add_argument("--step", type=integer(0), required=True, help="which of its moves, counted from 0")
     parser.add_argument("--html", type=Path, required=True, help="write the page here")

@@ -10,6 +10,7 @@ from ..evaluator.video import Limits, record_games
 from ..evaluator.video.encode import refuse_format
 from .json_file import refuse_unwritable
 from .numbers import integer
+from .profile_arguments import add_import_argument
 
 _DEFAULT_FPS = 15
 
@@ -17,6 +18,7 @@ _DEFAULT_FPS = 15
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Arguments of the verb."""
     parser.add_argument("run", type=Path, help="a run directory")
+    add_import_argument(parser)
     parser.add_argument("--episodes", type=integer(1), default=1, help="games (default: 1)")
     parser.add_argument("--max-moves", type=integer(1), help="cut every game short after so many moves")
     parser.add_argument("--checkpoint", help="best, latest or a directory's name (default: best, else latest)")

@@ -103,6 +103,7 @@ def _spec(config: GameConfig, game: SingleGame) -> GameSpec:
         frame_stack=config.frame_stack,
         num_actions=int(game.num_actions),
         num_players=num_players,
+        opponents=("random",) if num_players == 2 else (),
     )
 
 

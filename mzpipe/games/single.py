@@ -63,18 +63,20 @@ class BatchedGame(SoloGame):
         self._frame_BF = frame_BF
         return frame_BF
 
-    def step(self, action_B: NDArray[np.integer]) -> StepResult:
-        """Plays one action in every game; every game must be live."""
-        self._check_step(action_B)
-        self._moves_B += 1
-        frame_BF = np.empty_like(self._frame_BF)
-        reward_B = np.empty(self.num_games, np.float32)
+    def step(self, action_B: NDArray[np.integer], mask_B: NDArray[np.bool_] | None = None) -> StepResult:
+        """Plays one action in every game under the mask (None: all); they must be live. The others stay as they are."""
+        if mask_B is None:
+            mask_B = np.ones(self.num_games, np.bool_)
+        self._check_step(action_B, mask_B)
+        self._moves_B += mask_B
+        frame_BF = self._frame_BF.copy()
+        reward_B = np.zeros(self.num_games, np.float32)
         terminated_B, truncated_B = (np.zeros(self.num_games, np.bool_) for _ in range(2))
-        for game, action in enumerate(action_B):
-            step = checked_step(self.spec, self._games[game].step(int(action)))
-            frame_BF[game], reward_B[game], terminated_B[game], truncated_B[game] = step
+        for index, game in self._under(mask_B):
+            step = checked_step(self.spec, game.step(int(action_B[index])))
+            frame_BF[index], reward_B[index], terminated_B[index], truncated_B[index] = step
         if self._max_moves:
-            truncated_B |= (self._moves_B >= self._max_moves) & ~terminated_B
+            truncated_B |= mask_B & (self._moves_B >= self._max_moves) & ~terminated_B
         self._frame_BF = frame_BF
         return self._end(StepResult(frame_BF, reward_B, terminated_B, truncated_B))
 

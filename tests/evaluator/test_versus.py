@@ -18,20 +18,20 @@ from mzpipe.planning import LanePlanner, greedy_search, signed_search
 from tests.tiny import EVALUATOR, make_plane, publish, random_model, started_server, tiny_profile
 
 
-def play_match(tmp_path, episodes, opponent="perfect"):
+def play_match(tmp_path, episodes, opponent="perfect", game="tic_tac_toe"):
     """A finished match of a random network; the opponent is the profile's, or an object of the test's."""
     named = opponent if isinstance(opponent, str) else "random"
-    profile = tiny_profile("game.name=tic_tac_toe", f"evaluator.opponent={named}", f"evaluator.episodes={episodes}")
+    profile = tiny_profile(f"game.name={game}", f"evaluator.opponent={named}", f"evaluator.episodes={episodes}")
     plane = make_plane(tmp_path, profile)
     publish(plane, random_model(profile, plane, 0))
     server = started_server(profile, plane)
     (lane,) = plane.lane_clients(EVALUATOR)
-    game = make_game(profile.game, plane.shape.evaluator_trees, 0, training=False)
-    config = greedy_search(signed_search(profile.search, 2), 0)
-    planner = LanePlanner(lane, config, num_trees=game.num_games, num_actions=9, seed=0)
-    match = make_episodes(profile, game, planner, 0)
+    games = make_game(profile.game, plane.shape.evaluator_trees, 0, training=False)
+    config, actions = greedy_search(signed_search(profile.search, 2), 0), games.spec.num_actions
+    planner = LanePlanner(lane, config, num_trees=games.num_games, num_actions=actions, seed=0)
+    match = make_episodes(profile, games, planner, 0)
     if named != opponent:
-        match = VersusEpisodes(game, planner, episodes, opponent)
+        match = VersusEpisodes(games, planner, episodes, opponent)
     match.begin()
     for _ in range(20_000):
         if match.finished:
@@ -196,3 +196,10 @@ def test_plan_refuses_an_opponent_that_the_game_does_not_have():
     assert str(caught.value) == (
         "evaluator.opponent='perfect': connect_four can be played against random, rollouts only"
     )
+
+
+def test_a_game_of_ones_own_is_played_against_random_moves(tmp_path, monkeypatch):
+    monkeypatch.setenv("MZPIPE_ALLOW_ENV_IMPORT", "1")
+    match = play_match(tmp_path, episodes=6, game="tests.games.own_games:Nim", opponent="random")
+    assert match.finished and len(match.results.returns) == 6
+    assert set(match.results.returns) <= {-1.0, 1.0}  # nobody draws at nim

@@ -134,6 +134,7 @@ def test_wrappers_show_drawn_images_greyed_and_halved():
     start_BF = game.reset()
     assert (game.spec.frame_shape, game.spec.frame_dtype) == ((1, 64, 64), "uint8")
     assert start_BF.min() < start_BF.max()
+    assert "1x64x64 uint8 image, pixels, grayscale, halve, halve, stack 2" in game.spec.description
 
 
 def test_halving_takes_means_of_four_and_drops_an_odd_column():

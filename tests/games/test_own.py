@@ -23,6 +23,7 @@ def own(name, **settings):
 def test_a_game_of_two_says_so():
     spec = describe_game(own("Nim"))
     assert (spec.num_players, spec.num_actions, spec.frame_shape) == (2, 3, (8,))
+    assert spec.opponents == ("random",)
     assert spec.description == f"{GAMES}:Nim: 8 float32 values, stack 1, 3 actions, 2 players, no cap"
 
 

@@ -69,6 +69,17 @@ def test_players_and_legal_actions_are_the_games_own():
     assert game.legal_actions().tolist() == [[True, True, False], [True, True, True]]
 
 
+def test_a_step_of_a_mask_leaves_the_other_games_as_they_are():
+    game = batch(lambda: Nim(4), 3, num_players=2, max_moves=1)
+    before_BF = game.reset()
+    result = game.step(np.array([1, 0, 2]), np.array([True, False, False]))
+    assert game.to_play().tolist() == [1, 0, 0]
+    assert np.array_equal(result.frame_BF[1:], before_BF[1:]) and not np.array_equal(result.frame_BF[0], before_BF[0])
+    assert result.truncated_B.tolist() == [True, False, False]
+    game.reset(result.truncated_B)
+    assert game.step(np.array([0, 0, 2])).truncated_B.all()
+
+
 def test_an_ended_game_allows_everything_so_that_a_search_over_it_can_go_on():
     game = batch(lambda: Nim(1), 2, num_players=2)
     game.reset()

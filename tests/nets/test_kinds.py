@@ -1,16 +1,31 @@
 """Networks per profile: down-sampling, boards, plain heads; and what profiles are refused."""
 
+from pathlib import Path
+
 import pytest
 import torch
 from torch import nn
 
-from mzpipe.config import NetworkConfig, parse_profile
+from mzpipe.config import NetworkConfig, load_profile, parse_profile
 from mzpipe.errors import ConfigError
+from mzpipe.games import describe_game
 from mzpipe.nets import Model
 from mzpipe.nets.residual import ResidualBlock
 
+PROFILES = sorted((Path(__file__).parents[2] / "profiles").glob("*.toml"))
 SMALL = {"value_support_size": 5, "reward_support_size": 2}
 RESIDUAL = {"kind": "residual", "num_channels": 8, "head_channels": 4, "head_hidden_size": 8, **SMALL}
+
+
+@pytest.mark.parametrize("path", PROFILES, ids=lambda path: path.stem)
+def test_the_network_of_a_shipped_profile_takes_its_games_frames(path):
+    profile = load_profile(path)
+    game = describe_game(profile.game)
+    model = Model(profile.network, game.stacked_shape, game.num_actions).eval()
+    root = model.initial_inference(torch.ones(2, *game.stacked_shape, dtype=getattr(torch, game.frame_dtype)))
+    child = model.recurrent_inference(root.hidden_state, torch.tensor([0, game.num_actions - 1]))
+    assert child.policy_logits_BA.shape == (2, game.num_actions)
+    assert torch.isfinite(child.hidden_state).all()
 
 
 def layout(model):
