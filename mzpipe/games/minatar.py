@@ -27,6 +27,7 @@ from .single import BatchedGame, Step
 _SET = np.uint8(255)
 _TIMED_GAME = "freeway"
 _NO_OP = 0
+_ACTION_NAMES = {"n": "nothing", "l": "left", "u": "up", "r": "right", "d": "down", "f": "fire"}
 
 
 class MinAtarGame:
@@ -56,6 +57,10 @@ class MinAtarGame:
             self._last_action = self._actions[action]
         reward, ended = self._env.act(self._last_action)
         return self._frame(), reward, ended and not self._ends_by_time, ended and self._ends_by_time
+
+    def action_names(self) -> tuple[str, ...]:
+        """By the package's letters: n is no-op."""
+        return tuple(_ACTION_NAMES[self._env.action_map[action]] for action in self._actions)
 
     def _frame(self) -> np.ndarray:
         return np.moveaxis(self._env.state(), -1, 0) * _SET

@@ -21,7 +21,8 @@ class SingleGame(Protocol):
     """What a game must have; see docs/games.md for what it may have besides.
 
     Optional: frame_dtype ("float32", the default, or "uint8", which networks see divided by 255), num_players (1 or
-    2), legal_actions() -> [A] of bool, to_play() -> 0 or 1, close().
+    2), legal_actions() -> [A] of bool, to_play() -> 0 or 1, close(); for people render() -> uint8 [H, W, 3] and
+    action_names() -> a word for each.
     """
 
     num_actions: int
@@ -96,6 +97,15 @@ class BatchedGame(SoloGame):
             if tell is not None:
                 to_play_B[index] = checked_player(self.spec, tell())
         return to_play_B
+
+    def render(self) -> NDArray[np.uint8] | None:
+        """What the first game draws of itself, uint8 [H, W, 3]; None where it does not."""
+        picture: NDArray[np.uint8] | None = getattr(self._games[0], "render", lambda: None)()
+        return picture
+
+    def action_names(self) -> tuple[str, ...]:
+        """What the first game calls its actions, or nothing."""
+        return tuple(getattr(self._games[0], "action_names", tuple)())
 
     def close(self) -> None:
         """Closes the games that can be."""

@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 from mzpipe.config import AtariConfig, GameConfig
-from mzpipe.games import make_game
+from mzpipe.games import GameSpec, make_game
 from mzpipe.games.board_picture import draw_pieces
+from mzpipe.games.single import BatchedGame
 from mzpipe.games.watching import action_names, draw_frame, picture
 from tests.games.helpers import PONG, play, random_actions
 
@@ -72,6 +73,28 @@ def test_a_game_without_pictures_or_names_is_drawn_from_its_frame():
     assert len({tuple(drawn[row, column]) for row in (16, 48, 80) for column in (16, 48, 80)}) == 2
     assert (drawn[48, 48] != drawn[16, 16]).any()
     assert action_names(game) == tuple("012345678")
+
+
+def test_minatar_is_drawn_in_planes_and_its_actions_have_names():
+    game = make_game(GameConfig(name="MinAtar/Breakout-v1"), 1, 0)
+    assert picture(game, game.reset()[0]).shape == (320, 320, 3)
+    assert action_names(game) == ("nothing", "left", "right")
+
+
+def test_a_game_of_ones_own_may_draw_and_name_itself():
+    class Own:
+        num_actions, frame_shape = 2, (1,)
+
+        def render(self):
+            return np.full((4, 5, 3), 7, np.uint8)
+
+        def action_names(self):
+            return ["yes", "no"]
+
+    spec = GameSpec("Own", "one's own", (1,), "float32", 1, 2, 1)
+    game = BatchedGame(spec, [Own(), Own()], 0)
+    assert (picture(game, np.zeros(1, np.float32)) == np.full((4, 5, 3), 7)).all()
+    assert action_names(game) == ("yes", "no")
 
 
 @pytest.mark.parametrize(
