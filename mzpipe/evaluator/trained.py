@@ -3,12 +3,12 @@
 from pathlib import Path
 from typing import NamedTuple
 
-from ..config import Profile, load_profile
+from ..config import GameConfig, Profile, load_profile
 from ..errors import CheckpointError, UsageError
 from ..games import GameSpec, describe_game, same_game
 from ..nets import Model, restore_model
 from ..runtime.run_names import CHECKPOINTS, PROFILE
-from ..weights import CheckpointStore
+from ..weights import Checkpoint, CheckpointStore
 
 
 class TrainedAgent(NamedTuple):
@@ -37,13 +37,18 @@ def load_trained(run: str | Path, checkpoint: str | None, num_simulations: int |
     profile, store = load_profile(path / PROFILE, _overrides(num_simulations)), CheckpointStore(path / CHECKPOINTS)
     name = store.chosen(checkpoint)
     loaded, game = store.load(name), describe_game(profile.game, training=False)
-    trained_on = str(loaded.state.get("game"))
-    if not same_game(trained_on, profile.game.name):
-        raise CheckpointError(f"{path / CHECKPOINTS / name}: a checkpoint of {trained_on}, the run is of {game.name}")
+    check_game(path / CHECKPOINTS / name, loaded, profile.game)
     model = Model(profile.network, game.stacked_shape, game.num_actions)
     restore_model(model, loaded)
     steps = (int(loaded.state[counter]) for counter in ("learner_steps", "env_steps"))
     return TrainedAgent(profile, game, model, name, *steps)
+
+
+def check_game(path: Path, loaded: Checkpoint, game: GameConfig) -> None:
+    """Raises CheckpointError unless the checkpoint at `path` was trained on the game of the run's profile."""
+    trained_on = str(loaded.state.get("game"))
+    if not same_game(trained_on, game.name):
+        raise CheckpointError(f"{path}: a checkpoint of {trained_on}, and game.name={game.name!r} in the run's profile")
 
 
 def _overrides(num_simulations: int | None) -> tuple[str, ...]:

@@ -7,10 +7,11 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from ..config import EvaluatorConfig, GameConfig, OpponentName, Profile, find_protocol, load_profile, under_protocol
-from ..errors import CheckpointError, UsageError
+from ..errors import UsageError
 from ..evaluator.protocol import match_protocol, protocol_settings
+from ..evaluator.trained import check_game
 from ..evaluator.versus import make_episodes
-from ..games import GameSpec, describe_game, make_game, same_game
+from ..games import GameSpec, describe_game, make_game
 from ..ipc.dataplane import DataPlane, Member
 from ..nets import FlatWeights, Model, resolve_devices, restore_model
 from ..planning import LanePlanner, derive_seed, greedy_search, signed_search
@@ -69,7 +70,7 @@ def evaluate(run: RunDirectory, examination: Examination, progress: Progress) ->
     store = CheckpointStore(run.checkpoints)
     name = store.chosen(examination.checkpoint)
     loaded = store.load(name)
-    _check_game(store.directory / name, loaded, profile.game)
+    check_game(store.directory / name, loaded, profile.game)
     game = describe_game(profile.game, training=False)
     if examination.opponent is not None and game.num_players == 1:
         raise UsageError(f"--opponent {examination.opponent}: {game.name} has one player: leave it out")
@@ -132,12 +133,6 @@ def _check_action_set(trained: GameConfig, played: GameConfig) -> None:
             f"--protocol {played.protocol}: {played.name} has {needed} actions under it, the run's network knows "
             f"{known}: train with game.atari.full_action_space={str(played.atari.full_action_space).lower()}"
         )
-
-
-def _check_game(path: Path, loaded: Checkpoint, game: GameConfig) -> None:
-    trained_on = str(loaded.state.get("game"))
-    if not same_game(trained_on, game.name):
-        raise CheckpointError(f"{path}: a checkpoint of {trained_on}, and game.name={game.name!r} in the run's profile")
 
 
 def _play(

@@ -152,7 +152,7 @@ def test_load_refuses_a_checkpoint_of_another_game(run, tmp_path):
     loaded = CheckpointStore(other / "checkpoints").load(LATEST)
     CheckpointStore(run / "checkpoints").save("step_00000031", loaded, pointer=LATEST)
     with pytest.raises(
-        CheckpointError, match=r"step_00000031: a checkpoint of LunarLander-v3, the run is of CartPole-v1"
+        CheckpointError, match=r"step_00000031: a checkpoint of LunarLander-v3, and game.name='CartPole-v1'"
     ):
         Player.load(run)
 
