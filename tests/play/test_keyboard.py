@@ -65,6 +65,7 @@ def test_escape_and_the_windows_cross_leave(event):
 def played(run, script, *, advice, monkeypatch):
     """The game behind a script of the events of every look at the keys."""
     monkeypatch.setenv("SDL_VIDEODRIVER", "dummy")
+    monkeypatch.setenv("SDL_AUDIODRIVER", "dummy")
     looks = iter([*script, [pygame.event.Event(pygame.QUIT)]])
     with WatchedGame(Player.load(run), 0) as watched:
         play_by_keyboard(watched, "a game", advice=advice, events=lambda: next(looks))

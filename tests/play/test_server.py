@@ -64,11 +64,17 @@ def test_page_listens_on_the_loopback_address_only_and_leaves_nothing_behind_at_
 @pytest.mark.slow
 def test_terminal_plays_from_a_pipe_and_ends_with_it(board):
     played = subprocess.run(
-        [*COMMAND, str(board), "--simulations", "3"], input="?\nx(1,1)\n", capture_output=True, text=True, timeout=60.0
+        [*COMMAND, str(board), "--simulations", "3"],
+        input=b"?\n\xff\x1b[2J\nx(1,1)\n",
+        capture_output=True,
+        timeout=60.0,
     )
-    assert (played.returncode, played.stderr) == (0, "")
-    assert f"tic_tac_toe against board, {CHECKPOINT}, 3 simulations a move" in played.stdout
-    assert "the agent (o) played o(" in played.stdout
+    assert (played.returncode, played.stderr) == (0, b"")
+    said = played.stdout.decode()
+    assert f"tic_tac_toe against board, {CHECKPOINT}, 3 simulations a move" in said
+    assert "is no legal move" in said
+    assert "\x1b" not in said
+    assert "the agent (o) played o(" in said
 
 
 def test_port_in_use_is_refused(board, refused):
