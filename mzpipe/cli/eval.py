@@ -73,11 +73,11 @@ def _line(scores: Scores) -> str:
 
 
 def _match_line(scores: Scores) -> str:
-    returns = np.array(scores.returns)
-    won, drawn, lost = (int(count) for count in ((returns > 0).sum(), (returns == 0).sum(), (returns < 0).sum()))
+    outcomes = np.sign(scores.returns)
+    won, drawn, lost = (int((outcomes == outcome).sum()) for outcome in (1, 0, -1))
     return (
-        f"{scores.checkpoint}: won {won}, drawn {drawn}, lost {lost} of {len(returns)} games, mean {returns.mean():.2f} "
-        f"(protocol {scores.protocol}; trained {scores.env_steps:,} env steps)"
+        f"{scores.checkpoint}: won {won}, drawn {drawn}, lost {lost} of {len(outcomes)} games, "
+        f"mean {np.mean(scores.returns):.2f} (protocol {scores.protocol}; trained {scores.env_steps:,} env steps)"
     )
 
 
