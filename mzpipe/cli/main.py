@@ -25,6 +25,7 @@ VERBS = {
     "elo": "rate the checkpoints of a board game's run by games among them and against fixed opponents",
     "record": "film greedy games of a trained run, with what the search of every move found",
     "inspect": "show one searched move of a trained run as a page: the tree, and what the model foresaw",
+    "play": "play against a trained run: board games in the terminal or on a page, others by keyboard",
     "scores": "put runs' scores side by side: human-normalised, aggregated with intervals, beside published ones",
     "export": "write a run's trajectories as npz files, or its model as ONNX, for other programs",
     "bench": "measure mzpipe against named references on this machine",

@@ -34,7 +34,7 @@ class BoardGame(LiveGames):
         self._rules = BOARDS[config.name]
         self.rules = _load(config)
         self._move_limit = config.max_episode_moves or self.rules.max_game_length()
-        self._planes_shape = _planes_shape(self.rules)
+        self._planes_shape = planes_shape(self.rules)
         self.spec = _spec(config, self.rules, self._num_planes())
         self.states = [self.rules.new_initial_state() for _ in range(num_games)]
         self._frame_BF = np.zeros((num_games, *self.spec.frame_shape), np.uint8)
@@ -145,7 +145,7 @@ def _load(config: GameConfig) -> pyspiel.Game:
         raise ConfigError(f"game.board.size={config.board.size}: OpenSpiel refuses {config.name}: {reason}") from None
 
 
-def _planes_shape(rules: pyspiel.Game) -> tuple[int, int, int]:
+def planes_shape(rules: pyspiel.Game) -> tuple[int, int, int]:
     """Planes, rows, columns of OpenSpiel's observation; gomoku gives its board as one row."""
     shape = rules.observation_tensor_shape()
     if len(shape) == 2:
@@ -155,7 +155,7 @@ def _planes_shape(rules: pyspiel.Game) -> tuple[int, int, int]:
 
 
 def _spec(config: GameConfig, rules: pyspiel.Game, num_planes: int) -> GameSpec:
-    _, rows, columns = _planes_shape(rules)
+    _, rows, columns = planes_shape(rules)
     num_actions, is_short = rules.num_distinct_actions(), rules.max_game_length() <= _LONGEST_SOLVED
     return GameSpec(
         name=config.name,

@@ -26,7 +26,7 @@ def draw_pieces(position: str) -> NDArray[np.uint8]:
     """The board of a position in FEN or SFEN: capitals light, small letters dark, promoted ones with their plus."""
     from PIL import Image, ImageDraw, ImageFont  # loaded by who looks
 
-    rows = [_pieces_of(row) for row in position.split()[0].split("/")]
+    rows = [pieces_of(row) for row in position.split()[0].split("/")]
     image = Image.fromarray(_empty(len(rows), len(rows[0])))
     pen, font = ImageDraw.Draw(image), ImageFont.load_default(SQUARE // 2)
     for row, pieces in enumerate(rows):
@@ -42,7 +42,7 @@ def _empty(rows: int, columns: int) -> NDArray[np.uint8]:
     return drawn
 
 
-def _pieces_of(row: str) -> list[str]:
+def pieces_of(row: str) -> list[str]:
     """One word per square, "" where it is empty."""
     pieces: list[str] = []
     promoted = ""

@@ -1,0 +1,94 @@
+"""`mzpipe play RUN`: a person against a trained agent; board games in the terminal or on a page, others by keyboard."""
+
+import argparse
+import os
+import sys
+from pathlib import Path
+
+from rich.console import Console
+
+from ..errors import ExitCode, UsageError
+from ..evaluator import Player
+from ..evaluator.watched import WatchedGame
+from ..play.match import FIRST, SECOND, Match
+from ..play.styles import STYLES
+from ..play.terminal import play_in_terminal
+from ..play.web import Games, make_app, serve
+from .numbers import integer
+from .profile_arguments import add_import_argument
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Arguments of the verb."""
+    parser.add_argument("run", type=Path, help="a run directory")
+    add_import_argument(parser)
+    parser.add_argument("--checkpoint", help="best, latest or a directory's name (default: best, else latest)")
+    parser.add_argument("--simulations", type=integer(1), help="of the agent, per move (default: as in evaluations)")
+    seats = parser.add_mutually_exclusive_group()
+    seats.add_argument("--first", action="store_const", const=FIRST, dest="seat", help="you begin (the default)")
+    seats.add_argument("--second", action="store_const", const=SECOND, dest="seat", help="the agent begins")
+    parser.add_argument("--web", action="store_true", help="on a page that this machine alone can open")
+    parser.add_argument("--port", type=integer(0, 65535), help="of the page (default: 0, any that is free)")
+    parser.add_argument("--advice", action="store_true", help="games of one player: show what the agent would do")
+    parser.add_argument("--seed", type=integer(0), help="games of one player: seed of the episodes (default: 0)")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Plays until the game ends or the person leaves; the page is there until Ctrl-C."""
+    player = Player.load(arguments.run, arguments.checkpoint, arguments.simulations)
+    is_board = player.game.num_players == 2
+    _refuse_others(arguments, player.game.name, is_board)
+    about = (
+        f"{player.game.name} against {arguments.run.resolve().name}, {player.agent.checkpoint}, "
+        f"{player.config.num_simulations} simulations a move"
+    )
+    if is_board:
+        _play_board(player, arguments, about)
+    else:
+        _play_by_keyboard(player, arguments, about)
+    return ExitCode.FINISHED
+
+
+def _refuse_others(arguments: argparse.Namespace, name: str, is_board: bool) -> None:
+    """Raises UsageError for arguments that mean nothing for this game."""
+    if is_board and name not in STYLES:
+        raise UsageError(f"{name}: no board is known for it; there are those of {', '.join(STYLES)}")
+    for_boards = {"--web": arguments.web, "--port": arguments.port, "--first or --second": arguments.seat}
+    for_others = {"--advice": arguments.advice, "--seed": arguments.seed}
+    wrong, why = (
+        (for_others, f"is for games of one player, {name} has two: leave it out")
+        if is_board
+        else (for_boards, f"is for board games, {name} has one player: leave it out, and play by keyboard in a window")
+    )
+    for flag, value in wrong.items():
+        if value is not None and value is not False:
+            raise UsageError(f"{flag} {why}")
+    if arguments.port is not None and not arguments.web:
+        raise UsageError(f"--port {arguments.port} is that of the page: add --web")
+
+
+def _play_board(player: Player, arguments: argparse.Namespace, about: str) -> None:
+    console = Console(highlight=False)
+    console.print(about, markup=False, soft_wrap=True)
+
+    def new_match(person: int) -> Match:
+        return Match(player.agent.profile.game, player, person)
+
+    def announce(address: str) -> None:
+        console.print(f"{address}   (Ctrl-C ends it)", markup=False, soft_wrap=True)
+
+    seat = arguments.seat or FIRST
+    if not arguments.web:
+        play_in_terminal(new_match(seat), sys.stdin, console)
+        return
+    games = Games(new_match)
+    games.open(seat)
+    serve(make_app(games, about), arguments.port or 0, announce)
+
+
+def _play_by_keyboard(player: Player, arguments: argparse.Namespace, about: str) -> None:
+    os.environ.setdefault("PYGAME_HIDE_SUPPORT_PROMPT", "1")  # pygame greets on stdout
+    from ..play.keyboard import play_by_keyboard
+
+    with WatchedGame(player, arguments.seed or 0) as watched:
+        play_by_keyboard(watched, about, advice=arguments.advice)

@@ -1,0 +1,65 @@
+"""Moves: where on the board each legal action begins and ends."""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import pyspiel
+
+from .board import Board
+from .styles import STYLES, Place
+
+_DROP = "*"
+
+
+class Move(NamedTuple):
+    """One legal action."""
+
+    action: int
+    # As OpenSpiel writes it.
+    name: str
+    # None: a pass, which goes nowhere.
+    target: Place | None
+    # Where a piece comes from; a letter of what is held; None: a new stone.
+    source: Place | str | None = None
+
+
+def legal_moves(name: str, state: pyspiel.State, board: Board) -> list[Move]:
+    """What the player to move may do in a state of the game `name`; none after the end."""
+    read = _READERS.get(name, _stone)
+    return [read(name, state, board, action) for action in state.legal_actions()]
+
+
+def _stone(name: str, state: pyspiel.State, board: Board, action: int) -> Move:
+    """Actions number the places row by row, then there may be a pass; or they are columns."""
+    style, text = STYLES[name], state.action_to_string(action)
+    if style.falls:
+        free = max(row for row in range(board.rows) if Place(row, action) not in board.pieces)
+        return Move(action, text, Place(free, action))
+    row, column = divmod(action, board.columns)
+    return Move(action, text, style.place(row, column, board.rows) if row < board.rows else None)
+
+
+def _chess(name: str, state: pyspiel.State, board: Board, action: int) -> Move:
+    text = state.action_to_string(action)
+    move = pyspiel.chess.action_to_move(action, state.board())
+    if move.is_castling():
+        row = 0 if state.move_number() % 2 else board.rows - 1
+        return Move(action, text, Place(row, 2 if text.startswith("O-O-O") else 6), Place(row, 4))
+    target, source = (
+        STYLES[name].place(square.y, square.x, board.rows) for square in (move.to_square, move.from_square)
+    )
+    return Move(action, text, target, source)
+
+
+def _shogi(name: str, state: pyspiel.State, board: Board, action: int) -> Move:
+    """7g7f, 7g7f+ that promotes, P*5e from the hand."""
+    text = state.action_to_string(action)
+    begin, target = text[:2], _named(text[2:4], board)
+    return Move(action, text, target, begin[0] if begin[1] == _DROP else _named(begin, board))
+
+
+def _named(text: str, board: Board) -> Place:
+    return Place(board.row_labels.index(text[1]), board.column_labels.index(text[0]))
+
+
+_READERS: dict[str, Callable[[str, pyspiel.State, Board, int], Move]] = {"chess": _chess, "shogi": _shogi}

@@ -1,0 +1,97 @@
+"""Styles: how each board game is drawn, and what its players and places are called; labels match OpenSpiel's moves."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import Enum
+from string import ascii_lowercase
+from typing import NamedTuple
+
+
+class Place(NamedTuple):
+    """A square, a crossing or a hexagon, as a picture has it: row 0 at the top, column 0 on the left."""
+
+    row: int
+    column: int
+
+
+class Shape(Enum):
+    """What a board is made of."""
+
+    SQUARES = "squares"
+    # Stones stand where lines cross.
+    POINTS = "points"
+    # Every row half a hexagon further to the right.
+    HEXES = "hexes"
+
+
+Labels = Callable[[int], list[str]]
+
+
+def _from_zero(count: int) -> list[str]:
+    return [str(index) for index in range(count)]
+
+
+def _from_one(count: int) -> list[str]:
+    return [str(index + 1) for index in range(count)]
+
+
+def _letters(count: int) -> list[str]:
+    return list(ascii_lowercase[:count])
+
+
+def _letters_without_i(count: int) -> list[str]:
+    return list(ascii_lowercase.replace("i", "")[:count])
+
+
+def _down_to_one(count: int) -> list[str]:
+    return _from_one(count)[::-1]
+
+
+def _none(count: int) -> list[str]:
+    return [""] * count
+
+
+@dataclass(frozen=True)
+class Style:
+    """One game's look."""
+
+    shape: Shape
+    # Who begins, and the other.
+    seats: tuple[str, str]
+    # Labels of as many rows or columns, in the order of OpenSpiel's numbers.
+    row_labels: Labels
+    column_labels: Labels
+    # Whether row 0 of OpenSpiel's lies at the bottom.
+    is_upward: bool = False
+    # Whether an action is a column, down which a stone falls.
+    falls: bool = False
+    is_chequered: bool = False
+    # Pieces have a forward: the person's own come towards the top.
+    turns: bool = False
+    has_hands: bool = False
+    # What each player is to connect.
+    aims: tuple[str, str] | None = None
+
+    def role(self, seat: int) -> str:
+        """What a player is called, and is to do where that is not the same for both."""
+        return f"{self.seats[seat]}, {self.aims[seat]}" if self.aims else self.seats[seat]
+
+    def place(self, row: int, column: int, rows: int) -> Place:
+        """Where OpenSpiel's row and column lie on a board of so many rows."""
+        return Place(rows - 1 - row if self.is_upward else row, column)
+
+
+_BLACK_WHITE, _X_O = ("Black", "White"), ("x", "o")
+
+STYLES = {
+    "tic_tac_toe": Style(Shape.SQUARES, _X_O, _from_zero, _from_zero),
+    "connect_four": Style(Shape.SQUARES, _X_O, _none, _from_zero, is_upward=True, falls=True),
+    "gomoku": Style(Shape.POINTS, _BLACK_WHITE, _from_zero, _from_zero),
+    "othello": Style(Shape.SQUARES, _BLACK_WHITE, _from_one, _letters),
+    "hex": Style(Shape.HEXES, _X_O, _from_one, _letters, aims=("from top to bottom", "from left to right")),
+    "go": Style(Shape.POINTS, _BLACK_WHITE, _from_one, _letters_without_i, is_upward=True),
+    "chess": Style(
+        Shape.SQUARES, _BLACK_WHITE[::-1], _from_one, _letters, is_upward=True, is_chequered=True, turns=True
+    ),
+    "shogi": Style(Shape.SQUARES, _BLACK_WHITE, _letters, _down_to_one, turns=True, has_hands=True),
+}

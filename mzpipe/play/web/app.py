@@ -1,0 +1,135 @@
+"""App: the addresses of the page. A game is its list of actions; every request is checked against the rules.
+
+Only this machine's browsers are meant to see it: requests under another host name (a name that was pointed here, DNS
+rebinding) and forms of other sites are refused; a game's address cannot be guessed.
+"""
+
+from functools import wraps
+from pathlib import Path
+from threading import Lock
+from typing import Any
+
+from flask import Flask, Response, abort, redirect, request
+from werkzeug.wrappers import Response as AnyResponse
+
+from ...errors import UsageError
+from ...pages import page_environment
+from ..match import FIRST, SECOND, Match
+from .games import Games
+from .view import View
+
+_MOST_FORM_BYTES = 4096
+HOST = "127.0.0.1"
+_HOSTS = [HOST, "localhost"]
+_SEATS = {"first": FIRST, "second": SECOND}
+_HEADERS = {
+    "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; img-src data:; form-action 'self'; "
+    "frame-ancestors 'none'; base-uri 'none'",
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "same-origin",
+    "Cache-Control": "no-store",
+}
+
+
+def make_app(games: Games, about: str) -> Flask:
+    """The pages of these games; `about` says against whom they are."""
+    app = Flask(__name__, static_folder=None)
+    app.config.update(TRUSTED_HOSTS=_HOSTS, MAX_CONTENT_LENGTH=_MOST_FORM_BYTES)
+    pages, lock = _Pages(games, about), Lock()
+
+    def one_at_a_time(answer: Any) -> Any:
+        """Searches share their arrays."""
+
+        @wraps(answer)
+        def alone(**parts: str) -> Any:
+            with lock:
+                return answer(**parts)
+
+        return alone
+
+    app.before_request(_refuse_other_sites)
+    app.after_request(_add_headers)
+    app.get("/")(one_at_a_time(pages.first))
+    app.post("/games")(one_at_a_time(pages.open))
+    app.get("/games/<name>")(one_at_a_time(pages.show))
+    app.post("/games/<name>/moves")(one_at_a_time(pages.move))
+    app.post("/games/<name>/back")(one_at_a_time(pages.take_back))
+    return app
+
+
+class _Pages:
+    """What every address answers: a page, or after a form the page that shows what it did."""
+
+    def __init__(self, games: Games, about: str) -> None:
+        self._games, self._about = games, about
+        self._template = page_environment(Path(__file__).parent).get_template("page.html")
+
+    def first(self) -> AnyResponse:
+        """The newest game."""
+        return _see(self._games.newest())
+
+    def open(self) -> AnyResponse:
+        """A new game with the person at the seat of the form."""
+        seat = _SEATS.get(request.form.get("seat", ""))
+        if seat is None:
+            abort(400, f"seat: give one of {', '.join(_SEATS)}")
+        return _see(self._games.open(seat))
+
+    def show(self, name: str) -> AnyResponse:
+        """One game, with what has been clicked of the next move."""
+        match = self._find(name)
+        try:
+            view = View(match, request.args.get("from", ""), request.args.get("to", ""))
+        except UsageError as error:
+            return self._refused(name, match, error)
+        return self._page(name, view)
+
+    def move(self, name: str) -> AnyResponse:
+        """Plays the action of the form, unless the game has gone on since the page was shown."""
+        match = self._find(name)
+        action, ply = (request.form.get(field, -1, type=int) for field in ("action", "ply"))
+        try:
+            if ply != len(match.played):
+                raise UsageError("the game has gone on since that page was shown: nothing was played")
+            match.play(action)
+        except UsageError as error:
+            return self._refused(name, match, error)
+        return _see(name)
+
+    def take_back(self, name: str) -> AnyResponse:
+        """Undoes the last move and its answer."""
+        match = self._find(name)
+        try:
+            match.take_back()
+        except UsageError as error:
+            return self._refused(name, match, error)
+        return _see(name)
+
+    def _find(self, name: str) -> Match:
+        match = self._games.find(name)
+        if match is None:
+            abort(404, "no such game: it is too old, or mzpipe was started anew: open the first page")
+        return match
+
+    def _refused(self, name: str, match: Match, error: UsageError) -> AnyResponse:
+        return self._page(name, View(match), notice=str(error), status=400)
+
+    def _page(self, name: str, view: View, notice: str = "", status: int = 200) -> AnyResponse:
+        return Response(self._template.render(name=name, view=view, about=self._about, notice=notice), status)
+
+
+def _see(name: str) -> AnyResponse:
+    """To the page of the game; a reload there plays nothing again."""
+    return redirect(f"/games/{name}", 303)
+
+
+def _refuse_other_sites() -> None:
+    """A browser says where a form comes from."""
+    origin = request.headers.get("Origin")
+    if origin is not None and origin != request.host_url.rstrip("/"):
+        abort(403, "this form comes from another site")
+
+
+def _add_headers(response: Response) -> Response:
+    response.headers.update(_HEADERS)
+    return response

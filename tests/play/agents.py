@@ -1,0 +1,45 @@
+"""An agent of the tests: it knows the rules, searches nothing, and says that it has."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from mzpipe.config import GameConfig, parse_profile
+from mzpipe.evaluator import Decision
+from mzpipe.games.board import BoardGame
+from mzpipe.play.match import Match
+
+BOARD_SIZES = {"gomoku": 9, "hex": 5, "go": 5}
+
+
+def board_config(name: str, *overrides: str) -> GameConfig:
+    """A board game of the tests' size."""
+    size = [f"game.board.size={BOARD_SIZES[name]}"] if name in BOARD_SIZES else []
+    return parse_profile("", ["stop.learner_steps=1", f"game.name={name}", *size, *overrides]).game
+
+
+class RankedAgent:
+    """Visits its first three legal actions 6, 3 and once, in order of their numbers, or from the last one on."""
+
+    def __init__(self, config: GameConfig, *, from_last: bool = False) -> None:
+        self._game, self._from_last = BoardGame(config, 1), from_last
+        self.histories: list[list[int]] = []
+
+    def consider(self, history: Sequence[int]) -> Decision:
+        """Its move after this history."""
+        self.histories.append(list(history))
+        self._game.reset()
+        for action in history:
+            self._game.step(np.array([action]))
+        legal = np.flatnonzero(self._game.legal_actions()[0])
+        ranked = legal[::-1] if self._from_last else legal
+        visits, q = np.zeros(self._game.spec.num_actions, np.int32), np.zeros(self._game.spec.num_actions, np.float32)
+        visits[ranked[:3]], q[ranked[:3]] = [6, 3, 1][: len(ranked)], [0.25, -0.5, 0.0][: len(ranked)]
+        policy = (visits / visits.sum()).astype(np.float32)
+        return Decision(int(ranked[0]), 0.25, 0.0, policy, visits, q, policy)
+
+
+def new_match(name: str, person: int = 0, *, from_last: bool = False) -> Match:
+    """A match against a ranked agent."""
+    config = board_config(name)
+    return Match(config, RankedAgent(config, from_last=from_last), person)
