@@ -57,7 +57,7 @@ def run(arguments: argparse.Namespace) -> int:
     with console.status("loading") as status:
         ratings = rate(run_directory, terms, lambda done, pairs: status.update(f"{done} of {pairs} pairs"))
     console.print(_table(ratings))
-    console.print("random play is 0; intervals are 95 %, from drawing the games again within each pair")
+    console.print("random play is 0; intervals are 95 %, from drawing each pair's games again")
     write_ratings(run_directory, ratings)
     write_json(arguments.json, [rating._asdict() for rating in ratings])
     return 0

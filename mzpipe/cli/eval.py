@@ -51,7 +51,7 @@ def run(arguments: argparse.Namespace) -> int:
 
         scores = evaluate(RunDirectory(arguments.run), _examination(arguments), progress)
     console.print(scores.game, markup=False, highlight=False)
-    console.print(_line(scores), markup=False, highlight=False)
+    console.print(_line(scores), markup=False, highlight=False, soft_wrap=True)
     write_json(arguments.json, _fields(scores))
     return 0
 
@@ -69,6 +69,19 @@ def _examination(arguments: argparse.Namespace) -> Examination:
 
 
 def _line(scores: Scores) -> str:
+    return _match_line(scores) if scores.num_players == 2 else _return_line(scores)
+
+
+def _match_line(scores: Scores) -> str:
+    outcomes = np.sign(scores.returns)
+    won, drawn, lost = (int((outcomes == outcome).sum()) for outcome in (1, 0, -1))
+    return (
+        f"{scores.checkpoint}: won {won}, drawn {drawn}, lost {lost} of {len(outcomes)} games, "
+        f"mean {np.mean(scores.returns):.2f} (protocol {scores.protocol}; trained {scores.env_steps:,} env steps)"
+    )
+
+
+def _return_line(scores: Scores) -> str:
     returns = np.array(scores.returns)
     seeds = "" if len(scores.seeds) == 1 else f" of {len(scores.seeds)} seeds"
     return (

@@ -22,7 +22,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--html", type=Path, required=True, help="write the page here")
     parser.add_argument("--checkpoint", help="best, latest or a directory's name (default: best, else latest)")
     parser.add_argument("--seed", type=integer(0), default=0, help="seed of the games (default: 0)")
-    add_import_argument(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:

@@ -88,7 +88,7 @@ class EveryLine:
         mover = state.current_player()
         state.apply_action(line[-1])
         if state.is_terminal():
-            self.results.returns.append(sign * state.returns()[mover])
+            self.results.returns.append(sign * state.returns()[mover] + 0.0)  # a draw is 0, not -0
             self.results.lengths.append(len(line))
         return state.is_terminal()
 

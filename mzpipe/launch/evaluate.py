@@ -57,6 +57,7 @@ class Scores(NamedTuple):
     env_steps: int
     learner_steps: int
     game: str
+    num_players: int
 
 
 def evaluate(run: RunDirectory, examination: Examination, progress: Progress) -> Scores:
@@ -88,6 +89,7 @@ def evaluate(run: RunDirectory, examination: Examination, progress: Progress) ->
         env_steps=int(loaded.state["env_steps"]),
         learner_steps=int(loaded.state["learner_steps"]),
         game=game.description,
+        num_players=game.num_players,
     )
 
 

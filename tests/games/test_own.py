@@ -1,5 +1,8 @@
 """`module:Class`: who may import it, and what is said of what is not there or no game."""
 
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 
@@ -7,6 +10,7 @@ from mzpipe.config import GameConfig, GymnasiumConfig
 from mzpipe.errors import ConfigError, GameError
 from mzpipe.games import describe_game, make_game
 from mzpipe.permission import allow_env_import
+from mzpipe.runtime.environment import child_environment
 
 GAMES = "tests.games.own_games"
 
@@ -103,3 +107,18 @@ def test_wrong_arguments_are_named():
 def test_an_environment_that_observes_a_dict_is_refused():
     with pytest.raises(ConfigError, match=r"it observes Dict\("):
         describe_game(own("Mapping"))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("allowed", [True, False])
+def test_a_child_process_may_import_what_its_parent_may(allowed):
+    allow_env_import(allowed)
+    code = (
+        "from mzpipe.config import GameConfig; from mzpipe.games import describe_game;"
+        f"describe_game(GameConfig(name='{GAMES}:Walk'))"
+    )
+    child = subprocess.run(
+        [sys.executable, "-c", code], env=child_environment(1), capture_output=True, text=True, timeout=60
+    )
+    assert (child.returncode == 0) is allowed
+    assert ("give --allow-env-import" in child.stderr) is not allowed
