@@ -35,6 +35,7 @@ def test_thought_has_the_visited_moves_by_name_the_most_visited_first():
     assert match.thought is None
     match.play(0)
     assert match.thought.value == 0.25
+    assert match.thought.chosen.name == "o(0,1)"
     assert [(each.move.name, each.visits, each.share, each.q) for each in match.thought.candidates] == [
         ("o(0,1)", 6, 0.6, 0.25),
         ("o(0,2)", 3, 0.3, -0.5),
