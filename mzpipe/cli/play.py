@@ -13,7 +13,7 @@ from ..evaluator.watched import WatchedGame
 from ..play.match import FIRST, SECOND, Match
 from ..play.styles import STYLES
 from ..play.terminal import play_in_terminal
-from ..play.web import Games, make_app, serve
+from ..play.web import Games, serve
 from .numbers import integer
 from .profile_arguments import add_import_argument
 
@@ -84,7 +84,7 @@ def _play_board(player: Player, arguments: argparse.Namespace, about: str) -> No
         return
     games = Games(new_match)
     games.open(seat)
-    serve(make_app(games, about), arguments.port or 0, announce)
+    serve(games, about, arguments.port or 0, announce)
 
 
 def _play_by_keyboard(player: Player, arguments: argparse.Namespace, about: str) -> None:

@@ -1,17 +1,24 @@
 """The command and its listener: on the loopback address only, gone with Ctrl-C; and what the command refuses."""
 
+import os
 import re
 import signal
 import socket
 import subprocess
 import sys
+import threading
+from http.client import HTTPConnection
 from pathlib import Path
+from urllib.parse import urlencode, urlsplit
 
 import pytest
 
 import mzpipe
 from mzpipe.cli.main import main
+from mzpipe.play.match import FIRST, Match
+from mzpipe.play.web import Games, serve
 from tests.evaluator.runs import BOARD, CHECKPOINT, make_run
+from tests.play.agents import RankedAgent, board_config
 
 HOME = Path(mzpipe.__file__).parents[1]
 COMMAND = (sys.executable, str(HOME / "bin" / "mzpipe"), "play")
@@ -59,6 +66,42 @@ def test_page_listens_on_the_loopback_address_only_and_leaves_nothing_behind_at_
     assert process.returncode == 130
     assert said == ""
     assert listeners(port) == []
+
+
+class InterruptedAgent(RankedAgent):
+    """Presses Ctrl-C while it thinks, and goes on thinking after the listener has closed."""
+
+    finished = False
+
+    def consider(self, history):
+        os.kill(os.getpid(), signal.SIGINT)
+        while listeners(self.port):
+            threading.Event().wait(0.01)
+        threading.Event().wait(0.2)
+        self.finished = True
+        return super().consider(history)
+
+
+@pytest.mark.slow
+def test_ctrl_c_lets_a_search_under_way_end():
+    config = board_config("tic_tac_toe")
+    agent = InterruptedAgent(config)
+    games = Games(lambda seat: Match(config, agent, seat))
+    name = games.open(FIRST)
+
+    asked = []
+
+    def play(address):
+        agent.port = urlsplit(address).port
+        asked.append(HTTPConnection("127.0.0.1", agent.port, timeout=10.0))
+        form, kind = urlencode({"action": 4, "ply": 0}), {"Content-Type": "application/x-www-form-urlencoded"}
+        asked[0].request("POST", f"/games/{name}/moves", form, kind)
+
+    with pytest.raises(KeyboardInterrupt):
+        serve(games, "a game", 0, play)
+    assert agent.finished
+    assert asked[0].getresponse().status == 303
+    asked[0].close()
 
 
 @pytest.mark.slow

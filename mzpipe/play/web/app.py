@@ -6,7 +6,6 @@ rebinding) and forms of other sites are refused; a game's address cannot be gues
 
 from functools import wraps
 from pathlib import Path
-from threading import Lock
 from typing import Any
 
 from flask import Flask, Response, abort, redirect, request
@@ -35,14 +34,12 @@ def make_app(games: Games, about: str) -> Flask:
     """The pages of these games; `about` says against whom they are."""
     app = Flask(__name__, static_folder=None)
     app.config.update(TRUSTED_HOSTS=_HOSTS, MAX_CONTENT_LENGTH=_MOST_FORM_BYTES)
-    pages, lock = _Pages(games, about), Lock()
+    pages = _Pages(games, about)
 
     def one_at_a_time(answer: Any) -> Any:
-        """Searches share their arrays."""
-
         @wraps(answer)
         def alone(**parts: str) -> Any:
-            with lock:
+            with games.lock:
                 return answer(**parts)
 
         return alone

@@ -2,6 +2,7 @@
 
 import secrets
 from collections.abc import Callable
+from threading import Lock
 
 from ..match import Match
 
@@ -12,6 +13,8 @@ class Games:
     """The newest matches; the oldest one goes for every one too many."""
 
     def __init__(self, new_match: Callable[[int], Match]) -> None:
+        # Held by whoever reads or plays: searches of all matches share their arrays.
+        self.lock = Lock()
         self._new_match = new_match
         self._matches: dict[str, Match] = {}
 

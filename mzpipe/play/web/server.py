@@ -5,11 +5,11 @@ import os
 import socket
 from collections.abc import Callable
 
-from flask import Flask
 from werkzeug.serving import WSGIRequestHandler, make_server
 
 from ...errors import InputOutputError, UsageError
-from .app import HOST
+from .app import HOST, make_app
+from .games import Games
 
 
 class _QuietHandler(WSGIRequestHandler):
@@ -19,17 +19,21 @@ class _QuietHandler(WSGIRequestHandler):
         """Says nothing."""
 
 
-def serve(app: Flask, port: int, announce: Callable[[str], None]) -> None:
-    """Answers browsers of this machine until Ctrl-C, which it raises again as KeyboardInterrupt.
+def serve(games: Games, about: str, port: int, announce: Callable[[str], None]) -> None:
+    """Shows the games to browsers of this machine until Ctrl-C, which it raises again as KeyboardInterrupt.
 
-    Port 0 is any free one; announce is told the address. Raises UsageError for a port that is in use or reserved.
+    Port 0 is any free one; announce is told the address. A search under way ends first.
+    Raises UsageError for a port that is in use or reserved.
     """
     with _listen(port) as listener:
         number = listener.getsockname()[1]
         # Browsers open connections ahead of what they ask: one that is silent must not hold up the others.
+        app = make_app(games, about)
         server = make_server(HOST, number, app, threaded=True, request_handler=_QuietHandler, fd=listener.fileno())
         announce(f"http://{HOST}:{number}/")
         server.serve_forever()  # takes Ctrl-C for its end
+    # Kept to the end: torch does not outlive an interpreter that ends in the midst of a search, and none begins now.
+    games.lock.acquire()
     raise KeyboardInterrupt
 
 
