@@ -9,18 +9,8 @@ import pygame
 
 from ..errors import UsageError
 from ..evaluator.watched import Position, WatchedGame
+from .keys import Keyboard
 
-_DIRECTIONS = {
-    pygame.K_UP: "up",
-    pygame.K_DOWN: "down",
-    pygame.K_LEFT: "left",
-    pygame.K_RIGHT: "right",
-    pygame.K_SPACE: "fire",
-}
-# Words in the names of actions that are not keys themselves.
-_SYNONYMS = {"main engine": "up"}
-_NOTHING = ("noop", "nothing", "no torque")
-_DIGITS = [pygame.K_1, pygame.K_2, pygame.K_3, pygame.K_4, pygame.K_5, pygame.K_6, pygame.K_7, pygame.K_8, pygame.K_9]
 _KEYS = "arrows and space, or 1 to 9 for the actions by number; Escape leaves"
 # Moves per second: of games that go on by themselves (Atari's, four frames a move), and of those that wait for a key.
 _FLOWING, _WAITING = 15, 5
@@ -30,41 +20,6 @@ _MOST_ADVISED = 3
 _DISPLAYS = ("DISPLAY", "WAYLAND_DISPLAY", "SDL_VIDEODRIVER")
 
 Events = Callable[[], Iterable[pygame.event.Event]]
-
-
-class Keyboard:
-    """Which action the keys that are down mean."""
-
-    def __init__(self, names: tuple[str, ...]) -> None:
-        self._needs = [_keys_of(name) for name in names]
-        self.idle = next((action for action, name in enumerate(names) if name.lower() in _NOTHING), None)
-        self._held: set[int] = set()
-        self.has_left = False
-
-    def take(self, events: Iterable[pygame.event.Event]) -> None:
-        """Follows keys down and up, and whether the person leaves."""
-        for event in events:
-            if event.type == pygame.KEYDOWN:
-                self._held.add(event.key)
-            elif event.type == pygame.KEYUP:
-                self._held.discard(event.key)
-            self.has_left |= event.type == pygame.QUIT or pygame.K_ESCAPE in self._held
-
-    def action(self) -> int | None:
-        """The action that takes the most of the keys that are down; else the idle one, None where there is none."""
-        numbered = [action for action, key in enumerate(_DIGITS[: len(self._needs)]) if key in self._held]
-        if numbered:
-            return numbered[0]
-        held = {word for key, word in _DIRECTIONS.items() if key in self._held}
-        fitting = [action for action, needs in enumerate(self._needs) if needs and needs <= held]
-        return max(fitting, key=lambda action: len(self._needs[action]), default=self.idle)
-
-
-def _keys_of(name: str) -> set[str]:
-    """The keys in a name: UPRIGHTFIRE, left engine; none in those that no key suggests."""
-    lower = name.lower()
-    synonym = {_SYNONYMS[lower]} if lower in _SYNONYMS else set()
-    return synonym | {word for word in _DIRECTIONS.values() if word in lower}
 
 
 def play_by_keyboard(watched: WatchedGame, title: str, *, advice: bool, events: Events | None = None) -> None:

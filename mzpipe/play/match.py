@@ -1,7 +1,7 @@
 """Match: one board game of a person against an agent, by the rules, without a screen."""
 
 from collections.abc import Sequence
-from typing import NamedTuple, Protocol
+from typing import Protocol
 
 import numpy as np
 
@@ -12,6 +12,7 @@ from ..games.board import BoardGame
 from .board import Board, read_board
 from .moves import Move, legal_moves
 from .styles import STYLES, Style
+from .thought import Thought, read_thought
 
 # The seat of who begins.
 FIRST, SECOND = 0, 1
@@ -23,25 +24,6 @@ class Agent(Protocol):
     def consider(self, history: Sequence[int]) -> Decision:
         """The move after these actions of both players from the initial position, and what the search found."""
         ...
-
-
-class Candidate(NamedTuple):
-    """A move that the agent looked at."""
-
-    move: Move
-    # Simulations through it, and their share of all.
-    visits: int
-    share: float
-    q: float
-
-
-class Thought(NamedTuple):
-    """What the agent found before its last move; values are its own: 1 won, -1 lost."""
-
-    value: float
-    chosen: Move
-    # Most visited first; those without visits are left out.
-    candidates: tuple[Candidate, ...]
 
 
 class Match:
@@ -125,25 +107,10 @@ class Match:
         decision = self._agent.consider(self.history)
         moves = {move.action: move for move in self.legal()}
         self._advance(moves[decision.action])
-        self.thought = _thought(decision, moves)
+        self.thought = read_thought(decision, moves)
 
     def _advance(self, move: Move) -> None:
         step = self._game.step(np.array([move.action], np.int64))
         self.played.append(move)
         self._reward, self._is_cut = float(step.reward_B[0]), bool(step.truncated_B[0])
         self.is_over = self._is_cut or bool(step.terminated_B[0])
-
-
-def _thought(decision: Decision, moves: dict[int, Move]) -> Thought:
-    total = max(int(decision.visits.sum()), 1)
-    visited = [int(action) for action in np.argsort(-decision.visits, kind="stable") if decision.visits[action]]
-    return Thought(
-        decision.value,
-        moves[decision.action],
-        tuple(
-            Candidate(
-                moves[action], int(decision.visits[action]), decision.visits[action] / total, float(decision.q[action])
-            )
-            for action in visited
-        ),
-    )

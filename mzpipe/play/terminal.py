@@ -9,8 +9,9 @@ from rich.text import Text
 from ..errors import UsageError
 from ..telemetry.format import percent
 from .drawing import draw_board
-from .match import Match, Thought
+from .match import Match
 from .moves import Move
+from .thought import Thought
 
 _HELP, _TAKE_BACK, _LEAVE = "?", "u", "q"
 _MOST_CANDIDATES = 5

@@ -10,7 +10,8 @@ import pygame
 
 from mzpipe.evaluator import Player
 from mzpipe.evaluator.watched import WatchedGame
-from mzpipe.play.keyboard import Keyboard, play_by_keyboard
+from mzpipe.play.keyboard import play_by_keyboard
+from mzpipe.play.keys import Keyboard
 from tests.evaluator.runs import PONG, make_run
 
 BREAKOUT = ("NOOP", "FIRE", "RIGHT", "LEFT")
