@@ -88,7 +88,7 @@ def _play_board(player: Player, arguments: argparse.Namespace, about: str) -> No
 
 
 def _play_by_keyboard(player: Player, arguments: argparse.Namespace, about: str) -> None:
-    # pygame greets on stdout, and without a sound card looks for one for seconds.
+    # pygame greets on stdout, and ALSA complains on stderr where there is no sound card.
     os.environ.setdefault("PYGAME_HIDE_SUPPORT_PROMPT", "1")
     os.environ.setdefault("SDL_AUDIODRIVER", "dummy")
     from ..play.keyboard import play_by_keyboard
