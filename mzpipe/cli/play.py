@@ -79,7 +79,8 @@ def _play_board(player: Player, arguments: argparse.Namespace, about: str) -> No
 
     seat = arguments.seat or FIRST
     if not arguments.web:
-        play_in_terminal(new_match(seat), sys.stdin, console)
+        with open(sys.stdin.fileno(), errors="replace", closefd=False) as lines:
+            play_in_terminal(new_match(seat), lines, console)
         return
     games = Games(new_match)
     games.open(seat)
@@ -87,7 +88,9 @@ def _play_board(player: Player, arguments: argparse.Namespace, about: str) -> No
 
 
 def _play_by_keyboard(player: Player, arguments: argparse.Namespace, about: str) -> None:
-    os.environ.setdefault("PYGAME_HIDE_SUPPORT_PROMPT", "1")  # pygame greets on stdout
+    # pygame greets on stdout, and without a sound card looks for one for seconds.
+    os.environ.setdefault("PYGAME_HIDE_SUPPORT_PROMPT", "1")
+    os.environ.setdefault("SDL_AUDIODRIVER", "dummy")
     from ..play.keyboard import play_by_keyboard
 
     with WatchedGame(player, arguments.seed or 0) as watched:

@@ -39,6 +39,7 @@ class Thought(NamedTuple):
     """What the agent found before its last move; values are its own: 1 won, -1 lost."""
 
     value: float
+    chosen: Move
     # Most visited first; those without visits are left out.
     candidates: tuple[Candidate, ...]
 
@@ -138,6 +139,7 @@ def _thought(decision: Decision, moves: dict[int, Move]) -> Thought:
     visited = [int(action) for action in np.argsort(-decision.visits, kind="stable") if decision.visits[action]]
     return Thought(
         decision.value,
+        moves[decision.action],
         tuple(
             Candidate(
                 moves[action], int(decision.visits[action]), decision.visits[action] / total, float(decision.q[action])

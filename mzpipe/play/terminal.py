@@ -90,5 +90,4 @@ def _thought(thought: Thought, match: Match) -> Group:
             f"{candidate.q:+.2f}",
         )
     seat = match.style.seats[1 - match.person]
-    played = match.played[-1 if match.to_play == match.person else -2].name
-    return Group(Text(f"the agent ({seat}) played {played}; it expects {thought.value:+.2f}"), table)
+    return Group(Text(f"the agent ({seat}) played {thought.chosen.name}; it expects {thought.value:+.2f}"), table)

@@ -19,10 +19,10 @@ def board_config(name: str, *overrides: str) -> GameConfig:
 
 
 class RankedAgent:
-    """Visits its first three legal actions 6, 3 and once, in order of their numbers, or from the last one on."""
+    """Visits its first three legal actions 6, 3 and once, in order of their numbers; `answers` come before all."""
 
-    def __init__(self, config: GameConfig, *, from_last: bool = False) -> None:
-        self._game, self._from_last = BoardGame(config, 1), from_last
+    def __init__(self, config: GameConfig, answers: Sequence[str] = ()) -> None:
+        self._game, self._answers = BoardGame(config, 1), list(answers)
         self.histories: list[list[int]] = []
 
     def consider(self, history: Sequence[int]) -> Decision:
@@ -32,14 +32,16 @@ class RankedAgent:
         for action in history:
             self._game.step(np.array([action]))
         legal = np.flatnonzero(self._game.legal_actions()[0])
-        ranked = legal[::-1] if self._from_last else legal
+        state = self._game.states[0]
+        answer = state.string_to_action(self._answers.pop(0)) if self._answers else legal[0]
+        ranked = np.array([answer, *legal[legal != answer]])
         visits, q = np.zeros(self._game.spec.num_actions, np.int32), np.zeros(self._game.spec.num_actions, np.float32)
         visits[ranked[:3]], q[ranked[:3]] = [6, 3, 1][: len(ranked)], [0.25, -0.5, 0.0][: len(ranked)]
         policy = (visits / visits.sum()).astype(np.float32)
         return Decision(int(ranked[0]), 0.25, 0.0, policy, visits, q, policy)
 
 
-def new_match(name: str, person: int = 0, *, from_last: bool = False) -> Match:
+def new_match(name: str, person: int = 0, answers: Sequence[str] = ()) -> Match:
     """A match against a ranked agent."""
     config = board_config(name)
-    return Match(config, RankedAgent(config, from_last=from_last), person)
+    return Match(config, RankedAgent(config, answers), person)

@@ -1,4 +1,4 @@
-"""Server: the only listener of mzpipe, on the loopback address, and only when a person asks for the page."""
+"""Server: the page's listener, on the loopback address, there only when a person asks for the page."""
 
 import errno
 import os
