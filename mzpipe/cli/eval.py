@@ -29,6 +29,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--seeds", type=integer(1), help="how many seeds (default: the protocol's; 1 with --episodes)")
     parser.add_argument("--seed", type=integer(0), default=0, help="the first seed of the games (default: 0)")
     parser.add_argument(
+        "--simulations", type=integer(1, 2000), metavar="N", help="per move (default: as in the run's evaluations)"
+    )
+    parser.add_argument(
         "--opponent",
         choices=get_args(OpponentName),
         help="games for two: who plays against the agent (default: the profile's evaluator.opponent)",
@@ -63,6 +66,7 @@ def _examination(arguments: argparse.Namespace) -> Examination:
         episodes=arguments.episodes,
         num_seeds=arguments.seeds,
         first_seed=arguments.seed,
+        num_simulations=arguments.simulations,
         opponent=arguments.opponent,
         opponent_simulations=arguments.opponent_simulations,
     )

@@ -39,6 +39,8 @@ class Examination(NamedTuple):
     episodes: int | None = None
     num_seeds: int | None = None
     first_seed: int = 0
+    # Simulations per move; None: as in the run's own evaluations.
+    num_simulations: int | None = None
     # Two-player games: who plays against the agent, and how many playouts a move of theirs has; None: the profile's.
     opponent: OpponentName | None = None
     opponent_simulations: int | None = None
@@ -112,6 +114,7 @@ def _evaluator(config: EvaluatorConfig, examination: Examination, episodes: int)
     return dataclasses.replace(
         config,
         episodes=episodes,
+        num_simulations=examination.num_simulations or config.num_simulations,
         opponent=examination.opponent or config.opponent,
         opponent_simulations=examination.opponent_simulations or config.opponent_simulations,
     )
