@@ -39,8 +39,8 @@ def run(arguments: argparse.Namespace) -> int:
     is_board = player.game.num_players == 2
     _refuse_others(arguments, player.game.name, is_board)
     about = (
-        f"{player.game.name} against {arguments.run.resolve().name}, {player.agent.checkpoint}, "
-        f"{player.config.num_simulations} simulations a move"
+        f"{player.game.name} {'against' if is_board else 'of'} {arguments.run.resolve().name}, "
+        f"{player.agent.checkpoint}, {player.config.num_simulations} simulations a move"
     )
     if is_board:
         _play_board(player, arguments, about)

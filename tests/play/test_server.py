@@ -160,7 +160,7 @@ def test_game_of_one_player_without_a_display_is_refused(tmp_path, refused, monk
     for name in ("DISPLAY", "WAYLAND_DISPLAY", "SDL_VIDEODRIVER"):
         monkeypatch.delenv(name, raising=False)
     line = refused(make_run(tmp_path / "cartpole"))
-    assert line.startswith("CartPole-v1 against cartpole")
+    assert line.startswith("CartPole-v1 of cartpole")
     assert "there is no display here" in line
     assert line.endswith("mzpipe record RUN")
 
