@@ -150,10 +150,10 @@ def test_a_game_with_action_planes_is_shown_as_without():
     assert picture(game, frame_BF[0]).shape == (210, 160, 3)
     assert action_names(game)[:2] == ("NOOP", "FIRE")
     game.close()
-    boards = [make_game(GameConfig(name="tic_tac_toe", action_planes=planes), 1, 0) for planes in (False, True)]
-    for board in boards:
-        board.reset()
-    pictures = [picture(board, board.step(np.array([3])).frame_BF[0]) for board in boards]
+    games = [make_game(GameConfig(name="MinAtar/Breakout-v1", action_planes=planes), 1, 0) for planes in (False, True)]
+    for game in games:
+        game.reset()
+    pictures = [picture(game, game.step(np.array([1])).frame_BF[0]) for game in games]
     np.testing.assert_array_equal(*pictures)
 
 
