@@ -57,3 +57,11 @@ def checked_player(spec: GameSpec, player: Any) -> int:
     if player not in range(spec.num_players):
         raise GameError(f"{spec.name}: to_play() returned {player!r}, num_players={spec.num_players}")
     return int(player)
+
+
+def check_turns(spec: GameSpec, mover_B: np.ndarray, to_play_B: np.ndarray) -> None:
+    """Of games that go on: who moved, and who moves next."""
+    if spec.num_players == 2 and (mover_B == to_play_B).any():
+        raise GameError(
+            f"{spec.name}: to_play() said the same player twice in a row: two players move in turn (a pass is a move)"
+        )

@@ -115,6 +115,8 @@ def _check_members(name: str, game: SingleGame, num_players: Any, dtype: Any) ->
         raise GameError(f"{name}: num_actions={game.num_actions!r} must be an integer of at least 1")
     if num_players not in (1, 2):
         raise GameError(f"{name}: num_players={num_players!r} is neither 1 nor 2")
+    if num_players == 2 and not hasattr(game, "to_play"):
+        raise GameError(f"{name}: num_players=2, but it has no to_play(), which says who moves next")
     if dtype not in _DTYPES:
         raise GameError(f"{name}: frame_dtype={dtype!r} is neither {_DTYPES[0]!r} nor {_DTYPES[1]!r}")
 

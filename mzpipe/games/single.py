@@ -9,7 +9,7 @@ from typing import Protocol, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from .checked import checked_frame, checked_legal_actions, checked_player, checked_step
+from .checked import check_turns, checked_frame, checked_legal_actions, checked_player, checked_step
 from .game import GameSpec, SoloGame, StepResult, game_seeds
 
 # The frame after the action, the reward of the player who moved, terminated (the rules ended the game) and truncated (a
@@ -68,6 +68,7 @@ class BatchedGame(SoloGame):
         if mask_B is None:
             mask_B = np.ones(self.num_games, np.bool_)
         self._check_step(action_B, mask_B)
+        mover_B = self._to_play(mask_B)
         self._moves_B += mask_B
         frame_BF = self._frame_BF.copy()
         reward_B = np.zeros(self.num_games, np.float32)
@@ -78,6 +79,8 @@ class BatchedGame(SoloGame):
         if self._max_moves:
             truncated_B |= mask_B & (self._moves_B >= self._max_moves) & ~terminated_B
         self._frame_BF = frame_BF
+        goes_on_B = mask_B & ~(terminated_B | truncated_B)
+        check_turns(self.spec, mover_B[goes_on_B], self._to_play(goes_on_B)[goes_on_B])
         return self._end(StepResult(frame_BF, reward_B, terminated_B, truncated_B))
 
     def legal_actions(self) -> NDArray[np.bool_]:
@@ -91,12 +94,7 @@ class BatchedGame(SoloGame):
 
     def to_play(self) -> NDArray[np.int8]:
         """What each game says; player 0 where it says nothing."""
-        to_play_B = super().to_play()
-        for index, game in enumerate(self._games):
-            tell = getattr(game, "to_play", None)
-            if tell is not None:
-                to_play_B[index] = checked_player(self.spec, tell())
-        return to_play_B
+        return self._to_play(np.ones(self.num_games, np.bool_))
 
     def render(self) -> NDArray[np.uint8] | None:
         """What the first game draws of itself, uint8 [H, W, 3]; None where it does not."""
@@ -112,6 +110,15 @@ class BatchedGame(SoloGame):
         games, self._games = self._games, ()
         for game in games:
             getattr(game, "close", lambda: None)()
+
+    def _to_play(self, mask_B: NDArray[np.bool_]) -> NDArray[np.int8]:
+        """Of the games under the mask; 0 of the others, which are not asked."""
+        to_play_B = super().to_play()
+        for index, game in self._under(mask_B):
+            tell = getattr(game, "to_play", None)
+            if tell is not None:
+                to_play_B[index] = checked_player(self.spec, tell())
+        return to_play_B
 
     def _under(self, mask_B: NDArray[np.bool_]) -> Iterator[tuple[int, SingleGame]]:
         return ((index, self._games[index]) for index in map(int, np.flatnonzero(mask_B)))

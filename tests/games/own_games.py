@@ -129,6 +129,24 @@ class Three(Walk):
     num_players = 3
 
 
+class TurnsUnsaid(Nim):
+    """Two players, and no word of whose turn it is."""
+
+    @property
+    def to_play(self):
+        raise AttributeError("to_play")
+
+
+class MovesTwice(Nim):
+    """Who takes one stone moves again."""
+
+    def step(self, action):
+        step = super().step(action)
+        if action == 0:
+            self.player = 1 - self.player
+        return step
+
+
 class Unfinished:
     """Lacks most of a game."""
 

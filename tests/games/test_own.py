@@ -90,6 +90,7 @@ def test_a_module_that_does_not_parse_is_named_with_its_line(tmp_path, monkeypat
         ("Board", r"frame_shape=\(3, 3\) is neither \(values,\) nor \(channels, rows, columns\)"),
         ("NoActions", "num_actions=0 must be an integer of at least 1"),
         ("Three", "num_players=3 is neither 1 nor 2"),
+        ("TurnsUnsaid", r"num_players=2, but it has no to_play\(\), which says who moves next"),
         ("GAMES", None),
     ],
 )

@@ -69,6 +69,26 @@ def test_players_and_legal_actions_are_the_games_own():
     assert game.legal_actions().tolist() == [[True, True, False], [True, True, True]]
 
 
+def test_players_who_do_not_move_in_turn_are_refused():
+    """Search and targets change signs with every move."""
+    game = batch(own_games.MovesTwice, 2, num_players=2)
+    game.reset()
+    game.step(np.array([1, 2]))
+    with pytest.raises(GameError, match=r"walk: to_play\(\) said the same player twice in a row"):
+        game.step(np.array([1, 0]))
+
+
+def test_a_game_that_ended_is_not_asked_who_moves_next():
+    class Forgetful(Nim):
+        def to_play(self):
+            assert self.left > 0
+            return super().to_play()
+
+    game = batch(lambda: Forgetful(2), 1, num_players=2)
+    game.reset()
+    assert game.step(np.array([1])).terminated_B[0]
+
+
 def test_a_step_of_a_mask_leaves_the_other_games_as_they_are():
     game = batch(lambda: Nim(4), 3, num_players=2, max_moves=1)
     before_BF = game.reset()
