@@ -11,6 +11,7 @@ import sys
 from typing import Any
 
 import gymnasium
+import numpy as np
 from gymnasium.wrappers import TimeLimit
 
 from ..config import GameConfig
@@ -50,7 +51,8 @@ def _find(name: str) -> Any:
     module_name, _, attribute = name.partition(":")
     module = _import(name, module_name)
     if not hasattr(module, attribute):
-        raise ConfigError(f"game.name={name!r}: {module.__file__} has no {attribute}")
+        where = getattr(module, "__file__", None) or module_name
+        raise ConfigError(f"game.name={name!r}: {where} has no {attribute}")
     return getattr(module, attribute)
 
 
@@ -122,4 +124,4 @@ def _check_members(name: str, game: SingleGame, num_players: Any, dtype: Any) ->
 
 
 def _is_count(number: Any) -> bool:
-    return isinstance(number, int) and number >= 1
+    return isinstance(number, int | np.integer) and bool(number >= 1)

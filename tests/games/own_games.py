@@ -147,6 +147,12 @@ class MovesTwice(Nim):
         return step
 
 
+class CountsLikeNumpy(Walk):
+    """A number of actions as gymnasium's Discrete has it."""
+
+    num_actions = np.int64(2)
+
+
 class Unfinished:
     """Lacks most of a game."""
 

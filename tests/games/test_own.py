@@ -65,6 +65,7 @@ def test_a_module_in_the_working_directory_is_found(tmp_path, monkeypatch):
     [
         ("no_such_module:Game", r"No module named 'no_such_module': looked in .* and on PYTHONPATH"),
         (f"{GAMES}:Chess", r"own_games.py has no Chess"),
+        ("sys:Game", "sys has no Game"),
         ("my-game:Game", "is named module:Class, as in my_game:MyGame"),
         ("a:b:c", "is named module:Class"),
         (":Game", "is named module:Class"),
@@ -98,6 +99,10 @@ def test_what_is_no_game_is_named_in_one_line(name, text):
     error, text = (GameError, text) if text else (ConfigError, "has no GAMES")
     with pytest.raises(error, match=text):
         describe_game(own(name))
+
+
+def test_a_count_of_actions_may_be_numpys():
+    assert describe_game(own("CountsLikeNumpy")).num_actions == 2
 
 
 def test_wrong_arguments_are_named():
