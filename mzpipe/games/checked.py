@@ -8,16 +8,22 @@ from numpy.typing import NDArray
 from ..errors import GameError
 from .game import GameSpec
 
+# Rewards are stored as float32.
+_GREATEST = float(np.finfo(np.float32).max)
+
 
 def checked_frame(spec: GameSpec, method: str, frame: Any) -> np.ndarray:
-    """The frame that `method` returned."""
+    """The frame that `method` returned, in the spec's kind."""
     frame = np.asarray(frame)
     if frame.shape != spec.frame_shape:
         raise GameError(
             f"{spec.name}: {method}() returned a frame of shape {frame.shape}, frame_shape={spec.frame_shape}"
         )
-    if not np.can_cast(frame.dtype, spec.frame_dtype, "same_kind"):
+    # What holds more than a byte would lose its upper part.
+    if not np.can_cast(frame.dtype, spec.frame_dtype, "safe" if spec.frame_dtype == "uint8" else "same_kind"):
         raise GameError(f"{spec.name}: {method}() returned a frame of {frame.dtype}, frame_dtype={spec.frame_dtype!r}")
+    with np.errstate(over="ignore"):
+        frame = frame.astype(spec.frame_dtype, copy=False)
     if frame.dtype.kind == "f" and not np.isfinite(frame).all():
         raise GameError(f"{spec.name}: {method}() returned a frame with numbers that are not finite")
     return frame
@@ -29,7 +35,7 @@ def checked_step(spec: GameSpec, step: Any) -> tuple[np.ndarray, float, bool, bo
         what = f"{len(step)} values" if isinstance(step, tuple) else type(step).__name__
         raise GameError(f"{spec.name}: step() must return (frame, reward, terminated, truncated), it returned {what}")
     frame, reward, terminated, truncated = step
-    if not isinstance(reward, int | float | np.number) or not np.isfinite(reward):
+    if not isinstance(reward, int | float | np.integer | np.floating) or not -_GREATEST <= reward <= _GREATEST:
         raise GameError(f"{spec.name}: step() returned the reward {reward!r}, which is no finite number")
     if terminated and truncated:
         raise GameError(

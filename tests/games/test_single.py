@@ -147,6 +147,33 @@ def test_fractions_are_refused_as_bytes():
         batch(Walk, 2, dtype="uint8").reset()
 
 
+@pytest.mark.parametrize(
+    ("frame", "dtype", "text"),
+    [
+        (np.full(9, 300, np.uint16), "uint8", "a frame of uint16, frame_dtype='uint8'"),
+        (np.full(9, 1e300), "float32", "a frame with numbers that are not finite"),
+    ],
+)
+def test_a_frame_that_does_not_fit_its_kind_is_refused(frame, dtype, text):
+    class Large(Walk):
+        def reset(self, seed):
+            return frame
+
+    with pytest.raises(GameError, match=text):
+        batch(Large, 1, dtype=dtype).reset()
+
+
+@pytest.mark.parametrize("reward", [1e39, -1e39, np.nan, np.float64(1e39)])
+def test_a_reward_that_float32_does_not_hold_is_refused(reward):
+    class Rich(Walk):
+        def step(self, action):
+            frame, _, terminated, truncated = super().step(action)
+            return frame, reward, terminated, truncated
+
+    with pytest.raises(GameError, match="which is no finite number"):
+        play_one_move(batch(Rich, 1))
+
+
 @pytest.mark.parametrize("legal", [np.ones(2, np.int8), np.ones(3, np.bool_), [True]])
 def test_a_legal_mask_of_another_kind_is_refused(legal):
     class Odd(Walk):
