@@ -71,3 +71,23 @@ def check_turns(spec: GameSpec, mover_B: np.ndarray, to_play_B: np.ndarray) -> N
         raise GameError(
             f"{spec.name}: to_play() said the same player twice in a row: two players move in turn (a pass is a move)"
         )
+
+
+def checked_picture(spec: GameSpec, picture: Any) -> NDArray[np.uint8] | None:
+    """uint8 [H, W, 3], or None."""
+    if picture is None:
+        return None
+    picture = np.asarray(picture)
+    if picture.dtype != np.uint8 or picture.ndim != 3 or picture.shape[2] != 3:
+        raise GameError(f"{spec.name}: render() returned {picture.dtype} {picture.shape}, not uint8 (H, W, 3)")
+    return picture
+
+
+def checked_names(spec: GameSpec, names: Any) -> tuple[str, ...]:
+    """A word for each action, or none at all."""
+    names = tuple(names)
+    if names and (len(names) != spec.num_actions or not all(isinstance(name, str) for name in names)):
+        raise GameError(
+            f"{spec.name}: action_names() returned {names}, not a word for each of num_actions={spec.num_actions}"
+        )
+    return names

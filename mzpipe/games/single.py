@@ -9,7 +9,15 @@ from typing import Protocol, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from .checked import check_turns, checked_frame, checked_legal_actions, checked_player, checked_step
+from .checked import (
+    check_turns,
+    checked_frame,
+    checked_legal_actions,
+    checked_names,
+    checked_picture,
+    checked_player,
+    checked_step,
+)
 from .game import GameSpec, SoloGame, StepResult, game_seeds
 
 # The frame after the action, the reward of the player who moved, terminated (the rules ended the game) and truncated (a
@@ -98,12 +106,11 @@ class BatchedGame(SoloGame):
 
     def render(self) -> NDArray[np.uint8] | None:
         """What the first game draws of itself, uint8 [H, W, 3]; None where it does not."""
-        picture: NDArray[np.uint8] | None = getattr(self._games[0], "render", lambda: None)()
-        return picture
+        return checked_picture(self.spec, getattr(self._games[0], "render", lambda: None)())
 
     def action_names(self) -> tuple[str, ...]:
         """What the first game calls its actions, or nothing."""
-        return tuple(getattr(self._games[0], "action_names", tuple)())
+        return checked_names(self.spec, getattr(self._games[0], "action_names", tuple)())
 
     def close(self) -> None:
         """Closes the games that can be."""

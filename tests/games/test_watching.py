@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from mzpipe.config import AtariConfig, GameConfig
+from mzpipe.errors import GameError
 from mzpipe.games import GameSpec, make_game
 from mzpipe.games.board_picture import draw_pieces
 from mzpipe.games.single import BatchedGame
@@ -95,6 +96,24 @@ def test_a_game_of_ones_own_may_draw_and_name_itself():
     game = BatchedGame(spec, [Own(), Own()], 0)
     assert (picture(game, np.zeros(1, np.float32)) == np.full((4, 5, 3), 7)).all()
     assert action_names(game) == ("yes", "no")
+
+
+@pytest.mark.parametrize(
+    ("member", "value", "text"),
+    [
+        ("render", np.zeros((4, 5)), r"own: render\(\) returned float64 \(4, 5\), not uint8 \(H, W, 3\)"),
+        ("action_names", ("yes",), r"own: action_names\(\) returned \('yes',\), not a word for each of num_actions=2"),
+        ("action_names", (1, 2), r"own: action_names\(\) returned \(1, 2\), not a word for each"),
+    ],
+)
+def test_what_a_single_game_offers_to_people_is_checked(member, value, text):
+    class Own:
+        pass
+
+    setattr(Own, member, lambda self: value)
+    game = BatchedGame(GameSpec("own", "one's own", (1,), "float32", 1, 2, 1), [Own()], 0)
+    with pytest.raises(GameError, match=text):
+        getattr(game, member)()
 
 
 @pytest.mark.parametrize(
