@@ -10,12 +10,15 @@ from typing import NamedTuple
 
 import numpy as np
 
+from ..errors import UsageError
 from ..games import TwoPlayerGame
 from ..games.board import BoardGame
 from .elo import Match
 from .opponents import Opponent
 from .player import Player
 
+# So many random beginnings in a row that end the game mean that hardly any of that length does not.
+_MAX_TRIES = 1_000
 _WON, _DRAWN, _LOST = 1.0, 0.5, 0.0
 
 
@@ -83,8 +86,8 @@ def play_game(game: BoardGame, seats: tuple[Opponent, Opponent], opening: list[i
 
 
 def draw_opening(game: BoardGame, num_moves: int, rng: np.random.Generator) -> list[int]:
-    """Random legal actions after which the game still goes on."""
-    while True:
+    """Random legal actions after which the game still goes on; raises UsageError where none is found."""
+    for _ in range(_MAX_TRIES):
         game.reset()
         opening: list[int] = []
         is_over = False
@@ -94,6 +97,7 @@ def draw_opening(game: BoardGame, num_moves: int, rng: np.random.Generator) -> l
             is_over = bool(step.terminated_B[0] or step.truncated_B[0])
         if not is_over:
             return opening
+    raise UsageError(f"openings of {num_moves} random moves end {game.spec.name}: take fewer")
 
 
 def _score(reward: float, mover: int) -> float:

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from mzpipe.config import GameConfig
+from mzpipe.errors import UsageError
 from mzpipe.evaluator.opponents import PerfectOpponent, RandomOpponent
 from mzpipe.evaluator.player import Player
 from mzpipe.evaluator.tournament import (
@@ -68,6 +69,12 @@ def test_openings_are_legal_go_on_and_repeat_with_the_seed(board):
         for action in opening:
             step = board.step(np.array([action]))
         assert len(opening) == 6 and not step.terminated_B[0]
+
+
+@pytest.mark.timeout(20)
+def test_openings_as_long_as_the_game_are_refused(board):
+    with pytest.raises(UsageError, match="openings of 9 random moves end tic_tac_toe: take fewer"):
+        draw_opening(board, 9, np.random.default_rng(0))
 
 
 def test_everybody_meets_everybody_twice_per_opening(board):
