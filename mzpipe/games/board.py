@@ -156,17 +156,20 @@ def planes_shape(rules: pyspiel.Game) -> tuple[int, int, int]:
 
 def _spec(config: GameConfig, rules: pyspiel.Game, num_planes: int) -> GameSpec:
     _, rows, columns = planes_shape(rules)
-    num_actions, is_short = rules.num_distinct_actions(), rules.max_game_length() <= _LONGEST_SOLVED
+    num_actions, longest = rules.num_distinct_actions(), rules.max_game_length()
+    cap = config.max_episode_moves or longest
+    # Outcomes are known of whole games, not of games that a limit cuts.
+    is_solved = longest <= min(cap, _LONGEST_SOLVED)
     return GameSpec(
         name=config.name,
         description=(
             f"{config.name}: {rows}x{columns} board, {num_planes + 1} planes, stack {config.frame_stack}, "
-            f"{num_actions} actions, 2 players, cap {config.max_episode_moves or rules.max_game_length()} moves"
+            f"{num_actions} actions, 2 players, cap {cap} moves"
         ),
         frame_shape=(num_planes + 1, rows, columns),
         frame_dtype="uint8",
         frame_stack=config.frame_stack,
         num_actions=num_actions,
         num_players=2,
-        opponents=("random", "rollouts", *(["perfect", "every_line"] if is_short else [])),
+        opponents=("random", "rollouts", *(["perfect", "every_line"] if is_solved else [])),
     )

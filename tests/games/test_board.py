@@ -212,5 +212,10 @@ def test_only_short_games_have_a_perfect_opponent():
     assert "perfect" not in describe_game(GameConfig(name="connect_four")).opponents
 
 
+def test_a_game_that_a_limit_cuts_has_no_perfect_opponent():
+    assert describe_game(GameConfig(name="tic_tac_toe", max_episode_moves=8)).opponents == ("random", "rollouts")
+    assert "every_line" in describe_game(GameConfig(name="tic_tac_toe", max_episode_moves=9)).opponents
+
+
 def test_boards_are_games_of_their_own_module():
     assert all(isinstance(make_game(GameConfig(name=name), 1, seed=0), BoardGame) for name in BOARDS)
