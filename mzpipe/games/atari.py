@@ -67,6 +67,7 @@ class AtariGame(SoloGame):
             self._seeds, self._is_at_start = None, True
         elif restart_B.any():
             self._start(*self._env.reset(options={"reset_mask": restart_B}), restart_B)
+            self._is_at_start = False
             if self._screen is not None and restart_B[0]:
                 self._screen.restart()
         self._continues_B = self._continues_B & ~self._live_B
@@ -91,7 +92,7 @@ class AtariGame(SoloGame):
         From then on an emulator more is played along.
         """
         if self._screen is None:
-            assert self._is_at_start, "render() for the first time after a step: the screen is followed from the start"
+            assert self._is_at_start, "render() after a step or another reset: the screen is followed from the start"
             self._screen = self._make_screen()
         return self._screen.picture()
 

@@ -45,6 +45,15 @@ def test_atari_screen_is_not_followed_from_the_middle_of_a_game():
     game.close()
 
 
+def test_atari_screen_is_not_followed_from_another_start_than_the_first():
+    game = make_game(PONG, 1, 0)
+    game.reset()
+    game.reset()
+    with pytest.raises(AssertionError, match="the screen is followed from the start"):
+        game.render()
+    game.close()
+
+
 def test_atari_actions_have_the_emulators_names():
     game = make_game(PONG, 1, 0)
     assert action_names(game) == ("NOOP", "FIRE", "RIGHT", "LEFT", "RIGHTFIRE", "LEFTFIRE")
