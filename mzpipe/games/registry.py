@@ -60,8 +60,9 @@ def has_protocols(config: GameConfig) -> bool:
 
 
 def same_game(name: str, other: str) -> bool:
-    """Whether two names mean one game: `Pong` and `ALE/Pong-v5` do."""
-    return atari_names().get(name, name) == atari_names().get(other, other)
+    """Whether two names mean one game: `Pong` and `ALE/Pong-v5`, `MinAtar/Breakout` and `MinAtar/Breakout-v1` do."""
+    meanings = {**atari_names(), **minatar_names()}
+    return meanings.get(name, name) == meanings.get(other, other)
 
 
 def _family(name: str) -> Family:

@@ -4,7 +4,7 @@ import pytest
 
 from mzpipe.config import GameConfig
 from mzpipe.errors import ConfigError
-from mzpipe.games import make_game
+from mzpipe.games import make_game, same_game
 from mzpipe.games.atari_names import atari_names
 
 
@@ -25,6 +25,20 @@ def test_make_game_names_the_nearest_game_when_the_name_is_unknown(name, nearest
     with pytest.raises(ConfigError) as caught:
         make_game(GameConfig(name=name), 1, seed=0)
     assert str(caught.value) == f"game.name={name!r}: unknown game; did you mean {nearest}?"
+
+
+@pytest.mark.parametrize(
+    ("name", "other", "same"),
+    [
+        ("Pong", "ALE/Pong-v5", True),
+        ("MinAtar/Breakout", "minatar/breakout", True),
+        ("MinAtar/Breakout-v0", "MinAtar/Breakout-v1", False),
+        ("Breakout", "MinAtar/Breakout", False),
+        ("CartPole-v1", "Acrobot-v1", False),
+    ],
+)
+def test_same_game_knows_every_spelling(name, other, same):
+    assert same_game(name, other) is same and same_game(other, name) is same
 
 
 def test_atari_names_map_every_spelling_to_its_rom():
