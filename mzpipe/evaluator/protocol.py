@@ -1,4 +1,4 @@
-"""What a score was played under, in one line and by the names of its settings."""
+"""What a score was played under: a name, and its settings."""
 
 from typing import Any
 
@@ -29,14 +29,6 @@ def protocol_settings(profile: Profile, num_players: int) -> dict[str, Any]:
         if profile.evaluator.opponent == "rollouts":
             settings["opponent_simulations"] = profile.evaluator.opponent_simulations
     return settings
-
-
-def protocol_line(game: GameConfig) -> str:
-    """Of games without an opponent, for people: `machado: greedy actions ..., frame_skip 4, max_pool true, ...`."""
-    settings = [f"{name} {value}" for name, value in _emulator_settings(game).items()]
-    if game.max_episode_moves:
-        settings.append(f"max_episode_moves {game.max_episode_moves}")
-    return ", ".join([f"{score_protocol(game)}: {_GREEDY_PLAY}", *settings])
 
 
 def _emulator_settings(game: GameConfig) -> dict[str, Any]:

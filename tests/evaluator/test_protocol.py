@@ -1,21 +1,27 @@
-"""What a score was played under, in one line."""
+"""What a score was played under."""
 
-from mzpipe.config import GameConfig, find_protocol, parse_profile, under_protocol
-from mzpipe.evaluator.protocol import match_protocol, protocol_line, protocol_settings
+from mzpipe.config import parse_profile
+from mzpipe.evaluator.protocol import match_protocol, protocol_settings
 
 PLAY = "greedy actions without root noise, true rewards, whole games"
 
 
-def test_line_of_a_game_without_protocols_says_how_it_is_played():
-    assert protocol_line(GameConfig(max_episode_moves=9)) == f"greedy: {PLAY}, max_episode_moves 9"
+def test_settings_of_a_game_without_protocols_say_how_it_is_played():
+    profile = parse_profile("", ("game.max_episode_moves=9", "stop.learner_steps=1"))
+    assert protocol_settings(profile, 1) == {"play": PLAY, "max_episode_moves": 9}
 
 
-def test_line_of_an_atari_game_says_every_setting_of_the_emulator():
-    game = under_protocol(GameConfig(name="Pong"), find_protocol("machado"))
-    assert protocol_line(game) == (
-        f"machado: {PLAY}, frame_skip 4, max_pool True, sticky_actions 0.25, noop_max 0, "
-        "max_episode_frames 108000, full_action_space True"
-    )
+def test_settings_of_an_atari_game_are_those_of_the_emulator():
+    profile = parse_profile("", ("game.name=Pong", "game.protocol=machado", "stop.learner_steps=1"))
+    assert protocol_settings(profile, 1) == {
+        "play": PLAY,
+        "frame_skip": 4,
+        "max_pool": True,
+        "sticky_actions": 0.25,
+        "noop_max": 0,
+        "max_episode_frames": 108_000,
+        "full_action_space": True,
+    }
 
 
 def test_a_match_is_named_by_who_played_against_the_agent():
