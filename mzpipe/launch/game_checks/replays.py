@@ -43,15 +43,18 @@ def _first_difference(left: RandomPlay, right: RandomPlay) -> str | None:
 def _time_limit(config: GameConfig, play: RandomPlay) -> str:
     limited = dataclasses.replace(config, max_episode_moves=_SHORT_LIMIT)
     short = play_at_random(limited, SEED, num_moves=3 * _SHORT_LIMIT)
-    num_moves_B = np.zeros(NUM_GAMES, np.int64)
+    num_moves_B, was_reached = np.zeros(NUM_GAMES, np.int64), False
     for move, ended_B in zip(short.moves, short.ended_TB, strict=True):
         num_moves_B += 1
         if (num_moves_B > _SHORT_LIMIT).any():
             raise GameError(f"an episode went on past game.max_episode_moves={_SHORT_LIMIT}")
         at_limit_B = num_moves_B == _SHORT_LIMIT
+        was_reached |= bool(at_limit_B.any())
         if (at_limit_B & ~move.result.terminated_B & ~move.result.truncated_B).any():
             raise GameError(f"game.max_episode_moves={_SHORT_LIMIT} did not truncate an episode")
         num_moves_B[ended_B] = 0
+    if not was_reached:
+        return f"not seen: no episode was as long as game.max_episode_moves={_SHORT_LIMIT}"
     return f"game.max_episode_moves={_SHORT_LIMIT} truncates"
 
 

@@ -52,6 +52,12 @@ def test_an_endless_game_is_told_to_be_limited():
     assert "set game.max_episode_moves" in checks(f"{OWN}:Picture")["episodes"].text
 
 
+def test_a_limit_that_no_episode_reached_is_not_called_held():
+    assert checks("CartPole-v1")["time limit"].text == "game.max_episode_moves=7 truncates"
+    short = checks(f"{OWN}:Nim", "game.gymnasium.arguments={heap = 3}")["time limit"]
+    assert short.text == "not seen: no episode was as long as game.max_episode_moves=7"
+
+
 def test_supports_are_not_guessed_where_no_reward_was_seen(monkeypatch):
     monkeypatch.setattr(random_play, "_MAX_MOVES", 16)
     assert checks("MinAtar/Freeway-v1")["value support"].text == (
