@@ -123,11 +123,13 @@ def _spec(config: GameConfig, env: SyncVectorEnv, frames: FrameKind, num_actions
     cap = config.max_episode_moves or (registered and registered.max_episode_steps)
     observed = f"{'x'.join(map(str, frames.shape))} {frames.dtype} {'values' if len(frames.shape) == 1 else 'image'}"
     wrappers = "".join(f", {name}" for name in config.gymnasium.wrappers)
+    # The limit stands inside of the wrappers.
+    unit = "steps of its own" if "twice" in config.gymnasium.wrappers else "moves"
     return GameSpec(
         name=config.name,
         description=(
             f"{config.name}{_with_arguments(config)}: {observed}{wrappers}, stack {config.frame_stack}, "
-            f"{num_actions} actions, {f'cap {cap} moves' if cap else 'no cap'}"
+            f"{num_actions} actions, {f'cap {cap} {unit}' if cap else 'no cap'}"
         ),
         frame_shape=frames.shape,
         frame_dtype=frames.dtype,

@@ -179,6 +179,14 @@ def test_arguments_are_kept_with_a_saved_profile(tmp_path):
     assert load_profile(tmp_path / "profile.toml").game.gymnasium.arguments == {"is_slippery": False}
 
 
+def test_description_says_that_with_twice_the_limit_counts_steps():
+    config = GameConfig(max_episode_moves=5, gymnasium=GymnasiumConfig(wrappers=("twice",)))
+    assert describe_game(config).description.endswith("twice, stack 1, 2 actions, cap 5 steps of its own")
+    game = make_game(config, 1, seed=0)
+    game.reset()
+    assert [game.step(np.array([0])).truncated_B[0] for _ in range(3)] == [False, False, True]
+
+
 def test_twice_plays_every_action_two_times_and_adds_up_the_rewards_to_the_end():
     plain, doubled = (
         make_game(GameConfig(name="CartPole-v1", gymnasium=GymnasiumConfig(wrappers=wrappers)), 1, seed=0)
