@@ -8,18 +8,19 @@ from ..config import GameConfig
 from ..errors import UsageError
 from ..games import FrameStack, Game, make_game
 
+# Initial positions that are looked at; a game of somebody's own may draw them.
+_NUM_STARTS = 8
+
 
 class BoardHistory:
     """One board, played through from its initial position for every question."""
 
     def __init__(self, config: GameConfig) -> None:
         game = make_game(config, 1, seed=0, training=False)
-        if game.spec.num_players != 2:
+        lacks = _lacks(game)
+        if lacks:
             game.close()
-            raise UsageError(
-                f"{game.spec.name} has one player and no fixed initial position: "
-                "use act(observation), not move(history)"
-            )
+            raise UsageError(f"{game.spec.name} has {lacks}: use act(observation), not move(history)")
         self._game, self._stack = game, FrameStack(game.spec, 1)
 
     def replay(self, history: Sequence[int]) -> tuple[np.ndarray, np.ndarray]:
@@ -43,6 +44,16 @@ class BoardHistory:
     def close(self) -> None:
         """Frees the game."""
         self._game.close()
+
+
+def _lacks(game: Game) -> str:
+    """What keeps actions alone from naming a position; nothing in most games of two."""
+    if game.spec.num_players != 2:
+        return "one player and no fixed initial position"
+    first_BF = game.reset()
+    if any(not np.array_equal(game.reset(), first_BF) for _ in range(_NUM_STARTS)):
+        return "no fixed initial position"
+    return ""
 
 
 def _refuse_illegal(game: Game, ply: int, action: object) -> None:

@@ -96,8 +96,8 @@ class Player:
     def move(self, history: Sequence[int]) -> int:
         """Board games: the action after these actions of both players from the initial position.
 
-        Raises UsageError for a game of one player, for an action of the history that is illegal or not a number of
-        the game, and for a history after which the game is over.
+        Raises UsageError for a game of one player or of random initial positions, for an action of the history that is
+        illegal or not a number of the game, and for a history after which the game is over.
         """
         return self.consider(history).action
 

@@ -196,6 +196,17 @@ def test_move_is_for_boards(run):
         Player.load(run).move([0])
 
 
+def test_move_is_for_games_with_one_initial_position(tmp_path, monkeypatch):
+    monkeypatch.setenv("MZPIPE_ALLOW_ENV_IMPORT", "1")
+    fixed, drawn = (
+        Player.load(make_run(tmp_path / name, f"game.name=tests.games.own_games:{name}"))
+        for name in ("Nim", "RandomNim")
+    )
+    assert fixed.move([0]) in range(3)
+    with pytest.raises(UsageError, match=r"RandomNim has no fixed initial position: use act\(observation\)"):
+        drawn.move([0])
+
+
 def test_threads_of_torch_stay_as_they_were(run):
     before = torch.get_num_threads()
     Player.load(run).act(observations(1)[0])

@@ -129,6 +129,15 @@ class Three(Walk):
     num_players = 3
 
 
+class RandomNim(Nim):
+    """A heap of one to seven stones."""
+
+    def reset(self, seed):
+        super().reset(seed)
+        self.left = int(np.random.default_rng(seed).integers(1, 8))
+        return self._frame()
+
+
 class TurnsUnsaid(Nim):
     """Two players, and no word of whose turn it is."""
 
