@@ -10,6 +10,7 @@ from ..launch.ratings import Rating, Terms, rate, write_ratings
 from ..launch.run_directory import RunDirectory
 from .json_file import add_json_argument, refuse_unwritable, write_json
 from .numbers import integer
+from .profile_arguments import add_import_argument
 
 _DEFAULTS = Terms()
 
@@ -39,6 +40,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help=f"random moves that a game begins with (default: {_DEFAULTS.opening_moves})",
     )
     parser.add_argument("--seed", type=integer(0), default=0, help="seed of openings and opponents (default: 0)")
+    add_import_argument(parser)
     add_json_argument(parser, "the ratings")
 
 
