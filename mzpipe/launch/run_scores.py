@@ -11,8 +11,6 @@ from ..scoring import Run, game_of
 from ..telemetry import read_scores
 from .run_directory import RunDirectory
 
-# What the evaluations of a training run are played by.
-_EVALUATOR_PROTOCOL = "greedy"
 _FIELDS: dict[str, tuple[type, ...]] = {
     "game": (str,),
     "protocol": (str,),
@@ -57,7 +55,7 @@ def _from_directory(directory: RunDirectory, name: str, *, best: bool) -> Run:
     return Run(
         name=name,
         game=game_of(load_profile(directory.profile).game.name),
-        protocol=_EVALUATOR_PROTOCOL,
+        protocol=chosen.protocol,
         env_steps=chosen.env_steps,
         episodes=chosen.episodes,
         return_mean=chosen.return_mean,

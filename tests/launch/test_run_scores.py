@@ -60,6 +60,13 @@ def test_a_run_directory_is_scored_by_its_best_evaluation_when_that_is_asked_for
     assert len(run.curve) == 3
 
 
+def test_a_run_directory_has_the_protocol_of_the_evaluation_that_counts(make_run):
+    path = make_run("a", game="tic_tac_toe")
+    ScoresFile(path / "scores.csv").append(Evaluation(4, 4, 4_000, 7.0, 0.5, 20, "greedy-versus-perfect"))
+    assert read_runs([path])[0].protocol == "greedy-versus-perfect"
+    assert read_runs([path], best=True)[0].protocol == "greedy"
+
+
 def test_a_file_of_eval_is_a_run_of_one_evaluation(write_eval):
     (run,) = read_runs([write_eval()])
     assert (run.name, run.game, run.protocol, run.env_steps) == ("eval", "Pong", "greedy", 100_000)
