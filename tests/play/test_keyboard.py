@@ -56,6 +56,14 @@ def test_key_that_is_let_go_means_nothing_more():
     assert keyboard.action() is None
 
 
+def test_key_that_was_let_go_before_the_next_look_counts_once():
+    keyboard = Keyboard(("left", "right"))
+    keyboard.take([*down(RIGHT), *up(RIGHT)])
+    assert keyboard.action() == 1
+    keyboard.take([])
+    assert keyboard.action() is None
+
+
 @pytest.mark.parametrize("event", [pygame.event.Event(pygame.QUIT), *down(pygame.K_ESCAPE)])
 def test_escape_and_the_windows_cross_leave(event):
     keyboard = Keyboard(BREAKOUT)
