@@ -165,6 +165,17 @@ def test_game_of_one_player_without_a_display_is_refused(tmp_path, refused, monk
     assert line.endswith("mzpipe record RUN")
 
 
+def test_display_that_does_not_answer_is_refused(tmp_path, refused, monkeypatch):
+    for name in ("WAYLAND_DISPLAY", "SDL_VIDEODRIVER"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("DISPLAY", "nowhere.invalid:7")
+    # Where it is not refused nobody sees the game, nor ends it.
+    monkeypatch.setattr("mzpipe.play.keyboard._show", lambda *_: pytest.fail("it is played"))
+    line = refused(make_run(tmp_path / "cartpole"))
+    assert "there is no display here" in line
+    assert line.endswith("mzpipe record RUN")
+
+
 @pytest.mark.parametrize("port", ["-1", "65536", "http"])
 def test_port_out_of_range_is_refused(board, port, capsys):
     with pytest.raises(SystemExit) as left:
