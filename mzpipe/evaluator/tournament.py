@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from ..errors import UsageError
 from ..games import TwoPlayerGame
 from ..games.board import BoardGame
 from .elo import Match
@@ -17,6 +18,8 @@ from .opponents import Opponent
 from .player import Player
 
 _WON, _DRAWN, _LOST = 1.0, 0.5, 0.0
+# Of openings, until one leaves something to play.
+_MOST_DRAWS = 200
 
 
 class Contestant(NamedTuple):
@@ -47,7 +50,10 @@ def play_tournament(
     seed: int,
     progress: Callable[[int, int], None],
 ) -> list[Match]:
-    """Every pair's games, two for each of `openings` random beginnings; `game` holds one board."""
+    """Every pair's games, two for each of `openings` random beginnings; `game` holds one board.
+
+    Raises UsageError where no random game goes on after `opening_moves`.
+    """
     rng, matches = np.random.default_rng(seed), []
     pairs = list(combinations(range(len(contestants)), 2))
     for number, (first, second) in enumerate(pairs):
@@ -83,8 +89,8 @@ def play_game(game: BoardGame, seats: tuple[Opponent, Opponent], opening: list[i
 
 
 def draw_opening(game: BoardGame, num_moves: int, rng: np.random.Generator) -> list[int]:
-    """Random legal actions after which the game still goes on."""
-    while True:
+    """Random legal actions after which the game still goes on; raises UsageError where there seem to be none."""
+    for _ in range(_MOST_DRAWS):
         game.reset()
         opening: list[int] = []
         is_over = False
@@ -94,6 +100,10 @@ def draw_opening(game: BoardGame, num_moves: int, rng: np.random.Generator) -> l
             is_over = bool(step.terminated_B[0] or step.truncated_B[0])
         if not is_over:
             return opening
+    raise UsageError(
+        f"{num_moves} opening moves: of {_MOST_DRAWS} random games of {game.spec.name} none went on after so many: "
+        "give fewer"
+    )
 
 
 def _score(reward: float, mover: int) -> float:

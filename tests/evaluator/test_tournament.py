@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from mzpipe.config import GameConfig
+from mzpipe.errors import UsageError
 from mzpipe.evaluator.opponents import PerfectOpponent, RandomOpponent
 from mzpipe.evaluator.player import Player
 from mzpipe.evaluator.tournament import (
@@ -87,3 +88,10 @@ def test_a_checkpoint_plays_its_greedy_move(board, tmp_path):
     board.reset()
     board.step(np.array([4]))
     assert opponent.choose(board, 0) == player.move([4])
+
+
+@pytest.mark.timeout(20)
+def test_opening_after_which_no_game_goes_on_is_refused(board):
+    assert len(draw_opening(board, 8, np.random.default_rng(0))) == 8
+    with pytest.raises(UsageError, match=r"^9 opening moves: of 200 random games of tic_tac_toe none went on"):
+        draw_opening(board, 9, np.random.default_rng(0))
