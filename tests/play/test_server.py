@@ -120,6 +120,14 @@ def test_terminal_plays_from_a_pipe_and_ends_with_it(board):
     assert "the agent (o) played o(" in said
 
 
+def test_terminal_without_any_input_shows_the_board_and_ends(board, monkeypatch, capsys):
+    monkeypatch.setattr("sys.stdin", None)  # as Python has it where the input is closed
+    assert main(["play", str(board), "--simulations", "3"]) == 0
+    said, wrong = capsys.readouterr()
+    assert "your move as x: " in said
+    assert wrong == ""
+
+
 def test_port_in_use_is_refused(board, refused):
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
