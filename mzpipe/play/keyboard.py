@@ -26,9 +26,9 @@ Events = Callable[[], Iterable[pygame.event.Event]]
 
 
 def play_by_keyboard(watched: WatchedGame, title: str, *, advice: bool, events: Events | None = None) -> None:
-    """One episode after another until the person leaves; `events` stands in for the window's own in tests.
+    """One episode after another until the person leaves; keys of illegal actions do nothing.
 
-    Raises UsageError where no window can be opened.
+    `events` stands in for the window's own in tests. Raises UsageError where no window can be opened.
     """
     keyboard, read_events = Keyboard(watched.names), events or pygame.event.get
     with _window(title) as surface:
@@ -43,7 +43,7 @@ def play_by_keyboard(watched: WatchedGame, title: str, *, advice: bool, events: 
             clock.tick(_WAITING if keyboard.idle is None else _FLOWING)
             keyboard.take(read_events())
             action = keyboard.action()
-            if action is not None:
+            if action is not None and watched.allows(action):
                 watched.play(action)
                 position = None
             if watched.ended:

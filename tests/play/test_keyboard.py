@@ -12,7 +12,7 @@ from mzpipe.evaluator import Player
 from mzpipe.evaluator.watched import WatchedGame
 from mzpipe.play.keyboard import play_by_keyboard
 from mzpipe.play.keys import Keyboard
-from tests.evaluator.runs import PONG, make_run
+from tests.evaluator.runs import BOARD, PONG, make_run
 
 BREAKOUT = ("NOOP", "FIRE", "RIGHT", "LEFT")
 SEAQUEST = (*BREAKOUT, "UP", "UPRIGHT", "UPRIGHTFIRE")
@@ -94,3 +94,11 @@ def test_atari_goes_on_by_itself(tmp_path, monkeypatch):
     watched = played(make_run(tmp_path / "run", *PONG), [[], []], advice=False, monkeypatch=monkeypatch)
     assert watched.step == 3  # doing nothing, at the look that leaves too
     assert watched.names[0] == "NOOP"
+
+
+@pytest.mark.slow
+def test_key_of_an_illegal_action_does_nothing(tmp_path, monkeypatch):
+    monkeypatch.setenv("MZPIPE_ALLOW_ENV_IMPORT", "1")
+    run = make_run(tmp_path / "run", *BOARD, "game.name=examples.treasure:Treasure")
+    watched = played(run, [down(pygame.K_1), *[[]] * 15], advice=False, monkeypatch=monkeypatch)
+    assert watched.step < 6  # at the upper wall, which no move goes through
