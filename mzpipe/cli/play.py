@@ -3,6 +3,7 @@
 import argparse
 import os
 import sys
+from contextlib import nullcontext
 from pathlib import Path
 
 from rich.console import Console
@@ -79,7 +80,7 @@ def _play_board(player: Player, arguments: argparse.Namespace, about: str) -> No
 
     seat = arguments.seat or FIRST
     if not arguments.web:
-        with open(sys.stdin.fileno(), errors="replace", closefd=False) as lines:
+        with open(sys.stdin.fileno(), errors="replace", closefd=False) if sys.stdin else nullcontext(()) as lines:
             play_in_terminal(new_match(seat), lines, console)
         return
     games = Games(new_match)

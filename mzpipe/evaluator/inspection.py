@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import UsageError
+from ..games import has_protocols
 from ..search import SearchedTree
 from ..targets import n_step_values
 from .player import Player
@@ -29,7 +30,8 @@ class Foreseen(NamedTuple):
     reward: float | None
     real_reward: float | None
     value: float
-    # The rewards of td_steps moves and the search's value behind them, as training targets have it.
+    # The rewards of td_steps moves and the search's value behind them, as training targets have it: of clipped rewards,
+    # where training clips them. A lost life ends nothing here.
     value_target: float
     # Of the search at that position; None where the game had ended.
     root_value: float | None
@@ -77,6 +79,12 @@ def inspect_move(player: Player, episode: int, step: int, *, seed: int, progress
         return Inspection(position, picture, tree, watched.names, _foreseen(player, position, played), seed)
 
 
+def clips_rewards(player: Player) -> bool:
+    """Whether training saw the signs of rewards only, so that the model foresees these."""
+    game = player.agent.profile.game
+    return has_protocols(game) and game.atari.clip_rewards
+
+
 def _play_until(watched: WatchedGame, step: int | None, progress: Progress) -> None:
     """Plays to the step, or to the end of the game."""
     while not watched.ended and watched.step != step:
@@ -108,6 +116,8 @@ def _foreseen(player: Player, position: Position, played: _Played) -> tuple[Fore
     profile, discount = player.agent.profile, player.config.discount
     depths = min(profile.learner.num_unroll_steps, len(played.action_T))
     reward_T, root_value_T = (np.array(values, np.float32) for values in (played.reward_T, played.root_value_T))
+    if clips_rewards(player):
+        reward_T = np.sign(reward_T)
     targets = n_step_values(reward_T, root_value_T, discount, profile.replay.td_steps, played.final_value)
     targets = np.append(targets, played.final_value)
     root_values = [*played.root_value_T, None if played.terminated else played.final_value]

@@ -19,9 +19,9 @@ def as_frame(observation: Any, spec: GameSpec) -> np.ndarray:
 
     Images come channels first, as mzpipe's games give them, or channels last, as gymnasium's wrappers do; a single
     channel may be left out. Bytes must be bytes; where frames are float32, numbers of any kind are taken.
-    Raises UsageError for another shape or kind, and for NaN or infinity.
+    Raises UsageError for another shape or kind, and for what is not finite in float32.
     """
-    array = np.asarray(observation)
+    array = _as_array("observation", observation)
     shapes = accepted_shapes(spec)
     kinds = "u" if spec.frame_dtype == "uint8" else _NUMBERS
     is_taken = array.shape in shapes and array.dtype.kind in kinds
@@ -31,12 +31,13 @@ def as_frame(observation: Any, spec: GameSpec) -> np.ndarray:
             f"observation: {array.dtype} of shape {array.shape}; {spec.name} was trained on single {spec.frame_dtype} "
             f"frames of shape {expected}: preprocess as its profile says, and leave stacking to the player"
         )
+    with np.errstate(over="ignore"):
+        array = array.astype(spec.frame_dtype)
     if not np.isfinite(array).all():
-        raise UsageError(f"observation: {spec.name} was given NaN or infinity")
+        raise UsageError(f"observation: {spec.name} was given NaN, infinity or more than float32 holds")
     if array.shape == spec.frame_shape:
-        return array.astype(spec.frame_dtype)
-    frame: np.ndarray = (array[None] if array.ndim == 2 else np.moveaxis(array, -1, 0)).astype(spec.frame_dtype)
-    return frame
+        return array
+    return array[None] if array.ndim == 2 else np.moveaxis(array, -1, 0)
 
 
 def with_action_plane(frame_F: np.ndarray, spec: GameSpec, last_action: int | None) -> np.ndarray:
@@ -58,7 +59,7 @@ def as_legal_actions(legal_actions: Any, num_actions: int) -> np.ndarray:
     """bool [A] of a mask of bool, or of 0 and 1 as gymnasium's `action_mask`; None: all. Raises UsageError."""
     if legal_actions is None:
         return np.ones(num_actions, np.bool_)
-    mask_A = np.asarray(legal_actions)
+    mask_A = _as_array("legal_actions", legal_actions)
     if mask_A.shape != (num_actions,) or mask_A.dtype.kind not in "biu" or not np.isin(mask_A, (0, 1)).all():
         raise UsageError(
             f"legal_actions: {mask_A.dtype} of shape {mask_A.shape}: give one True or False for each of the "
@@ -67,3 +68,10 @@ def as_legal_actions(legal_actions: Any, num_actions: int) -> np.ndarray:
     if not mask_A.any():
         raise UsageError(f"legal_actions: none of the {num_actions} actions is legal: the game is over")
     return mask_A.astype(np.bool_)
+
+
+def _as_array(name: str, value: Any) -> np.ndarray:
+    try:
+        return np.asarray(value)
+    except ValueError as error:
+        raise UsageError(f"{name}: no array: {error}") from None

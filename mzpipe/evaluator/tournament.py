@@ -50,7 +50,10 @@ def play_tournament(
     seed: int,
     progress: Callable[[int, int], None],
 ) -> list[Match]:
-    """Every pair's games, two for each of `openings` random beginnings; `game` holds one board."""
+    """Every pair's games, two for each of `openings` random beginnings; `game` holds one board.
+
+    Raises UsageError where no random game goes on after `opening_moves`.
+    """
     rng, matches = np.random.default_rng(seed), []
     pairs = list(combinations(range(len(contestants)), 2))
     for number, (first, second) in enumerate(pairs):

@@ -72,8 +72,12 @@ class WatchedGame:
             self.episode, self.step, observation_1S[0].copy(), to_play, float(self._returns[to_play]), decision
         )
 
+    def allows(self, action: int) -> bool:
+        """Whether the action is legal in the position as it stands."""
+        return bool(self._game.legal_actions()[0, action])
+
     def play(self, action: int) -> Outcome:
-        """Plays an action; two players' rewards are each other's losses."""
+        """Plays a legal action; two players' rewards are each other's losses."""
         mover = self._game.to_play()[0]
         step = self._game.step(np.array([action], np.int64))
         outcome = Outcome(float(step.reward_B[0]), bool(step.terminated_B[0]), bool(step.truncated_B[0]))

@@ -51,6 +51,11 @@ def _from_directory(directory: RunDirectory, name: str, *, best: bool) -> Run:
     evaluations = read_scores(directory.scores)
     if not evaluations:
         raise UsageError(f"{directory.path}: no scores yet: train on, or name a file of mzpipe eval --json")
+    for line, each in enumerate(evaluations, start=2):
+        if not math.isfinite(each.return_mean) or not math.isfinite(each.return_std):
+            raise InputOutputError(
+                f"{directory.scores}, line {line}: return {each.return_mean} +- {each.return_std} is no score"
+            )
     chosen = max(evaluations, key=lambda each: each.return_mean) if best else evaluations[-1]
     return Run(
         name=name,

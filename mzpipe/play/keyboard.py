@@ -17,15 +17,18 @@ _FLOWING, _WAITING = 15, 5
 _HEIGHT, _TEXT_HEIGHT, _TEXT_SIZE = 640, 96, 15
 _INK, _GROUND = (232, 237, 243), (17, 22, 29)
 _MOST_ADVISED = 3
-_DISPLAYS = ("DISPLAY", "WAYLAND_DISPLAY", "SDL_VIDEODRIVER")
+_DRIVER = "SDL_VIDEODRIVER"
+_DISPLAYS = ("DISPLAY", "WAYLAND_DISPLAY", _DRIVER)
+# SDL's last resort.
+_UNSEEN = "offscreen"
 
 Events = Callable[[], Iterable[pygame.event.Event]]
 
 
 def play_by_keyboard(watched: WatchedGame, title: str, *, advice: bool, events: Events | None = None) -> None:
-    """One episode after another until the person leaves; `events` stands in for the window's own in tests.
+    """One episode after another until the person leaves; keys of illegal actions do nothing.
 
-    Raises UsageError where no window can be opened.
+    `events` stands in for the window's own in tests. Raises UsageError where no window can be opened.
     """
     keyboard, read_events = Keyboard(watched.names), events or pygame.event.get
     with _window(title) as surface:
@@ -40,7 +43,7 @@ def play_by_keyboard(watched: WatchedGame, title: str, *, advice: bool, events: 
             clock.tick(_WAITING if keyboard.idle is None else _FLOWING)
             keyboard.take(read_events())
             action = keyboard.action()
-            if action is not None:
+            if action is not None and watched.allows(action):
                 watched.play(action)
                 position = None
             if watched.ended:
@@ -50,12 +53,15 @@ def play_by_keyboard(watched: WatchedGame, title: str, *, advice: bool, events: 
 @contextmanager
 def _window(title: str) -> Iterator[pygame.Surface]:
     try:
-        # Without a display SDL would draw where nobody sees it.
+        # Without a display, or with one that does not answer, SDL would draw where nobody sees it.
         if not any(os.environ.get(name) for name in _DISPLAYS):
             raise pygame.error(f"none of {', '.join(_DISPLAYS)} is set")
         pygame.display.init()
+        if pygame.display.get_driver() == _UNSEEN and not os.environ.get(_DRIVER):
+            raise pygame.error("the one that is named does not answer")
         surface = pygame.display.set_mode((_HEIGHT, _HEIGHT + _TEXT_HEIGHT))
     except pygame.error as error:
+        pygame.quit()
         raise UsageError(
             f"{title}: it is played in a window, and there is no display here ({error}): "
             "play where there is one, or film the agent with: mzpipe record RUN"

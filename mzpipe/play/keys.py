@@ -24,23 +24,31 @@ class Keyboard:
         self._needs = [_keys_of(name) for name in names]
         self.idle = next((action for action, name in enumerate(names) if name.lower() in _NOTHING), None)
         self._held: set[int] = set()
+        # Held at the last look, or struck since the one before: a short stroke counts too.
+        self._struck: set[int] = set()
         self.has_left = False
 
     def take(self, events: Iterable[pygame.event.Event]) -> None:
         """Follows keys down and up, and whether the person leaves."""
+        struck = set()
         for event in events:
             if event.type == pygame.KEYDOWN:
                 self._held.add(event.key)
+                struck.add(event.key)
             elif event.type == pygame.KEYUP:
                 self._held.discard(event.key)
             self.has_left |= event.type == pygame.QUIT or pygame.K_ESCAPE in self._held
+        self._struck = self._held | struck
 
     def action(self) -> int | None:
-        """The action that takes the most of the keys that are down; else the idle one, None where there is none."""
-        numbered = [action for action, key in enumerate(_DIGITS[: len(self._needs)]) if key in self._held]
+        """The action that takes the most of the keys that are or were down since the last look.
+
+        Without one the idle action; None where there is none.
+        """
+        numbered = [action for action, key in enumerate(_DIGITS[: len(self._needs)]) if key in self._struck]
         if numbered:
             return numbered[0]
-        held = {word for key, word in _DIRECTIONS.items() if key in self._held}
+        held = {word for key, word in _DIRECTIONS.items() if key in self._struck}
         fitting = [action for action, needs in enumerate(self._needs) if needs and needs <= held]
         return max(fitting, key=lambda action: len(self._needs[action]), default=self.idle)
 

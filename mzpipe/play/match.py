@@ -6,7 +6,7 @@ from typing import Protocol
 import numpy as np
 
 from ..config import GameConfig
-from ..errors import UsageError
+from ..errors import MzpipeError, UsageError
 from ..evaluator import Decision
 from ..games.board import BoardGame
 from .board import Board, read_board
@@ -64,13 +64,18 @@ class Match:
     def play(self, action: int) -> None:
         """The person's move, and the agent's answer.
 
-        Raises UsageError, and changes nothing, for an action that is not legal, or once the game is over.
+        Raises UsageError, and changes nothing, for an action that is not legal, or once the game is over. An agent that
+        fails raises its own error; then too the move is not played.
         """
         move = next((move for move in self.legal() if move.action == action), None)
         if move is None:
             raise UsageError("the game is over" if self.is_over else f"action {action} is not legal here")
         self._advance(move)
-        self._reply()
+        try:
+            self._reply()
+        except MzpipeError:
+            self.take_back()
+            raise
 
     def take_back(self) -> None:
         """Undoes the person's last move and the agent's answer; raises UsageError where there is none."""

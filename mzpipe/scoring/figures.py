@@ -18,7 +18,7 @@ AGENTS_100K = ("MuZero", "EfficientZero", "BBF")
 MUZERO_20B = "MuZero 20B"
 
 _DATA = Path(__file__).parent / "data"
-_DESCRIPTION = re.compile(r"(?:Atari )?([^\s:]+)")
+_DESCRIPTION = re.compile(r"(?:Atari )?([^\s:]+(?::[^\s:]+)?)")
 
 
 class Figures(NamedTuple):
@@ -46,7 +46,10 @@ def atari_figures() -> Mapping[str, Figures]:
 
 
 def game_of(text: str) -> str:
-    """A game's own name, from any spelling or a description: `Pong` of `ALE/Pong-v5` and of `Atari Pong: 84x84 ...`."""
+    """A game's own name, from any spelling or a description: `Pong` of `ALE/Pong-v5` and of `Atari Pong: 84x84 ...`.
+
+    A game of one's own keeps its module: `my_games:Maze`.
+    """
     match = _DESCRIPTION.match(text)
     name = text if match is None else match[1]
     rom = atari_names().get(name)

@@ -1,12 +1,12 @@
 """`mzpipe scores RUN...`: tables, JSON and a page; one line where something is wrong."""
 
 import json
-from types import SimpleNamespace
 
 import pytest
 
 from mzpipe.cli import eval as eval_verb
 from mzpipe.cli.main import main
+from mzpipe.launch.evaluate import Scores
 from mzpipe.telemetry import Evaluation, ScoresFile
 
 
@@ -68,7 +68,7 @@ def test_what_is_no_run_and_what_cannot_be_written_are_one_line_each(make_run, t
 def test_eval_writes_what_scores_reads_and_normalises_atari_games(
     tmp_path, monkeypatch, capsys, description, normalised, end
 ):
-    scores = SimpleNamespace(
+    scores = Scores(
         checkpoint="best_1",
         returns=[14.0, 15.2],
         seeds=[0],
@@ -78,6 +78,7 @@ def test_eval_writes_what_scores_reads_and_normalises_atari_games(
         env_steps=100_000,
         learner_steps=40,
         game=description,
+        num_players=1,
     )
     monkeypatch.setattr(eval_verb, "evaluate", lambda *_: scores)
     path = tmp_path / "eval.json"

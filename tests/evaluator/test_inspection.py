@@ -11,8 +11,8 @@ from mzpipe.cli.main import main
 from mzpipe.errors import UsageError
 from mzpipe.evaluator import Player
 from mzpipe.evaluator.inspection import inspect_move
-from mzpipe.evaluator.watched import WatchedGame
-from tests.evaluator.runs import BOARD, CHECKPOINT, make_run
+from mzpipe.evaluator.watched import Outcome, WatchedGame
+from tests.evaluator.runs import BOARD, CHECKPOINT, PONG, make_run
 from tests.naive.targets import n_step_value
 
 
@@ -102,6 +102,21 @@ def test_a_game_that_was_cut_short_goes_on_in_its_value(tmp_path):
     first, _, last = inspection.foreseen
     assert last.value_target == last.root_value != 0.0
     assert first.value_target == pytest.approx(1.0 + 0.997 + 0.997**2 * last.root_value, rel=1e-5)
+
+
+@pytest.mark.parametrize(("clip", "counted"), [("false", 7.0), ("true", 1.0)])
+def test_value_targets_are_of_clipped_rewards_where_training_clips_them(tmp_path, monkeypatch, clip, counted):
+    player = Player.load(make_run(tmp_path / "run", *PONG, f"game.atari.clip_rewards={clip}", "replay.td_steps=1"))
+    play = WatchedGame.play
+
+    def play_for_seven(watched, action):
+        play(watched, action)
+        return Outcome(7.0, terminated=False, truncated=False)
+
+    monkeypatch.setattr(WatchedGame, "play", play_for_seven)
+    first, second, *_ = inspect_move(player, 0, 0, seed=7, progress=silent).foreseen
+    assert first.value_target == pytest.approx(counted + player.config.discount * second.root_value, rel=1e-5)
+    assert second.real_reward == 7.0
 
 
 def test_a_board_is_inspected_with_values_that_change_sides(tmp_path):

@@ -129,3 +129,9 @@ def test_a_damaged_scores_file_is_named_with_its_line(make_run):
     (path / "scores.csv").write_text((path / "scores.csv").read_text() + "broken\n")
     with pytest.raises(InputOutputError, match=r"scores.csv, line 5: 'broken' is not a row of scores"):
         read_runs([path])
+
+
+@pytest.mark.parametrize("value", ["nan", "inf"])
+def test_a_score_that_is_no_number_is_refused_with_its_line(make_run, value):
+    with pytest.raises(InputOutputError, match=rf"scores.csv, line 3: return {value} \+- 0.5 is no score"):
+        read_runs([make_run("a", returns=(1.0, float(value)))])

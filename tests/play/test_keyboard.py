@@ -12,7 +12,7 @@ from mzpipe.evaluator import Player
 from mzpipe.evaluator.watched import WatchedGame
 from mzpipe.play.keyboard import play_by_keyboard
 from mzpipe.play.keys import Keyboard
-from tests.evaluator.runs import PONG, make_run
+from tests.evaluator.runs import BOARD, PONG, make_run
 
 BREAKOUT = ("NOOP", "FIRE", "RIGHT", "LEFT")
 SEAQUEST = (*BREAKOUT, "UP", "UPRIGHT", "UPRIGHTFIRE")
@@ -56,6 +56,14 @@ def test_key_that_is_let_go_means_nothing_more():
     assert keyboard.action() is None
 
 
+def test_key_that_was_let_go_before_the_next_look_counts_once():
+    keyboard = Keyboard(("left", "right"))
+    keyboard.take([*down(RIGHT), *up(RIGHT)])
+    assert keyboard.action() == 1
+    keyboard.take([])
+    assert keyboard.action() is None
+
+
 @pytest.mark.parametrize("event", [pygame.event.Event(pygame.QUIT), *down(pygame.K_ESCAPE)])
 def test_escape_and_the_windows_cross_leave(event):
     keyboard = Keyboard(BREAKOUT)
@@ -86,3 +94,11 @@ def test_atari_goes_on_by_itself(tmp_path, monkeypatch):
     watched = played(make_run(tmp_path / "run", *PONG), [[], []], advice=False, monkeypatch=monkeypatch)
     assert watched.step == 3  # doing nothing, at the look that leaves too
     assert watched.names[0] == "NOOP"
+
+
+@pytest.mark.slow
+def test_key_of_an_illegal_action_does_nothing(tmp_path, monkeypatch):
+    monkeypatch.setenv("MZPIPE_ALLOW_ENV_IMPORT", "1")
+    run = make_run(tmp_path / "run", *BOARD, "game.name=examples.treasure:Treasure")
+    watched = played(run, [down(pygame.K_1), *[[]] * 15], advice=False, monkeypatch=monkeypatch)
+    assert watched.step < 6  # at the upper wall, which no move goes through

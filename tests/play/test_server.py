@@ -120,6 +120,14 @@ def test_terminal_plays_from_a_pipe_and_ends_with_it(board):
     assert "the agent (o) played o(" in said
 
 
+def test_terminal_without_any_input_shows_the_board_and_ends(board, monkeypatch, capsys):
+    monkeypatch.setattr("sys.stdin", None)  # as Python has it where the input is closed
+    assert main(["play", str(board), "--simulations", "3"]) == 0
+    said, wrong = capsys.readouterr()
+    assert "your move as x: " in said
+    assert wrong == ""
+
+
 def test_port_in_use_is_refused(board, refused):
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
@@ -161,6 +169,17 @@ def test_game_of_one_player_without_a_display_is_refused(tmp_path, refused, monk
         monkeypatch.delenv(name, raising=False)
     line = refused(make_run(tmp_path / "cartpole"))
     assert line.startswith("CartPole-v1 of cartpole")
+    assert "there is no display here" in line
+    assert line.endswith("mzpipe record RUN")
+
+
+def test_display_that_does_not_answer_is_refused(tmp_path, refused, monkeypatch):
+    for name in ("WAYLAND_DISPLAY", "SDL_VIDEODRIVER"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("DISPLAY", "nowhere.invalid:7")
+    # Where it is not refused nobody sees the game, nor ends it.
+    monkeypatch.setattr("mzpipe.play.keyboard._show", lambda *_: pytest.fail("it is played"))
+    line = refused(make_run(tmp_path / "cartpole"))
     assert "there is no display here" in line
     assert line.endswith("mzpipe record RUN")
 

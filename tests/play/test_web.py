@@ -4,8 +4,9 @@ import re
 
 import pytest
 
+from mzpipe.errors import SearchInputError
 from mzpipe.play.web import Games, make_app
-from tests.play.agents import new_match
+from tests.play.agents import RankedAgent, new_match
 
 ABOUT = "tic_tac_toe against first, step_00000030, 25 simulations a move"
 
@@ -80,6 +81,22 @@ def test_taking_back_undoes_a_move_and_is_refused_where_there_is_none(pages):
     answer = pages.client.post(f"/games/{pages.name}/back")
     assert answer.status_code == 400
     assert "no move of yours to take back" in answer.text
+
+
+def test_agent_that_fails_is_said_in_one_line_and_the_move_is_taken_back(pages, monkeypatch):
+    def fail(agent, history):
+        raise SearchInputError("policy_logits_BA holds NaN")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(RankedAgent, "consider", fail)
+        answer = pages.move(4)
+        assert answer.status_code == 400
+        assert "policy_logits_BA holds NaN" in answer.text
+        assert len(pages.names(answer.text)) == 9
+        answer = pages.client.post("/games", data={"seat": "second"})
+        assert (answer.status_code, answer.text) == (500, "policy_logits_BA holds NaN\n")
+    assert pages.match.history == []
+    assert pages.move(4).status_code == 303
 
 
 def test_new_game_is_opened_at_the_seat_of_the_form_and_the_old_one_stays(pages):

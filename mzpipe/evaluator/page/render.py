@@ -6,7 +6,7 @@ from typing import NamedTuple
 import numpy as np
 
 from ...pages import page_environment
-from ..inspection import Inspection
+from ..inspection import Inspection, clips_rewards
 from ..player import Decision, Player
 from . import forecast
 from .images import data_uri, frames_of
@@ -51,6 +51,7 @@ def render_page(inspection: Inspection, player: Player, run: str) -> str:
         charts=forecast.make_charts(inspection.foreseen),
         frame=forecast.FRAME,
         td_steps=player.agent.profile.replay.td_steps,
+        clips_rewards=clips_rewards(player),
     )
 
 

@@ -11,7 +11,7 @@ from typing import Any
 from flask import Flask, Response, abort, redirect, request
 from werkzeug.wrappers import Response as AnyResponse
 
-from ...errors import UsageError
+from ...errors import MzpipeError, UsageError
 from ...pages import page_environment
 from ..match import FIRST, SECOND, Match
 from .games import Games
@@ -46,6 +46,7 @@ def make_app(games: Games, about: str) -> Flask:
 
     app.before_request(_refuse_other_sites)
     app.after_request(_add_headers)
+    app.register_error_handler(MzpipeError, _say_fault)
     app.get("/")(one_at_a_time(pages.first))
     app.post("/games")(one_at_a_time(pages.open))
     app.get("/games/<name>")(one_at_a_time(pages.show))
@@ -125,6 +126,11 @@ def _refuse_other_sites() -> None:
     origin = request.headers.get("Origin")
     if origin is not None and origin != request.host_url.rstrip("/"):
         abort(403, "this form comes from another site")
+
+
+def _say_fault(error: MzpipeError) -> AnyResponse:
+    """What the agent could not do, in one line."""
+    return Response(f"{error}\n", 500, mimetype="text/plain")
 
 
 def _add_headers(response: Response) -> Response:
