@@ -3,13 +3,17 @@
 import errno
 import os
 import socket
+import threading
 from collections.abc import Callable
 
-from werkzeug.serving import WSGIRequestHandler, make_server
+from werkzeug.serving import BaseWSGIServer, WSGIRequestHandler, make_server
 
 from ...errors import InputOutputError, UsageError
 from .app import HOST, make_app
 from .games import Games
+
+# Between two looks for an interrupt.
+_LOOK_S = 0.5
 
 
 class _QuietHandler(WSGIRequestHandler):
@@ -31,10 +35,23 @@ def serve(games: Games, about: str, port: int, announce: Callable[[str], None]) 
         app = make_app(games, about)
         server = make_server(HOST, number, app, threaded=True, request_handler=_QuietHandler, fd=listener.fileno())
         announce(f"http://{HOST}:{number}/")
-        server.serve_forever()  # takes Ctrl-C for its end
+        _serve_until_interrupted(server)
     # Kept to the end: torch does not outlive an interpreter that ends in the midst of a search, and none begins now.
     games.lock.acquire()
     raise KeyboardInterrupt
+
+
+def _serve_until_interrupted(server: BaseWSGIServer) -> None:
+    """Serves in a thread: an interrupt in the midst of a new connection's start would close that connection."""
+    serving = threading.Thread(target=server.serve_forever, daemon=True)
+    try:
+        serving.start()
+        while serving.is_alive():
+            # Bounded: an interrupt that comes just before the wait would not end it.
+            serving.join(_LOOK_S)
+    except KeyboardInterrupt:
+        server.shutdown()
+        serving.join()
 
 
 def _listen(port: int) -> socket.socket:
