@@ -42,32 +42,20 @@ class EvaluationGames(Protocol):
         ...
 
 
-class Episodes:
-    """Plays `episodes` games: `begin`, then `do_work` until `finished`."""
+class GreedyPlay:
+    """Searches positions of all games at once and plays the best actions; `_ask` and `_play` say which and how."""
 
-    def __init__(self, game: Game, planner: LanePlanner, episodes: int) -> None:
+    def __init__(self, game: Game, planner: LanePlanner) -> None:
         self._game, self._planner = game, planner
         self._stack = FrameStack(game.spec, game.num_games)
-        trees = game.num_games
-        self._share_G = np.full(trees, episodes // trees) + (np.arange(trees) < episodes % trees)
         self._rng = np.random.default_rng(0)  # greedy choice draws nothing
         self._moves = 0
         self.finished = True
 
-    def begin(self) -> None:
-        """Starts every game anew."""
-        trees = self._game.num_games
-        self._left_G = self._share_G.copy()
-        self._return_G, self._length_G = np.zeros(trees), np.zeros(trees, np.int64)
-        self.results = EpisodeResults([], [])
-        self._stack.reset(self._game.reset(), None)
-        self.finished = False
-
     def do_work(self) -> int:
         """Begins a search, or takes an answer; never waits."""
         if self._planner.idle:
-            self._stack.write(self._planner.observation)
-            self._planner.begin(self._game.legal_actions())
+            self._ask()
             return 1
         if not self._planner.answered:
             return 0
@@ -81,9 +69,32 @@ class Episodes:
         moves, self._moves = self._moves, 0
         return moves
 
+    def _ask(self) -> None:
+        """Begins the search of every game's position."""
+        self._stack.write(self._planner.observation)
+        self._planner.begin(self._game.legal_actions())
+
     def _play(self, action_G: np.ndarray) -> None:
         """Plays the agent's moves."""
         raise NotImplementedError
+
+
+class Episodes(GreedyPlay):
+    """Plays `episodes` games: `begin`, then `do_work` until `finished`."""
+
+    def __init__(self, game: Game, planner: LanePlanner, episodes: int) -> None:
+        super().__init__(game, planner)
+        trees = game.num_games
+        self._share_G = np.full(trees, episodes // trees) + (np.arange(trees) < episodes % trees)
+
+    def begin(self) -> None:
+        """Starts every game anew."""
+        trees = self._game.num_games
+        self._left_G = self._share_G.copy()
+        self._return_G, self._length_G = np.zeros(trees), np.zeros(trees, np.int64)
+        self.results = EpisodeResults([], [])
+        self._stack.reset(self._game.reset(), None)
+        self.finished = False
 
     def _count(self, step: StepResult, reward_G: np.ndarray, mask_G: np.ndarray) -> np.ndarray:
         """Adds one step of the games under the mask to their episodes, the rewards as the agent's; which ones ended."""

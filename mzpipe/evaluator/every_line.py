@@ -7,58 +7,34 @@ Shape legend    G positions searched side by side
 """
 
 import numpy as np
+import pyspiel
 
-from ..games import FrameStack
 from ..games.board import BoardGame
 from ..planning import LanePlanner
-from .episodes import EpisodeResults
+from .episodes import EpisodeResults, GreedyPlay
 
-_GREEDY = 0.0
 _History = tuple[int, ...]
 
 
-class EveryLine:
+class EveryLine(GreedyPlay):
     """Evaluation games, one per line: first those that the agent begins, then those that it does not."""
 
-    def __init__(self, game: BoardGame, planner: LanePlanner) -> None:
-        self._game, self._planner = game, planner
-        self._stack = FrameStack(game.spec, game.num_games)
-        self._rng = np.random.default_rng(0)  # greedy choice draws nothing
-        self._moves = 0
-        self.finished = True
+    _game: BoardGame
 
     def begin(self) -> None:
         """Starts with the first position, and with every first move of the opponent's."""
         self.results = EpisodeResults([], [])
         self._waiting: list[_History] = [()]
         self._searched: list[_History] = []
-        self._reply(())
+        self._reply(self._game.rules.new_initial_state())
         self.finished = False
 
-    def do_work(self) -> int:
-        """Begins a search of as many positions as there are trees, or takes an answer; never waits."""
-        if self._planner.idle:
-            self._begin_search()
-            return 1
-        if not self._planner.answered:
-            return 0
-        result = self._planner.advance()
-        if result is not None:
-            self._play(self._planner.choose(result, _GREEDY, self._rng))
-        return 1
-
-    def take_moves(self) -> int:
-        """Moves of the agent's since the last call."""
-        moves, self._moves = self._moves, 0
-        return moves
-
-    def _begin_search(self) -> None:
+    def _ask(self) -> None:
+        """Searches as many positions as there are trees."""
         trees = self._game.num_games
         self._searched, self._waiting = self._waiting[-trees:], self._waiting[:-trees]
-        padded = self._searched + [self._searched[0]] * (trees - len(self._searched))
-        self._set_up(padded)
-        self._stack.write(self._planner.observation)
-        self._planner.begin(self._game.legal_actions())
+        self._set_up(self._searched + [self._searched[0]] * (trees - len(self._searched)))
+        super()._ask()
 
     def _set_up(self, history_G: list[_History]) -> None:
         """Brings each game to its position."""
@@ -70,30 +46,24 @@ class EveryLine:
 
     def _play(self, action_G: np.ndarray) -> None:
         """Adds the agent's move to every searched line, and all replies to it."""
-        for history, action in zip(self._searched, action_G, strict=False):
-            self._moves += 1
-            line = (*history, int(action))
-            if not self._count_if_over(line, sign=1):
-                self._reply(line)
+        self._moves += len(self._searched)
+        for state, action in zip(self._game.states[: len(self._searched)], action_G, strict=False):
+            child = state.child(int(action))
+            if not self._count_if_over(child, state.current_player()):
+                self._reply(child)
         self.finished = not self._waiting
 
-    def _reply(self, line: _History) -> None:
-        for reply in self._state(line).legal_actions():
-            if not self._count_if_over((*line, reply), sign=-1):
-                self._waiting.append((*line, reply))
+    def _reply(self, state: pyspiel.State) -> None:
+        """Adds every move of the opponent's to the line that led to `state`."""
+        agent = 1 - state.current_player()
+        for action in state.legal_actions():
+            child = state.child(action)
+            if not self._count_if_over(child, agent):
+                self._waiting.append(tuple(child.history()))
 
-    def _count_if_over(self, line: _History, sign: int) -> bool:
-        """Whether the line's last action ended the game; if so, its outcome for the agent is counted."""
-        state = self._state(line[:-1])
-        mover = state.current_player()
-        state.apply_action(line[-1])
+    def _count_if_over(self, state: pyspiel.State, agent: int) -> bool:
+        """Whether the line has ended; if so, its outcome for the agent, OpenSpiel's player of that number, is counted."""
         if state.is_terminal():
-            self.results.returns.append(sign * state.returns()[mover] + 0.0)  # a draw is 0, not -0
-            self.results.lengths.append(len(line))
+            self.results.returns.append(state.returns()[agent])
+            self.results.lengths.append(len(state.history()))
         return state.is_terminal()
-
-    def _state(self, line: _History):
-        state = self._game.rules.new_initial_state()
-        for action in line:
-            state.apply_action(action)
-        return state
