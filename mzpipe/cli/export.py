@@ -10,6 +10,7 @@ from ..errors import UsageError
 from ..launch.run_directory import RunDirectory
 from ..replay.dataset import export_dataset
 from ..replay.journal import has_journal, read_journal
+from ..runtime.run_names import refuse_no_run
 from .profile_arguments import add_import_argument
 
 
@@ -29,8 +30,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Exports, and says what and where."""
     directory = RunDirectory(arguments.run)
-    if not directory.profile.is_file():
-        raise UsageError(f"{directory.path}: no run here (no profile.toml)")
+    refuse_no_run(directory.path)
     if arguments.checkpoint is not None and not arguments.onnx:
         raise UsageError("--checkpoint: trajectories are of no checkpoint: add --onnx, or leave it out")
     profile = load_profile(directory.profile)

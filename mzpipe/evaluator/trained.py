@@ -4,10 +4,10 @@ from pathlib import Path
 from typing import NamedTuple
 
 from ..config import GameConfig, Profile, load_profile
-from ..errors import CheckpointError, UsageError
+from ..errors import CheckpointError
 from ..games import GameSpec, describe_game, same_game
 from ..nets import Model, restore_model
-from ..runtime.run_names import CHECKPOINTS, PROFILE
+from ..runtime.run_names import CHECKPOINTS, PROFILE, refuse_no_run
 from ..weights import Checkpoint, CheckpointStore
 
 
@@ -32,8 +32,7 @@ def load_trained(run: str | Path, checkpoint: str | None, num_simulations: int |
     or another model's.
     """
     path = Path(run)
-    if not (path / PROFILE).is_file():
-        raise UsageError(f"{path}: no run here (no {PROFILE})")
+    refuse_no_run(path)
     profile, store = load_profile(path / PROFILE, _overrides(num_simulations)), CheckpointStore(path / CHECKPOINTS)
     name = store.chosen(checkpoint)
     loaded, game = store.load(name), describe_game(profile.game, training=False)

@@ -15,6 +15,7 @@ from ..games import GameSpec, describe_game, make_game
 from ..ipc.dataplane import DataPlane, Member
 from ..nets import FlatWeights, Model, resolve_devices, restore_model
 from ..planning import LanePlanner, derive_seed, greedy_search, signed_search
+from ..runtime.run_names import refuse_no_run
 from ..weights import Checkpoint, CheckpointStore, WeightsPublisher
 from .memory import ModelSizes
 from .plan import check_opponent, make_plan
@@ -97,8 +98,7 @@ def evaluate(run: RunDirectory, examination: Examination, progress: Progress) ->
 
 def _examined_profile(run: RunDirectory, examination: Examination) -> Profile:
     """The run's profile with the examination's protocol and number of episodes."""
-    if not run.profile.is_file():
-        raise UsageError(f"{run.path}: no run here (no profile.toml)")
+    refuse_no_run(run.path)
     profile = load_profile(run.profile)
     game = profile.game
     if examination.protocol is not None:

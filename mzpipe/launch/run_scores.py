@@ -7,6 +7,7 @@ from typing import Any
 
 from ..config import load_profile
 from ..errors import InputOutputError, UsageError
+from ..runtime.run_names import refuse_no_run
 from ..scoring import Run, game_of
 from ..telemetry import read_scores
 from .run_directory import RunDirectory
@@ -46,8 +47,7 @@ def _read_run(path: Path, name: str, *, best: bool) -> Run:
 
 
 def _from_directory(directory: RunDirectory, name: str, *, best: bool) -> Run:
-    if not directory.profile.is_file():
-        raise UsageError(f"{directory.path}: no run here (no profile.toml)")
+    refuse_no_run(directory.path)
     evaluations = read_scores(directory.scores)
     if not evaluations:
         raise UsageError(f"{directory.path}: no scores yet: train on, or name a file of mzpipe eval --json")

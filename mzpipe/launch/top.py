@@ -9,6 +9,7 @@ from ..config import load_profile
 from ..errors import InputOutputError, UsageError
 from ..ipc.dataplane import DataPlane
 from ..profiling import Moment, ProfileReport, make_report, read_moment, whole_report
+from ..runtime.run_names import refuse_no_run
 from ..telemetry import Snapshot, read_scores
 from .run_directory import RunDirectory
 from .snapshots import SnapshotMaker
@@ -33,8 +34,7 @@ class Onlooker:
 
     def __init__(self, run: RunDirectory) -> None:
         """Raises UsageError when there is nothing to look at."""
-        if not run.profile.is_file():
-            raise UsageError(f"{run.path}: no run here (no profile.toml)")
+        refuse_no_run(run.path)
         self._run, self._session = run, run.live()
         runtime = Path(self._session.runtime_directory)
         try:
