@@ -6,12 +6,13 @@ from collections.abc import Iterable, Sequence
 from ..telemetry.format import exact
 from .frame import Mark
 
+# Round numbers, within a power of ten.
 _STEPS = (1.0, 2.0, 2.5, 5.0, 10.0)
 # Of a step: what rounding may have made of a value that stands on a mark.
 _HAIR = 1e-9
 
 
-def round_up(value: float, steps: Sequence[float]) -> float:
+def round_up(value: float, steps: Sequence[float] = _STEPS) -> float:
     """The next of the steps, which end with 10, times a power of ten; 1 for zero."""
     if value <= 0.0:
         return 1.0
@@ -30,7 +31,7 @@ class Axis:
         values = list(values)
         least, most = min(values), max(values)
         room = 0.5 * (abs(least) or 1.0) if most == least else 0.0
-        step = round_up((most - least + 2.0 * room) / num_steps, _STEPS)
+        step = round_up((most - least + 2.0 * room) / num_steps)
         first, last = math.floor((least - room) / step + _HAIR), math.ceil((most + room) / step - _HAIR)
         self._low, self._per_unit, self._begin = first * step, (end - begin) / ((last - first) * step), begin
         self.marks = [Mark(self.at(place * step), exact(place * step)) for place in range(first, last + 1)]

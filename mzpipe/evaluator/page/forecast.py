@@ -8,7 +8,6 @@ from ...pages.axis import round_up
 from ..inspection import Foreseen
 
 FRAME = Frame(width=440.0, height=210.0, left=56.0, right=426.0, top=14.0, base=180.0)
-_STEPS = (1.0, 2.0, 2.5, 5.0, 10.0)
 _NUM_STEPS = 4
 
 
@@ -76,5 +75,5 @@ def _chart(name: str, values: dict[str, list[tuple[int, float]]]) -> Chart:
 
 def _grid(least: float, most: float) -> tuple[float, float]:
     """The lowest mark and the distance of marks, round, so that the marks just hold both."""
-    step = round_up(max(most - least, 0.1 * abs(most), 1e-3) / (_NUM_STEPS - 1), _STEPS)
+    step = round_up(max(most - least, 0.1 * abs(most), 1e-3) / (_NUM_STEPS - 1))
     return step * (least // step), step
