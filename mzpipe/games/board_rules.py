@@ -32,7 +32,7 @@ BOARDS = {
         size_parameter="board_size", parameters={"plain_obs_tensor": True}, stones=(0, 1), symmetric=False
     ),
     "go": BoardRules(size_parameter="board_size", stones=(0, 1), has_komi=True, first_row_below=True),
-    "chess": BoardRules(symmetric=False),
+    "chess": BoardRules(symmetric=False, first_row_below=True),
     "shogi": BoardRules(symmetric=False),
 }
 

@@ -1,10 +1,12 @@
 """Styles: how each board game is drawn, and what its players and places are called; labels match OpenSpiel's moves."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 from string import ascii_lowercase
 from typing import NamedTuple
+
+from ..games.board_rules import BOARDS
 
 
 class Place(NamedTuple):
@@ -61,8 +63,6 @@ class Style:
     # Labels of as many rows or columns, in the order of OpenSpiel's numbers.
     row_labels: Labels
     column_labels: Labels
-    # Whether row 0 of OpenSpiel's lies at the bottom.
-    is_upward: bool = False
     # Whether an action is a column, down which a stone falls.
     falls: bool = False
     is_chequered: bool = False
@@ -71,6 +71,8 @@ class Style:
     has_hands: bool = False
     # What each player is to connect.
     aims: tuple[str, str] | None = None
+    # Whether row 0 of OpenSpiel's lies at the bottom: as the game's rules have it.
+    is_upward: bool = False
 
     def role(self, seat: int) -> str:
         """What a player is called, and is to do where that is not the same for both."""
@@ -83,15 +85,14 @@ class Style:
 
 _BLACK_WHITE, _X_O = ("Black", "White"), ("x", "o")
 
-STYLES = {
+_STYLES = {
     "tic_tac_toe": Style(Shape.SQUARES, _X_O, _from_zero, _from_zero),
-    "connect_four": Style(Shape.SQUARES, _X_O, _none, _from_zero, is_upward=True, falls=True),
+    "connect_four": Style(Shape.SQUARES, _X_O, _none, _from_zero, falls=True),
     "gomoku": Style(Shape.POINTS, _BLACK_WHITE, _from_zero, _from_zero),
     "othello": Style(Shape.SQUARES, _BLACK_WHITE, _from_one, _letters),
     "hex": Style(Shape.HEXES, _X_O, _from_one, _letters, aims=("from top to bottom", "from left to right")),
-    "go": Style(Shape.POINTS, _BLACK_WHITE, _from_one, _letters_without_i, is_upward=True),
-    "chess": Style(
-        Shape.SQUARES, _BLACK_WHITE[::-1], _from_one, _letters, is_upward=True, is_chequered=True, turns=True
-    ),
+    "go": Style(Shape.POINTS, _BLACK_WHITE, _from_one, _letters_without_i),
+    "chess": Style(Shape.SQUARES, _BLACK_WHITE[::-1], _from_one, _letters, is_chequered=True, turns=True),
     "shogi": Style(Shape.SQUARES, _BLACK_WHITE, _letters, _down_to_one, turns=True, has_hands=True),
 }
+STYLES = {name: replace(style, is_upward=BOARDS[name].first_row_below) for name, style in _STYLES.items()}
