@@ -10,7 +10,6 @@ import numpy as np
 import pyspiel
 
 from ..games.board import BoardGame
-from ..planning import LanePlanner
 from .episodes import EpisodeResults, GreedyPlay
 
 _History = tuple[int, ...]
@@ -62,7 +61,7 @@ class EveryLine(GreedyPlay):
                 self._waiting.append(tuple(child.history()))
 
     def _count_if_over(self, state: pyspiel.State, agent: int) -> bool:
-        """Whether the line has ended; if so, its outcome for the agent, OpenSpiel's player of that number, is counted."""
+        """Whether the line has ended; if so, its outcome for OpenSpiel's player `agent` is counted."""
         if state.is_terminal():
             self.results.returns.append(state.returns()[agent])
             self.results.lengths.append(len(state.history()))
