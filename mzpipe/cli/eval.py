@@ -50,7 +50,7 @@ def run(arguments: argparse.Namespace) -> int:
     with console.status("loading") as status:
 
         def progress(done: int, total: int) -> None:
-            status.update(f"{done} of {total} episodes")
+            status.update(f"{done} of {total} episodes" if total else f"{done} lines of play")
 
         scores = evaluate(RunDirectory(arguments.run), _examination(arguments), progress)
     console.print(scores.game, markup=False, highlight=False)

@@ -26,6 +26,7 @@ from .serial import SerialPipeline
 _EVALUATOR = Member("evaluator", 0)
 # Where neither the caller nor a protocol says how many.
 _DEFAULT_EPISODES = 20
+# Games that ended, and how many there will be; 0: the agent's moves decide how many lines of play there are.
 Progress = Callable[[int, int], None]
 
 
@@ -66,9 +67,10 @@ class Scores(NamedTuple):
 def evaluate(run: RunDirectory, examination: Examination, progress: Progress) -> Scores:
     """Plays whole games as `examination` says.
 
-    Raises UsageError when the directory holds no run or the network cannot play
-    under the protocol, ConfigError when there is no such protocol or the game has
-    no such opponent, CheckpointError when the checkpoint is missing, damaged, or another game's or model's.
+    Raises UsageError when the directory holds no run, the network cannot play
+    under the protocol, or playouts are asked of an opponent without any; ConfigError
+    when there is no such protocol or the game has no such opponent; CheckpointError
+    when the checkpoint is missing, damaged, or another game's or model's.
     """
     profile = _examined_profile(run, examination)
     store = CheckpointStore(run.checkpoints)
@@ -79,6 +81,11 @@ def evaluate(run: RunDirectory, examination: Examination, progress: Progress) ->
     if examination.opponent is not None and game.num_players == 1:
         raise UsageError(f"--opponent {examination.opponent}: {game.name} has one player: leave it out")
     check_opponent(profile.evaluator.opponent, game)
+    if examination.opponent_simulations is not None and profile.evaluator.opponent != "rollouts":
+        raise UsageError(
+            f"--opponent-simulations {examination.opponent_simulations}: the opponent is "
+            f"{profile.evaluator.opponent!r}, which has no playouts: add --opponent rollouts"
+        )
     seeds = _seeds(profile.game, examination)
     with tempfile.TemporaryDirectory(prefix="mzpipe-eval-") as directory:
         returns = _play(profile, game, loaded, Path(directory), seeds, progress)
@@ -174,10 +181,11 @@ def _play_seed(
     config = greedy_search(signed_search(profile.search, game.spec.num_players), profile.evaluator.num_simulations)
     planner = LanePlanner(lane, config, num_trees=game.num_games, num_actions=game.spec.num_actions, seed=seed)
     episodes = make_episodes(profile, game, planner, seed)
+    total = 0 if profile.evaluator.opponent == "every_line" else profile.evaluator.episodes
     episodes.begin()
     while not episodes.finished:
         episodes.do_work()
         pipeline.lap()
-        progress(len(episodes.results.returns), profile.evaluator.episodes)
+        progress(len(episodes.results.returns), total)
     game.close()
     return episodes.results.returns

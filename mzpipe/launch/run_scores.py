@@ -5,8 +5,10 @@ import math
 from pathlib import Path
 from typing import Any
 
-from ..config import load_profile
+from ..config import GameConfig, load_profile
 from ..errors import InputOutputError, UsageError
+from ..games import describe_game
+from ..games.board_rules import BOARDS
 from ..runtime.run_names import refuse_no_run
 from ..scoring import Run, game_of
 from ..telemetry import read_scores
@@ -59,7 +61,7 @@ def _from_directory(directory: RunDirectory, name: str, *, best: bool) -> Run:
     chosen = max(evaluations, key=lambda each: each.return_mean) if best else evaluations[-1]
     return Run(
         name=name,
-        game=game_of(load_profile(directory.profile).game.name),
+        game=_game(load_profile(directory.profile).game),
         protocol=chosen.protocol,
         env_steps=chosen.env_steps,
         episodes=chosen.episodes,
@@ -67,6 +69,11 @@ def _from_directory(directory: RunDirectory, name: str, *, best: bool) -> Run:
         return_std=chosen.return_std,
         curve=tuple((each.axis, each.return_mean) for each in evaluations),
     )
+
+
+def _game(config: GameConfig) -> str:
+    """As game_of gives it; only boards need more than the profile's name, so nobody's own game is made for it."""
+    return game_of(describe_game(config).description if config.name in BOARDS else config.name)
 
 
 def _from_json(path: Path, name: str) -> Run:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from ..games.atari_names import atari_names, canonical_name
+from ..games.board_rules import BOARDS
 
 # Published agents after so many env steps, and the one that had 20 billion frames.
 STEPS_100K = 100_000
@@ -19,6 +20,7 @@ MUZERO_20B = "MuZero 20B"
 
 _DATA = Path(__file__).parent / "data"
 _DESCRIPTION = re.compile(r"(?:Atari )?([^\s:]+(?::[^\s:]+)?)")
+_BOARD = re.compile(r": (\d+x\d+) board\b")
 
 
 class Figures(NamedTuple):
@@ -48,10 +50,13 @@ def atari_figures() -> Mapping[str, Figures]:
 def game_of(text: str) -> str:
     """A game's own name, from any spelling or a description: `Pong` of `ALE/Pong-v5` and of `Atari Pong: 84x84 ...`.
 
-    A game of one's own keeps its module: `my_games:Maze`.
+    A game of one's own keeps its module: `my_games:Maze`. Boards of different sizes are different games: `go 9x9`.
     """
     match = _DESCRIPTION.match(text)
     name = text if match is None else match[1]
+    board = _BOARD.search(text)
+    if board is not None and name in BOARDS and BOARDS[name].size_parameter:
+        return f"{name} {board[1]}"
     rom = atari_names().get(name)
     return name if rom is None else canonical_name(rom)
 

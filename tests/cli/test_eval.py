@@ -44,6 +44,13 @@ def test_an_opponent_that_the_game_does_not_have_is_refused(tmp_path, capsys):
     assert message in capsys.readouterr().err
 
 
+def test_playouts_are_refused_where_the_opponent_has_none(board_run, capsys):
+    for words in (["--opponent", "random"], []):
+        assert main(["eval", board_run, *words, "--opponent-simulations", "9"]) == 2
+        message = "--opponent-simulations 9: the opponent is 'random', which has no playouts: add --opponent rollouts"
+        assert message in capsys.readouterr().err
+
+
 def test_an_opponent_that_nobody_knows_is_refused(board_run, capsys):
     with pytest.raises(SystemExit):
         main(["eval", board_run, "--opponent", "grandmaster"])

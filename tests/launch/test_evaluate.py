@@ -13,6 +13,7 @@ from mzpipe.launch.evaluate import Examination, evaluate
 from mzpipe.launch.run_directory import RunDirectory
 from mzpipe.nets import Model, numpy_state
 from mzpipe.weights import LATEST, Checkpoint, CheckpointStore, step_name
+from tests.evaluator import runs
 from tests.tiny import tiny_profile
 
 PONG = ("game.name=Pong", "network.kind=residual", "network.num_channels=2", "game.atari.image_size=84")
@@ -61,6 +62,13 @@ def test_evaluate_plays_so_many_whole_games_with_each_seed(make_run):
     assert scores.returns[:3] != scores.returns[3:]
     assert scores_of(run, episodes=3, first_seed=6).returns == scores.returns[3:], "a seed's games are its own"
     assert progress[-1] == (6, 6) and progress == sorted(progress)
+
+
+@pytest.mark.slow
+def test_lines_of_play_are_counted_without_saying_how_many_there_will_be(tmp_path):
+    run, progress = RunDirectory(runs.make_run(tmp_path / "board", *runs.BOARD)), []
+    scores = evaluate(run, Examination(opponent="every_line"), lambda *now: progress.append(now))
+    assert progress[-1] == (len(scores.returns), 0) and {total for _, total in progress} == {0}
 
 
 def test_evaluate_plays_twenty_games_with_one_seed_where_nobody_says_how_many(make_run, played):

@@ -60,6 +60,14 @@ def test_a_run_directory_is_scored_by_its_best_evaluation_when_that_is_asked_for
     assert len(run.curve) == 3
 
 
+def test_boards_of_different_sizes_are_different_games(make_run, write_eval):
+    paths = [make_run("a", "go"), make_run("b", "go"), make_run("c", "chess")]
+    with (paths[1] / "profile.toml").open("a") as file:
+        file.write("[game.board]\nsize = 9\n")
+    eval_9x9 = write_eval(game="go: 9x9 board, 4 planes, stack 1, 82 actions, 2 players, cap 162 moves")
+    assert [run.game for run in read_runs([*paths, eval_9x9])] == ["go 19x19", "go 9x9", "chess", "go 9x9"]
+
+
 def test_a_run_directory_has_the_protocol_that_its_evaluation_was_played_by(make_run):
     path = make_run("a")
     ScoresFile(path / "scores.csv").append(Evaluation(4, 4, 4_000, 7.0, 0.5, 32, protocol="atari100k"))

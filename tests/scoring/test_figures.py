@@ -45,6 +45,8 @@ def test_figures_are_those_of_the_files():
         ("Atari Pong (named 'ALE/Pong-v5'): 84x84 grey", "Pong"),
         ("CartPole-v1: 4 float32 values, stack 1", "CartPole-v1"),
         ("MinAtar/Breakout-v1", "MinAtar/Breakout-v1"),
+        ("go: 9x9 board, 4 planes, stack 1, 82 actions, 2 players, cap 162 moves", "go 9x9"),
+        ("tic_tac_toe: 3x3 board, 3 planes, stack 1, 9 actions, 2 players, cap 9 moves", "tic_tac_toe"),
         ("my_games:Maze", "my_games:Maze"),
         ("my_games:Maze: 3 float32 values, stack 1", "my_games:Maze"),
         ("", ""),
