@@ -12,7 +12,7 @@ from mzpipe.replay.journal.format import record_bytes
 
 from .samples import append, assert_is_record, begin, eventually, make_record, serials_in
 
-LIMIT_S = 0.05
+LIMIT_S = 0.5
 BIG = JournalLayout((84, 84), "uint8", 18)
 
 
@@ -114,29 +114,29 @@ def test_queue_that_was_full_is_mended_after_a_quiet_time_with_one_line(tmp_path
 
 @pytest.mark.slow
 def test_record_is_durable_within_the_interval(tmp_path):
-    journal = begin(tmp_path / "journal", sync_interval_s=0.5)
+    journal = begin(tmp_path / "journal", sync_interval_s=2.0)
     append(journal, 1)
     assert eventually(lambda: journal.durable_serial == 1)
-    for serial in range(2, 8):  # every one on its own, and none is synced at once
+    for serial in range(2, 5):  # every one on its own, and none is synced at once
         begun = time.monotonic()
         append(journal, serial)
         assert eventually(lambda serial=serial: journal.durable_serial == serial)
-        assert 0.2 < time.monotonic() - begun < 0.5
+        assert 0.8 < time.monotonic() - begun < 2.0
     journal.close(10.0)
 
 
 @pytest.mark.slow
 def test_record_is_durable_within_the_interval_while_others_keep_coming(tmp_path):
-    journal = begin(tmp_path / "journal", sync_interval_s=0.5)
+    journal = begin(tmp_path / "journal", sync_interval_s=2.0)
     pause, appended_s, late_s = threading.Event(), {}, []
-    for serial in range(1, 400):
+    for serial in range(1, 200):
         append(journal, serial)
         appended_s[serial] = time.monotonic()
-        pause.wait(0.004)
+        pause.wait(0.03)
         for durable in [known for known in appended_s if known <= journal.durable_serial]:
             late_s.append(time.monotonic() - appended_s.pop(durable))
     journal.close(10.0)
-    assert len(late_s) > 100 and max(late_s) < 0.5
+    assert len(late_s) > 50 and max(late_s) < 2.0
 
 
 def test_sync_records_end_the_wait_before_the_interval_does(tmp_path):
