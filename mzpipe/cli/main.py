@@ -23,6 +23,7 @@ VERBS = {
     "tune": "search for the topology that makes a profile fastest on this machine",
     "eval": "score a trained run by greedy games",
     "elo": "rate the checkpoints of a board game's run by games among them and against fixed opponents",
+    "positions": "examine a board game's run in positions of known value",
     "record": "film greedy games of a trained run, with what the search of every move found",
     "inspect": "show one searched move of a trained run as a page: the tree, and what the model foresaw",
     "play": "play against a trained run: board games in the terminal or on a page, others by keyboard",

@@ -35,6 +35,8 @@ class Decision(NamedTuple):
     q: np.ndarray
     # The network's policy over the legal actions, float32 [A].
     prior: np.ndarray
+    # Among which it was: bool [A].
+    legal_actions: np.ndarray
 
 
 class Player:
@@ -119,6 +121,7 @@ class Player:
             visits=visits_A,
             q=q_A,
             prior=tree.root_prior_A,
+            legal_actions=legal_1A[0].copy(),
         )
 
     def tree(self) -> SearchedTree:

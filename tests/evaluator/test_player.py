@@ -9,9 +9,10 @@ import numpy as np
 import pytest
 import torch
 
-from mzpipe.errors import CheckpointError, ConfigError, UsageError
+from mzpipe.errors import CheckpointError, ConfigError, MzpipeError, UsageError
 from mzpipe.evaluator import Player
 from mzpipe.games import FrameStack, make_game
+from mzpipe.permission import allow_env_import
 from mzpipe.weights import LATEST, CheckpointStore
 from tests.evaluator.runs import BOARD, CHECKPOINT, PONG, make_run
 from tests.tiny import observations, tiny_profile
@@ -177,6 +178,10 @@ def test_move_searches_the_position_behind_the_history(board):
     assert board.config.discount < 0.0
 
 
+def test_considered_moves_say_which_actions_were_legal(board):
+    assert np.flatnonzero(board.consider([0, 4, 1, 8]).legal_actions).tolist() == [2, 3, 5, 6, 7]
+
+
 @pytest.mark.parametrize(
     ("history", "text"),
     [
@@ -208,6 +213,16 @@ def test_move_is_for_games_with_one_initial_position(tmp_path, monkeypatch):
     assert fixed.move([0]) in range(3)
     with pytest.raises(UsageError, match=r"RandomNim has no fixed initial position: use act\(observation\)"):
         drawn.move([0])
+
+
+def test_a_game_of_ones_own_is_loaded_by_scripts_that_permit_its_import(tmp_path, monkeypatch):
+    monkeypatch.setenv("MZPIPE_ALLOW_ENV_IMPORT", "1")  # taken back after the test
+    run = make_run(tmp_path / "nim", "game.name=tests.games.own_games:Nim")
+    allow_env_import(False)
+    with pytest.raises(MzpipeError, match="--allow-env-import"):
+        Player.load(run)
+    allow_env_import(True)
+    assert Player.load(run).move([0]) in range(3)
 
 
 def test_threads_of_torch_stay_as_they_were(run):

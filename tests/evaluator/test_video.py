@@ -26,6 +26,7 @@ DECISION = Decision(
     visits=np.array([1, 3, 0], np.int32),
     q=np.array([0.1, 0.6, 0.0], np.float32),
     prior=np.array([0.2, 0.3, 0.5], np.float32),
+    legal_actions=np.array([True, True, True]),
 )
 POSITION = Position(0, 7, np.zeros(4, np.float32), 0, 7.0, DECISION)
 PANEL = Panel("A game", "whose moves", ("left", "right", "wait"), 1, POSITION, "", (0.1, 0.5))

@@ -31,14 +31,15 @@ class RankedAgent:
         self._game.reset()
         for action in history:
             self._game.step(np.array([action]))
-        legal = np.flatnonzero(self._game.legal_actions()[0])
+        (legal_A,) = self._game.legal_actions()
+        legal = np.flatnonzero(legal_A)
         state = self._game.states[0]
         answer = state.string_to_action(self._answers.pop(0)) if self._answers else legal[0]
         ranked = np.array([answer, *legal[legal != answer]])
         visits, q = np.zeros(self._game.spec.num_actions, np.int32), np.zeros(self._game.spec.num_actions, np.float32)
         visits[ranked[:3]], q[ranked[:3]] = [6, 3, 1][: len(ranked)], [0.25, -0.5, 0.0][: len(ranked)]
         policy = (visits / visits.sum()).astype(np.float32)
-        return Decision(int(ranked[0]), 0.25, 0.0, policy, visits, q, policy)
+        return Decision(int(ranked[0]), 0.25, 0.0, policy, visits, q, policy, legal_A)
 
 
 def new_match(name: str, person: int = 0, answers: Sequence[str] = ()) -> Match:

@@ -1,0 +1,90 @@
+"""`mzpipe positions RUN FILE`: an agent's moves and values in positions of known value."""
+
+import argparse
+from itertools import groupby
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+from ..evaluator.player import Player
+from ..evaluator.positions import Examined, Summary, examine, load_positions, summarise
+from .json_file import add_json_argument, refuse_unwritable, write_json
+from .numbers import integer
+from .profile_arguments import add_import_argument
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Arguments of the verb."""
+    parser.add_argument("run", type=Path, help="the directory of a run of a board game")
+    parser.add_argument("file", type=Path, help="a CSV of moves, value, keeping: see docs/games.md")
+    parser.add_argument("--checkpoint", help="best, latest or a directory's name (default: best, else latest)")
+    parser.add_argument("--simulations", type=integer(1), help="simulations per move (default: as the evaluations)")
+    add_import_argument(parser)
+    add_json_argument(parser, "every position, and the means")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Searches every position, prints the means over those of equal length and over all."""
+    refuse_unwritable(arguments.json)
+    positions = load_positions(arguments.file)
+    player = Player.load(arguments.run, arguments.checkpoint, arguments.simulations)
+    console = Console(highlight=False)
+    with console.status("loading") as status:
+        examined = examine(player, positions, lambda done: status.update(f"{done} of {len(positions)} positions"))
+    agent = player.agent
+    console.print(
+        f"{arguments.run}, {agent.checkpoint} ({agent.env_steps:,} env steps), "
+        f"{player.config.num_simulations} simulations a move",
+        soft_wrap=True,
+    )
+    console.print(_table(examined))
+    write_json(arguments.json, _fields(player, examined))
+    return 0
+
+
+def _table(examined: list[Examined]) -> Table:
+    table = Table(
+        "moves", "positions", "choices", "value kept", "at random", "value error", "network's", box=None, pad_edge=False
+    )
+    for column in table.columns:
+        column.justify = "right"
+
+    def length(one: Examined) -> int:
+        return len(one.position.moves)
+
+    for moves, group in groupby(sorted(examined, key=length), length):
+        table.add_row(str(moves), *_cells(summarise(list(group))))
+    table.add_row("all", *_cells(summarise(examined)))
+    return table
+
+
+def _cells(summary: Summary) -> list[str]:
+    return [
+        str(summary.positions),
+        str(summary.with_a_choice),
+        f"{summary.kept:.0%}" if summary.with_a_choice else "",
+        f"{summary.kept_at_random:.0%}" if summary.with_a_choice else "",
+        f"{summary.value_error:.2f}",
+        f"{summary.network_value_error:.2f}",
+    ]
+
+
+def _fields(player: Player, examined: list[Examined]) -> dict:
+    rows = [
+        {
+            "moves": one.position.moves,
+            "value": one.position.value,
+            "keeping": sorted(one.position.keeping),
+            "action": one.action,
+            "searched_value": one.value,
+            "network_value": one.network_value,
+        }
+        for one in examined
+    ]
+    return {
+        "checkpoint": player.agent.checkpoint,
+        "num_simulations": player.config.num_simulations,
+        "means": summarise(examined)._asdict(),
+        "positions": rows,
+    }
