@@ -19,7 +19,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("run", type=Path, help="the directory of a run of a board game")
     parser.add_argument("file", type=Path, help="a CSV of moves, value, keeping: see docs/games.md")
     parser.add_argument("--checkpoint", help="best, latest or a directory's name (default: best, else latest)")
-    parser.add_argument("--simulations", type=integer(1), help="simulations per move (default: as the evaluations)")
+    parser.add_argument(
+        "--simulations", type=integer(1, 2000), metavar="N", help="per move (default: as in the run's evaluations)"
+    )
     add_import_argument(parser)
     add_json_argument(parser, "every position, and the means")
 
@@ -31,11 +33,12 @@ def run(arguments: argparse.Namespace) -> int:
     player = Player.load(arguments.run, arguments.checkpoint, arguments.simulations)
     console = Console(highlight=False)
     with console.status("loading") as status:
-        examined = examine(player, positions, lambda done: status.update(f"{done} of {len(positions)} positions"))
+        examined = examine(player, positions, lambda number: status.update(f"{number} of {len(positions)} positions"))
     agent = player.agent
     console.print(
         f"{arguments.run}, {agent.checkpoint} ({agent.env_steps:,} env steps), "
         f"{player.config.num_simulations} simulations a move",
+        markup=False,
         soft_wrap=True,
     )
     console.print(_table(examined))

@@ -74,20 +74,23 @@ def load_positions(path: Path) -> list[Position]:
 
 
 def examine(
-    player: Player, positions: Sequence[Position], progress: Callable[[int], None] = lambda done: None
+    player: Player, positions: Sequence[Position], progress: Callable[[int], None] = lambda number: None
 ) -> list[Examined]:
     """The agent's move in every position, searched as in evaluations.
 
-    Raises UsageError where Player.consider does, and for actions that are said to keep a value and are illegal.
+    Raises UsageError where Player.consider does, and for actions that are said to keep a value and are illegal; it
+    names the position, counted from 1.
     """
     examined = []
-    for index, position in enumerate(positions):
-        progress(index)
-        decision = player.consider(position.moves)
+    for number, position in enumerate(positions, start=1):
+        progress(number)
+        try:
+            decision = player.consider(position.moves)
+        except UsageError as error:
+            raise UsageError(f"position {number}: {error}") from None
         legal = frozenset(np.flatnonzero(decision.legal_actions).tolist())
         if illegal := position.keeping - legal:
-            moves = " ".join(map(str, position.moves))
-            raise UsageError(f"after {moves!r}: keeping has {sorted(illegal)}, illegal there")
+            raise UsageError(f"position {number}: keeping has {sorted(illegal)}, illegal there")
         examined.append(Examined(position, decision.action, decision.value, decision.network_value, len(legal)))
     return examined
 

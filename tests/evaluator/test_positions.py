@@ -76,14 +76,14 @@ def test_examined_positions_hold_what_the_player_would_do(board, file):
 @pytest.mark.parametrize(
     ("moves", "keeping", "complaint"),
     [
-        ((0, 3), {0}, r"after '0 3': keeping has \[0\], illegal there"),
-        ((0, 0), {1}, "ply 2, action 0 is illegal there"),
-        ((0, 3, 1, 4, 2), {5}, "the game is over after its 5 actions"),
+        ((0, 3), {0}, r"position 2: keeping has \[0\], illegal there"),
+        ((0, 0), {1}, "position 2: history: ply 2, action 0 is illegal there"),
+        ((0, 3, 1, 4, 2), {5}, "position 2: history: the game is over after its 5 actions"),
     ],
 )
 def test_positions_that_the_game_does_not_know_are_refused(board, moves, keeping, complaint):
     with pytest.raises(UsageError, match=complaint):
-        examine(Player.load(board), [Position(moves, 0.0, frozenset(keeping))])
+        examine(Player.load(board), [Position((), 0.0, frozenset({0})), Position(moves, 0.0, frozenset(keeping))])
 
 
 def test_means_are_those_worked_by_hand():
