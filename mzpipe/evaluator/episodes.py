@@ -6,7 +6,7 @@ A fixed share per tree keeps short games from crowding out long ones, which a
 Shape legend    G games side by side
 """
 
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
 import numpy as np
 
@@ -23,27 +23,15 @@ class EpisodeResults(NamedTuple):
     lengths: list[int]
 
 
-class EvaluationGames(Protocol):
-    """`begin`, then `do_work` until `finished`; then the results are there."""
+class EvaluationGames:
+    """`begin`, then `do_work` until `finished`; then the results are there.
+
+    Searches positions of all games at once and plays the best actions; `_ask` and `_play` say which and how.
+    """
 
     results: EpisodeResults
-    finished: bool
-
-    def begin(self) -> None:
-        """Starts every game anew."""
-        ...
-
-    def do_work(self) -> int:
-        """Begins a search, takes an answer, or lets an opponent move; never waits."""
-        ...
-
-    def take_moves(self) -> int:
-        """Moves played since the last call, over all games."""
-        ...
-
-
-class GreedyPlay:
-    """Searches positions of all games at once and plays the best actions; `_ask` and `_play` say which and how."""
+    # Games that there will be; 0 where nobody knows before they are played.
+    num_episodes = 0
 
     def __init__(self, game: Game, planner: LanePlanner) -> None:
         self._game, self._planner = game, planner
@@ -51,6 +39,10 @@ class GreedyPlay:
         self._rng = np.random.default_rng(0)  # greedy choice draws nothing
         self._moves = 0
         self.finished = True
+
+    def begin(self) -> None:
+        """Starts every game anew."""
+        raise NotImplementedError
 
     def do_work(self) -> int:
         """Begins a search, or takes an answer; never waits."""
@@ -79,11 +71,12 @@ class GreedyPlay:
         raise NotImplementedError
 
 
-class Episodes(GreedyPlay):
+class Episodes(EvaluationGames):
     """Plays `episodes` games: `begin`, then `do_work` until `finished`."""
 
     def __init__(self, game: Game, planner: LanePlanner, episodes: int) -> None:
         super().__init__(game, planner)
+        self.num_episodes = episodes
         trees = game.num_games
         self._share_G = np.full(trees, episodes // trees) + (np.arange(trees) < episodes % trees)
 

@@ -10,12 +10,12 @@ import numpy as np
 import pyspiel
 
 from ..games.board import BoardGame
-from .episodes import EpisodeResults, GreedyPlay
+from .episodes import EpisodeResults, EvaluationGames
 
 _History = tuple[int, ...]
 
 
-class EveryLine(GreedyPlay):
+class EveryLine(EvaluationGames):
     """Evaluation games, one per line: first those that the agent begins, then those that it does not."""
 
     _game: BoardGame

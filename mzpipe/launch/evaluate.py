@@ -181,11 +181,10 @@ def _play_seed(
     config = greedy_search(signed_search(profile.search, game.spec.num_players), profile.evaluator.num_simulations)
     planner = LanePlanner(lane, config, num_trees=game.num_games, num_actions=game.spec.num_actions, seed=seed)
     episodes = make_episodes(profile, game, planner, seed)
-    total = 0 if profile.evaluator.opponent == "every_line" else profile.evaluator.episodes
     episodes.begin()
     while not episodes.finished:
         episodes.do_work()
         pipeline.lap()
-        progress(len(episodes.results.returns), total)
+        progress(len(episodes.results.returns), episodes.num_episodes)
     game.close()
     return episodes.results.returns
