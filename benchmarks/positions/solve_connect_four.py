@@ -15,15 +15,15 @@ from pathlib import Path
 import numba
 import numpy as np
 
-COLUMNS, ROWS = 7, 6
-_HEIGHT = ROWS + 1
+_COLUMNS, _ROWS = 7, 6
+_HEIGHT = _ROWS + 1
 _PLIES = (16, 20, 24, 28)
 _WITH_A_CHOICE, _LOST = 50, 25
 _SEED = 0
 _TABLE_SIZE = 1 << 23
 _CENTRE_FIRST = np.array([3, 2, 4, 1, 5, 0, 6])
-_BOTTOM = sum(1 << (_HEIGHT * column) for column in range(COLUMNS))
-_BOARD = _BOTTOM * ((1 << ROWS) - 1)
+_BOTTOM = sum(1 << (_HEIGHT * column) for column in range(_COLUMNS))
+_BOARD = _BOTTOM * ((1 << _ROWS) - 1)
 _LOWER, _EXACT, _UPPER = 0, 1, 2
 
 
@@ -39,7 +39,17 @@ def _has_four(stones: int) -> bool:
 @numba.njit
 def _cell(all_stones: int, column: int) -> int:
     """The bit that a stone in the column would get; 0 where the column is full."""
-    return (all_stones + (1 << (_HEIGHT * column))) & (((1 << ROWS) - 1) << (_HEIGHT * column))
+    return (all_stones + (1 << (_HEIGHT * column))) & (((1 << _ROWS) - 1) << (_HEIGHT * column))
+
+
+@numba.njit
+def _wins_at_once(stones: int, all_stones: int) -> bool:
+    """Whether one more of these stones makes four."""
+    for column in range(_COLUMNS):
+        cell = _cell(all_stones, column)
+        if cell and _has_four(stones | cell):
+            return True
+    return False
 
 
 @numba.njit
@@ -47,13 +57,11 @@ def _value(mine: int, all_stones: int, low: int, high: int, key_T: np.ndarray, e
     """1, 0 or -1 for the player to move where it lies between low and high, else a bound; nobody has four yet."""
     if all_stones == _BOARD:
         return 0
-    for column in range(COLUMNS):
-        cell = _cell(all_stones, column)
-        if cell and _has_four(mine | cell):
-            return 1
+    if _wins_at_once(mine, all_stones):
+        return 1
     theirs = all_stones ^ mine
     forced, num_forced = 0, 0
-    for column in range(COLUMNS):
+    for column in range(_COLUMNS):
         cell = _cell(all_stones, column)
         if cell and _has_four(theirs | cell):
             forced, num_forced = cell, num_forced + 1
@@ -88,35 +96,37 @@ class Solver:
 
     def values(self, moves: list[int]) -> dict[int, int]:
         """Of each action after the moves, for who takes it: 1 wins, 0 draws, -1 loses."""
-        mine, all_stones = _bitboards(moves)
-        return {column: self._after(mine, all_stones, column) for column in range(COLUMNS) if _cell(all_stones, column)}
+        mine = all_stones = 0
+        for column in moves:
+            mine, all_stones = _play(mine, all_stones, column)
+        return {column: self._after(mine, all_stones, column) for column in _open_columns(all_stones)}
 
     def _after(self, mine: int, all_stones: int, column: int) -> int:
-        cell = _cell(all_stones, column)
-        if _has_four(mine | cell):
+        theirs, all_stones = _play(mine, all_stones, column)
+        if _has_four(all_stones ^ theirs):
             return 1
-        return -_value(all_stones ^ mine, all_stones | cell, -1, 1, self._key_T, self._entry_T)
+        return -_value(theirs, all_stones, -1, 1, self._key_T, self._entry_T)
 
 
-def _bitboards(moves: list[int]) -> tuple[int, int]:
-    mine = all_stones = 0
-    for column in moves:
-        cell = _cell(all_stones, column)
-        mine, all_stones = all_stones ^ mine, all_stones | cell
-    return mine, all_stones
+def _open_columns(all_stones: int) -> list[int]:
+    return [column for column in range(_COLUMNS) if _cell(all_stones, column)]
+
+
+def _play(mine: int, all_stones: int, column: int) -> tuple[int, int]:
+    """The stones of who moves next, and those of both."""
+    return all_stones ^ mine, all_stones | _cell(all_stones, column)
 
 
 def _random_moves(num_moves: int, rng: np.random.Generator) -> list[int] | None:
     """Legal moves after which nobody has four, nor can have it with the next move; None where the draw ended so."""
     moves: list[int] = []
+    mine = all_stones = 0
     for _ in range(num_moves):
-        _, all_stones = _bitboards(moves)
-        moves.append(int(rng.choice([column for column in range(COLUMNS) if _cell(all_stones, column)])))
-        mine, all_stones = _bitboards(moves)
+        moves.append(int(rng.choice(_open_columns(all_stones))))
+        mine, all_stones = _play(mine, all_stones, moves[-1])
         if _has_four(all_stones ^ mine):
             return None
-    cells = [_cell(all_stones, column) for column in range(COLUMNS)]
-    return None if any(cell and _has_four(mine | cell) for cell in cells) else moves
+    return None if _wins_at_once(mine, all_stones) else moves
 
 
 def _draw(solver: Solver, num_moves: int, rng: np.random.Generator) -> Iterator[tuple[list[int], int, list[int]]]:
