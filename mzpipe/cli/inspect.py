@@ -10,7 +10,7 @@ from ..evaluator.page import render_page
 from ..evaluator.player import Player
 from .json_file import refuse_unwritable, write_text
 from .numbers import integer
-from .profile_arguments import add_import_argument
+from .profile_arguments import add_checkpoint_argument, add_import_argument
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -20,7 +20,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--episode", type=integer(0), default=0, help="which greedy game, counted from 0 (default: 0)")
     parser.add_argument("--step", type=integer(0), required=True, help="which of its moves, counted from 0")
     parser.add_argument("--html", type=Path, required=True, help="write the page here")
-    parser.add_argument("--checkpoint", help="best, latest or a directory's name (default: best, else latest)")
+    add_checkpoint_argument(parser)
     parser.add_argument("--seed", type=integer(0), default=0, help="seed of the games (default: 0)")
 
 

@@ -16,14 +16,14 @@ from ..play.styles import STYLES
 from ..play.terminal import play_in_terminal
 from ..play.web import Games, serve
 from .numbers import integer
-from .profile_arguments import add_import_argument
+from .profile_arguments import add_checkpoint_argument, add_import_argument
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Arguments of the verb."""
     parser.add_argument("run", type=Path, help="a run directory")
     add_import_argument(parser)
-    parser.add_argument("--checkpoint", help="best, latest or a directory's name (default: best, else latest)")
+    add_checkpoint_argument(parser)
     parser.add_argument("--simulations", type=integer(1), help="of the agent, per move (default: as in evaluations)")
     seats = parser.add_mutually_exclusive_group()
     seats.add_argument("--first", action="store_const", const=FIRST, dest="seat", help="you begin (the default)")

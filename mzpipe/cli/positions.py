@@ -11,14 +11,14 @@ from ..evaluator.player import Player
 from ..evaluator.positions import Examined, Summary, examine, load_positions, summarise
 from .json_file import add_json_argument, refuse_unwritable, write_json
 from .numbers import integer
-from .profile_arguments import add_import_argument
+from .profile_arguments import add_checkpoint_argument, add_import_argument
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Arguments of the verb."""
     parser.add_argument("run", type=Path, help="the directory of a run of a board game")
     parser.add_argument("file", type=Path, help="a CSV of moves, value, keeping: see docs/games.md")
-    parser.add_argument("--checkpoint", help="best, latest or a directory's name (default: best, else latest)")
+    add_checkpoint_argument(parser)
     parser.add_argument(
         "--simulations", type=integer(1, 2000), metavar="N", help="per move (default: as in the run's evaluations)"
     )
@@ -47,11 +47,9 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _table(examined: list[Examined]) -> Table:
-    table = Table(
-        "moves", "positions", "choices", "value kept", "at random", "value error", "network's", box=None, pad_edge=False
-    )
-    for column in table.columns:
-        column.justify = "right"
+    table = Table(box=None, pad_edge=False)
+    for name in ("moves", "positions", "choices", "value kept", "at random", "value error", "network's"):
+        table.add_column(name, justify="right")
 
     def length(one: Examined) -> int:
         return len(one.position.moves)

@@ -1,4 +1,4 @@
-"""Arguments of every verb that takes a profile, and of those that make its game."""
+"""Arguments that several verbs share: of those that take a profile, make its game, or load a checkpoint."""
 
 import argparse
 from pathlib import Path
@@ -30,3 +30,8 @@ def add_import_argument(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="import the code that game.name=module:Class names; only for profiles and runs that you trust",
     )
+
+
+def add_checkpoint_argument(parser: argparse.ArgumentParser) -> None:
+    """--checkpoint, as `checkpoint`: what load_trained takes."""
+    parser.add_argument("--checkpoint", help="best, latest or a directory's name (default: best, else latest)")

@@ -10,7 +10,7 @@ from ..evaluator.video import Limits, record_games
 from ..evaluator.video.encode import refuse_format
 from .json_file import refuse_unwritable
 from .numbers import integer
-from .profile_arguments import add_import_argument
+from .profile_arguments import add_checkpoint_argument, add_import_argument
 
 _DEFAULT_FPS = 15
 
@@ -21,7 +21,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_import_argument(parser)
     parser.add_argument("--episodes", type=integer(1), default=1, help="games (default: 1)")
     parser.add_argument("--max-moves", type=integer(1), help="cut every game short after so many moves")
-    parser.add_argument("--checkpoint", help="best, latest or a directory's name (default: best, else latest)")
+    add_checkpoint_argument(parser)
     parser.add_argument("--seed", type=integer(0), default=0, help="seed of the games (default: 0)")
     parser.add_argument("--output", type=Path, help="an .mp4 or .gif (default: RUN/video.mp4)")
     parser.add_argument(
