@@ -1,7 +1,6 @@
 """`mzpipe top RUN`: the stages of a running pipeline, live; of a dead one, how it stood at its last moment."""
 
 import argparse
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -13,6 +12,7 @@ from ..errors import ExitCode
 from ..launch.run_directory import RunDirectory
 from ..launch.top import Look, Onlooker
 from ..profiling import profile_table
+from ..runtime.idle import pause
 from ..telemetry.format import clock, count, number, percent, score
 from ..telemetry.view import can_redraw
 
@@ -47,7 +47,7 @@ def _follow(onlooker: Onlooker, arguments: argparse.Namespace, show: Callable[[R
             show(screen(arguments.run.name, look))
             if arguments.once or not look.is_live:
                 return
-        time.sleep(arguments.interval)
+        pause(arguments.interval)
 
 
 def screen(name: str, look: Look) -> RenderableType:

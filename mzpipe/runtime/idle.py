@@ -1,4 +1,4 @@
-"""The idle strategy: the only place in mzpipe that waits.
+"""The idle strategy: the only place in mzpipe that waits; `pause` is for programs that watch and are told nothing.
 
 Spin about 2 us on the doorbell, yield the core up to 50 us, then sleep on the
 futex. This order is fast with a core per process and with many processes per
@@ -42,3 +42,8 @@ class IdleStrategy:
             return False
         self._control_due_ns = now_ns + CONTROL_INTERVAL_NS
         return True
+
+
+def pause(seconds: float) -> None:
+    """Lets time pass between two looks at what somebody else does; no process of a run calls it."""
+    time.sleep(seconds)
