@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from ..config import LearnerConfig
 from ..ipc.stages import Stage
 from ..nets import Model
+from .denormals import flushed_denormals
 from .loss import Batch, Losses
 from .loss_function import LossFunction, compiled
 from .optimizer import learning_rate, make_optimizer
@@ -48,6 +49,10 @@ class TrainingStep:
 
     def __call__(self, batch: Batch) -> StepResult:
         """Trains on one batch; a non-finite loss or gradient, on any rank, skips the update."""
+        with flushed_denormals():
+            return self._train(batch)
+
+    def _train(self, batch: Batch) -> StepResult:
         self._model.train()
         self._compile_once(batch)
         buffers = [buffer.clone() for buffer in self._model.buffers()]

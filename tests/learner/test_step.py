@@ -67,6 +67,28 @@ def test_step_restores_batch_statistics_when_it_skips():
     assert states_equal(model.state_dict(), before)
 
 
+def denormals(arrays):
+    smallest_normal = torch.finfo(torch.float32).tiny
+    return sum(int(((array != 0) & (abs(array) < smallest_normal)).sum()) for array in arrays)
+
+
+@pytest.mark.parametrize("optimizer", ["adam", "adamw", "sgd"])
+def test_step_leaves_no_denormal_numbers_when_decay_has_brought_weights_there(optimizer):
+    model, batch = make_model(), make_batch()
+    batch.observation[:, 0] = 0.0  # so that nothing but decay moves the weights of the first input
+    weight = next(parameter for parameter in model.parameters() if parameter.ndim == 2)
+    weight.data[:, 0] = 1e-39
+    step = TrainingStep(model, LearnerConfig(optimizer=optimizer))
+    step(batch)
+    assert denormals(parameter.detach() for parameter in model.parameters()) == 0
+    assert denormals(optimizer_arrays(step.optimizer).values()) == 0
+
+
+def test_step_leaves_arithmetic_as_it_was():
+    TrainingStep(make_model(), LearnerConfig())(make_batch())
+    assert torch.tensor([1e-39]).mul(1.0).item() != 0.0
+
+
 def test_learning_rate_warms_up_then_decays():
     config = LearnerConfig(learning_rate=1.0, warmup_steps=10, lr_decay_rate=0.1, lr_decay_steps=100)
     rates = {steps: learning_rate(config, steps) for steps in (0, 9, 100, 200)}
