@@ -5,6 +5,8 @@
 Shape legend    P rows of the pool   R rows of a batch   F numbers of a hidden state   A actions   C = 2 + A columns
 """
 
+from math import prod
+
 import numpy as np
 from numba import njit
 
@@ -18,9 +20,9 @@ class HostPool:
         self.state_R, self.next_state_R = (np.zeros((max_batch, *hidden_shape), np.float32) for _ in range(2))
         self.action_R = np.zeros(max_batch, np.int32)
         self.answer_RC = np.zeros((max_batch, 2 + num_actions), np.float32)
-        self._states_PF = np.zeros((num_rows, self.state_R[0].size), np.float32)
+        self._states_PF = np.zeros((num_rows, prod(hidden_shape)), np.float32)
         self._state_RF, self._next_state_RF = (
-            array.reshape(max_batch, -1) for array in (self.state_R, self.next_state_R)
+            array.reshape(max_batch, prod(hidden_shape)) for array in (self.state_R, self.next_state_R)
         )
 
     def stage(self, source_R: np.ndarray, action_R: np.ndarray) -> None:
