@@ -34,9 +34,7 @@ def openvino_maker(graphs: InferenceGraphs, pool: HostPool, *, num_threads: int,
     }
 
     def make(weights: np.ndarray) -> "_Sessions":
-        root, child = (
-            core.compile_model(core.read_model(graph.filled(weights)), _DEVICE, options) for graph in graphs
-        )
+        root, child = (core.compile_model(core.read_model(graph.filled(weights)), _DEVICE, options) for graph in graphs)
         return _Sessions(root, child, pool)
 
     return make

@@ -153,6 +153,4 @@ class InferenceServer:
         if num_rows < 0:
             raise MzpipeError(f"lane {-1 - num_rows}: a request names a node or action out of range")
         self._clock.end(Stage.INFERENCE_GATHER, num_rows)
-        return network.infer_children(
-            self._source_R[:num_rows], self._target_R[:num_rows], self._action_R[:num_rows]
-        )
+        return network.infer_children(self._source_R[:num_rows], self._target_R[:num_rows], self._action_R[:num_rows])

@@ -59,4 +59,7 @@ def make_torch_networks(
     """So many networks over one pool."""
     model = place_model(model, device).eval()
     pool = torch.zeros(pool_rows, *model.hidden_shape, device=device)
-    return [TorchNetwork(each, pool, bfloat16=bfloat16) for each in (model, *(copy.deepcopy(model) for _ in range(count - 1)))]
+    return [
+        TorchNetwork(each, pool, bfloat16=bfloat16)
+        for each in (model, *(copy.deepcopy(model) for _ in range(count - 1)))
+    ]
