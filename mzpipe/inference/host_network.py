@@ -1,7 +1,7 @@
 """Networks in a runtime for CPUs: the model is traced once, and every weights version is a pair of sessions.
 
-Making a session lets the runtime fold, fuse and lay out the weights for this processor: 5 to 50 ms in onnxruntime, 30 to
-80 in OpenVINO.
+Making a session lets the runtime fold, fuse and lay out the weights for this processor: 5 to 50 ms in onnxruntime,
+30 to 80 in OpenVINO.
 
 Shape legend    R rows of a batch   A actions   S... a hidden state
 """

@@ -1,7 +1,4 @@
-"""Sessions in OpenVINO: convolutions in the best instructions that the processor has, bfloat16 where it multiplies in it.
-
-Even then what follows the last layer with weights, from the categories to a scalar, stays in float32.
-"""
+"""Sessions in OpenVINO: convolutions in the best instructions of the processor, and bfloat16 where it has them."""
 
 import numpy as np
 import openvino as ov
