@@ -58,11 +58,7 @@ def resolve_arithmetic(profile: Profile, device: torch.device) -> Arithmetic:
 
     Raises DeviceError for a CPU's runtime on a GPU.
     """
-    runtime, precision = profile.inference.runtime, profile.inference.precision
-    if runtime == "auto":
-        runtime = "torch" if device.type != "cpu" else _cpu_runtime(profile)
-    elif runtime != "torch" and device.type != "cpu":
-        raise DeviceError(f'inference.runtime="{runtime}" runs on CPUs, not on {device}: use "torch" or "auto"')
+    runtime, precision = _runtime(profile, device), profile.inference.precision
     if precision != "auto":
         return Arithmetic(runtime, precision == "bfloat16")
     fast_bfloat16 = {
@@ -73,7 +69,14 @@ def resolve_arithmetic(profile: Profile, device: torch.device) -> Arithmetic:
     return Arithmetic(runtime, fast_bfloat16[runtime]())
 
 
-def _cpu_runtime(profile: Profile) -> str:
+def _runtime(profile: Profile, device: torch.device) -> str:
+    named, on_cpu = profile.inference.runtime, device.type == "cpu"
+    if named in ("onnxruntime", "openvino") and not on_cpu:
+        raise DeviceError(f'inference.runtime="{named}" runs on CPUs, not on {device}: use "torch" or "auto"')
+    if named != "auto":
+        return named
+    if not on_cpu:
+        return "torch"
     with_openvino = profile.network.kind == "residual" or profile.inference.precision == "bfloat16"
     return "openvino" if with_openvino else "onnxruntime"
 

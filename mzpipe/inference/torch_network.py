@@ -46,7 +46,7 @@ class TorchNetwork:
 
     def _finish(self, output: NetworkOutput, target_R: Tensor) -> np.ndarray:
         """Keeps the hidden states; the answers, once the device has brought them into the host's memory."""
-        output = NetworkOutput(*(None if part is None else part.float() for part in output))
+        output = _in_float32(output)
         self._pool.index_copy_(0, target_R, output.hidden_state)
         reward, value = self._model.reward(output).unsqueeze(1), self._model.value(output).unsqueeze(1)
         answer_RC: np.ndarray = torch.cat([reward, value, output.policy_logits_BA], dim=1).cpu().numpy()
@@ -63,3 +63,9 @@ def make_torch_networks(
         TorchNetwork(each, pool, bfloat16=bfloat16)
         for each in (model, *(copy.deepcopy(model) for _ in range(count - 1)))
     ]
+
+
+def _in_float32(output: NetworkOutput) -> NetworkOutput:
+    """Categories make a scalar, and states enter the pool, without another rounding."""
+    rounded = {name: part.float() for name, part in output._asdict().items() if part is not None}
+    return output._replace(**rounded)
