@@ -79,7 +79,7 @@ class Actor:
             return 1
         if not group.answered():
             return 0
-        played = group.advance(self._temperature())
+        played = group.advance(self._temperature)
         if played is not None:
             self._count(played)
             self._clock.skip()

@@ -4,6 +4,7 @@ Shape legend    G games of the lane   A actions
 """
 
 import time
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
@@ -84,11 +85,11 @@ class LaneGroup:
         """Whether `advance` has something to do."""
         return self._planner.answered
 
-    def advance(self, temperature: float) -> Played | None:
-        """Takes one answer; when it completes the search, plays the move of every game."""
+    def advance(self, temperature: Callable[[], float]) -> Played | None:
+        """Takes one answer; when it completes the search, plays the move of every game at this temperature."""
         result = self._planner.advance()
         self._clock.end(Stage.TREE, self._game.num_games)
-        return None if result is None else self._play(result, temperature)
+        return None if result is None else self._play(result, temperature())
 
     def _play(self, result: SearchResult, temperature: float) -> Played:
         assert self._frames is not None

@@ -1,4 +1,7 @@
-"""The networks of an inference server, in the runtime and the precision that its profile and device ask for."""
+"""The networks of an inference server, in the runtime and the precision that its profile and device ask for.
+
+A runtime for CPUs is imported where it is chosen: each takes half a second and tens of megabytes.
+"""
 
 from typing import NamedTuple
 
@@ -12,8 +15,6 @@ from ..nets.onnx_inference import inference_graphs
 from .host_network import HostNetwork, SessionMaker
 from .host_pool import HostPool
 from .network import Network
-from .onnxruntime_sessions import onnxruntime_maker
-from .openvino_sessions import openvino_maker, processor_has_bfloat16
 from .torch_network import make_torch_networks
 
 
@@ -49,7 +50,11 @@ def session_maker(
     """What makes a CPU runtime's sessions of this model."""
     graphs, threads = inference_graphs(model, sample_observation(shape)), profile.inference.num_threads
     if arithmetic.runtime == "onnxruntime":
+        from .onnxruntime_sessions import onnxruntime_maker
+
         return onnxruntime_maker(graphs, pool, num_threads=threads)
+    from .openvino_sessions import openvino_maker
+
     return openvino_maker(graphs, pool, num_threads=threads, bfloat16=arithmetic.bfloat16)
 
 
@@ -61,12 +66,9 @@ def resolve_arithmetic(profile: Profile, device: torch.device) -> Arithmetic:
     runtime, precision = _runtime(profile, device), profile.inference.precision
     if precision != "auto":
         return Arithmetic(runtime, precision == "bfloat16")
-    fast_bfloat16 = {
-        "torch": lambda: device_has_bfloat16(device),
-        "openvino": processor_has_bfloat16,
-        "onnxruntime": lambda: False,
-    }
-    return Arithmetic(runtime, fast_bfloat16[runtime]())
+    if runtime == "torch":
+        return Arithmetic(runtime, device_has_bfloat16(device))
+    return Arithmetic(runtime, runtime == "openvino" and _processor_has_bfloat16())
 
 
 def _runtime(profile: Profile, device: torch.device) -> str:
@@ -79,6 +81,12 @@ def _runtime(profile: Profile, device: torch.device) -> str:
         return "torch"
     with_openvino = profile.network.kind == "residual" or profile.inference.precision == "bfloat16"
     return "openvino" if with_openvino else "onnxruntime"
+
+
+def _processor_has_bfloat16() -> bool:
+    from .openvino_sessions import processor_has_bfloat16
+
+    return processor_has_bfloat16()
 
 
 def sample_observation(shape: PlaneShape) -> torch.Tensor:

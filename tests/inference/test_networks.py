@@ -5,7 +5,6 @@ import pytest
 import torch
 
 from mzpipe.errors import ConfigError, DeviceError
-from mzpipe.inference import networks as networks_module
 from mzpipe.inference.networks import Arithmetic, make_networks, resolve_arithmetic
 from mzpipe.inference.openvino_sessions import processor_has_bfloat16
 from mzpipe.nets import FlatWeights
@@ -123,7 +122,7 @@ def test_auto_is_torch_on_a_gpu_and_on_a_cpu_what_runs_the_network_fastest(overr
 
 def test_auto_computes_in_bfloat16_where_the_processor_does(monkeypatch):
     for has in (True, False):
-        monkeypatch.setattr(networks_module, "processor_has_bfloat16", lambda has=has: has)
+        monkeypatch.setattr("mzpipe.inference.openvino_sessions.processor_has_bfloat16", lambda has=has: has)
         assert resolve_arithmetic(tiny_profile(*RESIDUAL), CPU) == Arithmetic("openvino", has)
         assert resolve_arithmetic(tiny_profile(), CPU) == Arithmetic("onnxruntime", False)
         assert resolve_arithmetic(tiny_profile("inference.runtime=torch"), CPU) == Arithmetic("torch", False)
