@@ -11,6 +11,8 @@ _MIB = 1 << 20
 _LIBRARIES_BYTES = 150 * _MIB
 _LEARNER_BYTES, _INFERENCE_BYTES, _TORCH_BYTES = 265 * _MIB, 222 * _MIB, 197 * _MIB
 _PLAIN_BYTES, _SUPERVISOR_BYTES = 80 * _MIB, 62 * _MIB
+# Of a server of residual networks: OpenVINO's own libraries, and where it lays weights out.
+_OPENVINO_BYTES = 78 * _MIB
 # Parameters, gradients and two moments; the flat copy that is published.
 _LEARNER_COPIES = 5
 # Of a resident model: for roots and for children. Of a batch's hidden states: on their way in and on their way out.
@@ -39,6 +41,7 @@ class RoleLoad:
     games: int = 0
     pool_nodes: int = 0
     resident_models: int = 0
+    in_openvino: bool = False
     root_rows: int = 0
     batch_size: int = 0
 
@@ -59,5 +62,6 @@ def process_bytes(role: str, load: RoleLoad, model: ModelSizes, bytes_per_game: 
     if role == "inference":
         pool = load.pool_nodes * model.hidden_state
         batch = load.root_rows * (model.root_outputs + _BATCH_COPIES * model.hidden_state)
-        return _INFERENCE_BYTES + load.resident_models * _RESIDENT_COPIES * model.weights + pool + batch
+        runtime = _INFERENCE_BYTES + load.in_openvino * _OPENVINO_BYTES
+        return runtime + load.resident_models * _RESIDENT_COPIES * model.weights + pool + batch
     return _TORCH_BYTES + model.weights + games

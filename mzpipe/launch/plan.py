@@ -62,6 +62,7 @@ class Plan:
             return RoleLoad(
                 pool_nodes=self.pool_nodes(member.index),
                 resident_models=num_resident(shape),
+                in_openvino=self.profile.network.kind == "residual",
                 root_rows=sum(shape.trees_of(role) for role in owners),
             )
         return RoleLoad()
