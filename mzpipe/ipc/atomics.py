@@ -5,6 +5,7 @@ int64 array that lies in a shared mapping (8-byte aligned, which a mapping and
 our layouts guarantee), or the address of one, for as long as the mapping is:
 
     load_acquire     load atomic i64, acquire
+    load_relaxed     load atomic i64, monotonic (whole, in no order)
     store_release    store atomic i64, release
     store_relaxed    store atomic i64, monotonic (whole, in no order)
     load_ordered     load atomic i64, seq_cst
@@ -81,6 +82,7 @@ def _make_store(ordering):
 
 
 _load_acquire = intrinsic(_make_load("acquire"))
+_load_relaxed = intrinsic(_make_load("monotonic"))
 _load_ordered = intrinsic(_make_load("seq_cst"))
 _store_release = intrinsic(_make_store("release"))
 _store_relaxed = intrinsic(_make_store("monotonic"))
@@ -175,6 +177,12 @@ def _futex_wake(typing_context, words, index):
 def load_acquire(words, index):
     """The word, and everything its writer wrote before its store_release."""
     return _load_acquire(words, index)
+
+
+@njit(cache=True, inline="never")
+def load_relaxed(words, index):
+    """The word, whole, in no order to anything else."""
+    return _load_relaxed(words, index)
 
 
 @njit(cache=True, inline="never")
