@@ -56,7 +56,7 @@ def compare_gather(peers: Peers, num_clients: int, rounds: int) -> tuple[list[Co
 
 def serve_lanes(peers: Peers, num_clients: int, answers: Answers) -> None:
     """Answers lanes until every client has had its answers."""
-    server = LaneServer(peers.segments.arrays("lanes"), peers.orders.bells)
+    server = LaneServer(peers.segments.arrays("lanes"), peers.segments.arrays("bells")["words"])
     left = _tell(peers, num_clients, Action.REQUEST_LANES, _LANE_REQUESTS)
     while left:
         lanes = server.pending()

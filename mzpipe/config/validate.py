@@ -13,6 +13,7 @@ def check_profile(profile: Profile) -> None:
     _check_rate_limiter(profile)
     _check_offline(profile)
     _check_devices(profile)
+    _check_precision(profile)
     _check_downsampling(profile.network)
     _check_value_prefix(profile)
     _check_batch_norm(profile)
@@ -71,6 +72,14 @@ def _check_devices(profile: Profile) -> None:
         raise ConfigError(
             f"learner.batch_size={profile.learner.batch_size}: {ranks} ranks (learner.devices) take equal parts: "
             f"make it a multiple of {ranks}"
+        )
+
+
+def _check_precision(profile: Profile) -> None:
+    if (profile.inference.runtime, profile.inference.precision) == ("onnxruntime", "bfloat16"):
+        raise ConfigError(
+            "inference.precision='bfloat16': inference.runtime='onnxruntime' has no bfloat16 on CPUs: "
+            "set inference.runtime='openvino', or leave either out"
         )
 
 

@@ -1,42 +1,84 @@
-"""The networks of an inference server, in the runtime that its profile and device ask for."""
+"""The networks of an inference server, in the runtime and the precision that its profile and device ask for."""
+
+from typing import NamedTuple
 
 import torch
 
 from ..config import Profile
 from ..errors import DeviceError
 from ..ipc.dataplane import PlaneShape
-from ..nets import Model
+from ..nets import Model, device_has_bfloat16
+from ..nets.onnx_inference import inference_graphs
+from .host_network import HostNetwork, SessionMaker
+from .host_pool import HostPool
 from .network import Network
-from .onnx_network import Pool, make_onnx_networks
+from .onnxruntime_sessions import onnxruntime_maker
+from .openvino_sessions import openvino_maker, processor_has_bfloat16
 from .torch_network import make_torch_networks
+
+
+class Arithmetic(NamedTuple):
+    """What a server computes with."""
+
+    runtime: str
+    bfloat16: bool
 
 
 def make_networks(
     profile: Profile, shape: PlaneShape, device: torch.device, *, count: int, pool_rows: int, max_batch: int
 ) -> list[Network]:
-    """So many networks over one pool, in the runtime that `inference.runtime` names, for batches of up to max_batch.
+    """So many networks over one pool, as `resolve_arithmetic` says, for batches of up to max_batch.
 
-    Raises DeviceError for onnxruntime on a GPU.
+    Raises DeviceError for a runtime or a precision that the device does not have.
     """
     model = Model(profile.network, shape.observation_shape, shape.num_actions)
-    if resolve_runtime(profile, device) == "torch":
-        return list(make_torch_networks(model, device, count=count, pool_rows=pool_rows))
-    observation, threads = sample_observation(shape), profile.inference.num_threads
-    pool = Pool(pool_rows, model.hidden_shape, max_batch, shape.num_actions)
-    return list(make_onnx_networks(model, observation, count=count, pool=pool, num_threads=threads))
+    arithmetic = resolve_arithmetic(profile, device)
+    if arithmetic.runtime == "torch":
+        torch_networks = make_torch_networks(
+            model, device, count=count, pool_rows=pool_rows, bfloat16=arithmetic.bfloat16
+        )
+        return list(torch_networks)
+    pool = HostPool(pool_rows, model.hidden_shape, max_batch, shape.num_actions)
+    make_sessions = session_maker(profile, model, shape, pool, arithmetic)
+    return [HostNetwork(make_sessions, pool) for _ in range(count)]
 
 
-def resolve_runtime(profile: Profile, device: torch.device) -> str:
-    """The runtime's name: for "auto" torch on GPUs, and onnxruntime on CPUs, in a quarter to four fifths of its time.
+def session_maker(
+    profile: Profile, model: Model, shape: PlaneShape, pool: HostPool, arithmetic: Arithmetic
+) -> SessionMaker:
+    """What makes a CPU runtime's sessions of this model."""
+    graphs, threads = inference_graphs(model, sample_observation(shape)), profile.inference.num_threads
+    if arithmetic.runtime == "onnxruntime":
+        return onnxruntime_maker(graphs, pool, num_threads=threads)
+    return openvino_maker(graphs, pool, num_threads=threads, bfloat16=arithmetic.bfloat16)
 
-    Raises DeviceError for onnxruntime on a GPU.
+
+def resolve_arithmetic(profile: Profile, device: torch.device) -> Arithmetic:
+    """What "auto" stands for (decision 16): torch on GPUs; on CPUs OpenVINO for convolutions, else onnxruntime.
+
+    Raises DeviceError for a CPU's runtime on a GPU.
     """
-    runtime = profile.inference.runtime
-    if runtime == "auto":
-        return "onnxruntime" if device.type == "cpu" else "torch"
-    if runtime == "onnxruntime" and device.type != "cpu":
-        raise DeviceError(f'inference.runtime="onnxruntime" runs on CPUs, not on {device}: use "torch" or "auto"')
-    return runtime
+    runtime, precision = _runtime(profile, device), profile.inference.precision
+    if precision != "auto":
+        return Arithmetic(runtime, precision == "bfloat16")
+    fast_bfloat16 = {
+        "torch": lambda: device_has_bfloat16(device),
+        "openvino": processor_has_bfloat16,
+        "onnxruntime": lambda: False,
+    }
+    return Arithmetic(runtime, fast_bfloat16[runtime]())
+
+
+def _runtime(profile: Profile, device: torch.device) -> str:
+    named, on_cpu = profile.inference.runtime, device.type == "cpu"
+    if named in ("onnxruntime", "openvino") and not on_cpu:
+        raise DeviceError(f'inference.runtime="{named}" runs on CPUs, not on {device}: use "torch" or "auto"')
+    if named != "auto":
+        return named
+    if not on_cpu:
+        return "torch"
+    with_openvino = profile.network.kind == "residual" or profile.inference.precision == "bfloat16"
+    return "openvino" if with_openvino else "onnxruntime"
 
 
 def sample_observation(shape: PlaneShape) -> torch.Tensor:

@@ -58,6 +58,13 @@ class InferenceServer:
         self._target_R = np.zeros(max_rows, np.int64)
         self._action_R = np.zeros(max_rows, np.int32)
         self._finished_L = np.zeros(len(self._block["request"]), np.int32)
+        # Arguments of the kernels that run for every batch, looked up once.
+        block = self._block
+        self._gathered = (block["num_rows"], block["node_index"], block["parent_index"], block["action"])
+        self._rows = (self._source_R, self._target_R, self._action_R)
+        self._searches = (block["num_rows"], block["node_index"], block["last_node"])
+        answers = ("reward", "value", "policy_logits", "weights_version")
+        self._answers = (*(block[name] for name in answers), self._finished_L)
         self._waiting_since_ns = 0
 
     def do_work(self) -> int:
@@ -119,26 +126,14 @@ class InferenceServer:
         return [(np.array(lanes, np.int32), kind, version) for (kind, version), lanes in groups.items()]
 
     def _answer(self, lanes: np.ndarray, kind: RequestKind, version: int) -> None:
-        block, network = self._block, self._versions.network(version)
+        network = self._versions.network(version)
         self._lanes.gathered(lanes)
         answer_RC = (
             self._infer_roots(network, lanes) if kind is RequestKind.ROOT else self._infer_children(network, lanes)
         )
         num_rows = len(answer_RC)
         self._clock.end(Stage.INFERENCE_DEVICE, num_rows)
-        num_finished = scatter_kernel(
-            lanes,
-            block["num_rows"],
-            block["node_index"],
-            block["last_node"],
-            answer_RC,
-            version,
-            block["reward"],
-            block["value"],
-            block["policy_logits"],
-            block["weights_version"],
-            self._finished_L,
-        )
+        num_finished = scatter_kernel(lanes, *self._searches, answer_RC, version, *self._answers)
         for lane in self._finished_L[:num_finished].tolist():
             self._versions.finish(lane)
         self._lanes.respond(lanes)
@@ -154,21 +149,8 @@ class InferenceServer:
         return network.infer_roots(batch, rows)
 
     def _infer_children(self, network: Network, lanes: np.ndarray) -> np.ndarray:
-        block = self._block
-        num_rows = gather_kernel(
-            lanes,
-            block["num_rows"],
-            block["node_index"],
-            block["parent_index"],
-            block["action"],
-            self._num_nodes,
-            self._num_actions,
-            self._source_R,
-            self._target_R,
-            self._action_R,
-        )
+        num_rows = gather_kernel(lanes, *self._gathered, self._num_nodes, self._num_actions, *self._rows)
         if num_rows < 0:
             raise MzpipeError(f"lane {-1 - num_rows}: a request names a node or action out of range")
-        source, target, action = (array[:num_rows] for array in (self._source_R, self._target_R, self._action_R))
         self._clock.end(Stage.INFERENCE_GATHER, num_rows)
-        return network.infer_children(source, target, action)
+        return network.infer_children(self._source_R[:num_rows], self._target_R[:num_rows], self._action_R[:num_rows])

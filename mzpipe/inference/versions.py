@@ -73,7 +73,10 @@ class ResidentVersions:
 
     def network(self, version: int) -> Network:
         """The resident network of a held version."""
-        return next(resident.network for resident in self._residents if resident.version == version)
+        for resident in self._residents:
+            if resident.version == version:
+                return resident.network
+        raise KeyError(version)
 
     def _free_resident(self) -> _Resident | None:
         self.held_L[self._block["attached"] == 0] = _NONE

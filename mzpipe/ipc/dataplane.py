@@ -288,9 +288,8 @@ class DataPlane:
 
     def lane_server(self, server: int) -> LaneServer:
         """All lanes of one inference server."""
-        bells = [self.doorbell(member) for member in self.shape.members()]
-        trace = self.trace_writer(Member("inference", server))
-        return LaneServer(self._segments.arrays(f"lanes-{server}"), bells, trace, self.shape.first_lane(server))
+        block, words = self._segments.arrays(f"lanes-{server}"), self._segments.arrays("doorbells")["words"]
+        return LaneServer(block, words, self.trace_writer(Member("inference", server)), self.shape.first_lane(server))
 
     def release_lanes(self, member: Member) -> None:
         """Lets go of the weights that a process's lanes hold; for the supervisor, once the process is reaped."""

@@ -19,7 +19,7 @@ import numpy as np
 from numba import njit
 
 from . import atomics
-from .doorbell import Doorbell
+from .doorbell import Doorbell, ring_kernel
 from .layout import WORDS_PER_LINE, ArrayLayout, Field
 from .trace import Mark, TraceWriter
 
@@ -134,13 +134,13 @@ class LaneServer:
     def __init__(
         self,
         block: dict[str, np.ndarray],
-        clients: list[Doorbell],
+        doorbell_words: np.ndarray,
         trace: TraceWriter | None = None,
         first_place: int = 0,
     ) -> None:
         self.block, self._trace, self._first_place = block, trace, first_place
         self._request, self._response = block["request"], block["response"]
-        self._clients = clients
+        self._doorbell, self._doorbell_words = block["doorbell"], doorbell_words
         self._lanes = np.zeros(len(self._request), np.int32)
 
     def pending(self) -> np.ndarray:
@@ -154,10 +154,8 @@ class LaneServer:
                 self._trace.mark(Mark.REQUEST_GATHERED, self._first_place + lane, int(self._request[lane, 0]))
 
     def respond(self, lanes: np.ndarray) -> None:
-        """Publishes the answers of `lanes` and wakes their clients, each once."""
-        respond_kernel(lanes, self._request, self._response)
-        for client in set(self.block["doorbell"][lanes].tolist()):
-            self._clients[client].ring()
+        """Publishes the answers of `lanes`, ascending, and wakes their clients, each once."""
+        respond_kernel(lanes, self._request, self._response, self._doorbell, self._doorbell_words)
 
 
 @njit(cache=True, nogil=True)
@@ -173,8 +171,13 @@ def pending_kernel(request_LW, response_LW, lanes_L):
 
 
 @njit(cache=True, nogil=True)
-def respond_kernel(lanes_L, request_LW, response_LW):
-    """Marks the requests of these lanes answered."""
+def respond_kernel(lanes_L, request_LW, response_LW, doorbell_L, doorbell_words_PW):
+    """Marks the requests of these lanes answered, then rings their clients; a client's lanes lie side by side."""
     for lane in lanes_L:
         # SYNC lane.response release: the response's arrays and words
         atomics.store_release(response_LW[lane], 0, request_LW[lane, 0])
+    rung = -1
+    for lane in lanes_L:
+        if doorbell_L[lane] != rung:
+            rung = doorbell_L[lane]
+            ring_kernel(doorbell_words_PW[rung])

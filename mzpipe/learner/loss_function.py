@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from ..config import LearnerConfig
-from ..nets import Model
+from ..nets import Model, device_has_bfloat16
 from .loss import Batch, Losses, muzero_loss
 
 # What a missing compiler, an unsupported device or an operator that cannot be compiled raise.
@@ -39,7 +39,7 @@ class LossFunction(nn.Module):
 def uses_bfloat16(config: LearnerConfig, device: torch.device) -> bool:
     """Whether forward and backward passes run in bfloat16 there."""
     if config.precision == "auto":
-        return device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False)
+        return device_has_bfloat16(device)
     return config.precision == "bfloat16"
 
 

@@ -1,6 +1,6 @@
 """The model and its three functions, in torch."""
 
-from .device import learner_devices, place_model, resolve_devices
+from .device import device_has_bfloat16, learner_devices, place_model, resolve_devices
 from .flat import FlatWeights, numpy_state
 from .model import Model, NetworkOutput
 from .restore import restore_model
@@ -9,6 +9,7 @@ __all__ = [
     "FlatWeights",
     "Model",
     "NetworkOutput",
+    "device_has_bfloat16",
     "learner_devices",
     "numpy_state",
     "place_model",

@@ -25,6 +25,11 @@ def resolve_devices(names: Sequence[int | str]) -> list[str]:
     return [f"cuda:{name}" if isinstance(name, int) else name for name in names]
 
 
+def device_has_bfloat16(device: torch.device) -> bool:
+    """Whether torch multiplies faster in bfloat16 there: GPUs since Ampere. On CPUs it loses that to other overhead."""
+    return device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False)
+
+
 def place_model(model: Model, device: str | torch.device) -> Model:
     """The model on its device, images and hidden states there in the order that its convolutions run fastest in.
 

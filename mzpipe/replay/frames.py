@@ -12,8 +12,8 @@ Shape legend    P raw rows   N stacks   S frames of a stack   R frames read   F 
 import numpy as np
 from numba import njit
 
+from ..ipc.copying import copy_rows, prefetch_rows
 from .compressed import CompressedFrames
-from .copying import copy_rows, prefetch_rows
 
 NONE = -1
 

@@ -20,10 +20,10 @@ from typing import NamedTuple
 import numpy as np
 from numba import njit
 
+from ..ipc.copying import prefetch_rows
 from ..ipc.slots import TERMINATED, UNFINISHED
 from ..targets.n_step import n_step_value_at
 from ..targets.unroll import EpisodeSteps, UnrollTargets, unroll_targets
-from .copying import prefetch_rows
 from .frames import NONE, read_kernel, stack_steps_kernel
 from .table import Table
 

@@ -1,20 +1,25 @@
-"""Networks in both runtimes: the same answers, the pool's rows in their places, weights exchanged as a whole."""
+"""Networks in every runtime: the same answers, the pool's rows in their places, weights exchanged as a whole."""
 
 import numpy as np
 import pytest
 import torch
 
-from mzpipe.errors import DeviceError
-from mzpipe.inference.networks import make_networks, resolve_runtime
+from mzpipe.errors import ConfigError, DeviceError
+from mzpipe.inference import networks as networks_module
+from mzpipe.inference.networks import Arithmetic, make_networks, resolve_arithmetic
+from mzpipe.inference.openvino_sessions import processor_has_bfloat16
 from mzpipe.nets import FlatWeights
 from tests.tiny import make_plane, observations, random_model, tiny_profile
 
-CPU = torch.device("cpu")
+CPU, GPU = torch.device("cpu"), torch.device("cuda:0")
 NODES, TREES = 4, 3
+RUNTIMES = ("torch", "onnxruntime", "openvino")
+# CartPole's four numbers as an image of one row, so that convolutions have something to do.
+RESIDUAL = ("network.kind=residual", "network.downsample=none", "network.num_channels=8", "network.head_channels=4")
 
 
-def profile_of(runtime):
-    return tiny_profile(f"inference.runtime={runtime}")
+def profile_of(runtime, *overrides):
+    return tiny_profile(f"inference.runtime={runtime}", "inference.precision=float32", *overrides)
 
 
 @pytest.fixture
@@ -22,8 +27,8 @@ def plane(tmp_path):
     return make_plane(tmp_path, tiny_profile())
 
 
-def networks(plane, runtime, count=2):
-    profile = profile_of(runtime)
+def networks(plane, runtime, count=2, overrides=()):
+    profile = profile_of(runtime, *overrides)
     return make_networks(profile, plane.shape, CPU, count=count, pool_rows=NODES * TREES, max_batch=TREES)
 
 
@@ -37,23 +42,26 @@ def walk(network, seed=0):
     return np.array(answers)
 
 
-def weights(plane, seed):
-    return FlatWeights(random_model(tiny_profile(), plane, seed)).read()
+def weights(plane, seed, overrides=()):
+    return FlatWeights(random_model(tiny_profile(*overrides), plane, seed)).read()
 
 
-def test_both_runtimes_give_the_same_answers(plane):
-    found = {}
-    for runtime in ("torch", "onnxruntime"):
-        network = networks(plane, runtime)[0]
-        network.load(weights(plane, 1))
-        found[runtime] = walk(network)
+def answers(plane, runtime, overrides=()):
+    network = networks(plane, runtime, overrides=overrides)[0]
+    network.load(weights(plane, 1, overrides))
+    return walk(network)
+
+
+def test_all_runtimes_give_the_same_answers(plane):
+    found = {runtime: answers(plane, runtime) for runtime in RUNTIMES}
     assert found["torch"].shape == (NODES, TREES, 2 + 2)
     assert (found["torch"][0, :, 0] == 0.0).all()
     assert np.std(found["torch"][1:], axis=1).min() > 1e-4
     np.testing.assert_allclose(found["onnxruntime"], found["torch"], rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(found["openvino"], found["torch"], rtol=1e-4, atol=1e-5)
 
 
-@pytest.mark.parametrize("runtime", ["torch", "onnxruntime"])
+@pytest.mark.parametrize("runtime", RUNTIMES)
 def test_a_network_that_is_loaded_again_says_what_one_says_that_never_had_other_weights(plane, runtime):
     used, fresh = networks(plane, runtime)
     used.load(weights(plane, 1))
@@ -64,7 +72,7 @@ def test_a_network_that_is_loaded_again_says_what_one_says_that_never_had_other_
     assert not np.allclose(walk(used), former, atol=1e-3)
 
 
-@pytest.mark.parametrize("runtime", ["torch", "onnxruntime"])
+@pytest.mark.parametrize("runtime", RUNTIMES)
 def test_networks_share_one_pool(plane, runtime):
     first, second = networks(plane, runtime)
     for network in (first, second):
@@ -76,7 +84,7 @@ def test_networks_share_one_pool(plane, runtime):
     np.testing.assert_array_equal(second.infer_children(rows, rows + 2, action), expected)
 
 
-@pytest.mark.parametrize("runtime", ["torch", "onnxruntime"])
+@pytest.mark.parametrize("runtime", RUNTIMES)
 def test_batches_of_fewer_rows_are_the_first_rows_of_larger_ones(plane, runtime):
     network = networks(plane, runtime)[0]
     network.load(weights(plane, 1))
@@ -88,9 +96,51 @@ def test_batches_of_fewer_rows_are_the_first_rows_of_larger_ones(plane, runtime)
         np.testing.assert_allclose(found, expected[:few], rtol=1e-5, atol=1e-6)
 
 
-def test_auto_is_onnxruntime_on_a_cpu_and_torch_on_a_gpu():
-    assert resolve_runtime(profile_of("auto"), CPU) == "onnxruntime"
-    assert resolve_runtime(profile_of("auto"), torch.device("cuda:0")) == "torch"
-    assert resolve_runtime(profile_of("torch"), CPU) == "torch"
-    with pytest.raises(DeviceError, match=r'inference\.runtime="onnxruntime" runs on CPUs, not on cuda:0'):
-        resolve_runtime(profile_of("onnxruntime"), torch.device("cuda:0"))
+@pytest.mark.parametrize("runtime", ["torch", "openvino"])
+def test_answers_in_bfloat16_differ_by_its_rounding(plane, runtime):
+    if runtime == "openvino" and not processor_has_bfloat16():
+        pytest.skip("this processor has no bfloat16 instructions")
+    exact = answers(plane, runtime)
+    rounded = answers(plane, runtime, ("inference.precision=bfloat16",))
+    assert (rounded != exact).any()
+    np.testing.assert_allclose(rounded, exact, rtol=0.05, atol=0.05)
+
+
+@pytest.mark.parametrize(
+    ("overrides", "device", "expected"),
+    [
+        ((), GPU, "torch"),
+        ((), CPU, "onnxruntime"),
+        (RESIDUAL, CPU, "openvino"),
+        (("inference.precision=bfloat16",), CPU, "openvino"),
+        (("inference.runtime=torch",), CPU, "torch"),
+        ((*RESIDUAL, "inference.runtime=onnxruntime"), CPU, "onnxruntime"),
+    ],
+)
+def test_auto_is_torch_on_a_gpu_and_on_a_cpu_what_runs_the_network_fastest(overrides, device, expected):
+    assert resolve_arithmetic(tiny_profile(*overrides), device).runtime == expected
+
+
+def test_auto_computes_in_bfloat16_where_the_processor_does(monkeypatch):
+    for has in (True, False):
+        monkeypatch.setattr(networks_module, "processor_has_bfloat16", lambda has=has: has)
+        assert resolve_arithmetic(tiny_profile(*RESIDUAL), CPU) == Arithmetic("openvino", has)
+        assert resolve_arithmetic(tiny_profile(), CPU) == Arithmetic("onnxruntime", False)
+        assert resolve_arithmetic(tiny_profile("inference.runtime=torch"), CPU) == Arithmetic("torch", False)
+
+
+@pytest.mark.parametrize("runtime", ["onnxruntime", "openvino"])
+def test_a_runtime_for_cpus_is_refused_on_a_gpu(runtime):
+    with pytest.raises(DeviceError, match=rf'inference\.runtime="{runtime}" runs on CPUs, not on cuda:0'):
+        resolve_arithmetic(profile_of(runtime), GPU)
+
+
+def test_bfloat16_is_refused_where_the_processor_has_none(plane, monkeypatch):
+    monkeypatch.setattr("mzpipe.inference.openvino_sessions.processor_has_bfloat16", lambda: False)
+    with pytest.raises(DeviceError, match=r'inference\.precision="bfloat16": this processor has no instructions'):
+        networks(plane, "openvino", overrides=("inference.precision=bfloat16",))
+
+
+def test_bfloat16_is_refused_in_onnxruntime():
+    with pytest.raises(ConfigError, match=r"inference\.runtime='onnxruntime' has no bfloat16 on CPUs: set"):
+        profile_of("onnxruntime", "inference.precision=bfloat16")

@@ -42,10 +42,10 @@ def test_server_waits_until_weights_are_published(plane, profile):
     assert lane.ready()
 
 
-@pytest.mark.parametrize("runtime", ["torch", "onnxruntime"])
+@pytest.mark.parametrize("runtime", ["torch", "onnxruntime", "openvino"])
 @torch.inference_mode()
 def test_server_answers_what_the_model_says_along_any_path_of_the_tree(plane, runtime):
-    profile = tiny_profile(f"inference.runtime={runtime}")
+    profile = tiny_profile(f"inference.runtime={runtime}", "inference.precision=float32")
     model = random_model(profile, plane, 1)
     publish(plane, model)
     server = started_server(profile, plane)

@@ -11,15 +11,18 @@ from mzpipe.ipc.lane import LaneClient, LaneServer, RequestKind, lane_layout
 from mzpipe.ipc.segment import HEADER_BYTES
 
 LANES, TREES, ACTIONS = 3, 4, 2
+# Doorbells: the server's, then its clients'; the first client has two lanes.
+SERVER, CLIENTS, CLIENT_OF_LANE = 0, 2, (1, 1, 2)
 
 
 @pytest.fixture
 def lanes():
     layout = lane_layout(LANES, TREES, ACTIONS, (5,), "float32")
     block = layout.views(bytearray(layout.nbytes))
-    bells = [Doorbell(np.zeros((2, 16), np.int64), index) for index in range(2)]
-    clients = [LaneClient(block, lane, bells[0], 1) for lane in range(LANES)]
-    return clients, LaneServer(block, bells), block, bells
+    words = np.zeros((CLIENTS + 1, 16), np.int64)
+    bells = [Doorbell(words, index) for index in range(len(words))]
+    clients = [LaneClient(block, lane, bells[SERVER], client) for lane, client in enumerate(CLIENT_OF_LANE)]
+    return clients, LaneServer(block, words), block, bells
 
 
 def test_lane_is_pending_from_its_request_to_its_response(lanes):
@@ -40,15 +43,17 @@ def test_lane_rings_the_server_at_a_request_and_each_client_once_at_responses(la
     clients, server, _, bells = lanes
     for client in clients:
         client.request(RequestKind.ROOT, node_index=0, num_rows=1)
-    assert bells[0].sequence() == LANES
+    assert bells[SERVER].sequence() == LANES
     server.respond(np.arange(LANES))
-    assert bells[1].sequence() == 1
+    assert [bell.sequence() for bell in bells] == [LANES, 1, 1]
+    server.respond(np.array([1, 2]))
+    assert [bell.sequence() for bell in bells] == [LANES, 2, 2]
 
 
 def test_new_server_finds_the_work_that_a_dead_one_left(lanes):
-    clients, _, block, bells = lanes
+    clients, _, block, _ = lanes
     clients[1].request(RequestKind.ROOT, node_index=0, num_rows=1)
-    assert list(LaneServer(block, bells).pending()) == [1]
+    assert list(LaneServer(block, np.zeros((CLIENTS + 1, 16), np.int64)).pending()) == [1]
 
 
 def test_new_client_is_ready_only_after_the_answer_to_a_dead_one(lanes):

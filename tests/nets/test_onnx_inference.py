@@ -1,7 +1,8 @@
-"""Graphs whose weights are exchanged say what the model with these weights says."""
+"""Graphs whose weights are exchanged say what the model with these weights says, in both runtimes for CPUs."""
 
 import numpy as np
 import onnxruntime
+import openvino
 import pytest
 import torch
 
@@ -26,32 +27,39 @@ def noisy_model(config, shape, seed):
     return model.eval()
 
 
-def session(graph, model):
-    filled = graph.filled(FlatWeights(model).read())
-    return onnxruntime.InferenceSession(filled, providers=["CPUExecutionProvider"])
+def onnxruntime_session(filled):
+    session = onnxruntime.InferenceSession(filled, providers=["CPUExecutionProvider"])
+    return lambda inputs: session.run(None, inputs)
 
 
+def openvino_session(filled):
+    core = openvino.Core()
+    compiled = core.compile_model(core.read_model(filled), "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
+    return lambda inputs: [array.copy() for array in compiled(inputs).values()]
+
+
+@pytest.mark.parametrize("session_of", [onnxruntime_session, openvino_session])
 @pytest.mark.parametrize(("config", "shape", "dtype"), KINDS.values(), ids=KINDS)
-def test_graphs_say_what_the_model_says_whose_weights_they_have(config, shape, dtype):
+def test_graphs_say_what_the_model_says_whose_weights_they_have(config, shape, dtype, session_of):
     traced = noisy_model(config, shape, 0)
     before = {name: tensor.clone() for name, tensor in traced.state_dict().items()}
     graphs = inference_graphs(traced, torch.zeros(2, *shape, dtype=dtype))
     assert all(torch.equal(tensor, before[name]) for name, tensor in traced.state_dict().items())
     for seed, batch in ((1, 7), (2, 1)):  # other weights than when it was traced, other batches
         model = noisy_model(config, shape, seed)
-        root, child = session(graphs.root, model), session(graphs.child, model)
+        root, child = (session_of(graph.filled(FlatWeights(model).read())) for graph in graphs)
         exact = model.double()
         observation = (
             torch.randint(0, 256, (batch, *shape)).to(dtype) if dtype == torch.uint8 else torch.rand(batch, *shape)
         )
-        hidden, answer = root.run(None, {"observation": observation.numpy()})
+        hidden, answer = root({"observation": observation.numpy()})
         with torch.inference_mode():
             plain = observation.double() / 255.0 if dtype == torch.uint8 else observation.double()
             output = exact.initial_inference(plain)
             check(exact, output, hidden, np.insert(answer, 0, 0.0, axis=1))
             for step in range(PATH_LENGTH):
                 action = (torch.arange(batch, dtype=torch.int32) + step) % NUM_ACTIONS
-                hidden, answer = child.run(None, {"hidden_state": hidden, "action": action.numpy()})
+                hidden, answer = child({"hidden_state": hidden, "action": action.numpy()})
                 output = exact.recurrent_inference(output.hidden_state, action)
                 check(exact, output, hidden, answer)
 

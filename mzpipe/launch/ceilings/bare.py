@@ -10,8 +10,8 @@ import numpy as np
 import torch
 
 from ...config import Profile
-from ...inference.networks import resolve_runtime, sample_observation
-from ...inference.onnx_network import session_maker
+from ...inference.host_pool import HostPool
+from ...inference.networks import Arithmetic, resolve_arithmetic, session_maker
 from ...ipc.dataplane import LANES_PER_SEARCH, DataPlane, PlaneShape
 from ...ipc.ring import RingReader, RingWriter
 from ...ipc.segments import RingSpec
@@ -30,9 +30,9 @@ class BareModel:
         shape = plane.shape
         self._num_rows = sum(searches * shape.trees_of(role) for role, searches in _searches(shape, server).items())
         self._num_simulations = profile.search.num_simulations
-        on_torch = resolve_runtime(profile, torch.device(device)) == "torch"
-        make = _torch_search if on_torch else _onnx_search
-        self._search = make(profile, shape, self._num_rows, device)
+        arithmetic = resolve_arithmetic(profile, torch.device(device))
+        make = _torch_search if arithmetic.runtime == "torch" else _host_search
+        self._search = make(profile, shape, self._num_rows, device, arithmetic)
         self.items, self.seconds = 0, 0.0
 
     def run(self, seconds: float) -> None:
@@ -50,11 +50,14 @@ def _searches(shape: PlaneShape, server: int) -> dict[str, int]:
     return {"actor": owners.count("actor"), "reanalyzer": owners.count("reanalyzer") // LANES_PER_SEARCH}
 
 
-def _torch_search(profile: Profile, shape: PlaneShape, num_rows: int, device: str) -> Callable[[], None]:
+def _torch_search(
+    profile: Profile, shape: PlaneShape, num_rows: int, device: str, arithmetic: Arithmetic
+) -> Callable[[], None]:
     observation, action_R = (torch.from_numpy(array).to(device) for array in _inputs(shape, num_rows))
     model = place_model(Model(profile.network, shape.observation_shape, shape.num_actions), device).eval()
 
     @torch.inference_mode()
+    @torch.autocast(observation.device.type, torch.bfloat16, enabled=arithmetic.bfloat16)
     def search() -> None:
         output = model.initial_inference(observation)
         for _ in range(profile.search.num_simulations):
@@ -67,16 +70,20 @@ def _torch_search(profile: Profile, shape: PlaneShape, num_rows: int, device: st
     return search
 
 
-def _onnx_search(profile: Profile, shape: PlaneShape, num_rows: int, device: str) -> Callable[[], None]:
+def _host_search(
+    profile: Profile, shape: PlaneShape, num_rows: int, device: str, arithmetic: Arithmetic
+) -> Callable[[], None]:
     observation, action_R = _inputs(shape, num_rows)
     model = Model(profile.network, shape.observation_shape, shape.num_actions)
-    make_sessions = session_maker(model, sample_observation(shape), profile.inference.num_threads)
-    root, child = make_sessions(FlatWeights(model).read())
+    pool = HostPool(0, model.hidden_shape, num_rows, shape.num_actions)
+    sessions = session_maker(profile, model, shape, pool, arithmetic)(FlatWeights(model).read())
+    pool.state_R[:], _ = sessions.run_root(observation)
+    pool.action_R[:] = action_R
 
     def search() -> None:
-        hidden_state, _ = root.run(None, {"observation": observation})
+        sessions.run_root(observation)
         for _ in range(profile.search.num_simulations):
-            hidden_state, _ = child.run(None, {"hidden_state": hidden_state, "action": action_R})
+            sessions.run_child(num_rows)
 
     return search
 

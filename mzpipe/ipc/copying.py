@@ -18,7 +18,7 @@ from numba import njit, types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-from ..ipc.layout import CACHE_LINE_BYTES
+from .layout import CACHE_LINE_BYTES
 
 # As many lines as one prefetch asks for; whoever reads on from there is followed by the hardware.
 _MAX_LINES = 8

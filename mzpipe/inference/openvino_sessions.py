@@ -1,0 +1,73 @@
+"""Sessions in OpenVINO: convolutions in the best instructions of the processor, and bfloat16 where it has them."""
+
+import numpy as np
+import openvino as ov
+
+from ..errors import DeviceError
+from ..nets.onnx_inference import InferenceGraphs
+from .host_network import SessionMaker
+from .host_pool import HostPool
+
+_DEVICE = "CPU"
+
+
+def openvino_maker(graphs: InferenceGraphs, pool: HostPool, *, num_threads: int, bfloat16: bool) -> SessionMaker:
+    """What makes sessions of these graphs over the pool's arrays.
+
+    Raises DeviceError for bfloat16 on a processor that has no instructions for it.
+    """
+    if bfloat16 and not processor_has_bfloat16():
+        raise DeviceError(
+            'inference.precision="bfloat16": this processor has no instructions for it: use "float32" or "auto"'
+        )
+    core = ov.Core()
+    options = {
+        "INFERENCE_PRECISION_HINT": "bf16" if bfloat16 else "f32",
+        "PERFORMANCE_HINT": "LATENCY",
+        "NUM_STREAMS": 1,
+        "INFERENCE_NUM_THREADS": num_threads,
+        # Which core a process has is the kernel's choice: pinned servers would all sit on the first one.
+        "ENABLE_CPU_PINNING": False,
+    }
+
+    def make(weights: np.ndarray) -> "_Sessions":
+        root, child = (core.compile_model(core.read_model(graph.filled(weights)), _DEVICE, options) for graph in graphs)
+        return _Sessions(root, child, pool)
+
+    return make
+
+
+def processor_has_bfloat16() -> bool:
+    """Whether OpenVINO finds instructions that multiply in bfloat16 (AVX-512 BF16, AMX)."""
+    return "BF16" in ov.Core().get_property(_DEVICE, "OPTIMIZATION_CAPABILITIES")
+
+
+class _Sessions:
+    """See `Sessions`."""
+
+    def __init__(self, root: ov.CompiledModel, child: ov.CompiledModel, pool: HostPool) -> None:
+        self._root, self._child, self._pool = root.create_infer_request(), child, pool
+        self._requests: dict[int, ov.InferRequest] = {}  # of the child's model, by rows
+
+    def run_root(self, observation_R: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        self._root.infer({"observation": observation_R}, share_inputs=True, share_outputs=True)
+        return self._root.get_tensor("hidden_state").data, self._root.get_tensor("answer").data
+
+    def run_child(self, num_rows: int) -> None:
+        request = self._requests.get(num_rows) or self._bind(num_rows)
+        request.start_async()
+        request.wait()
+
+    def _bind(self, num_rows: int) -> ov.InferRequest:
+        """A request that reads and writes the pool's first rows in place."""
+        pool, request = self._pool, self._child.create_infer_request()
+        places = {
+            "hidden_state": pool.state_R,
+            "action": pool.action_R,
+            "next_hidden_state": pool.next_state_R,
+            "answer": pool.answer_RC,
+        }
+        for name, array in places.items():
+            request.set_tensor(name, ov.Tensor(array[:num_rows], shared_memory=True))
+        self._requests[num_rows] = request
+        return request
