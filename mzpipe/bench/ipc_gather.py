@@ -46,8 +46,9 @@ class Batch(NamedTuple):
         """Answers of noise."""
         rows, columns = MAX_CLIENTS * NUM_ROWS, 2 + NUM_ACTIONS
         answer_RC = np.random.default_rng(0).standard_normal((rows, columns), np.float32)
-        places, numbers = np.zeros((2, rows), np.int64), np.zeros((2, rows), np.int32)
-        return cls(*places, *numbers, answer_RC)
+        source_R, target_R = np.zeros((2, rows), np.int64)
+        action_R, finished_L = np.zeros(rows, np.int32), np.zeros(MAX_CLIENTS, np.int32)
+        return cls(source_R, target_R, action_R, finished_L, answer_RC)
 
     def of(self, row: int) -> np.ndarray:
         """The answers of one request, as many columns as it has."""

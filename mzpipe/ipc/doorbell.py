@@ -67,14 +67,16 @@ def ring_kernel(words):
 
 @njit(cache=True, nogil=True)
 def wait_kernel(words, seen, spin_ns, yield_ns, timeout_ns):
-    """Spins, then yields, then sleeps; the three limits count from the call."""
-    start_ns = atomics.monotonic_ns()
+    """Spins, then yields, then sleeps, until the limits, which count from the first look; the sequence by then."""
+    start_ns = 0
     while True:
         # SYNC doorbell.ring acquire: what the ringer published before it rang
         sequence = atomics.load_acquire(words, 0)
         if sequence != seen:
             return sequence
-        waited_ns = atomics.monotonic_ns() - start_ns
+        now_ns = atomics.monotonic_ns()
+        start_ns = start_ns or now_ns
+        waited_ns = now_ns - start_ns
         if waited_ns >= timeout_ns:
             return seen
         if waited_ns < spin_ns:

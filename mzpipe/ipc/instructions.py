@@ -19,7 +19,7 @@ from numba.core.registry import cpu_target
 from numba.extending import intrinsic
 
 STREAMS = 4
-# Bytes so far ahead are asked for while these are folded: more than the processor does by itself from one page to the next.
+# What lies so far ahead is asked for while this is folded; the processor does not do it by itself across pages.
 _AHEAD_BYTES = 1024
 _POLYNOMIAL = 0x1EDC6F41
 _I8, _I32, _I64 = (ir.IntType(bits) for bits in (8, 32, 64))

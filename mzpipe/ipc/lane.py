@@ -87,7 +87,9 @@ class LaneClient:
         block["attached"][lane] = 1
         # A former client may have died with a request in flight: its answer is awaited like our own.
         self._sequence = int(self._request[0])
-        self._request_address, self._response_address = (int(words.ctypes.data) for words in (self._request, self._response))
+        self._request_address, self._response_address = (
+            int(words.ctypes.data) for words in (self._request, self._response)
+        )
         self._hand_over, self._load_acquire = atomics.entry(request_kernel, 3), atomics.entry(atomics.load_acquire, 2)
 
     def prepare(self, *, last_node: int) -> None:

@@ -28,7 +28,7 @@ _COMMIT, _NBYTES, _EPOCH, _CRC = range(4)
 _HEAD, _TAIL = 0, WORDS_PER_LINE
 _CURSOR_BYTES = 2 * FALSE_SHARING_BYTES
 # What check_kernel finds.
-_NOTHING, _WHOLE, _DAMAGED = range(3)
+NOTHING, WHOLE, DAMAGED = range(3)
 
 
 def power_of_two(num_slots: int) -> int:
@@ -153,10 +153,13 @@ class RingReader:
     def _is_whole(self, index: int, sequence: int) -> bool:
         ring = self._ring
         found = self._check(ring.addresses[index], ring.sealed_bytes, sequence)
-        if found == _DAMAGED:
-            expected, seal = int(ring.headers[index][_CRC]), seal_kernel(ring.addresses[index], ring.sealed_bytes, sequence)
+        if found == DAMAGED:
+            expected, seal = (
+                int(ring.headers[index][_CRC]),
+                seal_kernel(ring.addresses[index], ring.sealed_bytes, sequence),
+            )
             raise InputOutputError(f"ring slot {index}, sequence {sequence}: checksum {seal:#x}, not {expected:#x}")
-        return found == _WHOLE
+        return found == WHOLE
 
     def epoch(self) -> int:
         """Epoch of the writer of the peeked slot: how often its process was restarted."""
@@ -192,9 +195,9 @@ def commit_kernel(header, head, nbytes, sealed_bytes, epoch, sequence):
 
 @njit(cache=True, nogil=True)
 def check_kernel(header, sealed_bytes, sequence):
-    """What a slot holds: _NOTHING of this sequence, or a record that is _WHOLE or _DAMAGED."""
+    """What a slot holds: NOTHING of this sequence, or a record that is WHOLE or DAMAGED."""
     # SYNC ring.commit acquire: the slot's payload and header
     if atomics.load_acquire(header, _COMMIT) != sequence + 1:
-        return _NOTHING
+        return NOTHING
     expected = atomics.load_relaxed(header, _CRC)
-    return _WHOLE if seal_kernel(header, sealed_bytes, sequence) == expected else _DAMAGED
+    return WHOLE if seal_kernel(header, sealed_bytes, sequence) == expected else DAMAGED
