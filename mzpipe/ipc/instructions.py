@@ -2,7 +2,7 @@
 
 They are emitted only where the processor that Numba compiles for has them:
 
-    HAS_CRC32      `crc32` of eight bytes
+    HAS_CRC32      `crc32` of eight bytes (x86-64, and ARM where it has `crc32cx`)
     VECTOR_BITS    width in which bytes are folded: 512, 256 or 128; 0 where there is no carry-less multiplication
 
 Folding is Gopal et al., "Fast CRC Computation for Generic Polynomials Using PCLMULQDQ Instruction" (Intel, 2009), with
@@ -18,6 +18,8 @@ from numba.core import cgutils
 from numba.core.registry import cpu_target
 from numba.extending import intrinsic
 
+from .atomics import MACHINE
+
 STREAMS = 4
 # What lies so far ahead is asked for while this is folded; the processor does not do it by itself across pages.
 _AHEAD_BYTES = 1024
@@ -32,7 +34,8 @@ _NEEDED = {
 }
 _FEATURES = set(cpu_target.target_context.codegen().magic_tuple()[2].split(","))
 
-HAS_CRC32 = "+crc32" in _FEATURES
+_IS_ARM = MACHINE == "aarch64"
+HAS_CRC32 = ("+crc" if _IS_ARM else "+crc32") in _FEATURES
 VECTOR_BITS = next((bits for bits, needed in _NEEDED.items() if needed <= _FEATURES), 0)
 VECTOR_BYTES = VECTOR_BITS // 8
 BLOCK_BYTES = STREAMS * VECTOR_BYTES
@@ -214,6 +217,9 @@ def _place(builder, address, offset):
 
 
 def _crc32(builder, register, word):
+    if _IS_ARM:
+        after = _call(builder, "llvm.aarch64.crc32cx", _I32, [builder.trunc(register, _I32), word])
+        return builder.zext(after, _I64)
     return _call(builder, "llvm.x86.sse42.crc32.64.64", _I64, [register, word])
 
 
