@@ -151,13 +151,10 @@ class RingReader:
         return ring.slots[index]
 
     def _is_whole(self, index: int, sequence: int) -> bool:
-        ring = self._ring
-        found = self._check(ring.addresses[index], ring.sealed_bytes, sequence)
+        address, sealed_bytes = self._ring.addresses[index], self._ring.sealed_bytes
+        found = self._check(address, sealed_bytes, sequence)
         if found == DAMAGED:
-            expected, seal = (
-                int(ring.headers[index][_CRC]),
-                seal_kernel(ring.addresses[index], ring.sealed_bytes, sequence),
-            )
+            expected, seal = int(self._ring.headers[index][_CRC]), seal_kernel(address, sealed_bytes, sequence)
             raise InputOutputError(f"ring slot {index}, sequence {sequence}: checksum {seal:#x}, not {expected:#x}")
         return found == WHOLE
 
