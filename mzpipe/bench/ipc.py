@@ -65,9 +65,4 @@ def parts(quick: bool) -> dict[str, Part]:
 
 
 def _left_out(num_cores: int) -> list[str]:
-    notes = [
-        "ipc/ring: kernel to kernel is left out: claim, commit, peek and release are Python, there is no kernel of them"
-    ]
-    if num_cores < 2:
-        notes.append("one core for everybody: every number has context switches in it")
-    return notes
+    return ["one core for everybody: every number has context switches in it"] if num_cores < 2 else []

@@ -4,7 +4,7 @@ A request is of 64 rows, a parent and an action each (8 bytes), and is answered 
 value and 18 logits. Ours are lanes; beside them stand a ROUTER and DEALERs whose messages are msgpack maps of the same
 arrays as bytes. Nothing is worked out on either side.
 
-Shape legend    L lanes pending   R rows of a request   A actions
+Shape legend    L lanes   R rows   C = 2 + A columns: reward, value, logits
 """
 
 from functools import partial
@@ -14,6 +14,7 @@ import msgpack
 import numpy as np
 import zmq
 
+from ..inference.pool import gather_kernel, scatter_kernel
 from ..ipc.lane import LaneClient, LaneServer, RequestKind
 from ..runtime.idle import IdleStrategy
 from .ipc_memory import CALLER, MAX_CLIENTS, NUM_ACTIONS, NUM_ROWS
@@ -26,42 +27,52 @@ from .report import Comparison
 
 ZMQ = "zmq + msgpack"
 _LANE_REQUESTS, _MESSAGES = 1_000, 100
+# A search of this many nodes has just expanded its last one, so every row may have another parent.
+_NUM_NODES = NUM_ROWS + 1
 _PARENT_R, _ACTION_R = np.arange(NUM_ROWS, dtype=np.int32), np.zeros(NUM_ROWS, np.int32)
 
 
-class Answers(NamedTuple):
-    """What a forward pass would have given, for as many lanes as there are."""
+class Batch(NamedTuple):
+    """What the server has at hand for as many lanes as there are: rows of its pool, and what a forward pass gave."""
 
-    reward_LR: np.ndarray
-    value_LR: np.ndarray
-    policy_logits_LRA: np.ndarray
+    source_R: np.ndarray
+    target_R: np.ndarray
+    action_R: np.ndarray
+    finished_L: np.ndarray
+    answer_RC: np.ndarray
 
     @classmethod
-    def drawn(cls) -> "Answers":
-        """Noise."""
-        rng, shape = np.random.default_rng(0), (MAX_CLIENTS, NUM_ROWS)
-        drawn = (rng.standard_normal(each, np.float32) for each in (shape, shape, (*shape, NUM_ACTIONS)))
-        return cls(*drawn)
+    def drawn(cls) -> "Batch":
+        """Answers of noise."""
+        rows, columns = MAX_CLIENTS * NUM_ROWS, 2 + NUM_ACTIONS
+        answer_RC = np.random.default_rng(0).standard_normal((rows, columns), np.float32)
+        source_R, target_R = np.zeros((2, rows), np.int64)
+        action_R, finished_L = np.zeros(rows, np.int32), np.zeros(MAX_CLIENTS, np.int32)
+        return cls(source_R, target_R, action_R, finished_L, answer_RC)
+
+    def of(self, row: int) -> np.ndarray:
+        """The answers of one request, as many columns as it has."""
+        return self.answer_RC[row * NUM_ROWS : (row + 1) * NUM_ROWS]
 
 
 def compare_gather(peers: Peers, num_clients: int, rounds: int) -> tuple[list[Comparison], list[str]]:
     """Requests/s, a row being one, of all clients together."""
-    answers, rows = Answers.drawn(), num_clients * NUM_ROWS
+    batch, rows = Batch.drawn(), num_clients * NUM_ROWS
     every = [
-        Counted(MZPIPE, partial(serve_lanes, peers, num_clients, answers), rows * _LANE_REQUESTS),
-        Counted(ZMQ, partial(serve_messages, peers, num_clients, answers), rows * _MESSAGES),
+        Counted(MZPIPE, partial(serve_lanes, peers, num_clients, batch), rows * _LANE_REQUESTS),
+        Counted(ZMQ, partial(serve_messages, peers, num_clients, batch), rows * _MESSAGES),
     ]
     return rows_of(f"ipc/gather/{num_clients}", "requests/s", rates_of_counted(every, rounds)), []
 
 
-def serve_lanes(peers: Peers, num_clients: int, answers: Answers) -> None:
+def serve_lanes(peers: Peers, num_clients: int, batch: Batch) -> None:
     """Answers lanes until every client has had its answers."""
     server = LaneServer(peers.segments.arrays("lanes"), peers.segments.arrays("bells")["words"])
     left = _tell(peers, num_clients, Action.REQUEST_LANES, _LANE_REQUESTS)
     while left:
         lanes = server.pending()
         if len(lanes):
-            _answer_lanes(server, lanes, answers)
+            _answer_lanes(server, lanes, batch)
         else:
             peers.look()
         left -= len(lanes)
@@ -69,15 +80,34 @@ def serve_lanes(peers: Peers, num_clients: int, answers: Answers) -> None:
     peers.finish(*range(num_clients))
 
 
-def _answer_lanes(server: LaneServer, lanes: np.ndarray, answers: Answers) -> None:
-    """The requests of all lanes as one array, and the answers into each lane's arrays; no network between."""
+def _answer_lanes(server: LaneServer, lanes: np.ndarray, batch: Batch) -> None:
+    """The rows of all lanes gathered, and the answers into each lane's arrays, as the inference server does."""
     block = server.block
-    np.concatenate([block["parent_index"][lane] for lane in lanes])
-    np.concatenate([block["action"][lane] for lane in lanes])
-    for row, lane in enumerate(lanes):
-        block["reward"][lane] = answers.reward_LR[row]
-        block["value"][lane] = answers.value_LR[row]
-        block["policy_logits"][lane] = answers.policy_logits_LRA[row]
+    gather_kernel(
+        lanes,
+        block["num_rows"],
+        block["node_index"],
+        block["parent_index"],
+        block["action"],
+        _NUM_NODES,
+        NUM_ACTIONS,
+        batch.source_R,
+        batch.target_R,
+        batch.action_R,
+    )
+    scatter_kernel(
+        lanes,
+        block["num_rows"],
+        block["node_index"],
+        block["last_node"],
+        batch.answer_RC,
+        1,
+        block["reward"],
+        block["value"],
+        block["policy_logits"],
+        block["weights_version"],
+        batch.finished_L,
+    )
     server.respond(lanes)
 
 
@@ -87,12 +117,12 @@ def request_lanes(peer: Peer, count: int) -> None:
     idle = IdleStrategy(peer.orders.bells[peer.index])
     for _ in range(count):
         lane.parent_index[:], lane.action[:] = _PARENT_R, _ACTION_R
-        lane.request(RequestKind.RECURRENT, node_index=1, num_rows=NUM_ROWS)
+        lane.request(RequestKind.RECURRENT, node_index=NUM_ROWS, num_rows=NUM_ROWS)
         while not lane.ready():
             idle.after(0)
 
 
-def serve_messages(peers: Peers, num_clients: int, answers: Answers) -> None:
+def serve_messages(peers: Peers, num_clients: int, batch: Batch) -> None:
     """Answers messages until every client has had its answers."""
     router = peers.sockets.bound("gather", zmq.ROUTER)
     left = _tell(peers, num_clients, Action.REQUEST_MESSAGES, _MESSAGES)
@@ -102,16 +132,16 @@ def serve_messages(peers: Peers, num_clients: int, answers: Answers) -> None:
         for name in ("parent_index", "action"):
             np.concatenate([np.frombuffer(request[name], np.int32) for request in requests])
         for row, (identity, _) in enumerate(pending):
-            router.send_multipart([identity, msgpack.packb(_message(answers, row))])
+            router.send_multipart([identity, msgpack.packb(_message(batch.of(row)))])
         left -= len(pending)
     peers.finish(*range(num_clients))
 
 
-def _message(answers: Answers, row: int) -> dict[str, bytes]:
+def _message(answer_RC: np.ndarray) -> dict[str, bytes]:
     return {
-        "reward": answers.reward_LR[row].tobytes(),
-        "value": answers.value_LR[row].tobytes(),
-        "policy_logits": answers.policy_logits_LRA[row].tobytes(),
+        "reward": answer_RC[:, 0].tobytes(),
+        "value": answer_RC[:, 1].tobytes(),
+        "policy_logits": answer_RC[:, 2:].tobytes(),
     }
 
 

@@ -7,7 +7,6 @@ one, no kill came in the middle, and the check has shown nothing.
 """
 
 import random
-import time
 from collections.abc import Callable
 from itertools import count
 
@@ -15,7 +14,7 @@ import numpy as np
 
 from ..ipc.ring import Ring, RingReader, RingWriter
 from .ipc_orders import Action
-from .ipc_peer import Peer, spun
+from .ipc_peer import Peer, linger, spun
 from .ipc_peers import Peers
 from .ipc_torn import Seen, verdict
 
@@ -84,18 +83,11 @@ def check_records(peers: Peers, num_kills: int) -> str:
         for _ in range(rng.randint(1, _MAX_RECORDS)):
             spun(consumer.read, peers.look)
         spun(consumer.sees_half, peers.look)
-        _linger(rng.randrange(_MAX_DELAY_NS))
+        linger(rng.randrange(_MAX_DELAY_NS))  # it gets on with its next record
         peers.replace(victim)
         consumer.drain()
         consumer.look_behind()
     return f"{verdict('records', consumer.checked, consumer.control)}; {num_kills} producers killed"
-
-
-def _linger(delay_ns: int) -> None:
-    """Lets the producer get on with its next record; too short to sleep."""
-    end_ns = time.monotonic_ns() + delay_ns
-    while time.monotonic_ns() < end_ns:
-        pass
 
 
 def write_records(peer: Peer, epoch: int) -> None:

@@ -53,6 +53,7 @@ SPECS: dict[str, ArrayLayout | RingSpec] = {
 class BareRing(Ring):
     """A ring whose seals are no checksums: what the checksum costs, and never part of a run."""
 
-    def seal(self, sequence: int) -> int:
-        """The sequence alone."""
-        return sequence
+    @staticmethod
+    def sealed(layout: ArrayLayout) -> int:
+        """No bytes: the sequence alone."""
+        return 0

@@ -28,6 +28,7 @@ class Action(IntEnum):
     ANSWER_FRAMES = auto()
     ANSWER_MESSAGES = auto()
     TAKE_RECORDS = auto()
+    TAKE_INTO_KERNEL = auto()
     TAKE_FRAMES = auto()
     TAKE_LARGE_RECORDS = auto()
     TAKE_BARE_RECORDS = auto()

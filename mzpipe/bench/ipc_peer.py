@@ -1,5 +1,6 @@
 """What a peer of the case `ipc` has at hand while it does what it was told."""
 
+import time
 from collections.abc import Callable
 from typing import TypeVar
 
@@ -39,3 +40,10 @@ def spun(attempt: Callable[[], Got | None], look: Callable[[], object]) -> Got:
                 return found
         atomics.yield_core()
         look()
+
+
+def linger(delay_ns: int) -> None:
+    """Lets time pass that is too short to sleep."""
+    end_ns = time.monotonic_ns() + delay_ns
+    while time.monotonic_ns() < end_ns:
+        pass

@@ -12,6 +12,7 @@ from ..ipc.segments import Segments
 from ..runtime.process import follow_supervisor
 from .ipc_doorbell import answer_futex, answer_idle, answer_socket, call_futex, call_idle, call_socket
 from .ipc_gather import request_lanes, request_messages
+from .ipc_kernels import take_into_kernel
 from .ipc_killed import write_records
 from .ipc_large import take_bare_records, take_large_frames, take_large_records
 from .ipc_memory import SPECS
@@ -29,6 +30,7 @@ ACTIONS: dict[Action, Callable[[Peer, int], None]] = {
     Action.ANSWER_FRAMES: answer_frames,
     Action.ANSWER_MESSAGES: answer_messages,
     Action.TAKE_RECORDS: take_records,
+    Action.TAKE_INTO_KERNEL: take_into_kernel,
     Action.TAKE_FRAMES: take_frames,
     Action.TAKE_LARGE_RECORDS: take_large_records,
     Action.TAKE_BARE_RECORDS: take_bare_records,

@@ -1,4 +1,4 @@
-"""Rings of small records: the four calls alone, there and back between two processes, and a stream one way.
+"""Rings of small records: the four calls alone, there and back between two processes, and streams one way.
 
 Each beside the ping-pong, and beside zmq with as many bytes, raw and in msgpack. All have one turn-about.
 """
@@ -10,6 +10,7 @@ import zmq
 
 from ..ipc import atomics
 from ..ipc.ring import Ring, RingReader, RingWriter
+from .ipc_kernels import send_from_kernel
 from .ipc_memory import SMALL_BYTES
 from .ipc_orders import Action
 from .ipc_peer import Peer, spun
@@ -21,13 +22,14 @@ from .report import Comparison
 
 PING_PONG, KERNEL_CALL = "cache-line ping-pong", "a kernel called from Python"
 CYCLE, ROUND_TRIP, STREAM = "ring: four calls", "ring: there and back", "ring: one way"
+KERNELS = "ring: one way, from kernel to kernel"
 ZMQ_CYCLE, ZMQ_ROUND_TRIP, ZMQ_STREAM = "zmq send and recv", "zmq there and back", "zmq one way"
 MSGPACK_ROUND_TRIP = "zmq + msgpack there and back"
 _FRAME = bytes(SMALL_BYTES)
 _DATA = "data"
 # Calls long enough that waking the peer does not count.
 _PINGS, _CALLS, _CYCLES, _RECORDS, _FRAMES = 50_000, 10_000, 2_000, 10_000, 300
-_STREAMED_FRAMES = 5_000
+_STREAMED_FRAMES, _KERNEL_RECORDS = 5_000, 100_000
 _NS_PER_S = 1e9
 
 
@@ -44,6 +46,7 @@ def compare_small(peers: Peers, rounds: int) -> tuple[list[Comparison], list[str
             [ping_pong, rates[ZMQ_ROUND_TRIP], rates[MSGPACK_ROUND_TRIP]],
         ),
         *rows_beside("ipc/ring/stream", "records/s", rates[STREAM], [ping_pong, rates[ZMQ_STREAM]]),
+        *rows_beside("ipc/ring/kernels", "records/s", rates[KERNELS], [ping_pong]),
     ], [_note(rates)]
 
 
@@ -65,6 +68,7 @@ def _rates(peers: Peers, rounds: int) -> Rates:
         (ZMQ_ROUND_TRIP, send_frames_and_back, _FRAMES),
         (MSGPACK_ROUND_TRIP, send_messages_and_back, _FRAMES),
         (STREAM, send_records, _RECORDS),
+        (KERNELS, send_from_kernel, _KERNEL_RECORDS),
         (ZMQ_STREAM, send_frames, _STREAMED_FRAMES),
     ]
     return rates_of_counted([Counted(name, partial(call, peers, count), count) for name, call, count in every], rounds)

@@ -5,6 +5,7 @@ before the latest, whose buffer is the next to be overwritten. The control copie
 it still is that version; where it sees nothing torn, the check has shown nothing.
 """
 
+import random
 from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
@@ -15,7 +16,7 @@ from ..ipc.slots import NUM_WEIGHTS_BUFFERS
 from ..weights import WeightsPublisher, WeightsSubscriber
 from .ipc_memory import TORN_WEIGHTS_BYTES
 from .ipc_orders import Action
-from .ipc_peer import Peer, spun
+from .ipc_peer import Peer, linger, spun
 from .ipc_peers import Peers
 
 Segment = dict[str, np.ndarray]
@@ -23,6 +24,7 @@ Segment = dict[str, np.ndarray]
 Read = Callable[[int], np.ndarray | None]
 
 _SEGMENT = "torn_weights"
+_MAX_REST_NS = 500_000
 _BEHIND = NUM_WEIGHTS_BUFFERS - 1
 
 
@@ -103,9 +105,11 @@ def unchecked(segment: Segment) -> Read:
 
 
 def overwrite_weights(peer: Peer, _: int) -> None:
-    """For the peer: one version after the other, until it is withdrawn."""
+    """For the peer: versions, with rests as long as a read takes and shorter, until it is withdrawn."""
+    rng = random.Random(0)
     publisher = WeightsPublisher(peer.segments.arrays(_SEGMENT))
     weights = np.empty(TORN_WEIGHTS_BYTES // 4, np.float32)
     while not peer.withdrawn():
         weights.fill(publisher.version + 1)
         publisher.publish(weights, learner_steps=0, env_steps=0)
+        linger(rng.randrange(_MAX_REST_NS))  # without one, no read would ever be done before the next version

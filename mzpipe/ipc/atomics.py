@@ -1,11 +1,13 @@
 """Atomic words between processes: the one file from which every ordering comes.
 
-Each intrinsic emits one LLVM instruction on a word of a C-contiguous int64
-array that lies in a shared mapping (8-byte aligned, which a mapping and our
-layouts guarantee):
+Each intrinsic emits one LLVM instruction on a word of `words`: a C-contiguous
+int64 array that lies in a shared mapping (8-byte aligned, which a mapping and
+our layouts guarantee), or the address of one, for as long as the mapping is:
 
     load_acquire     load atomic i64, acquire
+    load_relaxed     load atomic i64, monotonic (whole, in no order)
     store_release    store atomic i64, release
+    store_relaxed    store atomic i64, monotonic (whole, in no order)
     load_ordered     load atomic i64, seq_cst
     store_ordered    store atomic i64, seq_cst
     fetch_add        atomicrmw add, seq_cst (a full barrier)
@@ -15,10 +17,16 @@ and three calls to the C library: futex_wait and futex_wake (process-shared, on
 the low 32 bits of the word; little-endian only), yield_core, monotonic_ns.
 
 They are compiled: a process started with NUMBA_DISABLE_JIT=1 cannot use them.
+
+A call from Python costs more than what it calls: an array is taken apart in 0.1 us, and as long goes by until the
+arguments' types have found their kernel. `entry` spares both; what it gives takes addresses and other int64.
+Kernels that are over in no time keep the interpreter's lock (no nogil): to let it go and take it again is 30 ns more.
 """
 
 import platform
 import sys
+from collections.abc import Callable
+from typing import Any
 
 from llvmlite import ir
 from numba import njit, types
@@ -43,6 +51,9 @@ if MACHINE not in _SYSCALL_FUTEX or sys.byteorder != "little" or sys.platform !=
 
 
 def _word_pointer(context, builder, array_type, array, index):
+    if isinstance(array_type, types.Integer):
+        pointer = builder.inttoptr(array, _I64.as_pointer())
+        return builder.gep(pointer, [index])
     struct = context.make_array(array_type)(context, builder, array)
     return cgutils.get_item_pointer(context, builder, array_type, struct, [index], wraparound=False)
 
@@ -71,8 +82,10 @@ def _make_store(ordering):
 
 
 _load_acquire = intrinsic(_make_load("acquire"))
+_load_relaxed = intrinsic(_make_load("monotonic"))
 _load_ordered = intrinsic(_make_load("seq_cst"))
 _store_release = intrinsic(_make_store("release"))
+_store_relaxed = intrinsic(_make_store("monotonic"))
 _store_ordered = intrinsic(_make_store("seq_cst"))
 
 
@@ -160,37 +173,49 @@ def _futex_wake(typing_context, words, index):
     return types.int64(words, types.intp), codegen
 
 
-@njit(cache=True, nogil=True, inline="never")
+@njit(cache=True, inline="never")
 def load_acquire(words, index):
     """The word, and everything its writer wrote before its store_release."""
     return _load_acquire(words, index)
 
 
-@njit(cache=True, nogil=True, inline="never")
+@njit(cache=True, inline="never")
+def load_relaxed(words, index):
+    """The word, whole, in no order to anything else."""
+    return _load_relaxed(words, index)
+
+
+@njit(cache=True, inline="never")
 def store_release(words, index, value):
     """Stores the word after everything this thread wrote before it."""
     _store_release(words, index, value)
 
 
-@njit(cache=True, nogil=True, inline="never")
+@njit(cache=True, inline="never")
+def store_relaxed(words, index, value):
+    """Stores the word, whole, in no order to anything else."""
+    _store_relaxed(words, index, value)
+
+
+@njit(cache=True, inline="never")
 def load_ordered(words, index):
     """The word, in the single order of all seq_cst operations."""
     return _load_ordered(words, index)
 
 
-@njit(cache=True, nogil=True, inline="never")
+@njit(cache=True, inline="never")
 def store_ordered(words, index, value):
     """Stores the word, in the single order of all seq_cst operations."""
     _store_ordered(words, index, value)
 
 
-@njit(cache=True, nogil=True, inline="never")
+@njit(cache=True, inline="never")
 def fetch_add(words, index, value):
     """Adds to the word and returns what it was; a full barrier."""
     return _fetch_add(words, index, value)
 
 
-@njit(cache=True, nogil=True, inline="never")
+@njit(cache=True, inline="never")
 def fence():
     """A full barrier: nothing before it is ordered after anything behind it."""
     _fence()
@@ -224,3 +249,8 @@ def futex_wait(words, index, expected, timeout_ns):
 def futex_wake(words, index):
     """Wakes one sleeper on the word."""
     return _futex_wake(words, index)
+
+
+def entry(kernel: Any, num_arguments: int) -> Callable[..., int]:
+    """The kernel for callers in Python: takes so many int64 and nothing else, compiled by now."""
+    return kernel.compile((types.int64,) * num_arguments)

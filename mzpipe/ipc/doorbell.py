@@ -27,6 +27,10 @@ class Doorbell:
 
     def __init__(self, words_PW: np.ndarray, process_index: int) -> None:
         self._words = words_PW[process_index]
+        # Of its words, which stay as long as this object keeps the array.
+        self.address = self._words.ctypes.data
+        self._ring, self._wait = atomics.entry(ring_kernel, 1), atomics.entry(wait_kernel, 5)
+        self._load_acquire = atomics.entry(atomics.load_acquire, 2)
 
     def own(self) -> None:
         """Clears what an owner that died in its sleep has left; called once by a new owner."""
@@ -35,19 +39,23 @@ class Doorbell:
 
     def ring(self) -> None:
         """Wakes the owner if it sleeps; whatever was published before is visible to it."""
-        ring_kernel(self._words)
+        self._ring(self.address)
 
     def sequence(self) -> int:
         """How often it was rung."""
         # SYNC doorbell.ring acquire: what the ringer published before it rang
-        return atomics.load_acquire(self._words, 0)
+        return self._load_acquire(self.address, 0)
 
     def wait(self, seen: int, *, spin_ns: int, yield_ns: int, timeout_ns: int) -> bool:
         """Waits until the sequence differs from `seen`; False when timeout_ns passed first."""
-        return wait_kernel(self._words, seen, spin_ns, yield_ns, timeout_ns)
+        return self.next_sequence(seen, spin_ns, yield_ns, timeout_ns) != seen
+
+    def next_sequence(self, seen: int, spin_ns: int, yield_ns: int, timeout_ns: int) -> int:
+        """Waits as `wait` does; how often it was rung by then."""
+        return self._wait(self.address, seen, spin_ns, yield_ns, timeout_ns)
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True)
 def ring_kernel(words):
     """Bumps the sequence and wakes the owner only if it sleeps."""
     # SYNC doorbell.ring release: all that the ringer published before
@@ -59,15 +67,18 @@ def ring_kernel(words):
 
 @njit(cache=True, nogil=True)
 def wait_kernel(words, seen, spin_ns, yield_ns, timeout_ns):
-    """Spins, then yields, then sleeps; the three limits count from the call."""
-    start_ns = atomics.monotonic_ns()
+    """Spins, then yields, then sleeps, until the limits, which count from the first look; the sequence by then."""
+    start_ns = 0
     while True:
         # SYNC doorbell.ring acquire: what the ringer published before it rang
-        if atomics.load_acquire(words, 0) != seen:
-            return True
-        waited_ns = atomics.monotonic_ns() - start_ns
+        sequence = atomics.load_acquire(words, 0)
+        if sequence != seen:
+            return sequence
+        now_ns = atomics.monotonic_ns()
+        start_ns = start_ns or now_ns
+        waited_ns = now_ns - start_ns
         if waited_ns >= timeout_ns:
-            return False
+            return seen
         if waited_ns < spin_ns:
             atomics.pause_core()
         elif waited_ns < yield_ns:

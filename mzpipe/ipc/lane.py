@@ -87,6 +87,10 @@ class LaneClient:
         block["attached"][lane] = 1
         # A former client may have died with a request in flight: its answer is awaited like our own.
         self._sequence = int(self._request[0])
+        self._request_address, self._response_address = (
+            int(words.ctypes.data) for words in (self._request, self._response)
+        )
+        self._hand_over, self._load_acquire = atomics.entry(request_kernel, 3), atomics.entry(atomics.load_acquire, 2)
 
     def prepare(self, *, last_node: int) -> None:
         """Says how far searches on this lane go: with that node answered, the server lets its weights go."""
@@ -100,14 +104,12 @@ class LaneClient:
         if self._trace is not None:
             asked = Mark.ROOT_ASKED if kind is RequestKind.ROOT else Mark.SIMULATION_ASKED
             self._trace.mark(asked, self._place, self._sequence)
-        # SYNC lane.request release: the request's arrays and words
-        atomics.store_release(self._request, 0, self._sequence)
-        self._server.ring()
+        self._hand_over(self._request_address, self._server.address, self._sequence)
 
     def ready(self) -> bool:
         """Whether the last request is answered (true on a fresh lane)."""
         # SYNC lane.response acquire: the response's arrays and words
-        return atomics.load_acquire(self._response, 0) == self._sequence
+        return self._load_acquire(self._response_address, 0) == self._sequence
 
     def taken(self) -> None:
         """Says that the answer is being used now: for the trace alone."""
@@ -156,6 +158,14 @@ class LaneServer:
     def respond(self, lanes: np.ndarray) -> None:
         """Publishes the answers of `lanes`, ascending, and wakes their clients, each once."""
         respond_kernel(lanes, self._request, self._response, self._doorbell, self._doorbell_words)
+
+
+@njit(cache=True)
+def request_kernel(request, doorbell, sequence):
+    """Hands a lane to the server and rings it; addresses."""
+    # SYNC lane.request release: the request's arrays and words
+    atomics.store_release(request, 0, sequence)
+    ring_kernel(doorbell)
 
 
 @njit(cache=True, nogil=True)

@@ -10,13 +10,16 @@ V3  The commit word is stored last, so a producer killed while it builds a slot
 V4  The checksum covers payload and sequence: neither a torn slot nor a whole one of
     another lap passes.
 V5  head counts commits, for gauges only: nobody's safety depends on it.
+
+What is done to a slot is one call of a kernel that takes addresses (see atomics).
 """
 
 import numpy as np
+from numba import njit
 
 from ..errors import InputOutputError
 from . import atomics
-from .checksum import checksum
+from .checksum import crc32c
 from .layout import FALSE_SHARING_BYTES, WORDS_PER_LINE, ArrayLayout, align
 from .segment import HEADER_BYTES, Segment
 
@@ -24,6 +27,8 @@ SLOT_HEADER_BYTES = 64
 _COMMIT, _NBYTES, _EPOCH, _CRC = range(4)
 _HEAD, _TAIL = 0, WORDS_PER_LINE
 _CURSOR_BYTES = 2 * FALSE_SHARING_BYTES
+# What check_kernel finds.
+NOTHING, WHOLE, DAMAGED = range(3)
 
 
 def power_of_two(num_slots: int) -> int:
@@ -45,6 +50,11 @@ class Ring:
         self.slots = [layout.views(buffer, place + SLOT_HEADER_BYTES) for place in places]
         self.payloads = [np.ndarray((layout.nbytes,), "uint8", buffer, place + SLOT_HEADER_BYTES) for place in places]
 
+        # Of what lies above, which stays as long as this object keeps its arrays.
+        self.head, self.tail = (int(self.cursors[place:].ctypes.data) for place in (_HEAD, _TAIL))
+        self.addresses = [int(header.ctypes.data) for header in self.headers]
+        self.sealed_bytes = self.sealed(layout)
+
     @staticmethod
     def stride(layout: ArrayLayout) -> int:
         """Bytes from one slot to the next."""
@@ -55,12 +65,10 @@ class Ring:
         """Bytes of the whole ring without the segment's header."""
         return _CURSOR_BYTES + power_of_two(num_slots) * cls.stride(layout)
 
-    def seal(self, sequence: int) -> int:
-        """What a whole slot carries: the checksum of its payload mixed with its sequence.
-
-        So the record of a former lap, whole as it is, does not pass for this one.
-        """
-        return checksum(self.payloads[sequence % self.num_slots]) ^ sequence
+    @staticmethod
+    def sealed(layout: ArrayLayout) -> int:
+        """Bytes of a payload that its checksum covers: all."""
+        return layout.nbytes
 
     def fill(self) -> float:
         """Committed and not yet released slots, as a fraction; a gauge that may be a lap old."""
@@ -74,6 +82,7 @@ class RingWriter:
     def __init__(self, ring: Ring, *, epoch: int = 0) -> None:
         self._ring = ring
         self._epoch = epoch
+        self._commit = atomics.entry(commit_kernel, 6)
         # SYNC ring.release acquire: the consumer has left every slot before this tail
         self._tail = atomics.load_acquire(ring.cursors, _TAIL)
         self._sequence = self._first_uncommitted()
@@ -94,24 +103,19 @@ class RingWriter:
 
     def claim(self) -> dict[str, np.ndarray] | None:
         """Arrays of the next free slot, or None while the ring is full; claiming twice gives the same slot."""
-        if self._sequence - self._tail >= self._ring.num_slots:
+        ring, sequence = self._ring, self._sequence
+        if sequence - self._tail >= ring.num_slots:
             # SYNC ring.release acquire: the consumer has left the slot that is claimed here
-            self._tail = atomics.load_acquire(self._ring.cursors, _TAIL)
-            if self._sequence - self._tail >= self._ring.num_slots:
+            self._tail = atomics.load_acquire(ring.tail, 0)
+            if sequence - self._tail >= ring.num_slots:
                 return None
-        return self._ring.slots[self._sequence % self._ring.num_slots]
+        return ring.slots[sequence % ring.num_slots]
 
     def commit(self) -> None:
         """Publishes the claimed slot."""
-        index = self._sequence % self._ring.num_slots
-        header = self._ring.headers[index]
-        header[_NBYTES] = self._ring.layout.nbytes
-        header[_EPOCH] = self._epoch
-        header[_CRC] = self._ring.seal(self._sequence)
-        self._sequence += 1
-        # SYNC ring.commit release: the slot's payload and header
-        atomics.store_release(header, _COMMIT, self._sequence)
-        self._ring.cursors[_HEAD] = self._sequence
+        ring, sequence = self._ring, self._sequence
+        header = ring.addresses[sequence % ring.num_slots]
+        self._sequence = self._commit(header, ring.head, ring.layout.nbytes, ring.sealed_bytes, self._epoch, sequence)
 
 
 class RingReader:
@@ -121,6 +125,8 @@ class RingReader:
         self._ring = ring
         self._sequence = int(ring.cursors[_TAIL])
         self._checked = -1
+        self._commit_words = [header.data for header in ring.headers]
+        self._check, self._store_release = atomics.entry(check_kernel, 3), atomics.entry(atomics.store_release, 3)
 
     @property
     def sequence(self) -> int:
@@ -133,21 +139,24 @@ class RingReader:
         Peeking twice gives the same slot; slots are first peeked at in their order. Raises
         InputOutputError when the slot's checksum is not that of its payload and sequence.
         """
-        sequence = self._sequence + ahead
-        index = sequence % self._ring.num_slots
-        # SYNC ring.commit acquire: the slot's payload and header
-        if ahead >= self._ring.num_slots or atomics.load_acquire(self._ring.headers[index], _COMMIT) != sequence + 1:
+        ring, sequence = self._ring, self._sequence + ahead
+        index = sequence % ring.num_slots
+        # Only whether it is worth a call: the order is that of the kernel's acquire, here or when it was checked.
+        if ahead >= ring.num_slots or self._commit_words[index][_COMMIT] != sequence + 1:
             return None
         if self._checked < sequence:
-            self._check(sequence)
+            if not self._is_whole(index, sequence):
+                return None
             self._checked = sequence
-        return self._ring.slots[index]
+        return ring.slots[index]
 
-    def _check(self, sequence: int) -> None:
-        index = sequence % self._ring.num_slots
-        expected, found = int(self._ring.headers[index][_CRC]), self._ring.seal(sequence)
-        if expected != found:
-            raise InputOutputError(f"ring slot {index}, sequence {sequence}: checksum {found:#x}, not {expected:#x}")
+    def _is_whole(self, index: int, sequence: int) -> bool:
+        address, sealed_bytes = self._ring.addresses[index], self._ring.sealed_bytes
+        found = self._check(address, sealed_bytes, sequence)
+        if found == DAMAGED:
+            expected, seal = int(self._ring.headers[index][_CRC]), seal_kernel(address, sealed_bytes, sequence)
+            raise InputOutputError(f"ring slot {index}, sequence {sequence}: checksum {seal:#x}, not {expected:#x}")
+        return found == WHOLE
 
     def epoch(self) -> int:
         """Epoch of the writer of the peeked slot: how often its process was restarted."""
@@ -157,4 +166,35 @@ class RingReader:
         """Gives the peeked slot back to the producer; its arrays must no longer be used."""
         self._sequence += 1
         # SYNC ring.release release: the consumer's last read of the slot
-        atomics.store_release(self._ring.cursors, _TAIL, self._sequence)
+        self._store_release(self._ring.tail, 0, self._sequence)
+
+
+@njit(cache=True, nogil=True)
+def seal_kernel(header, sealed_bytes, sequence):
+    """What a whole slot carries: the checksum of its payload mixed with its sequence.
+
+    So the record of a former lap, whole as it is, does not pass for this one.
+    """
+    return crc32c(header + SLOT_HEADER_BYTES, sealed_bytes) ^ sequence
+
+
+@njit(cache=True, nogil=True)
+def commit_kernel(header, head, nbytes, sealed_bytes, epoch, sequence):
+    """Seals a slot and publishes it; the sequence of the next one."""
+    atomics.store_relaxed(header, _NBYTES, nbytes)
+    atomics.store_relaxed(header, _EPOCH, epoch)
+    atomics.store_relaxed(header, _CRC, seal_kernel(header, sealed_bytes, sequence))
+    # SYNC ring.commit release: the slot's payload and header
+    atomics.store_release(header, _COMMIT, sequence + 1)
+    atomics.store_relaxed(head, 0, sequence + 1)
+    return sequence + 1
+
+
+@njit(cache=True, nogil=True)
+def check_kernel(header, sealed_bytes, sequence):
+    """What a slot holds: NOTHING of this sequence, or a record that is WHOLE or DAMAGED."""
+    # SYNC ring.commit acquire: the slot's payload and header
+    if atomics.load_acquire(header, _COMMIT) != sequence + 1:
+        return NOTHING
+    expected = atomics.load_relaxed(header, _CRC)
+    return WHOLE if seal_kernel(header, sealed_bytes, sequence) == expected else DAMAGED

@@ -31,9 +31,10 @@ class IdleStrategy:
 
     def after(self, work_count: int) -> None:
         """Ends a lap: returns at once after work, else when the doorbell rings or after SLEEP_NS."""
-        if work_count == 0:
-            self._doorbell.wait(self._seen, spin_ns=SPIN_NS, yield_ns=YIELD_NS, timeout_ns=SLEEP_NS)
-        self._seen = self._doorbell.sequence()
+        if work_count:
+            self._seen = self._doorbell.sequence()
+        else:
+            self._seen = self._doorbell.next_sequence(self._seen, SPIN_NS, YIELD_NS, SLEEP_NS)
 
     def control_is_due(self) -> bool:
         """Whether the control socket should be looked at in this lap."""

@@ -5,13 +5,15 @@
 V1  stamp[i] is the version in buffer i, or WRITING while it is overwritten.
 V2  `latest` is the newest version; version v lies in buffer v mod 3, so `latest`
     and the version before it stay readable while the next one is written.
-V3  Only finite weights are ever published.
+V3  Only finite weights are ever published. That they are not is found while they are copied, so a refused
+    publication has cost the oldest version its buffer, as the next version would have.
 """
 
 import numpy as np
 
+from ..errors import InputOutputError
 from ..ipc import atomics
-from ..ipc.checksum import checksum
+from ..ipc.checksum import NOT_FINITE, copy_floats
 from ..ipc.slots import NUM_WEIGHTS_BUFFERS
 
 WRITING = -1
@@ -26,17 +28,23 @@ class WeightsPublisher:
         self.version = int(segment["latest"][0])
 
     def publish(self, weights: np.ndarray, *, learner_steps: int, env_steps: int) -> int:
-        """Publishes a flat float32 array and returns its version, or 0 when it is not finite."""
-        if not np.isfinite(weights).all():
-            return NO_VERSION
+        """Publishes a flat float32 array and returns its version, or 0 when it is not finite.
+
+        Raises InputOutputError when the array is not of the segment's size.
+        """
         segment, version = self._segment, self.version + 1
         index = version % NUM_WEIGHTS_BUFFERS
-        stamp = segment["stamp"][index]
+        stamp, buffer = segment["stamp"][index], segment["buffer"][index]
+        weights = np.ascontiguousarray(weights, np.float32)
+        if weights.nbytes != buffer.nbytes:
+            raise InputOutputError(f"weights of {weights.nbytes} bytes, the segment holds {buffer.nbytes}")
         # SYNC weights.overwrite release: the stamp is gone before a byte of the buffer changes
         atomics.store_ordered(stamp, 0, WRITING)
         atomics.fence()
-        segment["buffer"][index, : weights.nbytes] = weights.view(np.uint8)
-        segment["crc"][index] = checksum(segment["buffer"][index, : weights.nbytes])
+        crc = copy_floats(weights.ctypes.data, buffer.ctypes.data, weights.size)
+        if crc == NOT_FINITE:
+            return NO_VERSION
+        segment["crc"][index] = crc
         segment["learner_steps"][index], segment["env_steps"][index] = learner_steps, env_steps
         # SYNC weights.stamp release: the whole buffer
         atomics.store_release(stamp, 0, version)

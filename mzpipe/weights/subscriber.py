@@ -6,7 +6,7 @@ import numpy as np
 
 from ..errors import InputOutputError
 from ..ipc import atomics
-from ..ipc.checksum import checksum
+from ..ipc.checksum import copy_floats
 from ..ipc.slots import NUM_WEIGHTS_BUFFERS
 from .publisher import NO_VERSION
 
@@ -50,12 +50,14 @@ class WeightsSubscriber:
         # SYNC weights.stamp acquire: the whole buffer
         if atomics.load_acquire(stamp, 0) != version:
             return None
-        copied = segment["buffer"][index].copy()
+        buffer = segment["buffer"][index]
+        weights = np.empty(buffer.nbytes // 4, np.float32)
+        found = copy_floats(buffer.ctypes.data, weights.ctypes.data, weights.size)
         crc, learner_steps, env_steps = (int(segment[name][index]) for name in ("crc", "learner_steps", "env_steps"))
         # SYNC weights.overwrite acquire: were the copy torn, the stamp would be gone by now
         atomics.fence()
         if atomics.load_ordered(stamp, 0) != version:
             return None
-        if checksum(copied) != crc:
+        if found != crc:
             raise InputOutputError(f"weights version {version}: checksum of buffer {index} does not match")
-        return PulledWeights(version, learner_steps, env_steps, copied.view(np.float32))
+        return PulledWeights(version, learner_steps, env_steps, weights)

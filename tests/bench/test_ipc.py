@@ -3,6 +3,7 @@
 import os
 import signal
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,7 @@ import zmq
 
 from mzpipe.bench import ipc, ipc_doorbell, timing
 from mzpipe.bench.ipc import measure, parts
+from mzpipe.bench.ipc_kernels import send_kernel, take_kernel
 from mzpipe.bench.ipc_killed import Consumer, check_records, first_number
 from mzpipe.bench.ipc_memory import CALLER, SPECS, BareRing
 from mzpipe.bench.ipc_orders import Action, Orders
@@ -226,6 +228,17 @@ def test_kernels_of_the_ping_pong_give_up_without_an_answer_and_go_on_where_they
     assert ping_kernel(words, 2) == 2
 
 
+def test_kernels_of_the_ring_give_up_and_go_on_where_they_were_and_take_no_damaged_record(segments, monkeypatch):
+    ring = segments.ring("killed")
+    send = partial(send_kernel, np.array(ring.addresses), ring.head, ring.tail, ring.sealed_bytes)
+    take = partial(take_kernel, np.array(ring.addresses), ring.tail, ring.sealed_bytes)
+    assert send(0, 2) == 2 and take(0, 3) == 2
+    assert send(2, 9) == 2 + ring.num_slots  # full
+    assert RingReader(ring).peek() is not None  # the ends in Python find what the kernels left
+    ring.payloads[3 % ring.num_slots][8] ^= 1
+    assert take(2, 9) == 3
+
+
 def test_spun_looks_around_while_there_is_nothing():
     looks = []
     assert spun(lambda: "something" if looks else None, lambda: looks.append(1)) == "something"
@@ -330,6 +343,7 @@ def test_measure_has_every_row_and_leaves_nothing(warm, monkeypatch):
         ("ring/round-trip", "zmq + msgpack there and back"),
         ("ring/stream", "cache-line ping-pong"),
         ("ring/stream", "zmq one way"),
+        ("ring/kernels", "cache-line ping-pong"),
         ("ring/1MiB", "memcpy"),
         ("ring/1MiB", "zmq"),
         *[(f"doorbell/{n}", name) for n in (1, 2, 4) for name in ("futex at once", "zmq doorbell")],

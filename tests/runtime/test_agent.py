@@ -108,8 +108,14 @@ def test_idle_returns_at_once_after_work_and_when_it_was_rung_during_the_lap():
     bell = Doorbell(np.zeros((1, 16), np.int64), 0)
     idle = IdleStrategy(bell)
     waits = []
-    bell_wait = bell.wait
-    bell.wait = lambda seen, **limits: waits.append(bell_wait(seen, **limits))
+    next_sequence = bell.next_sequence
+
+    def waited(seen, *limits):
+        sequence = next_sequence(seen, *limits)
+        waits.append(sequence != seen)
+        return sequence
+
+    bell.next_sequence = waited
     idle.after(1)
     assert waits == []
     bell.ring()

@@ -1,13 +1,16 @@
 """Weights versions: whole or not at all, also between two processes."""
 
+import ctypes
 import time
 
 import numpy as np
 import pytest
 
 from mzpipe.errors import InputOutputError
+from mzpipe.ipc.checksum import copy_floats
 from mzpipe.ipc.slots import NUM_WEIGHTS_BUFFERS, weights_layout
 from mzpipe.weights import WeightsPublisher, WeightsSubscriber
+from mzpipe.weights import subscriber as subscriber_module
 from tests.ipc.peer import WEIGHTS_BYTES, open_arrays
 from tests.ipc.processes import peer
 
@@ -62,51 +65,39 @@ def test_new_publisher_goes_on_from_the_last_version(segment):
     assert publish(WeightsPublisher(segment), 2) == 2
 
 
-def test_pull_gives_nothing_when_the_buffer_is_overwritten_during_the_copy(segment):
-    """Three versions in the middle of a copy: the stamp tells. The same copy without it is torn."""
+def test_refused_publication_leaves_the_latest_version_and_the_one_before_it(segment):
     publisher, subscriber = WeightsPublisher(segment), WeightsSubscriber(segment)
+    for value in range(1, 4):
+        publish(publisher, value)
+    assert publisher.publish(np.full(SIZE, np.nan, np.float32), learner_steps=0, env_steps=0) == 0
+    assert [version for version in range(1, 5) if subscriber.pull(version) is not None] == [2, 3]
+    assert publish(publisher, 4) == 4
+    np.testing.assert_array_equal(subscriber.pull().weights, 4)
+
+
+@pytest.mark.parametrize("size", [SIZE - 1, SIZE + 1])
+def test_publisher_refuses_weights_of_another_size(segment, size):
+    with pytest.raises(InputOutputError, match=f"weights of {4 * size} bytes, the segment holds {4 * SIZE}"):
+        WeightsPublisher(segment).publish(np.zeros(size, np.float32), learner_steps=0, env_steps=0)
+
+
+def test_pull_gives_nothing_when_the_buffer_is_overwritten_during_the_copy(segment, monkeypatch):
+    """Three versions in the middle of a copy: the stamp tells. The same copy without it is torn."""
+    publisher, subscriber, copies = WeightsPublisher(segment), WeightsSubscriber(segment), []
     publish(publisher, 1)
-    torn = interrupted_buffer(segment, lambda: [publish(publisher, value) for value in (2, 3, 4)])
-    assert len(set(torn.tolist())) == 2  # the control: what an unchecked reader would have got
-    segment["stamp"][1] = 1  # as when the copy began
-    segment["latest"][0] = 1
-    original = segment["buffer"]
-    segment["buffer"] = Interrupting(original, lambda: [publish(WeightsPublisher(segment), 4) for _ in range(3)])
+
+    def interrupted_copy(source, target, size):
+        half = size // 2
+        copy_floats(source, target, half)
+        for value in (2, 3, 4):
+            publish(publisher, value)
+        copy_floats(source + 4 * half, target + 4 * half, size - half)
+        copies.append(np.frombuffer((ctypes.c_float * size).from_address(target), np.float32).copy())
+        return int(segment["crc"][1])  # so that it is not the checksum that tells
+
+    monkeypatch.setattr(subscriber_module, "copy_floats", interrupted_copy)
     assert subscriber.pull(1) is None
-
-
-def interrupted_buffer(segment, interrupt):
-    half = SIZE // 2
-    words = segment["buffer"][1].view(np.float32)
-    first = words[:half].copy()
-    interrupt()
-    return np.concatenate([first, words[half:]])
-
-
-class Interrupting:
-    """A buffer whose rows are overwritten while somebody copies them."""
-
-    def __init__(self, buffer, interrupt):
-        self.buffer, self.interrupt = buffer, interrupt
-
-    def __getitem__(self, index):
-        if not isinstance(index, tuple) and self.interrupt is not None:
-            interrupt, self.interrupt = self.interrupt, None
-            return CopyThen(self.buffer[index], interrupt)
-        return self.buffer[index]
-
-    def __setitem__(self, index, value):
-        self.buffer[index] = value
-
-
-class CopyThen:
-    def __init__(self, row, interrupt):
-        self.row, self.interrupt = row, interrupt
-
-    def copy(self):
-        copied = self.row.copy()
-        self.interrupt()
-        return copied
+    assert set(copies[0].tolist()) == {1, 4}  # the control: what an unchecked reader would have got
 
 
 def test_pull_raises_when_a_byte_of_a_whole_buffer_was_flipped(segment):
