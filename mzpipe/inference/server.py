@@ -54,6 +54,8 @@ class InferenceServer:
             max_batch=max_rows,
         )
         self._versions = ResidentVersions(networks, WeightsSubscriber(self._plane.weights()), self._block)
+        observation = self._block["observation"]
+        self._observation_R = np.zeros((max_rows, *observation.shape[2:]), observation.dtype)
         self._source_R = np.zeros(max_rows, np.int64)
         self._target_R = np.zeros(max_rows, np.int64)
         self._action_R = np.zeros(max_rows, np.int32)
@@ -144,7 +146,9 @@ class InferenceServer:
     def _infer_roots(self, network: Network, lanes: np.ndarray) -> np.ndarray:
         rows = root_rows(lanes, self._block["num_rows"], self._num_trees, self._num_nodes)
         observations = [self._block["observation"][lane, : self._block["num_rows"][lane]] for lane in lanes]
-        batch = np.concatenate(observations)
+        batch = observations[0] if len(lanes) == 1 else self._observation_R[: len(rows)]
+        if len(lanes) > 1:
+            np.concatenate(observations, out=batch)
         self._clock.end(Stage.INFERENCE_GATHER, len(rows))
         return network.infer_roots(batch, rows)
 

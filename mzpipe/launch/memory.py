@@ -43,6 +43,7 @@ class RoleLoad:
     resident_models: int = 0
     in_openvino: bool = False
     root_rows: int = 0
+    observation_bytes: int = 0
     batch_size: int = 0
 
 
@@ -61,7 +62,8 @@ def process_bytes(role: str, load: RoleLoad, model: ModelSizes, bytes_per_game: 
         return _LEARNER_BYTES + _LEARNER_COPIES * model.training_weights + batch
     if role == "inference":
         pool = load.pool_nodes * model.hidden_state
-        batch = load.root_rows * (model.root_outputs + _BATCH_COPIES * model.hidden_state)
+        row = load.observation_bytes + model.root_outputs + _BATCH_COPIES * model.hidden_state
+        batch = load.root_rows * row
         runtime = _INFERENCE_BYTES + load.in_openvino * _OPENVINO_BYTES
         return runtime + load.resident_models * _RESIDENT_COPIES * model.weights + pool + batch
     return _TORCH_BYTES + model.weights + games

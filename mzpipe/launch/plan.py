@@ -3,7 +3,10 @@
 import dataclasses
 import os
 from dataclasses import dataclass
+from math import prod
 from pathlib import Path
+
+import numpy as np
 
 from ..config import Profile
 from ..errors import ConfigError, PlanError
@@ -64,6 +67,7 @@ class Plan:
                 resident_models=num_resident(shape),
                 in_openvino=self.profile.network.kind == "residual",
                 root_rows=sum(shape.trees_of(role) for role in owners),
+                observation_bytes=prod(shape.observation_shape) * np.dtype(shape.frame_dtype).itemsize,
             )
         return RoleLoad()
 
