@@ -67,7 +67,15 @@ def test_memory_counts_segments_replay_and_every_process():
     more = planned("topology.actors=2").memory_bytes() - planned().memory_bytes()
     shared = planned("topology.actors=2").segment_bytes() - planned().segment_bytes()
     trees = planned("topology.actors=2").search_bytes() - planned().search_bytes()
-    assert more - shared - trees == 80 << 20
+    observations = (
+        2 * 3 * 4 * 4
+    )  # two lanes of three trees, four float32 each, where the inference server gathers roots
+    assert more - shared - trees == (80 << 20) + observations
+
+
+def test_memory_counts_openvino_where_convolutions_run():
+    residual = planned("network.kind=residual", "network.downsample=none").memory_bytes()
+    assert residual - planned().memory_bytes() == 78 << 20
 
 
 def test_memory_grows_with_the_model_the_batch_and_the_emulators():
