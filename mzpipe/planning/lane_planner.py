@@ -30,16 +30,16 @@ class LanePlanner:
             parent_index_B=lane.parent_index[:num_trees],  # selected edges go straight into the request
             action_B=lane.action[:num_trees],
         )
+        # The lane's first rows: where answers come, and where stacked observations of roots are written before `begin`.
+        self._reward, self._value, self._policy_logits = (
+            array[:num_trees] for array in (lane.reward, lane.value, lane.policy_logits)
+        )
+        self.observation = lane.observation[:num_trees]
         lane.prepare(last_node=config.num_simulations)
         self._state = _State.IDLE
         self._legal_actions: np.ndarray | None = None
         self._node_index = 0
         self.weights_version = 0
-
-    @property
-    def observation(self) -> np.ndarray:
-        """Where the roots' stacked observations are written before `begin`."""
-        return self._lane.observation[: self._num_trees]
 
     @property
     def idle(self) -> bool:
@@ -56,14 +56,14 @@ class LanePlanner:
         """Takes the answer if it is there and asks the next question; the result once the search is over."""
         if self._state is _State.IDLE or not self._lane.ready():
             return None
-        rows, lane = self._num_trees, self._lane
+        lane = self._lane
         lane.taken()
         if self._state is _State.ROOT:
             self.weights_version = lane.weights_version
-            self._search.begin(lane.policy_logits[:rows], lane.value[:rows], self._legal_actions)
+            self._search.begin(self._policy_logits, self._value, self._legal_actions)
             self._state, self._node_index = _State.SIMULATION, 0
         else:
-            self._search.backup(lane.reward[:rows], lane.value[:rows], lane.policy_logits[:rows])
+            self._search.backup(self._reward, self._value, self._policy_logits)
         if self._node_index == self._config.num_simulations:
             self._state = _State.IDLE
             return self._search.result()
