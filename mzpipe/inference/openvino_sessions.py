@@ -1,5 +1,7 @@
 """Sessions in OpenVINO: convolutions in the best instructions of the processor, and bfloat16 where it has them."""
 
+import functools
+
 import numpy as np
 import openvino as ov
 
@@ -20,7 +22,7 @@ def openvino_maker(graphs: InferenceGraphs, pool: HostPool, *, num_threads: int,
         raise DeviceError(
             'inference.precision="bfloat16": this processor has no instructions for it: use "float32" or "auto"'
         )
-    core = ov.Core()
+    core = shared_core()
     options = {
         "INFERENCE_PRECISION_HINT": "bf16" if bfloat16 else "f32",
         "PERFORMANCE_HINT": "LATENCY",
@@ -37,9 +39,19 @@ def openvino_maker(graphs: InferenceGraphs, pool: HostPool, *, num_threads: int,
     return make
 
 
+@functools.cache
+def shared_core() -> ov.Core:
+    """The one core of this process, for as long as it lives.
+
+    It gives the calling thread a larger stack for signal handlers, which AMX needs. A core that is let go frees that
+    stack, where the next signal would still be handled: the process would end by a segmentation fault.
+    """
+    return ov.Core()
+
+
 def processor_has_bfloat16() -> bool:
     """Whether OpenVINO finds instructions that multiply in bfloat16 (AVX-512 BF16, AMX)."""
-    return "BF16" in ov.Core().get_property(_DEVICE, "OPTIMIZATION_CAPABILITIES")
+    return "BF16" in shared_core().get_property(_DEVICE, "OPTIMIZATION_CAPABILITIES")
 
 
 class _Sessions:

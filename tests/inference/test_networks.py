@@ -1,5 +1,8 @@
 """Networks in every runtime: the same answers, the pool's rows in their places, weights exchanged as a whole."""
 
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 import torch
@@ -138,6 +141,20 @@ def test_bfloat16_is_refused_where_the_processor_has_none(plane, monkeypatch):
     monkeypatch.setattr("mzpipe.inference.openvino_sessions.processor_has_bfloat16", lambda: False)
     with pytest.raises(DeviceError, match=r'inference\.precision="bfloat16": this processor has no instructions'):
         networks(plane, "openvino", overrides=("inference.precision=bfloat16",))
+
+
+def test_a_signal_is_survived_after_networks_in_openvino_are_gone():
+    """A core that is let go leaves the thread with a stack for signal handlers that is freed."""
+    program = (
+        "import gc, signal, numpy as np\n"
+        "from mzpipe.inference.openvino_sessions import processor_has_bfloat16\n"
+        "signal.signal(signal.SIGUSR1, lambda number, frame: None)\n"
+        "processor_has_bfloat16()\n"
+        "gc.collect()\n"
+        "taken = [np.full(1 << size, 7, np.uint8) for size in range(10, 20) for _ in range(50)]\n"
+        "signal.raise_signal(signal.SIGUSR1)\n"
+    )
+    assert subprocess.run([sys.executable, "-X", "faulthandler", "-c", program], timeout=60.0).returncode == 0
 
 
 def test_bfloat16_is_refused_in_onnxruntime():

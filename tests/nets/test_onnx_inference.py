@@ -2,12 +2,12 @@
 
 import numpy as np
 import onnxruntime
-import openvino
 import pytest
 import torch
 
 from mzpipe.config import NetworkConfig
 from mzpipe.errors import MzpipeError
+from mzpipe.inference.openvino_sessions import shared_core
 from mzpipe.nets import FlatWeights, Model
 from mzpipe.nets.onnx_export import trace
 from mzpipe.nets.onnx_inference import ExchangeableGraph, inference_graphs
@@ -33,7 +33,7 @@ def onnxruntime_session(filled):
 
 
 def openvino_session(filled):
-    core = openvino.Core()
+    core = shared_core()
     compiled = core.compile_model(core.read_model(filled), "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
     return lambda inputs: [array.copy() for array in compiled(inputs).values()]
 
