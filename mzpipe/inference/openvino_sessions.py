@@ -44,7 +44,8 @@ def shared_core() -> ov.Core:
     """The one core of this process, for as long as it lives.
 
     It gives the calling thread a larger stack for signal handlers, which AMX needs. A core that is let go frees that
-    stack, where the next signal would still be handled: the process would end by a segmentation fault.
+    stack and puts back the one that it found; of two cores the later one finds what the earlier one then frees, and the
+    next signal ends the process by a segmentation fault.
     """
     return ov.Core()
 
