@@ -119,6 +119,7 @@ class Learner:
             peeked = self._feed.peek()
             if peeked is not None:
                 self._step(peeked[1])
+        self._step = None  # type: ignore[assignment]
         self._ranks.close()
 
     def _join_ranks(self) -> Ranks | OneRank:

@@ -9,6 +9,7 @@ a ticket: rank 0 writes its number into a counter, and whoever reads a number th
 it has not trained on yet will, even when it has been told to stop meanwhile.
 """
 
+import gc
 import os
 from pathlib import Path
 
@@ -67,5 +68,9 @@ class Ranks:
         return int(tensor)
 
     def close(self) -> None:
-        """See OneRank."""
+        """See OneRank; what `spread` has returned must have been let go.
+
+        While it lives the group's threads do, and now and then such a process aborts at its end instead of leaving.
+        """
+        gc.collect()
         dist.destroy_process_group()

@@ -52,6 +52,7 @@ def run_rank(directory, rank, size, spoil):
         batches[1].value_target_BK1[0, 0] = float("nan")
     gradients, weights, skipped = train(step, batches)
     latest = ranks.latest(10 * (rank + 1))
+    del step
     ranks.close()
     np.savez(Path(directory) / f"rank-{rank}.npz", gradients=gradients, weights=weights, skipped=skipped, latest=latest)
 
