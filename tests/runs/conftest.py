@@ -12,7 +12,7 @@ from tests.runs.driver import PROFILE, SHARED_MEMORY, Run, alive, mzpipe, runtim
 def nothing_left():
     before = runtime_directories()
     yield
-    # Another run of this user may start or end meanwhile; what is ours is gone by now.
+    # Another run of this user may end meanwhile, but one that starts looks like ours.
     wait_until(lambda: runtime_directories() <= before, 20.0, "nothing new in /dev/shm")
 
 
