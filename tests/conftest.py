@@ -15,6 +15,8 @@ from mzpipe.runtime.environment import prepare_environment
 # have loaded numba already, which then has read the environment.
 prepare_environment()
 numba.config.CACHE_DIR = os.environ["NUMBA_CACHE_DIR"]
+# What is printed is as wide as where nobody asked for a width.
+os.environ.pop("COLUMNS", None)
 
 BROWSERS = ("chromium-headless-shell", "chromium", "chromium-browser", "google-chrome-stable", "google-chrome")
 
