@@ -4,7 +4,7 @@ import os
 import platform
 import subprocess
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import NamedTuple
 
@@ -44,10 +44,12 @@ def commit(directory: Path = _SOURCES) -> str:
 @contextmanager
 def one_core() -> Iterator[int]:
     """Keeps every thread of this process, also those still to come, on one core; then puts them back."""
-    before = {thread: os.sched_getaffinity(thread) for thread in _threads()}
+    before = _cores_of_threads()
     core = max(os.sched_getaffinity(0))
     try:
-        _pin({thread: {core} for thread in before})
+        # Once more for those started meanwhile by a thread that was not held yet.
+        while elsewhere := [thread for thread, cores in _cores_of_threads().items() if cores != {core}]:
+            _pin({thread: {core} for thread in elsewhere})
         yield core
     finally:
         everywhere = before[os.getpid()]
@@ -58,12 +60,18 @@ def _threads() -> list[int]:
     return [int(path.name) for path in _THREADS.iterdir()]
 
 
+def _cores_of_threads() -> dict[int, set[int]]:
+    cores_of = {}
+    for thread in _threads():
+        with suppress(ProcessLookupError):  # it has ended since it was listed
+            cores_of[thread] = os.sched_getaffinity(thread)
+    return cores_of
+
+
 def _pin(cores_of: dict[int, set[int]]) -> None:
     for thread, cores in cores_of.items():
-        try:
+        with suppress(ProcessLookupError):
             os.sched_setaffinity(thread, cores)
-        except ProcessLookupError:
-            continue  # it has ended since it was listed
 
 
 def _cpu_model() -> str:

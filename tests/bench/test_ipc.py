@@ -4,7 +4,6 @@ import os
 import signal
 from contextlib import contextmanager
 from functools import partial
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -26,6 +25,7 @@ from mzpipe.errors import InputOutputError, MzpipeError
 from mzpipe.ipc.ring import RingReader, RingWriter
 from mzpipe.ipc.segments import Segments
 from mzpipe.weights import WeightsPublisher, WeightsSubscriber
+from tests.processes import exists
 
 CACHE_HOME = os.environ.get("XDG_CACHE_HOME")
 GOOD = Seen(whole=3)
@@ -48,10 +48,6 @@ def warm(monkeypatch):
         monkeypatch.delenv("XDG_CACHE_HOME")
     else:
         monkeypatch.setenv("XDG_CACHE_HOME", CACHE_HOME)
-
-
-def is_alive(pid):
-    return Path(f"/proc/{pid}").exists()
 
 
 class Unchecked(RingReader):
@@ -271,11 +267,11 @@ def peers_that_leave_nothing(num_peers, cores=None):
     try:
         with started_peers(cores or sorted(os.sched_getaffinity(0)), num_peers) as peers:
             pids = [peers.orders.signed(peer) for peer in range(num_peers)]
-            assert all(map(is_alive, pids))
+            assert all(map(exists, pids))
             yield peers
     finally:
         assert not peers.runtime.exists()
-        assert not any(map(is_alive, pids))
+        assert not any(map(exists, pids))
 
 
 @pytest.mark.slow

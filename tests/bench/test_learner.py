@@ -19,11 +19,12 @@ from mzpipe.ipc.dataplane import DataPlane, Member
 from mzpipe.ipc.ring import RingReader, RingWriter
 from mzpipe.launch.ceilings.noise import fill_batch
 from mzpipe.launch.run_directory import RunDirectory
+from tests.leftovers import runtime_directories, unexplained
 
 TINY = Work("tiny", NetworkConfig(hidden_size=8, value_support_size=5, reward_support_size=3), (3,), "float32", 1, 2)
 IMAGES = Work("images", NetworkConfig(kind="residual", num_channels=4), (1, 32, 32), "uint8", 2, 5)
 SIZE = 4
-SHARED_MEMORY, CARTPOLE = Path("/dev/shm"), Path(__file__).parents[2] / "profiles" / "cartpole.toml"
+CARTPOLE = Path(__file__).parents[2] / "profiles" / "cartpole.toml"
 
 
 @pytest.fixture
@@ -62,10 +63,6 @@ def tiny(monkeypatch):
 
 def names(shapes):
     return [str(shape) for shape in shapes]
-
-
-def left_in_shared_memory():
-    return set(SHARED_MEMORY.glob(f"mzpipe-{os.getuid()}-*"))
 
 
 def test_mlp_is_what_the_cartpole_profile_trains():
@@ -211,19 +208,19 @@ def test_fed_learner_refuses_to_time_steps_that_are_skipped(fed, plane):
 
 @pytest.mark.slow
 def test_fed_learner_says_why_a_process_beside_it_has_ended_and_leaves_nothing():
-    before = left_in_shared_memory()
+    before = runtime_directories()
     no_core = os.cpu_count() + 1000
     with (
         pytest.raises(MzpipeError, match=r"beside the learner \(replay-0\) has ended: OSError: .*Invalid argument"),
         fed_learner(TINY, SIZE, ("cpu",), [no_core]),
     ):
         pass
-    assert left_in_shared_memory() <= before
+    assert unexplained(before) == set()
 
 
 @pytest.mark.slow
 def test_measure_compares_both_networks_and_two_ranks_and_leaves_nothing(tiny):
-    before, cores, seen = left_in_shared_memory(), os.sched_getaffinity(0), []
+    before, cores, seen = runtime_directories(), os.sched_getaffinity(0), []
     result = measure(quick=True, progress=lambda *words: seen.append(words))
     feeds = ["tiny/4/cpu", "images/4/cpu"]
     ranks = ["tiny/4/cpu, two ranks"] if len(cores) > 1 else []
@@ -236,7 +233,7 @@ def test_measure_compares_both_networks_and_two_ranks_and_leaves_nothing(tiny):
     ]
     assert all(row.ours.value > 0.0 and row.reference.value > 0.0 for row in result.comparisons)
     assert sum("steps waited for a batch" in note for note in result.notes) == len(feeds) + 2 * len(ranks)
-    assert left_in_shared_memory() <= before
+    assert unexplained(before) == set()
     assert os.sched_getaffinity(0) == cores
 
 

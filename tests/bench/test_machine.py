@@ -9,6 +9,8 @@ import pytest
 
 from mzpipe.bench import machine
 from mzpipe.bench.machine import UNKNOWN, commit, host, one_core
+from tests.processes import threads
+from tests.waiting import eventually
 
 
 @pytest.fixture
@@ -64,14 +66,25 @@ def test_one_core_holds_every_thread_and_then_lets_go_of_all():
 def test_one_core_lets_go_of_threads_that_started_inside():
     before, done = os.sched_getaffinity(0), threading.Event()
     thread = threading.Thread(target=done.wait, args=(10,))
-    try:
-        with one_core() as core:
-            thread.start()
-            assert os.sched_getaffinity(thread.native_id) == {core}
-        assert os.sched_getaffinity(thread.native_id) == before
-    finally:
-        done.set()
-        thread.join()
+    with one_core() as core:
+        thread.start()
+        assert os.sched_getaffinity(thread.native_id) == {core}
+    assert os.sched_getaffinity(thread.native_id) == before
+    done.set()
+    thread.join()
+
+
+def test_one_core_passes_over_threads_that_ended_since_they_were_listed(monkeypatch):
+    ended = threading.Thread(target=int)
+    ended.start()
+    ended.join()
+    assert eventually(lambda: ended.native_id not in threads())
+    listed = machine._threads
+    monkeypatch.setattr(machine, "_threads", lambda: [ended.native_id, *listed()])
+    before = os.sched_getaffinity(0)
+    with one_core() as core:
+        assert os.sched_getaffinity(0) == {core}
+    assert os.sched_getaffinity(0) == before
 
 
 def test_one_core_lets_go_when_the_measurement_fails():

@@ -1,14 +1,13 @@
 """Atari: the cap, no-ops, sticky actions and lives."""
 
-import os
-import time
-
 import numpy as np
 import pytest
 
 from mzpipe.config import AtariConfig, GameConfig
 from mzpipe.games import describe_game, make_game
 from mzpipe.games.atari import AtariGame
+from tests.processes import threads
+from tests.waiting import eventually
 
 from .helpers import PONG, SERVE_AND_WAIT, assert_same_results, breakout, play, random_actions
 
@@ -130,18 +129,11 @@ def test_reset_restarts_the_cartridge_when_no_mask_is_given_after_a_lost_life():
     assert np.array_equal(game.reset(), start_BF)
 
 
-def _threads() -> set[str]:
-    return set(os.listdir("/proc/self/task"))
-
-
-def test_close_ends_the_emulator_threads():
-    before = _threads()
+def test_close_ends_the_emulatorthreads():
+    before = threads()
     game = make_game(PONG, 2, seed=0)
     game.reset()
-    emulators = _threads() - before
+    emulators = threads() - before
     game.close()
-    deadline = time.monotonic() + 10
-    while emulators & _threads() and time.monotonic() < deadline:  # a joined thread stands in /proc a moment longer
-        time.sleep(0.01)
     assert emulators
-    assert not emulators & _threads()
+    assert eventually(lambda: not emulators & threads())

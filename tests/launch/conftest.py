@@ -3,13 +3,13 @@
 import pytest
 
 from mzpipe.launch import run_directory
-from tests.launch.leftovers import SHARED_MEMORY, unexplained
+from tests.leftovers import runtime_directories, unexplained
 from tests.tiny import make_plane, tiny_profile
 
 
 @pytest.fixture(autouse=True)
 def nothing_left():
-    before = set(SHARED_MEMORY.iterdir())
+    before = runtime_directories()
     yield
     assert unexplained(before) == set()
 

@@ -13,10 +13,10 @@ import pytest
 from safetensors.numpy import load_file
 
 from mzpipe.ipc.dataplane import DataPlane
-from mzpipe.launch.run_directory import RunDirectory
 from mzpipe.weights import CheckpointStore
-from tests.launch.leftovers import descendants, holders
-from tests.runs.driver import PROFILE, Run, alive, mzpipe, wait_until
+from tests.processes import alive, command_line, descendants, holders
+from tests.runs.driver import PROFILE, Run, mzpipe
+from tests.waiting import wait_until
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(180)]
 
@@ -46,7 +46,7 @@ def live(tmp_path_factory):
     run = Run(tmp_path_factory.mktemp("live") / "run")
     try:
         run.wait_ready()
-        runtime = Path(RunDirectory(run.directory).live().runtime_directory)
+        runtime = run.runtime
         yield run
         steps = run.learner_steps()
         wait_until(lambda: run.learner_steps() > steps, 30, "the run goes on")
@@ -68,8 +68,7 @@ def rehearsal_of(run):
     def rehearses():
         assert run.process.poll() is None, run.output
         for pid in descendants(run.process.pid) - {run.process.pid}:
-            words = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
-            if b"mzpipe.launch.rehearsal" in words:
+            if "mzpipe.launch.rehearsal" in command_line(pid):
                 found[:] = [pid]
         return found
 
@@ -93,7 +92,7 @@ def test_rehearsal_is_given_up_when_a_signal_comes(start):
 def test_rehearsal_ends_when_the_supervisor_is_killed(start):
     run = start()
     rehearsal = rehearsal_of(run)
-    death_pipe = Path(RunDirectory(run.directory).live().runtime_directory) / "death"
+    death_pipe = run.runtime / "death"
     wait_until(lambda: rehearsal in holders(death_pipe), 60, "it follows the supervisor")
     assert alive(rehearsal)
     run.process.kill()
@@ -109,7 +108,7 @@ def test_run_ends_with_70_and_says_so_when_the_rehearsal_is_killed(start):
 
 
 def test_plan_prints_the_size_that_every_segment_file_of_a_live_run_has(live):
-    runtime = Path(RunDirectory(live.directory).live().runtime_directory)
+    runtime = live.runtime
     printed = dict(re.findall(r"^segment +(\S+) .* ([\d,]+) bytes$", live.output, re.MULTILINE))
     sizes = {name: int(text.replace(",", "")) for name, text in printed.items()}
     assert sizes == {name: (runtime / name).stat().st_size for name in DataPlane.attach(runtime).shape.segments()}
@@ -136,7 +135,7 @@ def test_role_started_by_hand_is_refused_at_once_when_the_supervisor_starts_it_i
 
 
 def test_clean_leaves_a_live_run_alone(live, tmp_path):
-    runtime = Path(RunDirectory(live.directory).live().runtime_directory)
+    runtime = live.runtime
     before = {path.name for path in runtime.iterdir()}
     result = mzpipe("clean", env={**os.environ, "XDG_CACHE_HOME": str(tmp_path / "cache")})
     assert result.returncode == 0

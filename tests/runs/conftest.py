@@ -5,15 +5,17 @@ import shutil
 
 import pytest
 
-from tests.runs.driver import PROFILE, SHARED_MEMORY, Run, alive, mzpipe, runtime_directories, wait_until
+from tests.leftovers import SHARED_MEMORY, runtime_directories, unexplained
+from tests.processes import alive
+from tests.runs.driver import PROFILE, Run, mzpipe
+from tests.waiting import wait_until
 
 
 @pytest.fixture(autouse=True)
 def nothing_left():
     before = runtime_directories()
     yield
-    # Another run of this user may end meanwhile, but one that starts looks like ours.
-    wait_until(lambda: runtime_directories() <= before, 20.0, "nothing new in /dev/shm")
+    assert unexplained(before) == set()
 
 
 @pytest.fixture

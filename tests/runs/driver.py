@@ -9,9 +9,10 @@ import sys
 import time
 from pathlib import Path
 
-from mzpipe.launch.run_directory import runtime_prefix
+from mzpipe.launch.run_directory import RunDirectory
+from tests.processes import alive, command_line, processes
+from tests.waiting import wait_until
 
-SHARED_MEMORY = Path("/dev/shm")
 START_S = 100.0  # the first start of a machine compiles every kernel
 PROFILE = """
 [search]
@@ -54,27 +55,6 @@ def mzpipe(*arguments, timeout=120, **options):
     return subprocess.run(command(*arguments), capture_output=True, text=True, timeout=timeout, **options)
 
 
-def runtime_directories():
-    """Names of this user's runtime directories."""
-    return {path.name for path in SHARED_MEMORY.glob(f"{runtime_prefix()}*")}
-
-
-def wait_until(condition, timeout_s, what):
-    """Polls until `condition` holds; fails with `what` when it does not in time."""
-    deadline_s = time.monotonic() + timeout_s
-    while not condition():
-        assert time.monotonic() < deadline_s, f"not within {timeout_s} s: {what}"
-        time.sleep(0.02)
-
-
-def alive(pid):
-    """Whether a process runs (a zombie does not)."""
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except (FileNotFoundError, ProcessLookupError):
-        return False
-
-
 class Run:
     """A live `mzpipe train` of the tiny profile."""
 
@@ -101,15 +81,19 @@ class Run:
     def output(self):
         return self.output_path.read_text(errors="replace")
 
+    @property
+    def runtime(self):
+        """Where under /dev/shm the live run is."""
+        return Path(RunDirectory(self.directory).live().runtime_directory)
+
     def roles(self):
         """{identity: pid} of the run's live role processes."""
         found = {}
-        for pid in filter(str.isdigit, os.listdir("/proc")):
-            with contextlib.suppress(OSError):
-                words = Path(f"/proc/{pid}/cmdline").read_bytes().decode().split("\0")
-                if "mzpipe.launch.join" in words and str(self.directory) in words and alive(pid):
-                    place = words.index("mzpipe.launch.join")
-                    found[f"{words[place + 1]}-{words[place + 2]}"] = int(pid)
+        for pid in processes():
+            words = command_line(pid)
+            if "mzpipe.launch.join" in words and str(self.directory) in words and alive(pid):
+                place = words.index("mzpipe.launch.join")
+                found[f"{words[place + 1]}-{words[place + 2]}"] = pid
         self.seen |= set(found.values())
         return found
 

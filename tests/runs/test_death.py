@@ -8,7 +8,9 @@ import time
 import pytest
 
 from mzpipe.weights import CheckpointStore
-from tests.runs.driver import alive, mzpipe, runtime_directories, wait_until
+from tests.processes import alive
+from tests.runs.driver import mzpipe
+from tests.waiting import wait_until
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(180)]
 
@@ -79,15 +81,15 @@ def test_kill_of_the_supervisor_leaves_no_process_and_the_next_start_sweeps(star
     run = start()
     roles = run.wait_ready()
     assert all(alive(pid) for pid in roles.values())
-    before = runtime_directories()
+    runtime = run.runtime
     run.process.kill()
     killed_s = time.monotonic()
     wait_until(lambda: not any(alive(pid) for pid in roles.values()), 2, "every role gone")
     assert time.monotonic() - killed_s < 2
-    assert runtime_directories() == before  # nobody was there to remove it
+    assert runtime.is_dir()  # nobody was there to remove it
     again = start("stop.learner_steps=50", name="other")
     assert again.wait() == 0
-    assert re.search(r"removed /dev/shm/mzpipe-.*left by a run that was killed", again.output)
+    assert re.search(rf"removed {runtime}.*left by a run that was killed", again.output)
     for path in foreign_directories:
         assert (path / "segment").is_file()
         assert path.name not in again.output
@@ -96,12 +98,16 @@ def test_kill_of_the_supervisor_leaves_no_process_and_the_next_start_sweeps(star
 def test_clean_removes_what_a_killed_run_left_and_nothing_else(start, foreign_directories):
     run = start()
     run.wait_ready()
+    runtime = run.runtime
     run.process.kill()
     wait_until(lambda: not run.roles(), 2, "every role gone")
     result = mzpipe("clean")
     assert result.returncode == 0
-    assert result.stdout.count("removed /dev/shm/") == 1
-    assert all((path / "segment").is_file() for path in foreign_directories)
+    assert result.stdout.count(f"removed {runtime}\n") == 1
+    assert not runtime.exists()
+    for path in foreign_directories:
+        assert (path / "segment").is_file()
+        assert path.name not in result.stdout
 
 
 @pytest.mark.parametrize("identity", ["inference-0", "replay-0"])

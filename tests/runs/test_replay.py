@@ -7,7 +7,8 @@ import signal
 import pytest
 
 from mzpipe.replay.dataset import read_dataset
-from tests.runs.driver import mzpipe, wait_until
+from tests.runs.driver import mzpipe
+from tests.waiting import wait_until
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(180)]
 REANALYZE = ("reanalyze.fraction=0.5", "topology.trees_per_reanalyzer_lane=4")

@@ -7,7 +7,8 @@ import shutil
 import pytest
 
 from mzpipe.replay.journal import JournalLayout, read_journal
-from tests.runs.driver import PROFILE, mzpipe, wait_until
+from tests.runs.driver import PROFILE, mzpipe
+from tests.waiting import wait_until
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(180)]
 

@@ -6,30 +6,16 @@ import signal
 import subprocess
 import sys
 import textwrap
-import time
-from pathlib import Path
 
 import pytest
 
 from mzpipe.errors import InputOutputError
 from mzpipe.runtime import environment
 from mzpipe.runtime.process import make_death_pipe, spawn
+from tests.processes import alive
+from tests.waiting import eventually
 
 pytestmark = pytest.mark.slow
-
-
-def alive(pid):
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except (FileNotFoundError, ProcessLookupError):
-        return False
-
-
-def wait_dead(pid, timeout_s):
-    deadline_s = time.monotonic() + timeout_s
-    while alive(pid) and time.monotonic() < deadline_s:
-        time.sleep(0.01)
-    return not alive(pid)
 
 
 def test_child_environment_caps_threads_before_exec(tmp_path):
@@ -128,7 +114,7 @@ def test_follower_dies_with_a_killed_supervisor_by_either_net_alone(tmp_path, ne
     supervisor.kill()
     supervisor.wait(10)
     supervisor.stdout.close()
-    died = wait_dead(follower, 2.0)
+    died = eventually(lambda: not alive(follower), 2.0)
     if not died:
         os.kill(follower, signal.SIGKILL)
     assert died is dies

@@ -1,8 +1,6 @@
 """Records whose every byte follows from their serial, and journals made of them."""
 
 import shutil
-import threading
-import time
 from collections import deque
 from pathlib import Path
 
@@ -12,6 +10,7 @@ from mzpipe.ipc.slots import trajectory_layout
 from mzpipe.replay.journal import Journal, JournalLayout
 from mzpipe.replay.journal.format import encode_record
 from mzpipe.replay.journal.open_segment import Encoded
+from tests.waiting import eventually
 
 LAYOUT = JournalLayout((2,), "float32", 3)
 RECORD_LENGTH = 5
@@ -88,16 +87,6 @@ def begin(directory: Path, **options) -> Journal:
     """A journal with small segments and quick retries."""
     options = {"segment_bytes": 2000, "sync_interval_s": 0.02, "retry_s": 0.02, **options}
     return Journal(directory, LAYOUT, **options)
-
-
-def eventually(condition, timeout_s: float = 10.0) -> bool:
-    """Whether the condition comes true in time."""
-    deadline, pause = time.monotonic() + timeout_s, threading.Event()
-    while not condition():
-        if time.monotonic() > deadline:
-            return False
-        pause.wait(0.002)
-    return True
 
 
 def closed_journal(directory: Path, count: int = 40) -> Path:

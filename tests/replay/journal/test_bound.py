@@ -6,8 +6,9 @@ import pytest
 
 from mzpipe.replay.journal import journal_bytes_bound
 from mzpipe.replay.journal.format import record_bytes
+from tests.waiting import eventually
 
-from .samples import LAYOUT, RECORD_LENGTH, append, begin, eventually, length_of
+from .samples import LAYOUT, RECORD_LENGTH, append, begin, length_of
 
 
 @pytest.mark.parametrize("segment_bytes", [10, 600, 3000])

@@ -11,9 +11,10 @@ from mzpipe.replay.journal.counts import Counts
 from mzpipe.replay.journal.open_segment import OpenSegment
 from mzpipe.replay.journal.segment_log import SegmentLog
 from mzpipe.replay.journal.state import encode_state
+from tests.waiting import eventually
 
 from .disk import NAMES, Disk, FullDisk
-from .samples import LAYOUT, append, batch_of, begin, eventually, length_of, segment_paths, serials_in
+from .samples import LAYOUT, append, batch_of, begin, length_of, segment_paths, serials_in
 
 SERIALS = range(1, 31)
 STATE = encode_state({"step": 1}, {"serial": np.arange(4)})

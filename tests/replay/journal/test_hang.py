@@ -9,8 +9,9 @@ import pytest
 from mzpipe.replay.journal import Journal, JournalLayout, read_journal
 from mzpipe.replay.journal.files import FileOperations
 from mzpipe.replay.journal.format import record_bytes
+from tests.waiting import eventually
 
-from .samples import append, assert_is_record, begin, eventually, make_record, serials_in
+from .samples import append, assert_is_record, begin, make_record, serials_in
 
 LIMIT_S = 0.5
 BIG = JournalLayout((84, 84), "uint8", 18)

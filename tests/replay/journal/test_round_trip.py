@@ -9,6 +9,7 @@ from mzpipe.errors import InputOutputError
 from mzpipe.ipc.slots import trajectory_layout
 from mzpipe.replay.journal import Journal, JournalLayout, has_journal, read_journal
 from mzpipe.replay.journal.format import record_bytes
+from tests.waiting import eventually
 
 from .samples import (
     COLUMNS,
@@ -19,7 +20,6 @@ from .samples import (
     assert_is_record,
     begin,
     closed_journal,
-    eventually,
     make_record,
     segment_paths,
     serials_in,

@@ -6,13 +6,14 @@ import subprocess
 import sys
 
 from mzpipe.launch.run_directory import runtime_prefix
-from tests.launch import leftovers
-from tests.launch.leftovers import SHARED_MEMORY, descendants, held_by_a_stranger, holders, unexplained
+from tests import leftovers
+from tests.leftovers import SHARED_MEMORY, held_by_a_stranger, runtime_directories, unexplained
+from tests.processes import descendants, holders
 
 
 def test_unexplained_finds_a_directory_that_a_test_left(monkeypatch):
     monkeypatch.setattr(leftovers, "_PATIENCE_S", 0.0)
-    before = set(SHARED_MEMORY.iterdir())
+    before = runtime_directories()
     planted = SHARED_MEMORY / f"{runtime_prefix()}planted-{os.getpid()}"
     planted.mkdir()
     try:

@@ -1,0 +1,32 @@
+"""What a test may have left in /dev/shm; runs of other people on the same machine do not count."""
+
+import os
+import time
+from pathlib import Path
+
+from mzpipe.launch.run_directory import runtime_prefix
+from tests.processes import descendants, holders
+
+SHARED_MEMORY = Path("/dev/shm")
+# Another session's killed run lies there until that session sweeps it.
+_PATIENCE_S = 20.0
+
+
+def runtime_directories() -> set[Path]:
+    """This user's, of every run."""
+    return set(SHARED_MEMORY.glob(f"{runtime_prefix()}*"))
+
+
+def unexplained(before: set[Path]) -> set[Path]:
+    """Runtime directories that are not in `before` and that no living process outside this session holds."""
+    deadline_s = time.monotonic() + _PATIENCE_S
+    while True:
+        left = {path for path in runtime_directories() - before if not held_by_a_stranger(path)}
+        if not left or time.monotonic() > deadline_s:
+            return left
+        time.sleep(0.05)
+
+
+def held_by_a_stranger(path: Path) -> bool:
+    """Whether a process that does not descend from this one has the directory's lock open."""
+    return bool(holders(path / "lock") - descendants(os.getpid()))
