@@ -207,7 +207,9 @@ class DataPlane:
         """Reserves and maps every segment in an existing 0700 directory; raises PlanError when one does not fit."""
         plane = cls(directory, shape)
         plane._segments.create()
-        (directory / SHAPE_FILE).write_text(json.dumps(dataclasses.asdict(shape)))
+        draft = directory / f".{SHAPE_FILE}.new"  # whoever joins finds the whole file, or none yet
+        draft.write_text(json.dumps(dataclasses.asdict(shape)))
+        draft.replace(directory / SHAPE_FILE)
         return plane
 
     @classmethod

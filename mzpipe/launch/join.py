@@ -42,6 +42,8 @@ def join_run(member: Member, path: Path, parent_pid: int | None) -> int:
     if member not in plane.shape.members():
         known = ", ".join(each.identity for each in plane.shape.members())
         raise UsageError(f"{member.identity}: not a process of this run; there are: {known}")
+    if parent_pid is None:
+        _refuse_second(plane.counters(member).get("pid"), member)
     control = RoleSocket(runtime / SOCKET_FILE, member.identity)
     try:
         epoch = _introduce(control, live, member)
@@ -49,6 +51,12 @@ def join_run(member: Member, path: Path, parent_pid: int | None) -> int:
         return _run(member, context)
     finally:
         control.close()
+
+
+def _refuse_second(pid: int, member: Member) -> None:
+    """A second process of the same name would take the first one's place on the supervisor's socket."""
+    if pid and Path(f"/proc/{pid}").exists():
+        raise UsageError(f"{member.identity}: is running already as pid {pid}: give another --index")
 
 
 def _run(member: Member, context: RoleContext) -> int:

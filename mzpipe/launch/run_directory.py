@@ -17,6 +17,7 @@ import re
 import secrets
 import shutil
 import stat
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,6 +29,8 @@ from .roles import Storage
 
 _RUN_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _LOCK = "lock"
+# Whoever only looks whether a run is held has its lock for a moment.
+_LOOKS_S, _LOOK_PAUSE_S = 0.2, 0.01
 
 
 @dataclass(frozen=True)
@@ -72,7 +75,7 @@ class RunDirectory:
         except OSError as error:
             raise InputOutputError(f"{self.path}: cannot be made a run directory: {error.strerror}") from None
         try:
-            if not _try_lock(descriptor):
+            if not _lock_between_looks(descriptor):
                 raise AlreadyRunningError(f"{self.path}: already running as pid {self._holder()}")
             former = self._recorded()
             _announce(descriptor, {"pid": os.getpid()})
@@ -141,9 +144,11 @@ class LockedRun:
 
 
 def _announce(descriptor: int, fields: dict[str, object]) -> None:
-    """Writes what the lock file says; without a run id there is nothing to join."""
-    os.ftruncate(descriptor, 0)
-    os.pwrite(descriptor, json.dumps(fields).encode(), 0)
+    """Writes what the lock file says; without a run id there is nothing to join.
+
+    One write, as long as what it replaces: whoever reads, and whoever comes after a kill, finds the one or the other.
+    """
+    os.pwrite(descriptor, json.dumps(fields).encode().ljust(os.fstat(descriptor).st_size), 0)
 
 
 def _make_runtime_directory() -> tuple[str, Path, int]:
@@ -168,8 +173,7 @@ def sweep_leftovers() -> list[Path]:
     """Removes runtime directories whose supervisor is gone; returns them. Live ones and others' stay."""
     removed = []
     for path in sorted(SHARED_MEMORY.glob(f"{runtime_prefix()}*")):
-        if _is_our_directory(path) and _is_abandoned(path):
-            shutil.rmtree(path, ignore_errors=True)
+        if _is_our_directory(path) and _remove_abandoned(path):
             removed.append(path)
     return removed
 
@@ -182,28 +186,43 @@ def _is_our_directory(path: Path) -> bool:
     return stat.S_ISDIR(status.st_mode) and status.st_uid == os.getuid()
 
 
-def _is_abandoned(path: Path) -> bool:
+def _remove_abandoned(path: Path) -> bool:
+    """Removes the directory unless somebody holds its lock.
+
+    The lock is held until all is gone: a supervisor that is between creating and taking it finds it taken, and tries
+    again elsewhere.
+    """
     try:
-        descriptor = os.open(path / _LOCK, os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC)
-    except FileNotFoundError:
-        return _claim_lockless(path)
+        descriptor = _open_lock(path)
     except OSError:
         return False
     try:
-        return _try_lock(descriptor)
+        if not _try_lock(descriptor):
+            return False
+        shutil.rmtree(path, ignore_errors=True)
+        return True
     finally:
         os.close(descriptor)
 
 
-def _claim_lockless(path: Path) -> bool:
-    """Whether a directory without a lock is ours to remove: it is if we, not its supervisor, create the lock.
+def _open_lock(path: Path) -> int:
+    """Where there is none, one of ours.
 
-    Either its removal was cut short, or its supervisor is between mkdir and lock and then tries again elsewhere.
+    Then a removal was cut short, or the supervisor is between mkdir and lock: it finds that it is not the first.
     """
+    flags = os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC
     try:
-        os.close(os.open(path / _LOCK, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
-    except OSError:
-        return False
+        return os.open(path / _LOCK, flags)
+    except FileNotFoundError:
+        return os.open(path / _LOCK, flags | os.O_CREAT | os.O_EXCL, 0o600)
+
+
+def _lock_between_looks(descriptor: int) -> bool:
+    deadline_s = time.monotonic() + _LOOKS_S
+    while not _try_lock(descriptor):
+        if time.monotonic() > deadline_s:
+            return False
+        time.sleep(_LOOK_PAUSE_S)
     return True
 
 

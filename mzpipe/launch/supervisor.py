@@ -31,6 +31,7 @@ from .signals import SignalPipe
 from .snapshots import Progress
 
 _TICK_MS = 200
+_LAST_WORDS_MS = 50
 _FIRST_STAGE = 1
 # A stop takes at most the sum of these: sources, checkpoint, the rest.
 _SOURCES_STOP_S, _CHECKPOINT_S, _REST_STOP_S = 2.0, 4.0, 2.5
@@ -75,15 +76,15 @@ class Supervisor:
             self._start_all()
             while self._outcome is None:
                 self._turn(_TICK_MS)
-                self._restart_due()
+                if self._outcome is None:  # else whoever's death ends the run would be started again first
+                    self._restart_due()
                 self._check_signals()
                 self._report()
             self._stop(self._outcome)
             # Whoever watches begins another run after this one, unless told otherwise.
             return (signal_outcome(self._signals) if self._watch else None) or self._outcome
         finally:
-            self._roster.kill()
-            self._wait_for_end(time.monotonic() + _REST_STOP_S)
+            self._kill_rest()
             self._socket.close()
             self._reports.close()
             os.close(self._death_pipe)
@@ -109,8 +110,14 @@ class Supervisor:
         self._receive()
         for pidfd, entry in watched.items():
             if pidfd in events:
-                self._receive()  # what the process said last came before its end
+                self._hear_last_words(entry)
                 self._bury(entry)
+
+    def _hear_last_words(self, entry: Entry) -> None:
+        """What a process said last came before its end, though perhaps not yet to us."""
+        self._receive()
+        if entry.failed is None and not self._stopping and self._socket.socket.poll(_LAST_WORDS_MS):
+            self._receive()
 
     def _receive(self) -> None:
         for identity, message in self._socket.receive():
@@ -134,7 +141,7 @@ class Supervisor:
         match message:
             case Hello():
                 self._welcome(entry, message)
-            case Ready():
+            case Ready() if entry.state is State.STARTED:  # it may have died since it said so
                 entry.state = State.READY
                 self._announce_ready()
             case Failed():
@@ -142,7 +149,7 @@ class Supervisor:
             case Evaluated():
                 self._take_evaluation(message)
             case CheckpointSaved():
-                self._saved_request = message.request_id
+                self._saved_request = max(self._saved_request, message.request_id)  # 0: by its own interval
             case Note():
                 self._view.line(f"{identity}: {message.text}")
 
@@ -274,6 +281,13 @@ class Supervisor:
             if not self._turn_until(deadline_s):
                 self._view.line(f"no checkpoint within {_CHECKPOINT_S:.0f} s: the one before it stays the latest")
                 return
+
+    def _kill_rest(self) -> None:
+        """Kills our own that are left; they are gone before what they share is."""
+        self._roster.kill()
+        deadline_s = time.monotonic() + _REST_STOP_S
+        while any(entry.child is not None for entry in self._roster.alive()) and time.monotonic() < deadline_s:
+            self._turn(_TICK_MS)
 
     def _turn_until(self, deadline_s: float) -> bool:
         if self._signals.count() > 1:

@@ -4,10 +4,12 @@ import fcntl
 import os
 import re
 import stat
+import threading
 
 import pytest
 
 from mzpipe.errors import AlreadyRunningError, InputOutputError, UsageError
+from mzpipe.launch import run_directory as module
 from mzpipe.launch.run_directory import RunDirectory, runtime_prefix, sweep_leftovers
 
 NOBODY = 65534
@@ -190,3 +192,31 @@ def test_sweep_goes_on_when_a_run_ends_under_it(leave, shared_memory, monkeypatc
     gone = shared_memory / f"{runtime_prefix()}gone"
     monkeypatch.setattr(type(path), "glob", lambda self, pattern: [gone, path])
     assert sweep_leftovers() == [path]
+
+
+def test_sweep_holds_the_lock_until_all_is_gone(leave, monkeypatch):
+    """A supervisor that has made its lock and not taken it yet must find it taken."""
+    path, held, remove = leave(), [], module.shutil.rmtree
+
+    def look_and_remove(directory, **options):
+        descriptor = os.open(directory / "lock", os.O_RDWR)
+        with pytest.raises(BlockingIOError):
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        os.close(descriptor)
+        held.append(directory)
+        remove(directory, **options)
+
+    monkeypatch.setattr(module.shutil, "rmtree", look_and_remove)
+    assert sweep_leftovers() == held == [path]
+
+
+def test_locked_waits_for_somebody_who_only_looks(run, hold, monkeypatch):
+    monkeypatch.setattr(module, "_LOOKS_S", 30.0)
+    run.path.mkdir()
+    looking = os.open(run.path / "run.lock", os.O_RDWR | os.O_CREAT, 0o600)
+    fcntl.flock(looking, fcntl.LOCK_EX)
+    done = threading.Timer(0.05, os.close, [looking])
+    done.start()
+    with run.locked() as locked:
+        assert locked.former is None
+    done.join()

@@ -1,0 +1,42 @@
+"""What the supervisor makes of messages that come late."""
+
+import os
+
+import pytest
+
+from mzpipe.ipc.messages import CheckpointSaved, Ready
+from mzpipe.launch.roster import State
+from mzpipe.launch.run_directory import LiveRun, RunDirectory
+from mzpipe.launch.signals import SignalPipe
+from mzpipe.launch.snapshots import Progress
+from mzpipe.launch.supervisor import Supervisor
+from tests.launch.fakes import Screen
+from tests.tiny import planned
+
+
+@pytest.fixture
+def supervisor(profile, tmp_path, shm_path):
+    """Of a run whose processes have not been started."""
+    run, live = RunDirectory(tmp_path / "run"), LiveRun(os.getpid(), "x", str(shm_path))
+    with SignalPipe() as signals:
+        supervisor = Supervisor(planned(profile), run, live, Screen(), signals, Progress(0, 0, None))
+        yield supervisor
+        supervisor._socket.close()
+        supervisor._reports.close()
+        os.close(supervisor._death_pipe)
+
+
+def test_a_process_that_died_right_after_it_was_ready_is_still_started_again(supervisor):
+    actor = supervisor._roster["actor-0"]
+    actor.state = State.STARTED
+    supervisor._handle("actor-0", Ready(seconds=1.0))
+    assert actor.state is State.READY
+    supervisor._roster.reap(actor)
+    supervisor._handle("actor-0", Ready(seconds=1.0))  # the same words, had they come a moment later
+    assert supervisor._roster.due_restarts() == [actor]
+
+
+def test_a_checkpoint_at_its_interval_does_not_hide_the_one_that_was_asked_for(supervisor):
+    for request_id in (1, 0):
+        supervisor._handle("learner-0", CheckpointSaved(request_id=request_id, learner_steps=9))
+    assert supervisor._saved_request == 1
