@@ -39,9 +39,7 @@ def export_model(run: RunDirectory, profile: Profile, checkpoint: str | None, ou
     """
     if os.path.lexists(out):
         raise UsageError(f"{out}: exists already: remove it, or name another directory with --to")
-    store = CheckpointStore(run.checkpoints)
-    name = store.chosen(checkpoint)
-    loaded, game = store.load(name), describe_game(profile.game)
+    (name, loaded), game = CheckpointStore(run.checkpoints).load_chosen(checkpoint), describe_game(profile.game)
     model = Model(profile.network, game.stacked_shape, game.num_actions)
     restore_model(model, loaded)
     graphs = export_graphs(model, torch.zeros(2, *game.stacked_shape, dtype=getattr(torch, game.frame_dtype)))

@@ -74,8 +74,7 @@ def evaluate(run: RunDirectory, examination: Examination, progress: Progress) ->
     """
     profile = _examined_profile(run, examination)
     store = CheckpointStore(run.checkpoints)
-    name = store.chosen(examination.checkpoint)
-    loaded = store.load(name)
+    name, loaded = store.load_chosen(examination.checkpoint)
     check_game(store.directory / name, loaded, profile.game)
     game = describe_game(profile.game, training=False)
     if examination.opponent is not None and game.num_players == 1:

@@ -87,7 +87,28 @@ class CheckpointStore:
 
     def load(self, pointer_or_name: str) -> Checkpoint:
         """The named checkpoint, every file verified; raises CheckpointError naming file and fault."""
-        path = self.directory / self.resolve(pointer_or_name)
+        return self.load_chosen(pointer_or_name)[1]
+
+    def load_chosen(self, name: str | None) -> tuple[str, Checkpoint]:
+        """(directory name, checkpoint), as chosen and load; of a run that goes on, whose roles save and remove."""
+        while True:
+            chosen = self.chosen(name)
+            found = self._identity(chosen)
+            try:
+                return chosen, self._read(chosen)
+            except CheckpointError:
+                again = self.chosen(name)
+                if (again, self._identity(again)) == (chosen, found):
+                    raise  # nobody has replaced it meanwhile
+
+    def _identity(self, name: str) -> int | None:
+        try:
+            return (self.directory / name).stat().st_ino
+        except FileNotFoundError:
+            return None
+
+    def _read(self, name: str) -> Checkpoint:
+        path = self.directory / name
         files = _verified_files(path)
         try:
             return Checkpoint(
@@ -108,7 +129,10 @@ class CheckpointStore:
             pointer_or_name = step_name(int(pointer_or_name))
         pointer = self.directory / pointer_or_name
         name = self._pointed(pointer_or_name) or pointer_or_name
-        if not os.path.isdir(self.directory / name):
+        while not os.path.isdir(self.directory / name):
+            former, name = name, self._pointed(pointer_or_name) or pointer_or_name
+            if name != former:
+                continue  # it was replaced and removed since it was pointed at
             known = ", ".join(self.names())
             if not known:
                 raise CheckpointError(f"{self.directory}: the run has saved no checkpoint yet")

@@ -2,13 +2,16 @@
 
 import ctypes
 import errno
+import json
 import os
+from functools import partial
 
 import numpy as np
 import pytest
 
 from mzpipe.errors import CheckpointError
 from mzpipe.weights import Checkpoint, CheckpointStore, step_name
+from mzpipe.weights import checkpoint as module
 
 FILES = ("weights.safetensors", "optimizer.safetensors", "state.msgpack")
 
@@ -181,3 +184,55 @@ def test_save_replaces_where_the_file_system_cannot_exchange_names(store, monkey
     store.save("step_00000001", checkpoint(9), pointer="latest")
     assert store.load("latest").state["learner_steps"] == 9
     assert sorted(os.listdir(store.directory)) == ["latest", "step_00000001"]
+
+
+class Replaced:
+    """Somebody replaces a checkpoint between its being looked up and its being read, once."""
+
+    def __init__(self, monkeypatch, owner, name, replace):
+        self.original, self.replace, self.count = getattr(owner, name), replace, 0
+        monkeypatch.setattr(owner, name, self)
+
+    def __call__(self, *arguments):
+        self.count += 1
+        if self.count == 1:
+            self.replace()
+        return self.original(*arguments)
+
+
+def test_load_finds_the_new_best_when_the_old_one_is_removed_meanwhile(store, monkeypatch):
+    store.save("best_00000001", checkpoint(1), pointer="best")
+
+    def replace():
+        store.save("best_00000002", checkpoint(2), pointer="best")
+        store.remove("best_00000001")
+
+    reads = Replaced(monkeypatch, module, "_verified_files", replace)
+    name, loaded = store.load_chosen(None)
+    assert (name, loaded.state["learner_steps"], reads.count) == ("best_00000002", 2, 2)
+
+
+def test_load_finds_the_new_checkpoint_of_the_same_name(store, monkeypatch):
+    """Its manifest is the former one's, and its files are not."""
+    save(store, 1)
+    replace = partial(store.save, "step_00000001", checkpoint(2), pointer="latest")
+    reads = Replaced(monkeypatch, json, "loads", replace)
+    assert store.load("latest").state["learner_steps"] == 2
+    assert reads.count == 2
+
+
+def test_resolve_follows_a_pointer_that_moves_meanwhile(store, monkeypatch):
+    for value in (1, 2):
+        save(store, value)
+    pointed = iter(["step_00000000", "step_00000002"])
+    monkeypatch.setattr(store, "_pointed", lambda pointer: next(pointed))
+    assert store.resolve("latest") == "step_00000002"
+
+
+def test_load_raises_at_once_when_nobody_replaces_what_is_damaged(store, monkeypatch):
+    path = save(store, 1)
+    (path / "state.msgpack").write_bytes(b"")
+    reads = Replaced(monkeypatch, module, "_verified_files", lambda: None)
+    with pytest.raises(CheckpointError, match="damaged"):
+        store.load("latest")
+    assert reads.count == 1
