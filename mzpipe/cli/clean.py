@@ -1,11 +1,10 @@
 """`mzpipe clean`: removes what killed runs left behind; live runs and other people's stay."""
 
 import argparse
-import shutil
 import sys
 
 from ..launch.run_directory import sweep_leftovers
-from ..runtime.environment import kernel_cache
+from ..runtime.environment import kernel_cache, remove_unused
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -17,8 +16,7 @@ def run(arguments: argparse.Namespace) -> int:
     removed = sweep_leftovers()
     current = kernel_cache()
     for path in sorted(current.parent.glob("kernels-*")):
-        if path != current:
-            shutil.rmtree(path, ignore_errors=True)
+        if path != current and remove_unused(path):
             removed.append(path)
     for path in removed:
         sys.stdout.write(f"removed {path}\n")

@@ -1,7 +1,10 @@
 """Environment of mzpipe's processes, set before numpy, numba or torch are loaded."""
 
+import contextlib
+import fcntl
 import hashlib
 import os
+import shutil
 import stat
 from pathlib import Path
 
@@ -10,6 +13,8 @@ from ..errors import InputOutputError
 
 _THREAD_CAPS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS")
 _PACKAGE = Path(__file__).resolve().parent.parent
+# Of the cache that this process uses: open, and locked, as long as it lives.
+_held: list[int] = []
 
 
 def child_environment(num_threads: int) -> dict[str, str]:
@@ -26,7 +31,7 @@ def prepare_environment() -> None:
     os.environ.update({key: value for key, value in child_environment(1).items() if key not in os.environ})
     cache = kernel_cache()
     try:
-        cache.mkdir(mode=0o700, parents=True, exist_ok=True)
+        _make_and_hold(cache)
         status = cache.stat()
     except OSError as error:
         raise InputOutputError(
@@ -39,6 +44,41 @@ def prepare_environment() -> None:
         )
 
 
+def _make_and_hold(cache: Path) -> None:
+    """The first cache of this process is held, because numba keeps to it."""
+    cache.mkdir(mode=0o700, parents=True, exist_ok=True)
+    while not _held:
+        with contextlib.suppress(FileNotFoundError):  # somebody is removing it: once more
+            cache.mkdir(mode=0o700, parents=True, exist_ok=True)
+            descriptor = _open_locked(cache, fcntl.LOCK_SH)
+            if os.path.samestat(os.fstat(descriptor), cache.stat()):
+                _held.append(descriptor)
+
+
+def remove_unused(cache: Path) -> bool:
+    """Removes a kernel cache unless a process that lives uses it; says whether it did."""
+    try:
+        descriptor = _open_locked(cache, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return False
+    shutil.rmtree(cache, ignore_errors=True)
+    os.close(descriptor)
+    return True
+
+
+def _open_locked(cache: Path, operation: int) -> int:
+    """Raises BlockingIOError where the lock is another's; a file system without locks does without."""
+    descriptor = os.open(cache, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    try:
+        fcntl.flock(descriptor, operation)
+    except BlockingIOError:
+        os.close(descriptor)
+        raise
+    except OSError:
+        pass
+    return descriptor
+
+
 def kernel_cache() -> Path:
     """Where compiled kernels are kept: private, and a new place whenever a source file changes.
 
@@ -48,5 +88,6 @@ def kernel_cache() -> Path:
     base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
     digest = hashlib.sha256()
     for source in sorted(_PACKAGE.rglob("*.py")):
-        digest.update(source.read_bytes())
+        with contextlib.suppress(FileNotFoundError):  # somebody updates the package while a run goes on
+            digest.update(source.read_bytes())
     return base / "mzpipe" / f"kernels-{__version__}-{digest.hexdigest()[:16]}"

@@ -124,3 +124,38 @@ def test_make_death_pipe_does_not_wait_for_a_reader(tmp_path):
     descriptor = make_death_pipe(tmp_path)
     assert (tmp_path / "death").stat().st_mode & 0o777 == 0o600
     os.close(descriptor)
+
+
+def test_kernel_cache_passes_over_a_source_that_is_being_replaced(tmp_path, monkeypatch):
+    monkeypatch.setattr(environment, "_PACKAGE", tmp_path)
+    (tmp_path / "gone.py").symlink_to(tmp_path / "nothing")
+    assert environment.kernel_cache().name.startswith("kernels-")
+
+
+def test_kernel_cache_is_removed_unless_a_process_that_lives_uses_it(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    cache = environment.kernel_cache()
+    code = "from mzpipe.runtime import environment; environment.prepare_environment(); print(flush=True); input()"
+    user = subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    user.stdout.readline()
+    assert not environment.remove_unused(cache)
+    assert cache.is_dir()
+    user.communicate(b"\n", timeout=30)
+    assert environment.remove_unused(cache)
+    assert not cache.exists()
+
+
+def test_process_makes_its_kernel_cache_again_when_it_is_removed_before_it_is_held(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.setattr(environment, "_held", [])
+    cache, opened = environment.kernel_cache(), environment._open_locked
+
+    def remove_then_open(path, operation):
+        monkeypatch.setattr(environment, "_open_locked", opened)
+        assert environment.remove_unused(path)
+        return opened(path, operation)
+
+    monkeypatch.setattr(environment, "_open_locked", remove_then_open)
+    environment.prepare_environment()
+    assert not environment.remove_unused(cache)
+    os.close(*environment._held)
