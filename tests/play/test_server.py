@@ -190,3 +190,15 @@ def test_port_out_of_range_is_refused(board, port, capsys):
         main(["play", str(board), "--web", "--port", port])
     assert left.value.code == 2
     assert "--port" in capsys.readouterr().err
+
+
+def test_ctrl_c_before_the_page_is_served_ends_it_all_the_same(monkeypatch):
+    def interrupted(thread):
+        signal.raise_signal(signal.SIGINT)
+        start(thread)
+
+    start, before = threading.Thread.start, threading.active_count()
+    monkeypatch.setattr(threading.Thread, "start", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        serve(Games(None), "a game", 0, lambda address: None)
+    assert threading.active_count() <= before

@@ -2,6 +2,7 @@
 
 import errno
 import os
+import signal
 import socket
 import threading
 from collections.abc import Callable
@@ -13,7 +14,7 @@ from .app import HOST, make_app
 from .games import Games
 
 # Between two looks for an interrupt.
-_LOOK_S = 0.5
+_LOOK_S = 0.1
 
 
 class _QuietHandler(WSGIRequestHandler):
@@ -42,16 +43,20 @@ def serve(games: Games, about: str, port: int, announce: Callable[[str], None]) 
 
 
 def _serve_until_interrupted(server: BaseWSGIServer) -> None:
-    """Serves in a thread: an interrupt in the midst of a new connection's start would close that connection."""
-    serving = threading.Thread(target=server.serve_forever, daemon=True)
+    """Serves in a thread: an interrupt in the midst of a new connection's start would close that connection.
+
+    Nor may one come in the midst of that thread's own start, so it is only noted until then.
+    """
+    serving, interrupts = threading.Thread(target=server.serve_forever, daemon=True), []
+    former = signal.signal(signal.SIGINT, lambda *_: interrupts.append(True))
     try:
         serving.start()
-        while serving.is_alive():
-            # Bounded: an interrupt that comes just before the wait would not end it.
+        while serving.is_alive() and not interrupts:
             serving.join(_LOOK_S)
-    except KeyboardInterrupt:
-        server.shutdown()
-        serving.join()
+    finally:
+        signal.signal(signal.SIGINT, former)
+    server.shutdown()
+    serving.join()
 
 
 def _listen(port: int) -> socket.socket:
