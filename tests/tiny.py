@@ -1,6 +1,5 @@
 """A tiny run's data plane in a private directory, for tests of single roles."""
 
-import dataclasses
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +10,7 @@ from mzpipe.games import describe_game
 from mzpipe.inference.server import InferenceServer
 from mzpipe.ipc.dataplane import DataPlane, Member
 from mzpipe.launch.memory import ModelSizes
-from mzpipe.launch.plan import make_plan
+from mzpipe.launch.plan import Plan, make_plan
 from mzpipe.launch.roles import Devices
 from mzpipe.nets import FlatWeights, Model
 from mzpipe.weights import WeightsPublisher
@@ -60,12 +59,16 @@ def random_model(profile: Profile, plane: DataPlane, seed: int) -> Model:
     return model.eval()
 
 
+def planned(profile: Profile) -> Plan:
+    """The profile's run, its model as large as it is."""
+    game = describe_game(profile.game)
+    model = Model(profile.network, game.stacked_shape, game.num_actions)
+    return make_plan(profile, game, Devices.assumed(profile), ModelSizes(4 * FlatWeights(model).size))
+
+
 def make_plane(directory: Path, profile: Profile) -> DataPlane:
     """Every segment of the profile's run, in `directory`."""
-    game = describe_game(profile.game)
-    shape = make_plan(profile, game, Devices.assumed(profile), ModelSizes()).shape
-    model = Model(profile.network, shape.observation_shape, shape.num_actions)
-    return DataPlane.create(directory, dataclasses.replace(shape, weights_bytes=4 * FlatWeights(model).size))
+    return DataPlane.create(directory, planned(profile).shape)
 
 
 def publish(plane: DataPlane, model: Model) -> int:

@@ -2,8 +2,9 @@
 
 import gc
 from pathlib import Path
+from typing import Any
 
-from ..errors import ExitCode
+from ..errors import ExitCode, InputOutputError
 from ..ipc.dataplane import DataPlane, Member
 from ..ipc.messages import CheckpointSaved, Evaluated, Message, Note, SaveCheckpoint
 from ..telemetry import View
@@ -17,6 +18,8 @@ from .signals import SignalPipe
 from .snapshots import Progress
 
 _LAPS_BETWEEN_REPORTS = 64
+# No terminal waits for a serial run to end within seconds.
+_JOURNAL_S = 60.0
 
 
 # What outlives a border: counts for people, which nothing that is learnt depends on.
@@ -64,8 +67,18 @@ class _SerialSession:
         finally:
             self._pipeline.close()
         if self._has_borders:
+            self._await_journal()
             keep_border(self._run, border)
         return outcome
+
+    def _await_journal(self) -> None:
+        """Until nothing writes to it any more."""
+        replay: Any = self._pipeline.agents[Member("replay", 0)]
+        if not replay.close_journal(_JOURNAL_S):
+            raise InputOutputError(
+                f"{self._run.journal}: the disk has not taken it within {_JOURNAL_S:g} s: "
+                "free the disk, or train without a journal: --set replay.journal=false"
+            )
 
     def _step(self) -> tuple[Border | None, Outcome | None]:
         """Laps up to the next report, or to the checkpoint that makes a border."""

@@ -20,6 +20,7 @@ from ..planning import derive_seed
 from ..runtime.wait_clock import WaitClock
 from .batches import BatchMaker
 from .gather import Gatherer
+from .journal import Journal
 from .rate_limiter import OpenLimiter, RateLimiter
 from .records import fault_of
 from .recovery import Recovery, recover
@@ -90,7 +91,16 @@ class ReplayServer:
                 continue
         if self._recovery.journal is not None:
             self._store.save_state()
-            self._recovery.journal.close(_JOURNAL_CLOSE_S)
+            self.close_journal(_JOURNAL_CLOSE_S)
+
+    def close_journal(self, timeout_s: float) -> bool:
+        """Whether the journal, if there is one, is written to its end within the time; for after on_close too."""
+        journal = self._recovery.journal
+        if journal is None:
+            return True
+        done = journal.close(timeout_s)
+        self._tell(journal)
+        return done
 
     def _make_limiter(self) -> RateLimiter | OpenLimiter:
         replay, profile = self._profile.replay, self._profile
@@ -180,5 +190,8 @@ class ReplayServer:
         self._store.save_state_if_due()
         self._counters.set("journal_bytes", journal.bytes_on_disk)
         self._counters.set("unjournaled", journal.dropped_transitions)
+        self._tell(journal)
+
+    def _tell(self, journal: Journal) -> None:
         for line in journal.lines():
             self._control.send(Note(line))

@@ -4,16 +4,13 @@ import numpy as np
 import pytest
 import torch
 
-from mzpipe.games import describe_game
 from mzpipe.ipc.dataplane import DataPlane, Member
-from mzpipe.launch.memory import ModelSizes
-from mzpipe.launch.plan import make_plan
-from mzpipe.launch.roles import Devices, Storage
+from mzpipe.launch.roles import Storage
 from mzpipe.launch.serial import SerialPipeline
 from mzpipe.nets import FlatWeights, Model
 from mzpipe.replay.server import ReplayServer
 from mzpipe.weights import WeightsSubscriber
-from tests.tiny import tiny_profile
+from tests.tiny import planned, tiny_profile
 
 REPLAY = Member("replay", 0)
 # The weights never change, and nothing is random: a search repeats up to what its batch does to rounding.
@@ -41,11 +38,8 @@ def run(tmp_path, monkeypatch):
     def start(*overrides, laps=3000, name="plane"):
         (tmp_path / name).mkdir()
         profile = tiny_profile(*FROZEN, *overrides)
-        game = describe_game(profile.game)
         torch.manual_seed(5)
-        shape = make_plan(profile, game, Devices.assumed(profile), ModelSizes()).shape
-        model = Model(profile.network, shape.observation_shape, shape.num_actions)
-        plan = make_plan(profile, game, Devices.assumed(profile), ModelSizes(4 * FlatWeights(model).size))
+        plan = planned(profile)
         plane = DataPlane.create(tmp_path / name, plan.shape)
         storage = Storage(tmp_path / "checkpoints", tmp_path / "journal", tmp_path)
         pipeline = SerialPipeline(profile, plane, storage, plan.devices)

@@ -8,6 +8,7 @@ from mzpipe.ipc.control import LocalPort
 from mzpipe.ipc.dataplane import Member
 from mzpipe.ipc.ring import RingReader, RingWriter
 from mzpipe.ipc.slots import TERMINATED
+from mzpipe.replay.journal.thread import JournalThread
 from mzpipe.replay.server import ReplayServer
 from tests.tiny import make_plane, tiny_profile
 
@@ -218,3 +219,14 @@ def test_server_goes_without_a_journal_when_none_is_wanted(bench, tmp_path):
     server.fill(3)
     server.server.on_close()
     assert not (tmp_path / "journal").exists()
+
+
+def test_server_says_so_when_the_disk_does_not_take_its_journal_in_time(bench, monkeypatch):
+    made = bench()
+    made.fill(8)
+    monkeypatch.setattr(JournalThread, "close", lambda thread, timeout_s: False)
+    assert not made.server.close_journal(0.5)
+    (note,) = [text for text in made.notes() if "journal" in text]
+    assert "the disk has not taken the rest of the journal within 0.5 s" in note
+    monkeypatch.undo()
+    assert made.server.close_journal(60.0)

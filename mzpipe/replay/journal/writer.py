@@ -119,15 +119,20 @@ class Journal:
         lines = self._counts.lines
         return [lines.popleft() for _ in range(len(lines))]
 
-    def close(self, timeout_s: float) -> None:
-        """Writes and syncs what is queued and ends the thread; a line tells if that took too long. Twice is fine."""
+    def close(self, timeout_s: float) -> bool:
+        """Writes and syncs what is queued and ends the thread; a line tells if that took too long. Twice is fine.
+
+        Returns whether all is written: until then the thread goes on.
+        """
         first, self._closed = not self._closed, True
-        if not self._thread.close(timeout_s) and first:
+        done = self._thread.close(timeout_s)
+        if not done and first:
             self._counts.lines.append(
                 f"{self._directory}: the disk has not taken the rest of the journal within {timeout_s:g} s: "
                 f"what follows trajectory {self.durable_serial} may be missing in it"
             )
         self._raise_fault()
+        return done
 
     @property
     def dropped_transitions(self) -> int:
