@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numba
 import pytest
+from hypothesis import settings
 
 from mzpipe.runtime.environment import prepare_environment
 
@@ -15,6 +16,9 @@ from mzpipe.runtime.environment import prepare_environment
 # have loaded numba already, which then has read the environment.
 prepare_environment()
 numba.config.CACHE_DIR = os.environ["NUMBA_CACHE_DIR"]
+# The same examples at every run, however slow the machine; new ones are for a run with `--hypothesis-profile default`.
+settings.register_profile("mzpipe", deadline=None, derandomize=True)
+settings.load_profile("mzpipe")
 # What is printed is as wide as where nobody asked for a width.
 os.environ.pop("COLUMNS", None)
 

@@ -21,7 +21,7 @@ def exists(pid: int) -> bool:
 def command_line(pid: int) -> list[str]:
     """The words of its command line; none when it has ended."""
     try:
-        return Path(f"/proc/{pid}/cmdline").read_bytes().decode().split("\0")
+        return Path(f"/proc/{pid}/cmdline").read_text(errors="replace").split("\0")
     except OSError:
         return []
 
@@ -38,11 +38,16 @@ def descendants(pid: int) -> set[int]:
 
 def holders(path: str | os.PathLike) -> set[int]:
     """Pids of the processes that have the file open."""
-    found, path = set(), os.path.realpath(path)
-    for pid in processes():
-        with contextlib.suppress(OSError):
-            if any(os.readlink(f"/proc/{pid}/fd/{number}") == path for number in os.listdir(f"/proc/{pid}/fd")):
-                found.add(pid)
+    path = os.path.realpath(path)
+    return {pid for pid in processes() if path in _open_files(pid)}
+
+
+def _open_files(pid: int) -> set[str]:
+    found = set()
+    with contextlib.suppress(OSError):
+        for number in os.listdir(f"/proc/{pid}/fd"):
+            with contextlib.suppress(FileNotFoundError):
+                found.add(os.readlink(f"/proc/{pid}/fd/{number}"))
     return found
 
 
@@ -59,6 +64,6 @@ def threads() -> set[int]:
 def _status(pid: int) -> list[str]:
     """The fields of /proc/PID/stat after the name; none when it has ended."""
     try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+        return Path(f"/proc/{pid}/stat").read_text(errors="replace").rpartition(")")[2].split()
     except OSError:
         return []

@@ -7,6 +7,7 @@ once, and a zmq message as a doorbell.
 
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
@@ -90,7 +91,11 @@ def idle_share(peers: Peers, seconds: float) -> str:
 
 def _busy_ns(pid: int) -> int:
     """Nanoseconds that all threads of a process have run."""
-    return sum(int(path.read_text().split()[0]) for path in Path(f"/proc/{pid}/task").glob("*/schedstat"))
+    busy_ns = 0
+    for path in Path(f"/proc/{pid}/task").glob("*/schedstat"):
+        with suppress(FileNotFoundError, ProcessLookupError):  # it has ended since it was listed
+            busy_ns += int(path.read_text().split()[0])
+    return busy_ns
 
 
 def call_idle(peer: Peer, duration_ns: int) -> None:

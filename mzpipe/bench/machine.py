@@ -52,8 +52,11 @@ def one_core() -> Iterator[int]:
             _pin({thread: {core} for thread in elsewhere})
         yield core
     finally:
-        everywhere = before[os.getpid()]
-        _pin({thread: before.get(thread, everywhere) for thread in _threads()})
+        _pin(before)
+        released = set(before)
+        while started := set(_threads()) - released:
+            _pin(dict.fromkeys(started, before[os.getpid()]))
+            released |= started
 
 
 def _threads() -> list[int]:

@@ -59,7 +59,7 @@ class Restless(Walk):
     """Random on its own account."""
 
     def reset(self, seed):
-        return super().reset(None)
+        return super().reset(None) * np.random.default_rng().random()  # no two alike
 
 
 class Stuck(Walk):

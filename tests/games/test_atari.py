@@ -129,7 +129,7 @@ def test_reset_restarts_the_cartridge_when_no_mask_is_given_after_a_lost_life():
     assert np.array_equal(game.reset(), start_BF)
 
 
-def test_close_ends_the_emulatorthreads():
+def test_close_ends_the_emulator_threads():
     before = threads()
     game = make_game(PONG, 2, seed=0)
     game.reset()

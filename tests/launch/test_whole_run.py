@@ -15,10 +15,10 @@ from safetensors.numpy import load_file
 from mzpipe.ipc.dataplane import DataPlane
 from mzpipe.weights import CheckpointStore
 from tests.processes import alive, command_line, descendants, holders
-from tests.runs.driver import PROFILE, Run, mzpipe
+from tests.runs.driver import PROFILE, Run, clean
 from tests.waiting import wait_until
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
 CLONE = Path(__file__).parents[2]
 
@@ -37,7 +37,7 @@ def start(tmp_path):
         if run.process.poll() is None:
             run.kill()
     if runs:
-        mzpipe("clean", env={**os.environ, "XDG_CACHE_HOME": str(tmp_path / "cache")})
+        clean(tmp_path)
 
 
 @pytest.fixture(scope="module")
@@ -137,7 +137,7 @@ def test_role_started_by_hand_is_refused_at_once_when_the_supervisor_starts_it_i
 def test_clean_leaves_a_live_run_alone(live, tmp_path):
     runtime = live.runtime
     before = {path.name for path in runtime.iterdir()}
-    result = mzpipe("clean", env={**os.environ, "XDG_CACHE_HOME": str(tmp_path / "cache")})
+    result = clean(tmp_path)
     assert result.returncode == 0
     assert runtime.name not in result.stdout
     assert {path.name for path in runtime.iterdir()} == before

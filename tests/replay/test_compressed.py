@@ -35,7 +35,7 @@ def read(frames, steps, shape=SHAPE, dtype="uint8"):
     still=st.booleans(),
     data=st.data(),
 )
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_frames_come_back_bit_for_bit(shape, dtype, length, still, data):
     rng = np.random.default_rng(data.draw(st.integers(0, 2**32)))
     new = noise(rng, length, shape, "uint8").astype(bool) if dtype == "bool" else noise(rng, length, shape, dtype)

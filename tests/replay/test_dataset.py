@@ -26,7 +26,7 @@ def journal_of(directory, queues, lose=()):
                 if serial not in lose:
                     journal.append(serial, record, actor=0, epoch=0)
                 serial += 1
-    journal.close(10.0)
+    journal.close(60.0)
     return read_journal(directory)
 
 

@@ -70,7 +70,7 @@ def assert_is_the_naive_unroll(slot, row, episode, t, discount, td_steps):
     np.testing.assert_array_equal(slot["observation"][row], naive.stacked(episode, t, STACK).ravel().astype(np.float32))
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     seed=st.integers(0, 2**32 - 1),
     lengths=st.lists(st.integers(1, 23), min_size=1, max_size=4),
@@ -194,7 +194,7 @@ def test_gather_flips_the_sign_at_every_ply_when_two_players_alternate():
     np.testing.assert_allclose(slot["value_target"][0], [1.0, -1.0, 1.0, 0.0])
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(
     seed=st.integers(0, 2**32 - 1),
     lengths=st.lists(st.integers(1, 23), min_size=1, max_size=3),

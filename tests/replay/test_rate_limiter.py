@@ -44,7 +44,7 @@ def test_rate_limiter_blocks_sampling_when_actors_lag():
     assert limits.can_sample(32)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(
     samples_per_insert=st.floats(0.1, 64.0),
     batch_size=st.integers(1, 64),

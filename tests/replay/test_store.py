@@ -37,7 +37,7 @@ class Session:
     def end(self, save=True):
         if save:
             self.store.save_state()
-        self.journal.close(10.0)
+        assert self.journal.close(60.0)
 
     def columns(self):
         stored = np.arange(self.table.tail, self.table.head)

@@ -13,7 +13,7 @@ from tests.naive.sum_tree import NaiveSumTree
 WEIGHTS = st.sampled_from([0.0, 0.5, 1.0, 2.0, 3.5, 1024.0])
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(num_places=st.integers(1, 700), data=st.data())
 def test_sum_tree_equals_a_list_after_any_operations(num_places, data):
     tree, naive = SumTree(num_places), NaiveSumTree(num_places)
@@ -30,7 +30,7 @@ def test_sum_tree_equals_a_list_after_any_operations(num_places, data):
             assert tree.draw(np.array(uniform)).tolist() == [naive.draw(u) for u in uniform]
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(seed=st.integers(0, 2**32 - 1), num_places=st.integers(1, 600), zeros=st.floats(0.0, 0.99))
 def test_sum_tree_never_draws_a_place_without_weight_whatever_the_rounding(seed, num_places, zeros):
     rng = np.random.default_rng(seed)

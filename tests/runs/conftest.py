@@ -7,7 +7,7 @@ import pytest
 
 from tests.leftovers import SHARED_MEMORY, runtime_directories, unexplained
 from tests.processes import alive
-from tests.runs.driver import PROFILE, Run, mzpipe
+from tests.runs.driver import PROFILE, Run, clean
 from tests.waiting import wait_until
 
 
@@ -41,7 +41,7 @@ def start(tmp_path):
             run.kill()
         wait_until(lambda run=run: not any(alive(pid) for pid in run.seen), 5.0, "every role process gone")
     if runs:
-        mzpipe("clean")
+        clean(tmp_path)
 
 
 @pytest.fixture
@@ -49,8 +49,8 @@ def foreign_directories():
     """A directory of a live run, and one of another name; neither is ours to remove."""
     import fcntl
 
-    live = SHARED_MEMORY / f"mzpipe-{os.getuid()}-live-test"
-    other = SHARED_MEMORY / "mzpipe-someone-else"
+    live = SHARED_MEMORY / f"mzpipe-{os.getuid()}-live-test-{os.getpid()}"
+    other = SHARED_MEMORY / f"mzpipe-someone-else-{os.getpid()}"
     for path in (live, other):
         path.mkdir(mode=0o700)
         (path / "segment").write_bytes(b"x")

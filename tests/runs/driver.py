@@ -55,6 +55,11 @@ def mzpipe(*arguments, timeout=120, **options):
     return subprocess.run(command(*arguments), capture_output=True, text=True, timeout=timeout, **options)
 
 
+def clean(tmp_path):
+    """`mzpipe clean`, which spares the kernels of this machine's other checkouts."""
+    return mzpipe("clean", env={**os.environ, "XDG_CACHE_HOME": str(tmp_path / "cache")})
+
+
 class Run:
     """A live `mzpipe train` of the tiny profile."""
 
@@ -121,7 +126,7 @@ class Run:
         found = re.findall(r"learner ([\d,]+) \(", self.output)
         return int(found[-1].replace(",", "")) if found else 0
 
-    def wait(self, timeout_s=60.0):
+    def wait(self, timeout_s=2 * START_S):
         """Exit code of the supervisor."""
         return self.process.wait(timeout_s)
 

@@ -1,5 +1,6 @@
 """The replay server and the reanalyzers of real runs: kill, resume, offline."""
 
+import contextlib
 import os
 import re
 import signal
@@ -10,7 +11,7 @@ from mzpipe.replay.dataset import read_dataset
 from tests.runs.driver import mzpipe
 from tests.waiting import wait_until
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 REANALYZE = ("reanalyze.fraction=0.5", "topology.trees_per_reanalyzer_lane=4")
 
 
@@ -26,7 +27,8 @@ def test_kill_of_everything_loses_no_more_than_the_window_and_counts_it(start):
     pids = run.wait_for_processes(6)
     wait_until(lambda: run.learner_steps() > 400, 60, "some learner steps")
     for pid in [run.process.pid, *pids.values()]:
-        os.kill(pid, signal.SIGKILL)
+        with contextlib.suppress(ProcessLookupError):  # gone with the supervisor
+            os.kill(pid, signal.SIGKILL)
     run.process.wait(10)
     again = start(*REANALYZE, name="killed")
     again.wait_for_line("restored .* lost by a kill")
@@ -47,9 +49,9 @@ def test_run_goes_on_when_a_reanalyzer_is_killed(start):
     pids = run.wait_for_processes(6)
     wait_until(lambda: run.learner_steps() > 50, 60, "some learner steps")
     for _ in range(2):
-        os.kill(run.roles()["reanalyzer-0"], signal.SIGKILL)
-        wait_until(lambda: "reanalyzer-0" not in run.roles(), 10, "its end")
-        wait_until(lambda: "reanalyzer-0" in run.roles(), 20, "its successor")
+        pid = run.roles()["reanalyzer-0"]
+        os.kill(pid, signal.SIGKILL)
+        wait_until(lambda pid=pid: run.roles().get("reanalyzer-0", pid) != pid, 30, "its successor")
         steps = run.learner_steps()
         wait_until(lambda steps=steps: run.learner_steps() > steps + 200, 60, "learner steps after the kill")
     assert run.roles()["replay-0"] == pids["replay-0"]
@@ -60,13 +62,13 @@ def test_run_goes_on_when_a_reanalyzer_is_killed(start):
 
 def test_a_finished_run_is_exported_and_trained_on_without_actors(start, tmp_path):
     run = start("stop.learner_steps=300", name="played")
-    assert run.wait(90) == 0, run.output
+    assert run.wait() == 0, run.output
     exported = mzpipe("export", run.directory, "--out", tmp_path / "dataset")
     assert exported.returncode == 0, exported.stderr
     transitions = number(exported.stdout, r"^([\d,]+) transitions of")
     assert sum(len(part["actions"]) for part in read_dataset(tmp_path / "dataset")) == transitions
     offline = start(f"replay.from={run.directory}", "reanalyze.fraction=1.0", "stop.learner_steps=200", name="offline")
-    assert offline.wait(90) == 0, offline.output
+    assert offline.wait() == 0, offline.output
     assert "actor-0" not in offline.output
     assert number(offline.output, r"restored ([\d,]+) transitions") == transitions
     assert not (offline.directory / "journal").exists()

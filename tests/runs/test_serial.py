@@ -10,7 +10,7 @@ from mzpipe.replay.journal import JournalLayout, read_journal
 from tests.runs.driver import PROFILE, mzpipe
 from tests.waiting import wait_until
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
 
 def serial_run(tmp_path, name, seed):
@@ -56,7 +56,7 @@ def begins_segments_beyond_its_border(run):
 
 def killed_beyond_the_border(start, *sets):
     run = start(*sets, name="killed/run", extra=["--serial"])
-    wait_until(lambda: begins_segments_beyond_its_border(run), 90, "a border at learner step 150")
+    wait_until(lambda: begins_segments_beyond_its_border(run), 90, "a border at learner step 300")
     assert run.process.poll() is None
     run.process.kill()
     run.process.wait(10)
@@ -70,23 +70,23 @@ def resume(run, *sets):
     return result.stdout.replace("\n", " ")
 
 
-EXACT = ("stop.learner_steps=300", "learner.checkpoint_interval=150", "replay.samples_per_insert=1.0")
+EXACT = ("stop.learner_steps=600", "learner.checkpoint_interval=300", "replay.samples_per_insert=1.0")
 
 
 @pytest.mark.parametrize("sets", [[], ["reanalyze.fraction=0.5"]], ids=["plain", "reanalyze"])
-def test_serial_run_killed_after_150_steps_and_resumed_equals_one_of_300(start, sets):
+def test_serial_run_killed_after_300_steps_and_resumed_equals_one_of_600(start, sets):
     """Weights, optimiser, counters, replay order and priorities, bit for bit."""
     whole = start(*EXACT, *sets, name="whole/run", extra=["--serial"])
-    assert whole.wait(120) == 0
+    assert whole.wait() == 0
     killed = killed_beyond_the_border(start, *EXACT, *sets)
-    assert "exactly as it was at learner step 150" in resume(killed, *EXACT, *sets)
+    assert "exactly as it was at learner step 300" in resume(killed, *EXACT, *sets)
     assert digests(killed.directory) == digests(whole.directory)
 
 
 def test_serial_run_resumed_without_its_border_is_another_run(start):
-    """The control: the journal as the kill left it holds more than there was at learner step 150."""
+    """The control: the journal as the kill left it holds more than there was at learner step 300."""
     whole = start(*EXACT, name="whole/run", extra=["--serial"])
-    assert whole.wait(120) == 0
+    assert whole.wait() == 0
     killed = killed_beyond_the_border(start, *EXACT)
     shutil.rmtree(killed.directory / "border")
     assert "exactly" not in resume(killed, *EXACT)
@@ -95,7 +95,7 @@ def test_serial_run_resumed_without_its_border_is_another_run(start):
 
 def test_serial_run_says_so_when_its_border_is_not_of_its_checkpoint(start):
     run = start("stop.learner_steps=20", extra=["--serial"])
-    assert run.wait(90) == 0
+    assert run.wait() == 0
     record = run.directory / "border" / "border.json"
     assert json.loads(record.read_text())["learner_steps"] == 20
     record.write_text(json.dumps({"learner_steps": 10, "env_steps": 5}))

@@ -1,10 +1,12 @@
 """`mzpipe top` on a real run, and on what a kill left of it."""
 
+import re
+
 import pytest
 
 from tests.runs.driver import mzpipe
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
 
 def test_top_shows_a_live_run_leaves_it_alone_and_shows_it_after_a_kill(start):
@@ -13,7 +15,7 @@ def test_top_shows_a_live_run_leaves_it_alone_and_shows_it_after_a_kill(start):
     run.wait_for_line(r"\| training", 60)
     result = mzpipe("top", run.directory, "--once", "--interval", "1")
     assert result.returncode == 0, result.stderr
-    assert "over the last 1." in result.stdout
+    assert float(re.search(r"over the last ([\d.]+)", result.stdout)[1]) >= 1.0
     assert "-bound: " in result.stdout
     steps = run.learner_steps()
     run.wait_for_line(r"\| learner ", 30, count=run.output.count("| learner ") + 2)
@@ -23,5 +25,5 @@ def test_top_shows_a_live_run_leaves_it_alone_and_shows_it_after_a_kill(start):
     run.process.wait(10)
     result = mzpipe("top", run.directory)
     assert result.returncode == 0, result.stderr
-    assert "dead; over its session of 0:00:" in result.stdout
+    assert re.search(r"dead; over its session of 0:0\d:\d\d", result.stdout)
     assert "env steps" in result.stdout

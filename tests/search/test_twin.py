@@ -43,7 +43,7 @@ gumbel_options = st.fixed_dictionaries(
 )
 shapes = st.tuples(st.integers(1, 24), st.integers(1, 6))
 wide_shapes = st.tuples(st.integers(1, 12), st.integers(13, 40))
-thorough = settings(max_examples=120, deadline=None, derandomize=True)
+thorough = settings(max_examples=120)
 
 
 def legal_actions(seed: int, num_actions: int) -> np.ndarray:
@@ -108,7 +108,7 @@ def short_rows():
     tree_module.FULL_ROWS_BYTES = before
 
 
-@settings(max_examples=60, deadline=None, derandomize=True)
+@settings(max_examples=60)
 @given(models, seeds, wide_shapes, st.one_of(puct_options, gumbel_options), st.booleans())
 def test_search_equals_its_twin_when_rows_are_short(short_rows, make_model, seed, shape, options, probabilities):
     assert tree_module.has_short_rows(*shape)

@@ -41,7 +41,7 @@ def test_n_step_values_are_empty_when_the_episode_is():
     assert n_step_values(np.float32([]), np.float32([]), 0.9, 5).shape == (0,)
 
 
-@settings(deadline=None, max_examples=50, derandomize=True)
+@settings(max_examples=50)
 @given(st.data())
 def test_n_step_values_equal_their_twin_on_any_episode(data):
     numbers = st.floats(-10, 10, width=32)
@@ -53,7 +53,7 @@ def test_n_step_values_equal_their_twin_on_any_episode(data):
     assert n_step_values(reward_T, root_value_T, discount, td_steps, final_value) == pytest.approx(expected, abs=1e-4)
 
 
-@settings(deadline=None, max_examples=50, derandomize=True)
+@settings(max_examples=50)
 @given(st.integers(0, 100), st.integers(1, 6), st.integers(1, 8), st.integers(0, 3))
 def test_n_step_value_at_reads_the_same_when_the_episode_wraps_around(first, length, td_steps, spare):
     capacity = length + spare

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from mzpipe.errors import SearchInputError
@@ -27,7 +27,6 @@ def test_value_transform_round_trips_to_1e_4_when_within_1e5():
     assert np.abs(value_transform_inverse(value_transform(x)) - x).max() < 1e-4
 
 
-@settings(deadline=None, derandomize=True)
 @given(st.floats(-1e5, 1e5), st.floats(-1e5, 1e5))
 def test_value_transform_keeps_order_and_sign(x, other):
     y, other_y = value_transform(np.array([x, other]))
@@ -55,7 +54,6 @@ def test_scalar_to_support_puts_all_on_one_bin_when_clipped_or_whole(x, index):
     assert two_hot_S[index] == 1.0 and two_hot_S.sum() == 1.0
 
 
-@settings(deadline=None, derandomize=True)
 @given(st.lists(st.floats(-1e4, 1e4), min_size=1, max_size=5), st.integers(1, 40))
 def test_scalar_to_support_equals_its_twin_on_any_scalars(scalars, support_size):
     actual = scalar_to_support(np.array(scalars), support_size)
@@ -68,7 +66,6 @@ def test_scalar_to_support_keeps_leading_axes_and_gives_float32():
     assert two_hot_BTS.shape == (2, 3, 9) and two_hot_BTS.dtype == np.float32
 
 
-@settings(deadline=None, derandomize=True)
 @given(st.lists(st.floats(-1e4, 1e4), min_size=1, max_size=5))
 def test_support_to_scalar_undoes_scalar_to_support_when_nothing_was_clipped(scalars):
     x = np.array(scalars)

@@ -51,7 +51,7 @@ def test_a_role_alone_works_in_all_its_stages(profile, role, tmp_path):
     alone = result["alone"]
     alone["stages"].pop("publish", None)  # once in a hundred steps
     assert all(stage["items"] > 0 and stage["busy_s"] > 0.0 for stage in alone["stages"].values())
-    assert 0.0 < alone["working_s"] <= 0.3 + 0.5
+    assert 0.0 < alone["working_s"] <= 0.3 + 5.0
     assert alone["cpu_s"] > 0.0
     assert (result["below"] is None) == (role != "inference")
     assert list(tmp_path.iterdir()) == []
@@ -78,7 +78,7 @@ def test_time_of_the_stand_ins_is_not_the_roles_own(plane, profile):
     clock._now_ns = lambda: now_ns[0]
     alone = Alone(Quick(), plane, member, [Slow()])
     alone.warm_up()
-    alone.run(0.01)
+    alone.run(0.1)
     result = alone.result()
     laps = result.stages["env step"].items
     assert laps > 0

@@ -94,7 +94,7 @@ def closed_journal(directory: Path, count: int = 40) -> Path:
     journal = begin(directory)
     append(journal, *range(1, count + 1))
     journal.save_state({"steps": 7}, {"serial": np.arange(3), "priority": np.ones(3, np.float32)})
-    journal.close(10.0)
+    assert journal.close(60.0)
     assert journal.dropped_transitions == 0
     return directory
 
@@ -108,7 +108,7 @@ def killed_journal(directory: Path, count: int = 40, per_sync: int = 4) -> Path:
         append(journal, *range(first, last + 1))
         assert eventually(lambda last=last: journal.durable_serial == last)
     shutil.copytree(working, directory)
-    journal.close(10.0)
+    journal.close(60.0)
     return directory
 
 

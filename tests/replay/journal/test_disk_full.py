@@ -147,7 +147,7 @@ def test_full_disk_is_two_lines_and_exact_counts_however_many_records_it_refuses
     disk.room = 1e9
     assert eventually(lambda: not journal.suspended)
     assert all(append(journal, *range(60, 70)))
-    journal.close(10.0)
+    journal.close(60.0)
     (line,) = journal.lines()
     assert f"the journal goes on; {journal.dropped_transitions} transitions are missing in it" in line
     serials = serials_in(read_journal(tmp_path / "journal"))
@@ -174,7 +174,7 @@ def test_disk_that_is_full_for_long_leaves_no_heap_of_empty_segments(tmp_path):
         append(journal, serial)
         serial += 1
         assert eventually(lambda: journal.suspended)
-    journal.close(10.0)
+    journal.close(60.0)
     assert len(segment_paths(tmp_path / "journal")) <= before + 2
     read_journal(tmp_path / "journal")
 
@@ -193,7 +193,7 @@ def test_state_that_cannot_be_saved_leaves_the_former_one_and_the_journal_alone(
     assert read_journal(tmp_path / "journal").state.fields == {"step": 1}
     failing.clear()
     journal.save_state({"step": 3}, {})
-    journal.close(10.0)
+    journal.close(60.0)
     assert read_journal(tmp_path / "journal").state.fields == {"step": 3}
     assert ["saved again" in line for line in journal.lines()] == [True]
 

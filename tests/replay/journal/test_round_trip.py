@@ -26,7 +26,7 @@ from .samples import (
 )
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     shape=st.lists(st.integers(1, 4), max_size=4).map(tuple),
     dtype=st.sampled_from(["uint8", "int16", "float32", "float64"]),
@@ -39,7 +39,7 @@ def test_journal_returns_every_record_as_it_was(tmp_path_factory, shape, dtype, 
     for serial, length in enumerate(lengths):
         record = make_record(serial, layout, length)
         assert journal.append(serial, record, actor=serial % 7, epoch=serial % 3)
-    journal.close(10.0)
+    journal.close(60.0)
     contents = read_journal(directory, layout)
     stored = list(contents.trajectories())
     assert len(stored) == len(lengths)
@@ -59,14 +59,14 @@ def test_append_keeps_a_private_copy(tmp_path):
     journal.append(1, record, actor=1, epoch=1)
     for array in record.values():
         array[...] = 0
-    journal.close(10.0)
+    journal.close(60.0)
     assert serials_in(read_journal(tmp_path / "journal")) == [1]
 
 
 def test_serials_may_have_gaps(tmp_path):
     journal = begin(tmp_path / "journal")
     append(journal, 3, 10, 11, 500)
-    journal.close(10.0)
+    journal.close(60.0)
     assert serials_in(read_journal(tmp_path / "journal")) == [3, 10, 11, 500]
 
 
@@ -82,7 +82,7 @@ def test_segments_rotate_and_know_their_serials(tmp_path):
 def test_record_larger_than_a_segment_has_one_of_its_own(tmp_path):
     journal = begin(tmp_path / "journal", segment_bytes=10)
     append(journal, 1, 2, 3)
-    journal.close(10.0)
+    journal.close(60.0)
     contents = read_journal(tmp_path / "journal")
     assert len(contents.segments) == 3 and serials_in(contents) == [1, 2, 3]
 
@@ -98,7 +98,7 @@ def test_forget_deletes_segments_whose_serials_are_all_gone_and_no_other(tmp_pat
     append(journal, 41)
     assert eventually(lambda: len(segment_paths(tmp_path / "journal")) == len(before) - 2)
     assert journal.bytes_on_disk < bytes_before
-    journal.close(10.0)
+    journal.close(60.0)
     assert serials_in(read_journal(tmp_path / "journal")) == list(range(before[2].first_serial, 42))
 
 
@@ -108,7 +108,7 @@ def test_state_returns_with_its_arrays_and_the_newest_wins(tmp_path):
     for step in range(50):
         journal.save_state({"step": step, "name": "x"}, {"serial": np.arange(5), "priority": priority[:, None]})
     priority[:] = 9
-    journal.close(10.0)
+    journal.close(60.0)
     state = read_journal(tmp_path / "journal").state
     assert state.fields == {"step": 49, "name": "x"}
     np.testing.assert_array_equal(state.arrays["serial"], np.arange(5))
@@ -125,14 +125,14 @@ def test_journal_goes_on_after_restarts(tmp_path):
         journal = begin(directory, former=former)
         serials = range(100 * start + 1, 100 * start + 21)
         append(journal, *serials)
-        journal.close(10.0)
+        journal.close(60.0)
         expected += serials
     contents = read_journal(directory)
     assert serials_in(contents) == expected and contents.notes == []
     contents.repair()
     journal = begin(directory, former=contents)
     journal.forget(305)
-    journal.close(10.0)
+    journal.close(60.0)
     kept = serials_in(read_journal(directory))
     assert kept == expected[-len(kept) :] and 305 in kept and 100 not in kept
 
@@ -159,8 +159,8 @@ def test_directory_that_holds_a_journal_is_not_begun_anew(tmp_path):
 def test_close_twice_is_fine_and_ends_the_thread(tmp_path):
     journal = begin(tmp_path / "journal")
     append(journal, 1)
-    journal.close(10.0)
-    journal.close(10.0)
+    journal.close(60.0)
+    journal.close(60.0)
     assert journal.written_transitions == 2 and journal.durable_serial == 1 and journal.pending_bytes == 0
 
 
