@@ -16,7 +16,7 @@ from ..launch.roles import STOP_STAGES, Devices, RoleContext, make_agent
 from ..launch.run_directory import RunDirectory
 from ..runtime.agent import Agent, StopView, run_agent
 from ..runtime.idle import IdleStrategy
-from ..runtime.process import follow_supervisor
+from ..runtime.process import end_process, follow_supervisor
 
 REPLAY = Member("replay", 0)
 
@@ -98,4 +98,4 @@ def main(role: str, index: str, path: str, devices: str, cores: str, parent_pid:
 
 
 if __name__ == "__main__":
-    sys.exit(main(*sys.argv[1:]))
+    end_process(main(*sys.argv[1:]))

@@ -19,6 +19,7 @@ from .messages import MAX_MESSAGE_BYTES, Message, decode, encode
 # sun_path of a Unix socket, without the final zero byte.
 MAX_IPC_PATH_BYTES = 107
 _HIGH_WATER_MARK = 1000
+_LAST_WORDS_MS = 1000
 RUNNING = 0
 
 
@@ -62,7 +63,8 @@ class RoleSocket:
 
     def __init__(self, path: Path, identity: str) -> None:
         endpoint = _endpoint(path)
-        self._socket: zmq.Socket[bytes] = zmq.Context.instance().socket(zmq.DEALER)
+        self._context = zmq.Context()
+        self._socket: zmq.Socket[bytes] = self._context.socket(zmq.DEALER)
         self._socket.setsockopt(zmq.IDENTITY, identity.encode())
         _configure(self._socket)
         self._socket.connect(endpoint)
@@ -86,8 +88,9 @@ class RoleSocket:
         return bool(self._socket.poll(round(timeout_s * 1000)))
 
     def close(self) -> None:
-        """Sends what is queued for at most a second, then closes."""
-        self._socket.close(linger=1000)
+        """Sends what is queued, for at most a second, then closes."""
+        self._socket.close(linger=_LAST_WORDS_MS)
+        self._context.term()  # waits for that: a process may end at once afterwards
 
 
 class SupervisorSocket:

@@ -17,7 +17,7 @@ from ..ipc.messages import Hello, Welcome
 from ..ipc.segment import LAYOUT_VERSION
 from ..runtime.agent import StopView, failure, run_agent
 from ..runtime.idle import IdleStrategy
-from ..runtime.process import follow_supervisor
+from ..runtime.process import end_process, follow_supervisor
 from .rehearsal import read_prepared
 from .roles import STOP_STAGES, RoleContext, make_agent
 from .run_directory import LiveRun, RunDirectory
@@ -105,4 +105,4 @@ def main(role: str, index: str, path: str, parent_pid: str | None = None) -> int
 
 
 if __name__ == "__main__":
-    sys.exit(main(*sys.argv[1:]))
+    end_process(main(*sys.argv[1:]))

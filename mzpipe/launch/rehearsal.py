@@ -19,7 +19,7 @@ from ..errors import MzpipeError
 from ..games import GameSpec, describe_game
 from ..ipc.dataplane import DataPlane
 from ..ipc.messages import CheckpointSaved
-from ..runtime.process import follow_supervisor
+from ..runtime.process import end_process, follow_supervisor
 from .memory import ModelSizes
 from .plan import make_plan, operations
 from .roles import Devices, Storage
@@ -164,4 +164,4 @@ def main(profile_path: str, directory: str, parent_pid: str) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(*sys.argv[1:]))
+    end_process(main(*sys.argv[1:]))

@@ -1,6 +1,8 @@
 """The control plane: messages both ways, a successor's identity, private sockets."""
 
 import stat
+import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -104,3 +106,26 @@ def test_local_port_delivers_both_ways():
     assert list(port.to_supervisor) == [Note("up")]
     assert port.receive() == [Note("down")]
     assert port.receive() == []
+
+
+def test_close_waits_until_the_last_words_are_sent_so_that_a_process_may_end_at_once(shm_path):
+    """The supervisor is not there yet when the role closes."""
+    code = f"""
+import os
+from pathlib import Path
+from mzpipe.ipc import control
+from mzpipe.ipc.messages import Note
+control._LAST_WORDS_MS = 60_000
+role = control.RoleSocket(Path({str(shm_path / "control")!r}), "actor-0")
+role.send(Note("last words"))
+print(flush=True)
+role.close()
+os._exit(0)
+"""
+    process = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE)
+    process.stdout.readline()
+    supervisor = SupervisorSocket(shm_path / "control")
+    assert receive(supervisor, 1, timeout_s=30.0) == [("actor-0", Note("last words"))]
+    assert process.wait(30) == 0
+    process.stdout.close()
+    supervisor.close()

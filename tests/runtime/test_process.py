@@ -159,3 +159,16 @@ def test_process_makes_its_kernel_cache_again_when_it_is_removed_before_it_is_he
     environment.prepare_environment()
     assert not environment.remove_unused(cache)
     os.close(*environment._held)
+
+
+def test_end_process_flushes_what_was_written_and_leaves_out_the_tear_down():
+    code = """
+import atexit, sys
+from mzpipe.runtime.process import end_process
+atexit.register(print, "torn down")
+sys.stdout.write("said")
+sys.stderr.write("warned")
+end_process(7)
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stdout, done.stderr) == (7, "said", "warned")

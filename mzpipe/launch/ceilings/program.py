@@ -15,7 +15,7 @@ from ...games import describe_game
 from ...ipc.control import LocalPort
 from ...ipc.dataplane import DataPlane, Member
 from ...profiling import Below, RoleAlone
-from ...runtime.process import follow_supervisor
+from ...runtime.process import end_process, follow_supervisor
 from ..plan import make_plan
 from ..rehearsal import Prepared, describe_model
 from ..roles import RoleContext, Storage, make_agent
@@ -113,4 +113,4 @@ def main(profile_path: str, directory: str, role: str, seconds: str, parent_pid:
 
 
 if __name__ == "__main__":
-    sys.exit(main(*sys.argv[1:]))
+    end_process(main(*sys.argv[1:]))
