@@ -9,6 +9,7 @@ import sys
 import time
 from pathlib import Path
 
+from mzpipe.ipc.dataplane import DataPlane
 from mzpipe.launch.run_directory import RunDirectory
 from tests.processes import alive, command_line, processes
 from tests.waiting import wait_until
@@ -122,9 +123,8 @@ class Run:
         return self.roles()
 
     def learner_steps(self):
-        """Steps in the last plain line."""
-        found = re.findall(r"learner ([\d,]+) \(", self.output)
-        return int(found[-1].replace(",", "")) if found else 0
+        """How far the live run is."""
+        return DataPlane.attach(self.runtime).total("learner", "learner_steps")
 
     def wait(self, timeout_s=2 * START_S):
         """Exit code of the supervisor."""
