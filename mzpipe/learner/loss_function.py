@@ -44,7 +44,7 @@ def uses_bfloat16(config: LearnerConfig, device: torch.device) -> bool:
 
 
 def compiled(loss: nn.Module, batch: Batch, *, cuda_graphs: bool, note: Callable[[str], None]) -> nn.Module:
-    """`loss` compiled, after a trial on `batch`, which is announced; where it fails, says so and returns it as it is."""
+    """`loss` compiled, after an announced trial on `batch`; where that fails, says so and returns it as it is."""
     on_cuda = batch.weight_B.device.type == "cuda"
     if cuda_graphs and not on_cuda:
         note(f"learner.cuda_graphs=true: the learner's device is {batch.weight_B.device}: it goes on without")
