@@ -34,8 +34,7 @@ def test_module_imports_and_has_what_it_exports(name):
         (r"(?<![\w.])eval\(", ()),
         (r"(?<![\w.])print\(", ()),
         (r"except:", ()),
-        # Allowed where no process of a run is at work: in `top`, which looks now and then, and before a run starts.
-        (r"time\.sleep\(", ("idle.py", "top.py", "run_directory.py")),
+        (r"time\.sleep\(", ("idle.py", "top.py")),  # `top` is a command that looks now and then, no process of a run
         (r"import \*", ()),
     ],
 )

@@ -17,7 +17,6 @@ import re
 import secrets
 import shutil
 import stat
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,8 +28,6 @@ from .roles import Storage
 
 _RUN_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _LOCK = "lock"
-# Whoever only looks whether a run is held has its lock for a moment.
-_LOOKS_S, _LOOK_PAUSE_S = 0.2, 0.01
 
 
 @dataclass(frozen=True)
@@ -75,7 +72,7 @@ class RunDirectory:
         except OSError as error:
             raise InputOutputError(f"{self.path}: cannot be made a run directory: {error.strerror}") from None
         try:
-            if not _lock_between_looks(descriptor):
+            if not _lock_for_good(descriptor):
                 raise AlreadyRunningError(f"{self.path}: already running as pid {self._holder()}")
             former = self._recorded()
             _announce(descriptor, {"pid": os.getpid()})
@@ -95,7 +92,7 @@ class RunDirectory:
         except OSError:
             return False
         try:
-            return not _try_lock(descriptor)
+            return not _try_lock(descriptor, fcntl.LOCK_SH)
         finally:
             os.close(descriptor)
 
@@ -217,18 +214,17 @@ def _open_lock(path: Path) -> int:
         return os.open(path / _LOCK, flags | os.O_CREAT | os.O_EXCL, 0o600)
 
 
-def _lock_between_looks(descriptor: int) -> bool:
-    deadline_s = time.monotonic() + _LOOKS_S
+def _lock_for_good(descriptor: int) -> bool:
+    """False when a supervisor holds it; whoever only looks shares it for a moment, and does not count."""
     while not _try_lock(descriptor):
-        if time.monotonic() > deadline_s:
+        if not _try_lock(descriptor, fcntl.LOCK_SH):
             return False
-        time.sleep(_LOOK_PAUSE_S)
     return True
 
 
-def _try_lock(descriptor: int) -> bool:
+def _try_lock(descriptor: int, kind: int = fcntl.LOCK_EX) -> bool:
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.flock(descriptor, kind | fcntl.LOCK_NB)
     except BlockingIOError:
         return False
     return True

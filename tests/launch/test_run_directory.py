@@ -210,11 +210,11 @@ def test_sweep_holds_the_lock_until_all_is_gone(leave, monkeypatch):
     assert sweep_leftovers() == held == [path]
 
 
-def test_locked_waits_for_somebody_who_only_looks(run, hold, monkeypatch):
-    monkeypatch.setattr(module, "_LOOKS_S", 30.0)
+def test_locked_waits_for_somebody_who_only_looks(run):
     run.path.mkdir()
     looking = os.open(run.path / "run.lock", os.O_RDWR | os.O_CREAT, 0o600)
-    fcntl.flock(looking, fcntl.LOCK_EX)
+    fcntl.flock(looking, fcntl.LOCK_SH)
+    assert not run.is_held()  # nor does one who looks take another for a supervisor
     done = threading.Timer(0.05, os.close, [looking])
     done.start()
     with run.locked() as locked:
