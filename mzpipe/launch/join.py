@@ -17,7 +17,7 @@ from ..ipc.messages import Hello, Welcome
 from ..ipc.segment import LAYOUT_VERSION
 from ..runtime.agent import StopView, failure, run_agent
 from ..runtime.idle import IdleStrategy
-from ..runtime.process import end_process, follow_supervisor
+from ..runtime.process import end_process, follow_supervisor, process_exists
 from .rehearsal import read_prepared
 from .roles import STOP_STAGES, RoleContext, make_agent
 from .run_directory import LiveRun, RunDirectory
@@ -55,7 +55,7 @@ def join_run(member: Member, path: Path, parent_pid: int | None) -> int:
 
 def _refuse_second(pid: int, member: Member) -> None:
     """A second process of the same name would take the first one's place on the supervisor's socket."""
-    if pid and Path(f"/proc/{pid}").exists():
+    if pid and process_exists(pid):
         raise UsageError(f"{member.identity}: is running already as pid {pid}: give another --index")
 
 

@@ -31,6 +31,7 @@ from safetensors.numpy import save as save_tensors
 
 from ..errors import CheckpointError
 from ..runtime.files import sync_directory, write_synced
+from ..runtime.process import process_exists
 
 Tensors = Mapping[str, np.ndarray]
 MANIFEST = "manifest.json"
@@ -128,16 +129,15 @@ class CheckpointStore:
         if pointer_or_name.isdecimal():
             pointer_or_name = step_name(int(pointer_or_name))
         pointer = self.directory / pointer_or_name
-        name = self._pointed(pointer_or_name) or pointer_or_name
-        while not os.path.isdir(self.directory / name):
-            former, name = name, self._pointed(pointer_or_name) or pointer_or_name
-            if name != former:
-                continue  # it was replaced and removed since it was pointed at
-            known = ", ".join(self.names())
-            if not known:
-                raise CheckpointError(f"{self.directory}: the run has saved no checkpoint yet")
-            raise CheckpointError(f"{pointer}: no such checkpoint; there are: {known}")
-        return name
+        former = None
+        while (name := self._pointed(pointer_or_name) or pointer_or_name) != former:
+            if os.path.isdir(self.directory / name):
+                return name
+            former = name  # unless it was replaced, and removed, since it was pointed at
+        known = ", ".join(self.names())
+        if not known:
+            raise CheckpointError(f"{self.directory}: the run has saved no checkpoint yet")
+        raise CheckpointError(f"{pointer}: no such checkpoint; there are: {known}")
 
     def chosen(self, name: str | None) -> str:
         """As resolve; None is `best` if there is one, else `latest`."""
@@ -207,7 +207,7 @@ def _rename_or_exchange(draft: Path, final: Path) -> None:
 def _is_anothers(path: Path) -> bool:
     """Whether a draft belongs to another process that still lives: two roles save into one directory."""
     pid = path.name.split(".")[-2]
-    return pid != str(os.getpid()) and Path("/proc", pid).exists()
+    return pid != str(os.getpid()) and process_exists(pid)
 
 
 def _remove_any(path: Path) -> None:

@@ -66,11 +66,13 @@ def test_one_core_holds_every_thread_and_then_lets_go_of_all():
 def test_one_core_lets_go_of_threads_that_started_inside():
     before, done = os.sched_getaffinity(0), threading.Event()
     thread = threading.Thread(target=done.wait, args=(10,))
-    with one_core() as core:
-        thread.start()
-        assert os.sched_getaffinity(thread.native_id) == {core}
-    assert os.sched_getaffinity(thread.native_id) == before
-    done.set()
+    try:
+        with one_core() as core:
+            thread.start()
+            assert os.sched_getaffinity(thread.native_id) == {core}
+        assert os.sched_getaffinity(thread.native_id) == before
+    finally:
+        done.set()
     thread.join()
 
 
