@@ -17,6 +17,8 @@ The number is the exit code of a program that ends with the error.
 
 from enum import IntEnum
 
+_SIGNALS = 128
+
 
 class ExitCode(IntEnum):
     """Exit codes of every mzpipe program."""
@@ -27,8 +29,21 @@ class ExitCode(IntEnum):
     INTERNAL = 70
     INPUT_OUTPUT = 74
     DEVICE = 75
+    # Ended by a signal: 128 and its number, as shells have it.
+    HUNG_UP = 129
     INTERRUPTED = 130
+    QUIT = 131
     TERMINATED = 143
+
+    @classmethod
+    def of_signal(cls, number: int) -> "ExitCode":
+        """The code of a run that this signal ended."""
+        return cls(_SIGNALS + number)
+
+    @property
+    def is_signal(self) -> bool:
+        """Whether a signal asked for the end."""
+        return self > _SIGNALS
 
 
 class MzpipeError(Exception):

@@ -14,6 +14,7 @@ from ..ipc.lane import LaneClient
 from ..ipc.messages import Message
 from ..ipc.ring import RingWriter
 from ..planning import LanePlanner, derive_seed, signed_search
+from ..runtime.turns import Turns
 from .lane_group import LaneGroup, Played
 from .recorder import Recorder
 
@@ -34,13 +35,20 @@ class Actor:
     def on_start(self) -> None:
         """Builds the games of every lane."""
         self._ring = self._plane.trajectory_ring(self._index)
-        writer = RingWriter(self._ring, epoch=self._epoch)
+        self._writer = RingWriter(self._ring, epoch=self._epoch)
         lanes = self._plane.lane_clients(Member(self.role, self._index))
-        self._groups = [self._make_group(number, lane, writer) for number, lane in enumerate(lanes)]
+        self._groups = [self._make_group(number, lane) for number, lane in enumerate(lanes)]
+        self._turns = Turns(len(self._groups))
 
     def do_work(self) -> int:
-        """Takes every answer that has come; begins a move wherever none is under way."""
-        return sum(self._advance(group) for group in self._groups)
+        """Takes every answer that has come; begins moves where none is under way; lanes write to the ring in turn."""
+        work_count = 0
+        for number in self._turns.order():
+            committed = self._writer.sequence
+            work_count += self._advance(self._groups[number])
+            if self._writer.sequence != committed:
+                self._turns.served(number)
+        return work_count
 
     def on_message(self, message: Message) -> None:
         """Takes no messages."""
@@ -50,7 +58,7 @@ class Actor:
         for group in self._groups:
             group.close()
 
-    def _make_group(self, number: int, lane: LaneClient, writer: RingWriter) -> LaneGroup:
+    def _make_group(self, number: int, lane: LaneClient) -> LaneGroup:
         profile, num_games = self._profile, self._plane.shape.trees_per_lane
         # A session that goes on from learner step n does not play the games again that began at step 0.
         path = ("actor", self._index, self._epoch, self._learner.get("learner_steps"), number)
@@ -58,7 +66,7 @@ class Actor:
         search = signed_search(profile.search, game.spec.num_players)
         seed = derive_seed(profile.seed, *path, "search")
         planner = LanePlanner(lane, search, num_trees=num_games, num_actions=game.spec.num_actions, seed=seed)
-        recorder = Recorder(self._plane.shape, writer, num_games=num_games, first_game=number * num_games)
+        recorder = Recorder(self._plane.shape, self._writer, num_games=num_games, first_game=number * num_games)
         rng = np.random.default_rng(derive_seed(profile.seed, *path, "action"))
         return LaneGroup(
             game,

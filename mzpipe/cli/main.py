@@ -5,6 +5,7 @@ import os
 import sys
 import traceback
 from collections.abc import Sequence
+from contextlib import nullcontext
 from importlib import import_module
 from pathlib import Path
 from types import ModuleType
@@ -13,6 +14,7 @@ from .. import __version__
 from ..errors import ExitCode, MzpipeError
 from ..permission import allow_env_import
 from ..runtime.environment import prepare_environment
+from ..runtime.output import lasting_output
 
 # Modules with add_arguments(parser) and run(arguments) -> int; loaded only when their verb is used.
 VERBS = {
@@ -35,12 +37,19 @@ VERBS = {
     "clean": "remove what killed runs left in /dev/shm and in the kernel cache",
     "role": "one process of a run, started by hand (what bin/mzpipe-actor and its like call)",
 }
+# Verbs whose runs go on, and are drained and saved at their end, when their output can no longer be written.
+_LASTING_VERBS = ("train", "profile", "tune")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs one command; returns its exit code."""
     words = list(sys.argv[1:] if arguments is None else arguments)
     verb = words[0] if words[:1] and words[0] in VERBS else ""
+    with lasting_output() if verb in _LASTING_VERBS else nullcontext():
+        return _run(words, verb)
+
+
+def _run(words: list[str], verb: str) -> int:
     try:
         prepare_environment()
         _let_children_import_us()

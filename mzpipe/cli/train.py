@@ -46,7 +46,7 @@ def _say_where(run_directory: RunDirectory, outcome: Outcome, view: View) -> Non
     for name in (LATEST, BEST):
         if store.has(name):
             view.line(f"checkpoint  {store.directory / store.resolve(name)}   ({name})")
-    if outcome.exit_code not in (ExitCode.FINISHED, ExitCode.INTERRUPTED, ExitCode.TERMINATED):
+    if outcome.exit_code != ExitCode.FINISHED and not outcome.exit_code.is_signal:
         sys.stderr.write(f"mzpipe train: {outcome.reason}\n{outcome.traceback}\n")
     else:
         view.line(outcome.reason)

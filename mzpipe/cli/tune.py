@@ -53,8 +53,8 @@ def run(arguments: argparse.Namespace) -> int:
         if profile.topology.external != "none":
             raise UsageError(f"topology.external={profile.topology.external}: nobody starts it by hand for every trial")
         outcome, report, *_ = measure_profile(profile, arguments.seconds, _Silence())
-        if outcome.exit_code in (ExitCode.INTERRUPTED, ExitCode.TERMINATED):
-            ended.append(ExitCode(outcome.exit_code))
+        if outcome.exit_code.is_signal:
+            ended.append(outcome.exit_code)
             return None
         if report is None:
             raise UsageError(f"a trial ended early: {outcome.reason}")

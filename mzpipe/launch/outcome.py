@@ -23,8 +23,7 @@ def signal_outcome(signals: SignalPipe, effect: str = "draining and saving a che
     number = signals.first()
     if number is None:
         return None
-    code = ExitCode.INTERRUPTED if number == signal.SIGINT else ExitCode.TERMINATED
-    return Outcome(code, f"{signal.Signals(number).name}: {effect}")
+    return Outcome(ExitCode.of_signal(number), f"{signal.Signals(number).name}: {effect}")
 
 
 def solved(profile: Profile, evaluation: Evaluated) -> Outcome | None:

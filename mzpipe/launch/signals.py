@@ -6,11 +6,13 @@ import socket
 import time
 from types import FrameType
 
-HANDLED = (signal.SIGINT, signal.SIGTERM)
+HANDLED = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
+# Ignored at the start, these stay ignored: `nohup` and shells without job control count on it.
+_MAY_BE_IGNORED = (signal.SIGHUP, signal.SIGQUIT)
 
 
 class SignalPipe:
-    """Counts SIGINT and SIGTERM instead of dying of them; use as a context in the main thread."""
+    """Counts the signals in HANDLED instead of dying of them; use as a context in the main thread."""
 
     def __init__(self) -> None:
         self._received: list[tuple[int, float]] = []
@@ -20,7 +22,7 @@ class SignalPipe:
         self._read.setblocking(False)
         self._write.setblocking(False)
         self._former_fd = signal.set_wakeup_fd(self._write.fileno(), warn_on_full_buffer=False)
-        self._former = {number: signal.signal(number, self._handle) for number in HANDLED}
+        self._former = {number: signal.signal(number, self._handle) for number in HANDLED if not _is_ignored(number)}
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -41,7 +43,7 @@ class SignalPipe:
         return self._received[0][0] if self._received else None
 
     def count(self) -> int:
-        """How many were received."""
+        """How many were received; a SIGHUP after another signal is not counted."""
         self._drain()
         return len(self._received)
 
@@ -50,10 +52,15 @@ class SignalPipe:
         return self._received[-1][1]
 
     def _handle(self, number: int, frame: FrameType | None) -> None:
-        self._received.append((number, time.monotonic()))
+        if number != signal.SIGHUP or not self._received:  # kernel and shell may both say that the terminal is gone
+            self._received.append((number, time.monotonic()))
 
     def _drain(self) -> None:
         try:
             os.read(self._read.fileno(), 4096)
         except BlockingIOError:
             return
+
+
+def _is_ignored(number: signal.Signals) -> bool:
+    return number in _MAY_BE_IGNORED and signal.getsignal(number) is signal.SIG_IGN

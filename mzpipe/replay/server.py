@@ -17,6 +17,7 @@ from ..ipc.ring import RingReader
 from ..ipc.stages import Stage
 from ..ipc.trace import Mark
 from ..planning import derive_seed
+from ..runtime.turns import Turns
 from ..runtime.wait_clock import WaitClock
 from .batches import BatchMaker
 from .gather import Gatherer
@@ -66,16 +67,17 @@ class ReplayServer:
         self._batches = BatchMaker(profile, plane, self._table, self._sampler, gatherer, self._limiter, self._waits)
         self._readers = [RingReader(plane.trajectory_ring(actor)) for actor in range(shape.actors)]
         self._actor_bells = [plane.doorbell(Member("actor", actor)) for actor in range(shape.actors)]
-        self._checked = [False] * shape.actors  # whether the record that waits in the ring is whole
+        self._checked = [False] * shape.actors  # whether a record waits in the ring that is whole
+        self._turns = Turns(shape.actors)
         self._priorities = [RingReader(plane.priority_ring(rank)) for rank in range(shape.learner_ranks)]
         self._counters.set("capacity", self._table.capacity)
         self._started = True
 
     def do_work(self) -> int:
-        """Takes one record from each ring, and moves every batch on as far as the rate limiter and its peers allow."""
+        """Takes a record from each ring, and moves every batch on as far as the rate limiter and its peers allow."""
         self._waits.lap()
         work_count = sum(self._take_priorities(rank) for rank in range(len(self._priorities)))
-        work_count += sum(self._insert(actor) for actor in range(len(self._readers)))
+        work_count += self._take_records()
         self._look_after_journal()
         return work_count + (self._batches.do_work() if self._table.size else 0)
 
@@ -135,6 +137,17 @@ class ReplayServer:
                 f"{self._counters.get('lost'):,} lost by a kill"
             )
         )
+
+    def _take_records(self) -> int:
+        """Takes a record from each ring in turn; one that is too long for the room is not overtaken by shorter ones."""
+        taken = 0
+        for actor in self._turns.order():
+            if self._insert(actor):
+                self._turns.served(actor)
+                taken += 1
+            elif self._checked[actor]:
+                break
+        return taken
 
     def _insert(self, actor: int, *, at_end: bool = False) -> int:
         reader = self._readers[actor]

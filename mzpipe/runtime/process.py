@@ -16,6 +16,8 @@ from ..errors import ExitCode, InputOutputError
 
 _PR_SET_PDEATHSIG = 1
 DEATH_PIPE = "death"
+# What a terminal sends; the supervisor alone acts on it, and has every role stop in its turn.
+_OF_THE_TERMINAL = (signal.SIGINT, signal.SIGQUIT, signal.SIGHUP)
 
 
 @dataclass(frozen=True)
@@ -92,7 +94,8 @@ def follow_supervisor(directory: Path, parent_pid: int | None) -> None:
     exist for a role that was started by hand: the kernel's signal, and end of
     file on the death pipe.
     """
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    for number in _OF_THE_TERMINAL:
+        signal.signal(number, signal.SIG_IGN)
     if parent_pid is not None:
         ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
         if os.getppid() != parent_pid:

@@ -83,6 +83,22 @@ def test_actor_stops_playing_and_counts_it_when_the_ring_is_full(tmp_path):
     assert counters.get("wait_out") > 0
 
 
+def test_actor_plays_in_all_its_lanes_alike_when_the_ring_has_room_for_one_record_at_a_time(tmp_path):
+    profile = tiny_profile()
+    plane = make_plane(tmp_path, profile)
+    publish(plane, random_model(profile, plane, 0))
+    server, actor = started_server(profile, plane), Actor(profile, plane, 0, 0)
+    actor.on_start()
+    reader, lanes = RingReader(plane.trajectory_ring(0)), []
+    for _ in range(48):
+        for _ in range(200):  # every lane has records that wait, whichever was last to write
+            actor.do_work()
+            server.do_work()
+        lanes.append(int(reader.peek()["game"][0]) // 3)
+        reader.release()
+    assert abs(sum(lanes[8:]) - 20) <= 1
+
+
 def test_actor_lowers_the_temperature_with_training_progress(tmp_path):
     profile = tiny_profile("actor.temperatures=[1.0,0.5,0.25]", "actor.temperature_fractions=[0.0,0.5,0.75]")
     plane = make_plane(tmp_path, profile)  # stop.learner_steps 10

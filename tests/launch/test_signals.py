@@ -14,7 +14,7 @@ from tests.tiny import tiny_profile
 
 
 @pytest.fixture
-def signals():
+def signals(default_signals):
     with SignalPipe() as pipe:
         yield pipe
 
@@ -58,7 +58,26 @@ def test_signal_pipe_keeps_the_first_and_counts_all(signals):
     assert start_s <= signals.last_s() <= time.monotonic()
 
 
-def test_signal_pipe_gives_back_the_former_handlers_at_the_end():
+def test_signal_pipe_counts_a_hangup_that_is_told_twice_once(signals):
+    for number in (signal.SIGHUP, signal.SIGHUP):
+        signal.raise_signal(number)
+    assert (signals.first(), signals.count()) == (signal.SIGHUP, 1)
+    signal.raise_signal(signal.SIGINT)
+    assert signals.count() == 2
+
+
+@pytest.mark.parametrize("number", [signal.SIGHUP, signal.SIGQUIT])
+def test_signal_pipe_leaves_ignored_what_was_ignored_at_the_start(default_signals, number):
+    signal.signal(number, signal.SIG_IGN)
+    with SignalPipe() as signals:
+        signal.raise_signal(number)
+        assert signals.first() is None
+        signal.raise_signal(signal.SIGTERM)
+        assert signals.first() == signal.SIGTERM
+    assert signal.getsignal(number) is signal.SIG_IGN
+
+
+def test_signal_pipe_gives_back_the_former_handlers_at_the_end(default_signals):
     former = [signal.getsignal(number) for number in HANDLED]
     with SignalPipe():
         assert [signal.getsignal(number) for number in HANDLED] != former
@@ -69,12 +88,18 @@ def test_signal_pipe_gives_back_the_former_handlers_at_the_end():
 
 @pytest.mark.parametrize(
     ("number", "code", "name"),
-    [(signal.SIGINT, ExitCode.INTERRUPTED, "SIGINT"), (signal.SIGTERM, ExitCode.TERMINATED, "SIGTERM")],
+    [
+        (signal.SIGINT, ExitCode.INTERRUPTED, "SIGINT"),
+        (signal.SIGTERM, ExitCode.TERMINATED, "SIGTERM"),
+        (signal.SIGHUP, ExitCode.HUNG_UP, "SIGHUP"),
+        (signal.SIGQUIT, ExitCode.QUIT, "SIGQUIT"),
+    ],
 )
 def test_signal_outcome_has_the_shell_s_exit_code(signals, number, code, name):
     assert signal_outcome(signals) is None
     signal.raise_signal(number)
     assert signal_outcome(signals) == Outcome(code, f"{name}: draining and saving a checkpoint")
+    assert code == 128 + number and code.is_signal
     assert signal_outcome(signals, "gone").reason == f"{name}: gone"
 
 

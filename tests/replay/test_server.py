@@ -33,16 +33,15 @@ class Bench:
         self.plane.counters(LEARNER).set("learner_steps", learner_steps)
         self.server = ReplayServer(self.profile, self.plane, 0.997, journal, self.port)
         self.server.on_start()
-        if self.plane.shape.actors:
-            self.actor = RingWriter(self.plane.trajectory_ring(0))
+        self.actors = [RingWriter(self.plane.trajectory_ring(actor)) for actor in range(self.plane.shape.actors)]
         self.batches = RingReader(self.plane.batch_ring(0))
         self.priorities = RingWriter(self.plane.priority_ring(0))
         return self
 
-    def play(self, records, **planted):
+    def play(self, records, *, actor=0, **planted):
         """Commits whole records of one episode each, as far as the ring has room; returns how many."""
         for number in range(records):
-            slot = self.actor.claim()
+            slot = self.actors[actor].claim()
             if slot is None:
                 return number
             for array in slot.values():
@@ -57,7 +56,7 @@ class Bench:
             for name, value in planted.items():
                 slot[name][0] = value
             self.episode += 1
-            self.actor.commit()
+            self.actors[actor].commit()
         return records
 
     def laps(self, count=20):
@@ -77,6 +76,16 @@ class Bench:
             records -= self.play(min(records, 4))
             self.laps(8)
             self.take_batches()
+
+    def play_at_the_edge(self, laps, actors, **planted):
+        """Records taken from each of these actors, who always have more, the learner taking every batch."""
+        taken = dict.fromkeys(actors, 0)
+        for _ in range(laps):
+            for actor in actors:
+                taken[actor] += self.play(99, actor=actor, **planted)
+            self.laps(1)
+            self.take_batches()
+        return taken
 
     def take_batches(self):
         keys = []
@@ -132,6 +141,37 @@ def test_server_says_who_waits_for_whom(bench):
     lagging.laps(2000)
     assert lagging.get("insert_wait_us") > 0
     assert lagging.get("learner_wait_us") > 0
+
+
+def at_the_edge(bench, room, actors=range(4), **planted):
+    """Actors wait for the learner, each of whose batches makes room for so many transitions."""
+    server = bench("topology.actors=4", f"learner.batch_size={4 * room}")
+    server.play_at_the_edge(60, actors, **planted)
+    assert server.get("insert_wait_us") > 0
+    return server
+
+
+def test_server_takes_from_all_actors_alike_when_there_is_room_for_one_record_at_a_time(bench):
+    server = at_the_edge(bench, LENGTH)
+    taken = server.play_at_the_edge(42, range(4))
+    assert sum(taken.values()) >= 40
+    assert max(taken.values()) - min(taken.values()) <= 1
+
+
+def test_server_takes_what_a_dead_actor_left_in_turn_with_what_the_others_play(bench):
+    server = at_the_edge(bench, LENGTH)
+    assert RingReader(server.plane.trajectory_ring(0)).peek(ahead=3) is not None
+    taken = server.play_at_the_edge(10, (1, 2, 3))
+    assert min(taken.values()) >= 2
+    server.play_at_the_edge(10, (1, 2, 3))
+    assert RingReader(server.plane.trajectory_ring(0)).peek() is None
+
+
+def test_server_does_not_let_short_records_overtake_a_long_one_for_ever(bench):
+    server = at_the_edge(bench, 1, (1, 2, 3), length=1)
+    server.play(1)
+    server.play_at_the_edge(2 * LENGTH, (1, 2, 3), length=1)
+    assert RingReader(server.plane.trajectory_ring(0)).peek() is None
 
 
 def test_server_takes_priorities_and_drops_those_of_what_is_gone(bench):

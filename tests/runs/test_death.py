@@ -1,15 +1,23 @@
 """What happens when processes die, signals come, or two starts meet."""
 
+import contextlib
+import fcntl
 import os
 import re
 import signal
+import subprocess
+import termios
 import time
+from pathlib import Path
 
 import pytest
 
+from mzpipe.errors import MzpipeError
+from mzpipe.ipc.dataplane import DataPlane
+from mzpipe.launch.run_directory import RunDirectory
 from mzpipe.weights import CheckpointStore
 from tests.processes import alive
-from tests.runs.driver import clean, mzpipe
+from tests.runs.driver import START_S, clean, command, mzpipe
 from tests.waiting import wait_until
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
@@ -57,11 +65,78 @@ def test_live_run_outlives_a_second_start_and_kills_and_is_saved_by_ctrl_c(start
     check_signal_drains_saves_and_ends(run, signal.SIGINT, 130)
 
 
-def test_term_drains_and_saves_like_ctrl_c(start):
-    run = start()
+@pytest.mark.parametrize(
+    ("number", "code"),
+    [(signal.SIGTERM, 143), (signal.SIGHUP, 129), (signal.SIGQUIT, 131)],
+    ids=["TERM", "HUP", "QUIT"],
+)
+def test_other_signals_drain_and_save_like_ctrl_c(default_signals, start, number, code):
+    run = start("learner.checkpoint_interval=1000000")  # what is saved is saved at the stop
     run.wait_ready()
     check_training_goes_on(run)
-    check_signal_drains_saves_and_ends(run, signal.SIGTERM, 143)
+    check_signal_drains_saves_and_ends(run, number, code)
+
+
+def steps_of(directory):
+    """Learner steps of a run that may not be live yet."""
+    try:
+        runtime = RunDirectory(directory).live().runtime_directory
+        return DataPlane.attach(Path(runtime)).total("learner", "learner_steps")
+    except (MzpipeError, OSError):
+        return 0
+
+
+def check_was_saved(directory, steps):
+    assert CheckpointStore(directory / "checkpoints").load("latest").state["learner_steps"] >= steps > 0
+
+
+def test_run_whose_terminal_goes_is_drained_and_saved(default_signals, profile, tmp_path):
+    """The kernel sends HUP, and whatever is written to the terminal afterwards fails."""
+    master, terminal = os.openpty()
+    os.set_blocking(master, False)
+    words = command("train", profile, "--run-dir", tmp_path / "run", "--set", "learner.checkpoint_interval=1000000")
+    process = subprocess.Popen(
+        words,
+        stdin=terminal,
+        stdout=terminal,
+        stderr=terminal,
+        start_new_session=True,
+        preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),
+    )
+    os.close(terminal)
+
+    def has_trained():
+        with contextlib.suppress(BlockingIOError):
+            os.read(master, 1 << 16)
+        return steps_of(tmp_path / "run") > 20
+
+    try:
+        wait_until(has_trained, START_S, "some learner steps")
+        steps = steps_of(tmp_path / "run")
+        os.close(master)
+        assert process.wait(15) == 129
+    finally:
+        process.kill()
+        process.wait(10)
+    check_was_saved(tmp_path / "run", steps)
+
+
+def test_run_goes_on_when_its_output_has_no_reader_and_is_saved_at_its_end(default_signals, profile, tmp_path):
+    words = command("train", profile, "--run-dir", tmp_path / "run", "--serial")
+    process = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    try:
+        process.stdout.readline()
+        process.stdout.close()
+        wait_until(lambda: steps_of(tmp_path / "run") > 20 or process.poll() is not None, START_S, "some learner steps")
+        steps = steps_of(tmp_path / "run")
+        process.send_signal(signal.SIGHUP)
+        assert process.wait(30) == 129
+        assert process.stderr.read() == "mzpipe: output cannot be written (Broken pipe): it goes on without\n"
+    finally:
+        process.kill()
+        process.wait(10)
+        process.stderr.close()
+    check_was_saved(tmp_path / "run", steps)
 
 
 def test_second_signal_ends_the_run_within_2_seconds(start):
@@ -170,10 +245,6 @@ def test_run_shows_the_first_traceback_last_when_a_role_raises(start, tmp_path):
 
 
 def test_external_role_is_left_to_be_started_by_hand(start):
-    import subprocess
-
-    from tests.runs.driver import command
-
     run = start("topology.external=actor", "stop.learner_steps=100")
     run.wait_for_line("waiting for: mzpipe-actor .*run --index 0")
     assert "actor-0" not in run.roles()
@@ -189,10 +260,6 @@ def test_external_role_is_left_to_be_started_by_hand(start):
 
 
 def test_external_role_ends_when_the_supervisor_is_killed(start):
-    import subprocess
-
-    from tests.runs.driver import command
-
     run = start("topology.external=actor")
     run.wait_for_line("waiting for: mzpipe-actor")
     actor = subprocess.Popen(command("role", "actor", run.directory), stdin=subprocess.DEVNULL)

@@ -120,6 +120,22 @@ def test_follower_dies_with_a_killed_supervisor_by_either_net_alone(tmp_path, ne
     assert died is dies
 
 
+def test_follower_leaves_what_a_terminal_sends_to_its_supervisor(default_signals, tmp_path):
+    code = """
+import os, signal, sys
+from pathlib import Path
+from mzpipe.runtime.process import follow_supervisor
+follow_supervisor(Path(sys.argv[1]), None)
+for number in (signal.SIGINT, signal.SIGQUIT, signal.SIGHUP):
+    signal.raise_signal(number)
+sys.stdout.write("lives")
+"""
+    descriptor = make_death_pipe(tmp_path)
+    done = subprocess.run([sys.executable, "-c", code, tmp_path], capture_output=True, text=True, timeout=60)
+    os.close(descriptor)
+    assert (done.returncode, done.stdout) == (0, "lives"), done.stderr
+
+
 def test_make_death_pipe_does_not_wait_for_a_reader(tmp_path):
     descriptor = make_death_pipe(tmp_path)
     assert (tmp_path / "death").stat().st_mode & 0o777 == 0o600

@@ -1,0 +1,53 @@
+"""Output that a run outlasts: a terminal that is gone, a pipe without a reader, a full disk."""
+
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from typing import Any, TextIO, cast
+
+
+class LastingStream:
+    """A text stream that is let go once it cannot be written to: what is written to it later goes nowhere."""
+
+    def __init__(self, stream: TextIO, teller: "LastingStream | None" = None) -> None:
+        self._stream, self._teller = stream, teller
+
+    def write(self, text: str) -> int:
+        """Writes what can be written."""
+        try:
+            return self._stream.write(text)
+        except OSError as error:
+            self._let_go(error)
+            return len(text)
+
+    def flush(self) -> None:
+        """Flushes what can be flushed."""
+        try:
+            self._stream.flush()
+        except OSError as error:
+            self._let_go(error)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+    def _let_go(self, error: OSError) -> None:
+        """Lets the descriptor itself go, because the interpreter flushes it once more at its end."""
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, self._stream.fileno())
+        os.close(nowhere)
+        if self._teller is not None:
+            self._teller.write(f"mzpipe: output cannot be written ({error.strerror}): it goes on without\n")
+            self._teller.flush()
+
+
+@contextmanager
+def lasting_output() -> Iterator[None]:
+    """Meanwhile a failed write to stdout or stderr raises nothing; stderr says so, if it can, when it is stdout's."""
+    stderr = LastingStream(sys.stderr)
+    stdout = LastingStream(sys.stdout, teller=stderr)
+    with redirect_stdout(cast(TextIO, stdout)), redirect_stderr(cast(TextIO, stderr)):
+        try:
+            yield
+        finally:
+            stdout.flush()
