@@ -6,9 +6,10 @@
     |   +-- GameError             2  a game of somebody's own breaks the protocol
     |   +-- PlanError             2  the machine cannot hold the plan
     |   +-- SearchInputError      2  an array handed to the search; also a ValueError
+    +-- NotFiniteError           70  weights, or the optimiser's state, hold NaN or infinity
     +-- AlreadyRunningError       3  the run directory is live
     +-- InputOutputError         74  a file or segment cannot be read or written
-    |   +-- CheckpointError      74  a checkpoint is missing, damaged or another model's
+    |   +-- CheckpointError      74  a checkpoint is missing, damaged, not finite or another model's
     |   +-- MessageError         74  a control message breaks the wire format
     +-- DeviceError              75  a device is missing or out of memory
 
@@ -74,6 +75,10 @@ class SearchInputError(UsageError, ValueError):
     """An array handed to the search has the wrong shape, kind or values."""
 
 
+class NotFiniteError(MzpipeError):
+    """Weights, or the optimiser's state, hold NaN or infinity."""
+
+
 class AlreadyRunningError(MzpipeError):
     """Another supervisor holds the run directory."""
 
@@ -87,7 +92,7 @@ class InputOutputError(MzpipeError):
 
 
 class CheckpointError(InputOutputError):
-    """A checkpoint is missing, damaged, or belongs to another model."""
+    """A checkpoint is missing, damaged, not finite, or belongs to another model."""
 
 
 class MessageError(InputOutputError):

@@ -61,12 +61,11 @@ class _SerialSession:
             self._pipeline.start()
             while outcome is None and border is None:
                 border, outcome = self._step()
-            if border is None:
-                self._save()
+            if border is None and self._save():
                 border = self._border()
         finally:
             self._pipeline.close()
-        if self._has_borders:
+        if self._has_borders and border is not None:
             self._await_journal()
             keep_border(self._run, border)
         return outcome
@@ -113,6 +112,9 @@ class _SerialSession:
         env_steps = self._plane.total("actor", "env_steps")
         return Border(self._plane.total("learner", "learner_steps"), env_steps)
 
-    def _save(self) -> None:
-        """Has the learner save at once, without another step of training."""
+    def _save(self) -> bool:
+        """Has the learner save at once, without another step of training; whether it did."""
         self._pipeline.agents[Member("learner", 0)].on_message(SaveCheckpoint(request_id=1))
+        messages = self._pipeline.receive()
+        self._take(messages)
+        return any(isinstance(message, CheckpointSaved) for _, message in messages)

@@ -12,7 +12,7 @@ from pathlib import Path
 import torch
 
 from ..config import Profile, score_protocol
-from ..errors import MzpipeError
+from ..errors import MzpipeError, NotFiniteError
 from ..ipc.control import ControlPort
 from ..ipc.dataplane import DataPlane, Member
 from ..ipc.messages import CheckpointSaved, Message, Note, SaveCheckpoint
@@ -173,7 +173,7 @@ class Learner:
         had_dump = self._faults.dumped is not None
         roll_back = self._faults.bad(slot, self._step.learner_steps)
         if not had_dump:
-            self._note(f"a loss or gradient is not finite: the step is skipped, its batch is in {self._faults.dumped}")
+            self._note(f"a training step is not finite: it is skipped, its batch is in {self._faults.dumped}")
         if not roll_back:
             return
         if not self._store.has(LATEST):
@@ -213,9 +213,10 @@ class Learner:
     def _publish(self) -> None:
         self._clock.skip()
         steps, env_steps = self._step.learner_steps, self._plane.total("actor", "env_steps")
-        version = self._publisher.publish(self._flat.read(), learner_steps=steps, env_steps=env_steps)
-        if version == 0:
-            self._note(f"learner step {steps}: weights are not finite, not published")
+        try:
+            version = self._publisher.publish(self._flat.read(), learner_steps=steps, env_steps=env_steps)
+        except NotFiniteError as error:
+            self._note(f"learner step {steps:,}: {error}, not published")
             return
         self._counters.set("weights_version", version)
         for bell in self._bells:
@@ -231,9 +232,21 @@ class Learner:
             "protocol": score_protocol(self._profile.game),
         }
         checkpoint = make_checkpoint(self._model, self._average, self._step, state)
-        self._store.save(step_name(steps), checkpoint, pointer=LATEST)
+        try:
+            self._store.save(step_name(steps), checkpoint, pointer=LATEST)
+        except NotFiniteError as error:
+            self._distrust(error)
+            return
         self._store.prune(keep=config.keep_checkpoints, keep_every=config.keep_every)
         self._control.send(CheckpointSaved(request_id, steps))
+
+    def _distrust(self, error: NotFiniteError) -> None:
+        """A state that is not finite stays so, whatever the next losses are: steps are skipped until it is restored."""
+        self._step.is_sound = False
+        self._note(
+            f"learner step {self._step.learner_steps:,}: no checkpoint is saved: {error}: "
+            "lower learner.learning_rate if this comes again"
+        )
 
     def _restore(self) -> None:
         checkpoint = self._store.load(LATEST)

@@ -43,6 +43,7 @@ def restore_checkpoint(
     if average is not None:
         restore_model(average.model, checkpoint)
     restore_optimizer(step.optimizer, fields)
+    step.is_sound = True
     try:
         step.learner_steps = int(checkpoint.state["learner_steps"])
     except (KeyError, ValueError, TypeError):

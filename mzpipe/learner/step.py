@@ -46,6 +46,8 @@ class TrainingStep:
         self._is_compiled = False
         self.optimizer = make_optimizer(model, config)
         self.learner_steps = 0
+        # False on one rank: every rank skips its steps, until what they train is restored.
+        self.is_sound = True
 
     def __call__(self, batch: Batch) -> StepResult:
         """Trains on one batch; a non-finite loss or gradient, on any rank, skips the update."""
@@ -74,11 +76,11 @@ class TrainingStep:
         return StepResult(losses, skipped=False)
 
     def _finite(self, losses: Losses) -> bool:
-        """Clips the gradient; whether it and the loss are finite on every rank."""
+        """Clips the gradient; whether it and the loss are finite, and what is trained is sound, on every rank."""
         limit = self._config.max_grad_norm or float("inf")
         norm = nn.utils.clip_grad_norm_(self._model.parameters(), limit)
         finite: Tensor = torch.isfinite(norm) & torch.isfinite(losses.total.detach())
-        return self._ranks.all(finite)
+        return self._ranks.all(finite & self.is_sound)
 
     def _restore_buffers(self, buffers: list[Tensor]) -> None:
         """Batch statistics of a skipped step are as bad as its gradient."""

@@ -29,23 +29,43 @@ _PREFIX = "model."
 
 
 class ExchangeableGraph:
-    """One traced inference, to be filled with any weights of its model."""
+    """One traced inference, to be filled with any weights of its model.
+
+    It is kept as the bytes between its weights. A message whose weights were set again and again would keep all of
+    them: what a message has allocated is freed with the message.
+    """
 
     def __init__(self, data: bytes, places: dict[str, slice]) -> None:
-        self._graph: Any = onnx.load_model_from_string(data)
-        self._places = {}
-        for weights in self._graph.graph.initializer:
+        graph: Any = onnx.load_model_from_string(data)
+        written: bytes = graph.SerializeToString()
+        self._places, self._between, rest = {}, [], 0
+        for weights in graph.graph.initializer:
             name = weights.name.removeprefix(_PREFIX)
             if name not in places:
                 raise MzpipeError(f"the traced graph has weights that the model does not have: {weights.name}")
             self._places[weights.name] = places[name]
+            begin, end = _values(weights, written)
+            self._between.append(written[rest:begin])
+            rest = end
+        self._end = written[rest:]
 
     def filled(self, flat: np.ndarray) -> bytes:
-        """The graph with the weights of a flat array, as FlatWeights makes it."""
-        for weights in self._graph.graph.initializer:
-            weights.raw_data = flat[self._places[weights.name]].tobytes()
-        data: bytes = self._graph.SerializeToString()
-        return data
+        """The graph with the weights of a flat float32 array, as FlatWeights makes it."""
+        parts: list[bytes | memoryview] = []
+        for before, place in zip(self._between, self._places.values(), strict=True):
+            parts += (before, flat[place].data)
+        return b"".join([*parts, self._end])
+
+
+def _values(weights: Any, written: bytes) -> tuple[int, int]:
+    """Where the values of these weights begin and end in their graph's bytes: they are the last of the weights' own.
+
+    No two weights have the same bytes, because their names differ.
+    """
+    tensor: bytes = weights.SerializeToString()
+    assert tensor.endswith(weights.raw_data)
+    end = written.index(tensor) + len(tensor)
+    return end - len(weights.raw_data), end
 
 
 class InferenceGraphs(NamedTuple):

@@ -8,7 +8,8 @@
 
 A directory gets its name by one rename after every file and the directory
 itself are on disk; one that has the name already changes places with it in the
-same rename. A pointer file is replaced by one rename. Drafts and what is being
+same rename. A pointer file is replaced by one rename. A checkpoint that is not finite
+is neither written nor loaded. Drafts and what is being
 removed are called .NAME.PID.new and .NAME.PID.old.
 """
 
@@ -29,7 +30,7 @@ from safetensors import SafetensorError
 from safetensors.numpy import load as load_tensors
 from safetensors.numpy import save as save_tensors
 
-from ..errors import CheckpointError
+from ..errors import CheckpointError, NotFiniteError
 from ..runtime.files import sync_directory, write_synced
 from ..runtime.process import process_exists
 
@@ -62,7 +63,11 @@ class CheckpointStore:
         self.directory = directory
 
     def save(self, name: str, checkpoint: Checkpoint, *, pointer: str) -> Path:
-        """Writes `checkpoint` as `name`, then lets `pointer` name it; raises CheckpointError."""
+        """Writes `checkpoint` as `name`, then lets `pointer` name it.
+
+        Raises NotFiniteError before anything is written, CheckpointError when it cannot be.
+        """
+        _check_finite(checkpoint)
         files = {
             _WEIGHTS: save_tensors(checkpoint.weights),
             _OPTIMIZER: save_tensors(checkpoint.optimizer),
@@ -112,13 +117,17 @@ class CheckpointStore:
         path = self.directory / name
         files = _verified_files(path)
         try:
-            return Checkpoint(
+            checkpoint = Checkpoint(
                 load_tensors(files[_WEIGHTS]),
                 load_tensors(files[_OPTIMIZER]),
                 msgpack.unpackb(files[_STATE], max_ext_len=0),
             )
+            _check_finite(checkpoint)
         except (KeyError, ValueError, SafetensorError, msgpack.UnpackException) as error:
             raise CheckpointError(f"{path}: cannot be read: {error}") from None
+        except NotFiniteError as error:
+            raise CheckpointError(f"{path}: cannot be used: {error}") from None
+        return checkpoint
 
     def has(self, pointer: str) -> bool:
         """Whether the pointer has been set."""
@@ -181,6 +190,14 @@ class CheckpointStore:
             _remove_any(draft)
             raise
         sync_directory(self.directory)
+
+
+def _check_finite(checkpoint: Checkpoint) -> None:
+    """Raises NotFiniteError naming the first tensor that holds NaN or infinity."""
+    for file_name, tensors in ((_WEIGHTS, checkpoint.weights), (_OPTIMIZER, checkpoint.optimizer)):
+        for name, array in sorted(tensors.items()):
+            if not np.isfinite(array).all():
+                raise NotFiniteError(f"{name} in {file_name} is not finite")
 
 
 def _rename_or_exchange(draft: Path, final: Path) -> None:

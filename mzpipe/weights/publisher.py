@@ -11,7 +11,7 @@ V3  Only finite weights are ever published. That they are not is found while the
 
 import numpy as np
 
-from ..errors import InputOutputError
+from ..errors import InputOutputError, NotFiniteError
 from ..ipc import atomics
 from ..ipc.checksum import NOT_FINITE, copy_floats
 from ..ipc.slots import NUM_WEIGHTS_BUFFERS
@@ -28,9 +28,9 @@ class WeightsPublisher:
         self.version = int(segment["latest"][0])
 
     def publish(self, weights: np.ndarray, *, learner_steps: int, env_steps: int) -> int:
-        """Publishes a flat float32 array and returns its version, or 0 when it is not finite.
+        """Publishes a flat float32 array and returns its version.
 
-        Raises InputOutputError when the array is not of the segment's size.
+        Raises NotFiniteError when the array is not finite, InputOutputError when it is not of the segment's size.
         """
         segment, version = self._segment, self.version + 1
         index = version % NUM_WEIGHTS_BUFFERS
@@ -43,7 +43,7 @@ class WeightsPublisher:
         atomics.fence()
         crc = copy_floats(weights.ctypes.data, buffer.ctypes.data, weights.size)
         if crc == NOT_FINITE:
-            return NO_VERSION
+            raise NotFiniteError("weights are not finite")
         segment["crc"][index] = crc
         segment["learner_steps"][index], segment["env_steps"][index] = learner_steps, env_steps
         # SYNC weights.stamp release: the whole buffer

@@ -16,6 +16,7 @@ from mzpipe.config import save_profile
 from mzpipe.nets import Model, numpy_state
 from mzpipe.weights import BEST, LATEST, Checkpoint, CheckpointStore
 from tests.tiny import observations, tiny_profile
+from tests.unchecked import save_unchecked
 
 FILES = ["dynamics.onnx", "model.json", "prediction.onnx", "representation.onnx"]
 
@@ -133,6 +134,16 @@ def test_export_refuses_a_run_without_checkpoints(run, refused):
 def test_export_refuses_a_checkpoint_that_is_not_there(trained, refused):
     line = refused(74, "--onnx", trained, "--checkpoint", "best")
     assert line == f"{trained / 'checkpoints' / 'best'}: no such checkpoint; there are: step_00000030"
+
+
+def test_export_refuses_a_checkpoint_that_is_not_finite(trained, refused):
+    store = CheckpointStore(trained / "checkpoints")
+    loaded = store.load(LATEST)
+    loaded.weights["prediction.value.bias"][0] = np.nan
+    save_unchecked(store, "step_00000030", loaded, pointer=LATEST)
+    line = refused(74, "--onnx", trained)
+    assert line.endswith("step_00000030: cannot be used: prediction.value.bias in weights.safetensors is not finite")
+    assert not (trained / "onnx").exists()
 
 
 def test_export_refuses_a_target_that_exists_and_leaves_it_alone(trained, refused):

@@ -15,6 +15,7 @@ from mzpipe.nets import Model, numpy_state
 from mzpipe.weights import LATEST, Checkpoint, CheckpointStore, step_name
 from tests.evaluator import runs
 from tests.tiny import tiny_profile
+from tests.unchecked import save_unchecked
 
 PONG = ("game.name=Pong", "network.kind=residual", "network.num_channels=2", "game.atari.image_size=84")
 
@@ -160,6 +161,17 @@ def test_evaluate_refuses_what_cannot_be_played_in_one_line(make_run, played, ex
 def test_evaluate_refuses_a_run_without_checkpoints(make_run, played):
     with pytest.raises(CheckpointError, match=r"checkpoints: the run has saved no checkpoint yet$"):
         scores_of(make_run(steps=()))
+
+
+def test_evaluate_refuses_a_checkpoint_that_is_not_finite(make_run, played):
+    run = make_run()
+    store = CheckpointStore(run.checkpoints)
+    loaded = store.load(LATEST)
+    loaded.weights["prediction.value.bias"][0] = np.nan
+    save_unchecked(store, step_name(10), loaded, pointer=LATEST)
+    with pytest.raises(CheckpointError, match=r"step_00000010: cannot be used: prediction\.value\.bias in weights\."):
+        scores_of(run)
+    assert played == []
 
 
 def test_evaluate_refuses_a_checkpoint_of_another_game(make_run, played):

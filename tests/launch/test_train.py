@@ -18,6 +18,7 @@ from mzpipe.telemetry import Evaluation, ScoresFile
 from mzpipe.weights import Checkpoint, CheckpointStore
 from tests.launch.fakes import Screen
 from tests.tiny import tiny_profile
+from tests.unchecked import save_unchecked
 
 
 @pytest.fixture
@@ -109,6 +110,18 @@ def test_train_refuses_a_damaged_checkpoint_before_it_starts(run, screen):
     weights = run.checkpoints / "step_00000010" / "weights.safetensors"
     weights.write_bytes(weights.read_bytes()[:-1])
     with pytest.raises(CheckpointError, match=r"weights.safetensors: damaged: its SHA-256 is not the manifest's"):
+        train(tiny_profile("stop.learner_steps=99"), run, screen, serial=False)
+
+
+@pytest.mark.usefixtures("former_session")
+def test_train_refuses_a_checkpoint_that_is_not_finite_before_it_starts(run, screen):
+    store = CheckpointStore(run.checkpoints)
+    loaded = store.load("latest")
+    loaded.weights["weight"][0] = np.nan
+    save_unchecked(store, "step_00000010", loaded, pointer="latest")
+    with pytest.raises(
+        CheckpointError, match=r"step_00000010: cannot be used: weight in weights.safetensors is not fi"
+    ):
         train(tiny_profile("stop.learner_steps=99"), run, screen, serial=False)
 
 

@@ -1,5 +1,6 @@
 """The learner agent between hand-made rings: what it trains on, sends, publishes, saves, and does about bad batches."""
 
+import re
 from types import SimpleNamespace
 
 import numpy as np
@@ -197,7 +198,7 @@ def test_first_bad_batch_is_kept_and_the_step_skipped(bench):
     assert (bench.get("learner_steps"), bench.get("skipped_steps")) == (2, 1)
     kept = bench.directory / "nonfinite-step-00000002.npz"
     assert np.isnan(np.load(kept)["observation"][0]).all()
-    assert bench.notes() == [f"a loss or gradient is not finite: the step is skipped, its batch is in {kept}"]
+    assert bench.notes() == [f"a training step is not finite: it is skipped, its batch is in {kept}"]
     bench.train(1)
     bench.train(1, bad=True)
     assert len(list(bench.directory.glob("nonfinite-*"))) == 1  # one says enough
@@ -235,6 +236,49 @@ def test_rollback_undoes_what_was_learnt_since(tmp_path):
 def test_three_bad_steps_without_a_checkpoint_end_the_learner(bench):
     with pytest.raises(MzpipeError, match="there is no checkpoint to go back to"):
         bench.train(3, bad=True)
+
+
+def spoil(tensors):
+    """Makes the last number infinite; neither the next loss nor its gradient is the worse for it."""
+    list(tensors)[-1].view(-1)[-1] = float("inf")
+
+
+@pytest.mark.parametrize("part", ["average", "optimizer"])
+def test_what_is_not_finite_is_never_saved_and_three_steps_later_undone(tmp_path, part):
+    bench = Bench(tmp_path, "learner.average_decay=0.5", "learner.checkpoint_interval=2")
+    bench.train(2)
+    saved, learner = bench.weights(), bench.learner
+    moments = (state["exp_avg_sq"] for state in learner._step.optimizer.state.values())
+    spoil(moments if part == "optimizer" else learner._average.model.parameters())
+    bench.train(2)
+    assert bench.store.resolve(LATEST) == "step_00000002" and bench.store.names() == ["step_00000002"]
+    assert bench.messages(CheckpointSaved) == [CheckpointSaved(0, 2)]
+    refusal = (
+        r"learner step 4: no checkpoint is saved: \S+ in \w+\.safetensors is not finite: lower learner\.learning_rate"
+    )
+    assert re.match(refusal, bench.notes()[-1])
+    bench.train(3)
+    assert bench.notes()[-1] == "three steps in a row were not finite: back to learner step 2"
+    np.testing.assert_array_equal(bench.weights(), saved)
+    bench.train(2)
+    assert bench.messages(CheckpointSaved)[-1] == CheckpointSaved(0, 4)
+
+
+def test_run_whose_rate_was_too_high_goes_on_with_a_lower_one(tmp_path):
+    bench = Bench(tmp_path, "learner.checkpoint_interval=1")
+    bench.train(2)
+    saved, sane = bench.weights(), bench.profile
+    bench.profile = tiny_profile(
+        "stop.learner_steps=1000", "learner.checkpoint_interval=1", "learner.learning_rate=1e38"
+    )
+    bench.start()
+    with pytest.raises(MzpipeError, match=r"again after going back to learner step 2: lower learner\.learning_rate"):
+        bench.train(8)
+    bench.profile = sane
+    bench.start()
+    np.testing.assert_array_equal(bench.weights(), saved)
+    bench.train(1)
+    assert bench.store.resolve(LATEST) == "step_00000003"
 
 
 @pytest.fixture

@@ -9,9 +9,10 @@ from functools import partial
 import numpy as np
 import pytest
 
-from mzpipe.errors import CheckpointError
+from mzpipe.errors import CheckpointError, NotFiniteError
 from mzpipe.weights import Checkpoint, CheckpointStore, step_name
 from mzpipe.weights import checkpoint as module
+from tests.unchecked import save_unchecked
 
 FILES = ("weights.safetensors", "optimizer.safetensors", "state.msgpack")
 
@@ -100,6 +101,23 @@ def test_load_refuses_a_damaged_manifest_and_a_missing_checkpoint(store):
         store.load("nothing")
     (store.directory / "latest").write_text("step_00000077")
     with pytest.raises(CheckpointError, match="no such checkpoint"):
+        store.load("latest")
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
+@pytest.mark.parametrize(
+    ("part", "tensor", "name"),
+    [("weights", "layer.weight", "weights.safetensors"), ("optimizer", "0.exp_avg", "optimizer.safetensors")],
+)
+def test_what_is_not_finite_is_neither_saved_nor_loaded(store, part, tensor, name, bad):
+    save(store, 1)
+    before, spoilt = sorted(os.listdir(store.directory)), checkpoint(2)
+    getattr(spoilt, part)[tensor].flat[-1] = bad
+    with pytest.raises(NotFiniteError, match=f"^{tensor} in {name} is not finite$"):
+        store.save("step_00000002", spoilt, pointer="latest")
+    assert sorted(os.listdir(store.directory)) == before and store.resolve("latest") == "step_00000001"
+    save_unchecked(store, "step_00000002", spoilt, pointer="latest")
+    with pytest.raises(CheckpointError, match=f"step_00000002: cannot be used: {tensor} in {name} is not finite$"):
         store.load("latest")
 
 

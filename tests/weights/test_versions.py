@@ -6,7 +6,7 @@ import time
 import numpy as np
 import pytest
 
-from mzpipe.errors import InputOutputError
+from mzpipe.errors import InputOutputError, NotFiniteError
 from mzpipe.ipc import atomics
 from mzpipe.ipc.checksum import copy_floats
 from mzpipe.ipc.slots import NUM_WEIGHTS_BUFFERS, weights_layout
@@ -57,7 +57,8 @@ def test_publisher_refuses_weights_that_are_not_finite(segment, bad):
     publish(publisher, 1)
     weights = np.ones(SIZE, np.float32)
     weights[4] = bad
-    assert publisher.publish(weights, learner_steps=0, env_steps=0) == 0
+    with pytest.raises(NotFiniteError, match="weights are not finite"):
+        publisher.publish(weights, learner_steps=0, env_steps=0)
     assert WeightsSubscriber(segment).latest() == 1
 
 
@@ -70,7 +71,8 @@ def test_refused_publication_leaves_the_latest_version_and_the_one_before_it(seg
     publisher, subscriber = WeightsPublisher(segment), WeightsSubscriber(segment)
     for value in range(1, 4):
         publish(publisher, value)
-    assert publisher.publish(np.full(SIZE, np.nan, np.float32), learner_steps=0, env_steps=0) == 0
+    with pytest.raises(NotFiniteError):
+        publisher.publish(np.full(SIZE, np.nan, np.float32), learner_steps=0, env_steps=0)
     assert [version for version in range(1, 5) if subscriber.pull(version) is not None] == [2, 3]
     assert publish(publisher, 4) == 4
     np.testing.assert_array_equal(subscriber.pull().weights, 4)

@@ -1,0 +1,12 @@
+"""Checkpoints that the store itself would refuse to write."""
+
+from unittest import mock
+
+from mzpipe.weights import Checkpoint, CheckpointStore
+from mzpipe.weights import checkpoint as module
+
+
+def save_unchecked(store: CheckpointStore, name: str, checkpoint: Checkpoint, *, pointer: str) -> None:
+    """Saves a checkpoint as it is, finite or not."""
+    with mock.patch.object(module, "_check_finite", create=True):
+        store.save(name, checkpoint, pointer=pointer)
