@@ -1,13 +1,11 @@
 """`mzpipe VERB ...`: parses, dispatches, and turns every error into one line and an exit code."""
 
 import argparse
-import os
 import sys
 import traceback
 from collections.abc import Sequence
 from contextlib import nullcontext
 from importlib import import_module
-from pathlib import Path
 from types import ModuleType
 
 from .. import __version__
@@ -52,7 +50,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _run(words: list[str], verb: str) -> int:
     try:
         prepare_environment()
-        _let_children_import_us()
         parsed, module = _parse(words, verb)
         allow_env_import(getattr(parsed, "allow_env_import", False))
         return int(module.run(parsed))
@@ -80,13 +77,6 @@ def _parse(words: list[str], verb: str) -> tuple[argparse.Namespace, ModuleType]
     parsed = parser.parse_args(words)
     assert module is not None
     return parsed, module
-
-
-def _let_children_import_us() -> None:
-    """A clone that is not installed works from any directory: `python -m` looks only where it runs, and here."""
-    home, others = str(Path(__file__).resolve().parents[2]), os.environ.get("PYTHONPATH", "").split(os.pathsep)
-    if home not in others:
-        os.environ["PYTHONPATH"] = os.pathsep.join([home, *filter(None, others)])
 
 
 if __name__ == "__main__":

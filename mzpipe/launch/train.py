@@ -6,9 +6,9 @@ from pathlib import Path
 from ..config import Profile, load_profile, save_profile
 from ..errors import ExitCode, UsageError
 from ..games import describe_game
-from ..replay.journal import has_journal
+from ..replay.journal import has_journal, has_records
 from ..telemetry import View, read_scores
-from ..weights import LATEST, CheckpointStore
+from ..weights import LATEST, CheckpointStore, ResumePoint
 from .border import Border, forget_border, read_border, return_to_border
 from .last_moment import LastMoment, read_last_moment
 from .memory import ModelSizes
@@ -20,6 +20,7 @@ from .run_directory import RunDirectory, sweep_leftovers
 from .serial_run import run_serial
 from .signals import SignalPipe
 from .snapshots import Progress
+from .start import find_start
 from .supervisor import Supervisor, Watch
 
 
@@ -43,15 +44,20 @@ def train(
         last = read_last_moment(locked.former)
         for path in sweep_leftovers():
             view.line(f"removed {path}, left by a run that was killed")
-        progress = read_progress(run, last)
+        start = find_start(run, view)
+        progress = read_progress(run, start, last)
         border = _exact_border(run, profile, progress, view) if serial else None
         if border is not None:  # what a kill took is played again
             last, progress = None, progress._replace(env_steps=border.env_steps, inserted=0)
-        _announce_resume(run, profile, progress, last, view)
+        if start is not None or run.profile.is_file():
+            _announce_resume(run, progress, _empty_table(run, profile, progress, border), last, view)
+            _announce_changes(run, profile, view)
         reached = _already_reached(profile, progress)
         if reached is not None:
             return Outcome(ExitCode.FINISHED, reached)
         _go_to_border(run, border, view)
+        if start is not None and start.fault:
+            CheckpointStore(run.checkpoints).point(LATEST, start.name)
         save_profile(profile, run.profile)
         with locked.runtime() as live:
             prepared = prepare(run, live, view, signals)
@@ -69,13 +75,12 @@ def train(
             return Supervisor(plan, run, live, view, signals, progress, watch).run()
 
 
-def read_progress(run: RunDirectory, last: LastMoment | None) -> Progress:
-    """Steps of the latest checkpoint, moves up to a kill, and the best evaluation; zeros for a new run."""
-    store = CheckpointStore(run.checkpoints)
+def read_progress(run: RunDirectory, start: ResumePoint | None, last: LastMoment | None) -> Progress:
+    """Steps of the checkpoint to go on from, moves up to a kill, and the best evaluation; zeros for a new run."""
     best = max((score.return_mean for score in read_scores(run.scores)), default=None)
-    state = store.load(LATEST).state if store.has(LATEST) else {"env_steps": 0, "learner_steps": 0}
-    env_steps = max(int(state["env_steps"]), last.env_steps if last else 0)
-    return Progress(env_steps, int(state["learner_steps"]), best, last.inserted if last else 0)
+    state = start.checkpoint.state if start else {"env_steps": 0, "learner_steps": 0}
+    env_steps = max(state["env_steps"], last.env_steps if last else 0)
+    return Progress(env_steps, state["learner_steps"], best, last.inserted if last else 0)
 
 
 def _exact_border(run: RunDirectory, profile: Profile, progress: Progress, view: View) -> Border | None:
@@ -112,18 +117,25 @@ def _check_source(profile: Profile) -> None:
     source.refuse_live()
 
 
-def _announce_resume(
-    run: RunDirectory, profile: Profile, progress: Progress, last: LastMoment | None, view: View
-) -> None:
-    if not run.profile.is_file():
-        return
-    empty = "" if profile.replay.journal else " (no journal: the replay table starts empty)"
+def _announce_resume(run: RunDirectory, progress: Progress, empty: str, last: LastMoment | None, view: View) -> None:
     view.line(
         f"{run.path}: resuming at env step {progress.env_steps:,}, learner step {progress.learner_steps:,}{empty}"
     )
     if last is not None:
         view.line(f"it was killed with {last.in_flight:,} transitions on their way to the replay server: they are lost")
-    for difference in _differences(load_profile(run.profile), profile):
+
+
+def _empty_table(run: RunDirectory, profile: Profile, progress: Progress, border: Border | None) -> str:
+    """Why the replay table starts empty, in brackets; nothing where it does not, or where nothing was played."""
+    if not profile.replay.journal:
+        return " (no journal: the replay table starts empty)"
+    if border is not None or profile.replay.source or not progress.env_steps or has_records(run.journal):
+        return ""
+    return f" ({run.journal} holds no transitions: the replay table starts empty)"
+
+
+def _announce_changes(run: RunDirectory, profile: Profile, view: View) -> None:
+    for difference in _differences(load_profile(run.profile), profile) if run.profile.is_file() else ():
         view.line(f"changed since the last session: {difference}")
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import torch
 
 from ..config import Profile, score_protocol
-from ..errors import MzpipeError, NotFiniteError
+from ..errors import CheckpointError, MzpipeError, NotFiniteError
 from ..ipc.control import ControlPort
 from ..ipc.dataplane import DataPlane, Member
 from ..ipc.messages import CheckpointSaved, Message, Note, SaveCheckpoint
@@ -21,7 +21,7 @@ from ..ipc.stages import Stage
 from ..ipc.trace import Mark
 from ..nets import FlatWeights, Model, place_model
 from ..planning import derive_seed
-from ..weights import LATEST, CheckpointStore, WeightsPublisher, step_name
+from ..weights import LATEST, CheckpointStore, WeightsPublisher, find_resume_point, step_name
 from .average import AverageWeights
 from .batches import BatchFeed, Slot
 from .diagnostics import diagnose, gradient_norms
@@ -62,7 +62,7 @@ class Learner:
         self._training = False
 
     def on_start(self) -> None:
-        """Builds the model, or restores it from the latest checkpoint; rank 0 publishes its weights."""
+        """Builds the model and saves it, or restores the latest checkpoint; rank 0 publishes its weights."""
         torch.manual_seed(derive_seed(self._profile.seed, "model"))
         shape, config = self._plane.shape, self._profile.learner
         model = Model(self._profile.network, shape.observation_shape, shape.num_actions, training_heads=True)
@@ -76,8 +76,8 @@ class Learner:
             self._first.set("step_ticket", 0)  # before the others can have joined, and so before they look
         self._ranks = self._join_ranks()
         self._step = TrainingStep(self._model, config, ranks=self._ranks, note=self._note, ended=self._clock.end)
-        if self._store.has(LATEST):
-            self._restore()
+        if not self._restore():
+            self._begin()
         self._first_batch = self._ranks.latest(self._feed.sequence)
         if self._index == 0:
             self._counters.set("learner_steps", self._step.learner_steps)
@@ -176,12 +176,11 @@ class Learner:
             self._note(f"a training step is not finite: it is skipped, its batch is in {self._faults.dumped}")
         if not roll_back:
             return
-        if not self._store.has(LATEST):
+        if not self._restore():
             raise MzpipeError(
                 "three training steps in a row were not finite, and there is no checkpoint to go back to: lower "
                 f"learner.learning_rate, or look at the batch in {self._faults.dumped}"
             )
-        self._restore()
         if self._index == 0:
             self._counters.set("learner_steps", self._step.learner_steps)
         self._note(f"three steps in a row were not finite: back to learner step {self._step.learner_steps:,}")
@@ -224,7 +223,16 @@ class Learner:
         self._clock.end(Stage.PUBLISH)
 
     def _save(self, request_id: int) -> None:
-        config, steps = self._profile.learner, self._step.learner_steps
+        config = self._profile.learner
+        try:
+            self._write_checkpoint()
+        except NotFiniteError as error:
+            self._distrust(error)
+            return
+        self._store.prune(keep=config.keep_checkpoints, keep_every=config.keep_every)
+        self._control.send(CheckpointSaved(request_id, self._step.learner_steps))
+
+    def _write_checkpoint(self) -> None:
         state = {
             "env_steps": self._plane.total("actor", "env_steps"),
             "weights_version": self._publisher.version,
@@ -232,13 +240,7 @@ class Learner:
             "protocol": score_protocol(self._profile.game),
         }
         checkpoint = make_checkpoint(self._model, self._average, self._step, state)
-        try:
-            self._store.save(step_name(steps), checkpoint, pointer=LATEST)
-        except NotFiniteError as error:
-            self._distrust(error)
-            return
-        self._store.prune(keep=config.keep_checkpoints, keep_every=config.keep_every)
-        self._control.send(CheckpointSaved(request_id, steps))
+        self._store.save(step_name(self._step.learner_steps), checkpoint, pointer=LATEST)
 
     def _distrust(self, error: NotFiniteError) -> None:
         """A state that is not finite stays so, whatever the next losses are: steps are skipped until it is restored."""
@@ -248,10 +250,26 @@ class Learner:
             "lower learner.learning_rate if this comes again"
         )
 
-    def _restore(self) -> None:
-        checkpoint = self._store.load(LATEST)
-        restore_checkpoint(checkpoint, self._model, self._average, self._step)
-        self._publisher.version = max(self._publisher.version, int(checkpoint.state["weights_version"]))
+    def _begin(self) -> None:
+        """Saves the untrained model before anything is played, so that a run without a checkpoint has lost it."""
+        steps = self._first.get("learner_steps")
+        if steps:
+            raise CheckpointError(
+                f"{self._store.directory}: no checkpoint is left of the run's {steps:,} learner steps"
+            )
+        if self._index == 0:
+            self._write_checkpoint()
+
+    def _restore(self) -> bool:
+        """Goes back to the checkpoint that a resume would go on from; False where there is none."""
+        point = find_resume_point(self._store)
+        if point is None:
+            return False
+        if point.fault and self._index == 0:
+            self._note(point.line)
+        restore_checkpoint(point.checkpoint, self._model, self._average, self._step)
+        self._publisher.version = max(self._publisher.version, point.checkpoint.state["weights_version"])
+        return True
 
     def _note(self, line: str) -> None:
         self._control.send(Note(line))

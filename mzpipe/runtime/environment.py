@@ -20,7 +20,22 @@ _held: list[int] = []
 def child_environment(num_threads: int) -> dict[str, str]:
     """This process's environment for a child with `num_threads` intra-op threads."""
     caps = {name: str(num_threads) for name in _THREAD_CAPS}
-    return {**os.environ, **caps, "NUMBA_CACHE_DIR": str(kernel_cache()), "PYGAME_HIDE_SUPPORT_PROMPT": "1"}
+    return {
+        **os.environ,
+        **caps,
+        "NUMBA_CACHE_DIR": str(kernel_cache()),
+        "PYGAME_HIDE_SUPPORT_PROMPT": "1",
+        "PYTHONPATH": _module_path(),
+    }
+
+
+def _module_path() -> str:
+    """PYTHONPATH with this package first: a child runs the same code, from a clone that is not installed too.
+
+    An empty entry is left out: Python takes it for the current directory.
+    """
+    home, others = str(_PACKAGE.parent), os.environ.get("PYTHONPATH", "").split(os.pathsep)
+    return os.pathsep.join([home, *(entry for entry in others if entry not in ("", home))])
 
 
 def prepare_environment() -> None:

@@ -49,12 +49,13 @@ class Child:
 
 
 def spawn(arguments: Sequence[str], *, environment: Mapping[str, str], log: IO[bytes]) -> Child:
-    """Starts `python -m arguments...` in its own process group, output to `log`.
+    """Starts `python -P -m arguments...` in its own process group, output to `log`.
 
+    -P keeps the current directory from the module search path: a json.py that lies there is not ours to run.
     Call it from the main thread: PDEATHSIG follows the thread that started the child.
     """
     process = subprocess.Popen(
-        [sys.executable, "-m", *arguments],
+        [sys.executable, "-P", "-m", *arguments],
         env=dict(environment),
         stdin=subprocess.DEVNULL,
         stdout=log,

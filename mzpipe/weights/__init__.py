@@ -2,6 +2,7 @@
 
 from .checkpoint import BEST, LATEST, Checkpoint, CheckpointStore, step_name
 from .publisher import WeightsPublisher
+from .resume import ResumePoint, find_resume_point
 from .subscriber import PulledWeights, WeightsSubscriber
 
 __all__ = [
@@ -10,7 +11,9 @@ __all__ = [
     "Checkpoint",
     "CheckpointStore",
     "PulledWeights",
+    "ResumePoint",
     "WeightsPublisher",
     "WeightsSubscriber",
+    "find_resume_point",
     "step_name",
 ]

@@ -19,6 +19,7 @@ import errno
 import hashlib
 import json
 import os
+import re
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
@@ -40,12 +41,18 @@ MANIFEST = "manifest.json"
 LATEST, BEST = "latest", "best"
 _WEIGHTS, _OPTIMIZER, _STATE = "weights.safetensors", "optimizer.safetensors", "state.msgpack"
 _FORMAT_VERSION = 1
+_STEP = re.compile(r"step_(\d{8,18})")
+_SHOWN = 40  # characters of a pointer that is not ours
 _AT_FDCWD, _RENAME_EXCHANGE = -100, 2
 
 
 def step_name(learner_steps: int) -> str:
     """What the learner's checkpoint of that step is called."""
     return f"step_{learner_steps:08d}"
+
+
+def _steps(name: str) -> int:
+    return int(name.removeprefix("step_"))
 
 
 class Checkpoint(NamedTuple):
@@ -133,6 +140,31 @@ class CheckpointStore:
         """Whether the pointer has been set."""
         return (self.directory / pointer).is_file()
 
+    def has_entry(self, pointer: str) -> bool:
+        """Whether anything has the pointer's name: a dangling link too."""
+        return os.path.lexists(self.directory / pointer)
+
+    def pointed(self, pointer: str) -> str:
+        """The directory's name that the pointer holds; raises CheckpointError where it leads nowhere."""
+        path = self.directory / pointer
+        if not self.has_entry(pointer):
+            raise CheckpointError(f"{path}: missing")
+        if not path.is_file():
+            raise CheckpointError(f"{path}: {'a directory' if path.is_dir() else 'leads to no file'}")
+        name = self._pointed(pointer)
+        if not name:
+            raise CheckpointError(f"{path}: empty")
+        if not os.path.isdir(self.directory / name):
+            raise CheckpointError(f"{path}: names {name[:_SHOWN]!r}, which is not there")
+        return name
+
+    def point(self, pointer: str, name: str) -> None:
+        """Lets `pointer` name a checkpoint that is there; raises CheckpointError."""
+        try:
+            self._point(pointer, name)
+        except OSError as error:
+            raise CheckpointError(f"{self.directory / pointer}: cannot be written: {error.strerror}") from error
+
     def resolve(self, pointer_or_name: str) -> str:
         """Directory name behind `latest`, `best`, a learner step or a plain name; raises CheckpointError if none."""
         if pointer_or_name.isdecimal():
@@ -156,6 +188,11 @@ class CheckpointStore:
         """Whole checkpoints, oldest name first."""
         return sorted(path.parent.name for path in self.directory.glob(f"[!.]*/{MANIFEST}"))
 
+    def step_names(self) -> list[str]:
+        """Every `step_N` directory, whole or not, the smallest N first."""
+        found = {path.name: _STEP.fullmatch(path.name) for path in self.directory.glob("step_*") if path.is_dir()}
+        return sorted((name for name, match in found.items() if match), key=_steps)
+
     def remove(self, name: str) -> None:
         """Removes one checkpoint: first its name, so that nobody takes a half removed one for whole."""
         former = self.directory / f".{name}.{os.getpid()}.old"
@@ -166,15 +203,17 @@ class CheckpointStore:
     def prune(self, keep: int, *, keep_every: int = 0) -> None:
         """Removes `step_N` checkpoints, and drafts that a crash left.
 
-        What stays: the `keep` newest, those pointed at, and those whose N is a multiple of keep_every (0: none).
+        What stays: the `keep` newest, those pointed at, and those whose N is a multiple of keep_every (0: none). The
+        untrained one, of step 0, is no such multiple.
         """
         for path in [*self.directory.glob(".*.new"), *self.directory.glob(".*.old")]:
             if not _is_anothers(path):
                 _remove_any(path)
         pointed = {self._pointed(path.name) for path in self.directory.glob("[!.]*") if path.is_file()}
-        steps = [name for name in self.names() if name.startswith("step_")]
+        whole = self.names()
+        steps = [name for name in self.step_names() if name in whole]
         for name in steps[:-keep]:
-            if name not in pointed and not (keep_every and int(name.removeprefix("step_")) % keep_every == 0):
+            if name not in pointed and not (keep_every and _steps(name) and _steps(name) % keep_every == 0):
                 self.remove(name)
 
     def _pointed(self, pointer: str) -> str | None:
@@ -182,10 +221,12 @@ class CheckpointStore:
         return path.read_bytes().decode(errors="replace").strip() if os.path.isfile(path) else None
 
     def _point(self, pointer: str, name: str) -> None:
-        draft = self.directory / f".{pointer}.{os.getpid()}.new"
+        draft, path = self.directory / f".{pointer}.{os.getpid()}.new", self.directory / pointer
         try:
             write_synced(draft, name.encode())
-            os.replace(draft, self.directory / pointer)
+            if path.is_dir() and not path.is_symlink():  # not ours: it is not removed, but it cannot stay in the way
+                os.rename(path, path.with_suffix(".directory"))
+            os.replace(draft, path)
         except OSError:
             _remove_any(draft)
             raise

@@ -1,13 +1,11 @@
 """`mzpipe VERB ...`: what every verb has in common, and what `train` refuses, called in this process."""
 
-import os
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-import mzpipe
 from mzpipe.cli import clean
 from mzpipe.cli.main import VERBS, main
 from mzpipe.cli.train import default_run_directory
@@ -15,7 +13,6 @@ from mzpipe.config import parse_profile
 from mzpipe.errors import CheckpointError, DeviceError, MzpipeError, PlanError
 
 PROFILE = "[stop]\nlearner_steps = 10\n"
-HOME = str(Path(mzpipe.__file__).parents[1])
 
 
 @pytest.fixture
@@ -135,17 +132,6 @@ def test_main_ends_with_130_when_it_is_interrupted(monkeypatch):
 
     monkeypatch.setattr(clean, "run", interrupt)
     assert main(["clean"]) == 130
-
-
-@pytest.mark.parametrize(
-    ("before", "after"), [(None, HOME), ("/a:/b", f"{HOME}:/a:/b"), (f"/a:{HOME}", f"/a:{HOME}"), ("", HOME)]
-)
-def test_main_lets_children_import_a_clone_that_is_not_installed(monkeypatch, before, after):
-    monkeypatch.delenv("PYTHONPATH", raising=False)
-    if before is not None:
-        monkeypatch.setenv("PYTHONPATH", before)
-    main(["clean"])
-    assert os.environ["PYTHONPATH"] == after
 
 
 def test_main_loads_only_the_verb_that_is_used():

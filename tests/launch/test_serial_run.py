@@ -32,7 +32,7 @@ def test_no_border_is_kept_where_the_checkpoint_of_the_end_is_refused(run_to_its
     outcome, run, screen = run_to_its_end("stop.learner_steps=1", "learner.learning_rate=1e38")
     assert outcome.reason == "stop.learner_steps=1 reached"
     assert screen.lines[-1].startswith("learner-0: learner step 1: no checkpoint is saved: ")
-    assert not run.border.exists() and not run.checkpoints.exists()
+    assert not run.border.exists()
 
 
 def test_no_border_is_kept_of_a_journal_that_the_disk_has_not_taken(tmp_path, shm_path, monkeypatch):

@@ -13,6 +13,7 @@ from mzpipe.launch.border import Border, keep_border
 from mzpipe.launch.last_moment import LastMoment
 from mzpipe.launch.run_directory import RunDirectory
 from mzpipe.launch.snapshots import Progress
+from mzpipe.launch.start import find_start
 from mzpipe.launch.train import read_progress, train
 from mzpipe.telemetry import Evaluation, ScoresFile
 from mzpipe.weights import Checkpoint, CheckpointStore
@@ -42,21 +43,25 @@ def former_session(run):
     save_profile(tiny_profile(), run.profile)
     for return_mean in (20.0, 15.0):
         ScoresFile(run.scores).append(Evaluation(1, 10, 300, return_mean, 0.0, 2))
+    run.journal.mkdir()
+    (run.journal / "segment-00000001.mzj").write_bytes(bytes(1000))
 
 
-def test_read_progress_is_nothing_in_a_new_run(run):
-    assert read_progress(run, None) == Progress(0, 0, None)
+def test_read_progress_is_nothing_in_a_new_run(run, screen):
+    assert find_start(run, screen) is None
+    assert read_progress(run, None, None) == Progress(0, 0, None)
 
 
 @pytest.mark.usefixtures("former_session")
-def test_read_progress_gives_steps_and_the_best_evaluation(run):
-    assert read_progress(run, None) == Progress(300, 10, 20.0)
+def test_read_progress_gives_steps_and_the_best_evaluation(run, screen):
+    assert read_progress(run, find_start(run, screen), None) == Progress(300, 10, 20.0)
 
 
 @pytest.mark.usefixtures("former_session")
-def test_read_progress_counts_the_moves_up_to_a_kill(run):
-    assert read_progress(run, LastMoment(env_steps=450, inserted=420)) == Progress(450, 10, 20.0, 420)
-    assert read_progress(run, LastMoment(env_steps=20, inserted=20)) == Progress(300, 10, 20.0, 20)
+def test_read_progress_counts_the_moves_up_to_a_kill(run, screen):
+    start = find_start(run, screen)
+    assert read_progress(run, start, LastMoment(env_steps=450, inserted=420)) == Progress(450, 10, 20.0, 420)
+    assert read_progress(run, start, LastMoment(env_steps=20, inserted=20)) == Progress(300, 10, 20.0, 20)
 
 
 @pytest.mark.usefixtures("former_session")
@@ -87,7 +92,6 @@ def test_train_prints_every_changed_setting_and_no_other(run, screen):
 
 @pytest.mark.usefixtures("former_session")
 def test_train_does_not_return_to_a_border_whose_journal_it_will_not_read(run, screen):
-    run.journal.mkdir()
     keep_border(run, Border(learner_steps=10, env_steps=200))
     train(tiny_profile("replay.journal=false", "stop.env_steps=7"), run, screen, serial=True)
     assert "border: replay.journal=false: its trajectories are not read: the run goes on, though not" in screen.lines[0]

@@ -1,6 +1,7 @@
 """The learner agent between hand-made rings: what it trains on, sends, publishes, saves, and does about bad batches."""
 
 import re
+import shutil
 from types import SimpleNamespace
 
 import numpy as np
@@ -130,6 +131,33 @@ def test_checkpoints_of_every_nth_step_are_kept_beside_the_newest(tmp_path):
     assert bench.store.names() == [f"step_{steps:08d}" for steps in (4, 8, 10, 11)]
 
 
+def test_learner_saves_the_untrained_model_before_it_publishes(bench):
+    state = bench.store.load(LATEST).state
+    assert (bench.store.names(), state["learner_steps"], state["weights_version"]) == (["step_00000000"], 0, 0)
+    assert not bench.messages(CheckpointSaved)
+
+
+def test_learner_goes_on_from_the_newest_whole_checkpoint_when_latest_is_damaged(tmp_path):
+    bench = Bench(tmp_path, "learner.checkpoint_interval=2")
+    bench.train(2)
+    expected = bench.weights()
+    bench.train(2)
+    (bench.store.directory / "step_00000004" / "weights.safetensors").write_bytes(b"damaged")
+    bench.start()
+    np.testing.assert_array_equal(bench.weights(), expected)
+    (note,) = bench.notes()
+    assert note.endswith("(7 bytes): going on from step_00000002, the newest whole checkpoint")
+    bench.train(2)
+    assert bench.store.load(LATEST).state["learner_steps"] == 4
+
+
+def test_learner_does_not_begin_again_when_every_checkpoint_is_gone(bench):
+    bench.train(1)
+    shutil.rmtree(bench.store.directory)
+    with pytest.raises(CheckpointError, match="checkpoints: no checkpoint is left of the run's 1 learner steps"):
+        bench.start()
+
+
 def test_learner_goes_on_exactly_from_its_checkpoint(tmp_path):
     bench = Bench(tmp_path, "learner.checkpoint_interval=3")
     bench.train(3)
@@ -234,6 +262,7 @@ def test_rollback_undoes_what_was_learnt_since(tmp_path):
 
 
 def test_three_bad_steps_without_a_checkpoint_end_the_learner(bench):
+    shutil.rmtree(bench.store.directory)
     with pytest.raises(MzpipeError, match="there is no checkpoint to go back to"):
         bench.train(3, bad=True)
 

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import textwrap
+from pathlib import Path
 
 import pytest
 
@@ -16,6 +17,7 @@ from tests.processes import alive
 from tests.waiting import eventually
 
 pytestmark = pytest.mark.slow
+HOME = str(Path(__file__).resolve().parents[2])
 
 
 def test_child_environment_caps_threads_before_exec(tmp_path):
@@ -26,6 +28,27 @@ def test_child_environment_caps_threads_before_exec(tmp_path):
     found = environment.child_environment(3)
     assert {found[name] for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS")} == {"3"}
     assert "usage" in (tmp_path / "log").read_text()
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [(None, HOME), ("", HOME), ("/a:/b", f"{HOME}:/a:/b"), (f"/a:{HOME}", f"{HOME}:/a"), (":/a:", f"{HOME}:/a")],
+)
+def test_child_environment_names_the_package_first_and_not_the_working_directory(monkeypatch, before, after):
+    monkeypatch.delenv("PYTHONPATH", raising=False)
+    if before is not None:
+        monkeypatch.setenv("PYTHONPATH", before)
+    assert environment.child_environment(1)["PYTHONPATH"] == after
+
+
+def test_child_does_not_import_from_its_working_directory(tmp_path, monkeypatch):
+    (tmp_path / "json.py").write_text("print('was imported')")
+    monkeypatch.chdir(tmp_path)
+    with open(tmp_path / "log", "wb") as log:
+        child = spawn(["json.tool", "--help"], environment=environment.child_environment(1), log=log)
+    assert child.reap() == 0
+    child.close()
+    assert "was imported" not in (tmp_path / "log").read_text()
 
 
 def test_kernel_cache_changes_with_any_source_file_and_is_private(tmp_path, monkeypatch):

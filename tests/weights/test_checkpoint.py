@@ -79,6 +79,22 @@ def test_prune_keeps_the_newest_and_the_best(store):
     assert not list(store.directory.glob(".*"))
 
 
+def test_prune_keeps_multiples_but_the_untrained_one_and_leaves_what_only_begins_like_a_step(store):
+    for value in (0, 2, 3, 4, 5):
+        save(store, value)
+    (store.directory / "step_00000003").rename(store.directory / "step_00000003.bak")
+    store.prune(keep=1, keep_every=2)
+    assert store.names() == ["step_00000002", "step_00000003.bak", "step_00000004", "step_00000005"]
+
+
+def test_save_puts_a_directory_aside_that_has_the_pointers_name(store):
+    (store.directory / "latest").mkdir(parents=True)
+    (store.directory / "latest" / "kept").touch()
+    save(store, 1)
+    assert store.resolve("latest") == "step_00000001"
+    assert (store.directory / "latest.directory" / "kept").is_file()
+
+
 @pytest.mark.parametrize("name", FILES)
 @pytest.mark.parametrize("damage", ["flip", "cut", "remove"])
 def test_load_names_the_file_when_it_is_damaged(store, name, damage):

@@ -12,7 +12,7 @@ Journal(..., former=contents).
 from .bound import journal_bytes_bound
 from .contents import JournalContents
 from .format import JournalLayout, StoredTrajectory
-from .reader import has_journal, read_journal
+from .reader import has_journal, has_records, read_journal
 from .state import JournalState
 from .writer import Journal
 
@@ -23,6 +23,7 @@ __all__ = [
     "JournalState",
     "StoredTrajectory",
     "has_journal",
+    "has_records",
     "journal_bytes_bound",
     "read_journal",
 ]

@@ -31,6 +31,15 @@ def has_journal(directory: Path) -> bool:
         raise InputOutputError(f"{directory}: cannot be read: {error.strerror}") from error
 
 
+def has_records(directory: Path) -> bool:
+    """Whether a journal holds more than its beginnings; what it holds is not checked. Raises InputOutputError."""
+    try:
+        segments = segment_files(directory).values() if directory.is_dir() else ()
+        return any(path.stat().st_size > FILE_HEADER_BYTES for path in segments)
+    except OSError as error:
+        raise InputOutputError(f"{directory}: cannot be read: {error.strerror}") from error
+
+
 def read_journal(directory: Path, expected: JournalLayout | None = None) -> JournalContents:
     """The journal in a directory; raises InputOutputError naming file, offset and what to do.
 

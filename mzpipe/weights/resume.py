@@ -1,0 +1,56 @@
+"""Which checkpoint a run resumes from: the one that `latest` names, or else the newest step_N that is whole.
+
+The supervisor and every learner ask here, so that they go on from the same one.
+"""
+
+from typing import NamedTuple
+
+from ..errors import CheckpointError
+from .checkpoint import LATEST, Checkpoint, CheckpointStore
+
+_COUNTS = ("env_steps", "learner_steps", "weights_version")
+
+
+class ResumePoint(NamedTuple):
+    """A whole checkpoint, its directory's name, and why it is not the one that `latest` names (None: it is)."""
+
+    name: str
+    checkpoint: Checkpoint
+    fault: str | None = None
+
+    @property
+    def line(self) -> str:
+        """What people are told where `latest` could not be used."""
+        return f"{self.fault}: going on from {self.name}, the newest whole checkpoint"
+
+
+def find_resume_point(store: CheckpointStore) -> ResumePoint | None:
+    """The checkpoint to go on from; None where none was ever saved.
+
+    Raises CheckpointError where there is one, or a pointer to one, and none can be used.
+    """
+    faults = []
+    try:
+        name = store.pointed(LATEST)
+        return ResumePoint(name, _load(store, name))
+    except CheckpointError as error:
+        faults.append(str(error))
+    for name in reversed(store.step_names()):
+        try:
+            return ResumePoint(name, _load(store, name), fault=faults[0])
+        except CheckpointError as error:
+            faults.append(str(error))
+    if len(faults) > 1 or store.has_entry(LATEST):
+        raise CheckpointError("; ".join(dict.fromkeys(faults[:2])))
+    return None
+
+
+def _load(store: CheckpointStore, name: str) -> Checkpoint:
+    checkpoint = store.load(name)
+    for count in _COUNTS:
+        value = checkpoint.state.get(count) if isinstance(checkpoint.state, dict) else None
+        if type(value) is not int or value < 0:
+            raise CheckpointError(
+                f"{store.directory / name}: damaged checkpoint: its {count} is {value!r}, not a count"
+            )
+    return checkpoint
