@@ -36,8 +36,9 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy
 
 from mzpipe.config import NetworkConfig
+from mzpipe.config.search import SearchConfig
 from mzpipe.nets import Model
-from mzpipe.search import BatchedSearch, SearchConfig, SearchResult, sample_action
+from mzpipe.search import BatchedSearch, SearchResult, sample_action
 from mzpipe.targets import EpisodeSteps, allocate_unroll_targets, scalar_to_support, unroll_targets
 
 

@@ -1,69 +1,32 @@
-"""`mzpipe bench [CASE]`: measures mzpipe against named references, turn about, on this machine."""
+"""`mzpipe bench [CASE]`: measures mzpipe against named references; they lie in a clone of the repository."""
 
 import argparse
 import sys
-from dataclasses import asdict
+from importlib import import_module
 from pathlib import Path
+from types import ModuleType
 
-from rich.console import Console
-
-from ..bench import CASES, CaseResult, chosen_cases, make_records, table
-from ..bench.machine import here
-from ..bench.plot import draw, require_matplotlib
-from ..bench.registry import measure
 from ..errors import UsageError
-from .json_file import add_json_argument, refuse_unwritable, write_json
 
-# Where the output is no terminal, a row still stands on one line.
-_WIDTH = 160
+_BENCHMARKS = Path(__file__).resolve().parents[2] / "benchmarks"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Arguments of the verb."""
-    cases = "; ".join(f"{name}: {summary}" for name, summary in CASES.items())
-    parser.add_argument("case", nargs="?", help=f"what to measure (default: every case). {cases}")
-    add_json_argument(parser, "the records")
-    parser.add_argument("--plot", type=Path, help="draw the case here, as a PNG (needs matplotlib)")
-    parser.add_argument("--quick", action="store_true", help="few shapes and rounds: does it run, and about how fast")
+    _command().add_arguments(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Measures, shows a table, writes what was asked for."""
-    names = chosen_cases(arguments.case)
-    _refuse_what_cannot_be_written(arguments, names)
-    console, origin = Console(width=None if sys.stdout.isatty() else _WIDTH), here()
-    place = f"{origin.host}, commit {origin.commit}"
-    results = {name: _measure(name, arguments.quick, console) for name in names}
-    for name, result in results.items():
-        _show(console, f"{name}: {place}", result)
-    rows = [row for result in results.values() for row in result.comparisons]
-    write_json(arguments.json, [asdict(record) for record in make_records(rows, origin)])
-    if arguments.plot is not None:
-        draw(results[names[0]].panels, f"{names[0]}: {place}", arguments.plot)
-    return 0
+    return int(_command().run(arguments))
 
 
-def _refuse_what_cannot_be_written(arguments: argparse.Namespace, names: list[str]) -> None:
-    """Before minutes are spent on measuring."""
-    refuse_unwritable(arguments.json)
-    refuse_unwritable(arguments.plot, "--plot")
-    if arguments.plot is not None:
-        require_matplotlib()
-        if len(names) > 1:
-            raise UsageError(f"--plot draws one case: name it ({', '.join(names)})")
-
-
-def _measure(name: str, quick: bool, console: Console) -> CaseResult:
-    with console.status(f"{name}: loading") as status:
-
-        def progress(done: int, total: int, what: str) -> None:
-            status.update(f"{name}: {what} ({done + 1} of {total})")
-
-        return measure(name, quick=quick, progress=progress)
-
-
-def _show(console: Console, title: str, result: CaseResult) -> None:
-    console.print(title, markup=False, highlight=False, soft_wrap=True)
-    console.print(table(result.comparisons))
-    for note in result.notes:
-        console.print(note, markup=False, highlight=False, soft_wrap=True)
+def _command() -> ModuleType:
+    if not (_BENCHMARKS / "mzbench").is_dir():
+        raise UsageError(
+            f"there is no {_BENCHMARKS / 'mzbench'}: the benchmarks are not installed with the package; "
+            "clone the repository and run its bin/mzpipe bench"
+        )
+    if str(_BENCHMARKS) not in sys.path:
+        sys.path.append(str(_BENCHMARKS))
+    return import_module("mzbench.command")

@@ -7,8 +7,9 @@ from enum import Enum, auto
 
 import numpy as np
 
+from ..config.search import SearchConfig
 from ..ipc.lane import LaneClient, RequestKind
-from ..search import BatchedSearch, SearchConfig, SearchResult, sample_action
+from ..search import BatchedSearch, SearchResult, sample_action
 
 
 class _State(Enum):

@@ -9,6 +9,7 @@ import time
 from collections import deque
 
 from ..config import Profile
+from ..config.search import SearchConfig
 from ..ipc.dataplane import LANES_PER_SEARCH, DataPlane, Member
 from ..ipc.lane import LaneClient
 from ..ipc.messages import Message
@@ -16,7 +17,6 @@ from ..ipc.ring import RingReader, RingWriter
 from ..ipc.stages import Stage
 from ..planning import LanePlanner, derive_seed
 from ..runtime.wait_clock import WaitClock
-from ..search import SearchConfig
 from .position_search import PositionSearch
 
 

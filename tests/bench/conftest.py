@@ -4,8 +4,7 @@ import os
 from unittest import mock
 
 import pytest
-
-from mzpipe.bench.report import Comparison, Measured
+from mzbench.report import Comparison, Measured
 
 
 @pytest.fixture(autouse=True)

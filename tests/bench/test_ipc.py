@@ -8,19 +8,21 @@ from functools import partial
 import numpy as np
 import pytest
 import zmq
+from mzbench import timing
+from mzbench.ipc import case as ipc
+from mzbench.ipc import doorbell as ipc_doorbell
+from mzbench.ipc.case import measure, parts
+from mzbench.ipc.kernels import send_kernel, take_kernel
+from mzbench.ipc.killed import Consumer, check_records, first_number
+from mzbench.ipc.memory import CALLER, SPECS, BareRing
+from mzbench.ipc.orders import Action, Orders
+from mzbench.ipc.peer import spun
+from mzbench.ipc.peers import started_peers
+from mzbench.ipc.pingpong import ping_kernel, play, pong_kernel
+from mzbench.ipc.processes import ACTIONS
+from mzbench.ipc.sockets import Sockets, patiently
+from mzbench.ipc.torn import Seen, check_weights, pulled, unchecked, verdict, watch
 
-from mzpipe.bench import ipc, ipc_doorbell, timing
-from mzpipe.bench.ipc import measure, parts
-from mzpipe.bench.ipc_kernels import send_kernel, take_kernel
-from mzpipe.bench.ipc_killed import Consumer, check_records, first_number
-from mzpipe.bench.ipc_memory import CALLER, SPECS, BareRing
-from mzpipe.bench.ipc_orders import Action, Orders
-from mzpipe.bench.ipc_peer import spun
-from mzpipe.bench.ipc_peers import started_peers
-from mzpipe.bench.ipc_pingpong import ping_kernel, play, pong_kernel
-from mzpipe.bench.ipc_processes import ACTIONS
-from mzpipe.bench.ipc_sockets import Sockets, patiently
-from mzpipe.bench.ipc_torn import Seen, check_weights, pulled, unchecked, verdict, watch
 from mzpipe.errors import InputOutputError, MzpipeError
 from mzpipe.ipc.ring import RingReader, RingWriter
 from mzpipe.ipc.segments import Segments

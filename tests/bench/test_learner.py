@@ -6,13 +6,15 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from mzbench import timing
+from mzbench.learner import case as learner
+from mzbench.learner import reference as learner_reference
+from mzbench.learner.case import MZPIPE, ONE_RANK, RESIDENT, TWO_RANKS, Shape, feed_shapes, measure, rank_shapes
+from mzbench.learner.feed import FedLearner, fed_learner, fill_rings, shared_out
+from mzbench.learner.processes import REPLAY, Refiller, make_rank
+from mzbench.learner.reference import resident_step
+from mzbench.learner.work import MLP, RESIDUAL, Work, make_profile, make_shape, private_slot
 
-from mzpipe.bench import learner, learner_reference, timing
-from mzpipe.bench.learner import MZPIPE, ONE_RANK, RESIDENT, TWO_RANKS, Shape, feed_shapes, measure, rank_shapes
-from mzpipe.bench.learner_feed import FedLearner, fed_learner, fill_rings, shared_out
-from mzpipe.bench.learner_processes import REPLAY, Refiller, make_rank
-from mzpipe.bench.learner_reference import resident_step
-from mzpipe.bench.learner_work import MLP, RESIDUAL, Work, make_profile, make_shape, private_slot
 from mzpipe.config import NetworkConfig, load_profile, save_profile
 from mzpipe.errors import InputOutputError, MzpipeError
 from mzpipe.ipc.dataplane import DataPlane, Member

@@ -11,7 +11,7 @@ import os
 import numpy as np
 from mzpipe.bench import mctx_reference
 from mzpipe.bench.machine import one_core
-from mzpipe.bench.search_models import Shape, random_outputs
+from mzbench.search.search_models import Shape, random_outputs
 from mzpipe.search import SearchConfig
 
 with one_core():

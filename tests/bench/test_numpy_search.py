@@ -2,10 +2,11 @@
 
 import numpy as np
 import pytest
+from mzbench.search.numpy_search import search_trees
+from mzbench.search.search_models import Shape, random_outputs
 
-from mzpipe.bench.numpy_search import search_trees
-from mzpipe.bench.search_models import Shape, random_outputs
-from mzpipe.search import BatchedSearch, SearchConfig
+from mzpipe.config.search import SearchConfig
+from mzpipe.search import BatchedSearch
 
 SHAPES = [Shape(3, 5, "flat", 30), Shape(3, 5, "peaked", 30), Shape(2, 1, "flat", 8), Shape(1, 40, "peaked", 20)]
 

@@ -1,9 +1,9 @@
 """The PNG."""
 
 import pytest
+from mzbench.plot import draw
+from mzbench.report import Panel
 
-from mzpipe.bench.plot import draw
-from mzpipe.bench.report import Panel
 from mzpipe.errors import InputOutputError, UsageError
 
 PANELS = [

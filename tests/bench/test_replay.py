@@ -4,15 +4,17 @@ import sys
 
 import numpy as np
 import pytest
+from mzbench import timing
+from mzbench.rates import MZPIPE
+from mzbench.replay import case as replay
+from mzbench.replay import cpprb as replay_cpprb
+from mzbench.replay import episodes as stored
+from mzbench.replay import references, tables
+from mzbench.replay import storage as replay_storage
+from mzbench.replay.case import Shape, Stock, contestants, measure, shapes
+from mzbench.replay.rates import CPPRB, NUMPY, PIECES, RAW, WHOLE
+from mzbench.replay.sampling import tree_sampler
 
-from mzpipe.bench import replay, replay_cpprb, replay_storage, timing
-from mzpipe.bench import replay_episodes as stored
-from mzpipe.bench import replay_references as references
-from mzpipe.bench import replay_tables as tables
-from mzpipe.bench.rates import MZPIPE
-from mzpipe.bench.replay import Shape, Stock, contestants, measure, shapes
-from mzpipe.bench.replay_rates import CPPRB, NUMPY, PIECES, RAW, WHOLE
-from mzpipe.bench.replay_sampling import tree_sampler
 from mzpipe.replay.sum_tree import SumTree
 
 TRANSITIONS, FRAME_SHAPE = 1_000, (1, 3, 2)

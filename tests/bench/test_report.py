@@ -3,10 +3,10 @@
 from dataclasses import asdict
 
 import pytest
+from mzbench.report import Measured, make_records, table
 from rich.console import Console
 
 from mzpipe.bench.machine import Origin
-from mzpipe.bench.report import Measured, make_records, table
 
 ORIGIN = Origin(host="a CPU, 2 cores", commit="1234567+changes")
 

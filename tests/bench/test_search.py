@@ -6,10 +6,10 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-
-from mzpipe.bench import mctx_reference, search, timing
-from mzpipe.bench.search import GUMBEL, NUMPY, PUCT, SIBLINGS, contestants, measure, shapes
-from mzpipe.bench.search_models import Shape, random_outputs
+from mzbench import timing
+from mzbench.search import mctx_reference, search
+from mzbench.search.search import GUMBEL, NUMPY, PUCT, SIBLINGS, contestants, measure, shapes
+from mzbench.search.search_models import Shape, random_outputs
 
 TINY = Shape(2, 3, "flat", 4)
 

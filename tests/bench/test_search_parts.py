@@ -1,9 +1,8 @@
 """The case `search-parts`: a row per part and policy, each against the fused kernel."""
 
 import pytest
-
-from mzpipe.bench import search_parts
-from mzpipe.bench.search_models import Shape
+from mzbench.search import search_parts
+from mzbench.search.search_models import Shape
 
 
 @pytest.mark.slow

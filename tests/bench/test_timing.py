@@ -1,9 +1,8 @@
 """Turn-about timing."""
 
 import pytest
-
-from mzpipe.bench import timing
-from mzpipe.bench.timing import Contestant, Timing, summary, turn_about
+from mzbench import timing
+from mzbench.timing import Contestant, Timing, summary, turn_about
 
 
 @pytest.fixture

@@ -5,9 +5,9 @@ import subprocess
 import sys
 
 import pytest
+from mzbench.registry import CASES
+from mzbench.report import CaseResult, Panel
 
-from mzpipe.bench import CASES
-from mzpipe.bench.report import CaseResult, Panel
 from mzpipe.cli import bench
 from mzpipe.cli.main import main
 
@@ -76,7 +76,7 @@ def test_bench_refuses_to_draw_without_matplotlib_before_it_measures(measured, m
 
 def test_bench_refuses_to_draw_several_cases_into_one_file(measured, monkeypatch, tmp_path, capsys):
     pytest.importorskip("matplotlib")
-    monkeypatch.setattr("mzpipe.bench.registry.CASES", {"search": "one", "ipc": "two"})
+    monkeypatch.setattr("mzbench.registry.CASES", {"search": "one", "ipc": "two"})
     assert main(["bench", "--plot", str(tmp_path / "bench.png")]) == 2
     assert capsys.readouterr().err == "mzpipe bench: --plot draws one case: name it (search, ipc)\n"
     assert measured == []
@@ -85,6 +85,6 @@ def test_bench_refuses_to_draw_several_cases_into_one_file(measured, monkeypatch
 def test_bench_loads_no_case_until_it_is_used():
     code = (
         "import sys; from mzpipe.cli.main import main; main(['bench', 'nothing']); "
-        "sys.exit(bool({'mzpipe.bench.search', 'numba', 'jax', 'matplotlib', 'torch'} & set(sys.modules)))"
+        "sys.exit(bool({'mzbench.search.search', 'numba', 'jax', 'matplotlib', 'torch'} & set(sys.modules)))"
     )
     assert subprocess.run([sys.executable, "-c", code], stderr=subprocess.DEVNULL).returncode == 0

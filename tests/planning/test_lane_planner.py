@@ -3,8 +3,9 @@
 import numpy as np
 import torch
 
+from mzpipe.config.search import SearchConfig
 from mzpipe.planning import LanePlanner, derive_seed, greedy_search, signed_search
-from mzpipe.search import BatchedSearch, SearchConfig
+from mzpipe.search import BatchedSearch
 from tests.tiny import ACTOR, make_plane, observations, publish, random_model, started_server, tiny_profile
 
 

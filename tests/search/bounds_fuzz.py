@@ -9,7 +9,8 @@ import sys
 import numba
 import numpy as np
 
-from mzpipe.search import BatchedSearch, SearchConfig
+from mzpipe.config.search import SearchConfig
+from mzpipe.search import BatchedSearch
 from mzpipe.search import tree as tree_module
 from tests.search.driver import Model, as_probabilities, coarse_model, peaked_model, random_model, run, run_naive
 

@@ -7,7 +7,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from mzpipe.search import BatchedSearch, SearchConfig
+from mzpipe.config.search import SearchConfig
+from mzpipe.search import BatchedSearch
 from mzpipe.search.reading import open_tree
 from mzpipe.search.tree import Tree
 from tests.naive.search import NaiveSearch

@@ -7,7 +7,8 @@ import sys
 
 import pytest
 
-from mzpipe.search import BatchedSearch, SearchConfig
+from mzpipe.config.search import SearchConfig
+from mzpipe.search import BatchedSearch
 from tests.search.driver import peaked_model, random_model, run
 
 

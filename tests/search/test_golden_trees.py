@@ -15,7 +15,8 @@ from importlib.util import find_spec
 import numpy as np
 import pytest
 
-from mzpipe.search import BatchedSearch, SearchConfig
+from mzpipe.config.search import SearchConfig
+from mzpipe.search import BatchedSearch
 from tests.search.driver import tree
 
 NAMES = ("muzero_tree", "muzero_qtransform_tree", "gumbel_muzero_tree", "gumbel_muzero_reward_tree")

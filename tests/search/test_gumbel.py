@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from mzpipe.search import BatchedSearch, SearchConfig
+from mzpipe.config.search import SearchConfig
+from mzpipe.search import BatchedSearch
 from mzpipe.search.halving import halving_sequence
 from tests.search.driver import coarse_model, quiet_config, random_model, run
 

@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from mzpipe.search import BatchedSearch, SearchConfig
+from mzpipe.config.search import SearchConfig
+from mzpipe.search import BatchedSearch
 from mzpipe.search.noise import RootNoise
 from mzpipe.search.simulate import mix_noise
 from tests.naive.search import mixed_prior

@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 
+from mzpipe.config.search import SearchConfig
 from mzpipe.errors import SearchInputError
-from mzpipe.search import BatchedSearch, SearchConfig
+from mzpipe.search import BatchedSearch
 from tests.search.driver import quiet_config, random_model, run, run_naive
 
 SIMULATIONS, TREES, ACTIONS = 24, 2, 5

@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from mzpipe.search import SearchConfig, search_bytes
+from mzpipe.config.search import SearchConfig
+from mzpipe.search import search_bytes
 from mzpipe.search.arithmetic import order
 from mzpipe.search.rows import (
     best_place,

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
-from mzpipe.search import BatchedSearch, SearchConfig
+from mzpipe.config.search import SearchConfig
+from mzpipe.search import BatchedSearch
 
 LARGEST = {"gumbel_scale": 1e6, "value_scale": 1e6, "maxvisit_init": 1e6, "pb_c_init": 1e6, "pb_c_base": 1e12}
 

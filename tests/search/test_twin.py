@@ -5,7 +5,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mzpipe.search import BatchedSearch, SearchConfig
+from mzpipe.config.search import SearchConfig
+from mzpipe.search import BatchedSearch
 from mzpipe.search import tree as tree_module
 from mzpipe.search.noise import RootNoise
 from tests.search.driver import (

@@ -1,0 +1,1 @@
+"""Measured here: rings, doorbells, lanes and weights between processes."""

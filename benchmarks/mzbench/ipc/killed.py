@@ -1,0 +1,105 @@
+"""Records of producers that are killed in the middle of one, one producer after the other.
+
+A record of 1 MiB says one number everywhere: its producer's, and its own. Each producer is killed (SIGKILL) when it is
+seen in the middle of one, or soon after. What it had committed must be whole and in order, and the next producer goes
+on behind it. The control takes the slot behind the last committed one for a record: where it never finds two numbers in
+one, no kill came in the middle, and the check has shown nothing.
+"""
+
+import random
+from collections.abc import Callable
+from itertools import count
+
+import numpy as np
+
+from mzpipe.ipc.ring import Ring, RingReader, RingWriter
+
+from .orders import Action
+from .peer import Peer, linger, spun
+from .peers import Peers
+from .torn import Seen, verdict
+
+_RING, _DATA = "killed", "data"
+_MAX_RECORDS, _MAX_DELAY_NS = 8, 1_000_000
+# So that most of a producer's time goes into building records, and one takes longer than a turn on a shared core.
+_PIECES = 4_096
+# More than any producer writes.
+_PER_EPOCH = 1 << 32
+
+
+class Consumer:
+    """Reads what the producers of one epoch after the other have committed."""
+
+    def __init__(self, ring: Ring, reader: RingReader | None = None) -> None:
+        self._ring, self._reader = ring, reader or RingReader(ring)
+        self.checked, self.control = Seen(), Seen()
+        self._expected = 0
+
+    def begin(self, epoch: int) -> None:
+        """A new producer follows."""
+        self._expected = first_number(epoch)
+
+    def read(self) -> bool | None:
+        """One record; None where there is none."""
+        slot = self._reader.peek()
+        if slot is None:
+            return None
+        self.checked = self.checked.after(slot[_DATA], self._expected)
+        self._expected += 1
+        self._reader.release()
+        return True
+
+    def drain(self) -> None:
+        """All records that there are."""
+        while self.read():
+            pass
+
+    def sees_half(self) -> bool | None:
+        """Whether the producer is in the middle of a record, all before that read; None where it is not."""
+        self.drain()
+        words = self._next_slot()
+        return True if words[0] == self._expected != words[-1] else None
+
+    def look_behind(self) -> None:
+        """The control: the slot that the dead producer was at, or had not begun."""
+        self.control = self.control.after(self._next_slot(), self._expected)
+
+    def _next_slot(self) -> np.ndarray:
+        return self._ring.slots[self._reader.sequence % self._ring.num_slots][_DATA]
+
+
+def first_number(epoch: int) -> int:
+    """What the first record of a producer says; never 0, which is what a new ring says."""
+    return epoch * _PER_EPOCH + 1
+
+
+def check_records(peers: Peers, num_kills: int) -> str:
+    """Kills so many producers; raises MzpipeError as `verdict` does."""
+    consumer, rng = Consumer(peers.segments.ring(_RING)), random.Random(0)
+    for epoch in range(num_kills):
+        victim = epoch % peers.num_peers
+        peers.await_loaded(victim)
+        peers.tell(victim, Action.WRITE_RECORDS, epoch)
+        consumer.begin(epoch)
+        for _ in range(rng.randint(1, _MAX_RECORDS)):
+            spun(consumer.read, peers.look)
+        spun(consumer.sees_half, peers.look)
+        linger(rng.randrange(_MAX_DELAY_NS))  # it gets on with its next record
+        peers.replace(victim)
+        consumer.drain()
+        consumer.look_behind()
+    return f"{verdict('records', consumer.checked, consumer.control)}; {num_kills} producers killed"
+
+
+def write_records(peer: Peer, epoch: int) -> None:
+    """For the peer: records for ever, until it is killed."""
+    write(RingWriter(peer.segments.ring(_RING), epoch=epoch), epoch, peer.look)
+
+
+def write(writer: RingWriter, epoch: int, look: Callable[[], object]) -> None:
+    """One record after the other, each built piece by piece, as an actor builds a trajectory."""
+    for number in count(first_number(epoch)):
+        slot: dict[str, np.ndarray] = writer.claim() or spun(writer.claim, look)
+        for piece in slot[_DATA].reshape(_PIECES, -1):
+            piece.fill(number)
+        writer.commit()

@@ -1,0 +1,87 @@
+"""Weights: 40 MB published, beside memcpy of as many bytes; and pulled by a peer, beside zmq."""
+
+import itertools
+import mmap
+from collections.abc import Callable
+from functools import partial
+
+import numpy as np
+import zmq
+
+from mzpipe.errors import MzpipeError
+from mzpipe.ipc.checksum import checksum
+from mzpipe.ipc.slots import NUM_WEIGHTS_BUFFERS
+from mzpipe.weights import WeightsPublisher, WeightsSubscriber
+
+from ..rates import Counted, Rates, rates_of_counted, rows_beside
+from ..report import Comparison
+from .memory import WEIGHTS_BYTES
+from .orders import Action
+from .peer import Peer
+from .peers import Peers
+from .sockets import patiently
+
+MEMCPY, ZMQ = "memcpy", "zmq"
+_PUBLISH, _PULL, _FINITE, _CHECKSUM = "publish", "publish and pull", "finite", "checksum"
+_CASE, _MEGABYTES = "ipc/weights/40MB", WEIGHTS_BYTES / 1e6
+
+
+def compare_weights(peers: Peers, rounds: int) -> tuple[list[Comparison], list[str]]:
+    """MB/s of a publication, and from the caller to a peer that owns what it got; and what the checks take."""
+    weights = np.random.default_rng(0).standard_normal(WEIGHTS_BYTES // 4, np.float32)
+    publisher = WeightsPublisher(peers.segments.arrays("weights"))
+    calls: dict[str, Callable[[], object]] = {
+        _PUBLISH: partial(publisher.publish, weights, learner_steps=0, env_steps=0),
+        MEMCPY: copier(weights),
+        _FINITE: lambda: np.isfinite(weights).all(),
+        _CHECKSUM: partial(checksum, weights),
+        _PULL: partial(publish_and_pull, peers, publisher, weights),
+        ZMQ: partial(send_weights, peers, weights),
+    }
+    rates = rates_of_counted([Counted(name, call, _MEGABYTES) for name, call in calls.items()], rounds)
+    rows = rows_beside(_CASE, "MB/s", rates[_PUBLISH], [rates[MEMCPY]])
+    rows += rows_beside(f"{_CASE}/pulled", "MB/s", rates[_PULL], [rates[ZMQ]])
+    return rows, [_note(rates)]
+
+
+def _note(rates: Rates) -> str:
+    parts = {"finite check": _FINITE, "copy": MEMCPY, "checksum": _CHECKSUM, "in all": _PUBLISH}
+    shown = ", ".join(f"{what} {1e3 * _MEGABYTES / rates[name].value:.1f}" for what, name in parts.items())
+    return f"{_CASE}: a publication in ms, its parts alone: {shown}"
+
+
+def copier(weights: np.ndarray) -> Callable[[], None]:
+    """memcpy into as many buffers as the weights segment has, in shared memory like them."""
+    buffers = [np.frombuffer(mmap.mmap(-1, weights.nbytes), weights.dtype) for _ in range(NUM_WEIGHTS_BUFFERS)]
+    turns = itertools.cycle(buffers)
+    for buffer in buffers:
+        buffer.fill(0)
+    return lambda: np.copyto(next(turns), weights)
+
+
+def publish_and_pull(peers: Peers, publisher: WeightsPublisher, weights: np.ndarray) -> None:
+    """One version, until the first peer has it."""
+    version = publisher.publish(weights, learner_steps=0, env_steps=0)
+    peers.tell(0, Action.PULL_WEIGHTS, version)
+    peers.finish(0)
+
+
+def pull_weights(peer: Peer, version: int) -> None:
+    """For the peer: the version, whole and its own."""
+    pulled = WeightsSubscriber(peer.segments.arrays("weights")).pull()
+    if pulled is None or pulled.version != version:
+        raise MzpipeError(f"weights version {version} is not there")
+
+
+def send_weights(peers: Peers, weights: np.ndarray) -> None:
+    """One message, without a copy of zmq's own, until the first peer has it."""
+    socket = peers.sockets.bound("weights", zmq.PAIR)
+    peers.tell(0, Action.TAKE_WEIGHTS)
+    patiently(partial(socket.send, weights, copy=False), peers.look)
+    peers.finish(0)
+
+
+def take_weights(peer: Peer, _: int) -> None:
+    """For the peer: the message, which is its own."""
+    socket = peer.sockets.connected("weights", zmq.PAIR)
+    patiently(partial(socket.recv, copy=False), peer.look)

@@ -1,0 +1,148 @@
+"""The case `learner`: training steps fed from the batch ring, beside the step on a resident batch; and two ranks."""
+
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import NamedTuple
+
+import torch
+
+from mzpipe.bench.machine import one_core
+from mzpipe.nets import resolve_devices
+
+from ..rates import MZPIPE, rate, rows_of
+from ..registry import Progress
+from ..report import CaseResult, Comparison
+from ..timing import Contestant, turn_about
+from .feed import fed_learner
+from .reference import resident_step
+from .work import MLP, RESIDUAL, Work
+
+RESIDENT, ONE_RANK, TWO_RANKS = "resident batch", "one rank", "two ranks"
+_MLP_SIZE, _RESIDUAL_SIZE, _QUICK_RESIDUAL_SIZE = 128, 256, 16
+_ROUNDS, _QUICK_ROUNDS = 15, 5
+# Of the residual network on a CPU, whose step takes seconds.
+_SLOW_ROUNDS, _QUICK_SLOW_ROUNDS = 5, 2
+# A GPU is waited for after so many steps: within them it works behind the process, as in a run.
+_STEPS_PER_WAIT = 16
+
+Found = tuple[list[Comparison], list[str]]
+
+
+class Shape(NamedTuple):
+    """A network, the unrolls that every rank takes of a batch, a device for each rank, and rounds of measuring."""
+
+    work: Work
+    rank_size: int
+    devices: tuple[str, ...]
+    rounds: int
+
+    def __str__(self) -> str:
+        return f"{self.work.name}/{self.rank_size}/{self.devices[0].partition(':')[0]}"
+
+
+def measure(*, quick: bool, progress: Progress) -> CaseResult:
+    """Times both contestants at every shape; quick: fewer rounds, and small batches of images on a CPU."""
+    ranked, left_out = rank_shapes(quick)
+    todo, cores = [*feed_shapes(quick), *ranked], os.sched_getaffinity(0)
+    rows, notes = list[Comparison](), list[str]()
+    with one_core() as core, _one_thread():
+        for done, shape in enumerate(todo):
+            progress(done, len(todo), f"{shape}{', two ranks' if shape in ranked else ''}")
+            compare = compare_ranks if shape in ranked else compare_feed
+            found, more = compare(shape, sorted(cores - {core}) or [core])
+            rows, notes = rows + found, notes + more
+    return CaseResult(rows, notes + left_out, [])
+
+
+def feed_shapes(quick: bool) -> list[Shape]:
+    """Both networks on the CPU and, where torch sees one, on the first GPU."""
+    rounds, slow_rounds = (_QUICK_ROUNDS, _QUICK_SLOW_ROUNDS) if quick else (_ROUNDS, _SLOW_ROUNDS)
+    shapes = [
+        Shape(MLP, _MLP_SIZE, ("cpu",), rounds),
+        Shape(RESIDUAL, _QUICK_RESIDUAL_SIZE if quick else _RESIDUAL_SIZE, ("cpu",), slow_rounds),
+    ]
+    for device in _gpus()[:1]:
+        shapes += [Shape(MLP, _MLP_SIZE, (device,), rounds), Shape(RESIDUAL, _RESIDUAL_SIZE, (device,), rounds)]
+    return shapes
+
+
+def rank_shapes(quick: bool) -> tuple[list[Shape], list[str]]:
+    """Two ranks on a core or a GPU each; and a line for each kind of device of which there are not two."""
+    rounds, gpus, cores = _QUICK_ROUNDS if quick else _ROUNDS, _gpus(), len(os.sched_getaffinity(0))
+    shapes, notes = [], []
+    if cores >= 2:
+        shapes.append(Shape(MLP, _MLP_SIZE, ("cpu", "cpu"), rounds))
+    else:
+        notes.append("two ranks on CPUs are left out: there is one core")
+    if len(gpus) >= 2:
+        shapes.append(Shape(MLP, _MLP_SIZE, (gpus[0], gpus[1]), rounds))
+    elif gpus:
+        notes.append("two ranks on GPUs are left out: there is one GPU")
+    return shapes, notes
+
+
+def _gpus() -> list[str]:
+    return [device for device in resolve_devices(("auto",)) if device != "cpu"]
+
+
+def compare_feed(shape: Shape, spare_cores: list[int]) -> Found:
+    """Steps of a fed learner beside steps on a resident batch."""
+    case, (device,) = f"learner/feed/{shape}", shape.devices
+    resident = resident_step(shape.work, shape.rank_size, device)
+    steps = _STEPS_PER_WAIT if device != "cpu" else 1
+    with fed_learner(shape.work, shape.rank_size, shape.devices, spare_cores) as fed:
+        every = [
+            Contestant(MZPIPE, _settled(fed.step, steps, device)),
+            Contestant(RESIDENT, _settled(resident, steps, device)),
+        ]
+        turns = turn_about(every, rounds=shape.rounds)
+        notes = [*turns.left_out(str(shape)), fed.waiting(case)]
+    rates = {name: rate(name, steps, timing) for name, timing in turns.timings.items()}
+    return rows_of(case, "steps/s", rates), notes
+
+
+def compare_ranks(shape: Shape, spare_cores: list[int]) -> Found:
+    """Samples of two ranks together beside those of one, each with as many unrolls per step."""
+    case, device = f"learner/ranks/{shape}", shape.devices[0]
+    steps = _STEPS_PER_WAIT if device != "cpu" else 1
+    work, rank_size, samples = shape.work, shape.rank_size, steps * shape.rank_size
+    with (
+        fed_learner(work, rank_size, shape.devices[:1], spare_cores) as one,
+        fed_learner(work, rank_size, shape.devices, spare_cores) as two,
+    ):
+        every = [
+            Contestant(TWO_RANKS, _settled(two.step, steps, device)),
+            Contestant(ONE_RANK, _settled(one.step, steps, device)),
+        ]
+        turns = turn_about(every, rounds=shape.rounds)
+        notes = [*turns.left_out(str(shape)), one.waiting(f"{case}, {ONE_RANK}"), two.waiting(f"{case}, {TWO_RANKS}")]
+    if turns.too_slow:
+        return [], notes
+    ours = rate(TWO_RANKS, len(shape.devices) * samples, turns.timings[TWO_RANKS])
+    theirs = rate(ONE_RANK, samples, turns.timings[ONE_RANK])
+    each = f"{case}: {ours.value / len(shape.devices):,.0f} samples/s per rank with two, {theirs.value:,.0f} with one"
+    return [Comparison(case, "samples/s", ours, theirs)], [each, *notes]
+
+
+def _settled(step: Callable[[], object], steps: int, device: str) -> Callable[[], None]:
+    """So many steps, and then nothing is left on the device for whoever comes next."""
+
+    def call() -> None:
+        for _ in range(steps):
+            step()
+        if device != "cpu":
+            torch.cuda.synchronize(device)
+
+    return call
+
+
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    """One intra-op thread for the one core."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)

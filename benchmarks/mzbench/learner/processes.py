@@ -1,0 +1,101 @@
+"""The processes beside the measured learner: one that refills its batch ring, and its other ranks.
+
+Run as `python -m mzbench.learner.processes ROLE INDEX RUN DEVICES CORES PARENT_PID`, lists with commas.
+"""
+
+import os
+import sys
+from pathlib import Path
+
+from mzpipe.config import load_profile
+from mzpipe.ipc.control import LocalPort
+from mzpipe.ipc.dataplane import DataPlane, Member
+from mzpipe.ipc.messages import Failed, Message
+from mzpipe.ipc.ring import RingReader, RingWriter
+from mzpipe.launch.roles import STOP_STAGES, Devices, RoleContext, make_agent
+from mzpipe.launch.run_directory import RunDirectory
+from mzpipe.runtime.agent import Agent, StopView, run_agent
+from mzpipe.runtime.idle import IdleStrategy
+from mzpipe.runtime.process import end_process, follow_supervisor
+
+REPLAY = Member("replay", 0)
+
+
+class Refiller:
+    """Stands in for the replay server: hands out the batches that lie in the ring, again and again.
+
+    Reads   priority_ring[r]
+    Writes  batch_ring[r], of each slot its header alone
+    """
+
+    role = "replay"
+
+    def __init__(self, plane: DataPlane) -> None:
+        ranks = range(plane.shape.learner_ranks)
+        self._writers = [RingWriter(plane.batch_ring(rank)) for rank in ranks]
+        self._answers = [RingReader(plane.priority_ring(rank)) for rank in ranks]
+        self._bells = [plane.doorbell(member) for member in plane.shape.learners()]
+
+    def on_start(self) -> None:
+        """Nothing more."""
+
+    def do_work(self) -> int:
+        """Takes what the ranks have answered, and commits the next slot of every rank once all have one free."""
+        return sum(self._take(answers) for answers in self._answers) + self._refill()
+
+    def on_message(self, message: Message) -> None:
+        """Nobody sends one."""
+
+    def on_close(self) -> None:
+        """Nothing to let go."""
+
+    def _take(self, answers: RingReader) -> int:
+        if answers.peek() is None:
+            return 0
+        answers.release()
+        return 1
+
+    def _refill(self) -> int:
+        if any(writer.claim() is None for writer in self._writers):
+            return 0
+        for writer in reversed(self._writers):  # rank 0 begins the steps, so it is served last
+            writer.commit()
+        for bell in self._bells:
+            bell.ring()
+        return 1
+
+
+def make_rank(member: Member, run: RunDirectory, plane: DataPlane, devices: tuple[str, ...]) -> Agent:
+    """A rank of the learner as a run would have it."""
+    context = RoleContext(load_profile(run.profile), plane, run.storage, Devices(devices, ("cpu",)), LocalPort())
+    return make_agent(member, context)
+
+
+def main(role: str, index: str, path: str, devices: str, cores: str, parent_pid: str) -> int:
+    """The program: works until the run stops; what went wrong goes to stderr."""
+    os.sched_setaffinity(0, [int(core) for core in cores.split(",")])
+    run, member, control = RunDirectory(Path(path)), Member(role, int(index)), LocalPort()
+    runtime = Path(run.live().runtime_directory)
+    follow_supervisor(runtime, int(parent_pid))
+    plane = DataPlane.attach(runtime)
+    agent = Refiller(plane) if member == REPLAY else make_rank(member, run, plane, tuple(devices.split(",")))
+    counters, idle = plane.counters(member), IdleStrategy(plane.doorbell(member))
+    idle.after(0)  # compiles what waits, before anybody is measured
+    counters.set("ready", 1)  # a rank's start waits for all ranks; this says that there is one to wait for
+    code = run_agent(
+        agent,
+        control=control,
+        stop=StopView(plane.stop_word(), STOP_STAGES[role]),
+        idle=idle,
+        counters=counters,
+        clock=plane.stage_clock(member),
+        errors=plane.errors(member),
+    )
+    for failure in control.to_supervisor:
+        if isinstance(failure, Failed):
+            sys.stderr.write(failure.traceback)
+    return code
+
+
+if __name__ == "__main__":
+    end_process(main(*sys.argv[1:]))

@@ -1,0 +1,32 @@
+"""The reference of the case `learner`: the same training step of the same model, on a batch that is there already."""
+
+from collections.abc import Callable
+
+import numpy as np
+import torch
+
+from mzpipe.errors import MzpipeError
+from mzpipe.launch.ceilings.noise import fill_batch
+from mzpipe.learner.batches import load_batch
+from mzpipe.learner.step import TrainingStep
+from mzpipe.nets import Model, place_model
+from mzpipe.planning import derive_seed
+
+from .work import Work, make_profile, make_shape, private_slot
+
+
+def resident_step(work: Work, batch_size: int, device: str) -> Callable[[], None]:
+    """Trains on one and the same batch of noise, which lies on the device; raises MzpipeError for a skipped step."""
+    profile = make_profile(work, batch_size, num_ranks=1)
+    shape = make_shape(work, profile)
+    torch.manual_seed(derive_seed(profile.seed, "model"))
+    model = place_model(Model(work.network, shape.observation_shape, shape.num_actions, training_heads=True), device)
+    step, slot = TrainingStep(model, profile.learner), private_slot(shape)
+    fill_batch(slot, np.random.default_rng(0))
+    batch = load_batch(slot, torch.device(device))
+
+    def call() -> None:
+        if step(batch).skipped:
+            raise MzpipeError("a training step on the resident batch was not finite: nothing was measured")
+
+    return call

@@ -1,0 +1,100 @@
+"""What the case `learner` trains: two networks, and the shared memory of a run that trains them."""
+
+import mmap
+from typing import NamedTuple
+
+from mzpipe.config import (
+    ActorConfig,
+    EvaluatorConfig,
+    LearnerConfig,
+    NetworkConfig,
+    Profile,
+    ReplayConfig,
+    StopConfig,
+    TopologyConfig,
+)
+from mzpipe.games import GameSpec
+from mzpipe.ipc.dataplane import PlaneShape
+from mzpipe.ipc.segments import RingSpec
+from mzpipe.launch.ceilings.noise import Slot
+from mzpipe.launch.memory import ModelSizes
+from mzpipe.launch.plan import make_plan
+from mzpipe.launch.roles import Devices
+from mzpipe.nets import FlatWeights, Model
+
+# More steps than any measurement takes: a limit that a profile must have, and what is left out of the clock.
+_NEVER = 10**9
+
+
+class Work(NamedTuple):
+    """A network and the game that feeds it."""
+
+    name: str
+    network: NetworkConfig
+    frame_shape: tuple[int, ...]
+    frame_dtype: str
+    frame_stack: int
+    num_actions: int
+
+
+# profiles/cartpole.toml's network and game.
+MLP = Work(
+    name="mlp",
+    network=NetworkConfig(hidden_size=64, value_support_size=20, reward_support_size=3),
+    frame_shape=(4,),
+    frame_dtype="float32",
+    frame_stack=1,
+    num_actions=2,
+)
+# EfficientZero's size, on its images.
+RESIDUAL = Work(
+    name="residual",
+    network=NetworkConfig(kind="residual", num_channels=64, num_blocks=1),
+    frame_shape=(1, 96, 96),
+    frame_dtype="uint8",
+    frame_stack=4,
+    num_actions=18,
+)
+
+
+def make_profile(work: Work, rank_size: int, num_ranks: int) -> Profile:
+    """A run with `rank_size` unrolls for every rank, that never publishes, saves or diagnoses after its start."""
+    batch_size = rank_size * num_ranks
+    return Profile(
+        network=work.network,
+        actor=ActorConfig(trajectory_length=1),
+        replay=ReplayConfig(max_insert_lead=_NEVER),
+        learner=LearnerConfig(
+            devices=("cpu",) * num_ranks,
+            batch_size=batch_size,
+            publish_interval=_NEVER,
+            checkpoint_interval=_NEVER,
+            diagnostics_interval=_NEVER,
+        ),
+        evaluator=EvaluatorConfig(episodes=1),
+        topology=TopologyConfig(lanes_per_actor=1, trees_per_lane=1, trajectory_ring_slots=1),
+        stop=StopConfig(learner_steps=_NEVER),
+    )
+
+
+def make_shape(work: Work, profile: Profile) -> PlaneShape:
+    """The shared memory of that run."""
+    game = GameSpec(
+        name=work.name,
+        description="noise",
+        frame_shape=work.frame_shape,
+        frame_dtype=work.frame_dtype,
+        frame_stack=work.frame_stack,
+        num_actions=work.num_actions,
+        num_players=1,
+    )
+    model = Model(work.network, game.stacked_shape, work.num_actions)
+    sizes = ModelSizes(weights=4 * FlatWeights(model).size)
+    return make_plan(profile, game, Devices.assumed(profile), sizes).shape
+
+
+def private_slot(shape: PlaneShape) -> Slot:
+    """A slot of rank 0's batch ring, outside any ring."""
+    ring = shape.segments()["batch-0"]
+    assert isinstance(ring, RingSpec)
+    return ring.slot.views(mmap.mmap(-1, ring.slot.nbytes))

@@ -1,0 +1,45 @@
+"""The cases of `mzpipe bench`, by name; a case's module is loaded only when it is used."""
+
+from collections.abc import Callable
+from importlib import import_module
+from typing import cast
+
+from mzpipe.errors import UsageError
+
+from .report import CaseResult
+
+# Called with the number of shapes done, their total, and the one in work.
+Progress = Callable[[int, int, str], None]
+
+CASES = {
+    "search": "simulations/s of the tree work alone, against mctx and plain NumPy",
+    "search-parts": "nanoseconds of each part of a simulation, against the fused kernel",
+    "replay": "batches, priorities and insertion of the replay table, against memcpy, plain NumPy and cpprb",
+    "learner": "training steps/s fed from the batch ring, against the same steps on a resident batch; two ranks",
+    "ipc": "rings, doorbells, lanes and weights between processes, against memcpy, a cache-line ping-pong and zmq",
+}
+
+
+# Modules of this package with measure(*, quick: bool, progress: Progress) -> CaseResult.
+_MODULES = {
+    "search": "search.search",
+    "search-parts": "search.search_parts",
+    "replay": "replay.case",
+    "learner": "learner.case",
+    "ipc": "ipc.case",
+}
+
+
+def chosen_cases(name: str | None) -> list[str]:
+    """The one case called `name`, or every case for None; UsageError where there is none of that name."""
+    if name is None:
+        return list(CASES)
+    if name not in CASES:
+        raise UsageError(f"{name}: no such case; there are: {', '.join(CASES)}")
+    return [name]
+
+
+def measure(name: str, *, quick: bool, progress: Progress) -> CaseResult:
+    """What the case `name` measures on this machine, now."""
+    module = import_module(f".{_MODULES[name]}", __package__)
+    return cast(CaseResult, module.measure(quick=quick, progress=progress))

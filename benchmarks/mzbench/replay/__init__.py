@@ -1,0 +1,1 @@
+"""Measured here: batches, priorities and insertion of the replay table."""

@@ -1,0 +1,59 @@
+"""A reference of the case `replay`, where it is installed: cpprb with the same transitions, or the same priorities.
+
+What cpprb_buffer samples is what Gatherer.fill writes, of the same steps.
+
+Shape legend    N steps of an episode, places of a sampler   S frames of a stack
+"""
+
+from importlib import import_module
+from typing import Any
+
+import numpy as np
+
+from .episodes import Episodes, Slot
+from .references import numpy_gather, take_stacks
+from .tables import ALPHA, FRAME_STACK, slot_layout
+
+
+def load_cpprb() -> Any | None:
+    """The module cpprb; None where it is not installed."""
+    try:
+        return import_module("cpprb")
+    except ImportError:
+        return None
+
+
+def cpprb_buffer(cpprb: Any, episodes: Episodes) -> Any:
+    """A ReplayBuffer that keeps frames once (stack_compress) and all targets of every transition, worked out before."""
+    total, targets = len(episodes.frame_T), _all_targets(episodes)
+    channels, *rest = episodes.frame_T.shape[1:]
+    fields = {name: {"shape": array.shape[1:] or 1, "dtype": array.dtype} for name, array in targets.items()}
+    fields["observation"] = {"shape": (*rest, FRAME_STACK * channels), "dtype": episodes.frame_T.dtype}
+    buffer = cpprb.ReplayBuffer(total, fields, stack_compress="observation")
+    for first in np.unique(episodes.first_T).tolist():
+        steps = np.arange(first, episodes.stop_T[first])
+        observation = np.empty((len(steps), FRAME_STACK * channels, *rest), episodes.frame_T.dtype)
+        stack_NS = steps[:, None] + np.arange(1 - FRAME_STACK, 1)
+        take_stacks(episodes.frame_T, stack_NS, first, observation)
+        buffer.add(
+            observation=np.moveaxis(observation, 1, -1), **{name: array[steps] for name, array in targets.items()}
+        )
+        buffer.on_episode_end()
+    return buffer
+
+
+def _all_targets(episodes: Episodes) -> Slot:
+    """Every array of a batch but the observations, of all transitions in order."""
+    frameless = episodes._replace(frame_T=np.zeros((len(episodes.frame_T), 1), np.uint8))
+    layout = slot_layout(frameless, len(frameless.frame_T))
+    slot = layout.views(bytearray(layout.nbytes))
+    numpy_gather(frameless, np.arange(len(frameless.frame_T)), slot, np.random.default_rng(0))
+    del slot["observation"]
+    return slot
+
+
+def prioritized_buffer(cpprb: Any, priority_N: np.ndarray) -> Any:
+    """A PrioritizedReplayBuffer with these priorities; it stores one number per place, the least it accepts."""
+    buffer = cpprb.PrioritizedReplayBuffer(len(priority_N), {"number": {"dtype": np.int8}}, alpha=ALPHA)
+    buffer.add(number=np.zeros(len(priority_N), np.int8), priorities=priority_N)
+    return buffer

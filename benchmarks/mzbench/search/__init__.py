@@ -1,0 +1,1 @@
+"""Measured here: the tree work of a batch of searches."""
