@@ -10,11 +10,11 @@ from rich.console import Console
 from ..bench.machine import UNKNOWN, here
 from ..config import load_profile
 from ..errors import ExitCode
+from ..format import number
 from ..launch.profile import measure_profile
 from ..profiling import Ceilings, ProfileReport, TraceReading, ceilings_table, profile_table, render_trace
 from ..profiling.page import About, render_page
 from ..telemetry import make_view
-from ..telemetry.format import number
 from .json_file import add_json_argument, refuse_unwritable, write_json, write_text
 from .profile_arguments import add_profile_arguments
 

@@ -9,11 +9,11 @@ from rich.live import Live
 from rich.text import Text
 
 from ..errors import ExitCode
+from ..format import clock, count, number, percent, score
 from ..launch.run_directory import RunDirectory
 from ..launch.top import Look, Onlooker
 from ..profiling import profile_table
 from ..runtime.idle import pause
-from ..telemetry.format import clock, count, number, percent, score
 from ..telemetry.view import can_redraw
 
 _DEFAULT_INTERVAL_S = 2.0

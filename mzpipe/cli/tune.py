@@ -10,11 +10,11 @@ from rich.text import Text
 
 from ..config import Profile, load_profile, save_profile
 from ..errors import ExitCode, UsageError
+from ..format import number, percent
 from ..launch.profile import MIN_SECONDS, measure_profile
 from ..launch.tune import Setting, Trial, Tuning, as_override, tune
 from ..profiling import ProfileReport
 from ..telemetry import Snapshot
-from ..telemetry.format import number, percent
 from .json_file import add_json_argument, refuse_unwritable, write_json
 from .profile_arguments import add_profile_arguments
 

@@ -15,7 +15,7 @@ from ..inference.pool import nodes_of_a_tree
 from ..inference.versions import num_resident
 from ..ipc.dataplane import Member, PlaneShape
 from ..ipc.ring import power_of_two
-from ..planning.settings import greedy_search
+from ..planning import greedy_search
 from ..replay.journal import JournalLayout, journal_bytes_bound
 from ..replay.sizes import TableShape, TableSizes, bytes_per_transition, journal_segment_bytes
 from ..replay.store import STATE_BYTES_PER_TRANSITION

@@ -12,7 +12,7 @@ from ..config import Profile, SearchConfig
 from ..games import describe_game
 from ..ipc.control import ControlPort
 from ..ipc.dataplane import DataPlane, Member
-from ..planning.settings import signed_search
+from ..planning import signed_search
 from ..runtime.agent import Agent
 
 # Stage of the stop word at which each role stops: sources first, then what they feed.

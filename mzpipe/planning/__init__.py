@@ -1,7 +1,113 @@
 """Planning: a batch of trees driven over one inference lane."""
 
-from .lane_planner import LanePlanner
-from .seeds import derive_seed
-from .settings import greedy_search, signed_search
+import dataclasses
+import zlib
+from enum import Enum, auto
+
+import numpy as np
+
+from ..config import SearchConfig
+from ..ipc.lane import LaneClient, RequestKind
+from ..search import BatchedSearch, SearchResult, sample_action
+
+
+class _State(Enum):
+    IDLE = auto()
+    ROOT = auto()
+    SIMULATION = auto()
+
+
+class LanePlanner:
+    """One search at a time: `begin`, then `advance` until it returns a result."""
+
+    def __init__(self, lane: LaneClient, config: SearchConfig, *, num_trees: int, num_actions: int, seed: int) -> None:
+        self._lane, self._config, self._num_trees = lane, config, num_trees
+        self._search = BatchedSearch(
+            config,
+            batch_size=num_trees,
+            num_actions=num_actions,
+            seed=seed,
+            parent_index_B=lane.parent_index[:num_trees],  # selected edges go straight into the request
+            action_B=lane.action[:num_trees],
+        )
+        # The lane's first rows: where answers come, and where stacked observations of roots are written before `begin`.
+        self._reward, self._value, self._policy_logits = (
+            array[:num_trees] for array in (lane.reward, lane.value, lane.policy_logits)
+        )
+        self.observation = lane.observation[:num_trees]
+        lane.prepare(last_node=config.num_simulations)
+        self._state = _State.IDLE
+        self._legal_actions: np.ndarray | None = None
+        self._node_index = 0
+        self.weights_version = 0
+
+    @property
+    def idle(self) -> bool:
+        """Whether a search may begin: none is under way and no answer is outstanding."""
+        return self._state is _State.IDLE and self._lane.ready()
+
+    def begin(self, legal_actions_BA: np.ndarray) -> None:
+        """Asks for the roots' inference; `observation` must be filled."""
+        self._legal_actions = legal_actions_BA
+        self._state = _State.ROOT
+        self._lane.request(RequestKind.ROOT, node_index=0, num_rows=self._num_trees)
+
+    def advance(self) -> SearchResult | None:
+        """Takes the answer if it is there and asks the next question; the result once the search is over."""
+        if self._state is _State.IDLE or not self._lane.ready():
+            return None
+        lane = self._lane
+        lane.taken()
+        if self._state is _State.ROOT:
+            self.weights_version = lane.weights_version
+            self._search.begin(self._policy_logits, self._value, self._legal_actions)
+            self._state, self._node_index = _State.SIMULATION, 0
+        else:
+            self._search.backup(self._reward, self._value, self._policy_logits)
+        if self._node_index == self._config.num_simulations:
+            self._state = _State.IDLE
+            return self._search.result()
+        self._simulate()
+        return None
+
+    def choose(self, result: SearchResult, temperature: float | np.ndarray, rng: np.random.Generator) -> np.ndarray:
+        """action_B int32 to play after `result`: drawn from the visits for pUCT, the search's own choice for Gumbel.
+
+        `temperature` is one number or one per tree.
+
+        Gumbel explores through its noise and knows no temperature.
+        """
+        if self._config.policy == "gumbel":
+            return self._search.best_action()
+        return sample_action(result.visits_BA, temperature, rng)
+
+    @property
+    def answered(self) -> bool:
+        """Whether the answer to the outstanding request has come."""
+        return self._state is not _State.IDLE and self._lane.ready()
+
+    def _simulate(self) -> None:
+        self._search.select()
+        self._node_index += 1
+        self._lane.request(RequestKind.RECURRENT, node_index=self._node_index, num_rows=self._num_trees)
+
+
+def derive_seed(seed: int, *path: str | int) -> int:
+    """A seed in [0, 2^31) for the stream named by `path`, as in derive_seed(0, "actor", 3, "search")."""
+    words = [zlib.crc32(part.encode()) if isinstance(part, str) else part for part in path]
+    return int(np.random.SeedSequence([seed, *words]).generate_state(1)[0]) & 0x7FFF_FFFF
+
+
+def signed_search(config: SearchConfig, num_players: int) -> SearchConfig:
+    """With the discount's sign: negative where two players alternate, whatever sign the profile gives."""
+    sign = -1.0 if num_players == 2 else 1.0
+    return dataclasses.replace(config, discount=sign * abs(config.discount))
+
+
+def greedy_search(config: SearchConfig, num_simulations: int) -> SearchConfig:
+    """Without root noise, for evaluation; num_simulations 0 keeps the training's."""
+    simulations = num_simulations or config.num_simulations
+    return dataclasses.replace(config, root_exploration_fraction=0.0, gumbel_scale=0.0, num_simulations=simulations)
+
 
 __all__ = ["LanePlanner", "derive_seed", "greedy_search", "signed_search"]

@@ -7,7 +7,7 @@ from rich.table import Table
 from rich.text import Text
 
 from ..errors import UsageError
-from ..telemetry.format import percent
+from ..format import percent
 from .drawing import draw_board
 from .match import Match
 from .moves import Move

@@ -4,7 +4,7 @@ import math
 
 from rich.table import Table
 
-from ..telemetry.format import latency, number, percent
+from ..format import latency, number, percent
 from .ceilings import PROCESSORS, Ceilings
 from .report import ProfileReport
 

@@ -3,7 +3,7 @@
 from rich.markup import escape
 from rich.table import Table
 
-from ..telemetry.format import count, number
+from ..format import count, number
 from .aggregates import Interval
 from .figures import AGENTS_100K
 from .report import GameScores, ScoreReport

@@ -3,9 +3,9 @@
 from rich.table import Table
 from rich.text import Text
 
+from ..format import count, duration, number, percent, score
 from . import cells
 from .bar import Bar
-from .format import count, duration, number, percent, score
 from .limits import progress, seconds_to
 from .snapshot import Snapshot
 

@@ -4,8 +4,8 @@ from collections.abc import Callable
 
 from rich.text import Text
 
+from ..format import compact, count, number, percent, score
 from .bar import Bar
-from .format import compact, count, number, percent, score
 from .snapshot import Evaluation, Snapshot
 
 LABEL, QUIET, GOOD, WARNING, TROUBLE = "bright_black", "bright_black", "green", "yellow", "bold red"

@@ -9,8 +9,8 @@ from rich.rule import Rule
 from rich.table import Table
 from rich.text import Text
 
+from ..format import clock
 from .blocks import data_block, learning_block, limits_block, stages_block
-from .format import clock
 from .snapshot import Snapshot
 
 _WIDE = 110

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from rich.console import Console
 
-from .format import count, duration, number, score
+from ..format import count, duration, number, score
 from .limits import seconds_to_limit
 from .snapshot import Snapshot
 

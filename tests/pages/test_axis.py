@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from mzpipe.pages.axis import Axis, round_up
+from mzpipe.pages import Axis, round_up
 
 
 @pytest.mark.parametrize(

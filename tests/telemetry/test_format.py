@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from mzpipe.telemetry import format
+from mzpipe import format
 
 
 @pytest.mark.parametrize(

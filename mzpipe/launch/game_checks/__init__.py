@@ -6,8 +6,8 @@ from typing import NamedTuple
 
 from ...config import Profile
 from ...errors import GameError, MzpipeError
+from ...format import number
 from ...planning import signed_search
-from ...telemetry.format import number
 from .looks import LOOKS
 from .random_play import RandomPlay, measure_moves_per_s, play_at_random
 from .replays import REPLAYS, SEED

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from ...errors import GameError
-from ...telemetry.format import count
+from ...format import count
 from .random_play import NUM_GAMES, RandomPlay
 
 

@@ -7,8 +7,8 @@ import numpy as np
 
 from ...config import GameConfig
 from ...errors import GameError
+from ...format import count
 from ...games import StepResult
-from ...telemetry.format import count
 from .random_play import NUM_GAMES, RandomPlay, play_at_random
 
 SEED = 0

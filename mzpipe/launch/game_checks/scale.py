@@ -6,8 +6,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from ...format import count
 from ...targets import value_transform
-from ...telemetry.format import count
 from .random_play import RandomPlay
 
 # How many times as large as in random play a good player's rewards and returns may be.

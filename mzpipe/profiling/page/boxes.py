@@ -2,7 +2,7 @@
 
 from typing import NamedTuple
 
-from ...telemetry.format import percent
+from ...format import percent
 from ..report import ProfileReport
 
 _PADDING, _BAR_Y, _BAR_HEIGHT, _FIRST_ROW_Y, _ROW_HEIGHT = 12.0, 48.0, 14.0, 80.0, 16.0

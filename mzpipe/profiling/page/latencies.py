@@ -8,9 +8,9 @@ from typing import NamedTuple
 
 import numpy as np
 
+from ...format import latency
 from ...ipc.stages import bucket_edges_ns
 from ...pages import Frame, Mark
-from ...telemetry.format import latency
 from ..report import ProfileReport, StageUse
 
 FRAME = Frame(width=280.0, height=100.0, left=22.0, right=258.0, top=6.0, base=78.0)

@@ -2,9 +2,8 @@
 
 from typing import NamedTuple
 
-from ...pages import Frame, Mark
-from ...pages.axis import round_up
-from ...telemetry.format import exact, number
+from ...format import exact, number
+from ...pages import Frame, Mark, round_up
 from ..rates import RatePoint
 from ..report import ProfileReport
 

@@ -2,8 +2,7 @@
 
 from typing import NamedTuple
 
-from ...pages import Mark
-from ...pages.axis import Axis
+from ...pages import Axis, Mark
 from ..aggregates import Aggregate
 from ..figures import AGENTS_100K
 from ..report import ScoreReport

@@ -2,8 +2,7 @@
 
 from typing import NamedTuple
 
-from ...pages import Frame, Mark
-from ...pages.axis import Axis
+from ...pages import Axis, Frame, Mark
 from ..report import GameScores, ScoreReport
 
 FRAME = Frame(width=480.0, height=254.0, left=56.0, right=462.0, top=26.0, base=210.0)
