@@ -8,7 +8,7 @@ from pathlib import Path
 from rich.console import Console
 
 from mzpipe.bench.machine import here
-from mzpipe.cli.json_file import add_json_argument, refuse_unwritable, write_json
+from mzpipe.cli.profile_arguments import add_json_argument, refuse_unwritable, write_json
 from mzpipe.errors import UsageError
 
 from .plot import draw, require_matplotlib

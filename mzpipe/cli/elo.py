@@ -8,9 +8,7 @@ from rich.table import Table
 
 from ..launch.ratings import Rating, Terms, rate, write_ratings
 from ..launch.run_directory import RunDirectory
-from .json_file import add_json_argument, refuse_unwritable, write_json
-from .numbers import integer
-from .profile_arguments import add_import_argument
+from .profile_arguments import add_import_argument, add_json_argument, integer, refuse_unwritable, write_json
 
 _DEFAULTS = Terms()
 

@@ -11,9 +11,7 @@ from ..config import PROTOCOLS, OpponentName
 from ..launch.evaluate import Examination, Scores, evaluate
 from ..launch.run_directory import RunDirectory
 from ..scoring import normalised_fields, spoken_normalised
-from .json_file import add_json_argument, refuse_unwritable, write_json
-from .numbers import integer
-from .profile_arguments import add_import_argument
+from .profile_arguments import add_import_argument, add_json_argument, integer, refuse_unwritable, write_json
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

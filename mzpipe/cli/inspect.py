@@ -8,9 +8,7 @@ from rich.console import Console
 from ..evaluator.inspection import inspect_move
 from ..evaluator.page import render_page
 from ..evaluator.player import Player
-from .json_file import refuse_unwritable, write_text
-from .numbers import integer
-from .profile_arguments import add_checkpoint_argument, add_import_argument
+from .profile_arguments import add_checkpoint_argument, add_import_argument, integer, refuse_unwritable, write_text
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -15,8 +15,7 @@ from ..play.match import FIRST, SECOND, Match
 from ..play.styles import STYLES
 from ..play.terminal import play_in_terminal
 from ..play.web import Games, serve
-from .numbers import integer
-from .profile_arguments import add_checkpoint_argument, add_import_argument
+from .profile_arguments import add_checkpoint_argument, add_import_argument, integer
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -9,9 +9,14 @@ from rich.table import Table
 
 from ..evaluator.player import Player
 from ..evaluator.positions import Examined, Summary, examine, load_positions, summarise
-from .json_file import add_json_argument, refuse_unwritable, write_json
-from .numbers import integer
-from .profile_arguments import add_checkpoint_argument, add_import_argument
+from .profile_arguments import (
+    add_checkpoint_argument,
+    add_import_argument,
+    add_json_argument,
+    integer,
+    refuse_unwritable,
+    write_json,
+)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -15,8 +15,7 @@ from ..launch.profile import measure_profile
 from ..profiling import Ceilings, ProfileReport, TraceReading, ceilings_table, profile_table, render_trace
 from ..profiling.page import About, render_page
 from ..telemetry import make_view
-from .json_file import add_json_argument, refuse_unwritable, write_json, write_text
-from .profile_arguments import add_profile_arguments
+from .profile_arguments import add_json_argument, add_profile_arguments, refuse_unwritable, write_json, write_text
 
 _DEFAULT_SECONDS = 30.0
 

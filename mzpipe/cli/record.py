@@ -8,9 +8,7 @@ from rich.console import Console
 from ..evaluator.player import Player
 from ..evaluator.video import Limits, record_games
 from ..evaluator.video.encode import refuse_format
-from .json_file import refuse_unwritable
-from .numbers import integer
-from .profile_arguments import add_checkpoint_argument, add_import_argument
+from .profile_arguments import add_checkpoint_argument, add_import_argument, integer, refuse_unwritable
 
 _DEFAULT_FPS = 15
 

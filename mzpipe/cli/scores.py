@@ -9,7 +9,7 @@ from rich.console import Console
 from ..launch.run_scores import read_runs
 from ..scoring import ScoreReport, aggregates_table, games_table, make_report, runs_table
 from ..scoring.page import render_page
-from .json_file import add_json_argument, refuse_unwritable, write_json, write_text
+from .profile_arguments import add_json_argument, refuse_unwritable, write_json, write_text
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

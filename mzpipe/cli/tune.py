@@ -15,8 +15,7 @@ from ..launch.profile import MIN_SECONDS, measure_profile
 from ..launch.tune import Setting, Trial, Tuning, as_override, tune
 from ..profiling import ProfileReport
 from ..telemetry import Snapshot
-from .json_file import add_json_argument, refuse_unwritable, write_json
-from .profile_arguments import add_profile_arguments
+from .profile_arguments import add_json_argument, add_profile_arguments, refuse_unwritable, write_json
 
 _DEFAULT_MINUTES, _DEFAULT_SECONDS = 5.0, 10.0
 

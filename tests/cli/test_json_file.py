@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from mzpipe.cli.json_file import refuse_unwritable, write_json
+from mzpipe.cli.profile_arguments import refuse_unwritable, write_json
 from mzpipe.errors import InputOutputError
 
 
