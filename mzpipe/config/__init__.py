@@ -1,20 +1,23 @@
 """Profiles: frozen, typed, closed; see `load` for the way from a file to a `Profile`."""
 
-from .actor import ActorConfig
-from .evaluator import EvaluatorConfig, OpponentName
 from .game import AtariConfig, BoardConfig, GameConfig, GymnasiumConfig, MinAtarConfig
-from .inference import InferenceConfig
-from .learner import LearnerConfig
 from .load import load_profile, parse_profile, save_profile
-from .network import NetworkConfig
-from .profile import Profile
+from .profile import (
+    ActorConfig,
+    EvaluatorConfig,
+    InferenceConfig,
+    LearnerConfig,
+    NetworkConfig,
+    OpponentName,
+    Profile,
+    ReanalyzeConfig,
+    StopConfig,
+    TelemetryConfig,
+    TopologyConfig,
+)
 from .protocols import GREEDY, PROTOCOLS, Protocol, find_protocol, score_protocol, under_protocol
-from .reanalyze import ReanalyzeConfig
 from .replay import ReplayConfig
 from .search import SearchConfig
-from .stop import StopConfig
-from .telemetry import TelemetryConfig
-from .topology import TopologyConfig
 
 __all__ = [
     "GREEDY",

@@ -15,6 +15,19 @@ else:
         return pydantic_dataclass(frozen=frozen, config=_CLOSED)
 
 
+import difflib
+from collections.abc import Iterable
+
+
+def near(name: str, known: Iterable[str], prefix: str = "") -> str:
+    """`; did you mean ...?` of the nearest known name, else `; known here: ...`; empty where nothing is known."""
+    known = list(known)
+    matches = difflib.get_close_matches(name, known, n=1, cutoff=0.4)
+    if matches:
+        return f"; did you mean {prefix}{matches[0]}?"
+    return f"; known here: {', '.join(known)}" if known else ""
+
+
 PositiveInt = Annotated[int, Field(ge=1)]
 NonNegativeInt = Annotated[int, Field(ge=0)]
 PositiveFloat = Annotated[float, Field(gt=0.0)]

@@ -15,7 +15,7 @@ import tomli_w
 from pydantic import ValidationError
 
 from ..errors import ConfigError
-from .near import near
+from .base import near
 from .profile import Profile
 from .protocols import fill_in_protocol
 from .validate import check_profile

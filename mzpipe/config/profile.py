@@ -1,22 +1,209 @@
 """A profile: one complete run, with one section per process."""
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field
 
-from .actor import ActorConfig
-from .base import section
-from .evaluator import EvaluatorConfig
+from .base import Fraction, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt, section
 from .game import GameConfig
-from .inference import InferenceConfig
-from .learner import LearnerConfig
-from .network import NetworkConfig
-from .reanalyze import ReanalyzeConfig
 from .replay import ReplayConfig
 from .search import SearchConfig
-from .stop import StopConfig
-from .telemetry import TelemetryConfig
-from .topology import TopologyConfig
+
+
+@section(frozen=True)
+class ActorConfig:
+    """How training games are played."""
+
+    # Transitions per trajectory record sent to the replay server.
+    trajectory_length: Annotated[int, Field(ge=1, le=4096)] = 64
+    # Actions are sampled from visits^(1/T); T takes these values...
+    temperatures: tuple[NonNegativeFloat, ...] = (1.0, 0.5, 0.25)
+    # ...from these fractions of stop.learner_steps on (the first must be 0).
+    temperature_fractions: tuple[Fraction, ...] = (0.0, 0.5, 0.75)
+    # Moves of an episode that are sampled; after them the most visited action is played (board games: 30). 0: all.
+    temperature_moves: NonNegativeInt = 0
+
+
+@section(frozen=True)
+class ReanalyzeConfig:
+    """How much of each batch is fresh (MuZero Reanalyze; Schrittwieser et al. 2020, appendix H)."""
+
+    # Part of each batch's positions that is searched again before the learner sees it; 0: no reanalyzers run.
+    fraction: Fraction = 0.0
+    # Learner steps after which the target network, whose values targets bootstrap from, becomes the newest one.
+    target_interval: PositiveInt = 200
+    # Batches that may wait for their fresh targets at the same time.
+    batches_in_flight: Annotated[int, Field(ge=1, le=64)] = 4
+
+
+@section(frozen=True)
+class InferenceConfig:
+    """One server per device."""
+
+    # Devices, one server each: "auto" (every GPU, or the CPU), "cpu", or CUDA indices.
+    devices: tuple[int | str, ...] = ("auto",)
+    # How long the oldest pending lane may wait for the others, in microseconds.
+    batch_timeout_us: NonNegativeInt = 200
+    # What runs the network; "auto": torch on GPUs; on CPUs OpenVINO for residual networks, onnxruntime for an mlp.
+    runtime: Literal["auto", "torch", "onnxruntime", "openvino"] = "auto"
+    # Arithmetic of the network; "auto": bfloat16 where the device multiplies in it (GPUs since Ampere; with OpenVINO,
+    # CPUs with AVX-512 BF16 or AMX), else float32. Hidden states are kept in float32 always.
+    precision: Literal["auto", "float32", "bfloat16"] = "auto"
+    # Intra-op threads of the process.
+    num_threads: Annotated[int, Field(ge=1, le=256)] = 1
+
+
+OpponentName = Literal["random", "rollouts", "perfect", "every_line"]
+
+
+@section(frozen=True)
+class EvaluatorConfig:
+    """How often the agent is examined, and by how many games."""
+
+    # Whole games per evaluation, played side by side.
+    episodes: PositiveInt = 20
+    # Training steps between the starts of two evaluations.
+    interval_steps: PositiveInt = 1_000
+    # Simulations per move; 0 takes search.num_simulations.
+    num_simulations: NonNegativeInt = 0
+    # Two-player games: who plays against the agent. "random" draws legal actions, "rollouts" is OpenSpiel's tree search
+    # with random playouts, "perfect" never loses (tic_tac_toe). The agent begins every other game; a return is
+    # its outcome: 1, 0 or -1. "every_line" is not one opponent but all: every line of play that the agent can meet, as
+    # the first and as the second player, counts as an episode (tic_tac_toe).
+    opponent: OpponentName = "random"
+    # Playouts per move of "rollouts".
+    opponent_simulations: PositiveInt = 100
+
+
+ExternalRole = Literal["none", "actor", "inference", "replay", "reanalyzer", "learner", "evaluator"]
+
+
+@section(frozen=True)
+class TopologyConfig:
+    """Numbers of processes and of the lanes between them."""
+
+    actors: Annotated[int, Field(ge=1, le=1024)] = 1
+    # Groups of trees searched in lockstep; while one is on the device another is in the kernels.
+    lanes_per_actor: Annotated[int, Field(ge=1, le=16)] = 2
+    # Games of one lane.
+    trees_per_lane: Annotated[int, Field(ge=1, le=4096)] = 16
+    # Reanalyzers, which run only where reanalyze.fraction is above 0, and the positions that each searches in lockstep.
+    reanalyzers: Annotated[int, Field(ge=1, le=1024)] = 1
+    lanes_per_reanalyzer: Annotated[int, Field(ge=1, le=16)] = 2
+    trees_per_reanalyzer_lane: Annotated[int, Field(ge=1, le=4096)] = 32
+    # A role that the supervisor leaves to be started by hand, under a debugger say.
+    external: ExternalRole = "none"
+    # Slots of each ring.
+    trajectory_ring_slots: PositiveInt = 64
+    batch_ring_slots: PositiveInt = 4
+
+
+@section(frozen=True)
+class StopConfig:
+    """Limits of a run; a missing one never stops it."""
+
+    env_steps: PositiveInt | None = None
+    learner_steps: PositiveInt | None = None
+    minutes: PositiveFloat | None = None
+    # The run is solved once an evaluation's mean return reaches this.
+    return_mean: float | None = None
+
+
+@section(frozen=True)
+class TelemetryConfig:
+    """Intervals of the reports."""
+
+    # Seconds between two points on the TensorBoard curves.
+    interval_s: PositiveFloat = 5.0
+
+
+@section(frozen=True)
+class NetworkConfig:
+    """Sizes of the model; which fields count depends on `kind`."""
+
+    kind: Literal["mlp", "residual"] = "mlp"
+    # mlp: units of the hidden state and of every layer.
+    hidden_size: PositiveInt = 64
+    # mlp: hidden layers in each of the three functions.
+    num_layers: Annotated[int, Field(ge=1, le=16)] = 1
+    # residual: channels of the hidden state.
+    num_channels: PositiveInt = 64
+    # residual: residual blocks after down-sampling, in dynamics and in prediction.
+    num_blocks: NonNegativeInt = 1
+    # residual: "atari" halves images four times before the blocks; "none" keeps a board's rows and columns.
+    downsample: Literal["atari", "none"] = "atari"
+    # residual: how an action enters the dynamics function: "scaled", a plane that holds (action + 1) / A; "board", a
+    # plane of its own for each action, which begins as the place where the action plays and is learnt from there.
+    action_encoding: Literal["scaled", "board"] = "scaled"
+    # residual, "atari": blocks after the first strided convolution, after the second, and between the two pools.
+    # (1, 1, 1) is EfficientZero's size; MuZero's is (2, 3, 3) with num_channels=256 and num_blocks=16.
+    downsample_blocks: tuple[NonNegativeInt, NonNegativeInt, NonNegativeInt] = (1, 1, 1)
+    # residual: channels and units of the policy, value and reward heads.
+    head_channels: PositiveInt = 16
+    head_hidden_size: PositiveInt = 32
+    # Value and reward heads: categories over a support, trained by cross-entropy, or one plain number each, trained by
+    # squared error (board games, whose values lie between -1 and 1).
+    heads: Literal["categorical", "scalar"] = "categorical"
+    # Categorical supports: integers from -n to n of the transformed scalar.
+    value_support_size: Annotated[int, Field(ge=1, le=3000)] = 300
+    reward_support_size: Annotated[int, Field(ge=1, le=3000)] = 300
+    # EfficientZero's self-supervised consistency (SimSiam): units of its projections, and of its predictor's middle.
+    consistency: bool = False
+    consistency_projection_size: PositiveInt = 1024
+    consistency_hidden_size: PositiveInt = 512
+    # EfficientZero's value prefix: the sum of rewards since the last reset in place of each reward, by an LSTM that is
+    # reset every value_prefix_horizon steps. lstm_size holds for residual networks; an mlp takes hidden_size.
+    value_prefix: bool = False
+    value_prefix_horizon: Annotated[int, Field(ge=1, le=64)] = 5
+    lstm_size: PositiveInt = 512
+
+
+@section(frozen=True)
+class LearnerConfig:
+    """One training step and what follows from it."""
+
+    # Devices of the learner ranks, one rank each: "auto", "cpu", or CUDA indices.
+    devices: tuple[int | str, ...] = ("auto",)
+    # Intra-op threads of each rank's process.
+    num_threads: Annotated[int, Field(ge=1, le=256)] = 1
+    # Unrolls per training step, over all ranks together: each takes an equal part.
+    batch_size: Annotated[int, Field(ge=1, le=65536)] = 128
+    # Dynamics steps unrolled from each sampled position.
+    num_unroll_steps: Annotated[int, Field(ge=1, le=64)] = 5
+    # "adam" adds weight_decay to the gradient, "adamw" takes it off the weights; "sgd" has momentum.
+    optimizer: Literal["adam", "adamw", "sgd"] = "adam"
+    learning_rate: PositiveFloat = 1e-3
+    # The learning rate is multiplied by lr_decay_rate every lr_decay_steps: a little at every step, or all at once.
+    lr_schedule: Literal["exponential", "step"] = "exponential"
+    lr_decay_rate: Annotated[float, Field(gt=0.0, le=1.0)] = 1.0
+    lr_decay_steps: PositiveInt = 100_000
+    # Steps over which the learning rate rises linearly from zero.
+    warmup_steps: NonNegativeInt = 0
+    momentum: Fraction = 0.9
+    weight_decay: NonNegativeFloat = 1e-4
+    # Global norm to which gradients are clipped; 0 leaves them as they are.
+    max_grad_norm: NonNegativeFloat = 5.0
+    value_loss_weight: NonNegativeFloat = 0.25
+    # Of EfficientZero's consistency loss; counts where network.consistency is set.
+    consistency_loss_weight: NonNegativeFloat = 2.0
+    # Arithmetic of forward and backward passes; "auto": bfloat16 on GPUs that have it, float32 elsewhere. Weights and
+    # the optimiser are float32 always.
+    precision: Literal["auto", "float32", "bfloat16"] = "auto"
+    # Forward and backward passes through torch.compile, and as CUDA graphs (which implies compile). Where that fails
+    # the learner says so and goes on without.
+    compile: bool = False
+    cuda_graphs: bool = False
+    # The published weights are an exponential average of the trained ones, which keep this part of it each step; 0:
+    # the trained ones themselves.
+    average_decay: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.0
+    # Training steps between two published weights versions, and between two checkpoints.
+    publish_interval: PositiveInt = 100
+    checkpoint_interval: PositiveInt = 2_000
+    # Newest checkpoints that are kept, and the interval in training steps of those that are kept for ever; 0: none.
+    keep_checkpoints: PositiveInt = 3
+    keep_every: NonNegativeInt = 0
+    # Training steps between two looks at what is being learnt (entropies, errors per unroll step, gradient norms).
+    diagnostics_interval: PositiveInt = 100
 
 
 @section(frozen=True)

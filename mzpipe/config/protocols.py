@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..errors import ConfigError
+from .base import near
 from .game import GameConfig
-from .near import near
 
 # What a score without a protocol is called: greedy whole games under the profile's own settings.
 GREEDY = "greedy"

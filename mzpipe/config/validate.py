@@ -1,8 +1,7 @@
 """Checks that need more than one field of a profile."""
 
 from ..errors import ConfigError
-from .network import NetworkConfig
-from .profile import Profile
+from .profile import NetworkConfig, Profile
 from .replay import check_corridor
 
 
