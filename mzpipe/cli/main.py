@@ -10,7 +10,7 @@ from types import ModuleType
 
 from .. import __version__
 from ..errors import ExitCode, MzpipeError
-from ..permission import allow_env_import
+from ..games.own import allow_env_import
 from ..runtime.environment import prepare_environment
 from ..runtime.output import lasting_output
 

@@ -24,10 +24,9 @@ from numpy.typing import NDArray
 
 from ..config import GameConfig
 from .atari_check import check_emulator
-from .atari_emulators import EmulatorUse, emulator_use, make_emulators
-from .atari_names import atari_names, canonical_name
-from .atari_screen import SCREEN, AtariScreen
+from .atari_emulators import SCREEN, AtariScreen, EmulatorUse, emulator_use, make_emulators
 from .game import GameSpec, SoloGame, StepResult, game_seeds
+from .names import atari_names, canonical_name
 
 # Resident memory that each emulator of a vector environment adds, measured.
 _EMULATOR_BYTES = 1_700_000

@@ -19,7 +19,7 @@ from ale_py.vector_env import AtariVectorEnv
 from ..config import GameConfig
 from ..errors import MzpipeError
 from .atari_emulators import EmulatorUse, emulator_use, make_emulators
-from .atari_names import atari_names
+from .names import atari_names
 
 _SEED = 5
 _NUM_ACTIONS = 12

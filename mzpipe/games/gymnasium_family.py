@@ -14,8 +14,8 @@ from ..config import GameConfig
 from ..errors import ConfigError
 from .game import GameSpec, SoloGame, StepResult, game_seeds
 from .gymnasium_frames import FrameKind, frame_kind
-from .gymnasium_names import ACTION_NAMES
 from .gymnasium_wrappers import wrapped
+from .names import ACTION_NAMES
 
 _PICTURES = "rgb_array"
 

@@ -21,7 +21,7 @@ import numpy as np
 from ..config import GameConfig
 from ..errors import ConfigError
 from .game import GameSpec
-from .minatar_names import MINATAR_GAMES, MinAtarName, minatar_names
+from .names import MINATAR_GAMES, MinAtarName, minatar_names
 from .single import BatchedGame, Step
 
 _SET = np.uint8(255)

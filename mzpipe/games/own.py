@@ -16,11 +16,25 @@ from gymnasium.wrappers import TimeLimit
 
 from ..config import GameConfig
 from ..errors import ConfigError, GameError
-from ..permission import env_import_allowed
 from .game import Game, GameSpec
 from .gymnasium_family import GymnasiumGame, environment_arguments
 from .gymnasium_wrappers import wrapped
 from .single import BatchedGame, SingleGame
+
+_VARIABLE = "MZPIPE_ALLOW_ENV_IMPORT"
+
+
+def allow_env_import(allowed: bool) -> None:
+    """Gives this process and its children the permission, or takes an inherited one away."""
+    os.environ.pop(_VARIABLE, None)
+    if allowed:
+        os.environ[_VARIABLE] = "1"
+
+
+def env_import_allowed() -> bool:
+    """Whether `--allow-env-import` was given."""
+    return os.environ.get(_VARIABLE) == "1"
+
 
 _NAME = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*")
 _MEMBERS = ("num_actions", "frame_shape", "reset", "step")

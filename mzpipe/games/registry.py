@@ -10,11 +10,9 @@ from dataclasses import dataclass
 from ..config import GameConfig
 from ..errors import ConfigError
 from .action_planes import ActionPlanes
-from .atari_names import atari_names
 from .board_rules import BOARDS
 from .game import Game, GameSpec
-from .gymnasium_names import gymnasium_names
-from .minatar_names import minatar_names
+from .names import atari_names, gymnasium_names, minatar_names
 
 
 @dataclass(frozen=True)

@@ -4,9 +4,9 @@ import time
 from collections.abc import Callable
 
 from ..config import Profile
+from ..games.figures import human_normalised
 from ..ipc.dataplane import DataPlane, Member
 from ..ipc.messages import Evaluated
-from ..scoring import human_normalised
 from ..telemetry import Evaluation, ScoresFile, TensorBoardWriter, View
 from .run_directory import RunDirectory
 from .snapshots import Progress, SnapshotMaker

@@ -9,8 +9,9 @@ from ..config import GameConfig, load_profile
 from ..errors import InputOutputError, UsageError
 from ..games import describe_game
 from ..games.board_rules import BOARDS
+from ..games.figures import game_of
 from ..runtime.run_names import refuse_no_run
-from ..scoring import Run, game_of
+from ..scoring import Run
 from ..telemetry import read_scores
 from .run_directory import RunDirectory
 

@@ -1,7 +1,6 @@
 """Scores: normalised by a person's, aggregated over runs and games with intervals, beside published ones."""
 
-from .aggregates import Aggregate, aggregate
-from .figures import (
+from ..games.figures import (
     AGENTS_100K,
     MUZERO_20B,
     Figures,
@@ -11,6 +10,7 @@ from .figures import (
     normalised_fields,
     spoken_normalised,
 )
+from .aggregates import Aggregate, aggregate
 from .report import GameScores, ScoreReport, make_report
 from .run import Run
 from .table import aggregates_table, games_table, runs_table

@@ -5,7 +5,7 @@ All games with figures are one group, since they are aggregated; every other gam
 
 from collections.abc import Iterator, Sequence
 
-from .figures import STEPS_100K, atari_figures
+from ..games.figures import STEPS_100K, atari_figures
 from .run import Run
 
 # Runs end between two evaluations, so their env steps are never quite the same.

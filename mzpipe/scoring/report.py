@@ -5,8 +5,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from ..errors import UsageError
+from ..games.figures import Figures, atari_figures, human_normalised
 from .aggregates import AGGREGATES, Aggregate, Interval, aggregate, interval_of, mean, value_of
-from .figures import Figures, atari_figures, human_normalised
 from .likeness import differences, published_budget
 from .run import Run
 

@@ -2,7 +2,7 @@
 
 from typing import NamedTuple
 
-from .figures import human_normalised
+from ..games.figures import human_normalised
 
 
 class Run(NamedTuple):

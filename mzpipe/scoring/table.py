@@ -4,8 +4,8 @@ from rich.markup import escape
 from rich.table import Table
 
 from ..format import count, number
+from ..games.figures import AGENTS_100K
 from .aggregates import Interval
-from .figures import AGENTS_100K
 from .report import GameScores, ScoreReport
 from .run import Run
 

@@ -13,8 +13,8 @@ from mzpipe.config import GameConfig, GymnasiumConfig, load_profile, parse_profi
 from mzpipe.config.game import GymnasiumWrapper
 from mzpipe.errors import ConfigError
 from mzpipe.games import Game, describe_game, make_game
-from mzpipe.games.gymnasium_names import gymnasium_names
 from mzpipe.games.gymnasium_wrappers import WRAPPERS
+from mzpipe.games.names import gymnasium_names
 
 CARTPOLE, LUNAR_LANDER = GameConfig(name="CartPole-v1"), GameConfig(name="LunarLander-v3")
 

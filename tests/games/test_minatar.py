@@ -9,7 +9,7 @@ import pytest
 from mzpipe.config import GameConfig, MinAtarConfig
 from mzpipe.errors import ConfigError
 from mzpipe.games import describe_game, make_game, minatar
-from mzpipe.games.minatar_names import MINATAR_GAMES, minatar_names
+from mzpipe.games.names import MINATAR_GAMES, minatar_names
 
 STEADY = MinAtarConfig(sticky_actions=0.0)
 

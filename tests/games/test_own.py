@@ -9,7 +9,7 @@ import pytest
 from mzpipe.config import GameConfig, GymnasiumConfig
 from mzpipe.errors import ConfigError, GameError
 from mzpipe.games import describe_game, make_game
-from mzpipe.permission import allow_env_import
+from mzpipe.games.own import allow_env_import
 from mzpipe.runtime.environment import child_environment
 
 GAMES = "tests.games.own_games"

@@ -5,7 +5,7 @@ import pytest
 from mzpipe.config import GameConfig
 from mzpipe.errors import ConfigError
 from mzpipe.games import make_game, same_game
-from mzpipe.games.atari_names import atari_names
+from mzpipe.games.names import atari_names
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,8 @@
 
 import numpy as np
 
-from mzpipe.scoring import Run, atari_figures
+from mzpipe.games.figures import atari_figures
+from mzpipe.scoring import Run
 
 BUDGET = 100_000
 # By game: the score that runs come to, and by how much they differ.

@@ -5,7 +5,8 @@ import json
 import pytest
 
 from mzpipe.errors import UsageError
-from mzpipe.scoring import MUZERO_20B, human_normalised, make_report
+from mzpipe.games.figures import MUZERO_20B, human_normalised
+from mzpipe.scoring import make_report
 from mzpipe.scoring.aggregates import AGGREGATES
 from tests.scoring.samples import atari_runs, cartpole_runs, make_run
 

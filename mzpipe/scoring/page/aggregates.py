@@ -2,9 +2,9 @@
 
 from typing import NamedTuple
 
+from ...games.figures import AGENTS_100K
 from ...pages import Axis, Mark
 from ..aggregates import Aggregate
-from ..figures import AGENTS_100K
 from ..report import ScoreReport
 from ..table import between, normalised
 

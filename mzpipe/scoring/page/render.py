@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
+from ...games.figures import AGENTS_100K, MUZERO_20B
 from ...pages import page_environment
-from ..figures import AGENTS_100K, MUZERO_20B
 from ..report import ScoreReport
 from ..table import between, normalised, spread
 from . import aggregates, curves

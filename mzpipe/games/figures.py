@@ -10,8 +10,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
-from ..games.atari_names import atari_names, canonical_name
-from ..games.board_rules import BOARDS
+from .board_rules import BOARDS
+from .names import atari_names, canonical_name
 
 # Published agents after so many env steps, and the one that had 20 billion frames.
 STEPS_100K = 100_000

@@ -1,0 +1,82 @@
+"""The Atari names a user may type, and the ROM each one means.
+
+Suffixes that elsewhere choose a frame skip or sticky actions (`NoFrameskip`,
+`Deterministic`, `-v4`, `-v5`) choose nothing here: `game.atari` alone does.
+"""
+
+import functools
+from typing import NamedTuple
+
+from ale_py import roms
+
+MINATAR_GAMES = ("asterix", "breakout", "freeway", "seaquest", "space_invaders")
+
+
+class MinAtarName(NamedTuple):
+    """What a name stands for."""
+
+    game: str  # the module in the package: "space_invaders"
+    title: str  # "SpaceInvaders"
+    minimal_actions: bool
+
+    @property
+    def canonical(self) -> str:
+        """The package's gymnasium id."""
+        return f"MinAtar/{self.title}-v{int(self.minimal_actions)}"
+
+
+@functools.cache
+def minatar_names() -> dict[str, MinAtarName]:
+    """Every accepted spelling: {"MinAtar/Breakout-v1": ..., "MinAtar/Breakout": ..., "minatar/breakout": ...}."""
+    names = {}
+    for game in MINATAR_GAMES:
+        title = game.title().replace("_", "")
+        full, minimal = (MinAtarName(game, title, minimal_actions) for minimal_actions in (False, True))
+        names[full.canonical] = full
+        for spelling in (minimal.canonical, f"MinAtar/{title}", f"minatar/{game}"):
+            names[spelling] = minimal
+    return names
+
+
+# What the actions do, by number.
+ACTION_NAMES = {
+    "CartPole-v1": ("left", "right"),
+    "LunarLander-v3": ("nothing", "left engine", "main engine", "right engine"),
+    "Acrobot-v1": ("torque -1", "no torque", "torque +1"),
+    "MountainCar-v0": ("left", "nothing", "right"),
+    "FrozenLake-v1": ("left", "down", "right", "up"),
+}
+
+_LEFT_TO_OTHERS = ("ale_py", "minatar")
+
+
+def gymnasium_names() -> list[str]:
+    """Registered ids; whether their actions and observations suit is seen when one is made."""
+    import gymnasium
+
+    return [
+        name
+        for name, spec in gymnasium.registry.items()
+        # What is no string only tells how to install an adapter.
+        if isinstance(spec.entry_point, str) and not spec.entry_point.startswith(_LEFT_TO_OTHERS)
+    ]
+
+
+# Two-player cartridges without a mode for one.
+_NO_SOLO_MODE = frozenset({"combat", "joust", "maze_craze", "warlords"})
+_SPELLINGS = ("{}", "ALE/{}-v5", "{}NoFrameskip-v4", "{}Deterministic-v4", "{}-v4")
+
+
+@functools.cache
+def atari_names() -> dict[str, str]:
+    """Every accepted spelling, and its ROM: {"MsPacman": "ms_pacman", "ALE/MsPacman-v5": "ms_pacman", ...}."""
+    names = {}
+    for rom in sorted(set(roms.get_all_rom_ids()) - _NO_SOLO_MODE):
+        for spelling in _SPELLINGS:
+            names[spelling.format(canonical_name(rom))] = rom
+    return names
+
+
+def canonical_name(rom: str) -> str:
+    """`MsPacman` of `ms_pacman`."""
+    return rom.title().replace("_", "")
