@@ -8,12 +8,13 @@ import torch
 from mzpipe.config import Profile, parse_profile
 from mzpipe.games import describe_game
 from mzpipe.inference.server import InferenceServer
-from mzpipe.ipc.dataplane import DataPlane, Member
+from mzpipe.ipc.dataplane import DataPlane
+from mzpipe.ipc.shape import Member
+from mzpipe.ipc.weights import WeightsPublisher
 from mzpipe.launch.memory import ModelSizes
 from mzpipe.launch.plan import Plan, make_plan
 from mzpipe.launch.roles import Devices
 from mzpipe.nets import FlatWeights, Model
-from mzpipe.weights import WeightsPublisher
 
 EVALUATOR, ACTOR = Member("evaluator", 0), Member("actor", 0)
 _PROFILE = """

@@ -9,10 +9,11 @@ import numpy as np
 
 from ..config import Profile
 from ..games import make_game
-from ..ipc.dataplane import DataPlane, Member
+from ..ipc.dataplane import DataPlane
 from ..ipc.lane import LaneClient
 from ..ipc.messages import Message
 from ..ipc.ring import RingWriter
+from ..ipc.shape import Member
 from ..planning import LanePlanner, derive_seed, signed_search
 from ..runtime.turns import Turns
 from .lane_group import LaneGroup, Played

@@ -11,8 +11,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ..ipc.dataplane import PlaneShape
 from ..ipc.ring import RingWriter
+from ..ipc.shape import PlaneShape
 from ..ipc.slots import TERMINATED, TRUNCATED, UNFINISHED
 
 

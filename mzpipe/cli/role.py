@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from ..ipc.dataplane import Member
+from ..ipc.shape import Member
 from ..launch.join import join_run
 from ..launch.roles import STOP_STAGES
 from .profile_arguments import add_import_argument

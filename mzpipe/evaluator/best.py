@@ -3,9 +3,10 @@
 from pathlib import Path
 
 from ..config import Profile, score_protocol
-from ..ipc.dataplane import PlaneShape
+from ..ipc.shape import PlaneShape
+from ..ipc.weights import PulledWeights
 from ..nets import FlatWeights, Model, numpy_state
-from ..weights import BEST, Checkpoint, CheckpointStore, PulledWeights
+from ..weights import BEST, Checkpoint, CheckpointStore
 
 
 class BestCheckpoint:

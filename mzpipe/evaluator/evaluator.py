@@ -11,11 +11,12 @@ import numpy as np
 from ..config import Profile
 from ..games import Game, make_game
 from ..ipc.control import ControlPort
-from ..ipc.dataplane import DataPlane, Member
+from ..ipc.dataplane import DataPlane
 from ..ipc.messages import Evaluated, Message
+from ..ipc.shape import Member
 from ..ipc.stages import Stage
+from ..ipc.weights import PulledWeights, WeightsSubscriber
 from ..planning import LanePlanner, derive_seed, greedy_search, signed_search
-from ..weights import PulledWeights, WeightsSubscriber
 from .best import BestCheckpoint
 from .protocol import match_protocol
 from .versus import make_episodes

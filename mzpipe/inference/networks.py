@@ -9,7 +9,7 @@ import torch
 
 from ..config import Profile
 from ..errors import DeviceError
-from ..ipc.dataplane import PlaneShape
+from ..ipc.shape import PlaneShape
 from ..nets import Model, device_has_bfloat16
 from ..nets.onnx_inference import inference_graphs
 from .host_network import HostNetwork, SessionMaker

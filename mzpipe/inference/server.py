@@ -13,11 +13,12 @@ import torch
 
 from ..config import Profile
 from ..errors import MzpipeError
-from ..ipc.dataplane import DataPlane, Member
+from ..ipc.dataplane import DataPlane
 from ..ipc.lane import RequestKind
 from ..ipc.messages import Message
+from ..ipc.shape import Member
 from ..ipc.stages import Stage
-from ..weights import WeightsSubscriber
+from ..ipc.weights import WeightsSubscriber
 from .network import Network
 from .networks import make_networks
 from .pool import common_version, gather_kernel, nodes_of_a_tree, root_rows, scatter_kernel

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..ipc.dataplane import PlaneShape
-from ..weights import WeightsSubscriber
+from ..ipc.shape import PlaneShape
+from ..ipc.weights import WeightsSubscriber
 from .network import Network
 
 # The newest, its predecessor while searches finish, and one pinned by the evaluator...

@@ -12,11 +12,13 @@ from ..evaluator.protocol import match_protocol, protocol_settings
 from ..evaluator.trained import check_game
 from ..evaluator.versus import make_episodes
 from ..games import GameSpec, describe_game, make_game
-from ..ipc.dataplane import DataPlane, Member
+from ..ipc.dataplane import DataPlane
+from ..ipc.shape import Member
+from ..ipc.weights import WeightsPublisher
 from ..nets import FlatWeights, Model, resolve_devices, restore_model
 from ..planning import LanePlanner, derive_seed, greedy_search, signed_search
 from ..runtime.run_names import refuse_no_run
-from ..weights import Checkpoint, CheckpointStore, WeightsPublisher
+from ..weights import Checkpoint, CheckpointStore
 from .memory import ModelSizes
 from .plan import check_opponent, make_plan
 from .roles import Devices, Storage

@@ -12,9 +12,10 @@ from pathlib import Path
 from ..config import load_profile
 from ..errors import MzpipeError, UsageError
 from ..ipc.control import RoleSocket
-from ..ipc.dataplane import DataPlane, Member
+from ..ipc.dataplane import DataPlane
 from ..ipc.messages import Hello, Welcome
 from ..ipc.segment import LAYOUT_VERSION
+from ..ipc.shape import Member
 from ..runtime.agent import StopView, failure, run_agent
 from ..runtime.idle import IdleStrategy
 from ..runtime.process import end_process, follow_supervisor, process_exists

@@ -4,7 +4,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from ..errors import MzpipeError
-from ..ipc.dataplane import DataPlane, Member
+from ..ipc.dataplane import DataPlane
+from ..ipc.shape import Member
 from .run_directory import LiveRun
 
 

@@ -13,8 +13,8 @@ from ..errors import ConfigError, PlanError
 from ..games import GameSpec
 from ..inference.pool import nodes_of_a_tree
 from ..inference.versions import num_resident
-from ..ipc.dataplane import Member, PlaneShape
 from ..ipc.ring import power_of_two
+from ..ipc.shape import Member, PlaneShape
 from ..planning import greedy_search
 from ..replay.journal import JournalLayout, journal_bytes_bound
 from ..replay.sizes import TableShape, TableSizes, bytes_per_transition, journal_segment_bytes

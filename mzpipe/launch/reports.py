@@ -5,8 +5,9 @@ from collections.abc import Callable
 
 from ..config import Profile
 from ..games.figures import human_normalised
-from ..ipc.dataplane import DataPlane, Member
+from ..ipc.dataplane import DataPlane
 from ..ipc.messages import Evaluated
+from ..ipc.shape import Member
 from ..telemetry import Evaluation, ScoresFile, TensorBoardWriter, View
 from .run_directory import RunDirectory
 from .snapshots import Progress, SnapshotMaker

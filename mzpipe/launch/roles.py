@@ -11,7 +11,8 @@ from pathlib import Path
 from ..config import Profile, SearchConfig
 from ..games import describe_game
 from ..ipc.control import ControlPort
-from ..ipc.dataplane import DataPlane, Member
+from ..ipc.dataplane import DataPlane
+from ..ipc.shape import Member
 from ..planning import signed_search
 from ..runtime.agent import Agent
 

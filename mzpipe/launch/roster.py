@@ -9,8 +9,8 @@ from enum import Enum, auto
 from pathlib import Path
 
 from ..config import Profile
-from ..ipc.dataplane import Member
 from ..ipc.messages import Failed
+from ..ipc.shape import Member
 from ..runtime.environment import child_environment
 from ..runtime.process import Child, spawn
 from .plan import num_threads

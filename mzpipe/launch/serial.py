@@ -11,8 +11,9 @@ from typing import Any
 
 from ..config import Profile
 from ..ipc.control import LocalPort
-from ..ipc.dataplane import DataPlane, Member
+from ..ipc.dataplane import DataPlane
 from ..ipc.messages import Message
+from ..ipc.shape import Member
 from ..runtime.agent import Agent, deliver
 from .roles import STOP_STAGES, Devices, RoleContext, Storage, make_agent
 

@@ -5,8 +5,9 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import ExitCode, InputOutputError
-from ..ipc.dataplane import DataPlane, Member
+from ..ipc.dataplane import DataPlane
 from ..ipc.messages import CheckpointSaved, Evaluated, Message, Note, SaveCheckpoint
+from ..ipc.shape import Member
 from ..telemetry import View
 from .border import Border, keep_border
 from .outcome import Outcome, signal_outcome, solved

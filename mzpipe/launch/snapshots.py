@@ -10,7 +10,8 @@ import numpy as np
 
 from ..config import Profile
 from ..ipc.counters import MILLION
-from ..ipc.dataplane import DataPlane, Member
+from ..ipc.dataplane import DataPlane
+from ..ipc.shape import Member
 from ..ipc.slots import MODEL_PARTS
 from ..profiling import Moment, make_report, read_moment
 from ..telemetry import Evaluation, Snapshot, StageRate

@@ -14,14 +14,16 @@ import torch
 from ..config import Profile, score_protocol
 from ..errors import CheckpointError, MzpipeError, NotFiniteError
 from ..ipc.control import ControlPort
-from ..ipc.dataplane import DataPlane, Member
+from ..ipc.dataplane import DataPlane
 from ..ipc.messages import CheckpointSaved, Message, Note, SaveCheckpoint
 from ..ipc.ring import RingWriter
+from ..ipc.shape import Member
 from ..ipc.stages import Stage
 from ..ipc.trace import Mark
+from ..ipc.weights import WeightsPublisher
 from ..nets import FlatWeights, Model, place_model
 from ..planning import derive_seed
-from ..weights import LATEST, CheckpointStore, WeightsPublisher, find_resume_point, step_name
+from ..weights import LATEST, CheckpointStore, find_resume_point, step_name
 from .average import AverageWeights
 from .batches import BatchFeed, Slot
 from .diagnostics import diagnose, gradient_norms

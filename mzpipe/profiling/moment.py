@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
-from ..ipc.dataplane import DataPlane, Member
+from ..ipc.dataplane import DataPlane
+from ..ipc.shape import Member
 from ..ipc.stages import StageReading
 
 _TICKS_PER_S = os.sysconf("SC_CLK_TCK")

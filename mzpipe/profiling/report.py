@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from ..ipc.dataplane import Member
+from ..ipc.shape import Member
 from ..ipc.stages import Stage, StageReading, quantile_us
 from .moment import Moment
 from .rates import Count, RatePoint, rates_of, rates_over_time

@@ -14,7 +14,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..ipc.dataplane import DataPlane, Member
+from ..ipc.dataplane import DataPlane
+from ..ipc.shape import Member
 from ..ipc.stages import Stage
 from ..ipc.trace import Mark, NoStage, TraceRow
 from .stages import STAGE_NAMES

@@ -10,13 +10,14 @@ from collections import deque
 
 from ..config import Profile
 from ..config.search import SearchConfig
-from ..ipc.dataplane import LANES_PER_SEARCH, DataPlane, Member
+from ..ipc.counters import WaitClock
+from ..ipc.dataplane import DataPlane
 from ..ipc.lane import LaneClient
 from ..ipc.messages import Message
 from ..ipc.ring import RingReader, RingWriter
+from ..ipc.shape import LANES_PER_SEARCH, Member
 from ..ipc.stages import Stage
 from ..planning import LanePlanner, derive_seed
-from ..runtime.wait_clock import WaitClock
 from .position_search import PositionSearch
 
 

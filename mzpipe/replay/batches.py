@@ -14,11 +14,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..config import Profile
-from ..ipc.dataplane import DataPlane, Member
+from ..ipc.counters import WaitClock
+from ..ipc.dataplane import DataPlane
 from ..ipc.ring import RingWriter
+from ..ipc.shape import Member
 from ..ipc.stages import Stage
 from ..ipc.trace import Mark
-from ..runtime.wait_clock import WaitClock
 from .gather import Gatherer
 from .rate_limiter import OpenLimiter, RateLimiter
 from .reanalysis import Reanalysis

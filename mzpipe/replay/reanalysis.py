@@ -13,8 +13,9 @@ from typing import NamedTuple, Protocol
 
 import numpy as np
 
-from ..ipc.dataplane import DataPlane, Member
+from ..ipc.dataplane import DataPlane
 from ..ipc.ring import RingReader, RingWriter
+from ..ipc.shape import Member
 from .gather import Gatherer
 from .table import Table
 

@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 from ..config import ReplayConfig
 from ..errors import InputOutputError
-from ..ipc.dataplane import PlaneShape
+from ..ipc.shape import PlaneShape
 from .journal import Journal, JournalContents, JournalLayout, has_journal, read_journal
 from .sizes import journal_segment_bytes
 

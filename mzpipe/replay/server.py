@@ -11,14 +11,15 @@ import numpy as np
 
 from ..config import Profile
 from ..ipc.control import ControlPort
-from ..ipc.dataplane import DataPlane, Member
+from ..ipc.counters import WaitClock
+from ..ipc.dataplane import DataPlane
 from ..ipc.messages import Message, Note
 from ..ipc.ring import RingReader
+from ..ipc.shape import Member
 from ..ipc.stages import Stage
 from ..ipc.trace import Mark
 from ..planning import derive_seed
 from ..runtime.turns import Turns
-from ..runtime.wait_clock import WaitClock
 from .batches import BatchMaker
 from .gather import Gatherer
 from .journal import Journal

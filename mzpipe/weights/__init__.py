@@ -1,9 +1,8 @@
 """Weights: versions in shared memory, checkpoints on disk."""
 
+from ..ipc.weights import PulledWeights, WeightsPublisher, WeightsSubscriber
 from .checkpoint import BEST, LATEST, Checkpoint, CheckpointStore, step_name
-from .publisher import WeightsPublisher
 from .resume import ResumePoint, find_resume_point
-from .subscriber import PulledWeights, WeightsSubscriber
 
 __all__ = [
     "BEST",

@@ -26,7 +26,7 @@ from mzbench.ipc.torn import Seen, check_weights, pulled, unchecked, verdict, wa
 from mzpipe.errors import InputOutputError, MzpipeError
 from mzpipe.ipc.ring import RingReader, RingWriter
 from mzpipe.ipc.segments import Segments
-from mzpipe.weights import WeightsPublisher, WeightsSubscriber
+from mzpipe.ipc.weights import WeightsPublisher, WeightsSubscriber
 from tests.processes import exists
 
 CACHE_HOME = os.environ.get("XDG_CACHE_HOME")

@@ -17,8 +17,9 @@ from mzbench.learner.work import MLP, RESIDUAL, Work, make_profile, make_shape, 
 
 from mzpipe.config import NetworkConfig, load_profile, save_profile
 from mzpipe.errors import InputOutputError, MzpipeError
-from mzpipe.ipc.dataplane import DataPlane, Member
+from mzpipe.ipc.dataplane import DataPlane
 from mzpipe.ipc.ring import RingReader, RingWriter
+from mzpipe.ipc.shape import Member
 from mzpipe.launch.ceilings.noise import fill_batch
 from mzpipe.launch.run_directory import RunDirectory
 from tests.leftovers import runtime_directories, unexplained

@@ -8,7 +8,7 @@ import pytest
 from mzpipe.cli import profile as verb
 from mzpipe.cli.main import main
 from mzpipe.errors import ExitCode, PlanError
-from mzpipe.ipc.dataplane import Member
+from mzpipe.ipc.shape import Member
 from mzpipe.ipc.stages import Stage
 from mzpipe.ipc.trace import TraceRow
 from mzpipe.launch.outcome import Outcome

@@ -16,8 +16,9 @@ import torch
 
 from mzpipe.actor.recorder import Moves, Recorder
 from mzpipe.config import load_profile
-from mzpipe.ipc.dataplane import Member
+from mzpipe.ipc.counters import WaitClock
 from mzpipe.ipc.ring import RingReader, RingWriter
+from mzpipe.ipc.shape import Member
 from mzpipe.learner import loss as pipeline_loss
 from mzpipe.learner.batches import BatchFeed
 from mzpipe.learner.loss_function import LossFunction
@@ -27,7 +28,6 @@ from mzpipe.replay.rate_limiter import OpenLimiter
 from mzpipe.replay.sampler import Draw
 from mzpipe.replay.sizes import TableShape
 from mzpipe.replay.table import Table
-from mzpipe.runtime.wait_clock import WaitClock
 from tests.tiny import make_plane, random_model, tiny_profile
 
 ROOT = Path(__file__).parents[2]

@@ -13,7 +13,7 @@ from mzpipe.ipc.ring import Ring, RingWriter
 from mzpipe.ipc.segment import HEADER_BYTES, Segment
 from mzpipe.ipc.slots import weights_layout
 from mzpipe.ipc.trace import TraceWriter, trace_layout
-from mzpipe.weights import WeightsPublisher
+from mzpipe.ipc.weights import WeightsPublisher
 
 RECORD = ArrayLayout([Field("sequence", "int64", (1,)), Field("data", "int64", (40,))])
 NUM_SLOTS = 8

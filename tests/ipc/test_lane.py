@@ -5,10 +5,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mzpipe.ipc.dataplane import DataPlane, Member, PlaneShape
+from mzpipe.ipc.dataplane import DataPlane
 from mzpipe.ipc.doorbell import Doorbell
 from mzpipe.ipc.lane import LaneClient, LaneServer, RequestKind, lane_layout
 from mzpipe.ipc.segment import HEADER_BYTES
+from mzpipe.ipc.shape import Member, PlaneShape
 
 LANES, TREES, ACTIONS = 3, 4, 2
 # Doorbells: the server's, then its clients'; the first client has two lanes.

@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 
 from mzpipe.ipc import atomics, trace
-from mzpipe.ipc.dataplane import DataPlane, Member
+from mzpipe.ipc.dataplane import DataPlane
 from mzpipe.ipc.lane import RequestKind
+from mzpipe.ipc.shape import Member
 from mzpipe.ipc.stages import Stage, StageClock, stages_layout
 from mzpipe.ipc.trace import Mark, NoStage, Trace, TraceWriter, trace_layout
 from tests.ipc.clock import Time

@@ -5,7 +5,8 @@ import json
 
 import pytest
 
-from mzpipe.ipc.dataplane import SHAPE_FILE, Member
+from mzpipe.ipc.dataplane import SHAPE_FILE
+from mzpipe.ipc.shape import Member
 from mzpipe.launch.last_moment import read_last_moment
 from mzpipe.launch.run_directory import LiveRun
 from tests.tiny import make_plane, tiny_profile

@@ -8,8 +8,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from mzpipe.ipc.dataplane import Member
 from mzpipe.ipc.messages import Failed
+from mzpipe.ipc.shape import Member
 from mzpipe.launch import roster as module
 from mzpipe.launch.roster import BACKOFF_S, RESTART_BUDGET, RESTART_WINDOW_S, Roster, State, describe_exit
 from tests.launch.fakes import Clock

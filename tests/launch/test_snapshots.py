@@ -4,8 +4,8 @@ import math
 
 import pytest
 
-from mzpipe.ipc.dataplane import Member
 from mzpipe.ipc.messages import Evaluated
+from mzpipe.ipc.shape import Member
 from mzpipe.ipc.stages import Stage
 from mzpipe.launch import snapshots as module
 from mzpipe.launch.reports import Reports

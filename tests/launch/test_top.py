@@ -7,7 +7,8 @@ import pytest
 
 from mzpipe.config import save_profile
 from mzpipe.errors import UsageError
-from mzpipe.ipc.dataplane import DataPlane, Member
+from mzpipe.ipc.dataplane import DataPlane
+from mzpipe.ipc.shape import Member
 from mzpipe.ipc.stages import Stage
 from mzpipe.launch.run_directory import RunDirectory
 from mzpipe.launch.top import Onlooker

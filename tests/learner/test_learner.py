@@ -10,14 +10,15 @@ import torch
 
 from mzpipe.errors import CheckpointError, MzpipeError
 from mzpipe.ipc.control import LocalPort
-from mzpipe.ipc.dataplane import Member
 from mzpipe.ipc.messages import CheckpointSaved, Note, SaveCheckpoint
 from mzpipe.ipc.ring import RingReader, RingWriter
+from mzpipe.ipc.shape import Member
+from mzpipe.ipc.weights import WeightsSubscriber
 from mzpipe.learner import learner as module
 from mzpipe.learner.learner import Learner
 from mzpipe.learner.ranks import OneRank
 from mzpipe.nets import FlatWeights
-from mzpipe.weights import LATEST, CheckpointStore, WeightsSubscriber
+from mzpipe.weights import LATEST, CheckpointStore
 from tests.tiny import make_plane, tiny_profile
 
 LEARNER = Member("learner", 0)

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from mzpipe.ipc.dataplane import Member
+from mzpipe.ipc.shape import Member
 from mzpipe.ipc.stages import Stage, StageClock, StageReading, stages_layout
 from mzpipe.profiling import Moment
 from mzpipe.profiling.moment import ProcessorTime

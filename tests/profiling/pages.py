@@ -2,7 +2,7 @@
 
 from xml.etree import ElementTree
 
-from mzpipe.ipc.dataplane import Member
+from mzpipe.ipc.shape import Member
 from mzpipe.ipc.stages import Stage
 from mzpipe.profiling import Count, make_report
 from mzpipe.profiling.page import About, render_page

@@ -6,7 +6,7 @@ from dataclasses import asdict, replace
 import pytest
 from rich.console import Console
 
-from mzpipe.ipc.dataplane import Member
+from mzpipe.ipc.shape import Member
 from mzpipe.ipc.stages import Stage
 from mzpipe.profiling import Below, RoleAlone, StageAlone, ceilings_table, make_ceilings, make_report
 from mzpipe.profiling.stages import PROGRESS, STAGE_NAMES

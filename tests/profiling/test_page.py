@@ -5,7 +5,7 @@ import re
 
 import pytest
 
-from mzpipe.ipc.dataplane import Member
+from mzpipe.ipc.shape import Member
 from mzpipe.profiling import RatePoint, whole_report
 from mzpipe.profiling.page.arrows import width_of
 from mzpipe.profiling.page.tall import tall

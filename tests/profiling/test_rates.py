@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from mzpipe.ipc.dataplane import Member
+from mzpipe.ipc.shape import Member
 from mzpipe.ipc.stages import Stage
 from mzpipe.profiling import Count, make_report
 from mzpipe.profiling.rates import rates_over_time

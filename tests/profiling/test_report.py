@@ -5,7 +5,7 @@ import json
 import pytest
 from rich.console import Console
 
-from mzpipe.ipc.dataplane import Member
+from mzpipe.ipc.shape import Member
 from mzpipe.ipc.stages import Stage
 from mzpipe.profiling import make_report, profile_table, whole_report
 from mzpipe.profiling.stages import STAGE_NAMES

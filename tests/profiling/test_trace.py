@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 
-from mzpipe.ipc.dataplane import Member
+from mzpipe.ipc.shape import Member
 from mzpipe.ipc.stages import Stage
 from mzpipe.ipc.trace import Mark, NoStage, Trace, TraceWriter, trace_layout
 from mzpipe.profiling import TraceReading, render_trace

@@ -4,12 +4,13 @@ import numpy as np
 import pytest
 import torch
 
-from mzpipe.ipc.dataplane import DataPlane, Member
+from mzpipe.ipc.dataplane import DataPlane
+from mzpipe.ipc.shape import Member
+from mzpipe.ipc.weights import WeightsSubscriber
 from mzpipe.launch.roles import Storage
 from mzpipe.launch.serial import SerialPipeline
 from mzpipe.nets import FlatWeights, Model
 from mzpipe.replay.server import ReplayServer
-from mzpipe.weights import WeightsSubscriber
 from tests.tiny import planned, tiny_profile
 
 REPLAY = Member("replay", 0)

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from mzpipe.ipc.dataplane import Member
 from mzpipe.ipc.ring import RingReader, RingWriter
+from mzpipe.ipc.shape import Member
 from mzpipe.launch.roles import _signed_search
 from mzpipe.reanalyze.reanalyzer import Reanalyzer
 from mzpipe.replay.frames import NONE

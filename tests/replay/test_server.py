@@ -5,8 +5,8 @@ import pytest
 
 from mzpipe.errors import ConfigError, InputOutputError
 from mzpipe.ipc.control import LocalPort
-from mzpipe.ipc.dataplane import Member
 from mzpipe.ipc.ring import RingReader, RingWriter
+from mzpipe.ipc.shape import Member
 from mzpipe.ipc.slots import TERMINATED
 from mzpipe.replay.journal.thread import JournalThread
 from mzpipe.replay.server import ReplayServer

@@ -8,10 +8,10 @@ import pytest
 
 from mzpipe.errors import InputOutputError, NotFiniteError
 from mzpipe.ipc import atomics
+from mzpipe.ipc import weights as subscriber_module
 from mzpipe.ipc.checksum import copy_floats
 from mzpipe.ipc.slots import NUM_WEIGHTS_BUFFERS, weights_layout
-from mzpipe.weights import WeightsPublisher, WeightsSubscriber
-from mzpipe.weights import subscriber as subscriber_module
+from mzpipe.ipc.weights import WeightsPublisher, WeightsSubscriber
 from tests.ipc.peer import WEIGHTS_BYTES, open_arrays
 from tests.ipc.processes import peer
 

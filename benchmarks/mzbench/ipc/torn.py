@@ -13,7 +13,7 @@ import numpy as np
 
 from mzpipe.errors import MzpipeError
 from mzpipe.ipc.slots import NUM_WEIGHTS_BUFFERS
-from mzpipe.weights import WeightsPublisher, WeightsSubscriber
+from mzpipe.ipc.weights import WeightsPublisher, WeightsSubscriber
 
 from .memory import TORN_WEIGHTS_BYTES
 from .orders import Action

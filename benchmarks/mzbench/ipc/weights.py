@@ -11,7 +11,7 @@ import zmq
 from mzpipe.errors import MzpipeError
 from mzpipe.ipc.checksum import checksum
 from mzpipe.ipc.slots import NUM_WEIGHTS_BUFFERS
-from mzpipe.weights import WeightsPublisher, WeightsSubscriber
+from mzpipe.ipc.weights import WeightsPublisher, WeightsSubscriber
 
 from ..rates import Counted, Rates, rates_of_counted, rows_beside
 from ..report import Comparison

@@ -15,8 +15,9 @@ import torch
 
 from mzpipe.config import save_profile
 from mzpipe.errors import MzpipeError
-from mzpipe.ipc.dataplane import DataPlane, Member
+from mzpipe.ipc.dataplane import DataPlane
 from mzpipe.ipc.ring import Ring
+from mzpipe.ipc.shape import Member
 from mzpipe.launch.ceilings.noise import fill_batch
 from mzpipe.launch.roles import LAST_STAGE
 from mzpipe.launch.run_directory import RunDirectory

@@ -9,9 +9,10 @@ from pathlib import Path
 
 from mzpipe.config import load_profile
 from mzpipe.ipc.control import LocalPort
-from mzpipe.ipc.dataplane import DataPlane, Member
+from mzpipe.ipc.dataplane import DataPlane
 from mzpipe.ipc.messages import Failed, Message
 from mzpipe.ipc.ring import RingReader, RingWriter
+from mzpipe.ipc.shape import Member
 from mzpipe.launch.roles import STOP_STAGES, Devices, RoleContext, make_agent
 from mzpipe.launch.run_directory import RunDirectory
 from mzpipe.runtime.agent import Agent, StopView, run_agent

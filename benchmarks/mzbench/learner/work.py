@@ -14,8 +14,8 @@ from mzpipe.config import (
     TopologyConfig,
 )
 from mzpipe.games import GameSpec
-from mzpipe.ipc.dataplane import PlaneShape
 from mzpipe.ipc.segments import RingSpec
+from mzpipe.ipc.shape import PlaneShape
 from mzpipe.launch.ceilings.noise import Slot
 from mzpipe.launch.memory import ModelSizes
 from mzpipe.launch.plan import make_plan

@@ -6,7 +6,8 @@ from collections.abc import Callable, Collection
 import numpy as np
 
 from ...config import Profile
-from ...ipc.dataplane import DataPlane, Member
+from ...ipc.dataplane import DataPlane
+from ...ipc.shape import Member
 from ...ipc.stages import StageReading
 from ...profiling import RoleAlone, StageAlone, stages_of
 from ...runtime.agent import Agent

@@ -12,9 +12,10 @@ import torch
 from ...config import Profile
 from ...inference.host_pool import HostPool
 from ...inference.networks import Arithmetic, resolve_arithmetic, session_maker
-from ...ipc.dataplane import LANES_PER_SEARCH, DataPlane, PlaneShape
+from ...ipc.dataplane import DataPlane
 from ...ipc.ring import RingReader, RingWriter
 from ...ipc.segments import RingSpec
+from ...ipc.shape import LANES_PER_SEARCH, PlaneShape
 from ...nets import FlatWeights, Model, place_model
 from .noise import fill_frames, fill_trajectory
 

@@ -13,7 +13,8 @@ from ...config import Profile, load_profile
 from ...errors import MzpipeError
 from ...games import describe_game
 from ...ipc.control import LocalPort
-from ...ipc.dataplane import DataPlane, Member
+from ...ipc.dataplane import DataPlane
+from ...ipc.shape import Member
 from ...profiling import Below, RoleAlone
 from ...runtime.process import end_process, follow_supervisor
 from ..plan import make_plan
@@ -63,8 +64,8 @@ def _turns(alone: Alone, profile: Profile, plane: DataPlane, prepared: Prepared,
 
 def _publish_weights(profile: Profile, plane: DataPlane) -> None:
     """An inference server waits for a first version; the other roles do not mind one."""
+    from ...ipc.weights import WeightsPublisher
     from ...nets import FlatWeights, Model
-    from ...weights import WeightsPublisher
 
     model = Model(profile.network, plane.shape.observation_shape, plane.shape.num_actions)
     WeightsPublisher(plane.weights()).publish(FlatWeights(model).read(), learner_steps=0, env_steps=0)

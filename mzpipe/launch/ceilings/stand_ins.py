@@ -10,9 +10,10 @@ from typing import Protocol
 
 import numpy as np
 
-from ...ipc.dataplane import LANES_PER_SEARCH, DataPlane, Member
+from ...ipc.dataplane import DataPlane
 from ...ipc.lane import LaneClient, RequestKind
 from ...ipc.ring import Ring, RingReader, RingWriter
+from ...ipc.shape import LANES_PER_SEARCH, Member
 from .noise import Slot, fill_frames
 
 # Answers that a lane gets in turn, so that its trees do not all grow alike.

@@ -8,8 +8,8 @@ import pytest
 
 from mzpipe.config import save_profile
 from mzpipe.errors import PlanError
-from mzpipe.ipc.dataplane import Member
 from mzpipe.ipc.ring import RingWriter
+from mzpipe.ipc.shape import Member
 from mzpipe.ipc.stages import Stage
 from mzpipe.launch.ceilings.alone import Alone, roles_alone, stand_ins_of
 from mzpipe.launch.ceilings.bare import BareModel, transitions_through_ring

@@ -1,0 +1,177 @@
+"""New."""
+
+from dataclasses import dataclass
+
+from .control import stop_layout
+from .counters import counters_layout
+from .doorbell import doorbell_layout
+from .errorlog import errorlog_layout
+from .lane import lane_layout
+from .layout import ArrayLayout
+from .segment import HEADER_BYTES
+from .segments import RingSpec
+from .slots import (
+    batch_layout,
+    diagnostics_layout,
+    position_layout,
+    priority_layout,
+    target_layout,
+    trajectory_layout,
+    weights_layout,
+)
+from .stages import stages_layout
+from .trace import trace_layout
+
+# A reanalyzer searches over one lane and asks the target network over another.
+LANES_PER_SEARCH = 2
+
+
+# The learner answers each batch with one record, so the replay server may fall this far behind unnoticed.
+PRIORITY_SLOTS_PER_BATCH = 2
+
+
+@dataclass(frozen=True)
+class Member:
+    """One process of the run."""
+
+    role: str
+    index: int
+
+    @property
+    def identity(self) -> str:
+        """Its name on the control plane and in logs."""
+        return f"{self.role}-{self.index}"
+
+
+@dataclass(frozen=True)
+class PlaneShape:
+    """Numbers and shapes from which every segment's size follows."""
+
+    frame_shape: tuple[int, ...]
+    frame_dtype: str
+    frame_stack: int
+    num_actions: int
+    actors: int
+    lanes_per_actor: int
+    trees_per_lane: int
+    reanalyzers: int
+    lanes_per_reanalyzer: int
+    trees_per_reanalyzer_lane: int
+    position_ring_slots: int
+    evaluator_trees: int
+    inference_servers: int
+    trajectory_length: int
+    trajectory_ring_slots: int
+    batch_ring_slots: int
+    # Unrolls of a training step, in equal parts for the learner's ranks.
+    batch_size: int
+    num_unroll_steps: int
+    weights_bytes: int
+    learner_ranks: int = 1
+    # Whether batches hold the observations that follow the sampled ones.
+    next_observations: bool = False
+    # Events that each process can keep; 0: there is no trace.
+    trace_events: int = 0
+
+    @property
+    def observation_shape(self) -> tuple[int, ...]:
+        """A stacked observation: the frames' first axis, `frame_stack` times."""
+        return (self.frame_shape[0] * self.frame_stack, *self.frame_shape[1:])
+
+    def trees_of(self, role: str) -> int:
+        """Rows that a searching role uses of each of its lanes."""
+        trees = {"reanalyzer": self.trees_per_reanalyzer_lane, "evaluator": self.evaluator_trees}
+        return trees.get(role, self.trees_per_lane)
+
+    @property
+    def trees_of_a_lane(self) -> int:
+        """Rows that every lane has room for."""
+        return max(self.trees_of(owner.role) for owner in self.lane_clients(0))
+
+    def members(self) -> list[Member]:
+        """Every process in start order: downstream first, so that whoever sends finds a receiver."""
+        servers = [Member("inference", index) for index in range(self.inference_servers)]
+        actors = [Member("actor", index) for index in range(self.actors)]
+        reanalyzers = [Member("reanalyzer", index) for index in range(self.reanalyzers)]
+        return [*self.learners(), *servers, Member("replay", 0), *reanalyzers, *actors, Member("evaluator", 0)]
+
+    def learners(self) -> list[Member]:
+        """The ranks of the learner."""
+        return [Member("learner", rank) for rank in range(self.learner_ranks)]
+
+    @property
+    def rank_batch_size(self) -> int:
+        """Unrolls of a training step that one rank takes."""
+        return self.batch_size // self.learner_ranks
+
+    def lane_clients(self, server: int) -> list[Member]:
+        """Owner of each lane of one server, in lane order; the evaluator's lane is the first server's last."""
+        actors = [Member("actor", index) for index in range(server, self.actors, self.inference_servers)]
+        reanalyzers = [Member("reanalyzer", index) for index in range(server, self.reanalyzers, self.inference_servers)]
+        lanes = [actor for actor in actors for _ in range(self.lanes_per_actor)]
+        lanes += [each for each in reanalyzers for _ in range(LANES_PER_SEARCH * self.lanes_per_reanalyzer)]
+        return [*lanes, Member("evaluator", 0)] if server == 0 else lanes
+
+    def lanes_of(self, member: Member) -> tuple[int, list[int]]:
+        """(server, its lanes) that `member` owns."""
+        server = member.index % self.inference_servers if member.role in ("actor", "reanalyzer") else 0
+        owners = self.lane_clients(server)
+        return server, [lane for lane, owner in enumerate(owners) if owner == member]
+
+    def first_lane(self, server: int) -> int:
+        """Number of a server's first lane, where the lanes of all servers are counted through."""
+        return sum(len(self.lane_clients(before)) for before in range(server))
+
+    def segments(self) -> dict[str, ArrayLayout | RingSpec]:
+        """Layout of every segment by file name."""
+        members, trees = len(self.members()), self.trees_of_a_lane
+        trajectory = trajectory_layout(self.trajectory_length, self.num_actions, self.frame_shape, self.frame_dtype)
+        plan: dict[str, ArrayLayout | RingSpec] = {
+            "stop": stop_layout(),
+            "doorbells": doorbell_layout(members),
+            "counters": counters_layout(members),
+            "stages": stages_layout(members),
+            "errors": errorlog_layout(members),
+            "weights": weights_layout(self.weights_bytes),
+            "diagnostics": diagnostics_layout(self.num_unroll_steps),
+        }
+        if self.trace_events:
+            plan["trace"] = trace_layout(members, self.trace_events)
+        for server in range(self.inference_servers):
+            lanes = len(self.lane_clients(server))
+            plan[f"lanes-{server}"] = lane_layout(
+                lanes, trees, self.num_actions, self.observation_shape, self.frame_dtype
+            )
+        for actor in range(self.actors):
+            plan[f"trajectory-{actor}"] = RingSpec(trajectory, self.trajectory_ring_slots)
+        return plan | self._batch_segments() | self._reanalyze_segments()
+
+    def _batch_segments(self) -> dict[str, ArrayLayout | RingSpec]:
+        batch = batch_layout(
+            self.rank_batch_size,
+            self.num_unroll_steps,
+            self.num_actions,
+            self.observation_shape,
+            self.frame_dtype,
+            next_observations=self.next_observations,
+        )
+        priority = priority_layout(self.rank_batch_size)
+        plan: dict[str, ArrayLayout | RingSpec] = {}
+        for rank in range(self.learner_ranks):
+            plan[f"batch-{rank}"] = RingSpec(batch, self.batch_ring_slots)
+            plan[f"priority-{rank}"] = RingSpec(priority, PRIORITY_SLOTS_PER_BATCH * self.batch_ring_slots)
+        return plan
+
+    def _reanalyze_segments(self) -> dict[str, ArrayLayout | RingSpec]:
+        trees = self.trees_per_reanalyzer_lane
+        positions = position_layout(trees, self.num_actions, self.observation_shape, self.frame_dtype)
+        targets = target_layout(trees, self.num_actions)
+        plan: dict[str, ArrayLayout | RingSpec] = {}
+        for reanalyzer in range(self.reanalyzers):
+            plan[f"position-{reanalyzer}"] = RingSpec(positions, self.position_ring_slots)
+            plan[f"target-{reanalyzer}"] = RingSpec(targets, self.position_ring_slots)
+        return plan
+
+    def segment_bytes(self) -> dict[str, int]:
+        """Bytes of every segment file."""
+        return {name: HEADER_BYTES + spec.nbytes for name, spec in self.segments().items()}
