@@ -11,8 +11,7 @@ from mzpipe.inference.server import InferenceServer
 from mzpipe.ipc.dataplane import DataPlane
 from mzpipe.ipc.shape import Member
 from mzpipe.ipc.weights import WeightsPublisher
-from mzpipe.launch.memory import ModelSizes
-from mzpipe.launch.plan import Plan, make_plan
+from mzpipe.launch.plan import ModelSizes, Plan, make_plan
 from mzpipe.launch.roles import Devices
 from mzpipe.nets import FlatWeights, Model
 

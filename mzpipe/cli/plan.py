@@ -5,8 +5,7 @@ import sys
 
 from ..config import load_profile
 from ..games import describe_game
-from ..launch.memory import ModelSizes
-from ..launch.plan import make_plan, plan_lines
+from ..launch.plan import ModelSizes, make_plan, plan_lines
 from ..launch.rehearsal import describe_model
 from ..launch.roles import Devices
 from .profile_arguments import add_profile_arguments

@@ -6,8 +6,8 @@ from pathlib import Path
 
 from ..config import Profile, load_profile
 from ..errors import ExitCode
-from ..launch.outcome import Outcome
 from ..launch.run_directory import RunDirectory
+from ..launch.signals import Outcome
 from ..launch.train import train
 from ..telemetry import View, make_view
 from ..weights import BEST, LATEST, CheckpointStore

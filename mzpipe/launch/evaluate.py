@@ -19,8 +19,7 @@ from ..nets import FlatWeights, Model, resolve_devices, restore_model
 from ..planning import LanePlanner, derive_seed, greedy_search, signed_search
 from ..runtime.run_names import refuse_no_run
 from ..weights import Checkpoint, CheckpointStore
-from .memory import ModelSizes
-from .plan import check_opponent, make_plan
+from .plan import ModelSizes, check_opponent, make_plan
 from .roles import Devices, Storage
 from .run_directory import RunDirectory
 from .serial import SerialPipeline

@@ -23,8 +23,8 @@ from ..profiling import (
 )
 from ..telemetry import View
 from .ceilings.measure import measure_ceilings, refuse_without_actors
-from .outcome import Outcome
 from .run_directory import RunDirectory
+from .signals import Outcome
 from .train import train
 
 # A process sleeps up to 20 ms, and a lap of a large network takes a second: in less than this neither averages out.

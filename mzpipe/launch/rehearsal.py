@@ -11,6 +11,7 @@ import dataclasses
 import json
 import sys
 import tempfile
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,10 +21,13 @@ from ..games import GameSpec, describe_game
 from ..ipc.dataplane import DataPlane
 from ..ipc.messages import CheckpointSaved
 from ..runtime.process import end_process, follow_supervisor
-from .memory import ModelSizes
-from .plan import make_plan, operations
+from ..telemetry import View
+from .plan import ModelSizes, make_plan, operations
+from .program import run_program
 from .roles import Devices, Storage
+from .run_directory import LiveRun, RunDirectory
 from .serial import SerialPipeline
+from .signals import SignalPipe
 
 RESULT_FILE = "prepared.json"
 _MAX_LAPS = 10_000
@@ -165,3 +169,15 @@ def main(profile_path: str, directory: str, parent_pid: str) -> int:
 
 if __name__ == "__main__":
     end_process(main(*sys.argv[1:]))
+
+
+def prepare(run: RunDirectory, live: LiveRun, view: View, signals: SignalPipe) -> Prepared | None:
+    """What the rehearsal found out; None when a signal came first. Raises the error that it ended with."""
+    view.line("compiling kernels and rehearsing the pipeline ...")
+    start_s = time.monotonic()
+    runtime = Path(live.runtime_directory)
+    words = [str(run.profile), str(runtime)]
+    if not run_program("mzpipe.launch.rehearsal", words, runtime, signals, what="rehearsal"):
+        return None
+    view.line(f"compiling kernels: {time.monotonic() - start_s:.1f} s")
+    return read_prepared(runtime)

@@ -10,12 +10,11 @@ from ..ipc.messages import CheckpointSaved, Evaluated, Message, Note, SaveCheckp
 from ..ipc.shape import Member
 from ..telemetry import View
 from .border import Border, keep_border
-from .outcome import Outcome, signal_outcome, solved
 from .plan import Plan
 from .reports import Reports
 from .run_directory import LiveRun, RunDirectory
 from .serial import SerialPipeline
-from .signals import SignalPipe
+from .signals import Outcome, SignalPipe, signal_outcome, solved
 from .snapshots import Progress
 
 _LAPS_BETWEEN_REPORTS = 64

@@ -4,7 +4,12 @@ import os
 import signal
 import socket
 import time
+from dataclasses import dataclass
 from types import FrameType
+
+from ..config import Profile
+from ..errors import ExitCode
+from ..ipc.messages import Evaluated
 
 HANDLED = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
 # Ignored at the start, these stay ignored: `nohup` and shells without job control count on it.
@@ -64,3 +69,29 @@ class SignalPipe:
 
 def _is_ignored(number: signal.Signals) -> bool:
     return number in _MAY_BE_IGNORED and signal.getsignal(number) is signal.SIG_IGN
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """Exit code, reason in one line, and the first traceback of a failure."""
+
+    exit_code: ExitCode
+    reason: str
+    traceback: str = ""
+
+
+def signal_outcome(signals: SignalPipe, effect: str = "draining and saving a checkpoint") -> Outcome | None:
+    """The outcome of a run that a signal ends; None while none has come."""
+    number = signals.first()
+    if number is None:
+        return None
+    return Outcome(ExitCode.of_signal(number), f"{signal.Signals(number).name}: {effect}")
+
+
+def solved(profile: Profile, evaluation: Evaluated) -> Outcome | None:
+    """The outcome of a run whose evaluation reached stop.return_mean; None while it did not."""
+    goal = profile.stop.return_mean
+    if goal is None or evaluation.return_mean < goal:
+        return None
+    reason = f"solved: mean return {evaluation.return_mean:.1f} >= stop.return_mean={goal:g}"
+    return Outcome(ExitCode.FINISHED, reason)

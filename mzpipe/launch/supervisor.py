@@ -21,13 +21,12 @@ from ..ipc.segment import LAYOUT_VERSION
 from ..runtime.process import make_death_pipe
 from ..telemetry import View
 from .join import SOCKET_FILE
-from .outcome import Outcome, signal_outcome, solved
 from .plan import Plan
 from .reports import Reports
 from .roles import LAST_STAGE, RESTARTED_ROLES, SEARCHING_ROLES, STOP_STAGES
 from .roster import Entry, Roster, State, describe_exit
 from .run_directory import LiveRun, RunDirectory
-from .signals import SignalPipe
+from .signals import Outcome, SignalPipe, signal_outcome, solved
 from .snapshots import Progress
 
 _TICK_MS = 200

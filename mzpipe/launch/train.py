@@ -2,26 +2,50 @@
 
 import dataclasses
 from pathlib import Path
+from typing import NamedTuple
 
 from ..config import Profile, load_profile, save_profile
-from ..errors import ExitCode, UsageError
+from ..errors import ExitCode, MzpipeError, UsageError
 from ..games import describe_game
+from ..ipc.dataplane import DataPlane
+from ..ipc.shape import Member
 from ..replay.journal import has_journal, has_records
 from ..telemetry import View, read_scores
 from ..weights import LATEST, CheckpointStore, ResumePoint
 from .border import Border, forget_border, read_border, return_to_border
-from .last_moment import LastMoment, read_last_moment
-from .memory import ModelSizes
-from .outcome import Outcome, signal_outcome
-from .plan import make_plan, plan_lines
-from .prepare import prepare
+from .plan import ModelSizes, make_plan, plan_lines
+from .rehearsal import prepare
 from .roles import Devices
-from .run_directory import RunDirectory, sweep_leftovers
+from .run_directory import LiveRun, RunDirectory, sweep_leftovers
 from .serial_run import run_serial
-from .signals import SignalPipe
+from .signals import Outcome, SignalPipe, signal_outcome
 from .snapshots import Progress
 from .start import find_start
 from .supervisor import Supervisor, Watch
+
+
+class LastMoment(NamedTuple):
+    """Counts at the moment of a kill."""
+
+    env_steps: int
+    inserted: int
+
+    @property
+    def in_flight(self) -> int:
+        """Transitions that were played and had not reached the table: in actors' hands, or in rings."""
+        return max(0, self.env_steps - self.inserted)
+
+
+def read_last_moment(former: LiveRun | None) -> LastMoment | None:
+    """The counters that a killed session has left, before they are swept; None where there are none."""
+    if former is None:
+        return None
+    try:
+        plane = DataPlane.attach(Path(former.runtime_directory))
+        inserted = plane.counters(Member("replay", 0)).get("inserted")
+        return LastMoment(plane.total("actor", "env_steps"), inserted)
+    except MzpipeError:
+        return None  # the machine was started again, or its /dev/shm was swept
 
 
 def train(

@@ -11,8 +11,8 @@ from mzpipe.errors import ExitCode, PlanError
 from mzpipe.ipc.shape import Member
 from mzpipe.ipc.stages import Stage
 from mzpipe.ipc.trace import TraceRow
-from mzpipe.launch.outcome import Outcome
 from mzpipe.launch.profile import Measured
+from mzpipe.launch.signals import Outcome
 from mzpipe.profiling import TraceReading
 from tests.profiling.pages import busy_report
 

@@ -11,8 +11,7 @@ from mzpipe.evaluator.opponents import PerfectOpponent, RandomOpponent, RolloutO
 from mzpipe.evaluator.versus import VersusEpisodes, make_episodes
 from mzpipe.games import describe_game, make_game
 from mzpipe.games.board import BoardGame
-from mzpipe.launch.memory import ModelSizes
-from mzpipe.launch.plan import make_plan
+from mzpipe.launch.plan import ModelSizes, make_plan
 from mzpipe.launch.roles import Devices
 from mzpipe.planning import LanePlanner, greedy_search, signed_search
 from tests.tiny import EVALUATOR, make_plane, publish, random_model, started_server, tiny_profile

@@ -6,8 +6,8 @@ import pytest
 
 from mzpipe.errors import ExitCode, PlanError
 from mzpipe.launch import profile as verb
-from mzpipe.launch.outcome import Outcome
 from mzpipe.launch.profile import Measurement
+from mzpipe.launch.signals import Outcome
 from tests.profiling.moments import Pipeline
 from tests.tiny import tiny_profile
 

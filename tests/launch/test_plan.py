@@ -10,8 +10,7 @@ from mzpipe.errors import ConfigError, PlanError
 from mzpipe.games import describe_game
 from mzpipe.ipc.dataplane import DataPlane
 from mzpipe.launch import plan as module
-from mzpipe.launch.memory import ModelSizes
-from mzpipe.launch.plan import make_plan, mebibytes, plan_lines
+from mzpipe.launch.plan import ModelSizes, make_plan, mebibytes, plan_lines
 from mzpipe.launch.roles import Devices
 from mzpipe.search import BatchedSearch
 from tests.tiny import tiny_profile

@@ -8,8 +8,7 @@ import pytest
 
 from mzpipe.errors import ExitCode
 from mzpipe.ipc.messages import Evaluated
-from mzpipe.launch.outcome import Outcome, signal_outcome, solved
-from mzpipe.launch.signals import HANDLED, SignalPipe
+from mzpipe.launch.signals import HANDLED, Outcome, SignalPipe, signal_outcome, solved
 from tests.tiny import tiny_profile
 
 

@@ -10,11 +10,10 @@ from mzpipe.errors import AlreadyRunningError, CheckpointError, ConfigError, Exi
 from mzpipe.launch import plan as plan_module
 from mzpipe.launch import train as module
 from mzpipe.launch.border import Border, keep_border
-from mzpipe.launch.last_moment import LastMoment
 from mzpipe.launch.run_directory import RunDirectory
 from mzpipe.launch.snapshots import Progress
 from mzpipe.launch.start import find_start
-from mzpipe.launch.train import read_progress, train
+from mzpipe.launch.train import LastMoment, read_progress, train
 from mzpipe.telemetry import Evaluation, ScoresFile
 from mzpipe.weights import Checkpoint, CheckpointStore
 from tests.launch.fakes import Screen

@@ -17,8 +17,7 @@ from mzpipe.games import GameSpec
 from mzpipe.ipc.segments import RingSpec
 from mzpipe.ipc.shape import PlaneShape
 from mzpipe.launch.ceilings.noise import Slot
-from mzpipe.launch.memory import ModelSizes
-from mzpipe.launch.plan import make_plan
+from mzpipe.launch.plan import ModelSizes, make_plan
 from mzpipe.launch.roles import Devices
 from mzpipe.nets import FlatWeights, Model
 

@@ -6,11 +6,10 @@ from ...config import Profile, save_profile
 from ...errors import UsageError
 from ...profiling import Ceilings, ProfileReport, make_ceilings
 from ...telemetry import View
-from ..outcome import Outcome, signal_outcome
 from ..plan import num_threads
 from ..program import run_program
 from ..run_directory import RunDirectory
-from ..signals import SignalPipe
+from ..signals import Outcome, SignalPipe, signal_outcome
 from .alone import roles_alone
 from .program import read_alone
 
