@@ -24,13 +24,12 @@ from ..ipc.weights import WeightsPublisher
 from ..nets import FlatWeights, Model, place_model
 from ..planning import derive_seed
 from ..weights import LATEST, CheckpointStore, find_resume_point, step_name
-from .average import AverageWeights
 from .batches import BatchFeed, Slot
 from .diagnostics import diagnose, gradient_norms
 from .faults import FaultWatch
 from .loss import Batch, Losses
 from .ranks import OneRank, Ranks
-from .saving import make_checkpoint, restore_checkpoint
+from .saving import AverageWeights, make_checkpoint, restore_checkpoint
 from .step import StepResult, TrainingStep
 
 

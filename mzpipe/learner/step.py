@@ -5,7 +5,8 @@ that each of R ranks with B / R unrolls takes the step of one with B (where
 batch statistics play no part), and all of them skip a step or none.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import NamedTuple
 
 import torch
@@ -14,11 +15,22 @@ from torch import Tensor, nn
 from ..config import LearnerConfig
 from ..ipc.stages import Stage
 from ..nets import Model
-from .denormals import flushed_denormals
-from .loss import Batch, Losses
-from .loss_function import LossFunction, compiled
+from .loss import Batch, Losses, LossFunction, compiled
 from .optimizer import learning_rate, make_optimizer
 from .ranks import OneRank, Ranks
+
+
+@contextmanager
+def flushed_denormals() -> Iterator[None]:
+    """Inside, this thread's torch arithmetic on CPUs takes and gives zeros for denormal numbers; not afterwards.
+
+    Threads that torch starts for the first time inside keep to it.
+    """
+    torch.set_flush_denormal(True)
+    try:
+        yield
+    finally:
+        torch.set_flush_denormal(False)
 
 
 class StepResult(NamedTuple):

@@ -21,7 +21,7 @@ from mzpipe.ipc.ring import RingReader, RingWriter
 from mzpipe.ipc.shape import Member
 from mzpipe.learner import loss as pipeline_loss
 from mzpipe.learner.batches import BatchFeed
-from mzpipe.learner.loss_function import LossFunction
+from mzpipe.learner.loss import LossFunction
 from mzpipe.replay.batches import BatchMaker
 from mzpipe.replay.gather import Gatherer
 from mzpipe.replay.rate_limiter import OpenLimiter
