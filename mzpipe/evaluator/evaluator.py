@@ -18,7 +18,7 @@ from ..ipc.stages import Stage
 from ..ipc.weights import PulledWeights, WeightsSubscriber
 from ..planning import LanePlanner, derive_seed, greedy_search, signed_search
 from .best import BestCheckpoint
-from .protocol import match_protocol
+from .episodes import match_protocol
 from .versus import make_episodes
 
 

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from ..config import EvaluatorConfig, GameConfig, OpponentName, Profile, find_protocol, load_profile, under_protocol
 from ..errors import UsageError
-from ..evaluator.protocol import match_protocol, protocol_settings
+from ..evaluator.episodes import match_protocol, protocol_settings
 from ..evaluator.trained import check_game
 from ..evaluator.versus import make_episodes
 from ..games import GameSpec, describe_game, make_game

@@ -1,7 +1,7 @@
 """What a score was played under."""
 
 from mzpipe.config import parse_profile
-from mzpipe.evaluator.protocol import match_protocol, protocol_settings
+from mzpipe.evaluator.episodes import match_protocol, protocol_settings
 
 PLAY = "greedy actions without root noise, true rewards, whole games"
 
