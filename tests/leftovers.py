@@ -4,7 +4,7 @@ import os
 import time
 from pathlib import Path
 
-from mzpipe.launch.run_directory import runtime_prefix
+from mzpipe.runs.directory import runtime_prefix
 from tests.processes import descendants, holders
 
 SHARED_MEMORY = Path("/dev/shm")

@@ -5,7 +5,7 @@ import shutil
 import subprocess
 import sys
 
-from mzpipe.launch.run_directory import runtime_prefix
+from mzpipe.runs.directory import runtime_prefix
 from tests import leftovers
 from tests.leftovers import SHARED_MEMORY, held_by_a_stranger, runtime_directories, unexplained
 from tests.processes import descendants, holders

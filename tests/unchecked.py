@@ -2,8 +2,8 @@
 
 from unittest import mock
 
-from mzpipe.weights import Checkpoint, CheckpointStore
-from mzpipe.weights import checkpoint as module
+from mzpipe.runs import checkpoint as module
+from mzpipe.runs.checkpoint import Checkpoint, CheckpointStore
 
 
 def save_unchecked(store: CheckpointStore, name: str, checkpoint: Checkpoint, *, pointer: str) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from mzpipe.errors import MzpipeError
-from mzpipe.launch.run_directory import RunDirectory, sweep_leftovers
+from mzpipe.runs.directory import RunDirectory, sweep_leftovers
 from mzpipe.runtime.environment import child_environment
 from mzpipe.runtime.process import Child, make_death_pipe, spawn
 

@@ -3,7 +3,7 @@
 import argparse
 import sys
 
-from ..launch.run_directory import sweep_leftovers
+from ..runs.directory import sweep_leftovers
 from ..runtime.environment import kernel_cache, remove_unused
 
 

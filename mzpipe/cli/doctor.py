@@ -9,8 +9,8 @@ from collections.abc import Callable
 from importlib.metadata import PackageNotFoundError, version
 
 from ..errors import ExitCode, MzpipeError
-from ..launch.plan import SHARED_MEMORY, available_memory_bytes, mebibytes
-from ..launch.run_directory import runtime_prefix
+from ..launch.plan import available_memory_bytes, mebibytes
+from ..runs.directory import SHARED_MEMORY, runtime_prefix
 
 _PACKAGES = ("numpy", "numba", "torch", "gymnasium", "ale-py", "pyzmq", "msgpack", "safetensors", "crc32c", "rich")
 _COMFORTABLE_SHARED_BYTES = 256 << 20

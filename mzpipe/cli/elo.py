@@ -7,7 +7,7 @@ from rich.console import Console
 from rich.table import Table
 
 from ..launch.ratings import Rating, Terms, rate, write_ratings
-from ..launch.run_directory import RunDirectory
+from ..runs.directory import RunDirectory
 from .profile_arguments import add_import_argument, add_json_argument, integer, refuse_unwritable, write_json
 
 _DEFAULTS = Terms()

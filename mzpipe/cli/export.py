@@ -7,10 +7,9 @@ from rich.console import Console
 
 from ..config import Profile, load_profile
 from ..errors import UsageError
-from ..launch.run_directory import RunDirectory
 from ..replay.dataset import export_dataset
 from ..replay.journal import has_journal, read_journal
-from ..runtime.run_names import refuse_no_run
+from ..runs.directory import RunDirectory, refuse_no_run
 from .profile_arguments import add_import_argument
 
 

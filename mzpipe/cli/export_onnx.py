@@ -19,11 +19,11 @@ import torch
 from ..config import Profile
 from ..errors import InputOutputError, UsageError
 from ..games import GameSpec, describe_game
-from ..launch.run_directory import RunDirectory
 from ..nets import Model, restore_model
 from ..nets.onnx_export import Graph, export_graphs
 from ..planning import signed_search
-from ..weights import CheckpointStore
+from ..runs.checkpoint import CheckpointStore
+from ..runs.directory import RunDirectory
 
 FORMAT = "mzpipe-onnx-1"
 INDEX = "model.json"

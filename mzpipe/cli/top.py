@@ -10,9 +10,9 @@ from rich.text import Text
 
 from ..errors import ExitCode
 from ..format import clock, count, number, percent, score
-from ..launch.run_directory import RunDirectory
 from ..launch.top import Look, Onlooker
 from ..profiling import profile_table
+from ..runs.directory import RunDirectory
 from ..runtime.idle import pause
 from ..telemetry.view import can_redraw
 

@@ -6,11 +6,11 @@ from pathlib import Path
 
 from ..config import Profile, load_profile
 from ..errors import ExitCode
-from ..launch.run_directory import RunDirectory
 from ..launch.signals import Outcome
 from ..launch.train import train
+from ..runs.checkpoint import BEST, LATEST, CheckpointStore
+from ..runs.directory import RunDirectory
 from ..telemetry import View, make_view
-from ..weights import BEST, LATEST, CheckpointStore
 from .profile_arguments import add_profile_arguments
 
 

@@ -6,7 +6,7 @@ from ..config import Profile, score_protocol
 from ..ipc.shape import PlaneShape
 from ..ipc.weights import PulledWeights
 from ..nets import FlatWeights, Model, numpy_state
-from ..weights import BEST, Checkpoint, CheckpointStore
+from ..runs.checkpoint import BEST, Checkpoint, CheckpointStore
 
 
 class BestCheckpoint:

@@ -7,8 +7,8 @@ from ..config import GameConfig, Profile, load_profile
 from ..errors import CheckpointError
 from ..games import GameSpec, describe_game, same_game
 from ..nets import Model, restore_model
-from ..runtime.run_names import CHECKPOINTS, PROFILE, refuse_no_run
-from ..weights import Checkpoint, CheckpointStore
+from ..runs.checkpoint import Checkpoint, CheckpointStore
+from ..runs.directory import CHECKPOINTS, PROFILE, refuse_no_run
 
 
 class TrainedAgent(NamedTuple):

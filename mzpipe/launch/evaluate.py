@@ -17,11 +17,10 @@ from ..ipc.shape import Member
 from ..ipc.weights import WeightsPublisher
 from ..nets import FlatWeights, Model, resolve_devices, restore_model
 from ..planning import LanePlanner, derive_seed, greedy_search, signed_search
-from ..runtime.run_names import refuse_no_run
-from ..weights import Checkpoint, CheckpointStore
+from ..runs.checkpoint import Checkpoint, CheckpointStore
+from ..runs.directory import RunDirectory, Storage, refuse_no_run
 from .plan import ModelSizes, check_opponent, make_plan
-from .roles import Devices, Storage
-from .run_directory import RunDirectory
+from .roles import Devices
 from .serial import SerialPipeline
 
 _EVALUATOR = Member("evaluator", 0)

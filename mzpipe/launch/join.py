@@ -16,12 +16,12 @@ from ..ipc.dataplane import DataPlane
 from ..ipc.messages import Hello, Welcome
 from ..ipc.segment import LAYOUT_VERSION
 from ..ipc.shape import Member
+from ..runs.directory import LiveRun, RunDirectory
 from ..runtime.agent import StopView, failure, run_agent
 from ..runtime.idle import IdleStrategy
 from ..runtime.process import end_process, follow_supervisor, process_exists
 from .rehearsal import read_prepared
 from .roles import STOP_STAGES, RoleContext, make_agent
-from .run_directory import LiveRun, RunDirectory
 
 SOCKET_FILE = "control"
 _WELCOME_TIMEOUT_S = 10.0

@@ -19,6 +19,7 @@ from ..planning import greedy_search
 from ..replay.journal import JournalLayout, journal_bytes_bound
 from ..replay.sizes import TableShape, TableSizes, bytes_per_transition, journal_segment_bytes
 from ..replay.store import STATE_BYTES_PER_TRANSITION
+from ..runs.directory import SHARED_MEMORY
 from ..search import search_bytes
 from .roles import Devices
 
@@ -85,7 +86,6 @@ def process_bytes(role: str, load: RoleLoad, model: ModelSizes, bytes_per_game: 
     return _TORCH_BYTES + model.weights + games
 
 
-SHARED_MEMORY = Path("/dev/shm")
 _MAX_EVALUATOR_TREES = 32
 # A reanalyzer finds its next positions waiting while it searches the ones before.
 _POSITION_SLOTS_PER_LANE = 2

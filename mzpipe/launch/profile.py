@@ -21,9 +21,9 @@ from ..profiling import (
     read_moment,
     read_trace,
 )
+from ..runs.directory import RunDirectory
 from ..telemetry import View
 from .ceilings.measure import measure_ceilings, refuse_without_actors
-from .run_directory import RunDirectory
 from .signals import Outcome
 from .train import train
 

@@ -14,9 +14,9 @@ from ..evaluator.tournament import CheckpointOpponent, Contestant, play_tourname
 from ..games import make_game
 from ..games.board import BoardGame
 from ..planning import derive_seed
+from ..runs.checkpoint import CheckpointStore
+from ..runs.directory import RunDirectory
 from ..telemetry import TensorBoardWriter
-from ..weights import CheckpointStore
-from .run_directory import RunDirectory
 
 # The rating of random play is 0.
 _ANCHOR = 0

@@ -20,12 +20,12 @@ from ..errors import MzpipeError
 from ..games import GameSpec, describe_game
 from ..ipc.dataplane import DataPlane
 from ..ipc.messages import CheckpointSaved
+from ..runs.directory import LiveRun, RunDirectory, Storage
 from ..runtime.process import end_process, follow_supervisor
 from ..telemetry import View
 from .plan import ModelSizes, make_plan, operations
 from .program import run_program
-from .roles import Devices, Storage
-from .run_directory import LiveRun, RunDirectory
+from .roles import Devices
 from .serial import SerialPipeline
 from .signals import SignalPipe
 

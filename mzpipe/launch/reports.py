@@ -8,8 +8,9 @@ from ..games.figures import human_normalised
 from ..ipc.dataplane import DataPlane
 from ..ipc.messages import Evaluated
 from ..ipc.shape import Member
-from ..telemetry import Evaluation, ScoresFile, TensorBoardWriter, View
-from .run_directory import RunDirectory
+from ..runs.directory import RunDirectory
+from ..runs.scores import Evaluation, ScoresFile
+from ..telemetry import TensorBoardWriter, View
 from .snapshots import Progress, SnapshotMaker
 
 _VIEW_INTERVAL_S = 0.5

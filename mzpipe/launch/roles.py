@@ -6,7 +6,6 @@ small: the supervisor never loads torch.
 
 from dataclasses import dataclass
 from importlib import import_module
-from pathlib import Path
 
 from ..config import Profile, SearchConfig
 from ..games import describe_game
@@ -14,6 +13,7 @@ from ..ipc.control import ControlPort
 from ..ipc.dataplane import DataPlane
 from ..ipc.shape import Member
 from ..planning import signed_search
+from ..runs.directory import Storage
 from ..runtime.agent import Agent
 
 # Stage of the stop word at which each role stops: sources first, then what they feed.
@@ -36,15 +36,6 @@ class RoleContext:
     devices: "Devices"
     control: ControlPort
     epoch: int = 0
-
-
-@dataclass(frozen=True)
-class Storage:
-    """Where roles keep what outlives the run."""
-
-    checkpoints: Path
-    journal: Path
-    logs: Path
 
 
 @dataclass(frozen=True)

@@ -10,10 +10,9 @@ from ..errors import InputOutputError, UsageError
 from ..games import describe_game
 from ..games.board_rules import BOARDS
 from ..games.figures import game_of
-from ..runtime.run_names import refuse_no_run
+from ..runs.directory import RunDirectory, refuse_no_run
+from ..runs.scores import read_scores
 from ..scoring import Run
-from ..telemetry import read_scores
-from .run_directory import RunDirectory
 
 _FIELDS: dict[str, tuple[type, ...]] = {
     "game": (str,),

@@ -14,8 +14,9 @@ from ..ipc.control import LocalPort
 from ..ipc.dataplane import DataPlane
 from ..ipc.messages import Message
 from ..ipc.shape import Member
+from ..runs.directory import Storage
 from ..runtime.agent import Agent, deliver
-from .roles import STOP_STAGES, Devices, RoleContext, Storage, make_agent
+from .roles import STOP_STAGES, Devices, RoleContext, make_agent
 
 _EVALUATOR = Member("evaluator", 0)
 

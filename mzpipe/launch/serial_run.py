@@ -8,11 +8,11 @@ from ..errors import ExitCode, InputOutputError
 from ..ipc.dataplane import DataPlane
 from ..ipc.messages import CheckpointSaved, Evaluated, Message, Note, SaveCheckpoint
 from ..ipc.shape import Member
+from ..runs.border import Border, keep_border
+from ..runs.directory import LiveRun, RunDirectory
 from ..telemetry import View
-from .border import Border, keep_border
 from .plan import Plan
 from .reports import Reports
-from .run_directory import LiveRun, RunDirectory
 from .serial import SerialPipeline
 from .signals import Outcome, SignalPipe, signal_outcome, solved
 from .snapshots import Progress

@@ -14,7 +14,8 @@ from ..ipc.dataplane import DataPlane
 from ..ipc.shape import Member
 from ..ipc.slots import MODEL_PARTS
 from ..profiling import Moment, make_report, read_moment
-from ..telemetry import Evaluation, Snapshot, StageRate
+from ..runs.scores import Evaluation
+from ..telemetry import Snapshot, StageRate
 
 # Rates are taken over this long, so that a single slow lap does not show.
 _RATE_WINDOW_S = 10.0

@@ -2,9 +2,11 @@
 
 from ..errors import CheckpointError
 from ..replay.journal import has_records
-from ..telemetry import View, read_scores
-from ..weights import BEST, LATEST, CheckpointStore, ResumePoint, find_resume_point
-from .run_directory import RunDirectory
+from ..runs.checkpoint import BEST, LATEST, CheckpointStore
+from ..runs.directory import RunDirectory
+from ..runs.resume import ResumePoint, find_resume_point
+from ..runs.scores import read_scores
+from ..telemetry import View
 
 
 def find_start(run: RunDirectory, view: View) -> ResumePoint | None:

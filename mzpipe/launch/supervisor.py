@@ -18,6 +18,7 @@ from ..ipc.control import SupervisorSocket
 from ..ipc.dataplane import DataPlane
 from ..ipc.messages import CheckpointSaved, Evaluated, Failed, Hello, Message, Note, Ready, SaveCheckpoint, Welcome
 from ..ipc.segment import LAYOUT_VERSION
+from ..runs.directory import LiveRun, RunDirectory
 from ..runtime.process import make_death_pipe
 from ..telemetry import View
 from .join import SOCKET_FILE
@@ -25,7 +26,6 @@ from .plan import Plan
 from .reports import Reports
 from .roles import LAST_STAGE, RESTARTED_ROLES, SEARCHING_ROLES, STOP_STAGES
 from .roster import Entry, Roster, State, describe_exit
-from .run_directory import LiveRun, RunDirectory
 from .signals import Outcome, SignalPipe, signal_outcome, solved
 from .snapshots import Progress
 

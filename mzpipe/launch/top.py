@@ -9,9 +9,9 @@ from ..config import load_profile
 from ..errors import InputOutputError, UsageError
 from ..ipc.dataplane import DataPlane
 from ..profiling import Moment, ProfileReport, make_report, read_moment, whole_report
-from ..runtime.run_names import refuse_no_run
-from ..telemetry import Snapshot, read_scores
-from .run_directory import RunDirectory
+from ..runs.directory import RunDirectory, refuse_no_run
+from ..runs.scores import read_scores
+from ..telemetry import Snapshot
 from .snapshots import SnapshotMaker
 
 _PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")

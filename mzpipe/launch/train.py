@@ -10,13 +10,15 @@ from ..games import describe_game
 from ..ipc.dataplane import DataPlane
 from ..ipc.shape import Member
 from ..replay.journal import has_journal, has_records
-from ..telemetry import View, read_scores
-from ..weights import LATEST, CheckpointStore, ResumePoint
-from .border import Border, forget_border, read_border, return_to_border
+from ..runs.border import Border, forget_border, read_border, return_to_border
+from ..runs.checkpoint import LATEST, CheckpointStore
+from ..runs.directory import LiveRun, RunDirectory, sweep_leftovers
+from ..runs.resume import ResumePoint
+from ..runs.scores import read_scores
+from ..telemetry import View
 from .plan import ModelSizes, make_plan, plan_lines
 from .rehearsal import prepare
 from .roles import Devices
-from .run_directory import LiveRun, RunDirectory, sweep_leftovers
 from .serial_run import run_serial
 from .signals import Outcome, SignalPipe, signal_outcome
 from .snapshots import Progress

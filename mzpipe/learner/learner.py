@@ -23,7 +23,8 @@ from ..ipc.trace import Mark
 from ..ipc.weights import WeightsPublisher
 from ..nets import FlatWeights, Model, place_model
 from ..planning import derive_seed
-from ..weights import LATEST, CheckpointStore, find_resume_point, step_name
+from ..runs.checkpoint import LATEST, CheckpointStore, step_name
+from ..runs.resume import find_resume_point
 from .batches import BatchFeed, Slot
 from .diagnostics import diagnose, gradient_norms
 from .faults import FaultWatch

@@ -14,7 +14,7 @@ import torch
 
 from ..errors import CheckpointError
 from ..nets import Model, numpy_state, restore_model
-from ..weights import Checkpoint
+from ..runs.checkpoint import Checkpoint
 from .optimizer import optimizer_arrays, restore_optimizer
 from .step import TrainingStep
 

@@ -3,7 +3,7 @@
 import torch
 
 from ..errors import CheckpointError
-from ..weights import Checkpoint
+from ..runs.checkpoint import Checkpoint
 from .model import Model, training_only_names
 
 

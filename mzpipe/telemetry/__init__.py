@@ -3,9 +3,9 @@
 The supervisor builds one `Snapshot` a second from the shared counters and hands it to each of them.
 """
 
+from ..runs.scores import Evaluation, ScoresFile, read_scores
 from .limits import seconds_to_limit
-from .scores import ScoresFile, read_scores
-from .snapshot import Evaluation, Snapshot, StageRate
+from .snapshot import Snapshot, StageRate
 from .tensorboard import TensorBoardWriter
 from .view import LiveView, PlainView, View, make_view
 

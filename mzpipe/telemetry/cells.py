@@ -5,8 +5,9 @@ from collections.abc import Callable
 from rich.text import Text
 
 from ..format import compact, count, number, percent, score
+from ..runs.scores import Evaluation
 from .bar import Bar
-from .snapshot import Evaluation, Snapshot
+from .snapshot import Snapshot
 
 LABEL, QUIET, GOOD, WARNING, TROUBLE = "bright_black", "bright_black", "green", "yellow", "bold red"
 # A queue this full makes the stage that writes into it wait; that is back-pressure at work, no fault.

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from ..config import GREEDY
+from ..runs.scores import Evaluation
 
 
 @dataclass(frozen=True)
@@ -15,28 +15,6 @@ class StageRate:
     unit: str
     # 0..1, of the queue that the stage writes into; None where it writes into none.
     queue_fill: float | None
-
-
-@dataclass(frozen=True)
-class Evaluation:
-    """Scores of whole games played with one weights version."""
-
-    weights_version: int
-    learner_steps: int
-    # Both counts are those at which the weights were published, not those at which the games ended.
-    env_steps: int
-    return_mean: float
-    return_std: float
-    episodes: int
-    # The protocol's name.
-    protocol: str = GREEDY
-    # None in games without published figures, and where an older run did not write it.
-    human_normalised: float | None = None
-
-    @property
-    def axis(self) -> int:
-        """As Snapshot.axis."""
-        return self.env_steps or self.learner_steps
 
 
 @dataclass(frozen=True)

@@ -14,8 +14,9 @@ from pathlib import Path
 from tensorboard.compat.proto import event_pb2
 from tensorboard.summary.writer.record_writer import RecordWriter
 
-from .files import file_errors
-from .snapshot import Evaluation, Snapshot
+from ..runs.files import file_errors
+from ..runs.scores import Evaluation
+from .snapshot import Snapshot
 
 _FILE_PREFIX = "events.out.tfevents."
 

@@ -21,7 +21,7 @@ from mzpipe.ipc.dataplane import DataPlane
 from mzpipe.ipc.ring import RingReader, RingWriter
 from mzpipe.ipc.shape import Member
 from mzpipe.launch.ceilings.noise import fill_batch
-from mzpipe.launch.run_directory import RunDirectory
+from mzpipe.runs.directory import RunDirectory
 from tests.leftovers import runtime_directories, unexplained
 
 TINY = Work("tiny", NetworkConfig(hidden_size=8, value_support_size=5, reward_support_size=3), (3,), "float32", 1, 2)

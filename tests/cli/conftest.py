@@ -5,7 +5,7 @@ from unittest import mock
 
 import pytest
 
-from mzpipe.launch import run_directory
+from mzpipe.runs import directory as run_directory
 
 
 @pytest.fixture(autouse=True)

@@ -7,7 +7,7 @@ import pytest
 from mzpipe.cli import doctor
 from mzpipe.cli.main import main
 from mzpipe.errors import MzpipeError
-from mzpipe.launch.run_directory import RunDirectory, runtime_prefix
+from mzpipe.runs.directory import RunDirectory, runtime_prefix
 from mzpipe.runtime.environment import kernel_cache
 
 

@@ -7,8 +7,8 @@ from mzpipe.config import load_profile
 from mzpipe.games import describe_game
 from mzpipe.launch import train as train_module
 from mzpipe.launch.rehearsal import describe_model
-from mzpipe.launch.run_directory import RunDirectory
 from mzpipe.launch.signals import Outcome
+from mzpipe.runs.directory import RunDirectory
 from tests.launch.fakes import Screen
 
 PROFILE = "[stop]\nlearner_steps = 10\n[network]\nhidden_size = 8\nvalue_support_size = 2\nreward_support_size = 3\n"

@@ -7,7 +7,7 @@ import pytest
 from mzpipe.cli import eval as eval_verb
 from mzpipe.cli.main import main
 from mzpipe.launch.evaluate import Scores
-from mzpipe.telemetry import Evaluation, ScoresFile
+from mzpipe.runs.scores import Evaluation, ScoresFile
 
 
 @pytest.fixture

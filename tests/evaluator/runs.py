@@ -7,7 +7,7 @@ import torch
 from mzpipe.config import Profile, save_profile
 from mzpipe.games import describe_game
 from mzpipe.nets import Model, numpy_state
-from mzpipe.weights import LATEST, Checkpoint, CheckpointStore
+from mzpipe.runs.checkpoint import LATEST, Checkpoint, CheckpointStore
 from tests.tiny import tiny_profile
 
 CHECKPOINT = "step_00000030"

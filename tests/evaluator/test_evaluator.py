@@ -9,7 +9,7 @@ from mzpipe.games import make_game
 from mzpipe.ipc.control import LocalPort
 from mzpipe.nets import Model, restore_model
 from mzpipe.planning import LanePlanner, greedy_search
-from mzpipe.weights import CheckpointStore
+from mzpipe.runs.checkpoint import CheckpointStore
 from tests.tiny import EVALUATOR, make_plane, publish, random_model, started_server, tiny_profile
 
 

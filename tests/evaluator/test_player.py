@@ -13,7 +13,7 @@ from mzpipe.errors import CheckpointError, ConfigError, MzpipeError, UsageError
 from mzpipe.evaluator import Player
 from mzpipe.games import FrameStack, make_game
 from mzpipe.games.own import allow_env_import
-from mzpipe.weights import LATEST, CheckpointStore
+from mzpipe.runs.checkpoint import LATEST, CheckpointStore
 from tests.evaluator.runs import BOARD, CHECKPOINT, PONG, make_run
 from tests.tiny import observations, tiny_profile
 

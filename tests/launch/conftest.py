@@ -2,7 +2,7 @@
 
 import pytest
 
-from mzpipe.launch import run_directory
+from mzpipe.runs import directory as run_directory
 from tests.leftovers import runtime_directories, unexplained
 from tests.tiny import make_plane, tiny_profile
 

@@ -5,8 +5,8 @@ import os
 import pytest
 
 from mzpipe.errors import InputOutputError
-from mzpipe.launch.border import Border, forget_border, keep_border, read_border, return_to_border
-from mzpipe.launch.run_directory import RunDirectory
+from mzpipe.runs.border import Border, forget_border, keep_border, read_border, return_to_border
+from mzpipe.runs.directory import RunDirectory
 
 FIRST, SECOND = Border(learner_steps=10, env_steps=40), Border(learner_steps=20, env_steps=80)
 

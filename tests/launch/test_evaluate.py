@@ -10,9 +10,9 @@ from mzpipe.config import GREEDY, save_profile
 from mzpipe.errors import CheckpointError, ConfigError, UsageError
 from mzpipe.launch import evaluate as module
 from mzpipe.launch.evaluate import Examination, evaluate
-from mzpipe.launch.run_directory import RunDirectory
 from mzpipe.nets import Model, numpy_state
-from mzpipe.weights import LATEST, Checkpoint, CheckpointStore, step_name
+from mzpipe.runs.checkpoint import LATEST, Checkpoint, CheckpointStore, step_name
+from mzpipe.runs.directory import RunDirectory
 from tests.evaluator import runs
 from tests.tiny import tiny_profile
 from tests.unchecked import save_unchecked

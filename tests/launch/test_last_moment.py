@@ -7,8 +7,8 @@ import pytest
 
 from mzpipe.ipc.dataplane import SHAPE_FILE
 from mzpipe.ipc.shape import Member
-from mzpipe.launch.run_directory import LiveRun
 from mzpipe.launch.train import read_last_moment
+from mzpipe.runs.directory import LiveRun
 from tests.tiny import make_plane, tiny_profile
 
 

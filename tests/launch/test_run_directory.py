@@ -9,8 +9,8 @@ import threading
 import pytest
 
 from mzpipe.errors import AlreadyRunningError, InputOutputError, UsageError
-from mzpipe.launch import run_directory as module
-from mzpipe.launch.run_directory import RunDirectory, runtime_prefix, sweep_leftovers
+from mzpipe.runs import directory as module
+from mzpipe.runs.directory import RunDirectory, runtime_prefix, sweep_leftovers
 
 NOBODY = 65534
 

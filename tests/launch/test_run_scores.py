@@ -6,7 +6,7 @@ import pytest
 
 from mzpipe.errors import InputOutputError, UsageError
 from mzpipe.launch.run_scores import read_runs
-from mzpipe.telemetry import Evaluation, ScoresFile
+from mzpipe.runs.scores import Evaluation, ScoresFile
 
 EVAL = {
     "return_mean": 12.5,

@@ -9,11 +9,11 @@ from mzpipe.ipc.shape import Member
 from mzpipe.ipc.stages import Stage
 from mzpipe.launch import snapshots as module
 from mzpipe.launch.reports import Reports
-from mzpipe.launch.run_directory import RunDirectory
 from mzpipe.launch.serial_run import KEPT_SEGMENTS
 from mzpipe.launch.snapshots import Progress, SnapshotMaker
 from mzpipe.profiling import moment as moment_module
-from mzpipe.telemetry import Evaluation, read_scores
+from mzpipe.runs.directory import RunDirectory
+from mzpipe.runs.scores import Evaluation, read_scores
 from tests.launch.fakes import Clock, Screen
 from tests.tiny import make_plane, tiny_profile
 

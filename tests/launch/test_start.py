@@ -10,11 +10,11 @@ import pytest
 from mzpipe.config import save_profile
 from mzpipe.errors import ExitCode, MzpipeError
 from mzpipe.launch import train as module
-from mzpipe.launch.run_directory import RunDirectory
 from mzpipe.launch.train import train
 from mzpipe.replay.journal.format import FILE_HEADER_BYTES
-from mzpipe.telemetry import Evaluation, ScoresFile
-from mzpipe.weights import Checkpoint, CheckpointStore
+from mzpipe.runs.checkpoint import Checkpoint, CheckpointStore
+from mzpipe.runs.directory import RunDirectory
+from mzpipe.runs.scores import Evaluation, ScoresFile
 from tests.launch.fakes import Screen
 from tests.tiny import tiny_profile
 

@@ -10,9 +10,9 @@ from mzpipe.errors import UsageError
 from mzpipe.ipc.dataplane import DataPlane
 from mzpipe.ipc.shape import Member
 from mzpipe.ipc.stages import Stage
-from mzpipe.launch.run_directory import RunDirectory
 from mzpipe.launch.top import Onlooker
-from mzpipe.telemetry import Evaluation, ScoresFile
+from mzpipe.runs.directory import RunDirectory
+from mzpipe.runs.scores import Evaluation, ScoresFile
 from tests.tiny import make_plane, tiny_profile
 
 ACTOR = Member("actor", 0)

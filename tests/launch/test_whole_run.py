@@ -13,7 +13,7 @@ import pytest
 from safetensors.numpy import load_file
 
 from mzpipe.ipc.dataplane import DataPlane
-from mzpipe.weights import CheckpointStore
+from mzpipe.runs.checkpoint import CheckpointStore
 from tests.processes import alive, command_line, descendants, holders
 from tests.runs.driver import PROFILE, Run, clean
 from tests.waiting import wait_until

@@ -18,7 +18,7 @@ from mzpipe.learner import learner as module
 from mzpipe.learner.learner import Learner
 from mzpipe.learner.ranks import OneRank
 from mzpipe.nets import FlatWeights
-from mzpipe.weights import LATEST, CheckpointStore
+from mzpipe.runs.checkpoint import LATEST, CheckpointStore
 from tests.tiny import make_plane, tiny_profile
 
 LEARNER = Member("learner", 0)

@@ -10,7 +10,7 @@ from mzpipe.config import NetworkConfig
 from mzpipe.errors import CheckpointError
 from mzpipe.nets import FlatWeights, Model, numpy_state, restore_model
 from mzpipe.nets.model import training_only_names
-from mzpipe.weights import Checkpoint
+from mzpipe.runs.checkpoint import Checkpoint
 
 SIZES = {"consistency_projection_size": 12, "consistency_hidden_size": 7}
 CONFIGS = {

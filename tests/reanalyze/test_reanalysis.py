@@ -7,10 +7,10 @@ import torch
 from mzpipe.ipc.dataplane import DataPlane
 from mzpipe.ipc.shape import Member
 from mzpipe.ipc.weights import WeightsSubscriber
-from mzpipe.launch.roles import Storage
 from mzpipe.launch.serial import SerialPipeline
 from mzpipe.nets import FlatWeights, Model
 from mzpipe.replay.server import ReplayServer
+from mzpipe.runs.directory import Storage
 from tests.tiny import planned, tiny_profile
 
 REPLAY = Member("replay", 0)

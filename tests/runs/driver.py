@@ -10,7 +10,7 @@ import time
 from pathlib import Path
 
 from mzpipe.ipc.dataplane import DataPlane
-from mzpipe.launch.run_directory import RunDirectory
+from mzpipe.runs.directory import RunDirectory
 from tests.processes import alive, command_line, processes
 from tests.waiting import wait_until
 

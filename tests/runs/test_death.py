@@ -14,8 +14,8 @@ import pytest
 
 from mzpipe.errors import MzpipeError
 from mzpipe.ipc.dataplane import DataPlane
-from mzpipe.launch.run_directory import RunDirectory
-from mzpipe.weights import CheckpointStore
+from mzpipe.runs.checkpoint import CheckpointStore
+from mzpipe.runs.directory import RunDirectory
 from tests.processes import alive
 from tests.runs.driver import START_S, clean, command, mzpipe
 from tests.waiting import wait_until

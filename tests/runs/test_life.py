@@ -7,7 +7,7 @@ import signal
 import pytest
 import zmq
 
-from mzpipe.telemetry import read_scores
+from mzpipe.runs.scores import read_scores
 from tests.runs.driver import mzpipe
 from tests.waiting import wait_until
 

@@ -3,7 +3,8 @@
 import dataclasses
 from typing import Any
 
-from mzpipe.telemetry import Evaluation, Snapshot, StageRate
+from mzpipe.runs.scores import Evaluation
+from mzpipe.telemetry import Snapshot, StageRate
 
 EVALUATION = Evaluation(
     weights_version=31, learner_steps=3000, env_steps=12_000, return_mean=120.5, return_std=33.2, episodes=20

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from mzpipe.errors import InputOutputError
-from mzpipe.telemetry import ScoresFile, read_scores
+from mzpipe.runs.scores import ScoresFile, read_scores
 
 from .samples import EVALUATION
 

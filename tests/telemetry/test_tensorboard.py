@@ -10,7 +10,8 @@ import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from mzpipe.errors import InputOutputError
-from mzpipe.telemetry import Evaluation, Snapshot, TensorBoardWriter
+from mzpipe.runs.scores import Evaluation
+from mzpipe.telemetry import Snapshot, TensorBoardWriter
 
 from .samples import EVALUATION, starting, training
 

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from mzpipe.errors import CheckpointError, NotFiniteError
-from mzpipe.weights import Checkpoint, CheckpointStore, step_name
-from mzpipe.weights import checkpoint as module
+from mzpipe.runs import checkpoint as module
+from mzpipe.runs.checkpoint import Checkpoint, CheckpointStore, step_name
 from tests.unchecked import save_unchecked
 
 FILES = ("weights.safetensors", "optimizer.safetensors", "state.msgpack")

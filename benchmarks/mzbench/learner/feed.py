@@ -20,7 +20,7 @@ from mzpipe.ipc.ring import Ring
 from mzpipe.ipc.shape import Member
 from mzpipe.launch.ceilings.noise import fill_batch
 from mzpipe.launch.roles import LAST_STAGE
-from mzpipe.launch.run_directory import RunDirectory
+from mzpipe.runs.directory import RunDirectory
 from mzpipe.runtime.agent import Agent
 from mzpipe.runtime.idle import IdleStrategy
 

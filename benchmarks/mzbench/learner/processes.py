@@ -14,7 +14,7 @@ from mzpipe.ipc.messages import Failed, Message
 from mzpipe.ipc.ring import RingReader, RingWriter
 from mzpipe.ipc.shape import Member
 from mzpipe.launch.roles import STOP_STAGES, Devices, RoleContext, make_agent
-from mzpipe.launch.run_directory import RunDirectory
+from mzpipe.runs.directory import RunDirectory
 from mzpipe.runtime.agent import Agent, StopView, run_agent
 from mzpipe.runtime.idle import IdleStrategy
 from mzpipe.runtime.process import end_process, follow_supervisor

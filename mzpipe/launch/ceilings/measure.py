@@ -5,10 +5,10 @@ from pathlib import Path
 from ...config import Profile, save_profile
 from ...errors import UsageError
 from ...profiling import Ceilings, ProfileReport, make_ceilings
+from ...runs.directory import RunDirectory
 from ...telemetry import View
 from ..plan import num_threads
 from ..program import run_program
-from ..run_directory import RunDirectory
 from ..signals import Outcome, SignalPipe, signal_outcome
 from .alone import roles_alone
 from .program import read_alone

@@ -16,10 +16,11 @@ from ...ipc.control import LocalPort
 from ...ipc.dataplane import DataPlane
 from ...ipc.shape import Member
 from ...profiling import Below, RoleAlone
+from ...runs.directory import Storage
 from ...runtime.process import end_process, follow_supervisor
 from ..plan import make_plan
 from ..rehearsal import Prepared, describe_model
-from ..roles import RoleContext, Storage, make_agent
+from ..roles import RoleContext, make_agent
 from .alone import Alone, stand_ins_of
 
 # The inference server and the bare model take turns of so long, so that a machine whose speed drifts treats both alike.

@@ -8,7 +8,7 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from ...runtime.files import sync_directory
+from ...runs.files import sync_directory
 
 Buffer = bytes | bytearray | memoryview
 

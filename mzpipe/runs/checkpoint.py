@@ -32,8 +32,8 @@ from safetensors.numpy import load as load_tensors
 from safetensors.numpy import save as save_tensors
 
 from ..errors import CheckpointError, NotFiniteError
-from ..runtime.files import sync_directory, write_synced
 from ..runtime.process import process_exists
+from .files import sync_directory, write_synced
 
 Tensors = Mapping[str, np.ndarray]
 MANIFEST = "manifest.json"

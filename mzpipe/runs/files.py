@@ -1,7 +1,20 @@
 """Files that are on disk when a call returns, so that a power cut leaves the old or the new, never half of one."""
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+
+from mzpipe.errors import InputOutputError
+
+
+@contextmanager
+def file_errors(verb: str, path: Path) -> Iterator[None]:
+    """Raises InputOutputError "cannot VERB PATH: reason" for an OSError of its block."""
+    try:
+        yield
+    except OSError as error:
+        raise InputOutputError(f"cannot {verb} {path}: {error.strerror or error}") from error
 
 
 def write_synced(path: Path, data: bytes) -> None:

@@ -3,13 +3,36 @@
 import csv
 import io
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from mzpipe.errors import InputOutputError
 
+from ..config import GREEDY
 from .files import file_errors
-from .snapshot import Evaluation
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """Scores of whole games played with one weights version."""
+
+    weights_version: int
+    learner_steps: int
+    # Both counts are those at which the weights were published, not those at which the games ended.
+    env_steps: int
+    return_mean: float
+    return_std: float
+    episodes: int
+    # The protocol's name.
+    protocol: str = GREEDY
+    # None in games without published figures, and where an older run did not write it.
+    human_normalised: float | None = None
+
+    @property
+    def axis(self) -> int:
+        """As Snapshot.axis."""
+        return self.env_steps or self.learner_steps
 
 
 def _known(cell: str) -> float | None:

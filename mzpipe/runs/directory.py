@@ -22,9 +22,28 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..errors import AlreadyRunningError, InputOutputError, UsageError
-from ..runtime.run_names import CHECKPOINTS, PROFILE
-from .plan import SHARED_MEMORY
-from .roles import Storage
+
+# The resolved profile, and the directory of checkpoints.
+PROFILE, CHECKPOINTS = "profile.toml", "checkpoints"
+
+
+def refuse_no_run(path: Path) -> None:
+    """Raises UsageError unless a run lives, or has lived, in the directory."""
+    if not (path / PROFILE).is_file():
+        raise UsageError(f"{path}: no run here (no {PROFILE})")
+
+
+@dataclass(frozen=True)
+class Storage:
+    """Where roles keep what outlives the run."""
+
+    checkpoints: Path
+    journal: Path
+    logs: Path
+
+
+SHARED_MEMORY = Path("/dev/shm")
+
 
 _RUN_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _LOCK = "lock"

@@ -20,8 +20,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from ..errors import InputOutputError
-from ..runtime.files import sync_directory, write_synced
-from .run_directory import RunDirectory
+from .directory import RunDirectory
+from .files import sync_directory, write_synced
 
 _RECORD = "border.json"
 
