@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from mzpipe.targets import EpisodeSteps, UnrollTargets, allocate_unroll_targets, unroll_targets
-from mzpipe.targets.draw import random_action
+from mzpipe.targets.unroll import random_action
 from tests.naive.targets import n_step_value
 
 NUM_ACTIONS = 3
