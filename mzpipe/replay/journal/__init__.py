@@ -9,9 +9,8 @@ To go on after a stop: read_journal(), fill the table from contents.trajectories
 Journal(..., former=contents).
 """
 
-from .bound import journal_bytes_bound
 from .contents import JournalContents
-from .format import JournalLayout, StoredTrajectory
+from .format import JournalLayout, StoredTrajectory, journal_bytes_bound
 from .reader import has_journal, has_records, read_journal
 from .state import JournalState
 from .writer import Journal
