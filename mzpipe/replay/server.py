@@ -6,30 +6,61 @@ Owns    the table
 """
 
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
-from ..config import Profile
+from ..config import Profile, ReplayConfig
+from ..errors import InputOutputError
 from ..ipc.control import ControlPort
 from ..ipc.counters import WaitClock
 from ..ipc.dataplane import DataPlane
 from ..ipc.messages import Message, Note
 from ..ipc.ring import RingReader
-from ..ipc.shape import Member
+from ..ipc.shape import Member, PlaneShape
 from ..ipc.stages import Stage
 from ..ipc.trace import Mark
 from ..planning import derive_seed
 from ..runtime.turns import Turns
 from .batches import BatchMaker
 from .gather import Gatherer
-from .journal import Journal
+from .journal import Journal, JournalContents, JournalLayout, has_journal, read_journal
 from .rate_limiter import OpenLimiter, RateLimiter
-from .records import fault_of
-from .recovery import Recovery, recover
 from .sampler import make_sampler
-from .sizes import TableShape
-from .store import Store
+from .sizes import TableShape, journal_segment_bytes
+from .store import Store, fault_of
 from .table import Table
+
+
+class Recovery(NamedTuple):
+    """The journal to write (None: none is wanted), what there is to restore, and lines for people."""
+
+    journal: Journal | None
+    contents: JournalContents | None
+    lines: list[str]
+
+
+def recover(replay: ReplayConfig, shape: PlaneShape, directory: Path) -> Recovery:
+    """Reads the journal that this run, or the run it learns from, has left.
+
+    Raises InputOutputError where one is damaged or another game's. A torn end is cut off this run's own files.
+    """
+    layout = JournalLayout(shape.frame_shape, shape.frame_dtype, shape.num_actions)
+    if replay.source:
+        source = Path(replay.source) / directory.name
+        if not has_journal(source):
+            raise InputOutputError(f"replay.from={replay.source!r}: {source} holds no journal to train on")
+        contents = read_journal(source, layout)
+        return Recovery(None, contents, [f"training on {source}", *contents.notes])
+    former = read_journal(directory, layout) if has_journal(directory) else None
+    if not replay.journal:
+        ignored = [f"{directory}: not restored and not gone on with: replay.journal=false"] if former else []
+        return Recovery(None, None, ignored)
+    if former is not None:
+        former.repair()
+    journal = Journal(directory, layout, segment_bytes=journal_segment_bytes(replay.capacity_bytes), former=former)
+    return Recovery(journal, former, former.notes if former else [])
+
 
 # A journal that cannot be written down in this time is not waited for.
 _JOURNAL_CLOSE_S = 1.5

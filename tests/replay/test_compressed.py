@@ -5,8 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mzpipe.replay.compressed import INDEX_BYTES_PER_STEP, CompressedFrames
-from mzpipe.replay.frame_codec import FRAMES_PER_BLOCK, FrameCodec
+from mzpipe.replay.compressed import FRAMES_PER_BLOCK, INDEX_BYTES_PER_STEP, CompressedFrames, FrameCodec
 from tests.memory import resident_growth
 
 SHAPE = (3, 5)

@@ -5,7 +5,7 @@ import re
 import numpy as np
 import pytest
 
-from mzpipe.replay.records import fault_of
+from mzpipe.replay.store import fault_of
 from tests.replay.episodes import random_episode, records
 
 

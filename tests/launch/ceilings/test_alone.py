@@ -18,7 +18,7 @@ from mzpipe.launch.ceilings.noise import fill_trajectory
 from mzpipe.launch.ceilings.program import measure_role, read_alone
 from mzpipe.launch.program import run_program
 from mzpipe.launch.signals import SignalPipe
-from mzpipe.replay.records import fault_of
+from mzpipe.replay.store import fault_of
 from tests.tiny import make_plane, tiny_profile
 
 REANALYZING = ("reanalyze.fraction=0.5", "topology.trees_per_reanalyzer_lane=2")
