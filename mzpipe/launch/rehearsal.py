@@ -60,8 +60,7 @@ def describe_model(profile: Profile, game: GameSpec) -> Prepared:
     import torch
 
     from ..nets import FlatWeights, Model, learner_devices, resolve_devices
-    from ..nets.cost import inference_flops
-    from ..nets.outputs import output_bytes
+    from ..nets.cost import inference_flops, output_bytes
 
     shape = make_plan(profile, game, Devices.assumed(profile), ModelSizes()).shape
     with torch.device("meta"):

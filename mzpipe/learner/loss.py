@@ -26,8 +26,7 @@ from torch.nn.functional import log_softmax
 
 from ..config import LearnerConfig
 from ..nets import Model, device_has_bfloat16
-from ..nets.scale import halve_gradient
-from ..nets.support import head_scalar, two_hot
+from ..nets.support import halve_gradient, head_scalar, two_hot
 
 
 class Batch(NamedTuple):

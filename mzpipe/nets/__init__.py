@@ -1,9 +1,8 @@
 """The model and its three functions, in torch."""
 
 from .device import device_has_bfloat16, learner_devices, place_model, resolve_devices
-from .flat import FlatWeights, numpy_state
+from .flat import FlatWeights, numpy_state, restore_model
 from .model import Model, NetworkOutput
-from .restore import restore_model
 
 __all__ = [
     "FlatWeights",

@@ -1,12 +1,64 @@
 """What one inference costs: floating-point operations, counted by torch."""
 
+from collections.abc import Callable
+from math import prod
 from typing import NamedTuple
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from .model import Model
+
+
+class OutputBytes(NamedTuple):
+    """Bytes of a node's hidden state, and of all modules' outputs for one root and for one unroll."""
+
+    hidden_state: int
+    root: int
+    unroll: int
+
+
+@torch.no_grad()
+def output_bytes(model: Model, observation: Tensor, num_unroll_steps: int) -> OutputBytes:
+    """Of one stacked observation [1, ...]; leaves the model as it was, but for its training mode."""
+    model.eval()
+    state = model.represent(observation)
+    action = torch.zeros(1, dtype=torch.int32, device=observation.device)
+    represent, widest = _bytes_of(model, lambda: model.represent(observation))
+    step, _ = _bytes_of(model, lambda: _step(model, state, action))
+    predict, _ = _bytes_of(model, lambda: model.prediction(state))
+    unroll = represent + num_unroll_steps * step + (num_unroll_steps + 1) * predict
+    if (consistency := model.consistency) is not None:
+        # Both branches of its modules; of the representation, which then runs without gradient, the widest output.
+        compare, _ = _bytes_of(model, lambda: consistency(state, state))
+        unroll += num_unroll_steps * (compare + widest)
+    hidden_bytes = prod(model.hidden_shape) * state.element_size()
+    return OutputBytes(hidden_bytes, represent + predict, unroll)
+
+
+def _step(model: Model, state: Tensor, action: Tensor) -> None:
+    """One step as the loss unrolls it."""
+    outputs, _ = model.step(state, action)
+    if model.value_prefix is not None:
+        model.value_prefix(outputs, None)
+
+
+def _bytes_of(model: Model, call: Callable[[], object]) -> tuple[int, int]:
+    """Bytes of the outputs of all innermost modules in one call: in all, and of the widest."""
+    sizes: list[int] = []
+
+    def add(module: nn.Module, inputs: object, outputs: object) -> None:
+        tensors = outputs if isinstance(outputs, tuple) else (outputs,)
+        sizes.append(sum(tensor.numel() * tensor.element_size() for tensor in tensors if isinstance(tensor, Tensor)))
+
+    hooks = [each.register_forward_hook(add) for each in model.modules() if not list(each.children())]
+    try:
+        call()
+    finally:
+        for hook in hooks:
+            hook.remove()
+    return sum(sizes), max(sizes)
 
 
 class InferenceFlops(NamedTuple):

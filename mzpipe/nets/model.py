@@ -16,8 +16,7 @@ from torch import Tensor, nn
 from ..config import NetworkConfig
 from .build import build_functions
 from .consistency import Consistency
-from .scale import scale_hidden_state
-from .support import head_scalar
+from .support import head_scalar, scale_hidden_state
 
 _MAX_PIXEL = 255.0
 

@@ -10,8 +10,7 @@ from mzpipe.config import LearnerConfig
 from mzpipe.learner import loss as module
 from mzpipe.learner.loss import muzero_loss
 from mzpipe.learner.step import TrainingStep
-from mzpipe.nets.scale import halve_gradient
-from mzpipe.nets.support import two_hot
+from mzpipe.nets.support import halve_gradient, two_hot
 from mzpipe.targets import scalar_to_support
 from tests.learner.batches import SUPPORT, UNROLL, in_float64, make_batch, make_model, with_observations
 from tests.naive.loss import CONSISTENCY, loss_parts, step_parts

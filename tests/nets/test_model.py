@@ -7,8 +7,7 @@ import torch
 from mzpipe.config import NetworkConfig
 from mzpipe.errors import CheckpointError, ConfigError, DeviceError
 from mzpipe.nets import FlatWeights, Model, numpy_state, resolve_devices, restore_model
-from mzpipe.nets.scale import scale_hidden_state
-from mzpipe.nets.support import expected_scalar, inverse_transform, transform
+from mzpipe.nets.support import expected_scalar, inverse_transform, scale_hidden_state, transform
 from mzpipe.runs.checkpoint import Checkpoint
 from mzpipe.targets import support_to_scalar, value_transform, value_transform_inverse
 

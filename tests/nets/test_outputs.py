@@ -4,7 +4,7 @@ import torch
 
 from mzpipe.config import NetworkConfig
 from mzpipe.nets import Model
-from mzpipe.nets.outputs import output_bytes
+from mzpipe.nets.cost import output_bytes
 
 
 def test_output_bytes_count_every_innermost_module():
