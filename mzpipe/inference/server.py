@@ -19,8 +19,8 @@ from ..ipc.messages import Message
 from ..ipc.shape import Member
 from ..ipc.stages import Stage
 from ..ipc.weights import WeightsSubscriber
-from .network import Network
-from .networks import make_networks
+from ..nets.engines.network import Network
+from ..nets.engines.networks import make_networks
 from .pool import common_version, gather_kernel, nodes_of_a_tree, root_rows, scatter_kernel
 from .versions import ResidentVersions, num_resident
 

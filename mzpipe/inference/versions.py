@@ -7,12 +7,15 @@ a network that no lane holds.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from ..ipc.shape import PlaneShape
 from ..ipc.weights import WeightsSubscriber
-from .network import Network
+
+if TYPE_CHECKING:  # nets loads torch, and the planner, which must not, takes num_resident from here
+    from ..nets.engines.network import Network
 
 # The newest, its predecessor while searches finish, and one pinned by the evaluator...
 _RESIDENT = 3
@@ -23,7 +26,7 @@ _NONE = 0
 
 @dataclass
 class _Resident:
-    network: Network
+    network: "Network"
     version: int = _NONE
 
 
@@ -36,7 +39,7 @@ class ResidentVersions:
     """The networks on the device and which lane holds which; there are `num_resident` of them."""
 
     def __init__(
-        self, networks: Sequence[Network], subscriber: WeightsSubscriber, block: dict[str, np.ndarray]
+        self, networks: "Sequence[Network]", subscriber: WeightsSubscriber, block: dict[str, np.ndarray]
     ) -> None:
         self._subscriber, self._block = subscriber, block
         self._residents = [_Resident(network) for network in networks]

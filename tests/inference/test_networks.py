@@ -8,9 +8,9 @@ import pytest
 import torch
 
 from mzpipe.errors import ConfigError, DeviceError
-from mzpipe.inference.networks import Arithmetic, make_networks, resolve_arithmetic
-from mzpipe.inference.openvino_sessions import processor_has_bfloat16
 from mzpipe.nets import FlatWeights
+from mzpipe.nets.engines.networks import Arithmetic, make_networks, resolve_arithmetic
+from mzpipe.nets.engines.openvino_sessions import processor_has_bfloat16
 from tests.memory import resident_growth
 from tests.tiny import make_plane, observations, random_model, tiny_profile
 
@@ -147,7 +147,7 @@ def test_auto_is_torch_on_a_gpu_and_on_a_cpu_what_runs_the_network_fastest(overr
 
 def test_auto_computes_in_bfloat16_where_the_processor_does(monkeypatch):
     for has in (True, False):
-        monkeypatch.setattr("mzpipe.inference.openvino_sessions.processor_has_bfloat16", lambda has=has: has)
+        monkeypatch.setattr("mzpipe.nets.engines.openvino_sessions.processor_has_bfloat16", lambda has=has: has)
         assert resolve_arithmetic(tiny_profile(*RESIDUAL), CPU) == Arithmetic("openvino", has)
         assert resolve_arithmetic(tiny_profile(), CPU) == Arithmetic("onnxruntime", False)
         assert resolve_arithmetic(tiny_profile("inference.runtime=torch"), CPU) == Arithmetic("torch", False)
@@ -160,7 +160,7 @@ def test_a_runtime_for_cpus_is_refused_on_a_gpu(runtime):
 
 
 def test_bfloat16_is_refused_where_the_processor_has_none(plane, monkeypatch):
-    monkeypatch.setattr("mzpipe.inference.openvino_sessions.processor_has_bfloat16", lambda: False)
+    monkeypatch.setattr("mzpipe.nets.engines.openvino_sessions.processor_has_bfloat16", lambda: False)
     with pytest.raises(DeviceError, match=r'inference\.precision="bfloat16": this processor has no instructions'):
         networks(plane, "openvino", overrides=("inference.precision=bfloat16",))
 
@@ -169,7 +169,7 @@ def test_a_signal_is_survived_after_two_users_of_openvino_are_gone():
     """A core that is let go puts back the signal handlers' stack that it found, be it one that another has freed."""
     program = """
 import gc, signal
-from mzpipe.inference.openvino_sessions import shared_core
+from mzpipe.nets.engines.openvino_sessions import shared_core
 signal.signal(signal.SIGUSR1, lambda number, frame: None)
 cores = []
 for _ in range(2):

@@ -7,10 +7,10 @@ import torch
 
 from mzpipe.config import NetworkConfig
 from mzpipe.errors import MzpipeError
-from mzpipe.inference.openvino_sessions import shared_core
 from mzpipe.nets import FlatWeights, Model
+from mzpipe.nets.engines.onnx_inference import ExchangeableGraph, inference_graphs
+from mzpipe.nets.engines.openvino_sessions import shared_core
 from mzpipe.nets.onnx_export import trace
-from mzpipe.nets.onnx_inference import ExchangeableGraph, inference_graphs
 from tests.nets.test_onnx_export import KINDS, NUM_ACTIONS, TOLERANCE
 
 PATH_LENGTH = 3

@@ -10,13 +10,13 @@ import numpy as np
 import torch
 
 from ...config import Profile
-from ...inference.host_pool import HostPool
-from ...inference.networks import Arithmetic, resolve_arithmetic, session_maker
 from ...ipc.dataplane import DataPlane
 from ...ipc.ring import RingReader, RingWriter
 from ...ipc.segments import RingSpec
 from ...ipc.shape import LANES_PER_SEARCH, PlaneShape
 from ...nets import FlatWeights, Model, place_model
+from ...nets.engines.host_pool import HostPool
+from ...nets.engines.networks import Arithmetic, resolve_arithmetic, session_maker
 from .noise import fill_frames, fill_trajectory
 
 

@@ -5,9 +5,9 @@ import functools
 import numpy as np
 import onnxruntime as ort
 
-from ..nets.onnx_inference import InferenceGraphs
 from .host_network import SessionMaker
 from .host_pool import HostPool
+from .onnx_inference import InferenceGraphs
 
 _ERRORS_ONLY = 3
 # Of an arena: no more than is asked for at a time.

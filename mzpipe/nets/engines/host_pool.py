@@ -10,7 +10,7 @@ from math import prod
 import numpy as np
 from numba import njit
 
-from ..ipc.copying import copy_rows
+from ...ipc.copying import copy_rows
 
 
 class HostPool:

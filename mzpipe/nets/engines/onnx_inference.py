@@ -18,10 +18,10 @@ import onnx
 import torch
 from torch import Tensor
 
-from ..errors import MzpipeError
-from .flat import FlatWeights
-from .model import Model
-from .onnx_export import ModelFunction, packed_prediction, packed_state, packed_step, trace
+from ...errors import MzpipeError
+from ..flat import FlatWeights
+from ..model import Model
+from ..onnx_export import ModelFunction, packed_prediction, packed_state, packed_step, trace
 
 # Of weights while a graph is traced: all different, for the exporter merges what is equal, and none a bad variance.
 _LOW, _HIGH = 0.5, 1.5

@@ -5,10 +5,10 @@ import functools
 import numpy as np
 import openvino as ov
 
-from ..errors import DeviceError
-from ..nets.onnx_inference import InferenceGraphs
+from ...errors import DeviceError
 from .host_network import SessionMaker
 from .host_pool import HostPool
+from .onnx_inference import InferenceGraphs
 
 _DEVICE = "CPU"
 

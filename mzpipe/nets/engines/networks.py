@@ -7,14 +7,14 @@ from typing import NamedTuple
 
 import torch
 
-from ..config import Profile
-from ..errors import DeviceError
-from ..ipc.shape import PlaneShape
-from ..nets import Model, device_has_bfloat16
-from ..nets.onnx_inference import inference_graphs
+from ...config import Profile
+from ...errors import DeviceError
+from ...ipc.shape import PlaneShape
+from .. import Model, device_has_bfloat16
 from .host_network import HostNetwork, SessionMaker
 from .host_pool import HostPool
 from .network import Network
+from .onnx_inference import inference_graphs
 from .torch_network import make_torch_networks
 
 

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..nets import FlatWeights, Model, NetworkOutput, place_model
+from .. import FlatWeights, Model, NetworkOutput, place_model
 
 
 class TorchNetwork:
