@@ -12,9 +12,10 @@ from ..config import load_profile
 from ..errors import ExitCode
 from ..format import number
 from ..launch.profile import measure_profile
-from ..profiling import Ceilings, ProfileReport, TraceReading, ceilings_table, profile_table, render_trace
+from ..profiling import Ceilings, TraceReading, ceilings_table, profile_table, render_trace
 from ..profiling.page import About, render_page
 from ..telemetry import make_view
+from ..telemetry.report import ProfileReport
 from .profile_arguments import add_json_argument, add_profile_arguments, refuse_unwritable, write_json, write_text
 
 _DEFAULT_SECONDS = 30.0

@@ -13,8 +13,8 @@ from ..errors import ExitCode, UsageError
 from ..format import number, percent
 from ..launch.profile import MIN_SECONDS, measure_profile
 from ..launch.tune import Setting, Trial, Tuning, as_override, tune
-from ..profiling import ProfileReport
 from ..telemetry import Snapshot
+from ..telemetry.report import ProfileReport
 from .profile_arguments import add_json_argument, add_profile_arguments, refuse_unwritable, write_json
 
 _DEFAULT_MINUTES, _DEFAULT_SECONDS = 5.0, 10.0

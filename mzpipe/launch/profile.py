@@ -10,19 +10,11 @@ from typing import NamedTuple
 from ..config import Profile
 from ..errors import ExitCode, MzpipeError, UsageError
 from ..ipc.dataplane import DataPlane
-from ..profiling import (
-    Ceilings,
-    Count,
-    Moment,
-    ProfileReport,
-    TraceReading,
-    make_report,
-    read_count,
-    read_moment,
-    read_trace,
-)
+from ..profiling import Ceilings, TraceReading, read_trace
 from ..runs.directory import RunDirectory
 from ..telemetry import View
+from ..telemetry.rates import Count, Moment, read_count, read_moment
+from ..telemetry.report import ProfileReport, make_report
 from .ceilings.measure import measure_ceilings, refuse_without_actors
 from .signals import Outcome
 from .train import train

@@ -11,11 +11,11 @@ from ..ipc.shape import Member
 from ..runs.border import Border, keep_border
 from ..runs.directory import LiveRun, RunDirectory
 from ..telemetry import View
+from ..telemetry.reports import Reports
+from ..telemetry.snapshots import Progress
 from .plan import Plan
-from .reports import Reports
 from .serial import SerialPipeline
 from .signals import Outcome, SignalPipe, signal_outcome, solved
-from .snapshots import Progress
 
 _LAPS_BETWEEN_REPORTS = 64
 # No terminal waits for a serial run to end within seconds.

@@ -21,13 +21,13 @@ from ..ipc.segment import LAYOUT_VERSION
 from ..runs.directory import LiveRun, RunDirectory
 from ..runtime.process import make_death_pipe
 from ..telemetry import View
+from ..telemetry.reports import Reports
+from ..telemetry.snapshots import Progress
 from .join import SOCKET_FILE
 from .plan import Plan
-from .reports import Reports
 from .roles import LAST_STAGE, RESTARTED_ROLES, SEARCHING_ROLES, STOP_STAGES
 from .roster import Entry, Roster, State, describe_exit
 from .signals import Outcome, SignalPipe, signal_outcome, solved
-from .snapshots import Progress
 
 _TICK_MS = 200
 _LAST_WORDS_MS = 50

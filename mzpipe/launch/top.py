@@ -8,11 +8,12 @@ from pathlib import Path
 from ..config import load_profile
 from ..errors import InputOutputError, UsageError
 from ..ipc.dataplane import DataPlane
-from ..profiling import Moment, ProfileReport, make_report, read_moment, whole_report
 from ..runs.directory import RunDirectory, refuse_no_run
 from ..runs.scores import read_scores
 from ..telemetry import Snapshot
-from .snapshots import SnapshotMaker
+from ..telemetry.rates import Moment, read_moment
+from ..telemetry.report import ProfileReport, make_report, whole_report
+from ..telemetry.snapshots import SnapshotMaker
 
 _PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
 

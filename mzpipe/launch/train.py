@@ -16,12 +16,12 @@ from ..runs.directory import LiveRun, RunDirectory, sweep_leftovers
 from ..runs.resume import ResumePoint
 from ..runs.scores import read_scores
 from ..telemetry import View
+from ..telemetry.snapshots import Progress
 from .plan import ModelSizes, make_plan, plan_lines
 from .rehearsal import prepare
 from .roles import Devices
 from .serial_run import run_serial
 from .signals import Outcome, SignalPipe, signal_outcome
-from .snapshots import Progress
 from .start import find_start
 from .supervisor import Supervisor, Watch
 

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from ..config import Profile
 from ..errors import MzpipeError, UsageError
-from ..profiling import ProfileReport
+from ..telemetry.report import ProfileReport
 
 # A step is kept only where it is faster by this, or by the noise that was seen, whichever is more.
 _LEAST_GAIN = 0.03

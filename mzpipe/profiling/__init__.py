@@ -1,13 +1,11 @@
 """Profiling: what every stage of a running pipeline does with its time, and which of them holds the run back."""
 
+from ..telemetry.rates import Count, Moment, RatePoint, Rates, read_count, read_moment, stages_of
+from ..telemetry.report import ProcessUse, ProfileReport, StageUse, make_report, whole_report
+from ..telemetry.verdict import Verdict
 from .ceilings import Below, Ceilings, RoleAlone, RoleCeiling, StageAlone, make_ceilings
-from .moment import Moment, read_moment
-from .rates import Count, RatePoint, Rates, read_count
-from .report import ProcessUse, ProfileReport, StageUse, make_report, whole_report
-from .stages import stages_of
 from .table import ceilings_table, profile_table
 from .trace import TraceReading, read_trace, render_trace
-from .verdict import Verdict
 
 __all__ = [
     "Below",

@@ -10,8 +10,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from .report import ProfileReport
-from .stages import PROGRESS, STAGE_NAMES
+from ..telemetry.rates import PROGRESS, STAGE_NAMES
+from ..telemetry.report import ProfileReport
 
 PROCESSORS = "processors"
 

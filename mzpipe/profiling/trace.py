@@ -18,7 +18,7 @@ from ..ipc.dataplane import DataPlane
 from ..ipc.shape import Member
 from ..ipc.stages import Stage
 from ..ipc.trace import Mark, NoStage, TraceRow
-from .stages import STAGE_NAMES
+from ..telemetry.rates import STAGE_NAMES
 
 _NS_PER_US, _NS_PER_S = 1e3, 1e9
 _NO_STAGE_NAMES = {NoStage.WAIT_IN: "wait in", NoStage.WAIT_OUT: "wait out", NoStage.OTHER: "other"}

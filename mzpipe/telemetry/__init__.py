@@ -4,8 +4,7 @@ The supervisor builds one `Snapshot` a second from the shared counters and hands
 """
 
 from ..runs.scores import Evaluation, ScoresFile, read_scores
-from .limits import seconds_to_limit
-from .snapshot import Snapshot, StageRate
+from .snapshot import Snapshot, StageRate, seconds_to_limit
 from .tensorboard import TensorBoardWriter
 from .view import LiveView, PlainView, View, make_view
 

@@ -1,12 +1,75 @@
 """View: what the supervisor shows a run on; live in a terminal, plain lines anywhere else."""
 
+from collections.abc import Iterator
 from typing import Protocol
 
 from rich.console import Console
 
-from .live import LiveView
-from .plain import PlainView
-from .snapshot import Snapshot
+from ..format import count, duration, number, score
+from .dashboard import LiveView
+from .snapshot import Snapshot, seconds_to_limit
+
+
+class PlainView:
+    """Prints a line per `interval_s` of the run's own time, and the last snapshot when it is closed."""
+
+    def __init__(self, console: Console, *, interval_s: float = 5.0) -> None:
+        self._console = console
+        self._interval_s = interval_s
+        self._shown: Snapshot | None = None
+        self._latest: Snapshot | None = None
+        self._return_mean: float | None = None
+
+    def line(self, text: str) -> None:
+        """Prints a message as it is: brackets are no markup and long lines stay whole."""
+        self._console.print(text, markup=False, emoji=False, highlight=False, soft_wrap=True)
+
+    def update(self, snapshot: Snapshot) -> None:
+        """Takes the newest snapshot; prints it where the last line is `interval_s` old."""
+        self._latest = snapshot
+        if snapshot.return_mean is not None:
+            self._return_mean = snapshot.return_mean
+        if self._shown is None or snapshot.elapsed_s - self._shown.elapsed_s >= self._interval_s:
+            self._show(snapshot)
+
+    def close(self) -> None:
+        """Prints the newest snapshot unless it has been; a second call does nothing."""
+        if self._latest is not None and self._latest is not self._shown:
+            self._show(self._latest)
+
+    def _show(self, snapshot: Snapshot) -> None:
+        parts = list(_parts(snapshot, self._return_mean))
+        if self._shown is None or snapshot.note != self._shown.note:
+            parts.append(snapshot.note)
+        self.line(f"[{snapshot.elapsed_s:6.1f}s] {' | '.join(parts)}")
+        self._shown = snapshot
+
+
+def _parts(snapshot: Snapshot, return_mean: float | None) -> Iterator[str]:
+    yield f"env {count(snapshot.env_steps)} ({number(snapshot.env_steps_per_s)}/s)"
+    yield f"learner {count(snapshot.learner_steps)} ({number(snapshot.learner_steps_per_s)}/s)"
+    yield f"sim {number(snapshot.simulations_per_s)}/s"
+    yield f"batch {number(snapshot.inference_batch_mean)}"
+    if return_mean is not None:
+        yield f"return {score(return_mean)}"
+    if snapshot.evaluation is not None:
+        yield f"eval {score(snapshot.evaluation.return_mean)} @{snapshot.evaluation.learner_steps}"
+    if snapshot.samples_per_insert is not None:
+        yield f"spi {snapshot.samples_per_insert:.1f}/{snapshot.samples_per_insert_target:.1f}"
+    if "total" in snapshot.losses:
+        yield f"loss {number(snapshot.losses['total'])}"
+    yield from _trouble(snapshot)
+    seconds = seconds_to_limit(snapshot)
+    if seconds is not None:
+        yield f"eta {duration(seconds)}"
+
+
+def _trouble(snapshot: Snapshot) -> Iterator[str]:
+    if snapshot.skipped_steps:
+        yield f"skipped {count(snapshot.skipped_steps)}"
+    if snapshot.restarts:
+        yield f"restarts {count(snapshot.restarts)}"
+
 
 __all__ = ["LiveView", "PlainView", "View", "make_view"]
 

@@ -7,9 +7,9 @@ import pytest
 from mzpipe.errors import InputOutputError
 from mzpipe.launch.serial_run import run_serial
 from mzpipe.launch.signals import SignalPipe
-from mzpipe.launch.snapshots import Progress
 from mzpipe.replay.server import ReplayServer
 from mzpipe.runs.directory import LiveRun, RunDirectory
+from mzpipe.telemetry.snapshots import Progress
 from tests.launch.fakes import Screen
 from tests.tiny import planned, tiny_profile
 

@@ -7,13 +7,13 @@ import pytest
 from mzpipe.ipc.messages import Evaluated
 from mzpipe.ipc.shape import Member
 from mzpipe.ipc.stages import Stage
-from mzpipe.launch import snapshots as module
-from mzpipe.launch.reports import Reports
 from mzpipe.launch.serial_run import KEPT_SEGMENTS
-from mzpipe.launch.snapshots import Progress, SnapshotMaker
-from mzpipe.profiling import moment as moment_module
 from mzpipe.runs.directory import RunDirectory
 from mzpipe.runs.scores import Evaluation, read_scores
+from mzpipe.telemetry import rates as moment_module
+from mzpipe.telemetry import snapshots as module
+from mzpipe.telemetry.reports import Reports
+from mzpipe.telemetry.snapshots import Progress, SnapshotMaker
 from tests.launch.fakes import Clock, Screen
 from tests.tiny import make_plane, tiny_profile
 

@@ -7,9 +7,9 @@ import pytest
 from mzpipe.ipc.messages import CheckpointSaved, Ready
 from mzpipe.launch.roster import State
 from mzpipe.launch.signals import SignalPipe
-from mzpipe.launch.snapshots import Progress
 from mzpipe.launch.supervisor import Supervisor
 from mzpipe.runs.directory import LiveRun, RunDirectory
+from mzpipe.telemetry.snapshots import Progress
 from tests.launch.fakes import Screen
 from tests.tiny import planned
 

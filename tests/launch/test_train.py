@@ -9,13 +9,13 @@ from mzpipe.config import save_profile
 from mzpipe.errors import AlreadyRunningError, CheckpointError, ConfigError, ExitCode, PlanError, UsageError
 from mzpipe.launch import plan as plan_module
 from mzpipe.launch import train as module
-from mzpipe.launch.snapshots import Progress
 from mzpipe.launch.start import find_start
 from mzpipe.launch.train import LastMoment, read_progress, train
 from mzpipe.runs.border import Border, keep_border
 from mzpipe.runs.checkpoint import Checkpoint, CheckpointStore
 from mzpipe.runs.directory import RunDirectory
 from mzpipe.runs.scores import Evaluation, ScoresFile
+from mzpipe.telemetry.snapshots import Progress
 from tests.launch.fakes import Screen
 from tests.tiny import tiny_profile
 from tests.unchecked import save_unchecked

@@ -4,8 +4,7 @@ import numpy as np
 
 from mzpipe.ipc.shape import Member
 from mzpipe.ipc.stages import Stage, StageClock, StageReading, stages_layout
-from mzpipe.profiling import Moment
-from mzpipe.profiling.moment import ProcessorTime
+from mzpipe.telemetry.rates import Moment, ProcessorTime
 
 MEMBERS = tuple(Member(role, 0) for role in ("learner", "inference", "replay", "actor", "evaluator"))
 MS = 1_000_000

@@ -4,9 +4,9 @@ from xml.etree import ElementTree
 
 from mzpipe.ipc.shape import Member
 from mzpipe.ipc.stages import Stage
-from mzpipe.profiling import Count, make_report
 from mzpipe.profiling.page import About, render_page
-from mzpipe.profiling.stages import STAGE_NAMES
+from mzpipe.telemetry.rates import STAGE_NAMES, Count
+from mzpipe.telemetry.report import make_report
 from tests.profiling.moments import MEMBERS, Pipeline
 
 ABOUT = About(

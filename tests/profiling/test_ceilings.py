@@ -8,8 +8,9 @@ from rich.console import Console
 
 from mzpipe.ipc.shape import Member
 from mzpipe.ipc.stages import Stage
-from mzpipe.profiling import Below, RoleAlone, StageAlone, ceilings_table, make_ceilings, make_report
-from mzpipe.profiling.stages import PROGRESS, STAGE_NAMES
+from mzpipe.profiling import Below, RoleAlone, StageAlone, ceilings_table, make_ceilings
+from mzpipe.telemetry.rates import PROGRESS, STAGE_NAMES
+from mzpipe.telemetry.report import make_report
 from tests.profiling.moments import Pipeline
 
 # What the measured run did in a second: for an env step 10 requests, 1 insert, 0.1 training steps.

@@ -6,12 +6,12 @@ import re
 import pytest
 
 from mzpipe.ipc.shape import Member
-from mzpipe.profiling import RatePoint, whole_report
 from mzpipe.profiling.page.arrows import width_of
 from mzpipe.profiling.page.tall import tall
 from mzpipe.profiling.page.trends import FRAME, make_trends
 from mzpipe.profiling.page.wide import wide
-from mzpipe.profiling.stages import STAGE_NAMES
+from mzpipe.telemetry.rates import STAGE_NAMES, RatePoint
+from mzpipe.telemetry.report import whole_report
 from tests.profiling.moments import MEMBERS, Pipeline, busy_second
 from tests.profiling.pages import ABOUT, busy_report, idle_report, page_of, with_class, words_of
 

@@ -5,8 +5,8 @@ import pytest
 
 from mzpipe.ipc.shape import Member
 from mzpipe.ipc.stages import Stage
-from mzpipe.profiling import Count, make_report
-from mzpipe.profiling.rates import rates_over_time
+from mzpipe.telemetry.rates import Count, rates_over_time
+from mzpipe.telemetry.report import make_report
 from tests.profiling.moments import Pipeline
 
 

@@ -7,8 +7,9 @@ from rich.console import Console
 
 from mzpipe.ipc.shape import Member
 from mzpipe.ipc.stages import Stage
-from mzpipe.profiling import make_report, profile_table, whole_report
-from mzpipe.profiling.stages import STAGE_NAMES
+from mzpipe.profiling import profile_table
+from mzpipe.telemetry.rates import STAGE_NAMES
+from mzpipe.telemetry.report import make_report, whole_report
 from tests.profiling.moments import MS, Pipeline, busy_second
 
 WORKING_MS = {"learner": 200, "inference": 900, "replay": 50, "actor": 400, "evaluator": 1_000}

@@ -2,7 +2,7 @@
 
 import pytest
 
-from mzpipe.profiling.verdict import RoleUse, judge
+from mzpipe.telemetry.verdict import RoleUse, judge
 
 
 def use(working, *, processes=1, cpu=0.5, stage="a stage", wait_out=0.0):

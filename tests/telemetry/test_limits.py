@@ -5,7 +5,7 @@ import math
 import pytest
 
 from mzpipe.telemetry import seconds_to_limit
-from mzpipe.telemetry.limits import progress, seconds_to
+from mzpipe.telemetry.snapshot import progress, seconds_to
 
 from .samples import training
 

@@ -9,8 +9,9 @@ from ...config import Profile
 from ...ipc.dataplane import DataPlane
 from ...ipc.shape import Member
 from ...ipc.stages import StageReading
-from ...profiling import RoleAlone, StageAlone, stages_of
+from ...profiling import RoleAlone, StageAlone
 from ...runtime.agent import Agent
+from ...telemetry.rates import stages_of
 from .noise import fill_batch, fill_positions, fill_trajectory
 from .stand_ins import Answers, Drain, FreshTargets, Requests, Source, StandIn, Trainer
 

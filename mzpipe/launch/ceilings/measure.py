@@ -4,9 +4,10 @@ from pathlib import Path
 
 from ...config import Profile, save_profile
 from ...errors import UsageError
-from ...profiling import Ceilings, ProfileReport, make_ceilings
+from ...profiling import Ceilings, make_ceilings
 from ...runs.directory import RunDirectory
 from ...telemetry import View
+from ...telemetry.report import ProfileReport
 from ..plan import num_threads
 from ..program import run_program
 from ..signals import Outcome, SignalPipe, signal_outcome

@@ -3,7 +3,7 @@
 from typing import NamedTuple
 
 from ...format import percent
-from ..report import ProfileReport
+from ...telemetry.report import ProfileReport
 
 _PADDING, _BAR_Y, _BAR_HEIGHT, _FIRST_ROW_Y, _ROW_HEIGHT = 12.0, 48.0, 14.0, 80.0, 16.0
 _TAG_INSET, _BETWEEN_COLUMNS = 55.0, 36.0

@@ -6,7 +6,7 @@ Every search leans on the inference server, so it lies along all the other roles
 from typing import NamedTuple
 
 from ...format import number
-from ..report import ProfileReport
+from ...telemetry.report import ProfileReport
 from .arrows import Arrow, Point, around, beside, make_arrow
 from .boxes import Box
 from .flows import Flow, rate_of

@@ -7,8 +7,8 @@ from collections.abc import Collection
 from typing import NamedTuple
 
 from ...ipc.stages import Stage
-from ..report import ProfileReport
-from ..stages import STAGE_NAMES
+from ...telemetry.rates import STAGE_NAMES
+from ...telemetry.report import ProfileReport
 
 
 class Flow(NamedTuple):

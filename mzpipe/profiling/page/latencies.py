@@ -11,7 +11,7 @@ import numpy as np
 from ...format import latency
 from ...ipc.stages import bucket_edges_ns
 from ...pages import Frame, Mark
-from ..report import ProfileReport, StageUse
+from ...telemetry.report import ProfileReport, StageUse
 
 FRAME = Frame(width=280.0, height=100.0, left=22.0, right=258.0, top=6.0, base=78.0)
 # What few calls share a bucket still shows.

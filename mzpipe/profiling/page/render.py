@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from ...pages import page_environment
-from ..report import ProfileReport, StageUse
+from ...telemetry.report import ProfileReport, StageUse
 from . import latencies, trends
 from .tall import tall
 from .wide import wide

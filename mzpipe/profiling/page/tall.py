@@ -11,7 +11,7 @@
   evaluator   <-> |
 """
 
-from ..report import ProfileReport
+from ...telemetry.report import ProfileReport
 from .boxes import Box, height_of, make_box
 from .drawing import BOTTOM, REANALYZER, SERVER, TOP, Drawing, Route, draw_flow
 from .flows import Flow, flows_between

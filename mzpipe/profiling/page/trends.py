@@ -4,8 +4,8 @@ from typing import NamedTuple
 
 from ...format import exact, number
 from ...pages import Frame, Mark, round_up
-from ..rates import RatePoint
-from ..report import ProfileReport
+from ...telemetry.rates import RatePoint
+from ...telemetry.report import ProfileReport
 
 FRAME = Frame(width=360.0, height=150.0, left=46.0, right=340.0, top=8.0, base=126.0)
 # Of marks on the axes, times powers of ten.

@@ -8,7 +8,7 @@ actor  ->  replay  <->  learner    evaluator
 [                 inference                ]
 """
 
-from ..report import ProfileReport
+from ...telemetry.report import ProfileReport
 from .boxes import Box, height_of, make_box, parts_of
 from .drawing import BOTTOM, REANALYZER, SERVER, TOP, Drawing, Route, draw_flow
 from .flows import Flow, flows_between

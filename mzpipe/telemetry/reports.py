@@ -10,7 +10,7 @@ from ..ipc.messages import Evaluated
 from ..ipc.shape import Member
 from ..runs.directory import RunDirectory
 from ..runs.scores import Evaluation, ScoresFile
-from ..telemetry import TensorBoardWriter, View
+from . import TensorBoardWriter, View
 from .snapshots import Progress, SnapshotMaker
 
 _VIEW_INTERVAL_S = 0.5

@@ -14,9 +14,7 @@ import numpy as np
 
 from ..ipc.shape import Member
 from ..ipc.stages import Stage, StageReading, quantile_us
-from .moment import Moment
-from .rates import Count, RatePoint, rates_of, rates_over_time
-from .stages import STAGE_NAMES
+from .rates import STAGE_NAMES, Count, Moment, RatePoint, rates_of, rates_over_time
 from .verdict import RoleUse, Verdict, judge
 
 # Fields of a report that are in no file.

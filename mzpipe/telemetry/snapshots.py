@@ -13,9 +13,10 @@ from ..ipc.counters import MILLION
 from ..ipc.dataplane import DataPlane
 from ..ipc.shape import Member
 from ..ipc.slots import MODEL_PARTS
-from ..profiling import Moment, make_report, read_moment
 from ..runs.scores import Evaluation
-from ..telemetry import Snapshot, StageRate
+from . import Snapshot, StageRate
+from .rates import Moment, read_moment
+from .report import make_report
 
 # Rates are taken over this long, so that a single slow lap does not show.
 _RATE_WINDOW_S = 10.0

@@ -1,0 +1,163 @@
+"""Rates: what the whole pipeline did in a second, over a measurement and at intervals of it.
+
+Shape legend    P processes   S stages
+"""
+
+import os
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from ..ipc.dataplane import DataPlane
+from ..ipc.shape import Member
+from ..ipc.stages import Stage, StageReading
+
+_TICKS_PER_S = os.sysconf("SC_CLK_TCK")
+# Fields of /proc/PID/stat, counted from the one after the name: user and system time.
+_USER_TIME, _SYSTEM_TIME = 11, 12
+
+
+class ProcessorTime(NamedTuple):
+    """Of one process, in seconds; a member that was started again is another process."""
+
+    pid: int
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Moment:
+    """Counts since the start of the session."""
+
+    time_s: float
+    members: tuple[Member, ...]
+    stages: StageReading
+    # Processor time; a process that cannot be looked at is left out.
+    cpu: Mapping[Member, ProcessorTime]
+
+
+def read_moment(plane: DataPlane) -> Moment:
+    """The pipeline as it stands; only reads."""
+    members = tuple(plane.shape.members())
+    pids = {member: plane.counters(member).get("pid") for member in members}
+    cpu = {member: ProcessorTime(pid, seconds) for member, pid in pids.items() if (seconds := _cpu_s(pid)) is not None}
+    return Moment(time.monotonic(), members, plane.read_stages(), cpu)
+
+
+def _cpu_s(pid: int) -> float | None:
+    if pid == 0:
+        return None
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return None  # it ended a moment ago
+    return (int(fields[_USER_TIME]) + int(fields[_SYSTEM_TIME])) / _TICKS_PER_S
+
+
+class StageName(NamedTuple):
+    """One stage for people."""
+
+    name: str
+    role: str
+    unit: str
+
+
+STAGE_NAMES = {
+    Stage.ENV_STEP: StageName("env step", "actor", "env steps"),
+    Stage.ROOT_SEARCH: StageName("root search", "actor", "searches"),
+    Stage.TREE: StageName("select/backup", "actor", "simulations"),
+    Stage.TRAJECTORY_WRITE: StageName("trajectory write", "actor", "transitions"),
+    Stage.INFERENCE_GATHER: StageName("inference gather", "inference", "requests"),
+    Stage.INFERENCE_DEVICE: StageName("inference device", "inference", "requests"),
+    Stage.INFERENCE_REPLY: StageName("reply", "inference", "requests"),
+    Stage.REPLAY_INSERT: StageName("replay insert", "replay", "transitions"),
+    Stage.REPLAY_SAMPLE: StageName("sample", "replay", "samples"),
+    Stage.REANALYZE: StageName("reanalyze", "reanalyzer", "positions"),
+    Stage.BATCH_COPY: StageName("batch copy", "learner", "batches"),
+    Stage.FORWARD: StageName("learner forward", "learner", "steps"),
+    Stage.BACKWARD: StageName("learner backward", "learner", "steps"),
+    Stage.OPTIMIZER: StageName("learner optimiser", "learner", "steps"),
+    Stage.PUBLISH: StageName("publish", "learner", "versions"),
+    Stage.EVALUATION: StageName("evaluation", "evaluator", "env steps"),
+}
+
+# Of each role whose work can hold the pipeline back: the stage whose items count its progress.
+PROGRESS = {
+    "actor": Stage.ENV_STEP,
+    "inference": Stage.INFERENCE_REPLY,
+    "replay": Stage.REPLAY_INSERT,
+    "reanalyzer": Stage.REANALYZE,
+    "learner": Stage.OPTIMIZER,
+}
+
+
+def stages_of(role: str) -> dict[str, Stage]:
+    """A role's stages by name."""
+    return {each.name: stage for stage, each in STAGE_NAMES.items() if each.role == role}
+
+
+# The last interval is as long as the measurement leaves it: a shorter one would show little but chance.
+_SHORTEST_S = 0.4
+
+
+class Count(NamedTuple):
+    """Items of every stage since the start of the session: the part of a Moment that is cheap to keep many of."""
+
+    time_s: float
+    items_S: np.ndarray
+
+    @classmethod
+    def of(cls, moment: Moment) -> "Count":
+        """What was counted at a moment."""
+        return cls(moment.time_s, moment.stages.items_PS.sum(axis=0))
+
+
+class Rates(NamedTuple):
+    """Of the whole pipeline; a learner step is one, however many ranks take part in it."""
+
+    env_steps_per_s: float
+    simulations_per_s: float
+    learner_steps_per_s: float
+
+
+class RatePoint(NamedTuple):
+    """Rates of one interval, in seconds since the first count."""
+
+    begin_s: float
+    end_s: float
+    rates: Rates
+
+
+def read_count(plane: DataPlane) -> Count:
+    """The pipeline's counts as they stand; only reads."""
+    return Count(time.monotonic(), plane.read_stages().items_PS.sum(axis=0))
+
+
+def rates_of(items_S: np.ndarray, ranks: int, seconds: float) -> Rates:
+    """Rates of what was counted in so many seconds."""
+    # A search takes an answer more than it has simulations: the root's.
+    simulations = int(items_S[Stage.TREE] - items_S[Stage.ROOT_SEARCH])
+    return Rates(
+        env_steps_per_s=int(items_S[Stage.ENV_STEP]) / seconds,
+        simulations_per_s=simulations / seconds,
+        learner_steps_per_s=int(items_S[Stage.OPTIMIZER]) / max(ranks, 1) / seconds,
+    )
+
+
+def rates_over_time(counts: Sequence[Count], ranks: int) -> tuple[RatePoint, ...]:
+    """Rates from each count to the next; what would be a short last interval is part of the one before."""
+    kept, last = list(counts[:-1]), counts[-1]
+    while len(kept) > 1 and last.time_s - kept[-1].time_s < _SHORTEST_S:
+        kept.pop()
+    begin_s = kept[0].time_s
+    return tuple(
+        RatePoint(
+            then.time_s - begin_s,
+            now.time_s - begin_s,
+            rates_of(now.items_S - then.items_S, ranks, now.time_s - then.time_s),
+        )
+        for then, now in zip(kept, [*kept[1:], last], strict=True)
+    )
