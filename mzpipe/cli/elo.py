@@ -6,8 +6,8 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from ..launch.ratings import Rating, Terms, rate, write_ratings
 from ..runs.directory import RunDirectory
+from ..trained.ratings import Rating, Terms, rate, write_ratings
 from .profile_arguments import add_import_argument, add_json_argument, integer, refuse_unwritable, write_json
 
 _DEFAULTS = Terms()

@@ -9,8 +9,8 @@ from rich.console import Console
 
 from ..config import PROTOCOLS, OpponentName
 from ..games.figures import normalised_fields, spoken_normalised
-from ..launch.evaluate import Examination, Scores, evaluate
 from ..runs.directory import RunDirectory
+from ..trained.evaluate import Examination, Scores, evaluate
 from .profile_arguments import add_import_argument, add_json_argument, integer, refuse_unwritable, write_json
 
 

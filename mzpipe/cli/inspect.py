@@ -5,9 +5,9 @@ from pathlib import Path
 
 from rich.console import Console
 
-from ..evaluator.inspection import inspect_move
 from ..evaluator.page import render_page
-from ..evaluator.player import Player
+from ..trained.inspection import inspect_move
+from ..trained.player import Player
 from .profile_arguments import add_checkpoint_argument, add_import_argument, integer, refuse_unwritable, write_text
 
 

@@ -9,12 +9,12 @@ from pathlib import Path
 from rich.console import Console
 
 from ..errors import ExitCode, UsageError
-from ..evaluator import Player
-from ..evaluator.watched import WatchedGame
 from ..play.match import FIRST, SECOND, Match
 from ..play.styles import STYLES
 from ..play.terminal import play_in_terminal
 from ..play.web import Games, serve
+from ..trained.player import Player
+from ..trained.watched import WatchedGame
 from .profile_arguments import add_checkpoint_argument, add_import_argument, integer
 
 

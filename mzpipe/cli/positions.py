@@ -7,8 +7,8 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from ..evaluator.player import Player
-from ..evaluator.positions import Examined, Summary, examine, load_positions, summarise
+from ..trained.player import Player
+from ..trained.positions import Examined, Summary, examine, load_positions, summarise
 from .profile_arguments import (
     add_checkpoint_argument,
     add_import_argument,

@@ -1,17 +1,13 @@
-"""The evaluator: whole greedy games with one weights version; and Player, a trained agent for other scripts."""
+"""The evaluator: whole greedy games with one weights version."""
 
-from typing import TYPE_CHECKING, Any
-
-if TYPE_CHECKING:
-    from .player import Decision, Player
+from importlib import import_module
+from typing import Any
 
 __all__ = ["Decision", "Player"]
 
 
 def __getattr__(name: str) -> Any:
-    """Loads the player, and torch with it, for those only who ask: the supervisor passes here too."""
+    """Takes `Decision` and `Player` from `mzpipe.trained`, their home; this address stays for scripts that use it."""
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from . import player
-
-    return getattr(player, name)
+    return getattr(import_module("mzpipe.trained"), name)

@@ -8,7 +8,7 @@ import numpy as np
 import pygame
 
 from ..errors import UsageError
-from ..evaluator.watched import Position, WatchedGame
+from ..trained.watched import Position, WatchedGame
 from .keys import Keyboard
 
 _KEYS = "arrows and space, or 1 to 9 for the actions by number; Escape leaves"

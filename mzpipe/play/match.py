@@ -7,8 +7,8 @@ import numpy as np
 
 from ..config import GameConfig
 from ..errors import MzpipeError, UsageError
-from ..evaluator import Decision
 from ..games.board import BoardGame
+from ..trained.player import Decision
 from .board import Board, read_board
 from .moves import Move, legal_moves
 from .styles import STYLES, Style

@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ..evaluator import Decision
+from ..trained.player import Decision
 from .moves import Move
 
 

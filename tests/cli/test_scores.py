@@ -6,8 +6,8 @@ import pytest
 
 from mzpipe.cli import eval as eval_verb
 from mzpipe.cli.main import main
-from mzpipe.launch.evaluate import Scores
 from mzpipe.runs.scores import Evaluation, ScoresFile
+from mzpipe.trained.evaluate import Scores
 
 
 @pytest.fixture

@@ -2,9 +2,9 @@
 
 from xml.etree import ElementTree
 
-from mzpipe.evaluator import Player
-from mzpipe.evaluator.inspection import inspect_move
 from mzpipe.evaluator.page import render_page
+from mzpipe.trained.inspection import inspect_move
+from mzpipe.trained.player import Player
 from tests.evaluator.runs import BOARD, PONG, make_run
 
 RUNS = {

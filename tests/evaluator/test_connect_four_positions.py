@@ -8,7 +8,7 @@ import numpy as np
 import pyspiel
 import pytest
 
-from mzpipe.evaluator.positions import load_positions
+from mzpipe.trained.positions import load_positions
 
 FOLDER = Path(__file__).parents[2] / "benchmarks" / "positions"
 pytestmark = [pytest.mark.slow, pytest.mark.jit]

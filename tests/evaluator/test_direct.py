@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from mzpipe.errors import SearchInputError
-from mzpipe.evaluator.direct import DirectSearch
 from mzpipe.planning import LanePlanner, greedy_search
+from mzpipe.trained.direct import DirectSearch
 from tests.tiny import EVALUATOR, make_plane, observations, publish, random_model, started_server, tiny_profile
 
 TREES = 3

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from mzpipe.errors import UsageError
-from mzpipe.evaluator.elo import Match, elo_intervals, elo_ratings
+from mzpipe.trained.elo import Match, elo_intervals, elo_ratings
 
 
 def match(first, second, wins, draws, losses):

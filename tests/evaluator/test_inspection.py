@@ -9,9 +9,9 @@ import torch
 
 from mzpipe.cli.main import main
 from mzpipe.errors import UsageError
-from mzpipe.evaluator import Player
-from mzpipe.evaluator.inspection import inspect_move
-from mzpipe.evaluator.watched import Outcome, WatchedGame
+from mzpipe.trained.inspection import inspect_move
+from mzpipe.trained.player import Player
+from mzpipe.trained.watched import Outcome, WatchedGame
 from tests.evaluator.runs import BOARD, CHECKPOINT, PONG, make_run
 from tests.naive.targets import n_step_value
 

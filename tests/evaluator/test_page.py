@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from mzpipe.evaluator.inspection import Foreseen
 from mzpipe.evaluator.page.forecast import FRAME, make_charts
 from mzpipe.evaluator.page.render import signed
 from mzpipe.evaluator.page.tree import BOX_HEIGHT, BOX_WIDTH, children_of, draw_tree, principal_variation
 from mzpipe.search import BatchedSearch
+from mzpipe.trained.inspection import Foreseen
 from tests.evaluator.pages import make_page, parsed
 from tests.search.driver import coarse_model, peaked_model, quiet_config, random_model
 from tests.search.driver import run as search_once
@@ -139,7 +139,7 @@ def test_page_shows_the_game_and_the_frames_as_pictures(tmp_path):
 
 @pytest.mark.slow
 def test_page_asks_nobody_and_names_are_escaped(tmp_path, monkeypatch):
-    monkeypatch.setattr("mzpipe.evaluator.watched.action_names", lambda game: ("<b>&left", "right"))
+    monkeypatch.setattr("mzpipe.trained.watched.action_names", lambda game: ("<b>&left", "right"))
     _, page = make_page("CartPole", tmp_path / "run")
     assert "<b>" not in page and "&lt;b&gt;&amp;left" in page
     assert "<script" not in page and "http" not in page.replace("http-equiv", "")

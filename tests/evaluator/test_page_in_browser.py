@@ -38,7 +38,7 @@ def paths(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         for name in ("CartPole", "Pong", "board"):
             if name == "board":  # with the widest names that Atari has
-                patch.setattr("mzpipe.evaluator.watched.action_names", lambda game: ("DOWNRIGHTFIRE",) * 9)
+                patch.setattr("mzpipe.trained.watched.action_names", lambda game: ("DOWNRIGHTFIRE",) * 9)
             folder = tmp_path_factory.mktemp("pages")
             made[name] = folder / "page.html"
             made[name].write_text(make_page(name, folder / "run", simulations=200 if name == "board" else 12)[1])

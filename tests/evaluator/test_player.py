@@ -10,10 +10,10 @@ import pytest
 import torch
 
 from mzpipe.errors import CheckpointError, ConfigError, MzpipeError, UsageError
-from mzpipe.evaluator import Player
 from mzpipe.games import FrameStack, make_game
 from mzpipe.games.own import allow_env_import
 from mzpipe.runs.checkpoint import LATEST, CheckpointStore
+from mzpipe.trained.player import Player
 from tests.evaluator.runs import BOARD, CHECKPOINT, PONG, make_run
 from tests.tiny import observations, tiny_profile
 

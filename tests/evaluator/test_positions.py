@@ -6,8 +6,8 @@ import pytest
 
 from mzpipe.cli.main import main
 from mzpipe.errors import UsageError
-from mzpipe.evaluator import Player
-from mzpipe.evaluator.positions import Examined, Position, examine, load_positions, summarise
+from mzpipe.trained.player import Player
+from mzpipe.trained.positions import Examined, Position, examine, load_positions, summarise
 from tests.evaluator.runs import BOARD, make_run
 
 # Tic-tac-toe: twice the player to move wins on 2; and the empty board, a draw whatever is played.

@@ -6,8 +6,9 @@ import pytest
 from mzpipe.config import GameConfig
 from mzpipe.errors import UsageError
 from mzpipe.evaluator.opponents import PerfectOpponent, RandomOpponent
-from mzpipe.evaluator.player import Player
-from mzpipe.evaluator.tournament import (
+from mzpipe.games import make_game
+from mzpipe.trained.player import Player
+from mzpipe.trained.tournament import (
     CheckpointOpponent,
     Contestant,
     draw_opening,
@@ -15,7 +16,6 @@ from mzpipe.evaluator.tournament import (
     play_game,
     play_tournament,
 )
-from mzpipe.games import make_game
 
 from .runs import BOARD, make_run
 

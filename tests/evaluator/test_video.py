@@ -10,12 +10,11 @@ from PIL import Image
 
 from mzpipe.cli.main import main
 from mzpipe.errors import InputOutputError
-from mzpipe.evaluator import Player
-from mzpipe.evaluator.player import Decision
 from mzpipe.evaluator.video import Limits, record_games
 from mzpipe.evaluator.video.encode import open_video
 from mzpipe.evaluator.video.overlay import SIZE, Panel, draw, top_actions
-from mzpipe.evaluator.watched import Position, WatchedGame
+from mzpipe.trained.player import Decision, Player
+from mzpipe.trained.watched import Position, WatchedGame
 from tests.evaluator.runs import BOARD, CHECKPOINT, PONG, make_run
 
 DECISION = Decision(

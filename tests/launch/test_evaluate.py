@@ -8,11 +8,11 @@ import pytest
 from mzpipe.cli.main import main
 from mzpipe.config import GREEDY, save_profile
 from mzpipe.errors import CheckpointError, ConfigError, UsageError
-from mzpipe.launch import evaluate as module
-from mzpipe.launch.evaluate import Examination, evaluate
 from mzpipe.nets import Model, numpy_state
 from mzpipe.runs.checkpoint import LATEST, Checkpoint, CheckpointStore, step_name
 from mzpipe.runs.directory import RunDirectory
+from mzpipe.trained import evaluate as module
+from mzpipe.trained.evaluate import Examination, evaluate
 from tests.evaluator import runs
 from tests.tiny import tiny_profile
 from tests.unchecked import save_unchecked

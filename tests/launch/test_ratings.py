@@ -7,9 +7,9 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 
 from mzpipe.cli.main import main
 from mzpipe.errors import ExitCode
-from mzpipe.launch.ratings import Terms, rate, write_ratings
 from mzpipe.runs.checkpoint import LATEST, CheckpointStore
 from mzpipe.runs.directory import RunDirectory
+from mzpipe.trained.ratings import Terms, rate, write_ratings
 from tests.evaluator.runs import BOARD, CHECKPOINT, make_run
 
 TERMS = Terms(rollouts=(5,), openings=2, opening_moves=2)

@@ -5,9 +5,9 @@ from collections.abc import Sequence
 import numpy as np
 
 from mzpipe.config import GameConfig, parse_profile
-from mzpipe.evaluator import Decision
 from mzpipe.games.board import BoardGame
 from mzpipe.play.match import Match
+from mzpipe.trained.player import Decision
 
 BOARD_SIZES = {"gomoku": 9, "hex": 5, "go": 5}
 

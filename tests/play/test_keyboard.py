@@ -8,10 +8,10 @@ os.environ.setdefault("PYGAME_HIDE_SUPPORT_PROMPT", "1")
 
 import pygame
 
-from mzpipe.evaluator import Player
-from mzpipe.evaluator.watched import WatchedGame
 from mzpipe.play.keyboard import play_by_keyboard
 from mzpipe.play.keys import Keyboard
+from mzpipe.trained.player import Player
+from mzpipe.trained.watched import WatchedGame
 from tests.evaluator.runs import BOARD, PONG, make_run
 
 BREAKOUT = ("NOOP", "FIRE", "RIGHT", "LEFT")

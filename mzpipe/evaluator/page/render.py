@@ -6,8 +6,8 @@ from typing import NamedTuple
 import numpy as np
 
 from ...pages import page_environment
-from ..inspection import Inspection, clips_rewards
-from ..player import Decision, Player
+from ...trained.inspection import Inspection, clips_rewards
+from ...trained.player import Decision, Player
 from . import forecast
 from .images import data_uri, frames_of
 from .tree import BOX_HEIGHT, BOX_WIDTH, draw_tree, principal_variation

@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...config import score_protocol
-from ..player import Player
-from ..watched import Outcome, WatchedGame
+from ...trained.player import Player
+from ...trained.watched import Outcome, WatchedGame
 from .encode import Add, open_video
 from .overlay import SIZE, Panel, draw
 

@@ -11,10 +11,10 @@ from typing import NamedTuple
 import numpy as np
 
 from ..errors import UsageError
+from ..evaluator.opponents import Opponent
 from ..games import TwoPlayerGame
 from ..games.board import BoardGame
 from .elo import Match
-from .opponents import Opponent
 from .player import Player
 
 # So many random beginnings in a row that end the game mean that hardly any of that length does not.

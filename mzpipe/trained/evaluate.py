@@ -9,19 +9,19 @@ from typing import Any, NamedTuple
 from ..config import EvaluatorConfig, GameConfig, OpponentName, Profile, find_protocol, load_profile, under_protocol
 from ..errors import UsageError
 from ..evaluator.episodes import match_protocol, protocol_settings
-from ..evaluator.trained import check_game
 from ..evaluator.versus import make_episodes
 from ..games import GameSpec, describe_game, make_game
 from ..ipc.dataplane import DataPlane
 from ..ipc.shape import Member
 from ..ipc.weights import WeightsPublisher
+from ..launch.plan import ModelSizes, check_opponent, make_plan
+from ..launch.roles import Devices
+from ..launch.serial import SerialPipeline
 from ..nets import FlatWeights, Model, resolve_devices, restore_model
 from ..planning import LanePlanner, derive_seed, greedy_search, signed_search
 from ..runs.checkpoint import Checkpoint, CheckpointStore
 from ..runs.directory import RunDirectory, Storage, refuse_no_run
-from .plan import ModelSizes, check_opponent, make_plan
-from .roles import Devices
-from .serial import SerialPipeline
+from .trained import check_game
 
 _EVALUATOR = Member("evaluator", 0)
 # Where neither the caller nor a protocol says how many.

@@ -16,8 +16,7 @@ from ..nets import resolve_devices
 from ..planning import greedy_search, signed_search
 from ..search import SearchedTree
 from .direct import DirectSearch
-from .history import BoardHistory
-from .observations import as_frame, as_legal_actions, with_action_plane
+from .observations import BoardHistory, as_frame, as_legal_actions, with_action_plane
 from .trained import TrainedAgent, load_trained
 
 

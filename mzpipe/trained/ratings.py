@@ -7,16 +7,16 @@ from typing import NamedTuple
 import numpy as np
 
 from ..errors import UsageError
-from ..evaluator.elo import Match, elo_intervals, elo_ratings
 from ..evaluator.opponents import RandomOpponent, RolloutOpponent
-from ..evaluator.player import Player
-from ..evaluator.tournament import CheckpointOpponent, Contestant, play_tournament
 from ..games import make_game
 from ..games.board import BoardGame
 from ..planning import derive_seed
 from ..runs.checkpoint import CheckpointStore
 from ..runs.directory import RunDirectory
 from ..telemetry import TensorBoardWriter
+from .elo import Match, elo_intervals, elo_ratings
+from .player import Player
+from .tournament import CheckpointOpponent, Contestant, play_tournament
 
 # The rating of random play is 0.
 _ANCHOR = 0
