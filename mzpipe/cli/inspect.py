@@ -5,8 +5,8 @@ from pathlib import Path
 
 from rich.console import Console
 
-from ..evaluator.page import render_page
 from ..trained.inspection import inspect_move
+from ..trained.page import render_page
 from ..trained.player import Player
 from .profile_arguments import add_checkpoint_argument, add_import_argument, integer, refuse_unwritable, write_text
 

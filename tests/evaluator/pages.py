@@ -2,8 +2,8 @@
 
 from xml.etree import ElementTree
 
-from mzpipe.evaluator.page import render_page
 from mzpipe.trained.inspection import inspect_move
+from mzpipe.trained.page import render_page
 from mzpipe.trained.player import Player
 from tests.evaluator.runs import BOARD, PONG, make_run
 

@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from mzpipe.evaluator.page.forecast import FRAME, make_charts
-from mzpipe.evaluator.page.render import signed
-from mzpipe.evaluator.page.tree import BOX_HEIGHT, BOX_WIDTH, children_of, draw_tree, principal_variation
 from mzpipe.search import BatchedSearch
 from mzpipe.trained.inspection import Foreseen
+from mzpipe.trained.page import signed
+from mzpipe.trained.page.forecast import FRAME, make_charts
+from mzpipe.trained.page.tree import BOX_HEIGHT, BOX_WIDTH, children_of, draw_tree, principal_variation
 from tests.evaluator.pages import make_page, parsed
 from tests.search.driver import coarse_model, peaked_model, quiet_config, random_model
 from tests.search.driver import run as search_once

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from ...pages import Frame, Mark, round_up
-from ...trained.inspection import Foreseen
+from ..inspection import Foreseen
 
 FRAME = Frame(width=440.0, height=210.0, left=56.0, right=426.0, top=14.0, base=180.0)
 _NUM_STEPS = 4

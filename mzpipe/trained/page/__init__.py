@@ -1,16 +1,46 @@
-"""Render: an inspection through the templates beside this file; whatever it brings in is escaped there."""
+"""Page: an inspection as one self-contained HTML file: no script, no request, light and dark.
 
+tree       the most visited nodes as boxes and edges      line     the principal variation
+forecast   what was foreseen and what came, as charts     images   pictures within the page
+render     all of it through page.html, which takes in drawings.html and page.css
+"""
+
+import base64
+import io
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
 
+from ...games import GameSpec
+from ...games.watching import draw_frame
 from ...pages import page_environment
-from ...trained.inspection import Inspection, clips_rewards
-from ...trained.player import Decision, Player
+from ..inspection import Inspection, clips_rewards
+from ..player import Decision, Player
 from . import forecast
-from .images import data_uri, frames_of
 from .tree import BOX_HEIGHT, BOX_WIDTH, draw_tree, principal_variation
+
+# Frames of the stack that are shown, newest last.
+_MOST_FRAMES = 8
+
+
+def data_uri(picture: NDArray[np.uint8]) -> str:
+    """A picture uint8 [H, W, 3] as what an `img` takes."""
+    buffer = io.BytesIO()
+    Image.fromarray(picture).save(buffer, "PNG", optimize=True)
+    return "data:image/png;base64," + base64.b64encode(buffer.getvalue()).decode("ascii")
+
+
+def frames_of(observation_S: np.ndarray, spec: GameSpec) -> list[str]:
+    """The newest frames of a stacked observation, drawn, oldest first."""
+    frames = observation_S.reshape(spec.frame_stack, *spec.frame_shape)
+    return [data_uri(draw_frame(frame_F)) for frame_F in frames[-_MOST_FRAMES:]]
+
+
+__all__ = ["render_page"]
+
 
 _MOST_ACTIONS = 40
 
