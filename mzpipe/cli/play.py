@@ -9,10 +9,10 @@ from pathlib import Path
 from rich.console import Console
 
 from ..errors import ExitCode, UsageError
-from ..play.match import FIRST, SECOND, Match
-from ..play.styles import STYLES
-from ..play.terminal import play_in_terminal
 from ..play.web import Games, serve
+from ..trained.play.match import FIRST, SECOND, Match
+from ..trained.play.styles import STYLES
+from ..trained.play.terminal import play_in_terminal
 from ..trained.player import Player
 from ..trained.watched import WatchedGame
 from .profile_arguments import add_checkpoint_argument, add_import_argument, integer
@@ -91,7 +91,7 @@ def _play_by_keyboard(player: Player, arguments: argparse.Namespace, about: str)
     # pygame greets on stdout, and ALSA complains on stderr where there is no sound card.
     os.environ.setdefault("PYGAME_HIDE_SUPPORT_PROMPT", "1")
     os.environ.setdefault("SDL_AUDIODRIVER", "dummy")
-    from ..play.keyboard import play_by_keyboard
+    from ..trained.play.keyboard import play_by_keyboard
 
     with WatchedGame(player, arguments.seed or 0) as watched:
         play_by_keyboard(watched, about, advice=arguments.advice)

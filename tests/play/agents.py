@@ -6,7 +6,7 @@ import numpy as np
 
 from mzpipe.config import GameConfig, parse_profile
 from mzpipe.games.board import BoardGame
-from mzpipe.play.match import Match
+from mzpipe.trained.play.match import Match
 from mzpipe.trained.player import Decision
 
 BOARD_SIZES = {"gomoku": 9, "hex": 5, "go": 5}

@@ -5,10 +5,10 @@ import random
 import pytest
 
 from mzpipe.games.board import BoardGame
-from mzpipe.play.board import Piece, read_board
-from mzpipe.play.drawing import draw_board
-from mzpipe.play.moves import legal_moves
-from mzpipe.play.styles import STYLES, Place
+from mzpipe.trained.play.board import Piece, read_board
+from mzpipe.trained.play.moves import legal_moves
+from mzpipe.trained.play.styles import STYLES, Place
+from mzpipe.trained.play.terminal import draw_board
 from tests.play.agents import board_config
 
 GAMES = sorted(STYLES)

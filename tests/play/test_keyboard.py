@@ -8,8 +8,7 @@ os.environ.setdefault("PYGAME_HIDE_SUPPORT_PROMPT", "1")
 
 import pygame
 
-from mzpipe.play.keyboard import play_by_keyboard
-from mzpipe.play.keys import Keyboard
+from mzpipe.trained.play.keyboard import Keyboard, play_by_keyboard
 from mzpipe.trained.player import Player
 from mzpipe.trained.watched import WatchedGame
 from tests.evaluator.runs import BOARD, PONG, make_run

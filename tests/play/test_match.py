@@ -3,7 +3,7 @@
 import pytest
 
 from mzpipe.errors import UsageError
-from mzpipe.play.match import FIRST, SECOND, Match
+from mzpipe.trained.play.match import FIRST, SECOND, Match
 from tests.play.agents import RankedAgent, board_config, new_match
 
 # Against an agent that takes the first free square: 0, 1, 2...

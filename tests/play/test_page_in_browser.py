@@ -8,8 +8,8 @@ import pytest
 from PIL import Image
 from werkzeug.serving import make_server
 
-from mzpipe.play.styles import STYLES
 from mzpipe.play.web import Games, make_app
+from mzpipe.trained.play.styles import STYLES
 from tests.play.agents import new_match
 
 pytestmark = pytest.mark.slow

@@ -15,8 +15,8 @@ import pytest
 
 import mzpipe
 from mzpipe.cli.main import main
-from mzpipe.play.match import FIRST, Match
 from mzpipe.play.web import Games, serve
+from mzpipe.trained.play.match import FIRST, Match
 from tests.evaluator.runs import BOARD, CHECKPOINT, make_run
 from tests.play.agents import RankedAgent, board_config
 
@@ -178,7 +178,7 @@ def test_display_that_does_not_answer_is_refused(tmp_path, refused, monkeypatch)
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("DISPLAY", "nowhere.invalid:7")
     # Where it is not refused nobody sees the game, nor ends it.
-    monkeypatch.setattr("mzpipe.play.keyboard._show", lambda *_: pytest.fail("it is played"))
+    monkeypatch.setattr("mzpipe.trained.play.keyboard._show", lambda *_: pytest.fail("it is played"))
     line = refused(make_run(tmp_path / "cartpole"))
     assert "there is no display here" in line
     assert line.endswith("mzpipe record RUN")

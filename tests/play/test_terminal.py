@@ -6,8 +6,8 @@ import pytest
 from rich.console import Console
 
 from mzpipe.errors import UsageError
-from mzpipe.play.moves import Move
-from mzpipe.play.terminal import find_move, play_in_terminal
+from mzpipe.trained.play.moves import Move
+from mzpipe.trained.play.terminal import find_move, play_in_terminal
 from tests.play.agents import new_match
 
 

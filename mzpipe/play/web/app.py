@@ -13,7 +13,7 @@ from werkzeug.wrappers import Response as AnyResponse
 
 from ...errors import MzpipeError, UsageError
 from ...pages import page_environment
-from ..match import FIRST, SECOND, Match
+from ...trained.play.match import FIRST, SECOND, Match
 from .games import Games
 from .view import View
 

@@ -4,7 +4,7 @@ import secrets
 from collections.abc import Callable
 from threading import Lock
 
-from ..match import Match
+from ...trained.play.match import Match
 
 _MOST_GAMES = 100
 

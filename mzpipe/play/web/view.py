@@ -4,9 +4,9 @@ from collections import defaultdict
 from urllib.parse import urlencode
 
 from ...errors import UsageError
-from ..match import FIRST, Match
-from ..moves import Move
-from ..styles import Place
+from ...trained.play.match import FIRST, Match
+from ...trained.play.moves import Move
+from ...trained.play.styles import Place
 from .cells import Cell, Held, Target
 from .geometry import MARGIN, UNIT, Geometry
 

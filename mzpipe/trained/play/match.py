@@ -1,18 +1,53 @@
 """Match: one board game of a person against an agent, by the rules, without a screen."""
 
-from collections.abc import Sequence
-from typing import Protocol
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple, Protocol
 
 import numpy as np
 
-from ..config import GameConfig
-from ..errors import MzpipeError, UsageError
-from ..games.board import BoardGame
-from ..trained.player import Decision
+from ...config import GameConfig
+from ...errors import MzpipeError, UsageError
+from ...games.board import BoardGame
+from ..player import Decision
 from .board import Board, read_board
 from .moves import Move, legal_moves
 from .styles import STYLES, Style
-from .thought import Thought, read_thought
+
+
+class Candidate(NamedTuple):
+    """A move that the agent looked at."""
+
+    move: Move
+    # Simulations through it, and their share of all.
+    visits: int
+    share: float
+    q: float
+
+
+class Thought(NamedTuple):
+    """What the agent found before its last move; values are its own: 1 won, -1 lost."""
+
+    value: float
+    chosen: Move
+    # Most visited first; those without visits are left out.
+    candidates: tuple[Candidate, ...]
+
+
+def read_thought(decision: Decision, moves: Mapping[int, Move]) -> Thought:
+    """The decision about these legal moves, by action."""
+    total = max(int(decision.visits.sum()), 1)
+    visited = [int(action) for action in np.argsort(-decision.visits, kind="stable") if decision.visits[action]]
+    return Thought(
+        decision.value,
+        moves[decision.action],
+        tuple(
+            Candidate(
+                moves[action], int(decision.visits[action]), decision.visits[action] / total, float(decision.q[action])
+            )
+            for action in visited
+        ),
+    )
+
 
 # The seat of who begins.
 FIRST, SECOND = 0, 1
