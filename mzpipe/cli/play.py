@@ -9,10 +9,11 @@ from pathlib import Path
 from rich.console import Console
 
 from ..errors import ExitCode, UsageError
-from ..play.web import Games, serve
 from ..trained.play.match import FIRST, SECOND, Match
 from ..trained.play.styles import STYLES
 from ..trained.play.terminal import play_in_terminal
+from ..trained.play.web import serve
+from ..trained.play.web.app import Games
 from ..trained.player import Player
 from ..trained.watched import WatchedGame
 from .profile_arguments import add_checkpoint_argument, add_import_argument, integer

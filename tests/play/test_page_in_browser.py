@@ -8,8 +8,8 @@ import pytest
 from PIL import Image
 from werkzeug.serving import make_server
 
-from mzpipe.play.web import Games, make_app
 from mzpipe.trained.play.styles import STYLES
+from mzpipe.trained.play.web.app import Games, make_app
 from tests.play.agents import new_match
 
 pytestmark = pytest.mark.slow

@@ -15,8 +15,9 @@ import pytest
 
 import mzpipe
 from mzpipe.cli.main import main
-from mzpipe.play.web import Games, serve
 from mzpipe.trained.play.match import FIRST, Match
+from mzpipe.trained.play.web import serve
+from mzpipe.trained.play.web.app import Games
 from tests.evaluator.runs import BOARD, CHECKPOINT, make_run
 from tests.play.agents import RankedAgent, board_config
 

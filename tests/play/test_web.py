@@ -5,7 +5,7 @@ import re
 import pytest
 
 from mzpipe.errors import SearchInputError
-from mzpipe.play.web import Games, make_app
+from mzpipe.trained.play.web.app import Games, make_app
 from tests.play.agents import RankedAgent, new_match
 
 ABOUT = "tic_tac_toe against first, step_00000030, 25 simulations a move"

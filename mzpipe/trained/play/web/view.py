@@ -1,14 +1,54 @@
 """View: what the templates show of a match: cells, what can be clicked, the agent's thought, the moves so far."""
 
 from collections import defaultdict
+from typing import NamedTuple
 from urllib.parse import urlencode
 
-from ...errors import UsageError
-from ...trained.play.match import FIRST, Match
-from ...trained.play.moves import Move
-from ...trained.play.styles import Place
-from .cells import Cell, Held, Target
+from ....errors import UsageError
+from ..match import FIRST, Match
+from ..moves import Move
+from ..styles import Place
 from .geometry import MARGIN, UNIT, Geometry
+
+
+class Cell(NamedTuple):
+    """One place in the picture."""
+
+    x: float
+    y: float
+    # Corners where it is a hexagon, else "".
+    points: str
+    is_dark: bool
+    # Whose piece stands there, None: nobody's; and what is written on it.
+    seat: int | None
+    text: str
+    is_last: bool
+    is_chosen: bool
+    # Of the agent's simulations, through its moves to this place.
+    share: float
+
+
+class Target(NamedTuple):
+    """What can be clicked: a move to play, or else the address that chooses a piece; in percent of the picture."""
+
+    left: float
+    top: float
+    width: float
+    height: float
+    label: str
+    action: int | None
+    href: str
+
+
+class Held(NamedTuple):
+    """A piece in a hand; without an address it cannot be chosen."""
+
+    seat: int
+    letter: str
+    number: int
+    href: str
+    is_chosen: bool
+
 
 _GLYPHS = {"K": "♚", "Q": "♛", "R": "♜", "B": "♝", "N": "♞", "P": "♟"}
 # How pieces are drawn, where not as stones.

@@ -1,4 +1,9 @@
-"""Server: the page's listener, on the loopback address, there only when a person asks for the page."""
+"""Web: matches as pages without a script, for browsers of this machine.
+
+games      the matches by name                                  app      addresses, forms, what is refused
+view       what the templates show of a match                   server   the listener on the loopback address
+geometry   where places, labels and lines lie in the picture    cells    what is drawn, what can be clicked
+"""
 
 import errno
 import os
@@ -9,9 +14,8 @@ from collections.abc import Callable
 
 from werkzeug.serving import BaseWSGIServer, WSGIRequestHandler, make_server
 
-from ...errors import InputOutputError, UsageError
-from .app import HOST, make_app
-from .games import Games
+from ....errors import InputOutputError, UsageError
+from .app import HOST, Games, make_app
 
 # Between two looks for an interrupt.
 _LOOK_S = 0.1
@@ -68,3 +72,6 @@ def _listen(port: int) -> socket.socket:
         if error.errno == errno.EACCES:
             raise UsageError(f"--port {port}: reserved by the system: give one from 1024 on, or 0 for any") from None
         raise InputOutputError(f"--port {port}: cannot listen: {os.strerror(error.errno or 0)}") from None
+
+
+__all__ = ["Games", "make_app", "serve"]

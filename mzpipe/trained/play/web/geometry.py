@@ -4,8 +4,8 @@ import math
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from ...trained.play.board import Board
-from ...trained.play.styles import Place, Shape, Style
+from ..board import Board
+from ..styles import Place, Shape, Style
 
 UNIT = 60.0
 # Around the board, where labels stand on two sides.
