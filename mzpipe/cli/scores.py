@@ -6,9 +6,10 @@ from pathlib import Path
 
 from rich.console import Console
 
-from ..launch.run_scores import read_runs
-from ..scoring import ScoreReport, aggregates_table, games_table, make_report, runs_table
-from ..scoring.page import render_page
+from ..trained.scores.page import render_page
+from ..trained.scores.read import read_runs
+from ..trained.scores.report import ScoreReport, make_report
+from ..trained.scores.table import aggregates_table, games_table, runs_table
 from .profile_arguments import add_json_argument, refuse_unwritable, write_json, write_text
 
 

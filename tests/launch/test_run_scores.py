@@ -5,8 +5,8 @@ import json
 import pytest
 
 from mzpipe.errors import InputOutputError, UsageError
-from mzpipe.launch.run_scores import read_runs
 from mzpipe.runs.scores import Evaluation, ScoresFile
+from mzpipe.trained.scores.read import read_runs
 
 EVAL = {
     "return_mean": 12.5,

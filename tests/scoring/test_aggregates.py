@@ -7,7 +7,16 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from mzpipe.scoring.aggregates import AGGREGATES, aggregate, interval_of, iqm, mean, median, optimality_gap, value_of
+from mzpipe.trained.scores.aggregates import (
+    AGGREGATES,
+    aggregate,
+    interval_of,
+    iqm,
+    mean,
+    median,
+    optimality_gap,
+    value_of,
+)
 
 # Three games; means 0.2, 1.0 and 4.5.
 SCORES = [[0.1, 0.3], [0.0, 1.0, 2.0], [4.0, 5.0]]
@@ -54,7 +63,7 @@ def test_interval_repeats_bit_for_bit_by_its_seed():
 
 def test_interval_does_not_depend_on_how_many_are_drawn_at_a_time(monkeypatch):
     whole = interval_of(mean, SCORES, num_resamples=4000)
-    monkeypatch.setattr("mzpipe.scoring.aggregates._AT_ONCE", 100)
+    monkeypatch.setattr("mzpipe.trained.scores.aggregates._AT_ONCE", 100)
     assert interval_of(mean, SCORES, num_resamples=4000) == pytest.approx(whole, rel=0.03)
 
 

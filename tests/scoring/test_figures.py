@@ -8,7 +8,7 @@ import pytest
 import mzpipe.scoring
 from mzpipe.games.figures import AGENTS_100K, MUZERO_20B, atari_figures, game_of, human_normalised, normalised_fields
 from mzpipe.games.names import atari_names, canonical_name
-from mzpipe.scoring.aggregates import mean, median, value_of
+from mzpipe.trained.scores.aggregates import mean, median, value_of
 
 DATA = Path(mzpipe.scoring.__file__).parent / "data"
 

@@ -5,10 +5,8 @@ from xml.etree import ElementTree
 
 import pytest
 
-from mzpipe.scoring import make_report
-from mzpipe.scoring.page import render_page
-from mzpipe.scoring.page.aggregates import LEFT, RIGHT, make_cards
-from mzpipe.scoring.page.curves import FRAME, make_curves
+from mzpipe.trained.scores.page import FRAME, LEFT, RIGHT, make_cards, make_curves, render_page
+from mzpipe.trained.scores.report import make_report
 from tests.profiling.pages import with_class, words_of
 from tests.scoring.samples import BUDGET, atari_runs, cartpole_runs, make_run
 

@@ -5,7 +5,8 @@ from io import StringIO
 import pytest
 from rich.console import Console
 
-from mzpipe.scoring import aggregates_table, games_table, make_report, runs_table
+from mzpipe.trained.scores.report import make_report
+from mzpipe.trained.scores.table import aggregates_table, games_table, runs_table
 from tests.scoring.samples import atari_runs, cartpole_runs, make_run
 
 WIDEST = [

@@ -4,6 +4,6 @@ curves     return over env steps, a card per game      aggregates   values and i
 render     all of it through page.html, which takes in charts.html and page.css; the rest is mzpipe.pages'
 """
 
-from .render import render_page
+from ...trained.scores.page import render_page
 
 __all__ = ["render_page"]

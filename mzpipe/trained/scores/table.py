@@ -3,11 +3,10 @@
 from rich.markup import escape
 from rich.table import Table
 
-from ..format import count, number
-from ..games.figures import AGENTS_100K
+from ...format import count, number
+from ...games.figures import AGENTS_100K
 from .aggregates import Interval
-from .report import GameScores, ScoreReport
-from .run import Run
+from .report import GameScores, Run, ScoreReport
 
 _HEADERS = {"EfficientZero": "Efficient\nZero"}
 

@@ -1,14 +1,82 @@
 """Report: runs by game, each game's mean beside published figures, and aggregates over all games that have figures."""
 
 import statistics
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from ..errors import UsageError
-from ..games.figures import Figures, atari_figures, human_normalised
+from ...errors import UsageError
+from ...games.figures import STEPS_100K, Figures, atari_figures, human_normalised
 from .aggregates import AGGREGATES, Aggregate, Interval, aggregate, interval_of, mean, value_of
-from .likeness import differences, published_budget
-from .run import Run
+
+
+class Run(NamedTuple):
+    """A run and its score; `game` as game_of gives it."""
+
+    name: str
+    game: str
+    # The first word of what the games were played by: "greedy", "atari100k".
+    protocol: str
+    # With which the scored weights were trained.
+    env_steps: int
+    episodes: int
+    # Over these episodes.
+    return_mean: float
+    return_std: float
+    # (env steps, mean return) of every evaluation that is known, in order; learner steps where a run played nothing.
+    curve: tuple[tuple[int, float], ...]
+
+    @property
+    def human_normalised(self) -> float | None:
+        """Of the mean return; None in a game without figures."""
+        return human_normalised(self.game, self.return_mean)
+
+
+# Runs end between two evaluations, so their env steps are never quite the same.
+_ALIKE = 1.1
+_NAMED = 3
+
+
+def differences(runs: Sequence[Run]) -> list[str]:
+    """In what runs that are put together differ, a line for each; none where all of them are alike."""
+    return [line for name, group in _groups(runs) for line in (*_protocols(name, group), *_budgets(name, group))]
+
+
+def published_budget(runs: Sequence[Run]) -> list[str]:
+    """A line where Atari runs had other env steps than the published agents beside which they stand."""
+    env_steps = [run.env_steps for run in runs if run.game in atari_figures()]
+    if not env_steps or (max(env_steps) <= _ALIKE * STEPS_100K and _ALIKE * min(env_steps) >= STEPS_100K):
+        return []
+    spans = " to ".join(f"{steps:,}" for steps in dict.fromkeys((min(env_steps), max(env_steps))))
+    return [f"published agents had {STEPS_100K:,} env steps, these runs {spans}"]
+
+
+def _groups(runs: Sequence[Run]) -> Iterator[tuple[str, list[Run]]]:
+    groups: dict[str, list[Run]] = {}
+    for run in runs:
+        groups.setdefault("Atari" if run.game in atari_figures() else run.game, []).append(run)
+    yield from groups.items()
+
+
+def _protocols(name: str, group: list[Run]) -> Iterator[str]:
+    protocols = list(dict.fromkeys(run.protocol for run in group))
+    if len(protocols) > 1:
+        each = [f"{one} ({_listed([run.name for run in group if run.protocol == one])})" for one in protocols]
+        yield f"{name}: protocols differ: {', '.join(each)}"
+
+
+def _budgets(name: str, group: list[Run]) -> Iterator[str]:
+    least, most = (pick(group, key=lambda run: run.env_steps) for pick in (min, max))
+    if most.env_steps > _ALIKE * least.env_steps:
+        yield (
+            f"{name}: env steps differ by more than {_ALIKE - 1.0:.0%}: "
+            f"{least.env_steps:,} ({least.name}) to {most.env_steps:,} ({most.name})"
+        )
+
+
+def _listed(names: list[str]) -> str:
+    more = len(names) - _NAMED
+    return ", ".join(names[:_NAMED]) + (f" and {more} more" if more > 0 else "")
+
 
 # Below this many runs of a game intervals are narrower than they claim to be (docs/scores.md).
 _ENOUGH_RUNS = 5

@@ -5,14 +5,14 @@ import math
 from pathlib import Path
 from typing import Any
 
-from ..config import GameConfig, load_profile
-from ..errors import InputOutputError, UsageError
-from ..games import describe_game
-from ..games.board_rules import BOARDS
-from ..games.figures import game_of
-from ..runs.directory import RunDirectory, refuse_no_run
-from ..runs.scores import read_scores
-from ..scoring import Run
+from ...config import GameConfig, load_profile
+from ...errors import InputOutputError, UsageError
+from ...games import describe_game
+from ...games.board_rules import BOARDS
+from ...games.figures import game_of
+from ...runs.directory import RunDirectory, refuse_no_run
+from ...runs.scores import read_scores
+from .report import Run
 
 _FIELDS: dict[str, tuple[type, ...]] = {
     "game": (str,),
