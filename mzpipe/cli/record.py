@@ -5,9 +5,9 @@ from pathlib import Path
 
 from rich.console import Console
 
-from ..evaluator.video import Limits, record_games
-from ..evaluator.video.encode import refuse_format
 from ..trained.player import Player
+from ..trained.video import Limits, record_games
+from ..trained.video.encode import refuse_format
 from .profile_arguments import add_checkpoint_argument, add_import_argument, integer, refuse_unwritable
 
 _DEFAULT_FPS = 15

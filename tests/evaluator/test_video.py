@@ -10,10 +10,10 @@ from PIL import Image
 
 from mzpipe.cli.main import main
 from mzpipe.errors import InputOutputError
-from mzpipe.evaluator.video import Limits, record_games
-from mzpipe.evaluator.video.encode import open_video
-from mzpipe.evaluator.video.overlay import SIZE, Panel, draw, top_actions
 from mzpipe.trained.player import Decision, Player
+from mzpipe.trained.video import Limits, record_games
+from mzpipe.trained.video.encode import open_video
+from mzpipe.trained.video.overlay import SIZE, Panel, draw, top_actions
 from mzpipe.trained.watched import Position, WatchedGame
 from tests.evaluator.runs import BOARD, CHECKPOINT, PONG, make_run
 
@@ -172,7 +172,7 @@ def test_record_refuses_numbers_out_of_range(run, capsys, words):
 
 def test_record_names_the_package_that_mp4_needs(run, capsys, monkeypatch):
     monkeypatch.setitem(sys.modules, "av", None)
-    monkeypatch.setattr("mzpipe.evaluator.video.encode.find_spec", lambda name: None)
+    monkeypatch.setattr("mzpipe.trained.video.encode.find_spec", lambda name: None)
     assert main(["record", str(run)]) == 2
     assert "mp4 needs PyAV: pip install 'mzpipe[video]'" in capsys.readouterr().err
 

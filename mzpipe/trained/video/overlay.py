@@ -19,8 +19,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
-from ...trained.player import Decision
-from ...trained.watched import Position
+from ..player import Decision
+from ..watched import Position
 
 # In pixels; the whole is 960 x 544, both even, as mp4 wants it.
 _PICTURE, _PANEL, _FOOT = (600, 480), 360, 64

@@ -1,4 +1,7 @@
-"""Recording: greedy games of a player, move by move into a video."""
+"""Video: games as mp4 or gif, what the search found drawn beside every picture.
+
+overlay   one picture with its panel      encode   pictures to a file      recording   games to pictures
+"""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -8,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...config import score_protocol
-from ...trained.player import Player
-from ...trained.watched import Outcome, WatchedGame
+from ..player import Player
+from ..watched import Outcome, WatchedGame
 from .encode import Add, open_video
 from .overlay import SIZE, Panel, draw
 
@@ -84,3 +87,6 @@ def _result(watched: WatchedGame, outcome: Outcome | None) -> str:
     if watched.returns[0] == watched.returns[1]:
         return "a draw" if how == "ended" else how
     return f"{how}: player {watched.returns.argmax() + 1} wins"
+
+
+__all__ = ["Limits", "Recorded", "record_games"]
