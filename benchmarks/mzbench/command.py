@@ -7,9 +7,9 @@ from pathlib import Path
 
 from rich.console import Console
 
-from mzpipe.bench.machine import here
 from mzpipe.cli.profile_arguments import add_json_argument, refuse_unwritable, write_json
 from mzpipe.errors import UsageError
+from mzpipe.measure.machine import here
 
 from .plot import draw, require_matplotlib
 from .registry import CASES, chosen_cases, measure

@@ -7,7 +7,7 @@ from typing import NamedTuple
 from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
-from mzpipe.bench.machine import Origin
+from mzpipe.measure.machine import Origin
 
 # Below this a value is shown with three digits, above it as a whole number.
 _SMALL = 100.0

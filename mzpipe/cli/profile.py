@@ -7,12 +7,14 @@ from pathlib import Path
 
 from rich.console import Console
 
-from ..bench.machine import UNKNOWN, here
 from ..config import load_profile
 from ..errors import ExitCode
 from ..format import number
-from ..launch.profile import measure_profile
-from ..profiling import Ceilings, TraceReading, ceilings_table, profile_table, render_trace
+from ..measure.machine import UNKNOWN, here
+from ..measure.profile import measure_profile
+from ..measure.table import ceilings_table, profile_table
+from ..measure.trace import TraceReading, render_trace
+from ..profiling.ceilings import Ceilings
 from ..profiling.page import About, render_page
 from ..telemetry import make_view
 from ..telemetry.report import ProfileReport

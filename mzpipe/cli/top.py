@@ -10,8 +10,8 @@ from rich.text import Text
 
 from ..errors import ExitCode
 from ..format import clock, count, number, percent, score
-from ..launch.top import Look, Onlooker
-from ..profiling import profile_table
+from ..measure.table import profile_table
+from ..measure.top import Look, Onlooker
 from ..runs.directory import RunDirectory
 from ..runtime.idle import pause
 from ..telemetry.view import can_redraw

@@ -11,8 +11,8 @@ from rich.text import Text
 from ..config import Profile, load_profile, save_profile
 from ..errors import ExitCode, UsageError
 from ..format import number, percent
-from ..launch.profile import MIN_SECONDS, measure_profile
-from ..launch.tune import Setting, Trial, Tuning, as_override, tune
+from ..measure.profile import MIN_SECONDS, measure_profile
+from ..measure.tune import Setting, Trial, Tuning, as_override, tune
 from ..telemetry import Snapshot
 from ..telemetry.report import ProfileReport
 from .profile_arguments import add_json_argument, add_profile_arguments, refuse_unwritable, write_json

@@ -7,8 +7,8 @@ import threading
 
 import pytest
 
-from mzpipe.bench import machine
-from mzpipe.bench.machine import UNKNOWN, commit, host, one_core
+from mzpipe.measure import machine
+from mzpipe.measure.machine import UNKNOWN, commit, host, one_core
 from tests.processes import threads
 from tests.waiting import eventually
 

@@ -10,7 +10,7 @@ _SEARCH = """
 import os
 import numpy as np
 from mzpipe.bench import mctx_reference
-from mzpipe.bench.machine import one_core
+from mzpipe.measure.machine import one_core
 from mzbench.search.search_models import Shape, random_outputs
 from mzpipe.search import SearchConfig
 

@@ -6,7 +6,7 @@ import pytest
 from mzbench.report import Measured, make_records, table
 from rich.console import Console
 
-from mzpipe.bench.machine import Origin
+from mzpipe.measure.machine import Origin
 
 ORIGIN = Origin(host="a CPU, 2 cores", commit="1234567+changes")
 

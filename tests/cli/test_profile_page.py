@@ -11,9 +11,9 @@ from mzpipe.errors import ExitCode, PlanError
 from mzpipe.ipc.shape import Member
 from mzpipe.ipc.stages import Stage
 from mzpipe.ipc.trace import TraceRow
-from mzpipe.launch.profile import Measured
 from mzpipe.launch.signals import Outcome
-from mzpipe.profiling import TraceReading
+from mzpipe.measure.profile import Measured
+from mzpipe.measure.trace import TraceReading
 from tests.profiling.pages import busy_report
 
 PROFILE = '[game]\nname = "CartPole-v1"\n[stop]\nlearner_steps = 100\n'

@@ -7,7 +7,7 @@ from rich.console import Console
 
 from mzpipe.cli.main import main
 from mzpipe.cli.top import screen
-from mzpipe.launch.top import Look
+from mzpipe.measure.top import Look
 from mzpipe.telemetry.report import make_report, whole_report
 from tests.profiling.moments import Pipeline, busy_second
 from tests.telemetry.samples import starting, training

@@ -9,8 +9,8 @@ from mzpipe.cli import tune as verb
 from mzpipe.cli.main import main
 from mzpipe.config import load_profile, save_profile
 from mzpipe.errors import ExitCode
-from mzpipe.launch.profile import Measured
 from mzpipe.launch.signals import Outcome
+from mzpipe.measure.profile import Measured
 from tests.tiny import tiny_profile
 
 

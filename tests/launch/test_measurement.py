@@ -5,9 +5,9 @@ from types import SimpleNamespace
 import pytest
 
 from mzpipe.errors import ExitCode, PlanError
-from mzpipe.launch import profile as verb
-from mzpipe.launch.profile import Measurement
 from mzpipe.launch.signals import Outcome
+from mzpipe.measure import profile as verb
+from mzpipe.measure.profile import Measurement
 from tests.profiling.moments import Pipeline
 from tests.tiny import tiny_profile
 

@@ -10,7 +10,7 @@ from mzpipe.errors import UsageError
 from mzpipe.ipc.dataplane import DataPlane
 from mzpipe.ipc.shape import Member
 from mzpipe.ipc.stages import Stage
-from mzpipe.launch.top import Onlooker
+from mzpipe.measure.top import Onlooker
 from mzpipe.runs.directory import RunDirectory
 from mzpipe.runs.scores import Evaluation, ScoresFile
 from tests.tiny import make_plane, tiny_profile

@@ -5,8 +5,8 @@ from types import SimpleNamespace
 import pytest
 
 from mzpipe.errors import ConfigError, DeviceError, UsageError
-from mzpipe.launch import tune as module
-from mzpipe.launch.tune import as_override, knobs, tune
+from mzpipe.measure import tune as module
+from mzpipe.measure.tune import as_override, knobs, tune
 from tests.tiny import tiny_profile
 
 TREES, LANES = "topology.trees_per_lane", "topology.lanes_per_actor"

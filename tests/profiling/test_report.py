@@ -7,7 +7,7 @@ from rich.console import Console
 
 from mzpipe.ipc.shape import Member
 from mzpipe.ipc.stages import Stage
-from mzpipe.profiling import profile_table
+from mzpipe.measure.table import profile_table
 from mzpipe.telemetry.rates import STAGE_NAMES
 from mzpipe.telemetry.report import make_report, whole_report
 from tests.profiling.moments import MS, Pipeline, busy_second

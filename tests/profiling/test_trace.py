@@ -8,7 +8,7 @@ import pytest
 from mzpipe.ipc.shape import Member
 from mzpipe.ipc.stages import Stage
 from mzpipe.ipc.trace import Mark, NoStage, Trace, TraceWriter, trace_layout
-from mzpipe.profiling import TraceReading, render_trace
+from mzpipe.measure.trace import TraceReading, render_trace
 from tests.profiling.traces import check_trace, flows
 
 MEMBERS = tuple(Member(role, 0) for role in ("learner", "inference", "replay", "actor"))

@@ -7,7 +7,7 @@ import os
 from collections.abc import Callable
 from functools import partial
 
-from mzpipe.bench.machine import one_core
+from mzpipe.measure.machine import one_core
 
 from ..registry import Progress
 from ..report import CaseResult, Comparison

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import torch
 
-from mzpipe.bench.machine import one_core
+from mzpipe.measure.machine import one_core
 from mzpipe.nets import resolve_devices
 
 from ..rates import MZPIPE, rate, rows_of

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from mzpipe.bench.machine import one_core
+from mzpipe.measure.machine import one_core
 from mzpipe.replay.gather import Gatherer
 from mzpipe.replay.table import Table
 

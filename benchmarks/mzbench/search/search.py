@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from mzpipe.bench.machine import one_core
 from mzpipe.config.search import SearchConfig
+from mzpipe.measure.machine import one_core
 from mzpipe.search import BatchedSearch
 
 from ..registry import Progress

@@ -13,8 +13,8 @@ from typing import Any, Literal
 
 import numpy as np
 
-from mzpipe.bench.machine import one_core
 from mzpipe.config.search import SearchConfig
+from mzpipe.measure.machine import one_core
 from mzpipe.search import BatchedSearch
 from mzpipe.search.backup import backup_path
 from mzpipe.search.compiled import kernel

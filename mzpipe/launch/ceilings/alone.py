@@ -9,7 +9,7 @@ from ...config import Profile
 from ...ipc.dataplane import DataPlane
 from ...ipc.shape import Member
 from ...ipc.stages import StageReading
-from ...profiling import RoleAlone, StageAlone
+from ...profiling.ceilings import RoleAlone, StageAlone
 from ...runtime.agent import Agent
 from ...telemetry.rates import stages_of
 from .noise import fill_batch, fill_positions, fill_trajectory

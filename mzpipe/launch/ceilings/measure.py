@@ -4,7 +4,7 @@ from pathlib import Path
 
 from ...config import Profile, save_profile
 from ...errors import UsageError
-from ...profiling import Ceilings, make_ceilings
+from ...profiling.ceilings import Ceilings, make_ceilings
 from ...runs.directory import RunDirectory
 from ...telemetry import View
 from ...telemetry.report import ProfileReport

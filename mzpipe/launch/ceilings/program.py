@@ -15,7 +15,7 @@ from ...games import describe_game
 from ...ipc.control import LocalPort
 from ...ipc.dataplane import DataPlane
 from ...ipc.shape import Member
-from ...profiling import Below, RoleAlone
+from ...profiling.ceilings import Below, RoleAlone
 from ...runs.directory import Storage
 from ...runtime.process import end_process, follow_supervisor
 from ..plan import make_plan
