@@ -10,11 +10,11 @@ from rich.console import Console
 from ..config import load_profile
 from ..errors import ExitCode
 from ..format import number
+from ..measure.ceilings import Ceilings
 from ..measure.machine import UNKNOWN, here
 from ..measure.profile import measure_profile
 from ..measure.table import ceilings_table, profile_table
 from ..measure.trace import TraceReading, render_trace
-from ..profiling.ceilings import Ceilings
 from ..profiling.page import About, render_page
 from ..telemetry import make_view
 from ..telemetry.report import ProfileReport

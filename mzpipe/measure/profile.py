@@ -10,14 +10,14 @@ from typing import NamedTuple
 from ..config import Profile
 from ..errors import ExitCode, MzpipeError, UsageError
 from ..ipc.dataplane import DataPlane
-from ..launch.ceilings.measure import measure_ceilings, refuse_without_actors
 from ..launch.signals import Outcome
 from ..launch.train import train
-from ..profiling.ceilings import Ceilings
 from ..runs.directory import RunDirectory
 from ..telemetry import View
 from ..telemetry.rates import Count, Moment, read_count, read_moment
 from ..telemetry.report import ProfileReport, make_report
+from .ceilings import Ceilings
+from .ceilings.measure import measure_ceilings, refuse_without_actors
 from .trace import TraceReading, read_trace
 
 # A process sleeps up to 20 ms, and a lap of a large network takes a second: in less than this neither averages out.

@@ -5,8 +5,8 @@ import math
 from rich.table import Table
 
 from ..format import latency, number, percent
-from ..profiling.ceilings import PROCESSORS, Ceilings
 from ..telemetry.report import ProfileReport
+from .ceilings import PROCESSORS, Ceilings
 
 
 def profile_table(report: ProfileReport) -> Table:

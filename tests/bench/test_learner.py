@@ -20,7 +20,7 @@ from mzpipe.errors import InputOutputError, MzpipeError
 from mzpipe.ipc.dataplane import DataPlane
 from mzpipe.ipc.ring import RingReader, RingWriter
 from mzpipe.ipc.shape import Member
-from mzpipe.launch.ceilings.noise import fill_batch
+from mzpipe.measure.ceilings.noise import fill_batch
 from mzpipe.runs.directory import RunDirectory
 from tests.leftovers import runtime_directories, unexplained
 

@@ -8,8 +8,8 @@ from rich.console import Console
 
 from mzpipe.ipc.shape import Member
 from mzpipe.ipc.stages import Stage
+from mzpipe.measure.ceilings import Below, RoleAlone, StageAlone, make_ceilings
 from mzpipe.measure.table import ceilings_table
-from mzpipe.profiling.ceilings import Below, RoleAlone, StageAlone, make_ceilings
 from mzpipe.telemetry.rates import PROGRESS, STAGE_NAMES
 from mzpipe.telemetry.report import make_report
 from tests.profiling.moments import Pipeline

@@ -18,8 +18,8 @@ from mzpipe.errors import MzpipeError
 from mzpipe.ipc.dataplane import DataPlane
 from mzpipe.ipc.ring import Ring
 from mzpipe.ipc.shape import Member
-from mzpipe.launch.ceilings.noise import fill_batch
 from mzpipe.launch.roles import LAST_STAGE
+from mzpipe.measure.ceilings.noise import fill_batch
 from mzpipe.runs.directory import RunDirectory
 from mzpipe.runtime.agent import Agent
 from mzpipe.runtime.idle import IdleStrategy

@@ -6,9 +6,9 @@ import numpy as np
 import torch
 
 from mzpipe.errors import MzpipeError
-from mzpipe.launch.ceilings.noise import fill_batch
 from mzpipe.learner.batches import load_batch
 from mzpipe.learner.step import TrainingStep
+from mzpipe.measure.ceilings.noise import fill_batch
 from mzpipe.nets import Model, place_model
 from mzpipe.planning import derive_seed
 

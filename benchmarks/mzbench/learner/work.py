@@ -16,9 +16,9 @@ from mzpipe.config import (
 from mzpipe.games import GameSpec
 from mzpipe.ipc.segments import RingSpec
 from mzpipe.ipc.shape import PlaneShape
-from mzpipe.launch.ceilings.noise import Slot
 from mzpipe.launch.plan import ModelSizes, make_plan
 from mzpipe.launch.roles import Devices
+from mzpipe.measure.ceilings.noise import Slot
 from mzpipe.nets import FlatWeights, Model
 
 # More steps than any measurement takes: a limit that a profile must have, and what is left out of the clock.

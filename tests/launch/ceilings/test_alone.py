@@ -11,13 +11,13 @@ from mzpipe.errors import PlanError
 from mzpipe.ipc.ring import RingWriter
 from mzpipe.ipc.shape import Member
 from mzpipe.ipc.stages import Stage
-from mzpipe.launch.ceilings.alone import Alone, roles_alone, stand_ins_of
-from mzpipe.launch.ceilings.bare import BareModel, transitions_through_ring
-from mzpipe.launch.ceilings.measure import PROGRAM
-from mzpipe.launch.ceilings.noise import fill_trajectory
-from mzpipe.launch.ceilings.program import measure_role, read_alone
 from mzpipe.launch.program import run_program
 from mzpipe.launch.signals import SignalPipe
+from mzpipe.measure.ceilings.alone import Alone, roles_alone, stand_ins_of
+from mzpipe.measure.ceilings.bare import BareModel, transitions_through_ring
+from mzpipe.measure.ceilings.measure import PROGRAM
+from mzpipe.measure.ceilings.noise import fill_trajectory
+from mzpipe.measure.ceilings.program import measure_role, read_alone
 from mzpipe.replay.store import fault_of
 from tests.tiny import make_plane, tiny_profile
 

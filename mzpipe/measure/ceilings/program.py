@@ -1,6 +1,6 @@
 """The program that measures one role alone; it writes DIRECTORY/alone-ROLE.json.
 
-Run as `python -m mzpipe.launch.ceilings.program PROFILE DIRECTORY ROLE SECONDS PARENT_PID`.
+Run as `python -m mzpipe.measure.ceilings.program PROFILE DIRECTORY ROLE SECONDS PARENT_PID`.
 """
 
 import dataclasses
@@ -15,12 +15,12 @@ from ...games import describe_game
 from ...ipc.control import LocalPort
 from ...ipc.dataplane import DataPlane
 from ...ipc.shape import Member
-from ...profiling.ceilings import Below, RoleAlone
+from ...launch.plan import make_plan
+from ...launch.rehearsal import Prepared, describe_model
+from ...launch.roles import RoleContext, make_agent
 from ...runs.directory import Storage
 from ...runtime.process import end_process, follow_supervisor
-from ..plan import make_plan
-from ..rehearsal import Prepared, describe_model
-from ..roles import RoleContext, make_agent
+from . import Below, RoleAlone
 from .alone import Alone, stand_ins_of
 
 # The inference server and the bare model take turns of so long, so that a machine whose speed drifts treats both alike.

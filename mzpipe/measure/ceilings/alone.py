@@ -9,9 +9,9 @@ from ...config import Profile
 from ...ipc.dataplane import DataPlane
 from ...ipc.shape import Member
 from ...ipc.stages import StageReading
-from ...profiling.ceilings import RoleAlone, StageAlone
 from ...runtime.agent import Agent
 from ...telemetry.rates import stages_of
+from . import RoleAlone, StageAlone
 from .noise import fill_batch, fill_positions, fill_trajectory
 from .stand_ins import Answers, Drain, FreshTargets, Requests, Source, StandIn, Trainer
 

@@ -1,17 +1,12 @@
-"""Ceilings: what every role does alone, and how near a pipeline comes to the lowest of them.
-
-A role's ceiling in env steps/s is what the pipeline would do if it alone held it back, at as many of its items per env
-step as the measured run had. The processors' ceiling is what they would do with all these roles at work at once, each
-item costing the processor time that it costs alone; what the other roles took in the run is not theirs.
-"""
+"""Ceilings: each role alone in a process of its own, between stand-ins that never make it wait."""
 
 import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from ..telemetry.rates import PROGRESS, STAGE_NAMES
-from ..telemetry.report import ProfileReport
+from ...telemetry.rates import PROGRESS, STAGE_NAMES
+from ...telemetry.report import ProfileReport
 
 PROCESSORS = "processors"
 

@@ -4,17 +4,17 @@ from pathlib import Path
 
 from ...config import Profile, save_profile
 from ...errors import UsageError
-from ...profiling.ceilings import Ceilings, make_ceilings
+from ...launch.plan import num_threads
+from ...launch.program import run_program
+from ...launch.signals import Outcome, SignalPipe, signal_outcome
 from ...runs.directory import RunDirectory
 from ...telemetry import View
 from ...telemetry.report import ProfileReport
-from ..plan import num_threads
-from ..program import run_program
-from ..signals import Outcome, SignalPipe, signal_outcome
+from . import Ceilings, make_ceilings
 from .alone import roles_alone
 from .program import read_alone
 
-PROGRAM = "mzpipe.launch.ceilings.program"
+PROGRAM = "mzpipe.measure.ceilings.program"
 
 
 def refuse_without_actors(profile: Profile) -> None:
