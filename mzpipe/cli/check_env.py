@@ -9,7 +9,7 @@ from rich.text import Text
 
 from ..config import Profile, load_profile, parse_profile
 from ..errors import ExitCode
-from ..launch.game_checks import Check, check_game
+from ..measure.game import Check, check_game
 from .profile_arguments import add_import_argument, add_overrides_argument
 
 _MARKS = {True: ("ok", "green"), False: ("FAIL", "bold red"), None: ("", "")}

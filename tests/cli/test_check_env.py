@@ -5,7 +5,7 @@ import os
 import pytest
 
 from mzpipe.cli.main import main
-from mzpipe.launch.game_checks import random_play
+from mzpipe.measure.game import random_play
 
 PROFILE = "[game]\nname = 'FrozenLake-v1'\n[stop]\nminutes = 1\n"
 NIM = "tests.games.own_games:Nim"

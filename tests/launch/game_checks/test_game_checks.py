@@ -5,7 +5,7 @@ import pytest
 
 from mzpipe.config import GameConfig, parse_profile
 from mzpipe.games import StepResult, make_game
-from mzpipe.launch.game_checks import check_game, random_play
+from mzpipe.measure.game import check_game, random_play
 
 OWN = "tests.games.own_games"
 

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from mzpipe.games import GameSpec, StepResult
-from mzpipe.launch.game_checks.random_play import Move, RandomPlay
-from mzpipe.launch.game_checks.scale import describe_episodes, discounted_returns, suggest_supports
+from mzpipe.measure.game.random_play import Move, RandomPlay
+from mzpipe.measure.game.scale import describe_episodes, discounted_returns, suggest_supports
 from mzpipe.targets import value_transform_inverse
 
 SPEC = GameSpec("game", "a game", (1,), "float32", 1, 2, 1)
