@@ -12,10 +12,10 @@ from ..errors import ExitCode
 from ..format import number
 from ..measure.ceilings import Ceilings
 from ..measure.machine import UNKNOWN, here
+from ..measure.page import About, render_page
 from ..measure.profile import measure_profile
 from ..measure.table import ceilings_table, profile_table
 from ..measure.trace import TraceReading, render_trace
-from ..profiling.page import About, render_page
 from ..telemetry import make_view
 from ..telemetry.report import ProfileReport
 from .profile_arguments import add_json_argument, add_profile_arguments, refuse_unwritable, write_json, write_text

@@ -4,7 +4,7 @@ from xml.etree import ElementTree
 
 from mzpipe.ipc.shape import Member
 from mzpipe.ipc.stages import Stage
-from mzpipe.profiling.page import About, render_page
+from mzpipe.measure.page import About, render_page
 from mzpipe.telemetry.rates import STAGE_NAMES, Count
 from mzpipe.telemetry.report import make_report
 from tests.profiling.moments import MEMBERS, Pipeline

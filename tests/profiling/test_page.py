@@ -6,10 +6,10 @@ import re
 import pytest
 
 from mzpipe.ipc.shape import Member
-from mzpipe.profiling.page.arrows import width_of
-from mzpipe.profiling.page.tall import tall
-from mzpipe.profiling.page.trends import FRAME, make_trends
-from mzpipe.profiling.page.wide import wide
+from mzpipe.measure.page.arrows import width_of
+from mzpipe.measure.page.tall import tall
+from mzpipe.measure.page.trends import FRAME, make_trends
+from mzpipe.measure.page.wide import wide
 from mzpipe.telemetry.rates import STAGE_NAMES, RatePoint
 from mzpipe.telemetry.report import whole_report
 from tests.profiling.moments import MEMBERS, Pipeline, busy_second

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from mzpipe.profiling.page import render_page
+from mzpipe.measure.page import render_page
 from tests.profiling.moments import MEMBERS
 from tests.profiling.pages import ABOUT, busy_report, idle_report
 

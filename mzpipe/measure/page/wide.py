@@ -10,8 +10,7 @@ actor  ->  replay  <->  learner    evaluator
 
 from ...telemetry.report import ProfileReport
 from .boxes import Box, height_of, make_box, parts_of
-from .drawing import BOTTOM, REANALYZER, SERVER, TOP, Drawing, Route, draw_flow
-from .flows import Flow, flows_between
+from .drawing import BOTTOM, REANALYZER, SERVER, TOP, Drawing, Flow, Route, draw_flow, flows_between
 
 _ROW = ("actor", "replay", "learner", "evaluator")
 _WIDTH, _BOX_WIDTH, _GAP_BELOW = 1160.0, 212.0, 86.0

@@ -1,14 +1,17 @@
-"""Flows: what runs from role to role, as in docs/architecture.md, and how much of it in a second.
+"""Drawing: a pipeline as boxes and arrows. A layout says where the boxes stand and which way each flow takes.
 
-Each is counted by one stage of one of its ends, so none is an estimate.
+Every search leans on the inference server, so it lies along all the other roles, and no arrow has to cross another.
 """
 
 from collections.abc import Collection
 from typing import NamedTuple
 
+from ...format import number
 from ...ipc.stages import Stage
 from ...telemetry.rates import STAGE_NAMES
 from ...telemetry.report import ProfileReport
+from .arrows import Arrow, Point, around, beside, make_arrow
+from .boxes import Box
 
 
 class Flow(NamedTuple):
@@ -46,3 +49,42 @@ def rate_of(flow: Flow, report: ProfileReport) -> tuple[float, str]:
     """(rate, its unit) of a flow."""
     use = report.stages[STAGE_NAMES[flow.stage].name]
     return use.items_per_s, f"{flow.unit or use.unit}/s"
+
+
+SERVER, REANALYZER = "inference", "reanalyzer"
+# Above the first boxes, for the tag on a box's edge; below the last ones, for the edge itself.
+TOP, BOTTOM = 12.0, 2.0
+
+
+class Route(NamedTuple):
+    """The way of a flow from edge to edge, and where its words go.
+
+    `anchor` is "start" to the right of an upright arrow at `words`, "end" to its left, "middle" around a level one.
+    """
+
+    points: list[Point]
+    words: Point
+    anchor: str
+
+
+class Drawing(NamedTuple):
+    """A pipeline, ready to be drawn."""
+
+    name: str
+    width: float
+    height: float
+    boxes: list[Box]
+    arrows: list[Arrow]
+
+
+def draw_flow(flow: Flow, report: ProfileReport, route: Route) -> Arrow:
+    """A flow's arrow along its route."""
+    rate, unit = rate_of(flow, report)
+    lines = (flow.name, number(rate), unit)
+    ends = f"{flow.source} and {flow.target}" if flow.is_two_way else f"{flow.source} to {flow.target}"
+    if route.anchor == "middle":
+        label = around(*route.words, rate, lines)
+    else:
+        label = beside(*route.words, route.anchor, rate, lines)
+    title = f"{flow.name}, {ends}: {lines[1]} {unit}"
+    return make_arrow(title, rate, route.points, label, is_two_way=flow.is_two_way)

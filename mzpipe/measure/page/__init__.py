@@ -1,4 +1,10 @@
-"""Render: a report through the templates beside this file; whatever a report brings in is escaped there."""
+"""Page: a report as one self-contained HTML file: no script, no request, light and dark.
+
+flows      what runs between the roles, and how fast      boxes      a role's bar and rows
+drawing    both together; where they go: wide, tall       arrows     lines with heads and words
+latencies  histograms of calls                            trends     rates over time
+render     all of it through page.html, which takes in pictures.html and page.css; the rest is mzpipe.pages'
+"""
 
 from itertools import groupby
 from pathlib import Path
@@ -9,6 +15,8 @@ from ...telemetry.report import ProfileReport, StageUse
 from . import latencies, trends
 from .tall import tall
 from .wide import wide
+
+__all__ = ["About", "render_page"]
 
 
 class About(NamedTuple):

@@ -13,8 +13,7 @@
 
 from ...telemetry.report import ProfileReport
 from .boxes import Box, height_of, make_box
-from .drawing import BOTTOM, REANALYZER, SERVER, TOP, Drawing, Route, draw_flow
-from .flows import Flow, flows_between
+from .drawing import BOTTOM, REANALYZER, SERVER, TOP, Drawing, Flow, Route, draw_flow, flows_between
 
 _COLUMN = ("actor", "replay", "learner", REANALYZER, "evaluator")
 _BOX_WIDTH, _GAP_BESIDE, _SERVER_WIDTH, _GAP_BELOW = 192.0, 84.0, 144.0, 64.0
