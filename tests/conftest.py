@@ -83,3 +83,29 @@ def open_page(browser, tmp_path):
     yield open_text
     for page in opened:
         page.close()
+
+
+@pytest.fixture
+def shared_memory(tmp_path, monkeypatch):
+    """A directory that stands for /dev/shm, so that no other run on this machine meets these."""
+    from mzpipe.runs import directory  # imports above would load torch before the environment is prepared
+
+    path = tmp_path / "shm"
+    path.mkdir()
+    monkeypatch.setattr(directory, "SHARED_MEMORY", path)
+    return path
+
+
+@pytest.fixture
+def profile():
+    from tests.tiny import tiny_profile
+
+    return tiny_profile()
+
+
+@pytest.fixture
+def plane(tmp_path, profile):
+    from tests.tiny import make_plane
+
+    (tmp_path / "plane").mkdir()
+    return make_plane(tmp_path / "plane", profile)

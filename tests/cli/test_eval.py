@@ -5,7 +5,7 @@ import json
 import pytest
 
 from mzpipe.cli.main import main
-from tests.evaluator.runs import BOARD, make_run
+from tests.trained.runs import BOARD, make_run
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ from mzpipe.ipc.trace import TraceRow
 from mzpipe.launch.signals import Outcome
 from mzpipe.measure.profile import Measured
 from mzpipe.measure.trace import TraceReading
-from tests.profiling.pages import busy_report
+from tests.measure.pages import busy_report
 
 PROFILE = '[game]\nname = "CartPole-v1"\n[stop]\nlearner_steps = 100\n'
 EVENTS = np.array([[0, 500_000_000, Stage.ENV_STEP, 16]])

@@ -9,7 +9,7 @@ from mzpipe.cli.main import main
 from mzpipe.cli.top import screen
 from mzpipe.measure.top import Look
 from mzpipe.telemetry.report import make_report, whole_report
-from tests.profiling.moments import Pipeline, busy_second
+from tests.telemetry.moments import Pipeline, busy_second
 from tests.telemetry.samples import starting, training
 
 WORKING_MS = {"learner": 200, "inference": 900, "replay": 50, "actor": 400, "evaluator": 1_000}

@@ -14,8 +14,8 @@ from safetensors.numpy import load_file
 
 from mzpipe.ipc.dataplane import DataPlane
 from mzpipe.runs.checkpoint import CheckpointStore
+from tests.pipeline.driver import PROFILE, Run, clean
 from tests.processes import alive, command_line, descendants, holders
-from tests.runs.driver import PROFILE, Run, clean
 from tests.waiting import wait_until
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]

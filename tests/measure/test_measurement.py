@@ -1,0 +1,105 @@
+"""The measurement that `mzpipe profile` hands the supervisor: warm first, then counts at intervals, then the end."""
+
+from types import SimpleNamespace
+
+import pytest
+
+from mzpipe.errors import ExitCode, PlanError
+from mzpipe.launch.signals import Outcome
+from mzpipe.measure import profile as verb
+from mzpipe.measure.profile import Measurement
+from tests.telemetry.moments import Pipeline
+from tests.tiny import tiny_profile
+
+
+@pytest.fixture
+def clock(monkeypatch):
+    """A time that moves when told; moments and counts are just that time."""
+    clock = SimpleNamespace(now_s=0.0)
+    monkeypatch.setattr(verb, "time", SimpleNamespace(monotonic=lambda: clock.now_s))
+    monkeypatch.setattr(verb, "read_moment", lambda plane: SimpleNamespace(time_s=clock.now_s))
+    monkeypatch.setattr(verb, "read_count", lambda plane: clock.now_s)
+    return clock
+
+
+def watch(measurement, clock, until_s, steps=5, turn_s=0.25, trace=None):
+    """Turns of the supervisor; the reason for which the run ends, once there is one."""
+    plane = SimpleNamespace(total=lambda role, name: steps, trace=lambda: trace)
+    while clock.now_s < until_s:
+        clock.now_s += turn_s
+        reason = measurement(plane)
+        if reason is not None:
+            return reason
+    return None
+
+
+def test_measurement_counts_every_half_second_from_when_the_run_is_warm(clock):
+    measurement = Measurement(5.0)
+    assert watch(measurement, clock, 100.0, steps=4) is None
+    assert watch(measurement, clock, 200.0) == "measured for 5.0 s"
+    begin_s = 100.0 + 0.25 + 10.0
+    assert (measurement.first.time_s, measurement.last.time_s) == (begin_s, begin_s + 5.0)
+    assert measurement.counts == [begin_s + 0.5 * place for place in range(1, 10)]
+
+
+def test_measurement_keeps_few_counts_of_a_long_time(clock):
+    measurement = Measurement(4_800.0)
+    assert watch(measurement, clock, 9_000.0) == "measured for 4800.0 s"
+    assert len(measurement.counts) == 239
+
+
+def test_a_trace_starts_with_the_measurement_and_is_read_at_its_end(clock, monkeypatch):
+    seen = []
+    trace = SimpleNamespace(start=lambda seconds: seen.append(clock.now_s), stop_when_full=lambda: None)
+    monkeypatch.setattr(verb, "read_trace", lambda plane: clock.now_s)
+    measurement = Measurement(5.0, trace=True)
+    watch(measurement, clock, 100.0, trace=trace)
+    assert seen == [measurement.first.time_s]
+    assert measurement.trace == measurement.last.time_s
+    assert Measurement(5.0).trace is None
+
+
+@pytest.fixture
+def ran(monkeypatch):
+    """A run that ends like this once it is measured; collects whether roles were measured alone."""
+
+    def make(exit_code, found):
+        pipeline, asked = Pipeline(), []
+
+        def train(profile, run, view, *, watch, trace_events):
+            watch.first, watch.last = pipeline.moment(0.0), pipeline.moment(1.0)
+            return Outcome(exit_code, "ended")
+
+        def measure_ceilings(*arguments):
+            asked.append(arguments)
+            if isinstance(found, Exception):
+                raise found
+            return found
+
+        monkeypatch.setattr(verb, "train", train)
+        monkeypatch.setattr(verb, "measure_ceilings", measure_ceilings)
+        return verb.measure_profile(tiny_profile(), 5.0, None, ceilings=True), asked
+
+    return make
+
+
+def test_a_signal_while_the_run_stops_is_the_end_of_it(ran):
+    measured, asked = ran(ExitCode.INTERRUPTED, None)
+    assert asked == []
+    assert (measured.outcome.exit_code, measured.ceilings, measured.failure) == (ExitCode.INTERRUPTED, None, None)
+    assert measured.report is not None
+
+
+def test_what_was_measured_stands_when_a_role_cannot_be_measured_alone(ran):
+    measured, asked = ran(ExitCode.FINISHED, PlanError("/dev/shm: full"))
+    assert len(asked) == 1
+    assert measured.report is not None
+    assert measured.ceilings is None
+    assert str(measured.failure) == "/dev/shm: full"
+
+
+def test_a_signal_while_a_role_is_alone_is_how_it_ended(ran):
+    measured, _ = ran(ExitCode.FINISHED, Outcome(ExitCode.TERMINATED, "SIGTERM"))
+    assert measured.outcome.exit_code == ExitCode.TERMINATED
+    assert measured.report is not None
+    assert measured.ceilings is None

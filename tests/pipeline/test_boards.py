@@ -1,0 +1,59 @@
+"""Real runs of board games, whose every move is played again by OpenSpiel alone."""
+
+import numpy as np
+import pyspiel
+import pytest
+
+from mzpipe.replay.dataset import read_dataset
+from tests.pipeline.driver import mzpipe
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
+SETTINGS = (
+    "network.kind=residual",
+    "network.downsample=none",
+    "network.num_channels=4",
+    "network.action_encoding=board",
+    "replay.capacity_bytes=20000000",  # chess stores 25 kB a move
+)
+CAP = 20
+
+
+def exported_games(run, path):
+    """Episodes of a run that have their begin, each as arrays by name."""
+    exported = mzpipe("export", run.directory, "--to", path)
+    assert exported.returncode == 0, exported.stderr
+    for part in read_dataset(path):
+        for episode in np.unique(part["episode_ids"]):
+            rows = np.flatnonzero(part["episode_ids"] == episode)
+            if part["steps"][rows[0]] == 0:
+                yield {name: column[rows] for name, column in part.items()}
+
+
+def check_move(state, game, t):
+    """What was stored of move t is what OpenSpiel says of it; plays it."""
+    mover, legal = state.current_player(), np.zeros_like(game["legal_actions"][t])
+    legal[state.legal_actions()] = True
+    assert np.array_equal(game["legal_actions"][t], legal)
+    assert game["to_play"][t] == t % 2
+    assert legal[game["actions"][t]]
+    assert game["search_policies"][t].sum() == pytest.approx(1.0, abs=1e-3)
+    assert not game["search_policies"][t][~legal].any()
+    state.apply_action(int(game["actions"][t]))
+    assert game["rewards"][t] == (state.returns()[mover] if state.is_terminal() else 0.0)
+    assert game["terminations"][t] == state.is_terminal()
+
+
+@pytest.mark.parametrize(("name", "ends"), [("tic_tac_toe", "terminations"), ("chess", "truncations")])
+def test_every_move_of_a_run_is_legal_and_has_the_outcome_that_openspiel_gives_it(start, tmp_path, name, ends):
+    run = start(*SETTINGS, f"game.name={name}", f"game.max_episode_moves={CAP}", "stop.learner_steps=60")
+    assert run.wait(200) == 0, run.output
+    games, whole = list(exported_games(run, tmp_path / "dataset")), 0
+    for game in games:
+        state = pyspiel.load_game(name).new_initial_state()
+        for t in range(len(game["actions"])):
+            assert not state.is_terminal()
+            check_move(state, game, t)
+        assert not game["truncations"][:-1].any()
+        assert game["truncations"][-1] == (len(game["actions"]) == CAP and not state.is_terminal())
+        whole += int(game[ends][-1])
+    assert whole > 5, f"{whole} of {len(games)} games have ended"

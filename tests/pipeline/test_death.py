@@ -1,0 +1,275 @@
+"""What happens when processes die, signals come, or two starts meet."""
+
+import contextlib
+import fcntl
+import os
+import re
+import signal
+import subprocess
+import termios
+import time
+from pathlib import Path
+
+import pytest
+
+from mzpipe.errors import MzpipeError
+from mzpipe.ipc.dataplane import DataPlane
+from mzpipe.runs.checkpoint import CheckpointStore
+from mzpipe.runs.directory import RunDirectory
+from tests.pipeline.driver import START_S, clean, command, mzpipe
+from tests.processes import alive
+from tests.waiting import wait_until
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
+
+
+def check_second_start_is_refused(run):
+    second = mzpipe("train", run.profile, "--run-dir", run.directory)
+    assert second.returncode == 3
+    assert f"already running as pid {run.process.pid}" in second.stderr
+    check_training_goes_on(run)
+
+
+def check_training_goes_on(run):
+    steps = run.learner_steps()
+    wait_until(lambda: run.learner_steps() > steps + 50, 30, "training goes on")
+
+
+def check_role_is_started_again(run, identity):
+    pid = run.roles()[identity]
+    os.kill(pid, signal.SIGKILL)
+    run.wait_for_line(rf"{identity} \(pid {pid}\) was killed by SIGKILL: it is started again", 10)
+    wait_until(lambda: run.roles().get(identity, pid) != pid, 10, "a successor")
+    check_training_goes_on(run)
+
+
+def check_signal_drains_saves_and_ends(run, number, code):
+    roles, steps = run.roles(), run.learner_steps()
+    assert len(roles) == 5
+    os.killpg(run.process.pid, number)  # as a terminal does: to the whole foreground group
+    sent_s = time.monotonic()
+    assert run.wait(10) == code
+    assert time.monotonic() - sent_s < 10
+    assert not any(alive(pid) for pid in roles.values())
+    saved = CheckpointStore(run.directory / "checkpoints").load("latest").state["learner_steps"]
+    assert saved >= steps > 0
+
+
+def test_live_run_outlives_a_second_start_and_kills_and_is_saved_by_ctrl_c(start):
+    """One run, because each start costs seconds: exit 3, two restarts, exit 130."""
+    run = start()
+    run.wait_ready()
+    check_second_start_is_refused(run)
+    check_role_is_started_again(run, "actor-0")
+    check_role_is_started_again(run, "evaluator-0")
+    check_signal_drains_saves_and_ends(run, signal.SIGINT, 130)
+
+
+@pytest.mark.parametrize(
+    ("number", "code"),
+    [(signal.SIGTERM, 143), (signal.SIGHUP, 129), (signal.SIGQUIT, 131)],
+    ids=["TERM", "HUP", "QUIT"],
+)
+def test_other_signals_drain_and_save_like_ctrl_c(default_signals, start, number, code):
+    run = start("learner.checkpoint_interval=1000000")  # what is saved is saved at the stop
+    run.wait_ready()
+    check_training_goes_on(run)
+    check_signal_drains_saves_and_ends(run, number, code)
+
+
+def steps_of(directory):
+    """Learner steps of a run that may not be live yet."""
+    try:
+        runtime = RunDirectory(directory).live().runtime_directory
+        return DataPlane.attach(Path(runtime)).total("learner", "learner_steps")
+    except (MzpipeError, OSError):
+        return 0
+
+
+def check_was_saved(directory, steps):
+    assert CheckpointStore(directory / "checkpoints").load("latest").state["learner_steps"] >= steps > 0
+
+
+def test_run_whose_terminal_goes_is_drained_and_saved(default_signals, profile, tmp_path):
+    """The kernel sends HUP, and whatever is written to the terminal afterwards fails."""
+    master, terminal = os.openpty()
+    os.set_blocking(master, False)
+    words = command("train", profile, "--run-dir", tmp_path / "run", "--set", "learner.checkpoint_interval=1000000")
+    process = subprocess.Popen(
+        words,
+        stdin=terminal,
+        stdout=terminal,
+        stderr=terminal,
+        start_new_session=True,
+        preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),
+    )
+    os.close(terminal)
+
+    def has_trained():
+        with contextlib.suppress(BlockingIOError):
+            os.read(master, 1 << 16)
+        return steps_of(tmp_path / "run") > 20
+
+    try:
+        wait_until(has_trained, START_S, "some learner steps")
+        steps = steps_of(tmp_path / "run")
+        os.close(master)
+        assert process.wait(15) == 129
+    finally:
+        process.kill()
+        process.wait(10)
+    check_was_saved(tmp_path / "run", steps)
+
+
+def test_run_goes_on_when_its_output_has_no_reader_and_is_saved_at_its_end(default_signals, profile, tmp_path):
+    words = command("train", profile, "--run-dir", tmp_path / "run", "--serial")
+    process = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    try:
+        process.stdout.readline()
+        process.stdout.close()
+        wait_until(lambda: steps_of(tmp_path / "run") > 20 or process.poll() is not None, START_S, "some learner steps")
+        steps = steps_of(tmp_path / "run")
+        process.send_signal(signal.SIGHUP)
+        assert process.wait(30) == 129
+        assert process.stderr.read() == "mzpipe: output cannot be written (Broken pipe): it goes on without\n"
+    finally:
+        process.kill()
+        process.wait(10)
+        process.stderr.close()
+    check_was_saved(tmp_path / "run", steps)
+
+
+def test_second_signal_ends_the_run_within_2_seconds(start):
+    run = start()
+    roles = run.wait_ready()
+    os.kill(roles["learner-0"], signal.SIGSTOP)  # a checkpoint will never come
+    run.process.send_signal(signal.SIGINT)
+    run.wait_for_line("stopping: SIGINT", 5)
+    run.process.send_signal(signal.SIGINT)
+    sent_s = time.monotonic()
+    assert run.wait(5) == 130
+    assert time.monotonic() - sent_s < 2
+    wait_until(lambda: not any(alive(pid) for pid in roles.values()), 1, "nothing left")
+
+
+def test_kill_of_the_supervisor_leaves_no_process_and_the_next_start_sweeps(start, foreign_directories):
+    run = start()
+    roles = run.wait_ready()
+    assert all(alive(pid) for pid in roles.values())
+    runtime = run.runtime
+    run.process.kill()
+    killed_s = time.monotonic()
+    wait_until(lambda: not any(alive(pid) for pid in roles.values()), 2, "every role gone")
+    assert time.monotonic() - killed_s < 2
+    assert runtime.is_dir()  # nobody was there to remove it
+    again = start("stop.learner_steps=50", name="other")
+    assert again.wait() == 0
+    assert re.search(rf"removed {runtime}.*left by a run that was killed", again.output)
+    for path in foreign_directories:
+        assert (path / "segment").is_file()
+        assert path.name not in again.output
+
+
+def test_clean_removes_what_a_killed_run_left_and_nothing_else(start, foreign_directories, tmp_path):
+    run = start()
+    run.wait_ready()
+    runtime = run.runtime
+    run.process.kill()
+    wait_until(lambda: not run.roles(), 2, "every role gone")
+    result = clean(tmp_path)
+    assert result.returncode == 0
+    assert result.stdout.count(f"removed {runtime}\n") == 1
+    assert not runtime.exists()
+    for path in foreign_directories:
+        assert (path / "segment").is_file()
+        assert path.name not in result.stdout
+
+
+@pytest.mark.parametrize("identity", ["inference-0", "replay-0"])
+def test_run_ends_with_70_and_says_why_when_another_role_is_killed(start, identity):
+    run = start()
+    roles = run.wait_ready()
+    os.kill(roles[identity], signal.SIGKILL)
+    assert run.wait(15) == 70
+    assert f"{identity} (pid {roles[identity]}) was killed by SIGKILL" in run.output.rstrip().splitlines()[-1]
+    assert not re.search(rf"restarts|starting {identity}", run.output.partition("stopping: ")[2])
+    assert not any(alive(pid) for pid in roles.values())
+
+
+def test_killed_learner_goes_on_from_its_checkpoint_with_newer_weights(start):
+    run = start("learner.checkpoint_interval=50")
+    roles = run.wait_ready()
+    wait_until(lambda: run.learner_steps() > 100, 60, "some learner steps")
+    os.kill(roles["learner-0"], signal.SIGKILL)
+    run.wait_for_line(r"learner-0 \(pid \d+\) was killed by SIGKILL: training goes on from the latest checkpoint")
+    saved = CheckpointStore(run.directory / "checkpoints").load("latest").state
+    wait_until(lambda: run.roles().get("learner-0", roles["learner-0"]) != roles["learner-0"], 20, "a new learner")
+    others = {identity: pid for identity, pid in run.roles().items() if identity != "learner-0"}
+    assert others == {identity: pid for identity, pid in roles.items() if identity != "learner-0"}
+    wait_until(lambda: _newest_state(run)["learner_steps"] > saved["learner_steps"], 60, "another checkpoint")
+    assert _newest_state(run)["weights_version"] > saved["weights_version"]
+    run.process.send_signal(signal.SIGINT)
+    assert run.wait(15) == 130
+
+
+def _newest_state(run):
+    return CheckpointStore(run.directory / "checkpoints").load("latest").state
+
+
+def test_ranks_train_together_and_start_again_together_when_one_is_killed(start):
+    run = start("learner.devices=['cpu','cpu']", "learner.checkpoint_interval=50", "stop.learner_steps=1000")
+    roles = run.wait_for_processes(6)
+    wait_until(lambda: run.learner_steps() > 50, 90, "a checkpoint of trained weights")
+    os.kill(roles["learner-1"], signal.SIGKILL)
+    run.wait_for_line(r"learner-1 \(pid \d+\) was killed by SIGKILL: training goes on from the latest checkpoint", 30)
+    wait_until(lambda: len(run.roles()) == 6, 30, "six roles again")
+    again = run.roles()
+    assert not {again["learner-0"], again["learner-1"]} & set(roles.values())
+    assert {again["actor-0"], again["replay-0"]} < set(roles.values())
+    assert run.wait() == 0
+    assert "stop.learner_steps=1000 reached" in run.output
+    assert _newest_state(run)["learner_steps"] == 1000
+    assert run.output.count("training goes on from the latest checkpoint") == 1
+
+
+def test_run_shows_the_first_traceback_last_when_a_role_raises(start, tmp_path):
+    """The log directory of the run is fine, but its checkpoints directory is a file: the learner cannot save."""
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "checkpoints").write_text("in the way")
+    run = start("learner.checkpoint_interval=20")
+    assert run.wait() == 74
+    lines = run.output.rstrip().splitlines()
+    assert "Traceback (most recent call last):" in run.output
+    assert lines[-1].startswith("mzpipe.errors.CheckpointError:")
+    assert "cannot be saved" in lines[-1]
+
+
+def test_external_role_is_left_to_be_started_by_hand(start):
+    run = start("topology.external=actor", "stop.learner_steps=100")
+    run.wait_for_line("waiting for: mzpipe-actor .*run --index 0")
+    assert "actor-0" not in run.roles()
+    wrong = mzpipe("role", "replay", run.directory)
+    assert wrong.returncode == 2
+    assert "start the run with --set topology.external=replay" in wrong.stderr
+    actor = subprocess.Popen(command("role", "actor", run.directory), stdin=subprocess.DEVNULL)
+    try:
+        assert run.wait() == 0, run.output
+        assert actor.wait(10) == 0
+    finally:
+        actor.kill() if actor.poll() is None else None
+
+
+def test_external_role_ends_when_the_supervisor_is_killed(start):
+    run = start("topology.external=actor")
+    run.wait_for_line("waiting for: mzpipe-actor")
+    actor = subprocess.Popen(command("role", "actor", run.directory), stdin=subprocess.DEVNULL)
+    try:
+        run.wait_for_line("all 5 processes are ready")
+        second = mzpipe("role", "actor", run.directory)
+        assert second.returncode == 2
+        assert second.stderr == f"mzpipe role: actor-0: is running already as pid {actor.pid}: give another --index\n"
+        check_training_goes_on(run)
+        run.process.kill()
+        actor.wait(2)
+    finally:
+        actor.kill() if actor.poll() is None else None
