@@ -74,7 +74,7 @@ class ResidentVersions:
         if not self._block["pin"][lane]:
             self.held_L[lane] = _NONE
 
-    def network(self, version: int) -> Network:
+    def network(self, version: int) -> "Network":
         """The resident network of a held version."""
         for resident in self._residents:
             if resident.version == version:
