@@ -9,7 +9,7 @@ import pytest
 _SEARCH = """
 import os
 import numpy as np
-from mzpipe.bench import mctx_reference
+from mzbench.search import mctx_reference
 from mzpipe.measure.machine import one_core
 from mzbench.search.search_models import Shape, random_outputs
 from mzpipe.search import SearchConfig
