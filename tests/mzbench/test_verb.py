@@ -94,4 +94,5 @@ def test_bench_says_in_a_line_that_it_needs_a_clone_where_there_is_none(tmp_path
     monkeypatch.setattr("mzpipe.cli.bench._BENCHMARKS", tmp_path / "benchmarks")
     assert main(["bench"]) == 2
     said = capsys.readouterr().err
-    assert said.startswith(f"mzpipe bench: there is no {tmp_path / 'benchmarks' / 'mzbench'}: ") and said.count("\n") == 1
+    assert said.startswith(f"mzpipe bench: there is no {tmp_path / 'benchmarks' / 'mzbench'}: ")
+    assert said.count("\n") == 1
