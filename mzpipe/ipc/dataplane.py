@@ -18,6 +18,7 @@ from .doorbell import Doorbell
 from .errorlog import ErrorLog
 from .lane import LaneClient, LaneServer
 from .ring import Ring
+from .roles import Role
 from .segments import Segments
 from .shape import Member, PlaneShape
 from .stages import StageClock, StageReading
@@ -82,7 +83,7 @@ class DataPlane:
         """A process's counters."""
         return Counters(self._segments.arrays("counters")["words"], self.index(member))
 
-    def total(self, role: str, name: str) -> int:
+    def total(self, role: Role, name: str) -> int:
         """Sum of a counter over all processes of a role."""
         return sum(self.counters(member).get(name) for member in self.shape.members() if member.role == role)
 
@@ -122,14 +123,16 @@ class DataPlane:
     def lane_clients(self, member: Member) -> list[LaneClient]:
         """The lanes that a process owns, attached."""
         server, lanes = self.shape.lanes_of(member)
-        block, bell = self._segments.arrays(f"lanes-{server}"), self.doorbell(Member("inference", server))
+        block, bell = self._segments.arrays(f"lanes-{server}"), self.doorbell(Member(Role.INFERENCE, server))
         trace, first = self.trace_writer(member), self.shape.first_lane(server)
         return [LaneClient(block, lane, bell, self.index(member), trace, first + lane) for lane in lanes]
 
     def lane_server(self, server: int) -> LaneServer:
         """All lanes of one inference server."""
         block, words = self._segments.arrays(f"lanes-{server}"), self._segments.arrays("doorbells")["words"]
-        return LaneServer(block, words, self.trace_writer(Member("inference", server)), self.shape.first_lane(server))
+        return LaneServer(
+            block, words, self.trace_writer(Member(Role.INFERENCE, server)), self.shape.first_lane(server)
+        )
 
     def release_lanes(self, member: Member) -> None:
         """Lets go of the weights that a process's lanes hold; for the supervisor, once the process is reaped."""

@@ -8,6 +8,7 @@ from .doorbell import doorbell_layout
 from .errorlog import errorlog_layout
 from .lane import lane_layout
 from .layout import ArrayLayout
+from .roles import Role
 from .segment import HEADER_BYTES
 from .segments import RingSpec
 from .slots import (
@@ -34,7 +35,7 @@ PRIORITY_SLOTS_PER_BATCH = 2
 class Member:
     """One process of the run."""
 
-    role: str
+    role: Role
     index: int
 
     @property
@@ -78,9 +79,9 @@ class PlaneShape:
         """A stacked observation: the frames' first axis, `frame_stack` times."""
         return (self.frame_shape[0] * self.frame_stack, *self.frame_shape[1:])
 
-    def trees_of(self, role: str) -> int:
+    def trees_of(self, role: Role) -> int:
         """Rows that a searching role uses of each of its lanes."""
-        trees = {"reanalyzer": self.trees_per_reanalyzer_lane, "evaluator": self.evaluator_trees}
+        trees = {Role.REANALYZER: self.trees_per_reanalyzer_lane, Role.EVALUATOR: self.evaluator_trees}
         return trees.get(role, self.trees_per_lane)
 
     @property
@@ -90,14 +91,14 @@ class PlaneShape:
 
     def members(self) -> list[Member]:
         """Every process in start order: downstream first, so that whoever sends finds a receiver."""
-        servers = [Member("inference", index) for index in range(self.inference_servers)]
-        actors = [Member("actor", index) for index in range(self.actors)]
-        reanalyzers = [Member("reanalyzer", index) for index in range(self.reanalyzers)]
-        return [*self.learners(), *servers, Member("replay", 0), *reanalyzers, *actors, Member("evaluator", 0)]
+        servers = [Member(Role.INFERENCE, index) for index in range(self.inference_servers)]
+        actors = [Member(Role.ACTOR, index) for index in range(self.actors)]
+        reanalyzers = [Member(Role.REANALYZER, index) for index in range(self.reanalyzers)]
+        return [*self.learners(), *servers, Member(Role.REPLAY, 0), *reanalyzers, *actors, Member(Role.EVALUATOR, 0)]
 
     def learners(self) -> list[Member]:
         """The ranks of the learner."""
-        return [Member("learner", rank) for rank in range(self.learner_ranks)]
+        return [Member(Role.LEARNER, rank) for rank in range(self.learner_ranks)]
 
     @property
     def rank_batch_size(self) -> int:
@@ -106,15 +107,17 @@ class PlaneShape:
 
     def lane_clients(self, server: int) -> list[Member]:
         """Owner of each lane of one server, in lane order; the evaluator's lane is the first server's last."""
-        actors = [Member("actor", index) for index in range(server, self.actors, self.inference_servers)]
-        reanalyzers = [Member("reanalyzer", index) for index in range(server, self.reanalyzers, self.inference_servers)]
+        actors = [Member(Role.ACTOR, index) for index in range(server, self.actors, self.inference_servers)]
+        reanalyzers = [
+            Member(Role.REANALYZER, index) for index in range(server, self.reanalyzers, self.inference_servers)
+        ]
         lanes = [actor for actor in actors for _ in range(self.lanes_per_actor)]
         lanes += [each for each in reanalyzers for _ in range(LANES_PER_SEARCH * self.lanes_per_reanalyzer)]
-        return [*lanes, Member("evaluator", 0)] if server == 0 else lanes
+        return [*lanes, Member(Role.EVALUATOR, 0)] if server == 0 else lanes
 
     def lanes_of(self, member: Member) -> tuple[int, list[int]]:
         """(server, its lanes) that `member` owns."""
-        server = member.index % self.inference_servers if member.role in ("actor", "reanalyzer") else 0
+        server = member.index % self.inference_servers if member.role in (Role.ACTOR, Role.REANALYZER) else 0
         owners = self.lane_clients(server)
         return server, [lane for lane, owner in enumerate(owners) if owner == member]
 

@@ -6,19 +6,23 @@ comes from the seed.
 """
 
 import dataclasses
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Collection
+from typing import TYPE_CHECKING, cast
 
 from ..config import Profile
 from ..ipc.control import LocalPort
 from ..ipc.dataplane import DataPlane
 from ..ipc.messages import Message
+from ..ipc.roles import Role
 from ..ipc.shape import Member
-from ..runs.directory import Storage
 from ..runtime.agent import Agent, deliver
-from .roles import STOP_STAGES, Devices, RoleContext, make_agent
+from ..runtime.context import RoleContext, Storage
+from .roles import Devices, make_agent
 
-_EVALUATOR = Member("evaluator", 0)
+if TYPE_CHECKING:  # it loads torch
+    from ..evaluator.evaluator import Evaluator
+
+_EVALUATOR = Member(Role.EVALUATOR, 0)
 
 
 class SerialPipeline:
@@ -31,13 +35,13 @@ class SerialPipeline:
         storage: Storage,
         devices: Devices,
         *,
-        roles: Sequence[str] = tuple(STOP_STAGES),
+        roles: Collection[Role] = tuple(Role),
     ) -> None:
         self._members = [member for member in plane.shape.members() if member.role in roles]
         self._ports = {member: LocalPort() for member in self._members}
         profile = dataclasses.replace(profile, inference=dataclasses.replace(profile.inference, batch_timeout_us=0))
         self.agents: dict[Member, Agent] = {
-            member: make_agent(member, RoleContext(profile, plane, storage, devices, port))
+            member: make_agent(RoleContext(profile, plane, member, storage, devices.of(member), port))
             for member, port in self._ports.items()
         }
         self._counters = {member: plane.counters(member) for member in self._members}
@@ -57,11 +61,11 @@ class SerialPipeline:
 
     def finish_evaluation(self) -> None:
         """Plays an evaluation that is under way to its end, while everything else stands still."""
-        evaluator: Any = self.agents[_EVALUATOR]
+        evaluator = cast("Evaluator", self.agents[_EVALUATOR])
         while evaluator.is_examining:
             self._lap(_EVALUATOR)
             for member in self._members:
-                if member.role == "inference":
+                if member.role == Role.INFERENCE:
                     self._lap(member)
 
     def _lap(self, member: Member) -> int:

@@ -2,11 +2,12 @@
 
 import gc
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, cast
 
 from ..errors import ExitCode, InputOutputError
 from ..ipc.dataplane import DataPlane
 from ..ipc.messages import CheckpointSaved, Evaluated, Message, Note, SaveCheckpoint
+from ..ipc.roles import Role
 from ..ipc.shape import Member
 from ..runs.border import Border, keep_border
 from ..runs.directory import LiveRun, RunDirectory
@@ -16,6 +17,9 @@ from ..telemetry.snapshots import Progress
 from .plan import Plan
 from .serial import SerialPipeline
 from .signals import Outcome, SignalPipe, signal_outcome, solved
+
+if TYPE_CHECKING:  # a process that starts a run loads no role
+    from ..replay.server import ReplayServer
 
 _LAPS_BETWEEN_REPORTS = 64
 # No terminal waits for a serial run to end within seconds.
@@ -72,7 +76,7 @@ class _SerialSession:
 
     def _await_journal(self) -> None:
         """Until nothing writes to it any more."""
-        replay: Any = self._pipeline.agents[Member("replay", 0)]
+        replay = cast("ReplayServer", self._pipeline.agents[Member(Role.REPLAY, 0)])
         if not replay.close_journal(_JOURNAL_S):
             raise InputOutputError(
                 f"{self._run.journal}: the disk has not taken it within {_JOURNAL_S:g} s: "
@@ -109,12 +113,12 @@ class _SerialSession:
         return outcome
 
     def _border(self) -> Border:
-        env_steps = self._plane.total("actor", "env_steps")
-        return Border(self._plane.total("learner", "learner_steps"), env_steps)
+        env_steps = self._plane.total(Role.ACTOR, "env_steps")
+        return Border(self._plane.total(Role.LEARNER, "learner_steps"), env_steps)
 
     def _save(self) -> bool:
         """Has the learner save at once, without another step of training; whether it did."""
-        self._pipeline.agents[Member("learner", 0)].on_message(SaveCheckpoint(request_id=1))
+        self._pipeline.agents[Member(Role.LEARNER, 0)].on_message(SaveCheckpoint(request_id=1))
         messages = self._pipeline.receive()
         self._take(messages)
         return any(isinstance(message, CheckpointSaved) for _, message in messages)

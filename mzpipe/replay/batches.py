@@ -17,6 +17,7 @@ from ..config import Profile
 from ..ipc.counters import WaitClock
 from ..ipc.dataplane import DataPlane
 from ..ipc.ring import RingWriter
+from ..ipc.roles import Role
 from ..ipc.shape import Member
 from ..ipc.stages import Stage
 from ..ipc.trace import Mark
@@ -53,9 +54,9 @@ class BatchMaker:
     ) -> None:
         self._profile, self._table, self._sampler, self._gatherer = profile, table, sampler, gatherer
         self._limiter, self._waits = limiter, waits
-        self._clock = plane.stage_clock(Member("replay", 0))
-        self._counters = plane.counters(Member("replay", 0))
-        self._learner = plane.counters(Member("learner", 0))
+        self._clock = plane.stage_clock(Member(Role.REPLAY, 0))
+        self._counters = plane.counters(Member(Role.REPLAY, 0))
+        self._learner = plane.counters(Member(Role.LEARNER, 0))
         self._bells = [plane.doorbell(member) for member in plane.shape.learners()]
         self._ring = plane.batch_ring(0)
         self._writers = [RingWriter(plane.batch_ring(rank)) for rank in range(plane.shape.learner_ranks)]

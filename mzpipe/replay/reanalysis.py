@@ -15,6 +15,7 @@ import numpy as np
 
 from ..ipc.dataplane import DataPlane
 from ..ipc.ring import RingReader, RingWriter
+from ..ipc.roles import Role
 from ..ipc.shape import Member
 from .gather import Gatherer
 from .table import Table
@@ -47,7 +48,7 @@ class _Worker:
     def __init__(self, plane: DataPlane, index: int) -> None:
         self.positions = RingWriter(plane.position_ring(index))
         self.targets = RingReader(plane.target_ring(index))
-        self.bell = plane.doorbell(Member("reanalyzer", index))
+        self.bell = plane.doorbell(Member(Role.REANALYZER, index))
         self.tickets: set[int] = set()
 
 

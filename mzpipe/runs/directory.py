@@ -22,6 +22,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..errors import AlreadyRunningError, InputOutputError, UsageError
+from ..runtime.context import Storage
 
 # The resolved profile, and the directory of checkpoints.
 PROFILE, CHECKPOINTS = "profile.toml", "checkpoints"
@@ -31,15 +32,6 @@ def refuse_no_run(path: Path) -> None:
     """Raises UsageError unless a run lives, or has lived, in the directory."""
     if not (path / PROFILE).is_file():
         raise UsageError(f"{path}: no run here (no {PROFILE})")
-
-
-@dataclass(frozen=True)
-class Storage:
-    """Where roles keep what outlives the run."""
-
-    checkpoints: Path
-    journal: Path
-    logs: Path
 
 
 SHARED_MEMORY = Path("/dev/shm")

@@ -5,9 +5,10 @@ import numpy as np
 from mzpipe.actor.actor import Actor
 from mzpipe.games import make_game
 from mzpipe.ipc.ring import RingReader
+from mzpipe.ipc.roles import Role
 from mzpipe.ipc.slots import TERMINATED
 from mzpipe.planning import derive_seed
-from tests.tiny import ACTOR, make_plane, publish, random_model, started_server, tiny_profile
+from tests.tiny import ACTOR, make_context, make_plane, publish, random_model, started_server, tiny_profile
 
 
 def play(tmp_path, num_records, *overrides, epoch=0):
@@ -15,7 +16,7 @@ def play(tmp_path, num_records, *overrides, epoch=0):
     profile = tiny_profile(*overrides)
     plane = make_plane(tmp_path, profile)
     publish(plane, random_model(profile, plane, 0))
-    server, actor = started_server(profile, plane), Actor(profile, plane, 0, epoch)
+    server, actor = started_server(profile, plane), Actor(make_context(profile, plane, Role.ACTOR, epoch=epoch))
     actor.on_start()
     reader, records = RingReader(plane.trajectory_ring(0)), []
     while len(records) < num_records:
@@ -73,7 +74,7 @@ def test_actor_stops_playing_and_counts_it_when_the_ring_is_full(tmp_path):
     profile = tiny_profile()
     plane = make_plane(tmp_path, profile)
     publish(plane, random_model(profile, plane, 0))
-    server, actor = started_server(profile, plane), Actor(profile, plane, 0, 0)
+    server, actor = started_server(profile, plane), Actor(make_context(profile, plane, Role.ACTOR))
     actor.on_start()
     for _ in range(3_000):
         actor.do_work()
@@ -87,7 +88,7 @@ def test_actor_plays_in_all_its_lanes_alike_when_the_ring_has_room_for_one_recor
     profile = tiny_profile()
     plane = make_plane(tmp_path, profile)
     publish(plane, random_model(profile, plane, 0))
-    server, actor = started_server(profile, plane), Actor(profile, plane, 0, 0)
+    server, actor = started_server(profile, plane), Actor(make_context(profile, plane, Role.ACTOR))
     actor.on_start()
     reader, lanes = RingReader(plane.trajectory_ring(0)), []
     for _ in range(48):
@@ -102,7 +103,7 @@ def test_actor_plays_in_all_its_lanes_alike_when_the_ring_has_room_for_one_recor
 def test_actor_lowers_the_temperature_with_training_progress(tmp_path):
     profile = tiny_profile("actor.temperatures=[1.0,0.5,0.25]", "actor.temperature_fractions=[0.0,0.5,0.75]")
     plane = make_plane(tmp_path, profile)  # stop.learner_steps 10
-    actor = Actor(profile, plane, 0, 0)
+    actor = Actor(make_context(profile, plane, Role.ACTOR))
     learner = plane.counters(plane.shape.members()[0])
     temperatures = []
     for steps in (0, 4, 5, 7, 8, 10):

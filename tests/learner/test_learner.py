@@ -12,6 +12,7 @@ from mzpipe.errors import CheckpointError, MzpipeError
 from mzpipe.ipc.control import LocalPort
 from mzpipe.ipc.messages import CheckpointSaved, Note, SaveCheckpoint
 from mzpipe.ipc.ring import RingReader, RingWriter
+from mzpipe.ipc.roles import Role
 from mzpipe.ipc.shape import Member
 from mzpipe.ipc.weights import WeightsSubscriber
 from mzpipe.learner import learner as module
@@ -19,7 +20,7 @@ from mzpipe.learner.learner import Learner
 from mzpipe.learner.ranks import OneRank
 from mzpipe.nets import FlatWeights
 from mzpipe.runs.checkpoint import LATEST, CheckpointStore
-from tests.tiny import make_plane, tiny_profile
+from tests.tiny import make_context, make_plane, tiny_profile
 
 LEARNER = Member("learner", 0)
 
@@ -42,10 +43,11 @@ class Bench:
 
     def start(self):
         self.port = LocalPort()
-        store = self.directory / "checkpoints"
-        self.learner = Learner(self.profile, self.plane, self.index, 0, "cpu", store, self.directory, self.port)
+        where = {"directory": self.directory, "port": self.port}
+        context = make_context(self.profile, self.plane, Role.LEARNER, self.index, **where)
+        self.learner = Learner(context)
         self.learner.on_start()
-        self.store = CheckpointStore(store)
+        self.store = CheckpointStore(context.storage.checkpoints)
 
     def give(self, *, bad=False):
         """Commits one batch, with a target that is no number if it is a bad one."""

@@ -10,7 +10,7 @@ from mzpipe.ipc.weights import WeightsSubscriber
 from mzpipe.launch.serial import SerialPipeline
 from mzpipe.nets import FlatWeights, Model
 from mzpipe.replay.server import ReplayServer
-from mzpipe.runs.directory import Storage
+from mzpipe.runtime.context import Storage
 from tests.tiny import planned, tiny_profile
 
 REPLAY = Member("replay", 0)

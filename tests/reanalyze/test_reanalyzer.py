@@ -4,15 +4,15 @@ import numpy as np
 import pytest
 
 from mzpipe.ipc.ring import RingReader, RingWriter
+from mzpipe.ipc.roles import Role
 from mzpipe.ipc.shape import Member
-from mzpipe.launch.roles import _signed_search
 from mzpipe.reanalyze.reanalyzer import Reanalyzer
 from mzpipe.replay.frames import NONE
 from mzpipe.replay.gather import Gatherer
 from mzpipe.replay.reanalysis import Reanalysis
 from mzpipe.replay.sizes import TableShape
 from mzpipe.replay.table import Table
-from tests.tiny import make_plane, observations, publish, random_model, started_server, tiny_profile
+from tests.tiny import make_context, make_plane, observations, publish, random_model, started_server, tiny_profile
 
 TREES = 3
 LEARNER = Member("learner", 0)
@@ -36,7 +36,7 @@ class Bench:
         self.start(epoch=0)
 
     def start(self, epoch):
-        self.reanalyzer = Reanalyzer(self.profile, self.plane, 0, epoch, _signed_search(self.profile))
+        self.reanalyzer = Reanalyzer(make_context(self.profile, self.plane, Role.REANALYZER, epoch=epoch))
         self.reanalyzer.on_start()
 
     def ask(self, ticket, rows=TREES):

@@ -6,11 +6,12 @@ import pytest
 from mzpipe.errors import ConfigError, InputOutputError
 from mzpipe.ipc.control import LocalPort
 from mzpipe.ipc.ring import RingReader, RingWriter
+from mzpipe.ipc.roles import Role
 from mzpipe.ipc.shape import Member
 from mzpipe.ipc.slots import TERMINATED
 from mzpipe.replay.journal.thread import JournalThread
 from mzpipe.replay.server import ReplayServer
-from tests.tiny import make_plane, tiny_profile
+from tests.tiny import make_context, make_plane, tiny_profile
 
 REPLAY, LEARNER = Member("replay", 0), Member("learner", 0)
 LENGTH = 5
@@ -31,7 +32,8 @@ class Bench:
         self.counters = self.plane.counters(REPLAY)
         self.counters.set("inserted", inserted)
         self.plane.counters(LEARNER).set("learner_steps", learner_steps)
-        self.server = ReplayServer(self.profile, self.plane, 0.997, journal, self.port)
+        where = {"directory": journal.parent, "port": self.port}
+        self.server = ReplayServer(make_context(self.profile, self.plane, Role.REPLAY, **where))
         self.server.on_start()
         self.actors = [RingWriter(self.plane.trajectory_ring(actor)) for actor in range(self.plane.shape.actors)]
         self.batches = RingReader(self.plane.batch_ring(0))
@@ -134,7 +136,7 @@ def test_server_says_who_waits_for_whom(bench):
         "replay.max_insert_lead=11",
         "replay.samples_per_insert=4.0",
         name="lagging",
-        journal="other",
+        journal="other/journal",
     )
     while lagging.play(4) == 4:
         lagging.laps(8)

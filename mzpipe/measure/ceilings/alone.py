@@ -7,6 +7,7 @@ import numpy as np
 
 from ...config import Profile
 from ...ipc.dataplane import DataPlane
+from ...ipc.roles import Role
 from ...ipc.shape import Member
 from ...ipc.stages import StageReading
 from ...runtime.agent import Agent
@@ -103,15 +104,15 @@ def _of_reanalyzer(member: Member, plane: DataPlane, profile: Profile, rng: np.r
     ]
 
 
-_NEIGHBOURS: dict[str, Callable[[Member, DataPlane, Profile, np.random.Generator], list[StandIn]]] = {
-    "actor": _of_actor,
-    "inference": _of_inference,
-    "learner": _of_learner,
-    "reanalyzer": _of_reanalyzer,
-    "replay": _of_replay,
+_NEIGHBOURS: dict[Role, Callable[[Member, DataPlane, Profile, np.random.Generator], list[StandIn]]] = {
+    Role.ACTOR: _of_actor,
+    Role.INFERENCE: _of_inference,
+    Role.LEARNER: _of_learner,
+    Role.REANALYZER: _of_reanalyzer,
+    Role.REPLAY: _of_replay,
 }
 
 
-def roles_alone(present: Collection[str]) -> list[str]:
+def roles_alone(present: Collection[Role]) -> list[Role]:
     """Roles of a run that can be measured alone; the evaluator plays beside the pipeline and holds nobody back."""
     return [role for role in _NEIGHBOURS if role in present]

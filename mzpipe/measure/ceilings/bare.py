@@ -12,6 +12,7 @@ import torch
 from ...config import Profile
 from ...ipc.dataplane import DataPlane
 from ...ipc.ring import RingReader, RingWriter
+from ...ipc.roles import Role
 from ...ipc.segments import RingSpec
 from ...ipc.shape import LANES_PER_SEARCH, PlaneShape
 from ...nets import FlatWeights, Model, place_model
@@ -45,10 +46,10 @@ class BareModel:
         self.seconds += time.monotonic() - began_s
 
 
-def _searches(shape: PlaneShape, server: int) -> dict[str, int]:
+def _searches(shape: PlaneShape, server: int) -> dict[Role, int]:
     """Searches that go on at once over one server's lanes, by role."""
     owners = [owner.role for owner in shape.lane_clients(server)]
-    return {"actor": owners.count("actor"), "reanalyzer": owners.count("reanalyzer") // LANES_PER_SEARCH}
+    return {Role.ACTOR: owners.count(Role.ACTOR), Role.REANALYZER: owners.count(Role.REANALYZER) // LANES_PER_SEARCH}
 
 
 def _torch_search(

@@ -13,6 +13,7 @@ import numpy as np
 from ...ipc.dataplane import DataPlane
 from ...ipc.lane import LaneClient, RequestKind
 from ...ipc.ring import Ring, RingReader, RingWriter
+from ...ipc.roles import Role
 from ...ipc.shape import LANES_PER_SEARCH, Member
 from .noise import Slot, fill_frames
 
@@ -129,11 +130,11 @@ class Requests:
     def __init__(self, plane: DataPlane, server: int, num_simulations: int, rng: np.random.Generator) -> None:
         self._searches: list[_Searching] = []
         for member in plane.shape.members():
-            if member.role not in ("actor", "reanalyzer") or plane.shape.lanes_of(member)[0] != server:
+            if member.role not in (Role.ACTOR, Role.REANALYZER) or plane.shape.lanes_of(member)[0] != server:
                 continue
             lanes, trees = plane.lane_clients(member), plane.shape.trees_of(member.role)
             # A reanalyzer asks over every second lane for the values of the positions that it searches over the first.
-            step = LANES_PER_SEARCH if member.role == "reanalyzer" else 1
+            step = LANES_PER_SEARCH if member.role == Role.REANALYZER else 1
             for first in range(0, len(lanes), step):
                 searching = _Searching(
                     lanes[first : first + step], trees, num_simulations, plane.shape.num_actions, rng
