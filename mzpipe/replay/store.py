@@ -29,7 +29,7 @@ def fault_of(record: Trajectory) -> str | None:
     if end not in (UNFINISHED, TERMINATED, TRUNCATED):
         return f"end={end}, not in {UNFINISHED} .. {TRUNCATED}"
     if int(record.offset[0]) < 0 or int(record.episode[0]) < 0:
-        return f"offset={int(record['offset'][0])}, episode={int(record['episode'][0])}: one is negative"
+        return f"offset={int(record.offset[0])}, episode={int(record.episode[0])}: one is negative"
     return _fault_of_actions(record.steps.action[:length], num_actions) or _fault_of_numbers(record, length)
 
 

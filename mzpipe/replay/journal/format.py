@@ -15,7 +15,7 @@ V5  A file's version says which columns its records have: those above are versio
 """
 
 import struct
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import lru_cache
 from operator import attrgetter
 from typing import Any, NamedTuple
@@ -120,7 +120,7 @@ class _Placed(NamedTuple):
 
     field: Field
     offset: int
-    of: attrgetter[np.ndarray]
+    of: Callable[[Trajectory], np.ndarray]
 
 
 def _names(version: int) -> list[str]:
