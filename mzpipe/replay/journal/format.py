@@ -50,7 +50,7 @@ _MAX_DIMS = 8
 _FILE = struct.Struct(f"<8sIIqq16sq{_MAX_DIMS}q")
 _RECORD = struct.Struct("<4sIqqqII")
 _IDENTITY = struct.Struct("<6qf4x")
-_FILE_VERSION_OFFSET, _FILE_CRC_OFFSET, _RECORD_CRC_OFFSET, _SYNCED_OFFSET = 8, 12, 36, 24
+_FILE_CRC_OFFSET, _RECORD_CRC_OFFSET, _SYNCED_OFFSET = 12, 36, 24
 FILE_HEADER_BYTES = _FILE.size
 RECORD_HEADER_BYTES = _RECORD.size
 RECORD_ALIGNMENT = 8
@@ -151,12 +151,6 @@ def record_bytes(layout: JournalLayout, length: int, version: int = FORMAT_VERSI
     return _placed(layout, length, version)[1]
 
 
-def file_version(header: bytes) -> int:
-    """The version that a segment's first bytes name; this program's own where they name none that it reads."""
-    version = struct.unpack_from("<I", header, _FILE_VERSION_OFFSET)[0] if len(header) == FILE_HEADER_BYTES else 0
-    return version if 1 <= version <= FORMAT_VERSION else FORMAT_VERSION
-
-
 def file_header(layout: JournalLayout, segment: int, version: int = FORMAT_VERSION) -> bytearray:
     """The first bytes of a segment file."""
     dims = layout.frame_shape + (0,) * (_MAX_DIMS - len(layout.frame_shape))
@@ -164,6 +158,12 @@ def file_header(layout: JournalLayout, segment: int, version: int = FORMAT_VERSI
     header = bytearray(_FILE.pack(_FILE_MAGIC, version, 0, segment, actions, dtype, len(layout.frame_shape), *dims))
     struct.pack_into("<I", header, _FILE_CRC_OFFSET, crc32c(header))
     return header
+
+
+def file_version(head: bytes, layout: JournalLayout, segment: int) -> int | None:
+    """The version of the segment that begins with these bytes; None when they are not whole, or too new."""
+    versions = range(1, FORMAT_VERSION + 1)
+    return next((version for version in versions if head == file_header(layout, segment, version)), None)
 
 
 def encode_record(layout: JournalLayout, serial: int, record: Trajectory, *, actor: int, epoch: int) -> bytearray:

@@ -17,7 +17,6 @@ from .format import (
     RecordHeader,
     StoredTrajectory,
     decode_payload,
-    file_header,
     file_version,
     parse_record_header,
     payload_bytes,
@@ -37,8 +36,8 @@ class Bad(NamedTuple):
 def records(file: BinaryIO, layout: JournalLayout, number: int, end: int) -> Iterator[StoredTrajectory | Bad]:
     """The records in the file's first `end` bytes, checked; after the first Bad nothing follows."""
     head = file.read(min(end, FILE_HEADER_BYTES))
-    version = file_version(head)
-    if head != file_header(layout, number, version):
+    version = file_version(head, layout, number)
+    if version is None:
         yield Bad(0, "the file header is cut off" if end < FILE_HEADER_BYTES else "the file header is damaged")
         return
     offset, last_serial = FILE_HEADER_BYTES, -1
