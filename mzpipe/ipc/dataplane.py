@@ -19,6 +19,7 @@ from .errorlog import ErrorLog
 from .lane import LaneClient, LaneServer
 from .ring import Ring
 from .roles import Role
+from .schema import BatchSlot, FreshTargets, Positions, Priorities, Trajectory
 from .segments import Segments
 from .shape import Member, PlaneShape
 from .stages import StageClock, StageReading
@@ -139,22 +140,22 @@ class DataPlane:
         server, lanes = self.shape.lanes_of(member)
         self._segments.arrays(f"lanes-{server}")["attached"][lanes] = 0
 
-    def trajectory_ring(self, actor: int) -> Ring:
+    def trajectory_ring(self, actor: int) -> Ring[Trajectory]:
         """The ring from one actor to the replay server."""
-        return self._segments.ring(f"trajectory-{actor}")
+        return self._segments.ring(f"trajectory-{actor}", Trajectory)
 
-    def batch_ring(self, rank: int) -> Ring:
+    def batch_ring(self, rank: int) -> Ring[BatchSlot]:
         """The ring from the replay server to one learner rank."""
-        return self._segments.ring(f"batch-{rank}")
+        return self._segments.ring(f"batch-{rank}", BatchSlot)
 
-    def priority_ring(self, rank: int) -> Ring:
+    def priority_ring(self, rank: int) -> Ring[Priorities]:
         """The ring from one learner rank to the replay server."""
-        return self._segments.ring(f"priority-{rank}")
+        return self._segments.ring(f"priority-{rank}", Priorities)
 
-    def position_ring(self, reanalyzer: int) -> Ring:
+    def position_ring(self, reanalyzer: int) -> Ring[Positions]:
         """The ring from the replay server to one reanalyzer."""
-        return self._segments.ring(f"position-{reanalyzer}")
+        return self._segments.ring(f"position-{reanalyzer}", Positions)
 
-    def target_ring(self, reanalyzer: int) -> Ring:
+    def target_ring(self, reanalyzer: int) -> Ring[FreshTargets]:
         """The ring from one reanalyzer to the replay server."""
-        return self._segments.ring(f"target-{reanalyzer}")
+        return self._segments.ring(f"target-{reanalyzer}", FreshTargets)

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from .columns import RecordLayout, Sizes
 from .control import stop_layout
 from .counters import counters_layout
 from .doorbell import doorbell_layout
@@ -9,17 +10,10 @@ from .errorlog import errorlog_layout
 from .lane import lane_layout
 from .layout import ArrayLayout
 from .roles import Role
+from .schema import BatchSlot, FreshTargets, Positions, Priorities, Trajectory
 from .segment import HEADER_BYTES
 from .segments import RingSpec
-from .slots import (
-    batch_layout,
-    diagnostics_layout,
-    position_layout,
-    priority_layout,
-    target_layout,
-    trajectory_layout,
-    weights_layout,
-)
+from .slots import diagnostics_layout, weights_layout
 from .stages import stages_layout
 from .trace import trace_layout
 
@@ -125,10 +119,24 @@ class PlaneShape:
         """Number of a server's first lane, where the lanes of all servers are counted through."""
         return sum(len(self.lane_clients(before)) for before in range(server))
 
+    def sizes(self) -> Sizes:
+        """Axes of the records in the rings."""
+        return Sizes(
+            length=self.trajectory_length,
+            num_actions=self.num_actions,
+            frame_shape=self.frame_shape,
+            frame_dtype=self.frame_dtype,
+            observation_shape=self.observation_shape,
+            batch_size=self.rank_batch_size,
+            num_unroll_steps=self.num_unroll_steps,
+            num_trees=self.trees_per_reanalyzer_lane,
+            next_observations=self.next_observations,
+        )
+
     def segments(self) -> dict[str, ArrayLayout | RingSpec]:
         """Layout of every segment by file name."""
         members, trees = len(self.members()), self.trees_of_a_lane
-        trajectory = trajectory_layout(self.trajectory_length, self.num_actions, self.frame_shape, self.frame_dtype)
+        trajectory = RecordLayout.of(Trajectory, self.sizes())
         plan: dict[str, ArrayLayout | RingSpec] = {
             "stop": stop_layout(),
             "doorbells": doorbell_layout(members),
@@ -150,15 +158,8 @@ class PlaneShape:
         return plan | self._batch_segments() | self._reanalyze_segments()
 
     def _batch_segments(self) -> dict[str, ArrayLayout | RingSpec]:
-        batch = batch_layout(
-            self.rank_batch_size,
-            self.num_unroll_steps,
-            self.num_actions,
-            self.observation_shape,
-            self.frame_dtype,
-            next_observations=self.next_observations,
-        )
-        priority = priority_layout(self.rank_batch_size)
+        batch = RecordLayout.of(BatchSlot, self.sizes())
+        priority = RecordLayout.of(Priorities, self.sizes())
         plan: dict[str, ArrayLayout | RingSpec] = {}
         for rank in range(self.learner_ranks):
             plan[f"batch-{rank}"] = RingSpec(batch, self.batch_ring_slots)
@@ -166,9 +167,8 @@ class PlaneShape:
         return plan
 
     def _reanalyze_segments(self) -> dict[str, ArrayLayout | RingSpec]:
-        trees = self.trees_per_reanalyzer_lane
-        positions = position_layout(trees, self.num_actions, self.observation_shape, self.frame_dtype)
-        targets = target_layout(trees, self.num_actions)
+        positions = RecordLayout.of(Positions, self.sizes())
+        targets = RecordLayout.of(FreshTargets, self.sizes())
         plan: dict[str, ArrayLayout | RingSpec] = {}
         for reanalyzer in range(self.reanalyzers):
             plan[f"position-{reanalyzer}"] = RingSpec(positions, self.position_ring_slots)

@@ -14,6 +14,7 @@ from ..errors import CheckpointError, MzpipeError, NotFiniteError
 from ..ipc.messages import CheckpointSaved, Message, Note, SaveCheckpoint
 from ..ipc.ring import RingWriter
 from ..ipc.roles import Role
+from ..ipc.schema import BatchSlot, Priorities
 from ..ipc.shape import Member
 from ..ipc.stages import Stage
 from ..ipc.trace import Mark
@@ -24,7 +25,7 @@ from ..runs.checkpoint import LATEST, CheckpointStore, step_name
 from ..runs.resume import find_resume_point
 from ..runtime.agent import Agent
 from ..runtime.context import RoleContext
-from .batches import BatchFeed, Slot
+from .batches import BatchFeed
 from .diagnostics import diagnose, gradient_norms
 from .faults import FaultWatch
 from .loss import Batch, Losses
@@ -125,7 +126,7 @@ class Learner(Agent):
             for bell in self._rank_bells:
                 bell.ring()
 
-    def _train(self, slot: Slot, batch: Batch, priorities: Slot) -> int:
+    def _train(self, slot: BatchSlot, batch: Batch, priorities: Priorities) -> int:
         self._training = True
         self._clock.mark(Mark.BATCH_TAKEN, self._index, self._feed.sequence)
         result = self._step(batch)
@@ -157,7 +158,7 @@ class Learner(Agent):
         if steps % config.checkpoint_interval == 0:
             self._save(request_id=0)
 
-    def _take_fault(self, slot: Slot) -> None:
+    def _take_fault(self, slot: BatchSlot) -> None:
         """A skipped step: counted, its batch kept if it is the first, three in a row undone."""
         self._counters.add("skipped_steps")
         had_dump = self._faults.dumped is not None
@@ -176,10 +177,10 @@ class Learner(Agent):
         self._note(f"three steps in a row were not finite: back to learner step {self._step.learner_steps:,}")
         self._faults.rolled_back(self._step.learner_steps)
 
-    def _send_priorities(self, priorities: Slot, slot: Slot, losses: Losses) -> None:
-        for name in ("slot", "generation"):
-            priorities[name][:] = slot[name]
-        priorities["priority"][:] = losses.value_error_B.cpu().numpy()
+    def _send_priorities(self, priorities: Priorities, slot: BatchSlot, losses: Losses) -> None:
+        for key_B, sampled_B in zip(priorities.keys, slot.keys, strict=True):
+            key_B[:] = sampled_B
+        priorities.priority_B[:] = losses.value_error_B.cpu().numpy()
         self._clock.mark(Mark.PRIORITIES_SENT, self._index, self._priorities.sequence)
         self._priorities.commit()
 

@@ -87,10 +87,10 @@ class Reanalyzer(Agent):
             return 0
         rows = self._positions.peek()
         assert rows is not None
-        self._counters.add("positions", int(rows["rows"][0]))
+        self._counters.add("positions", int(rows.rows[0]))
         search = self._active.popleft()
         search.write(slot)
-        self._clock.add(Stage.REANALYZE, int(rows["rows"][0]))
+        self._clock.add(Stage.REANALYZE, int(rows.rows[0]))
         self._clock.took(Stage.REANALYZE, time.monotonic_ns() - search.begun_ns)
         self._targets.commit()
         self._positions.release()

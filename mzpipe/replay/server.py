@@ -8,8 +8,6 @@ Owns    the table
 from pathlib import Path
 from typing import NamedTuple
 
-import numpy as np
-
 from ..config import ReplayConfig
 from ..errors import InputOutputError
 from ..games import describe_game
@@ -17,6 +15,7 @@ from ..ipc.counters import WaitClock
 from ..ipc.messages import Note
 from ..ipc.ring import RingReader
 from ..ipc.roles import Role
+from ..ipc.schema import Trajectory
 from ..ipc.shape import Member, PlaneShape
 from ..ipc.stages import Stage
 from ..ipc.trace import Mark
@@ -185,7 +184,7 @@ class ReplayServer(Agent):
             return 0
         if self._checked[actor] or not self._refuse(actor, record):
             self._checked[actor] = True
-            if not at_end and not self._limiter.can_insert(int(record["length"][0])):
+            if not at_end and not self._limiter.can_insert(int(record.length[0])):
                 self._waits.mark("insert_wait_us")
                 self._clock.blocked()
                 return 0
@@ -199,13 +198,13 @@ class ReplayServer(Agent):
         self._actor_bells[actor].ring()
         return 1
 
-    def _refuse(self, actor: int, record: dict[str, np.ndarray]) -> bool:
+    def _refuse(self, actor: int, record: Trajectory) -> bool:
         fault = fault_of(record)
         if fault is None:
             return False
         if self._counters.get("refused") == 0:
             self._control.send(Note(f"a record of actor-{actor} is refused: {fault}; further ones are only counted"))
-        self._counters.add("refused", max(1, int(record["length"][0])))
+        self._counters.add("refused", max(1, int(record.length[0])))
         return True
 
     def _count_inserts(self) -> None:
@@ -217,8 +216,8 @@ class ReplayServer(Agent):
         if record is None:
             return 0
         self._clock.mark(Mark.PRIORITIES_TAKEN, rank, self._priorities[rank].sequence)
-        step_B = record["generation"] * self._table.capacity + record["slot"]
-        stale = self._sampler.update(step_B, record["priority"])
+        step_B = record.keys.generation_B * self._table.capacity + record.keys.slot_B
+        stale = self._sampler.update(step_B, record.priority_B)
         self._counters.add("priority_updates", len(step_B) - stale)
         self._counters.add("stale_priorities", stale)
         self._priorities[rank].release()

@@ -17,6 +17,7 @@ from mzbench.learner.work import MLP, RESIDUAL, Work, make_profile, make_shape, 
 
 from mzpipe.config import NetworkConfig, load_profile, save_profile
 from mzpipe.errors import InputOutputError, MzpipeError
+from mzpipe.ipc.columns import named
 from mzpipe.ipc.dataplane import DataPlane
 from mzpipe.ipc.ring import RingReader, RingWriter
 from mzpipe.ipc.shape import Member
@@ -97,11 +98,11 @@ def test_profile_is_one_that_a_rank_can_load(tmp_path, num_ranks):
 def test_fill_batch_leaves_nothing_as_it_was_and_masks_nothing(work):
     slot = private_slot(make_shape(work, make_profile(work, SIZE, 1)))
     fill_batch(slot, np.random.default_rng(0))
-    assert slot["observation"].shape == (SIZE, work.frame_stack * work.frame_shape[0], *work.frame_shape[1:])
-    assert all(len(np.unique(slot[name])) > 3 for name in ("observation", "value_target", "reward_target"))
-    assert 0 <= slot["action"].min() < slot["action"].max() < work.num_actions
-    np.testing.assert_allclose(slot["policy_target"].sum(-1), 1.0, rtol=1e-5)
-    assert all((slot[name] == 1.0).all() for name in slot if "mask" in name or name == "weight")
+    assert slot.unrolls.observation.shape == (SIZE, work.frame_stack * work.frame_shape[0], *work.frame_shape[1:])
+    assert all(len(np.unique(named(slot)[name])) > 3 for name in ("observation", "value_target", "reward_target"))
+    assert 0 <= slot.unrolls.action_BK.min() < slot.unrolls.action_BK.max() < work.num_actions
+    np.testing.assert_allclose(slot.unrolls.policy_target_BK1A.sum(-1), 1.0, rtol=1e-5)
+    assert all((array == 1.0).all() for name, array in named(slot).items() if "mask" in name or name == "weight")
 
 
 def test_refiller_hands_the_same_batches_out_again_and_writes_none_of_them(plane):
@@ -179,7 +180,7 @@ def test_rank_shapes_need_two_of_a_kind_and_say_what_is_missing(monkeypatch):
 def test_resident_step_refuses_to_time_steps_that_are_skipped(monkeypatch):
     def spoil(slot, rng):
         fill_batch(slot, rng)
-        slot["value_target"][0] = np.nan
+        slot.unrolls.value_target_BK1[0] = np.nan
 
     resident_step(TINY, SIZE, "cpu")()
     monkeypatch.setattr(learner_reference, "fill_batch", spoil)
@@ -192,7 +193,7 @@ def test_fed_learner_answers_releases_and_counts_the_steps_that_waited(fed, plan
     for _ in range(3):
         fed.step()
     fed.check()
-    assert answers.peek()["priority"].shape == (SIZE,)
+    assert answers.peek().priority_B.shape == (SIZE,)
     assert plane.counters(Member("learner", 0)).get("learner_steps") == 3
     assert tail.max() == 3
     assert (fed.steps, fed.late) == (3, 2)  # the first may wait
@@ -201,13 +202,13 @@ def test_fed_learner_answers_releases_and_counts_the_steps_that_waited(fed, plan
 
 def test_fed_learner_refuses_a_batch_that_was_damaged(fed, plane):
     make_refiller(plane).do_work()
-    plane.batch_ring(0).slots[0]["observation"][0] += 1
+    plane.batch_ring(0).slots[0].unrolls.observation[0] += 1
     with pytest.raises(InputOutputError, match=r"ring slot 0, sequence 0: checksum 0x\w+, not 0x"):
         fed.step()
 
 
 def test_fed_learner_refuses_to_time_steps_that_are_skipped(fed, plane):
-    plane.batch_ring(0).slots[1]["reward_target"][0] = np.nan
+    plane.batch_ring(0).slots[1].unrolls.reward_target_BK[0] = np.nan
     for _ in range(3):
         fed.step()
     with pytest.raises(MzpipeError, match="1 of 3 training steps were not finite: nothing was measured"):

@@ -18,6 +18,7 @@ from mzpipe.errors import MzpipeError
 from mzpipe.ipc.dataplane import DataPlane
 from mzpipe.ipc.ring import Ring
 from mzpipe.ipc.roles import Role
+from mzpipe.ipc.schema import BatchSlot
 from mzpipe.ipc.shape import Member
 from mzpipe.launch.roles import LAST_STAGE
 from mzpipe.measure.ceilings.noise import fill_batch
@@ -115,7 +116,7 @@ def fill_rings(plane: DataPlane) -> None:
             fill_batch(slot, rng)
 
 
-def unpin(ring: Ring, device: str) -> None:
+def unpin(ring: Ring[BatchSlot], device: str) -> None:
     """Takes back what BatchFeed asked of the driver, before the next ring can lie at the same address."""
     if device != "cpu" and torch.from_numpy(ring.payloads[0]).is_pinned():
         torch.cuda.synchronize(device)

@@ -91,7 +91,7 @@ def _of_learner(member: Member, plane: DataPlane, profile: Profile, rng: np.rand
 def _of_replay(member: Member, plane: DataPlane, profile: Profile, rng: np.random.Generator) -> list[StandIn]:
     shape = plane.shape
     rings = [plane.trajectory_ring(actor) for actor in range(shape.actors)]
-    trajectories = [Source(ring, fill_trajectory, rng, "episode") for ring in rings]
+    trajectories = [Source(ring, fill_trajectory, rng, lambda record: record.episode) for ring in rings]
     trainers = [Trainer(plane, rank, rng) for rank in range(shape.learner_ranks)]
     return [*trajectories, *trainers, *(FreshTargets(plane, index) for index in range(shape.reanalyzers))]
 
@@ -99,7 +99,7 @@ def _of_replay(member: Member, plane: DataPlane, profile: Profile, rng: np.rando
 def _of_reanalyzer(member: Member, plane: DataPlane, profile: Profile, rng: np.random.Generator) -> list[StandIn]:
     return [
         Answers(plane, member, rng),
-        Source(plane.position_ring(member.index), fill_positions, rng, "ticket"),
+        Source(plane.position_ring(member.index), fill_positions, rng, lambda record: record.ticket),
         Drain(plane.target_ring(member.index)),
     ]
 
