@@ -49,11 +49,11 @@ class Segments:
         assert isinstance(spec, ArrayLayout)
         return spec.views(self._segment(name).buffer, HEADER_BYTES)
 
-    def ring(self, name: str, kind: type[Ring] = Ring) -> Ring:
-        """A segment that is a ring, of this kind."""
+    def ring(self, name: str) -> Ring:
+        """A segment that is a ring."""
         spec = self._specs[name]
         assert isinstance(spec, RingSpec)
-        return kind(self._segment(name), spec.slot, spec.num_slots)
+        return Ring(self._segment(name), spec.slot, spec.num_slots)
 
     def _segment(self, name: str) -> Segment:
         if name not in self._mapped:

@@ -3,7 +3,7 @@
 orders, bells        what the caller wants of each peer, and a doorbell for each; the caller's is the last one
 ball                 two words on lines of their own: the ping-pong
 there, back          rings of 64 bytes a record, from the caller to a peer and back
-large, bare          rings of 1 MiB a record, to a peer; records of `bare` are not sealed
+large                a ring of 1 MiB a record, to a peer
 pairs, samples       doorbells of pairs of peers, and how long each round trip took
 lanes                a lane per client; the caller is their server
 weights              versions of 40 MB
@@ -13,7 +13,6 @@ torn_weights, killed what is read while it is overwritten, and what a producer w
 from mzpipe.ipc.doorbell import doorbell_layout
 from mzpipe.ipc.lane import lane_layout
 from mzpipe.ipc.layout import WORDS_PER_LINE, ArrayLayout, Field
-from mzpipe.ipc.ring import Ring
 from mzpipe.ipc.segments import RingSpec
 from mzpipe.ipc.slots import weights_layout
 
@@ -40,7 +39,6 @@ SPECS: dict[str, ArrayLayout | RingSpec] = {
     "there": RingSpec(_SMALL, SMALL_SLOTS),
     "back": RingSpec(_SMALL, SMALL_SLOTS),
     "large": RingSpec(_LARGE, LARGE_SLOTS),
-    "bare": RingSpec(_LARGE, LARGE_SLOTS),
     "pairs": doorbell_layout(NUM_PEERS),
     "samples": ArrayLayout([Field("count", "int64", (NUM_PEERS,)), Field("ns", "int64", (NUM_PEERS, MAX_SAMPLES))]),
     "lanes": lane_layout(MAX_CLIENTS, NUM_ROWS, NUM_ACTIONS, (1,), "float32"),
@@ -48,12 +46,3 @@ SPECS: dict[str, ArrayLayout | RingSpec] = {
     "torn_weights": weights_layout(TORN_WEIGHTS_BYTES),
     "killed": RingSpec(_LARGE, LARGE_SLOTS),
 }
-
-
-class BareRing(Ring):
-    """A ring whose seals are no checksums: what the checksum costs, and never part of a run."""
-
-    @staticmethod
-    def sealed(layout: ArrayLayout) -> int:
-        """No bytes: the sequence alone."""
-        return 0

@@ -32,7 +32,6 @@ class Action(IntEnum):
     TAKE_INTO_KERNEL = auto()
     TAKE_FRAMES = auto()
     TAKE_LARGE_RECORDS = auto()
-    TAKE_BARE_RECORDS = auto()
     TAKE_LARGE_FRAMES = auto()
     CALL_IDLE = auto()
     ANSWER_IDLE = auto()

@@ -15,7 +15,7 @@ from .doorbell import answer_futex, answer_idle, answer_socket, call_futex, call
 from .gather import request_lanes, request_messages
 from .kernels import take_into_kernel
 from .killed import write_records
-from .large import take_bare_records, take_large_frames, take_large_records
+from .large import take_large_frames, take_large_records
 from .memory import SPECS
 from .orders import Action
 from .peer import Peer
@@ -34,7 +34,6 @@ ACTIONS: dict[Action, Callable[[Peer, int], None]] = {
     Action.TAKE_INTO_KERNEL: take_into_kernel,
     Action.TAKE_FRAMES: take_frames,
     Action.TAKE_LARGE_RECORDS: take_large_records,
-    Action.TAKE_BARE_RECORDS: take_bare_records,
     Action.TAKE_LARGE_FRAMES: take_large_frames,
     Action.CALL_IDLE: call_idle,
     Action.ANSWER_IDLE: answer_idle,

@@ -9,7 +9,6 @@ import numpy as np
 import zmq
 
 from mzpipe.errors import MzpipeError
-from mzpipe.ipc.checksum import checksum
 from mzpipe.ipc.slots import NUM_WEIGHTS_BUFFERS
 from mzpipe.ipc.weights import WeightsPublisher, WeightsSubscriber
 
@@ -22,19 +21,18 @@ from .peers import Peers
 from .sockets import patiently
 
 MEMCPY, ZMQ = "memcpy", "zmq"
-_PUBLISH, _PULL, _FINITE, _CHECKSUM = "publish", "publish and pull", "finite", "checksum"
+_PUBLISH, _PULL, _FINITE = "publish", "publish and pull", "finite"
 _CASE, _MEGABYTES = "ipc/weights/40MB", WEIGHTS_BYTES / 1e6
 
 
 def compare_weights(peers: Peers, rounds: int) -> tuple[list[Comparison], list[str]]:
-    """MB/s of a publication, and from the caller to a peer that owns what it got; and what the checks take."""
+    """MB/s of a publication, and from the caller to a peer that owns what it got; and what the check takes."""
     weights = np.random.default_rng(0).standard_normal(WEIGHTS_BYTES // 4, np.float32)
     publisher = WeightsPublisher(peers.segments.arrays("weights"))
     calls: dict[str, Callable[[], object]] = {
         _PUBLISH: partial(publisher.publish, weights, learner_steps=0, env_steps=0),
         MEMCPY: copier(weights),
         _FINITE: lambda: np.isfinite(weights).all(),
-        _CHECKSUM: partial(checksum, weights),
         _PULL: partial(publish_and_pull, peers, publisher, weights),
         ZMQ: partial(send_weights, peers, weights),
     }
@@ -45,7 +43,7 @@ def compare_weights(peers: Peers, rounds: int) -> tuple[list[Comparison], list[s
 
 
 def _note(rates: Rates) -> str:
-    parts = {"finite check": _FINITE, "copy": MEMCPY, "checksum": _CHECKSUM, "in all": _PUBLISH}
+    parts = {"finite check": _FINITE, "copy": MEMCPY, "in all": _PUBLISH}
     shown = ", ".join(f"{what} {1e3 * _MEGABYTES / rates[name].value:.1f}" for what, name in parts.items())
     return f"{_CASE}: a publication in ms, its parts alone: {shown}"
 
