@@ -12,7 +12,6 @@ from mzpipe.errors import MzpipeError
 from mzpipe.ipc import atomics
 from mzpipe.ipc.ring import SLOT_HEADER_BYTES, Ring, RingReader, RingWriter, commit_kernel
 
-from .orders import Action
 from .peer import Peer
 from .peers import Peers
 
@@ -61,7 +60,7 @@ def send_from_kernel(peers: Peers, count: int) -> None:
     ring = peers.segments.ring("there")
     sequence = RingWriter(ring).sequence
     last, headers = sequence + count, _headers(ring)
-    peers.tell(0, Action.TAKE_INTO_KERNEL, count)
+    peers.tell(0, take_into_kernel, count)
     while (sequence := send_kernel(headers, ring.head, ring.tail, ring.layout.nbytes, sequence, last)) < last:
         peers.look()
     peers.finish(0)

@@ -15,14 +15,13 @@ from mzpipe.ipc.ring import Ring, RingReader, RingWriter
 from ..rates import MZPIPE, Counted, rates_of_counted, rows_of
 from ..report import Comparison
 from .memory import LARGE_BYTES, LARGE_SLOTS
-from .orders import Action
 from .peer import Peer, spun
 from .peers import Peers
 from .sockets import patiently
 
 MEMCPY, ZMQ = "memcpy", "zmq"
 _CASE, _DATA = "ipc/ring/1MiB", "data"
-_RECORDS = 100
+_RECORDS = 500
 _MEGABYTES = _RECORDS * LARGE_BYTES / 1e6
 
 
@@ -41,7 +40,7 @@ def compare_large(peers: Peers, rounds: int) -> tuple[list[Comparison], list[str
 def send_records(peers: Peers, source: np.ndarray) -> None:
     """Records to the peer, each built in its slot."""
     writer = RingWriter(peers.segments.ring("large"))
-    peers.tell(0, Action.TAKE_LARGE_RECORDS, _RECORDS)
+    peers.tell(0, take_large_records, _RECORDS)
     for _ in range(_RECORDS):
         slot = writer.claim() or spun(writer.claim, peers.look)
         np.copyto(slot[_DATA], source)
@@ -73,7 +72,7 @@ def send_large_frames(peers: Peers, source: np.ndarray) -> None:
     """zmq without copies of its own on either side, and with as many messages in flight as the ring has slots."""
     socket = peers.sockets.bound("large", zmq.PAIR, LARGE_SLOTS)
     send = partial(socket.send, source, copy=False)
-    peers.tell(0, Action.TAKE_LARGE_FRAMES, _RECORDS)
+    peers.tell(0, take_large_frames, _RECORDS)
     for _ in range(_RECORDS):
         patiently(send, peers.look)
     peers.finish(0)

@@ -1,10 +1,10 @@
 """The shared memory of the case `ipc`: every segment in which the caller, who measures, meets its peers.
 
-orders, bells        what the caller wants of each peer, and a doorbell for each; the caller's is the last one
+bells                a doorbell for each peer; the caller's is the last one
 ball                 two words on lines of their own: the ping-pong
 there, back          rings of 64 bytes a record, from the caller to a peer and back
 large                a ring of 1 MiB a record, to a peer
-pairs, samples       doorbells of pairs of peers, and how long each round trip took
+pairs                doorbells of pairs of peers
 lanes                a lane per client; the caller is their server
 weights              versions of 40 MB
 torn_weights, killed what is read while it is overwritten, and what a producer was killed over
@@ -23,24 +23,20 @@ CALLER = NUM_PEERS
 
 SMALL_BYTES, LARGE_BYTES = 64, 1 << 20
 SMALL_SLOTS, LARGE_SLOTS = 64, 4
-MAX_SAMPLES = 1 << 18
 # A request is of so many rows, a parent and an action each; its answer has a reward, a value and logits for each.
 NUM_ROWS, NUM_ACTIONS = 64, 18
 WEIGHTS_BYTES, TORN_WEIGHTS_BYTES = 40_000_000, 1_000_000
 
-_WORDS = (NUM_PEERS, WORDS_PER_LINE)
 _SMALL = ArrayLayout([Field("data", "int64", (SMALL_BYTES // 8,))])
 _LARGE = ArrayLayout([Field("data", "int64", (LARGE_BYTES // 8,))])
 
 SPECS: dict[str, ArrayLayout | RingSpec] = {
-    "orders": ArrayLayout([Field("order", "int64", _WORDS), Field("answer", "int64", _WORDS)]),
     "bells": doorbell_layout(NUM_PEERS + 1),
     "ball": ArrayLayout([Field("words", "int64", (2 * WORDS_PER_LINE,))]),
     "there": RingSpec(_SMALL, SMALL_SLOTS),
     "back": RingSpec(_SMALL, SMALL_SLOTS),
     "large": RingSpec(_LARGE, LARGE_SLOTS),
     "pairs": doorbell_layout(NUM_PEERS),
-    "samples": ArrayLayout([Field("count", "int64", (NUM_PEERS,)), Field("ns", "int64", (NUM_PEERS, MAX_SAMPLES))]),
     "lanes": lane_layout(MAX_CLIENTS, NUM_ROWS, NUM_ACTIONS, (1,), "float32"),
     "weights": weights_layout(WEIGHTS_BYTES),
     "torn_weights": weights_layout(TORN_WEIGHTS_BYTES),

@@ -15,7 +15,6 @@ from ..rates import Counted, Rates, rates_of_counted, rows_beside
 from ..report import Comparison
 from .kernels import send_from_kernel
 from .memory import SMALL_BYTES
-from .orders import Action
 from .peer import Peer, spun
 from .peers import Peers
 from .pingpong import play
@@ -118,7 +117,7 @@ def zmq_cycles(peers: Peers, count: int) -> None:
 def send_records_and_back(peers: Peers, count: int) -> None:
     """A record to the peer, and one back; both sides spin."""
     there, back = _ends(peers.segments.ring("there"), peers.segments.ring("back"))
-    peers.tell(0, Action.ANSWER_RECORDS, count)
+    peers.tell(0, answer_records, count)
     for number in range(count):
         put(there, number, peers)
         take(back, peers)
@@ -139,7 +138,7 @@ def _ends(out: Ring, into: Ring) -> tuple[RingWriter, RingReader]:
 def send_frames_and_back(peers: Peers, count: int) -> None:
     """A frame to the peer, and one back."""
     socket = peers.sockets.bound("small", zmq.PAIR)
-    peers.tell(0, Action.ANSWER_FRAMES, count)
+    peers.tell(0, answer_frames, count)
     for _ in range(count):
         send(socket, _FRAME, peers.look)
         patiently(socket.recv, peers.look)
@@ -156,7 +155,7 @@ def answer_frames(peer: Peer, count: int) -> None:
 def send_messages_and_back(peers: Peers, count: int) -> None:
     """A map with a number and as many bytes, packed and unpacked on both sides."""
     socket = peers.sockets.bound("small", zmq.PAIR)
-    peers.tell(0, Action.ANSWER_MESSAGES, count)
+    peers.tell(0, answer_messages, count)
     for number in range(count):
         send(socket, msgpack.packb({"number": number, _DATA: _FRAME}), peers.look)
         msgpack.unpackb(patiently(socket.recv, peers.look))
@@ -174,7 +173,7 @@ def answer_messages(peer: Peer, count: int) -> None:
 def send_records(peers: Peers, count: int) -> None:
     """Records to the peer, as fast as it takes them."""
     writer = RingWriter(peers.segments.ring("there"))
-    peers.tell(0, Action.TAKE_RECORDS, count)
+    peers.tell(0, take_records, count)
     for number in range(count):
         put(writer, number, peers)
     peers.finish(0)
@@ -190,7 +189,7 @@ def take_records(peer: Peer, count: int) -> None:
 def send_frames(peers: Peers, count: int) -> None:
     """Frames to the peer, as fast as it takes them."""
     socket = peers.sockets.bound("small", zmq.PAIR)
-    peers.tell(0, Action.TAKE_FRAMES, count)
+    peers.tell(0, take_frames, count)
     for _ in range(count):
         send(socket, _FRAME, peers.look)
     peers.finish(0)

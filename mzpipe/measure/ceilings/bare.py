@@ -97,7 +97,7 @@ def _inputs(shape: PlaneShape, num_rows: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 def transitions_through_ring(plane: DataPlane, seconds: float) -> float:
-    """Transitions/s through an actor's ring, writer and reader in turn: built in a slot, committed, looked at, released."""
+    """Transitions/s through an actor's ring, writer and reader in turn: built in a slot, committed, read, released."""
     ring, spec = plane.trajectory_ring(0), plane.shape.segments()["trajectory-0"]
     assert isinstance(spec, RingSpec)
     record = spec.slot.views(bytearray(spec.slot.nbytes))
