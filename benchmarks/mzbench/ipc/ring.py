@@ -27,8 +27,8 @@ ZMQ_CYCLE, ZMQ_ROUND_TRIP, ZMQ_STREAM = "zmq send and recv", "zmq there and back
 MSGPACK_ROUND_TRIP = "zmq + msgpack there and back"
 _FRAME = bytes(SMALL_BYTES)
 _DATA = "data"
-# Calls long enough that waking the peer does not count.
-_PINGS, _CALLS, _CYCLES, _RECORDS, _FRAMES = 50_000, 10_000, 2_000, 10_000, 300
+# Calls long enough that the order to the peer and its answer, a fifth of a millisecond, do not count.
+_PINGS, _CALLS, _CYCLES, _RECORDS, _FRAMES = 200_000, 10_000, 2_000, 20_000, 500
 _STREAMED_FRAMES, _KERNEL_RECORDS = 5_000, 100_000
 _NS_PER_S = 1e9
 
