@@ -28,7 +28,7 @@ from .peers import Peers
 from .sockets import patiently, send
 
 ZMQ = "zmq + msgpack"
-_LANE_REQUESTS, _MESSAGES = 1_000, 100
+_LANE_REQUESTS, _MESSAGES = 5_000, 300
 # A search of this many nodes has just expanded its last one, so every row may have another parent.
 _NUM_NODES = NUM_ROWS + 1
 _PARENT_R, _ACTION_R = np.arange(NUM_ROWS, dtype=np.int32), np.zeros(NUM_ROWS, np.int32)
