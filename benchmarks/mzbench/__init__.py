@@ -12,8 +12,8 @@ replay     the case: measures batches itself, priorities in replay_sampling, com
            replay_references (memcpy, NumPy) and, where it is installed, replay_cpprb; replay_rates has the panel
 learner    the case: learner_feed has a learner between full rings, with children around it that run
            learner_processes; learner_reference has the same step alone; both train what learner_work describes
-ipc        the case: its caller has ipc_peers, processes that run ipc_processes, do what ipc_orders can say, in
-           the memory of ipc_memory; ipc_peer is one of them from inside. Measured: ipc_ring, ipc_large, ipc_doorbell,
+ipc        the case: its caller has ipc_peers, processes that run ipc_peer and call what it names, in the memory of
+           ipc_memory. Measured: ipc_ring, ipc_large, ipc_doorbell,
            ipc_gather, ipc_weights; checked, with a control: ipc_torn, ipc_killed; references: ipc_pingpong and, on
            ipc_sockets, zmq
 """

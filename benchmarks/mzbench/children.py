@@ -25,12 +25,13 @@ class Children:
         self._children = dict[str, Child]()
         self._poller = select.poll()
 
-    def start(self, name: str, words: list[str]) -> None:
-        """Starts the program with these words."""
+    def start(self, name: str, words: list[str], **pipes: int) -> Child:
+        """Starts the program with these words; `pipes` as spawn has them."""
         with open(self._log, "ab") as log:
-            child = spawn([self._program, *words], environment=_environment(), log=log)
+            child = spawn([self._program, *words], environment=_environment(), log=log, **pipes)
         self._children[name] = child
         self._poller.register(child.pidfd, select.POLLIN)
+        return child
 
     def check(self, timeout_ms: int = 0) -> None:
         """Raises MzpipeError, with the last line of the log, once one of them has ended."""

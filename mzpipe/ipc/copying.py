@@ -1,4 +1,5 @@
-"""copy_rows: rows of one array into rows of another by memcpy; prefetch_rows: rows that are about to be read.
+"""copy_rows: rows of one array into rows of another by memcpy; prefetch_rows: rows that are about to be read;
+copy_floats: weights, looked at for NaN and infinity in the pass that copies them.
 
 An assignment of a row of small numbers compiles to a loop over its elements, at
 a tenth of memcpy's speed for single bytes; this is the C library's memcpy, which
@@ -9,10 +10,13 @@ random, are in no cache, and nothing in the machine guesses which one comes next
 Preconditions   P1  both arrays are C-contiguous, of one dtype, and their rows of one size.
                 P2  first + count rows exist on both sides, and they do not overlap.
                 P3  rows to prefetch are of a C-contiguous array; they need not all exist.
+                P4  copy_floats: both arrays are C-contiguous float32, of one size, and do not overlap.
+Postconditions  I1  copy_floats: target is bit for bit source, finite or not.
 
-Both are compiled: a process started with NUMBA_DISABLE_JIT=1 cannot use them.
+The first two are compiled: a process started with NUMBA_DISABLE_JIT=1 cannot use them.
 """
 
+import numpy as np
 from llvmlite import ir
 from numba import njit, types
 from numba.core import cgutils
@@ -22,6 +26,8 @@ from .layout import CACHE_LINE_BYTES
 
 # As many lines as one prefetch asks for; whoever reads on from there is followed by the hardware.
 _MAX_LINES = 8
+# Of a float32: all bits but the sign's, which order magnitudes as integers do; from infinity on it is not finite.
+_MAGNITUDE, _INFINITY = np.int32(0x7FFFFFFF), np.int32(0x7F800000)
 
 
 @intrinsic
@@ -67,3 +73,19 @@ def prefetch_rows(source_P, first, count):
     num_bytes = min(count * row_bytes, _MAX_LINES * CACHE_LINE_BYTES)
     for byte in range(first * row_bytes, first * row_bytes + num_bytes, CACHE_LINE_BYTES):
         _prefetch_line(source_P, byte)
+
+
+def copy_floats(source: np.ndarray, target: np.ndarray) -> bool:
+    """Copies float32 to `target`; says whether all of them are finite."""
+    return bool(_copy_bits(source.view(np.int32), target.view(np.int32)) < _INFINITY)
+
+
+@njit(cache=True, nogil=True)
+def _copy_bits(source_F, target_F):
+    """Copies the bits; returns the largest magnitude among them."""
+    largest = np.int32(0)
+    for index in range(len(source_F)):
+        bits = source_F[index]
+        target_F[index] = bits
+        largest = max(largest, bits & _MAGNITUDE)
+    return largest

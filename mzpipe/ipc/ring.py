@@ -1,14 +1,14 @@
 """Ring: fixed slots from one producer to one consumer, built and read in place.
 
     | 0 head ...pad 128 | tail ...pad 128 | slot 0 | slot 1 | ... | slot 2^n - 1 |
-    slot: | commit | nbytes | epoch | crc32c | ...pad 64 | payload ...pad 128 |
+    slot: | commit | nbytes | epoch | ...pad 64 | payload ...pad 128 |
 
 V1  Sequence s lives in slot s mod 2^n; its commit word is s + 1 once it is whole.
 V2  tail <= every readable sequence < tail + 2^n; only the consumer writes tail.
 V3  The commit word is stored last, so a producer killed while it builds a slot
     leaves nothing to read; the next producer continues after the last commit.
-V4  The checksum covers payload and sequence: neither a torn slot nor a whole one of
-    another lap passes.
+V4  The commit word names the sequence, so a record of another lap, whole as it is,
+    is not taken for this one.
 V5  head counts commits, for gauges only: nobody's safety depends on it.
 
 What is done to a slot is one call of a kernel that takes addresses (see atomics).
@@ -19,19 +19,15 @@ from typing import Generic
 import numpy as np
 from numba import njit
 
-from ..errors import InputOutputError
 from . import atomics
-from .checksum import crc32c
 from .columns import R, RecordLayout
 from .layout import FALSE_SHARING_BYTES, WORDS_PER_LINE, ArrayLayout, align
 from .segment import HEADER_BYTES, Segment
 
 SLOT_HEADER_BYTES = 64
-_COMMIT, _NBYTES, _EPOCH, _CRC = range(4)
+_COMMIT, _NBYTES, _EPOCH = range(3)
 _HEAD, _TAIL = 0, WORDS_PER_LINE
 _CURSOR_BYTES = 2 * FALSE_SHARING_BYTES
-# What check_kernel finds.
-NOTHING, WHOLE, DAMAGED = range(3)
 
 
 def power_of_two(num_slots: int) -> int:
@@ -56,7 +52,6 @@ class Ring(Generic[R]):
         # Of what lies above, which stays as long as this object keeps its arrays.
         self.head, self.tail = (int(self.cursors[place:].ctypes.data) for place in (_HEAD, _TAIL))
         self.addresses = [int(header.ctypes.data) for header in self.headers]
-        self.sealed_bytes = self.sealed(layout)
 
     @staticmethod
     def stride(layout: ArrayLayout) -> int:
@@ -67,11 +62,6 @@ class Ring(Generic[R]):
     def payload_bytes(cls, layout: ArrayLayout, num_slots: int) -> int:
         """Bytes of the whole ring without the segment's header."""
         return _CURSOR_BYTES + power_of_two(num_slots) * cls.stride(layout)
-
-    @staticmethod
-    def sealed(layout: ArrayLayout) -> int:
-        """Bytes of a payload that its checksum covers: all."""
-        return layout.nbytes
 
     def fill(self) -> float:
         """Committed and not yet released slots, as a fraction; a gauge that may be a lap old."""
@@ -85,7 +75,7 @@ class RingWriter(Generic[R]):
     def __init__(self, ring: Ring[R], *, epoch: int = 0) -> None:
         self._ring = ring
         self._epoch = epoch
-        self._commit = atomics.entry(commit_kernel, 6)
+        self._commit = atomics.entry(commit_kernel, 5)
         # SYNC ring.release acquire: the consumer has left every slot before this tail
         self._tail = atomics.load_acquire(ring.cursors, _TAIL)
         self._sequence = self._first_uncommitted()
@@ -118,7 +108,7 @@ class RingWriter(Generic[R]):
         """Publishes the claimed slot."""
         ring, sequence = self._ring, self._sequence
         header = ring.addresses[sequence % ring.num_slots]
-        self._sequence = self._commit(header, ring.head, ring.layout.nbytes, ring.sealed_bytes, self._epoch, sequence)
+        self._sequence = self._commit(header, ring.head, ring.layout.nbytes, self._epoch, sequence)
 
 
 class RingReader(Generic[R]):
@@ -127,9 +117,10 @@ class RingReader(Generic[R]):
     def __init__(self, ring: Ring[R]) -> None:
         self._ring = ring
         self._sequence = int(ring.cursors[_TAIL])
-        self._checked = -1
+        self._acquired = -1
         self._commit_words = [header.data for header in ring.headers]
-        self._check, self._store_release = atomics.entry(check_kernel, 3), atomics.entry(atomics.store_release, 3)
+        self._load_acquire = atomics.entry(atomics.load_acquire, 2)
+        self._store_release = atomics.entry(atomics.store_release, 3)
 
     @property
     def sequence(self) -> int:
@@ -139,27 +130,19 @@ class RingReader(Generic[R]):
     def peek(self, ahead: int = 0) -> R | None:
         """The oldest committed slot, or of the one `ahead` places behind it; None where there is none yet.
 
-        Peeking twice gives the same slot; slots are first peeked at in their order. Raises
-        InputOutputError when the slot's checksum is not that of its payload and sequence.
+        Peeking twice gives the same slot; slots are first peeked at in their order.
         """
         ring, sequence = self._ring, self._sequence + ahead
         index = sequence % ring.num_slots
-        # Only whether it is worth a call: the order is that of the kernel's acquire, here or when it was checked.
+        # Only whether it is worth a call: the order is that of the acquire, here or at the first peek.
         if ahead >= ring.num_slots or self._commit_words[index][_COMMIT] != sequence + 1:
             return None
-        if self._checked < sequence:
-            if not self._is_whole(index, sequence):
+        if self._acquired < sequence:
+            # SYNC ring.commit acquire: the slot's payload and header
+            if self._load_acquire(ring.addresses[index], _COMMIT) != sequence + 1:
                 return None
-            self._checked = sequence
+            self._acquired = sequence
         return ring.slots[index]
-
-    def _is_whole(self, index: int, sequence: int) -> bool:
-        address, sealed_bytes = self._ring.addresses[index], self._ring.sealed_bytes
-        found = self._check(address, sealed_bytes, sequence)
-        if found == DAMAGED:
-            expected, seal = int(self._ring.headers[index][_CRC]), seal_kernel(address, sealed_bytes, sequence)
-            raise InputOutputError(f"ring slot {index}, sequence {sequence}: checksum {seal:#x}, not {expected:#x}")
-        return found == WHOLE
 
     def epoch(self) -> int:
         """Epoch of the writer of the peeked slot: how often its process was restarted."""
@@ -172,32 +155,12 @@ class RingReader(Generic[R]):
         self._store_release(self._ring.tail, 0, self._sequence)
 
 
-@njit(cache=True, nogil=True)
-def seal_kernel(header, sealed_bytes, sequence):
-    """What a whole slot carries: the checksum of its payload mixed with its sequence.
-
-    So the record of a former lap, whole as it is, does not pass for this one.
-    """
-    return crc32c(header + SLOT_HEADER_BYTES, sealed_bytes) ^ sequence
-
-
-@njit(cache=True, nogil=True)
-def commit_kernel(header, head, nbytes, sealed_bytes, epoch, sequence):
-    """Seals a slot and publishes it; the sequence of the next one."""
+@njit(cache=True)
+def commit_kernel(header, head, nbytes, epoch, sequence):
+    """Publishes a slot; the sequence of the next one."""
     atomics.store_relaxed(header, _NBYTES, nbytes)
     atomics.store_relaxed(header, _EPOCH, epoch)
-    atomics.store_relaxed(header, _CRC, seal_kernel(header, sealed_bytes, sequence))
     # SYNC ring.commit release: the slot's payload and header
     atomics.store_release(header, _COMMIT, sequence + 1)
     atomics.store_relaxed(head, 0, sequence + 1)
     return sequence + 1
-
-
-@njit(cache=True, nogil=True)
-def check_kernel(header, sealed_bytes, sequence):
-    """What a slot holds: NOTHING of this sequence, or a record that is WHOLE or DAMAGED."""
-    # SYNC ring.commit acquire: the slot's payload and header
-    if atomics.load_acquire(header, _COMMIT) != sequence + 1:
-        return NOTHING
-    expected = atomics.load_relaxed(header, _CRC)
-    return WHOLE if seal_kernel(header, sealed_bytes, sequence) == expected else DAMAGED

@@ -51,11 +51,11 @@ class Segments:
         assert isinstance(spec, ArrayLayout)
         return spec.views(self._segment(name).buffer, HEADER_BYTES)
 
-    def ring(self, name: str, record: type[R], kind: type[Ring] = Ring) -> Ring[R]:
-        """A segment that is a ring of these records, of this kind."""
+    def ring(self, name: str, record: type[R]) -> Ring[R]:
+        """A segment that is a ring of these records."""
         spec = self._specs[name]
         assert isinstance(spec, RingSpec) and spec.slot.kind is record
-        return kind(self._segment(name), spec.slot, spec.num_slots)
+        return Ring(self._segment(name), spec.slot, spec.num_slots)
 
     def _segment(self, name: str) -> Segment:
         if name not in self._mapped:

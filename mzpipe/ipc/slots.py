@@ -40,7 +40,6 @@ def weights_layout(nbytes: int) -> ArrayLayout:
             Field("stamp", "int64", (NUM_WEIGHTS_BUFFERS, WORDS_PER_LINE)),
             Field("learner_steps", "int64", (NUM_WEIGHTS_BUFFERS,)),
             Field("env_steps", "int64", (NUM_WEIGHTS_BUFFERS,)),
-            Field("crc", "int64", (NUM_WEIGHTS_BUFFERS,)),
             Field("buffer", "uint8", (NUM_WEIGHTS_BUFFERS, nbytes)),
         ]
     )

@@ -1,6 +1,6 @@
 """Publisher: writes a new weights version into shared memory so that no reader sees a torn one.
 
-    | latest | stamp[3] | learner_steps[3] | env_steps[3] | crc[3] | buffer[3] |
+    | latest | stamp[3] | learner_steps[3] | env_steps[3] | buffer[3] |
 
 V1  stamp[i] is the version in buffer i, or WRITING while it is overwritten.
 V2  `latest` is the newest version; version v lies in buffer v mod 3, so `latest`
@@ -15,7 +15,7 @@ import numpy as np
 
 from ..errors import InputOutputError, NotFiniteError
 from . import atomics
-from .checksum import NOT_FINITE, copy_floats
+from .copying import copy_floats
 from .slots import NUM_WEIGHTS_BUFFERS
 
 WRITING = -1
@@ -43,10 +43,8 @@ class WeightsPublisher:
         # SYNC weights.overwrite release: the stamp is gone before a byte of the buffer changes
         atomics.store_ordered(stamp, 0, WRITING)
         atomics.fence()
-        crc = copy_floats(weights.ctypes.data, buffer.ctypes.data, weights.size)
-        if crc == NOT_FINITE:
+        if not copy_floats(weights, buffer.view(np.float32)):
             raise NotFiniteError("weights are not finite")
-        segment["crc"][index] = crc
         segment["learner_steps"][index], segment["env_steps"][index] = learner_steps, env_steps
         # SYNC weights.stamp release: the whole buffer
         atomics.store_release(stamp, 0, version)
@@ -77,10 +75,7 @@ class WeightsSubscriber:
         return atomics.load_acquire(self._segment["latest"], 0)
 
     def pull(self, version: int | None = None) -> PulledWeights | None:
-        """The newest version, or the given one; None when it is not (or no longer) there.
-
-        Raises InputOutputError when a whole buffer does not have its checksum.
-        """
+        """The newest version, or the given one; None when it is not (or no longer) there."""
         wanted = self.latest() if version is None else version
         while wanted != NO_VERSION:
             pulled = self._copy(wanted)
@@ -95,14 +90,12 @@ class WeightsSubscriber:
         # SYNC weights.stamp acquire: the whole buffer
         if atomics.load_acquire(stamp, 0) != version:
             return None
-        buffer = segment["buffer"][index]
-        weights = np.empty(buffer.nbytes // 4, np.float32)
-        found = copy_floats(buffer.ctypes.data, weights.ctypes.data, weights.size)
-        crc, learner_steps, env_steps = (int(segment[name][index]) for name in ("crc", "learner_steps", "env_steps"))
+        buffer = segment["buffer"][index].view(np.float32)
+        weights = np.empty_like(buffer)
+        copy_floats(buffer, weights)
+        learner_steps, env_steps = (int(segment[name][index]) for name in ("learner_steps", "env_steps"))
         # SYNC weights.overwrite acquire: were the copy torn, the stamp would be gone by now
         atomics.fence()
         if atomics.load_ordered(stamp, 0) != version:
             return None
-        if found != crc:
-            raise InputOutputError(f"weights version {version}: checksum of buffer {index} does not match")
         return PulledWeights(version, learner_steps, env_steps, weights)

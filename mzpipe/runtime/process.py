@@ -44,12 +44,22 @@ class Child:
             return
 
     def close(self) -> None:
-        """Lets go of the descriptor."""
+        """Lets go of the descriptor, and of pipes to it."""
         os.close(self.pidfd)
+        for pipe in (self.process.stdin, self.process.stdout):
+            if pipe is not None:
+                pipe.close()
 
 
-def spawn(arguments: Sequence[str], *, environment: Mapping[str, str], log: IO[bytes]) -> Child:
-    """Starts `python -P -m arguments...` in its own process group, output to `log`.
+def spawn(
+    arguments: Sequence[str],
+    *,
+    environment: Mapping[str, str],
+    log: IO[bytes],
+    stdin: int = subprocess.DEVNULL,
+    stdout: int | None = None,
+) -> Child:
+    """Starts `python -P -m arguments...` in its own process group, output to `log`; stdin and stdout as Popen has them.
 
     -P keeps the current directory from the module search path: a json.py that lies there is not ours to run.
     Call it from the main thread: PDEATHSIG follows the thread that started the child.
@@ -57,9 +67,9 @@ def spawn(arguments: Sequence[str], *, environment: Mapping[str, str], log: IO[b
     process = subprocess.Popen(
         [sys.executable, "-P", "-m", *arguments],
         env=dict(environment),
-        stdin=subprocess.DEVNULL,
-        stdout=log,
-        stderr=subprocess.STDOUT,
+        stdin=stdin,
+        stdout=log if stdout is None else stdout,
+        stderr=log,
         process_group=0,
     )
     return Child(process, os.pidfd_open(process.pid))

@@ -5,7 +5,8 @@ import pytest
 import torch
 
 from mzpipe.errors import MzpipeError
-from mzpipe.ipc.lane import RequestKind
+from mzpipe.inference import server as server_module
+from mzpipe.ipc.lane import LaneServer, RequestKind
 from tests.tiny import ACTOR, EVALUATOR, make_plane, observations, publish, random_model, started_server, tiny_profile
 
 
@@ -73,6 +74,39 @@ def test_server_answers_what_the_model_says_along_any_path_of_the_tree(plane, ru
             np.testing.assert_allclose(lane.reward[:3], model.reward(output), rtol=1e-4, atol=1e-5)
             np.testing.assert_allclose(lane.value[:3], model.value(output), rtol=1e-4, atol=1e-5)
             np.testing.assert_allclose(lane.policy_logits[:3], output.policy_logits_BA, rtol=1e-4, atol=1e-5)
+
+
+ANSWERS = ("reward", "value", "policy_logits")
+
+
+def answers_at_the_response(plane, profile, monkeypatch):
+    """Whether the answers to a root and to a child are whole at the moment at which their client may read them."""
+    respond, whole = LaneServer.respond, []
+    publish(plane, random_model(profile, plane, 1))
+    server, (lane, _) = started_server(profile, plane), plane.lane_clients(ACTOR)
+
+    def look(lanes_of_server, lanes):
+        respond(lanes_of_server, lanes)
+        assert lane.ready()
+        whole.append(all(np.isfinite(getattr(lane, name)[:3]).all() for name in ANSWERS) and lane.weights_version == 1)
+
+    monkeypatch.setattr(LaneServer, "respond", look)
+    for ask in (lambda: ask_root(lane, observations(3)), lambda: ask_child(lane, 1, [0, 0, 0], [0, 1, 0])):
+        for name in ANSWERS:
+            getattr(lane, name)[:] = np.nan
+        ask()
+        server.do_work()
+    return whole
+
+
+def test_answer_is_written_when_the_server_responds(plane, profile, monkeypatch):
+    assert answers_at_the_response(plane, profile, monkeypatch) == [True, True]
+
+
+def test_look_at_the_response_sees_an_answer_that_is_written_after_it(plane, profile, monkeypatch):
+    """The control of the test above."""
+    monkeypatch.setattr(server_module, "scatter_kernel", lambda *arguments: 0)
+    assert answers_at_the_response(plane, profile, monkeypatch) == [False, False]
 
 
 def test_server_searches_a_move_with_one_version_when_newer_ones_are_published(plane, profile):

@@ -47,15 +47,22 @@ def pattern(sequence: int) -> np.ndarray:
     return sequence * 1_000_003 + np.arange(40)
 
 
-def write_records(directory: Path, count: str, epoch: str = "0") -> None:
-    """Writes `count` records that follow each other, from where the ring's first word says."""
-    writer = RingWriter(open_ring(directory), epoch=int(epoch))
+def write_records(directory: Path, count: str, epoch: str = "0", planted: str = "") -> None:
+    """Writes `count` records that follow each other, from where the ring's first word says.
+
+    The planted bug is that a record's commit word comes before its payload.
+    """
+    ring = open_ring(directory)
+    writer = RingWriter(ring, epoch=int(epoch))
     sequence = writer._sequence
     for number in range(sequence, sequence + int(count)):
         slot = writer.claim()
         while slot is None:
             atomics.yield_core()
             slot = writer.claim()
+        if planted:
+            atomics.store_release(ring.headers[number % NUM_SLOTS], 0, number + 1)
+            atomics.yield_core()
         slot.sequence[0] = number
         slot.data[:] = pattern(number)
         writer.commit()
@@ -71,8 +78,13 @@ def answer_doorbell(directory: Path, count: str) -> None:
         other.ring()
 
 
-def publish_weights(directory: Path) -> None:
-    """Publishes until it is killed; every element of a version is its number."""
+def publish_weights(directory: Path, planted: str = "") -> None:
+    """Publishes until it is killed; every element of a version is its number.
+
+    The planted bug is that a buffer keeps its stamp while it is overwritten.
+    """
+    if planted:
+        atomics.store_ordered = lambda words, index, value: None
     publisher = WeightsPublisher(open_arrays(directory, "weights", weights_layout(WEIGHTS_BYTES)))
     while True:
         number = float(publisher.version + 1)

@@ -1,10 +1,13 @@
 """Lanes: one outstanding request each, gathered together, never lost."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mzpipe.ipc import lane as lane_module
 from mzpipe.ipc.dataplane import DataPlane
 from mzpipe.ipc.doorbell import Doorbell
 from mzpipe.ipc.lane import LaneClient, LaneServer, RequestKind, lane_layout
@@ -64,6 +67,43 @@ def test_new_client_is_ready_only_after_the_answer_to_a_dead_one(lanes):
     assert not successor.ready()
     server.respond(np.array([1]))
     assert successor.ready()
+
+
+@pytest.fixture
+def steps(monkeypatch):
+    """The stores and rings of the lane's kernels, in their order, once they are called as Python."""
+    steps = []
+    recorder = SimpleNamespace(store_release=lambda words, place, value: steps.append(("store", words, place, value)))
+    monkeypatch.setattr(lane_module, "atomics", recorder)
+    monkeypatch.setattr(lane_module, "ring_kernel", lambda words: steps.append(("ring", words)))
+    return steps
+
+
+def test_request_is_stored_before_the_server_is_rung(steps):
+    lane_module.request_kernel.py_func("request", "server", 7)
+    assert steps == [("store", "request", 0, 7), ("ring", "server")]
+
+
+def test_all_responses_are_stored_before_their_clients_are_rung(steps):
+    request_LW = np.array([[4], [5], [6]])
+    lane_module.respond_kernel.py_func([0, 1, 2], request_LW, ["a", "b", "c"], CLIENT_OF_LANE, ["server", "one", "two"])
+    stores = [("store", "a", 0, 4), ("store", "b", 0, 5), ("store", "c", 0, 6)]
+    assert steps == [*stores, ("ring", "one"), ("ring", "two")]
+
+
+def test_request_is_stored_after_everything_that_the_server_reads(lanes):
+    (client, *_), server, block, _ = lanes
+    hand_over, seen = client._hand_over, []
+
+    def look(*arguments):
+        seen.append((len(server.pending()), *(int(block[name][0]) for name in ("kind", "node_index", "num_rows"))))
+        hand_over(*arguments)
+
+    client._hand_over = look
+    for node_index in (9, 2):  # the second request is over a former one
+        client.request(RequestKind.RECURRENT, node_index=node_index, num_rows=4)
+        server.respond(np.array([0]))
+    assert seen == [(0, RequestKind.RECURRENT, 9, 4), (0, RequestKind.RECURRENT, 2, 4)]
 
 
 def make_shape(**changes):

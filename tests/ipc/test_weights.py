@@ -1,6 +1,5 @@
 """Weights versions: whole or not at all, also between two processes."""
 
-import ctypes
 import time
 
 import numpy as np
@@ -8,8 +7,8 @@ import pytest
 
 from mzpipe.errors import InputOutputError, NotFiniteError
 from mzpipe.ipc import atomics
-from mzpipe.ipc import weights as subscriber_module
-from mzpipe.ipc.checksum import copy_floats
+from mzpipe.ipc import weights as weights_module
+from mzpipe.ipc.copying import copy_floats
 from mzpipe.ipc.slots import NUM_WEIGHTS_BUFFERS, weights_layout
 from mzpipe.ipc.weights import WeightsPublisher, WeightsSubscriber
 from tests.ipc.peer import WEIGHTS_BYTES, open_arrays
@@ -84,31 +83,55 @@ def test_publisher_refuses_weights_of_another_size(segment, size):
         WeightsPublisher(segment).publish(np.zeros(size, np.float32), learner_steps=0, env_steps=0)
 
 
-def test_pull_gives_nothing_when_the_buffer_is_overwritten_during_the_copy(segment, monkeypatch):
-    """Three versions in the middle of a copy: the stamp tells. The same copy without it is torn."""
-    publisher, subscriber, copies = WeightsPublisher(segment), WeightsSubscriber(segment), []
+def interrupted(monkeypatch, between):
+    """Has the next copy of weights, by whichever end, do `between` in its middle."""
+
+    def copy(source, target):
+        monkeypatch.setattr(weights_module, "copy_floats", copy_floats)
+        half = len(source) // 2
+        first = copy_floats(source[:half], target[:half])
+        between()
+        return copy_floats(source[half:], target[half:]) and first
+
+    monkeypatch.setattr(weights_module, "copy_floats", copy)
+
+
+def pulled_while_it_is_overwritten(segment, monkeypatch):
+    """Version 1, asked for in the middle of version 4's publication, which goes into the same buffer."""
+    publisher, subscriber, pulled = WeightsPublisher(segment), WeightsSubscriber(segment), []
+    for value in (1, 2, 3):
+        publish(publisher, value)
+    interrupted(monkeypatch, lambda: pulled.append(subscriber.pull(1)))
+    publish(publisher, 4)
+    return pulled[0]
+
+
+def pulled_and_overwritten_in_the_middle(segment, monkeypatch):
+    """Version 1, of which half is copied before versions 2 to 4 are published, and half after."""
+    publisher, subscriber = WeightsPublisher(segment), WeightsSubscriber(segment)
     publish(publisher, 1)
-
-    def interrupted_copy(source, target, size):
-        monkeypatch.undo()  # the publisher copies by the same function
-        half = size // 2
-        copy_floats(source, target, half)
-        for value in (2, 3, 4):
-            publish(publisher, value)
-        copy_floats(source + 4 * half, target + 4 * half, size - half)
-        copies.append(np.frombuffer((ctypes.c_float * size).from_address(target), np.float32).copy())
-        return int(segment["crc"][1])  # so that it is not the checksum that tells
-
-    monkeypatch.setattr(subscriber_module, "copy_floats", interrupted_copy)
-    assert subscriber.pull(1) is None
-    assert set(copies[0].tolist()) == {1, 4}  # the control: what an unchecked reader would have got
+    interrupted(monkeypatch, lambda: [publish(publisher, value) for value in (2, 3, 4)])
+    return subscriber.pull(1)
 
 
-def test_pull_raises_when_a_byte_of_a_whole_buffer_was_flipped(segment):
-    publish(WeightsPublisher(segment), 1)
-    segment["buffer"][1][5] ^= 1
-    with pytest.raises(InputOutputError, match="weights version 1: checksum of buffer 1 does not match"):
-        WeightsSubscriber(segment).pull()
+def test_pull_gives_nothing_while_the_buffer_is_overwritten(segment, monkeypatch):
+    assert pulled_while_it_is_overwritten(segment, monkeypatch) is None
+
+
+def test_pull_is_torn_when_the_stamp_stays_while_the_buffer_is_overwritten(segment, monkeypatch):
+    """The control of the test above: the weights themselves tell."""
+    monkeypatch.setattr(atomics, "store_ordered", lambda words, index, value: None)
+    assert set(pulled_while_it_is_overwritten(segment, monkeypatch).weights.tolist()) == {1, 4}
+
+
+def test_pull_gives_nothing_when_the_buffer_is_overwritten_during_the_copy(segment, monkeypatch):
+    assert pulled_and_overwritten_in_the_middle(segment, monkeypatch) is None
+
+
+def test_pull_is_torn_when_the_stamp_is_not_read_again_after_the_copy(segment, monkeypatch):
+    """The control of the test above: the weights themselves tell."""
+    monkeypatch.setattr(atomics, "load_ordered", lambda words, index: 1)
+    assert set(pulled_and_overwritten_in_the_middle(segment, monkeypatch).weights.tolist()) == {1, 4}
 
 
 @pytest.mark.slow
@@ -128,3 +151,15 @@ def test_subscriber_never_sees_a_torn_version_between_two_processes(shm_path):
                 assert (pulled.weights == pulled.version).all()
                 assert pulled.learner_steps == pulled.version
                 versions.add(pulled.version)
+
+
+@pytest.mark.slow
+def test_subscriber_sees_a_torn_version_of_a_process_that_leaves_the_stamp(shm_path):
+    """The control of the test above, and of the stamp that is read twice."""
+    segment = open_arrays(shm_path, "weights", weights_layout(WEIGHTS_BYTES), create=True)
+    subscriber, torn, end_s = WeightsSubscriber(segment), False, time.monotonic() + 60
+    with peer("publish_weights", shm_path, "planted") as process:
+        while not torn:
+            assert time.monotonic() < end_s and process.poll() is None
+            pulled = subscriber.pull(max(0, subscriber.latest() - NUM_WEIGHTS_BUFFERS + 1))
+            torn = pulled is not None and len(np.unique(pulled.weights)) > 1

@@ -14,16 +14,14 @@ from mzbench.ipc import doorbell as ipc_doorbell
 from mzbench.ipc.case import measure, parts
 from mzbench.ipc.kernels import send_kernel, take_kernel
 from mzbench.ipc.killed import Consumer, check_records, first_number
-from mzbench.ipc.memory import CALLER, SPECS, BareRing, Words
-from mzbench.ipc.orders import Action, Orders
+from mzbench.ipc.memory import SPECS, Words
 from mzbench.ipc.peer import spun
 from mzbench.ipc.peers import started_peers
-from mzbench.ipc.pingpong import ping_kernel, play, pong_kernel
-from mzbench.ipc.processes import ACTIONS
+from mzbench.ipc.pingpong import answer_pings, ping_kernel, play, pong_kernel
 from mzbench.ipc.sockets import Sockets, patiently
 from mzbench.ipc.torn import Seen, check_weights, pulled, unchecked, verdict, watch
 
-from mzpipe.errors import InputOutputError, MzpipeError
+from mzpipe.errors import MzpipeError
 from mzpipe.ipc.ring import RingReader, RingWriter
 from mzpipe.ipc.segments import Segments
 from mzpipe.ipc.weights import WeightsPublisher, WeightsSubscriber
@@ -32,7 +30,7 @@ from tests.processes import exists
 CACHE_HOME = os.environ.get("XDG_CACHE_HOME")
 GOOD = Seen(whole=3)
 # Small ones of those that a run of the case has.
-NEEDED = ("orders", "bells", "ball", "killed", "torn_weights")
+NEEDED = ("ball", "killed", "torn_weights")
 
 
 @pytest.fixture
@@ -53,7 +51,7 @@ def warm(monkeypatch):
 
 
 class Unchecked(RingReader):
-    """The planted bug: takes the next slot for a record, whatever its commit word and checksum say."""
+    """The planted bug: takes the next slot for a record, whatever its commit word says."""
 
     def peek(self, ahead=0):
         return self._ring.slots[self.sequence % self._ring.num_slots]
@@ -152,7 +150,7 @@ def test_consumer_finds_committed_records_whole_and_the_control_the_half_one_tor
     assert (consumer.checked, consumer.control) == (Seen(whole=9), Seen(torn=3))
 
 
-def test_check_fails_when_the_reader_looks_at_neither_commit_word_nor_checksum(segments):
+def test_check_fails_when_the_reader_does_not_look_at_the_commit_word(segments):
     ring = segments.ring("killed", Words)
     writer, consumer = RingWriter(ring), Consumer(ring, Unchecked(ring))
     consumer.begin(0)
@@ -173,50 +171,6 @@ def test_consumer_tells_a_lost_record_and_one_of_a_former_producer(segments):
     assert consumer.checked == Seen(whole=1, other=2)
 
 
-def test_bare_ring_lets_a_damaged_record_pass_where_a_ring_does_not(segments):
-    for kind in ("bare", "sealed"):
-        ring = segments.ring("killed", Words, BareRing) if kind == "bare" else segments.ring("killed", Words)
-        put(RingWriter(ring), 1)
-        ring.payloads[RingReader(ring).sequence % ring.num_slots][0] ^= 1
-        if kind == "bare":
-            assert RingReader(ring).peek() is not None
-            RingReader(ring).release()
-    with pytest.raises(InputOutputError, match="checksum"):
-        RingReader(ring).peek()
-
-
-def test_order_stands_until_it_is_finished_and_rings_both(segments):
-    orders = Orders(segments)
-    assert orders.finished(3) and orders.taken(3) is None
-    orders.give(3, Action.TAKE_RECORDS, 12)
-    assert orders.taken(3) == (Action.TAKE_RECORDS, 12)
-    assert (orders.finished(3), orders.taken(2), orders.bells[3].sequence()) == (False, None, 1)
-    orders.finish(3)
-    assert (orders.finished(3), orders.taken(3), orders.bells[CALLER].sequence()) == (True, None, 1)
-
-
-def test_order_is_withdrawn_until_the_next_one(segments):
-    orders = Orders(segments)
-    orders.give(0, Action.ANSWER_IDLE, 0)
-    orders.withdraw(0)
-    assert orders.withdrawn(0)
-    orders.finish(0)
-    orders.give(0, Action.ANSWER_IDLE, 0)
-    assert not orders.withdrawn(0)
-
-
-def test_successor_of_a_killed_peer_finds_no_order(segments):
-    orders = Orders(segments)
-    orders.sign(1, 4711)
-    orders.give(1, Action.WRITE_RECORDS, 0)
-    orders.forget(1)
-    assert (orders.taken(1), orders.signed(1), orders.finished(1)) == (None, 0, True)
-
-
-def test_somebody_does_every_action():
-    assert set(ACTIONS) == set(Action)
-
-
 def test_kernels_of_the_ping_pong_give_up_without_an_answer_and_go_on_where_they_were(segments):
     words = segments.arrays("ball")["words"]
     assert ping_kernel(words, 3) == 0
@@ -226,14 +180,14 @@ def test_kernels_of_the_ping_pong_give_up_without_an_answer_and_go_on_where_they
     assert ping_kernel(words, 2) == 2
 
 
-def test_kernels_of_the_ring_give_up_and_go_on_where_they_were_and_take_no_damaged_record(segments, monkeypatch):
+def test_kernels_of_the_ring_give_up_and_go_on_where_they_were_and_take_no_record_of_another_number(segments):
     ring = segments.ring("killed", Words)
-    send = partial(send_kernel, np.array(ring.addresses), ring.head, ring.tail, ring.sealed_bytes)
-    take = partial(take_kernel, np.array(ring.addresses), ring.tail, ring.sealed_bytes)
+    send = partial(send_kernel, np.array(ring.addresses), ring.head, ring.tail, ring.layout.nbytes)
+    take = partial(take_kernel, np.array(ring.addresses), ring.tail)
     assert send(0, 2) == 2 and take(0, 3) == 2
     assert send(2, 9) == 2 + ring.num_slots  # full
     assert RingReader(ring).peek() is not None  # the ends in Python find what the kernels left
-    ring.payloads[3 % ring.num_slots][8] ^= 1
+    ring.payloads[3 % ring.num_slots][0] ^= 1
     assert take(2, 9) == 3
 
 
@@ -268,7 +222,7 @@ def peers_that_leave_nothing(num_peers, cores=None):
     """Started peers; afterwards, however it ended, they and what they shared are gone."""
     try:
         with started_peers(cores or sorted(os.sched_getaffinity(0)), num_peers) as peers:
-            pids = [peers.orders.signed(peer) for peer in range(num_peers)]
+            pids = [peers.pid(peer) for peer in range(num_peers)]
             assert all(map(exists, pids))
             yield peers
     finally:
@@ -284,10 +238,22 @@ def test_checks_see_nothing_torn_between_processes_and_their_controls_do(warm):
 
 
 @pytest.mark.slow
+def test_peers_answer_what_they_were_told_one_after_the_other_and_again_once_replaced(warm):
+    with peers_that_leave_nothing(2) as peers:
+        for peer in (0, 1):
+            peers.tell(peer, ipc_doorbell.wait_idle, 1)
+        assert [0.0 <= share <= 2.0 for share in peers.finish(1, 0)] == [True, True]
+        peers.tell(0, ipc_doorbell.answer_idle, 1)  # never rung
+        peers.replace(0)
+        peers.tell(0, answer_pings, 0)
+        assert peers.finish(0) == [None]
+
+
+@pytest.mark.slow
 def test_dead_peer_ends_the_measurement_and_leaves_nothing(warm):
     def measured_until_death():
         with peers_that_leave_nothing(2) as peers:
-            os.kill(peers.orders.signed(0), signal.SIGKILL)
+            os.kill(peers.pid(0), signal.SIGKILL)
             play(peers, 1_000)
 
     with pytest.raises(MzpipeError, match=r"beside the caller \(peer-0, peer-1\) has ended: it said nothing"):
@@ -296,20 +262,20 @@ def test_dead_peer_ends_the_measurement_and_leaves_nothing(warm):
 
 @pytest.mark.slow
 def test_failing_peer_ends_the_measurement_with_its_reason(warm):
-    def pulled_before_it_was_published():
+    def told_nonsense():
         with peers_that_leave_nothing(1) as peers:
-            peers.tell(0, Action.PULL_WEIGHTS, 1)
+            peers.tell(0, answer_pings, "nonsense")
             peers.finish(0)
 
-    with pytest.raises(MzpipeError, match=r"has ended: mzpipe\.errors\.MzpipeError: weights version 1 is not there"):
-        pulled_before_it_was_published()
+    with pytest.raises(MzpipeError, match=r"has ended: ValueError: .*'nonsense'"):
+        told_nonsense()
 
 
 @pytest.mark.slow
 def test_interrupt_leaves_no_process_and_no_segment(warm):
     def interrupted():
         with peers_that_leave_nothing(1) as peers:
-            peers.tell(0, Action.ANSWER_PINGS, 10)
+            peers.tell(0, answer_pings, 10)
             os.kill(os.getpid(), signal.SIGINT)
             peers.finish(0)
 
@@ -319,9 +285,10 @@ def test_interrupt_leaves_no_process_and_no_segment(warm):
 
 @pytest.mark.slow
 def test_measure_has_every_row_and_leaves_nothing(warm, monkeypatch):
+    for name, way in ipc_doorbell._WAYS.items():
+        monkeypatch.setitem(ipc_doorbell._WAYS, name, way._replace(num_trips=200))
     for module, name, value in (
         (timing, "ROUND_S", 0.0),
-        (ipc_doorbell, "ROUND_S", 0.01),
         (ipc, "_QUICK_ROUNDS", 1),
         (ipc, "_QUICK_READS", 200),
         (ipc, "_QUICK_KILLS", 8),

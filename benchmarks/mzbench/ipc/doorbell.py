@@ -7,8 +7,6 @@ once, and a zmq message as a doorbell.
 
 import time
 from collections.abc import Callable
-from contextlib import suppress
-from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -19,19 +17,12 @@ from mzpipe.runtime.idle import SLEEP_NS, IdleStrategy
 
 from ..rates import MZPIPE, rate, rows_of
 from ..report import Comparison
-from ..timing import ROUND_S, summary
-from .memory import MAX_SAMPLES
-from .orders import Action
+from ..timing import summary
 from .peer import Peer
 from .peers import Peers
 from .sockets import patiently, send
 
 FUTEX, ZMQ = "futex at once", "zmq doorbell"
-_WAYS = {
-    MZPIPE: (Action.CALL_IDLE, Action.ANSWER_IDLE),
-    FUTEX: (Action.CALL_FUTEX, Action.ANSWER_FUTEX),
-    ZMQ: (Action.CALL_SOCKET, Action.ANSWER_SOCKET),
-}
 _KNOCK = b"."
 _NS_PER_S = 1e9
 
@@ -46,12 +37,20 @@ class Latency(NamedTuple):
     p99_s: float
 
 
+class Way(NamedTuple):
+    """What both peers of a pair do, and how often in a round: about a quarter of a second where each has a core."""
+
+    call: Callable[[Peer, int], list[int]]
+    answer: Callable[[Peer, int], None]
+    num_trips: int
+
+
 def compare_doorbells(peers: Peers, num_pairs: int, rounds: int) -> tuple[list[Comparison], list[str]]:
     """Round trips/s by their median, and a note with both percentiles."""
     found: dict[str, list[Latency]] = {name: [] for name in _WAYS}
     for lap in range(1 + rounds):
-        for name, (call, answer) in _WAYS.items():
-            latency = _round(peers, num_pairs, call, answer)
+        for name, way in _WAYS.items():
+            latency = _round(peers, num_pairs, way)
             if lap > 0:  # the first one compiles and connects
                 found[name].append(latency)
     case = f"ipc/doorbell/{num_pairs}"
@@ -65,80 +64,80 @@ def _shown(entry: tuple[str, list[Latency]]) -> str:
     return f"{name} {1e6 * p50_s:.1f} / {1e6 * p99_s:,.1f}"
 
 
-def _round(peers: Peers, num_pairs: int, call: Action, answer: Action) -> Latency:
-    """All pairs at once, for a while."""
+def _round(peers: Peers, num_pairs: int, way: Way) -> Latency:
+    """All pairs at once, each as many round trips."""
     callers, answerers = range(0, 2 * num_pairs, 2), range(1, 2 * num_pairs, 2)
     for peer in answerers:
-        peers.tell(peer, answer)
+        peers.tell(peer, way.answer, way.num_trips)
     for peer in callers:
-        peers.tell(peer, call, round(ROUND_S * _NS_PER_S))
-    peers.finish(*callers)
-    peers.withdraw(*answerers)
-    samples = peers.segments.arrays("samples")
-    every = np.concatenate([samples["ns"][peer, : samples["count"][peer]] for peer in callers])
-    p50_ns, p99_ns = np.percentile(every, (50, 99))
+        peers.tell(peer, way.call, way.num_trips)
+    samples = peers.finish(*callers)
+    peers.finish(*answerers)
+    p50_ns, p99_ns = np.percentile(samples, (50, 99))
     return Latency(float(p50_ns) / _NS_PER_S, float(p99_ns) / _NS_PER_S)
 
 
 def idle_share(peers: Peers, seconds: float) -> str:
     """For people: how much of a core a peer takes that waits and is not rung."""
-    pids = [peers.orders.signed(peer) for peer in range(peers.num_peers)]
-    before_ns, start_s = [_busy_ns(pid) for pid in pids], time.monotonic()
-    peers.rest(seconds)
-    lasted_ns = (time.monotonic() - start_s) * _NS_PER_S
-    shares = [(_busy_ns(pid) - before) / lasted_ns for pid, before in zip(pids, before_ns, strict=True)]
+    for peer in range(peers.num_peers):
+        peers.tell(peer, wait_idle, round(seconds * _NS_PER_S))
+    shares = peers.finish(*range(peers.num_peers))
     return f"ipc/doorbell: a waiting process takes {np.mean(shares):.2%} of a core, the worst of them {max(shares):.2%}"
 
 
-def _busy_ns(pid: int) -> int:
-    """Nanoseconds that all threads of a process have run."""
-    busy_ns = 0
-    for path in Path(f"/proc/{pid}/task").glob("*/schedstat"):
-        with suppress(FileNotFoundError, ProcessLookupError):  # it has ended since it was listed
-            busy_ns += int(path.read_text().split()[0])
-    return busy_ns
+def wait_idle(peer: Peer, duration_ns: int) -> float:
+    """For a peer: waits as a role does; the share of a core that all its threads took."""
+    (mine,) = _pair(peer, peer.index)
+    idle = IdleStrategy(mine)
+    start_ns, busy_ns = time.monotonic_ns(), time.process_time_ns()
+    while (lasted_ns := time.monotonic_ns() - start_ns) < duration_ns:
+        idle.after(0)
+    return (time.process_time_ns() - busy_ns) / lasted_ns
 
 
-def call_idle(peer: Peer, duration_ns: int) -> None:
-    """For a peer that calls: rings and waits as a role does."""
-    _call(peer, duration_ns, _role_wait)
+def call_idle(peer: Peer, num_trips: int) -> list[int]:
+    """For a peer that calls: rings and waits as a role does; nanoseconds of each round trip."""
+    return _call(peer, num_trips, _role_wait)
 
 
-def answer_idle(peer: Peer, _: int) -> None:
-    """For its answerer, until it is withdrawn."""
-    _answer(peer, _role_wait)
+def answer_idle(peer: Peer, num_trips: int) -> None:
+    """For its answerer."""
+    _answer(peer, num_trips, _role_wait)
 
 
-def call_futex(peer: Peer, duration_ns: int) -> None:
-    """For a peer that calls: rings and sleeps at once."""
-    _call(peer, duration_ns, _futex_wait)
+def call_futex(peer: Peer, num_trips: int) -> list[int]:
+    """For a peer that calls: rings and sleeps at once; nanoseconds of each round trip."""
+    return _call(peer, num_trips, _futex_wait)
 
 
-def answer_futex(peer: Peer, _: int) -> None:
-    """For its answerer, until it is withdrawn."""
-    _answer(peer, _futex_wait)
+def answer_futex(peer: Peer, num_trips: int) -> None:
+    """For its answerer."""
+    _answer(peer, num_trips, _futex_wait)
 
 
-def call_socket(peer: Peer, duration_ns: int) -> None:
-    """For a peer that calls: sends a byte and waits for one."""
+def call_socket(peer: Peer, num_trips: int) -> list[int]:
+    """For a peer that calls: sends a byte and waits for one; nanoseconds of each round trip."""
     socket = peer.sockets.bound(f"pair-{peer.index}", zmq.PAIR)
 
     def round_trip() -> None:
         send(socket, _KNOCK, peer.look)
         patiently(socket.recv, peer.look)
 
-    _keep(peer, _timed(round_trip, duration_ns))
+    return _timed(round_trip, num_trips)
 
 
-def answer_socket(peer: Peer, _: int) -> None:
-    """For its answerer, until it is withdrawn."""
+def answer_socket(peer: Peer, num_trips: int) -> None:
+    """For its answerer."""
     socket = peer.sockets.connected(f"pair-{peer.index - 1}", zmq.PAIR)
-    while not peer.withdrawn():
-        try:
-            knock = socket.recv()
-        except zmq.Again:
-            continue
-        send(socket, knock, peer.look)
+    for _ in range(num_trips):
+        send(socket, patiently(socket.recv, peer.look), peer.look)
+
+
+_WAYS = {
+    MZPIPE: Way(call_idle, answer_idle, 50_000),
+    FUTEX: Way(call_futex, answer_futex, 5_000),
+    ZMQ: Way(call_socket, answer_socket, 2_000),
+}
 
 
 def _role_wait(bell: Doorbell) -> Wait:
@@ -150,7 +149,7 @@ def _futex_wait(bell: Doorbell) -> Wait:
     return lambda seen: bell.wait(seen, spin_ns=0, yield_ns=0, timeout_ns=SLEEP_NS)
 
 
-def _call(peer: Peer, duration_ns: int, way: Callable[[Doorbell], Wait]) -> None:
+def _call(peer: Peer, num_trips: int, way: Callable[[Doorbell], Wait]) -> list[int]:
     mine, other = _pair(peer, peer.index, peer.index + 1)
     wait, seen = way(mine), mine.sequence()
 
@@ -161,18 +160,15 @@ def _call(peer: Peer, duration_ns: int, way: Callable[[Doorbell], Wait]) -> None
             wait(seen)
         seen += 1
 
-    _keep(peer, _timed(round_trip, duration_ns))
+    return _timed(round_trip, num_trips)
 
 
-def _answer(peer: Peer, way: Callable[[Doorbell], Wait]) -> None:
+def _answer(peer: Peer, num_trips: int, way: Callable[[Doorbell], Wait]) -> None:
     mine, other = _pair(peer, peer.index, peer.index - 1)
-    wait, seen = way(mine), other.sequence()  # as many rings as were answered: the next may have come already
-    while True:
+    wait, first = way(mine), other.sequence()  # as many rings as were answered: the next may have come already
+    for seen in range(first, first + num_trips):
         while mine.sequence() == seen:
-            if peer.withdrawn():
-                return
             wait(seen)
-        seen += 1
         other.ring()
 
 
@@ -181,21 +177,10 @@ def _pair(peer: Peer, *indices: int) -> list[Doorbell]:
     return [Doorbell(words, index) for index in indices]
 
 
-def _timed(round_trip: Callable[[], None], duration_ns: int) -> list[int]:
+def _timed(round_trip: Callable[[], None], num_trips: int) -> list[int]:
     """Nanoseconds of each round trip."""
-    samples: list[int] = []
-    now = time.monotonic_ns()
-    end = now + duration_ns
-    while now < end and len(samples) < MAX_SAMPLES:
-        before = now
+    times_ns = [time.monotonic_ns()]
+    for _ in range(num_trips):
         round_trip()
-        now = time.monotonic_ns()
-        samples.append(now - before)
-    return samples
-
-
-def _keep(peer: Peer, samples: list[int]) -> None:
-    """Where the measuring process finds them."""
-    arrays = peer.segments.arrays("samples")
-    arrays["count"][peer.index] = len(samples)
-    arrays["ns"][peer.index, : len(samples)] = samples
+        times_ns.append(time.monotonic_ns())
+    return np.diff(times_ns).tolist()

@@ -7,6 +7,7 @@ arrays as bytes. Nothing is worked out on either side.
 Shape legend    L lanes   R rows   C = 2 + A columns: reward, value, logits
 """
 
+from collections.abc import Callable
 from functools import partial
 from typing import NamedTuple
 
@@ -15,19 +16,19 @@ import numpy as np
 import zmq
 
 from mzpipe.inference.pool import gather_kernel, scatter_kernel
+from mzpipe.ipc.doorbell import Doorbell
 from mzpipe.ipc.lane import LaneClient, LaneServer, RequestKind
 from mzpipe.runtime.idle import IdleStrategy
 
 from ..rates import MZPIPE, Counted, rates_of_counted, rows_of
 from ..report import Comparison
 from .memory import CALLER, MAX_CLIENTS, NUM_ACTIONS, NUM_ROWS
-from .orders import Action
 from .peer import Peer
 from .peers import Peers
 from .sockets import patiently, send
 
 ZMQ = "zmq + msgpack"
-_LANE_REQUESTS, _MESSAGES = 1_000, 100
+_LANE_REQUESTS, _MESSAGES = 5_000, 300
 # A search of this many nodes has just expanded its last one, so every row may have another parent.
 _NUM_NODES = NUM_ROWS + 1
 _PARENT_R, _ACTION_R = np.arange(NUM_ROWS, dtype=np.int32), np.zeros(NUM_ROWS, np.int32)
@@ -68,8 +69,9 @@ def compare_gather(peers: Peers, num_clients: int, rounds: int) -> tuple[list[Co
 
 def serve_lanes(peers: Peers, num_clients: int, batch: Batch) -> None:
     """Answers lanes until every client has had its answers."""
-    server = LaneServer(peers.segments.arrays("lanes"), peers.segments.arrays("bells")["words"])
-    left = _tell(peers, num_clients, Action.REQUEST_LANES, _LANE_REQUESTS)
+    bells = peers.segments.arrays("bells")["words"]
+    server, idle = LaneServer(peers.segments.arrays("lanes"), bells), IdleStrategy(Doorbell(bells, CALLER))
+    left = _tell(peers, num_clients, request_lanes, _LANE_REQUESTS)
     while left:
         lanes = server.pending()
         if len(lanes):
@@ -77,7 +79,7 @@ def serve_lanes(peers: Peers, num_clients: int, batch: Batch) -> None:
         else:
             peers.look()
         left -= len(lanes)
-        peers.idle.after(len(lanes))
+        idle.after(len(lanes))
     peers.finish(*range(num_clients))
 
 
@@ -114,8 +116,8 @@ def _answer_lanes(server: LaneServer, lanes: np.ndarray, batch: Batch) -> None:
 
 def request_lanes(peer: Peer, count: int) -> None:
     """For a peer: requests on its lane, each after the answer to the one before."""
-    lane = LaneClient(peer.segments.arrays("lanes"), peer.index, peer.orders.bells[CALLER], peer.index)
-    idle = IdleStrategy(peer.orders.bells[peer.index])
+    server, client = (Doorbell(peer.segments.arrays("bells")["words"], row) for row in (CALLER, peer.index))
+    lane, idle = LaneClient(peer.segments.arrays("lanes"), peer.index, server, peer.index), IdleStrategy(client)
     for _ in range(count):
         lane.parent_index[:], lane.action[:] = _PARENT_R, _ACTION_R
         lane.request(RequestKind.RECURRENT, node_index=NUM_ROWS, num_rows=NUM_ROWS)
@@ -126,7 +128,7 @@ def request_lanes(peer: Peer, count: int) -> None:
 def serve_messages(peers: Peers, num_clients: int, batch: Batch) -> None:
     """Answers messages until every client has had its answers."""
     router = peers.sockets.bound("gather", zmq.ROUTER)
-    left = _tell(peers, num_clients, Action.REQUEST_MESSAGES, _MESSAGES)
+    left = _tell(peers, num_clients, request_messages, _MESSAGES)
     while left:
         pending = _received(router, peers)
         requests = [msgpack.unpackb(request) for _, request in pending]
@@ -167,7 +169,7 @@ def request_messages(peer: Peer, count: int) -> None:
             np.frombuffer(words, np.float32)
 
 
-def _tell(peers: Peers, num_clients: int, action: Action, count: int) -> int:
+def _tell(peers: Peers, num_clients: int, function: Callable[[Peer, int], None], count: int) -> int:
     for client in range(num_clients):
-        peers.tell(client, action, count)
+        peers.tell(client, function, count)
     return num_clients * count

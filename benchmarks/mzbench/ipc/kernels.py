@@ -1,4 +1,4 @@
-"""A ring from kernel to kernel: records one way, both ends compiled, in the same slots and by the same two kernels.
+"""A ring from kernel to kernel: records one way, both ends compiled, in the same slots and by the same words.
 
 What a ring in Python does between its kernel calls is left out; what remains is what the record itself costs. Either
 kernel gives up after _SPINS looks for a slot or a record, so that its process can look after the other one; calling it
@@ -10,19 +10,9 @@ from numba import njit
 
 from mzpipe.errors import MzpipeError
 from mzpipe.ipc import atomics
-from mzpipe.ipc.ring import (
-    DAMAGED,
-    NOTHING,
-    SLOT_HEADER_BYTES,
-    Ring,
-    RingReader,
-    RingWriter,
-    check_kernel,
-    commit_kernel,
-)
+from mzpipe.ipc.ring import SLOT_HEADER_BYTES, Ring, RingReader, RingWriter, commit_kernel
 
 from .memory import Words
-from .orders import Action
 from .peer import Peer
 from .peers import Peers
 
@@ -43,22 +33,22 @@ def send_kernel(header_S, head, tail, nbytes, sequence, last):
             continue
         header = header_S[sequence % num_slots]
         atomics.store_relaxed(header, _PAYLOAD, sequence)
-        sequence, spins = commit_kernel(header, head, nbytes, nbytes, 0, sequence), 0
+        sequence, spins = commit_kernel(header, head, nbytes, 0, sequence), 0
     return sequence
 
 
 @njit(cache=True, nogil=True)
-def take_kernel(header_S, tail, nbytes, sequence, last):
-    """Checks, reads and releases the records up to `last`, or to a damaged one; the sequence of the next one."""
+def take_kernel(header_S, tail, sequence, last):
+    """Reads and releases the records up to `last`, or to one of another number; the sequence of the next one."""
     num_slots, spins = len(header_S), 0
     while sequence < last and spins < _SPINS:
         header = header_S[sequence % num_slots]
-        found = check_kernel(header, nbytes, sequence)
-        if found == NOTHING:
+        # SYNC ring.commit acquire: the slot's payload and header
+        if atomics.load_acquire(header, 0) != sequence + 1:
             spins += 1
             atomics.pause_core()
             continue
-        if found == DAMAGED or atomics.load_relaxed(header, _PAYLOAD) != sequence:
+        if atomics.load_relaxed(header, _PAYLOAD) != sequence:
             break
         sequence, spins = sequence + 1, 0
         # SYNC ring.release release: the consumer's last read of the slot
@@ -71,8 +61,8 @@ def send_from_kernel(peers: Peers, count: int) -> None:
     ring = peers.segments.ring("there", Words)
     sequence = RingWriter(ring).sequence
     last, headers = sequence + count, _headers(ring)
-    peers.tell(0, Action.TAKE_INTO_KERNEL, count)
-    while (sequence := send_kernel(headers, ring.head, ring.tail, ring.sealed_bytes, sequence, last)) < last:
+    peers.tell(0, take_into_kernel, count)
+    while (sequence := send_kernel(headers, ring.head, ring.tail, ring.layout.nbytes, sequence, last)) < last:
         peers.look()
     peers.finish(0)
     if RingReader(ring).sequence != last:
@@ -84,7 +74,7 @@ def take_into_kernel(peer: Peer, count: int) -> None:
     ring = peer.segments.ring("there", Words)
     sequence = RingReader(ring).sequence
     last, headers = sequence + count, _headers(ring)
-    while (sequence := take_kernel(headers, ring.tail, ring.sealed_bytes, sequence, last)) < last:
+    while (sequence := take_kernel(headers, ring.tail, sequence, last)) < last:
         peer.look()
 
 

@@ -15,7 +15,6 @@ import numpy as np
 from mzpipe.ipc.ring import Ring, RingReader, RingWriter
 
 from .memory import Words
-from .orders import Action
 from .peer import Peer, linger, spun
 from .peers import Peers
 from .torn import Seen, verdict
@@ -79,8 +78,7 @@ def check_records(peers: Peers, num_kills: int) -> str:
     consumer, rng = Consumer(peers.segments.ring(_RING, Words)), random.Random(0)
     for epoch in range(num_kills):
         victim = epoch % peers.num_peers
-        peers.await_loaded(victim)
-        peers.tell(victim, Action.WRITE_RECORDS, epoch)
+        peers.tell(victim, write_records, epoch)
         consumer.begin(epoch)
         for _ in range(rng.randint(1, _MAX_RECORDS)):
             spun(consumer.read, peers.look)

@@ -1,10 +1,10 @@
 """The shared memory of the case `ipc`: every segment in which the caller, who measures, meets its peers.
 
-orders, bells        what the caller wants of each peer, and a doorbell for each; the caller's is the last one
+bells                a doorbell for each peer; the caller's is the last one
 ball                 two words on lines of their own: the ping-pong
 there, back          rings of 64 bytes a record, from the caller to a peer and back
-large, bare          rings of 1 MiB a record, to a peer; records of `bare` are not sealed
-pairs, samples       doorbells of pairs of peers, and how long each round trip took
+large                a ring of 1 MiB a record, to a peer
+pairs                doorbells of pairs of peers
 lanes                a lane per client; the caller is their server
 weights              versions of 40 MB
 torn_weights, killed what is read while it is overwritten, and what a producer was killed over
@@ -18,7 +18,6 @@ from mzpipe.ipc.columns import RecordLayout
 from mzpipe.ipc.doorbell import doorbell_layout
 from mzpipe.ipc.lane import lane_layout
 from mzpipe.ipc.layout import WORDS_PER_LINE, ArrayLayout, Field
-from mzpipe.ipc.ring import Ring
 from mzpipe.ipc.segments import RingSpec
 from mzpipe.ipc.slots import weights_layout
 
@@ -29,12 +28,9 @@ CALLER = NUM_PEERS
 
 SMALL_BYTES, LARGE_BYTES = 64, 1 << 20
 SMALL_SLOTS, LARGE_SLOTS = 64, 4
-MAX_SAMPLES = 1 << 18
 # A request is of so many rows, a parent and an action each; its answer has a reward, a value and logits for each.
 NUM_ROWS, NUM_ACTIONS = 64, 18
 WEIGHTS_BYTES, TORN_WEIGHTS_BYTES = 40_000_000, 1_000_000
-
-_WORDS = (NUM_PEERS, WORDS_PER_LINE)
 
 
 class Words(NamedTuple):
@@ -47,26 +43,14 @@ _SMALL = RecordLayout(Words, [Field("data", "int64", (SMALL_BYTES // 8,))])
 _LARGE = RecordLayout(Words, [Field("data", "int64", (LARGE_BYTES // 8,))])
 
 SPECS: dict[str, ArrayLayout | RingSpec] = {
-    "orders": ArrayLayout([Field("order", "int64", _WORDS), Field("answer", "int64", _WORDS)]),
     "bells": doorbell_layout(NUM_PEERS + 1),
     "ball": ArrayLayout([Field("words", "int64", (2 * WORDS_PER_LINE,))]),
     "there": RingSpec(_SMALL, SMALL_SLOTS),
     "back": RingSpec(_SMALL, SMALL_SLOTS),
     "large": RingSpec(_LARGE, LARGE_SLOTS),
-    "bare": RingSpec(_LARGE, LARGE_SLOTS),
     "pairs": doorbell_layout(NUM_PEERS),
-    "samples": ArrayLayout([Field("count", "int64", (NUM_PEERS,)), Field("ns", "int64", (NUM_PEERS, MAX_SAMPLES))]),
     "lanes": lane_layout(MAX_CLIENTS, NUM_ROWS, NUM_ACTIONS, (1,), "float32"),
     "weights": weights_layout(WEIGHTS_BYTES),
     "torn_weights": weights_layout(TORN_WEIGHTS_BYTES),
     "killed": RingSpec(_LARGE, LARGE_SLOTS),
 }
-
-
-class BareRing(Ring):
-    """A ring whose seals are no checksums: what the checksum costs, and never part of a run."""
-
-    @staticmethod
-    def sealed(layout: ArrayLayout) -> int:
-        """No bytes: the sequence alone."""
-        return 0

@@ -1,14 +1,25 @@
-"""What a peer of the case `ipc` has at hand while it does what it was told."""
+"""A peer of the case `ipc`: reads a line that names a function, calls it, answers in a line, and reads the next.
 
+    order    MODULE FUNCTION COUNT        answer    what the function returned, as JSON
+
+Run as `python -m mzbench.ipc.peer RUNTIME INDEX CORE PARENT_PID`; its first answer says that it has loaded. Orders and
+answers are lines on its stdin and stdout, and what went wrong goes to stderr.
+"""
+
+import json
+import os
+import sys
 import time
 from collections.abc import Callable
+from importlib import import_module
+from pathlib import Path
 from typing import TypeVar
 
 from mzpipe.ipc import atomics
 from mzpipe.ipc.segments import Segments
-from mzpipe.runtime.idle import IdleStrategy
+from mzpipe.runtime.process import follow_supervisor
 
-from .orders import Orders
+from .memory import SPECS
 from .sockets import Sockets
 
 _SPINS = 1_000
@@ -17,16 +28,11 @@ Got = TypeVar("Got")
 
 
 class Peer:
-    """One peer, seen from inside. It is killed when its caller no longer needs it, so it may wait for ever."""
+    """What a peer has at hand. It is killed when its caller no longer needs it, so it may wait for ever."""
 
-    def __init__(self, index: int, segments: Segments, sockets: Sockets) -> None:
-        self.index, self.segments, self.sockets = index, segments, sockets
-        self.orders = Orders(segments)
-        self.idle = IdleStrategy(self.orders.bells[index])
-
-    def withdrawn(self) -> bool:
-        """Whether an order that has no end of its own is over."""
-        return self.orders.withdrawn(self.index)
+    def __init__(self, index: int, runtime: Path) -> None:
+        self.index = index
+        self.segments, self.sockets = Segments(runtime, SPECS), Sockets(runtime)
 
     def look(self) -> None:
         """Nothing to look after while it waits."""
@@ -48,3 +54,23 @@ def linger(delay_ns: int) -> None:
     end_ns = time.monotonic_ns() + delay_ns
     while time.monotonic_ns() < end_ns:
         pass
+
+
+def main(runtime: str, index: str, core: str, parent_pid: str) -> None:
+    """The program: works until its orders end, or it is killed."""
+    os.sched_setaffinity(0, [int(core)])
+    follow_supervisor(Path(runtime), int(parent_pid))
+    peer = Peer(int(index), Path(runtime))
+    _answer(None)
+    for line in sys.stdin:
+        module, function, count = line.split()
+        _answer(getattr(import_module(module), function)(peer, int(count)))
+
+
+def _answer(found: object) -> None:
+    sys.stdout.write(f"{json.dumps(found)}\n")
+    sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

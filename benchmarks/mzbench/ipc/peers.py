@@ -1,22 +1,26 @@
 """The peers of the case `ipc`, as the caller sees them: started together, told what to do, gone at the end."""
 
+import json
 import os
+import select
+import subprocess
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 from mzpipe.errors import MzpipeError
 from mzpipe.ipc.segments import Segments
-from mzpipe.runtime.idle import IdleStrategy
+from mzpipe.runtime.process import Child
 
 from ..children import Children, meeting_place
-from .memory import CALLER, NUM_PEERS, SPECS
-from .orders import Action, Orders
+from .memory import NUM_PEERS, SPECS
+from .peer import Peer
 from .sockets import Sockets
 
-_PROGRAM = "mzbench.ipc.processes"
-_PATIENCE_S = 60.0
+_PROGRAM = "mzbench.ipc.peer"
+_PATIENCE_S, _LOOK_S = 60.0, 0.02
 
 
 class Peers:
@@ -24,46 +28,42 @@ class Peers:
 
     def __init__(self, runtime: Path, children: Children, cores: list[int], num_peers: int) -> None:
         self.runtime, self.num_peers = runtime, num_peers
-        self.segments = Segments(runtime, SPECS)
+        self.segments, self.sockets = Segments(runtime, SPECS), Sockets(runtime)
         self.segments.create()
-        self.sockets = Sockets(runtime)
-        self.orders = Orders(self.segments)
-        self.idle = IdleStrategy(self.orders.bells[CALLER])
         self._children, self._cores = children, cores
+        self._started = dict[int, Child]()
+        # Those whose answer has not been read.
+        self._busy = set[int]()
         self._deadline_s = 0.0
-        self.idle.after(0)  # compiles what waits, once, before the peers load it
 
     def start(self, peer: int) -> None:
         """Starts one on its core, without waiting for it to load."""
-        core = self._cores[peer % len(self._cores)]
-        self._children.start(_name(peer), [str(self.runtime), str(peer), str(core), str(os.getpid())])
+        words = [str(self.runtime), str(peer), str(self._cores[peer % len(self._cores)]), str(os.getpid())]
+        self._started[peer] = self._children.start(_name(peer), words, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        self._expect(peer)
 
-    def await_loaded(self, *peers: int) -> None:
-        """Waits until these can be told something."""
-        self._children.await_ready(lambda: all(self.orders.signed(peer) for peer in peers))
+    def pid(self, peer: int) -> int:
+        """Process id of a peer."""
+        return self._started[peer].pid
 
     def replace(self, peer: int) -> None:
         """Kills one, wherever it is, and starts another in its place, without waiting for it."""
         self._children.kill(_name(peer))
-        self.orders.forget(peer)
         self.start(peer)
 
-    def tell(self, peer: int, action: Action, count: int = 0) -> None:
-        """Has a peer begin; it must have finished what it was told before."""
-        self._deadline_s = time.monotonic() + _PATIENCE_S
-        self.orders.give(peer, action, count)
+    def tell(self, peer: int, function: Callable[[Peer, int], object], count: int = 0) -> None:
+        """Has a peer call a module's function once it has finished what it was told before."""
+        if peer in self._busy:
+            self.finish(peer)
+        self._expect(peer)
+        stdin = self._started[peer].process.stdin
+        assert stdin is not None
+        with suppress(BrokenPipeError):  # it has ended, as `look` says
+            os.write(stdin.fileno(), f"{function.__module__} {function.__name__} {count}\n".encode())
 
-    def withdraw(self, *peers: int) -> None:
-        """Has them come to an end, and waits for it."""
-        for peer in peers:
-            self.orders.withdraw(peer)
-        self.finish(*peers)
-
-    def finish(self, *peers: int) -> None:
-        """Waits until they have done what they were told."""
-        while not all(self.orders.finished(peer) for peer in peers):
-            self.look()
-            self.idle.after(0)
+    def finish(self, *peers: int) -> list[Any]:
+        """What these answer, once they have done what they were told."""
+        return [self._answer(peer) for peer in peers]
 
     def look(self) -> None:
         """Raises MzpipeError when a peer has ended, or none has got anywhere for a minute."""
@@ -71,11 +71,20 @@ class Peers:
         if time.monotonic() > self._deadline_s:
             raise MzpipeError(f"what a peer was told has not been done within {_PATIENCE_S:.0f} s")
 
-    def rest(self, seconds: float) -> None:
-        """Leaves the machine to the peers for a while."""
-        end_s = time.monotonic() + seconds
-        while (left_s := end_s - time.monotonic()) > 0.0:
-            self._children.check(round(1000 * left_s) + 1)
+    def _expect(self, peer: int) -> None:
+        self._busy.add(peer)
+        self._deadline_s = time.monotonic() + _PATIENCE_S
+
+    def _answer(self, peer: int) -> Any:
+        stdout = self._started[peer].process.stdout
+        assert stdout is not None
+        line = b""
+        while not line:  # an ended peer's output is at its end, and readable, until `look` hears of it
+            self.look()
+            if select.select([stdout], [], [], _LOOK_S)[0]:
+                line = stdout.readline()
+        self._busy.remove(peer)
+        return json.loads(line)
 
 
 @contextmanager
@@ -87,7 +96,7 @@ def started_peers(cores: list[int], num_peers: int = NUM_PEERS) -> Iterator[Peer
         try:
             for peer in range(num_peers):
                 peers.start(peer)
-            peers.await_loaded(*range(num_peers))
+            peers.finish(*range(num_peers))
             yield peers
         finally:
             children.stop(patience_s=0.0)

@@ -11,7 +11,6 @@ from numba import njit
 from mzpipe.ipc import atomics
 from mzpipe.ipc.layout import WORDS_PER_LINE
 
-from .orders import Action
 from .peer import Peer
 from .peers import Peers
 
@@ -72,7 +71,7 @@ def play(peers: Peers, count: int) -> None:
     """So many round trips between the caller and the first peer."""
     words = peers.segments.arrays("ball")["words"]
     last = int(words[_PONG]) + count
-    peers.tell(0, Action.ANSWER_PINGS, last)
+    peers.tell(0, answer_pings, last)
     while ping_kernel(words, last) < last:
         peers.look()
     peers.finish(0)

@@ -15,7 +15,6 @@ from ..rates import Counted, Rates, rates_of_counted, rows_beside
 from ..report import Comparison
 from .kernels import send_from_kernel
 from .memory import SMALL_BYTES, Words
-from .orders import Action
 from .peer import Peer, spun
 from .peers import Peers
 from .pingpong import play
@@ -27,8 +26,8 @@ KERNELS = "ring: one way, from kernel to kernel"
 ZMQ_CYCLE, ZMQ_ROUND_TRIP, ZMQ_STREAM = "zmq send and recv", "zmq there and back", "zmq one way"
 MSGPACK_ROUND_TRIP = "zmq + msgpack there and back"
 _FRAME = bytes(SMALL_BYTES)
-# Calls long enough that waking the peer does not count.
-_PINGS, _CALLS, _CYCLES, _RECORDS, _FRAMES = 50_000, 10_000, 2_000, 10_000, 300
+# Calls long enough that the order to the peer and its answer, a fifth of a millisecond, do not count.
+_PINGS, _CALLS, _CYCLES, _RECORDS, _FRAMES = 200_000, 10_000, 2_000, 20_000, 500
 _STREAMED_FRAMES, _KERNEL_RECORDS = 5_000, 100_000
 _NS_PER_S = 1e9
 
@@ -117,7 +116,7 @@ def zmq_cycles(peers: Peers, count: int) -> None:
 def send_records_and_back(peers: Peers, count: int) -> None:
     """A record to the peer, and one back; both sides spin."""
     there, back = _ends(peers.segments.ring("there", Words), peers.segments.ring("back", Words))
-    peers.tell(0, Action.ANSWER_RECORDS, count)
+    peers.tell(0, answer_records, count)
     for number in range(count):
         put(there, number, peers)
         take(back, peers)
@@ -138,7 +137,7 @@ def _ends(out: Ring[Words], into: Ring[Words]) -> tuple[RingWriter[Words], RingR
 def send_frames_and_back(peers: Peers, count: int) -> None:
     """A frame to the peer, and one back."""
     socket = peers.sockets.bound("small", zmq.PAIR)
-    peers.tell(0, Action.ANSWER_FRAMES, count)
+    peers.tell(0, answer_frames, count)
     for _ in range(count):
         send(socket, _FRAME, peers.look)
         patiently(socket.recv, peers.look)
@@ -155,7 +154,7 @@ def answer_frames(peer: Peer, count: int) -> None:
 def send_messages_and_back(peers: Peers, count: int) -> None:
     """A map with a number and as many bytes, packed and unpacked on both sides."""
     socket = peers.sockets.bound("small", zmq.PAIR)
-    peers.tell(0, Action.ANSWER_MESSAGES, count)
+    peers.tell(0, answer_messages, count)
     for number in range(count):
         send(socket, msgpack.packb({"number": number, "data": _FRAME}), peers.look)
         msgpack.unpackb(patiently(socket.recv, peers.look))
@@ -173,7 +172,7 @@ def answer_messages(peer: Peer, count: int) -> None:
 def send_records(peers: Peers, count: int) -> None:
     """Records to the peer, as fast as it takes them."""
     writer = RingWriter(peers.segments.ring("there", Words))
-    peers.tell(0, Action.TAKE_RECORDS, count)
+    peers.tell(0, take_records, count)
     for number in range(count):
         put(writer, number, peers)
     peers.finish(0)
@@ -189,7 +188,7 @@ def take_records(peer: Peer, count: int) -> None:
 def send_frames(peers: Peers, count: int) -> None:
     """Frames to the peer, as fast as it takes them."""
     socket = peers.sockets.bound("small", zmq.PAIR)
-    peers.tell(0, Action.TAKE_FRAMES, count)
+    peers.tell(0, take_frames, count)
     for _ in range(count):
         send(socket, _FRAME, peers.look)
     peers.finish(0)

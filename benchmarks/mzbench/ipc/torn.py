@@ -16,7 +16,6 @@ from mzpipe.ipc.slots import NUM_WEIGHTS_BUFFERS
 from mzpipe.ipc.weights import WeightsPublisher, WeightsSubscriber
 
 from .memory import TORN_WEIGHTS_BYTES
-from .orders import Action
 from .peer import Peer, linger, spun
 from .peers import Peers
 
@@ -78,13 +77,13 @@ def check_weights(peers: Peers, num_reads: int) -> str:
     subscriber = WeightsSubscriber(segment)
     reads = [pulled(subscriber), unchecked(segment)]
     checked = control = Seen()
-    peers.tell(0, Action.OVERWRITE_WEIGHTS)
+    peers.tell(0, overwrite_weights)
     for _ in range(_TRIES):
         more_checked, more_control = watch(subscriber, reads, num_reads, peers.look)
         checked, control = checked.with_all_of(more_checked), control.with_all_of(more_control)
         if checked.whole and control.torn:
             break
-    peers.withdraw(0)
+    peers.replace(0)
     return verdict("weights", checked, control)
 
 
@@ -118,11 +117,11 @@ def unchecked(segment: Segment) -> Read:
 
 
 def overwrite_weights(peer: Peer, _: int) -> None:
-    """For the peer: versions, with rests as long as a read takes and shorter, until it is withdrawn."""
+    """For the peer: versions, with rests as long as a read takes and shorter, until it is killed."""
     rng = random.Random(0)
     publisher = WeightsPublisher(peer.segments.arrays(_SEGMENT))
     weights = np.empty(TORN_WEIGHTS_BYTES // 4, np.float32)
-    while not peer.withdrawn():
+    while True:
         weights.fill(publisher.version + 1)
         publisher.publish(weights, learner_steps=0, env_steps=0)
         linger(rng.randrange(_MAX_REST_NS))  # without one, no read would ever be done before the next version

@@ -9,43 +9,45 @@ import numpy as np
 import zmq
 
 from mzpipe.errors import MzpipeError
-from mzpipe.ipc.checksum import checksum
+from mzpipe.ipc.ring import RingReader, RingWriter
 from mzpipe.ipc.slots import NUM_WEIGHTS_BUFFERS
 from mzpipe.ipc.weights import WeightsPublisher, WeightsSubscriber
 
 from ..rates import Counted, Rates, rates_of_counted, rows_beside
 from ..report import Comparison
-from .memory import WEIGHTS_BYTES
-from .orders import Action
-from .peer import Peer
+from .memory import WEIGHTS_BYTES, Words
+from .peer import Peer, spun
 from .peers import Peers
-from .sockets import patiently
+from .ring import put, take
+from .sockets import patiently, send
 
 MEMCPY, ZMQ = "memcpy", "zmq"
-_PUBLISH, _PULL, _FINITE, _CHECKSUM = "publish", "publish and pull", "finite", "checksum"
+_PUBLISH, _PULL, _FINITE = "publish", "publish and pull", "finite"
 _CASE, _MEGABYTES = "ipc/weights/40MB", WEIGHTS_BYTES / 1e6
+# Handed over in one call.
+_VERSIONS = 5
 
 
 def compare_weights(peers: Peers, rounds: int) -> tuple[list[Comparison], list[str]]:
-    """MB/s of a publication, and from the caller to a peer that owns what it got; and what the checks take."""
+    """MB/s of a publication, and from the caller to a peer that owns what it got; and what the check takes."""
     weights = np.random.default_rng(0).standard_normal(WEIGHTS_BYTES // 4, np.float32)
     publisher = WeightsPublisher(peers.segments.arrays("weights"))
     calls: dict[str, Callable[[], object]] = {
         _PUBLISH: partial(publisher.publish, weights, learner_steps=0, env_steps=0),
         MEMCPY: copier(weights),
         _FINITE: lambda: np.isfinite(weights).all(),
-        _CHECKSUM: partial(checksum, weights),
         _PULL: partial(publish_and_pull, peers, publisher, weights),
         ZMQ: partial(send_weights, peers, weights),
     }
-    rates = rates_of_counted([Counted(name, call, _MEGABYTES) for name, call in calls.items()], rounds)
+    amounts = {name: _MEGABYTES * (_VERSIONS if name in (_PULL, ZMQ) else 1) for name in calls}
+    rates = rates_of_counted([Counted(name, call, amounts[name]) for name, call in calls.items()], rounds)
     rows = rows_beside(_CASE, "MB/s", rates[_PUBLISH], [rates[MEMCPY]])
     rows += rows_beside(f"{_CASE}/pulled", "MB/s", rates[_PULL], [rates[ZMQ]])
     return rows, [_note(rates)]
 
 
 def _note(rates: Rates) -> str:
-    parts = {"finite check": _FINITE, "copy": MEMCPY, "checksum": _CHECKSUM, "in all": _PUBLISH}
+    parts = {"finite check": _FINITE, "copy": MEMCPY, "in all": _PUBLISH}
     shown = ", ".join(f"{what} {1e3 * _MEGABYTES / rates[name].value:.1f}" for what, name in parts.items())
     return f"{_CASE}: a publication in ms, its parts alone: {shown}"
 
@@ -60,28 +62,37 @@ def copier(weights: np.ndarray) -> Callable[[], None]:
 
 
 def publish_and_pull(peers: Peers, publisher: WeightsPublisher, weights: np.ndarray) -> None:
-    """One version, until the first peer has it."""
-    version = publisher.publish(weights, learner_steps=0, env_steps=0)
-    peers.tell(0, Action.PULL_WEIGHTS, version)
+    """Versions, each until the first peer has it and says so in a record."""
+    pulled = RingReader(peers.segments.ring("back", Words))
+    peers.tell(0, pull_weights, publisher.version + _VERSIONS)
+    for _ in range(_VERSIONS):
+        version = publisher.publish(weights, learner_steps=0, env_steps=0)
+        if take(pulled, peers) != version:
+            raise MzpipeError(f"weights version {version} was not pulled")
     peers.finish(0)
 
 
-def pull_weights(peer: Peer, version: int) -> None:
-    """For the peer: the version, whole and its own."""
-    pulled = WeightsSubscriber(peer.segments.arrays("weights")).pull()
-    if pulled is None or pulled.version != version:
-        raise MzpipeError(f"weights version {version} is not there")
+def pull_weights(peer: Peer, last: int) -> None:
+    """For the peer: the versions up to `last`, each whole and its own."""
+    subscriber = WeightsSubscriber(peer.segments.arrays("weights"))
+    pulled = RingWriter(peer.segments.ring("back", Words))
+    for version in range(last - _VERSIONS + 1, last + 1):
+        put(pulled, spun(partial(subscriber.pull, version), peer.look).version, peer)
 
 
 def send_weights(peers: Peers, weights: np.ndarray) -> None:
-    """One message, without a copy of zmq's own, until the first peer has it."""
+    """Messages, without a copy of zmq's own, each until the first peer has it and says so."""
     socket = peers.sockets.bound("weights", zmq.PAIR)
-    peers.tell(0, Action.TAKE_WEIGHTS)
-    patiently(partial(socket.send, weights, copy=False), peers.look)
+    peers.tell(0, take_weights, _VERSIONS)
+    for _ in range(_VERSIONS):
+        patiently(partial(socket.send, weights, copy=False), peers.look)
+        patiently(socket.recv, peers.look)
     peers.finish(0)
 
 
-def take_weights(peer: Peer, _: int) -> None:
-    """For the peer: the message, which is its own."""
+def take_weights(peer: Peer, count: int) -> None:
+    """For the peer: the messages, each its own."""
     socket = peer.sockets.connected("weights", zmq.PAIR)
-    patiently(partial(socket.recv, copy=False), peer.look)
+    for _ in range(count):
+        patiently(partial(socket.recv, copy=False), peer.look)
+        send(socket, b"", peer.look)

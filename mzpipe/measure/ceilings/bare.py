@@ -98,7 +98,7 @@ def _inputs(shape: PlaneShape, num_rows: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 def transitions_through_ring(plane: DataPlane, seconds: float) -> float:
-    """Transitions/s through an actor's ring, writer and reader in turn: built in a slot, sealed, checked, released."""
+    """Transitions/s through an actor's ring, writer and reader in turn: built in a slot, committed, read, released."""
     ring = plane.trajectory_ring(0)
     record = ring.layout.record(bytearray(ring.layout.nbytes))
     fill_trajectory(record, np.random.default_rng(0))
