@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from ...telemetry.rates import PROGRESS, STAGE_NAMES
+from ...ipc.stages import PROGRESS_STAGES
 from ...telemetry.report import ProfileReport
 
 PROCESSORS = "processors"
@@ -92,7 +92,7 @@ def make_ceilings(report: ProfileReport, alone: Mapping[str, RoleAlone], below: 
     bounds[PROCESSORS] = (report.cores - others) / sum(each.cpu_s_per_env_step for each in roles.values())
     lowest = min(bounds, key=lambda name: bounds[name])
     inference = alone["inference"]
-    through_lanes = inference.stages[STAGE_NAMES[PROGRESS["inference"]].name].items / inference.working_s
+    through_lanes = inference.stages[PROGRESS_STAGES["inference"].label].items / inference.working_s
     return Ceilings(
         stages={
             name: _processes(report, role) * stage.items / stage.busy_s if stage.items else None
@@ -109,11 +109,11 @@ def make_ceilings(report: ProfileReport, alone: Mapping[str, RoleAlone], below: 
 
 
 def _role_ceiling(report: ProfileReport, role: str, alone: RoleAlone) -> RoleCeiling:
-    progress, processes = STAGE_NAMES[PROGRESS[role]], _processes(report, role)
-    items = alone.stages[progress.name].items
+    progress, processes = PROGRESS_STAGES[role], _processes(report, role)
+    items = alone.stages[progress.label].items
     ranks = processes if role == "learner" else 1  # they take every step together, each its part of the batch
     per_s = processes / ranks * items / alone.working_s
-    per_env_step = report.stages[progress.name].items_per_s / ranks / report.env_steps_per_s
+    per_env_step = report.stages[progress.label].items_per_s / ranks / report.env_steps_per_s
     return RoleCeiling(
         processes=processes,
         items_per_s=per_s,
