@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from .control import stop_layout
 from .counters import counters_layout
+from .diagnostics import diagnostics_layout
 from .doorbell import doorbell_layout
 from .errorlog import errorlog_layout
 from .lane import lane_layout
@@ -12,7 +13,6 @@ from .segment import HEADER_BYTES
 from .segments import RingSpec
 from .slots import (
     batch_layout,
-    diagnostics_layout,
     position_layout,
     priority_layout,
     target_layout,

@@ -39,12 +39,7 @@ class Stage(IntEnum):
         return stage
 
     ENV_STEP = "env step", "actor", "env steps", "a move of one game"
-    ROOT_SEARCH = (
-        "root search",
-        "actor",
-        "searches",
-        "a search of one root; busy in its begin and its end, its latency is that of the whole search",
-    )
+    ROOT_SEARCH = "root search", "actor", "searches", "a root; the latency is that of its whole search"
     TREE = "select/backup", "actor", "simulations", "select and backup of one simulation of one tree"
     TRAJECTORY_WRITE = "trajectory write", "actor", "transitions", "a transition handed over"
     INFERENCE_GATHER = "inference gather", "inference", "requests", "a request taken into a batch"
@@ -52,12 +47,7 @@ class Stage(IntEnum):
     INFERENCE_REPLY = "reply", "inference", "requests", "a request answered"
     REPLAY_INSERT = "replay insert", "replay", "transitions", "a transition stored"
     REPLAY_SAMPLE = "sample", "replay", "samples", "a position, drawn and gathered"
-    REANALYZE = (
-        "reanalyze",
-        "reanalyzer",
-        "positions",
-        "a position that was searched again; its latency is that of a group of positions",
-    )
+    REANALYZE = "reanalyze", "reanalyzer", "positions", "a position; the latency is that of a group of them"
     BATCH_COPY = "batch copy", "learner", "batches", "a batch"
     FORWARD = "learner forward", "learner", "steps", "a training step's forward pass"
     BACKWARD = "learner backward", "learner", "steps", "a training step's backward pass"
