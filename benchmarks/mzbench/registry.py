@@ -9,7 +9,7 @@ from mzpipe.errors import UsageError
 from .report import CaseResult
 
 # Called with the number of shapes done, their total, and the one in work.
-Progress = Callable[[int, int, str], None]
+ShapeProgress = Callable[[int, int, str], None]
 
 CASES = {
     "search": "simulations/s of the tree work alone, against mctx and plain NumPy",
@@ -20,7 +20,7 @@ CASES = {
 }
 
 
-# Modules of this package with measure(*, quick: bool, progress: Progress) -> CaseResult.
+# Modules of this package with measure(*, quick: bool, progress: ShapeProgress) -> CaseResult.
 _MODULES = {
     "search": "search.search",
     "search-parts": "search.search_parts",
@@ -39,7 +39,7 @@ def chosen_cases(name: str | None) -> list[str]:
     return [name]
 
 
-def measure(name: str, *, quick: bool, progress: Progress) -> CaseResult:
+def measure(name: str, *, quick: bool, progress: ShapeProgress) -> CaseResult:
     """What the case `name` measures on this machine, now."""
     module = import_module(f".{_MODULES[name]}", __package__)
     return cast(CaseResult, module.measure(quick=quick, progress=progress))

@@ -94,9 +94,9 @@ class Actor(Agent):
         counters.add("env_steps", played.moves)
         counters.add("simulations", played.moves * self._profile.search.num_simulations)
         counters.add("episodes", played.episodes)
-        counters.add_fraction("episode_return_millionths", played.returns)
+        counters.add("episode_return", played.returns)
         counters.add("episode_length", played.lengths)
-        counters.set_fraction("queue_fill_millionths", self._ring.fill())
+        counters.set("queue_fill", self._ring.fill())
         self._replay_bell.ring()
 
     def _temperature(self) -> float:

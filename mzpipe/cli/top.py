@@ -59,6 +59,8 @@ def screen(name: str, look: Look) -> RenderableType:
 
 def _facts(name: str, look: Look) -> list[str]:
     snapshot, report = look.snapshot, look.report
+    stored, return_mean = snapshot.known("replay/transitions"), snapshot["charts/episodic_return"]
+    batch, staleness = snapshot.known("perf/inference_batch_mean"), snapshot["staleness/weights_versions"]
     since = (
         f"over the last {report.seconds:.1f} s"
         if look.is_live
@@ -70,12 +72,12 @@ def _facts(name: str, look: Look) -> list[str]:
     return [
         f"{name}   {since}",
         f"played   {count(snapshot.env_steps)} env steps, {number(report.env_steps_per_s)}/s; "
-        f"{number(report.simulations_per_s)} simulations/s, {number(snapshot.inference_batch_mean)} to a batch",
+        f"{number(report.simulations_per_s)} simulations/s, {number(batch)} to a batch",
         f"learnt   {count(snapshot.learner_steps)} steps, {number(report.learner_steps_per_s)}/s; "
-        f"samples per insert {_known(report.samples_per_insert)}, staleness {_known(snapshot.staleness)} versions",
-        f"replay   {count(snapshot.replay_transitions)} of {count(snapshot.replay_capacity)} transitions "
-        f"({percent(snapshot.replay_transitions / max(snapshot.replay_capacity, 1))}); return "
-        f"{'-' if snapshot.return_mean is None else score(snapshot.return_mean)}"
+        f"samples per insert {_known(report.samples_per_insert)}, staleness {_known(staleness)} versions",
+        f"replay   {count(int(stored))} of {count(snapshot.replay_capacity)} transitions "
+        f"({percent(stored / max(snapshot.replay_capacity, 1))}); return "
+        f"{'-' if return_mean is None else score(return_mean)}"
         + (f", evaluation {score(evaluation.return_mean)}" if evaluation else ""),
         f"memory   {private:.2f} GiB of processes ({largest} {look.private_bytes[largest] / _GIB:.2f}), "
         f"{look.shared_bytes / _GIB:.2f} GiB shared"

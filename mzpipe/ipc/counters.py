@@ -5,70 +5,113 @@
 V1  A row has one writer; every word is stored whole (aligned 8 bytes).
 V2  Words are gauges: no order between them is promised, and none is needed.
 
-Fractions are stored in millionths (`_millionths`), because words are integers.
+A counter is declared once, here: the row, the sums over a role's processes, the metrics (`telemetry.metrics`) and the
+page about them (docs/metrics.md) follow from the declaration.
 """
 
 import time
+from collections.abc import Sequence
+from enum import Enum
+from typing import NamedTuple
 
 import numpy as np
 
 from .layout import ArrayLayout, Field
+from .roles import Role
 
-MILLION = 1_000_000
+_MILLION = 1_000_000
+
+
+class Kind(Enum):
+    """What a word holds: (its unit for people, whether it adds up, words to one of what is counted)."""
+
+    COUNT = "a sum", True, 1
+    FRACTIONS = "a sum, kept in millionths", True, _MILLION
+    SECONDS = "a sum of seconds, kept in microseconds", True, _MILLION
+    GAUGE = "as it stands", False, 1
+    FRACTION = "as it stands, kept in millionths", False, _MILLION
+
+    def __init__(self, label: str, adds_up: bool, scale: int) -> None:
+        self.label, self.adds_up, self.scale = label, adds_up, scale
+
+
+class Counter(NamedTuple):
+    """One word of the row of every process that has one of these roles."""
+
+    name: str
+    roles: tuple[Role, ...]
+    kind: Kind
+    meaning: str
+
+
+EVERY = (Role.LEARNER, Role.INFERENCE, Role.REPLAY, Role.REANALYZER, Role.ACTOR, Role.EVALUATOR)
+_WRITERS = (Role.ACTOR, Role.REPLAY, Role.REANALYZER, Role.LEARNER)
+_ACTOR, _INFERENCE, _REPLAY = (Role.ACTOR,), (Role.INFERENCE,), (Role.REPLAY,)
+_REANALYZER, _LEARNER, _EVALUATOR = (Role.REANALYZER,), (Role.LEARNER,), (Role.EVALUATOR,)
 
 COUNTERS = (
-    "laps",  # every process: laps of its duty cycle
-    "busy_laps",  # laps that did work
-    "ready",  # 1 once the role works
-    "pid",  # of the process that has the role now
-    "env_steps",  # actor: moves played
-    "simulations",  # actor: simulations searched
-    "episodes",  # actor: training games ended
-    "episode_return_millionths",  # actor: sum of their returns
-    "episode_length",  # actor: sum of their moves
-    "wait_out",  # laps in which a full ring kept a record back
-    "batches",  # inference: batches run
-    "batch_rows",  # inference: requests in them, one per tree
-    "weights_version",  # inference: version newly served; learner: version published
-    "inserted",  # replay: transitions stored
-    "sampled",  # replay: positions sampled
-    "stored",  # replay: transitions now in the table
-    "capacity",  # replay: transitions that fit
-    "refused",  # replay: transitions of records with values that cannot be
-    "staleness_millionths",  # replay: sum over sampled positions of their age in weights versions
-    "target_age_millionths",  # replay: the same of the search that their policy target comes from
-    "handed_out",  # replay: positions in batches given to the learner
-    "reanalyzed",  # replay: sampled positions that were searched again before the learner saw them
-    "evicted",  # replay: positions that left the table between draw and batch
-    "stale_priorities",  # replay: priorities of positions that are gone, dropped
-    "priority_updates",  # replay: priorities taken in
-    "insert_wait_us",  # replay: time in which actors waited for the learner (rate limiter)
-    "sample_wait_us",  # replay: time in which the learner waited for actors (rate limiter)
-    "reanalyze_wait_us",  # replay: time in which batches waited for reanalyzers
-    "learner_wait_us",  # replay: time in which batches waited for room in the batch ring
-    "journal_bytes",  # replay: bytes of the journal on disk
-    "unjournaled",  # replay: transitions that the journal had to leave out
-    "restored",  # replay: transitions restored from the journal
-    "lost",  # replay: transitions that a kill took: played, but not restored
-    "positions",  # reanalyzer: positions searched again
-    "busy_us",  # reanalyzer: time with a search under way
-    "targets",  # replay: targets computed
-    "clipped_targets",  # learner: targets outside the support, and clipped
-    "learner_steps",  # learner: training steps
-    "step_ticket",  # learner: the batch that all ranks are to train on, counted from 1
-    "skipped_steps",  # learner: steps skipped for a non-finite loss or gradient
-    "loss_total_millionths",  # learner: sums over steps
-    "loss_policy_millionths",
-    "loss_value_millionths",
-    "loss_reward_millionths",
-    "loss_consistency_millionths",
-    "value_error_millionths",  # learner: sum over steps of the batch's mean |v - z|
-    "loss_steps",  # learner: steps in those sums
-    "evaluations",  # evaluator: evaluations ended
-    "restarts",  # how often the process was started again
-    "queue_fill_millionths",  # fill of the ring that the process writes into
+    Counter("laps", EVERY, Kind.COUNT, "laps of the duty cycle"),
+    Counter("busy_laps", EVERY, Kind.COUNT, "laps that did work"),
+    Counter("ready", EVERY, Kind.GAUGE, "1 once the role works"),
+    Counter("pid", EVERY, Kind.GAUGE, "process that has the role now"),
+    Counter("restarts", EVERY, Kind.COUNT, "how often the process was started again"),
+    Counter("wait_out", _WRITERS, Kind.COUNT, "laps in which a full ring kept a record back"),
+    Counter("queue_fill", (Role.ACTOR, Role.REPLAY), Kind.FRACTION, "fill of the ring that the process writes into"),
+    Counter(
+        "weights_version",
+        (Role.LEARNER, Role.INFERENCE, Role.EVALUATOR),
+        Kind.GAUGE,
+        "last one published, served or evaluated",
+    ),
+    Counter("env_steps", _ACTOR, Kind.COUNT, "moves played"),
+    Counter("simulations", _ACTOR, Kind.COUNT, "simulations searched"),
+    Counter("episodes", _ACTOR, Kind.COUNT, "training games ended"),
+    Counter("episode_return", _ACTOR, Kind.FRACTIONS, "returns of training games"),
+    Counter("episode_length", _ACTOR, Kind.COUNT, "moves of training games"),
+    Counter("batches", _INFERENCE, Kind.COUNT, "batches run"),
+    Counter("batch_rows", _INFERENCE, Kind.COUNT, "requests in these batches, one per tree"),
+    Counter("inserted", _REPLAY, Kind.COUNT, "transitions stored"),
+    Counter("sampled", _REPLAY, Kind.COUNT, "positions sampled"),
+    Counter("stored", _REPLAY, Kind.GAUGE, "transitions now in the table"),
+    Counter("capacity", _REPLAY, Kind.GAUGE, "transitions that fit into the table"),
+    Counter("refused", _REPLAY, Kind.COUNT, "transitions of records with values that cannot be"),
+    Counter("staleness", _REPLAY, Kind.FRACTIONS, "age of the positions handed out, in weights versions"),
+    Counter("target_age", _REPLAY, Kind.FRACTIONS, "age of the searches of their policy targets, in weights versions"),
+    Counter("handed_out", _REPLAY, Kind.COUNT, "positions in batches given to the learner"),
+    Counter("reanalyzed", _REPLAY, Kind.COUNT, "positions handed out that had been searched again"),
+    Counter("evicted", _REPLAY, Kind.COUNT, "positions that left the table between draw and batch"),
+    Counter("stale_priorities", _REPLAY, Kind.COUNT, "priorities dropped because their positions are gone"),
+    Counter("priority_updates", _REPLAY, Kind.COUNT, "priorities taken in"),
+    Counter("insert_wait", _REPLAY, Kind.SECONDS, "time in which actors waited for the learner (rate limiter)"),
+    Counter("sample_wait", _REPLAY, Kind.SECONDS, "time in which the learner waited for actors (rate limiter)"),
+    Counter("reanalyze_wait", _REPLAY, Kind.SECONDS, "time in which batches waited for reanalyzers: there are too few"),
+    Counter(
+        "learner_wait", _REPLAY, Kind.SECONDS, "time in which batches waited for the learner: it is the bottleneck"
+    ),
+    Counter("journal_bytes", _REPLAY, Kind.GAUGE, "bytes of the journal on disk"),
+    Counter("unjournaled", _REPLAY, Kind.COUNT, "transitions that the journal had to leave out"),
+    Counter("restored", _REPLAY, Kind.GAUGE, "transitions restored from the journal"),
+    Counter("lost", _REPLAY, Kind.GAUGE, "transitions that a kill took: played, but not restored"),
+    Counter("targets", _REPLAY, Kind.COUNT, "targets computed"),
+    Counter("positions", _REANALYZER, Kind.COUNT, "positions searched again"),
+    Counter("busy", _REANALYZER, Kind.SECONDS, "time with a search under way"),
+    Counter("learner_steps", _LEARNER, Kind.COUNT, "training steps, counted by rank 0"),
+    Counter("step_ticket", _LEARNER, Kind.GAUGE, "batch that all ranks are to train on, counted from 1"),
+    Counter("skipped_steps", _LEARNER, Kind.COUNT, "steps skipped for a loss or gradient that is not finite"),
+    Counter("clipped_targets", _LEARNER, Kind.COUNT, "targets outside the support, and clipped"),
+    Counter("loss_steps", _LEARNER, Kind.COUNT, "training steps in the sums of losses"),
+    Counter("loss_total", _LEARNER, Kind.FRACTIONS, "training loss"),
+    Counter("loss_policy", _LEARNER, Kind.FRACTIONS, "loss of the policies"),
+    Counter("loss_value", _LEARNER, Kind.FRACTIONS, "loss of the values, before its weight"),
+    Counter("loss_reward", _LEARNER, Kind.FRACTIONS, "loss of the rewards"),
+    Counter("loss_consistency", _LEARNER, Kind.FRACTIONS, "loss of the consistency, before its weight"),
+    Counter("value_error", _LEARNER, Kind.FRACTIONS, "mean |v - z| of a batch"),
+    Counter("evaluations", _EVALUATOR, Kind.COUNT, "evaluations ended"),
 )
-_INDEX = {name: index for index, name in enumerate(COUNTERS)}
+BY_NAME = {counter.name: counter for counter in COUNTERS}
+_INDEX = {name: index for index, name in enumerate(BY_NAME)}
+_WORDS = {counter.name: (index, counter.kind.scale) for index, counter in enumerate(COUNTERS)}
+_LAPS, _BUSY_LAPS = _INDEX["laps"], _INDEX["busy_laps"]
 
 
 def counters_layout(num_processes: int) -> ArrayLayout:
@@ -76,40 +119,46 @@ def counters_layout(num_processes: int) -> ArrayLayout:
     return ArrayLayout([Field("words", "int64", (num_processes, -(-len(COUNTERS) // 16) * 16))])
 
 
+def sums(words_PC: np.ndarray, roles: Sequence[Role]) -> dict[str, float]:
+    """Every counter that adds up, summed over the processes that keep it; `roles` has the role of every row."""
+    rows = {counter: [row for row, role in enumerate(roles) if role in counter.roles] for counter in COUNTERS}
+    return {
+        counter.name: int(words_PC[rows[counter], _INDEX[counter.name]].sum()) / counter.kind.scale
+        for counter in COUNTERS
+        if counter.kind.adds_up
+    }
+
+
 class Counters:
-    """One process's row; `add` and `set` are the owner's, `get` anybody's."""
+    """One process's row; `add` and `set` are the owner's, the others anybody's. Amounts are in the counter's unit."""
 
     def __init__(self, words_PC: np.ndarray, process_index: int) -> None:
         self._words = memoryview(words_PC[process_index])
 
-    def add(self, name: str, amount: int = 1) -> None:
+    def add(self, name: str, amount: float = 1) -> None:
         """Adds to a counter."""
-        self._words[_INDEX[name]] += amount
+        index, scale = _WORDS[name]
+        self._words[index] += round(amount * scale)
 
-    def set(self, name: str, value: int) -> None:
-        """Sets a gauge."""
-        self._words[_INDEX[name]] = value
+    def set(self, name: str, value: float) -> None:
+        """Sets a counter."""
+        index, scale = _WORDS[name]
+        self._words[index] = round(value * scale)
 
     def get(self, name: str) -> int:
-        """The counter as it stands."""
+        """The word as it stands: of fractions and seconds the millionths."""
         return self._words[_INDEX[name]]
 
-    def add_fraction(self, name: str, amount: float) -> None:
-        """Adds to a counter kept in millionths."""
-        self._words[_INDEX[name]] += round(amount * MILLION)
-
-    def set_fraction(self, name: str, value: float) -> None:
-        """Sets a gauge kept in millionths."""
-        self._words[_INDEX[name]] = round(value * MILLION)
+    def value(self, name: str) -> float:
+        """Any counter as it stands, in its unit."""
+        index, scale = _WORDS[name]
+        return self._words[index] / scale
 
     def lap(self, work_count: int) -> None:
         """Counts one lap of the duty cycle."""
-        self._words[0] += 1
+        self._words[_LAPS] += 1
         if work_count:
-            self._words[1] += 1
-
-
-_NS_PER_US = 1000
+            self._words[_BUSY_LAPS] += 1
 
 
 class WaitClock:
@@ -117,17 +166,17 @@ class WaitClock:
 
     def __init__(self, counters: Counters) -> None:
         self._counters = counters
-        self._last_us = time.monotonic_ns() // _NS_PER_US
+        self._last_s = time.monotonic()
         self._marked: set[str] = set()
 
     def lap(self) -> None:
         """Begins a lap."""
-        now_us = time.monotonic_ns() // _NS_PER_US
+        now_s = time.monotonic()
         for name in self._marked:
-            self._counters.add(name, now_us - self._last_us)
-        self._last_us = now_us
+            self._counters.add(name, now_s - self._last_s)
+        self._last_s = now_s
         self._marked.clear()
 
     def mark(self, name: str) -> None:
-        """Counts the time until the next lap into the counter `name`, in microseconds."""
+        """Counts the time until the next lap into the counter `name`."""
         self._marked.add(name)

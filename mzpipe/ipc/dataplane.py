@@ -13,7 +13,7 @@ import numpy as np
 
 from ..errors import InputOutputError
 from .control import StopWord
-from .counters import Counters
+from .counters import Counters, sums
 from .doorbell import Doorbell
 from .errorlog import ErrorLog
 from .lane import LaneClient, LaneServer
@@ -87,6 +87,10 @@ class DataPlane:
     def total(self, role: Role, name: str) -> int:
         """Sum of a counter over all processes of a role."""
         return sum(self.counters(member).get(name) for member in self.shape.members() if member.role == role)
+
+    def sums(self) -> dict[str, float]:
+        """Every counter that adds up, over all processes that keep it, in its unit."""
+        return sums(self._segments.arrays("counters")["words"], [member.role for member in self.shape.members()])
 
     def stage_clock(self, member: Member) -> StageClock:
         """A process's stage clock, one and the same for whoever asks in this process."""

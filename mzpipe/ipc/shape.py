@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from .columns import RecordLayout, Sizes
 from .control import stop_layout
 from .counters import counters_layout
+from .diagnostics import diagnostics_layout
 from .doorbell import doorbell_layout
 from .errorlog import errorlog_layout
 from .lane import lane_layout
@@ -13,7 +14,7 @@ from .roles import Role
 from .schema import BatchSlot, FreshTargets, Positions, Priorities, Trajectory
 from .segment import HEADER_BYTES
 from .segments import RingSpec
-from .slots import diagnostics_layout, weights_layout
+from .slots import weights_layout
 from .stages import stages_layout
 from .trace import trace_layout
 

@@ -1,7 +1,7 @@
 """Stages: what every process spends its time on, as words that anybody can read while it runs, or after it died.
 
     process i:  | wait_in_ns | wait_out_ns | other_ns | ...                its own time, outside any stage
-                | stage 0: items, busy_ns, histogram | stage 1: ... |       one row per name in STAGES
+                | stage 0: items, busy_ns, histogram | stage 1: ... |       one row per Stage
 
 T1  A process's rows have one writer; every word is stored whole (aligned 8 bytes).
 T2  Every moment is counted once, when what fills it ends: in the busy_ns of one stage, in `wait_in_ns` (laps that found
@@ -15,32 +15,66 @@ Shape legend    P processes   S stages   B buckets of a histogram   W words
 import time
 from collections.abc import Callable
 from enum import IntEnum
+from typing import Any
 
 import numpy as np
 
 from .layout import ArrayLayout, Field
+from .roles import Role
 from .trace import Mark, NoStage, TraceWriter
 
 
 class Stage(IntEnum):
-    """The parts of the pipeline whose time is counted; the comments say what an item is."""
+    """A part of the pipeline whose time is counted; `meaning` says what an item is."""
 
-    ENV_STEP = 0  # actor: a move of one game
-    ROOT_SEARCH = 1  # actor: a search of one root; busy: its begin and its end, latency: from begin to end
-    TREE = 2  # actor: select and backup of one simulation of one tree
-    TRAJECTORY_WRITE = 3  # actor: a transition
-    INFERENCE_GATHER = 4  # inference: a request
-    INFERENCE_DEVICE = 5  # inference: a request
-    INFERENCE_REPLY = 6  # inference: a request
-    REPLAY_INSERT = 7  # replay: a transition
-    REPLAY_SAMPLE = 8  # replay: a sampled position, drawn and gathered
-    REANALYZE = 9  # reanalyzer: a position that was searched again
-    BATCH_COPY = 10  # learner: a batch
-    FORWARD = 11  # learner: a training step's
-    BACKWARD = 12  # learner: a training step's
-    OPTIMIZER = 13  # learner: a training step's
-    PUBLISH = 14  # learner: a weights version
-    EVALUATION = 15  # evaluator: a move of one game
+    label: str
+    role: Role
+    unit: str
+    meaning: str
+
+    def __new__(cls, *declared: Any) -> "Stage":
+        """Stages are numbered from 0 on, in their order here; the label names one in reports, tags and on pages."""
+        stage = int.__new__(cls, len(cls.__members__))
+        stage._value_ = int(stage)
+        stage.label, stage.role, stage.unit, stage.meaning = declared
+        return stage
+
+    ENV_STEP = "env step", Role.ACTOR, "env steps", "a move of one game"
+    ROOT_SEARCH = "root search", Role.ACTOR, "searches", "a root; the latency is that of its whole search"
+    TREE = "select/backup", Role.ACTOR, "simulations", "select and backup of one simulation of one tree"
+    TRAJECTORY_WRITE = "trajectory write", Role.ACTOR, "transitions", "a transition handed over"
+    INFERENCE_GATHER = "inference gather", Role.INFERENCE, "requests", "a request taken into a batch"
+    INFERENCE_DEVICE = (
+        "inference device",
+        Role.INFERENCE,
+        "requests",
+        "a request, until its answer is on the host",
+    )
+    INFERENCE_REPLY = "reply", Role.INFERENCE, "requests", "a request answered"
+    REPLAY_INSERT = "replay insert", Role.REPLAY, "transitions", "a transition stored"
+    REPLAY_SAMPLE = "sample", Role.REPLAY, "samples", "a position, drawn and gathered"
+    REANALYZE = "reanalyze", Role.REANALYZER, "positions", "a position; the latency is that of a group of them"
+    BATCH_COPY = "batch copy", Role.LEARNER, "batches", "a batch"
+    FORWARD = "learner forward", Role.LEARNER, "steps", "a training step's forward pass"
+    BACKWARD = "learner backward", Role.LEARNER, "steps", "a training step's backward pass"
+    OPTIMIZER = "learner optimiser", Role.LEARNER, "steps", "a training step's change of the weights"
+    PUBLISH = "publish", Role.LEARNER, "versions", "a weights version"
+    EVALUATION = "evaluation", Role.EVALUATOR, "env steps", "a move of one evaluation game"
+
+
+# The stage whose items count a role's progress, for each role whose work can hold the pipeline back.
+PROGRESS_STAGES = {
+    Role.ACTOR: Stage.ENV_STEP,
+    Role.INFERENCE: Stage.INFERENCE_REPLY,
+    Role.REPLAY: Stage.REPLAY_INSERT,
+    Role.REANALYZER: Stage.REANALYZE,
+    Role.LEARNER: Stage.OPTIMIZER,
+}
+
+
+def stages_of(role: Role) -> list[Stage]:
+    """A role's stages."""
+    return [stage for stage in Stage if stage.role == role]
 
 
 # Buckets of a histogram: four to every doubling of nanoseconds, up to 2^43 ns (more than two hours).

@@ -12,8 +12,7 @@ from ..ipc.shape import Member
 from ..runs.border import Border, keep_border
 from ..runs.directory import LiveRun, RunDirectory
 from ..telemetry import View
-from ..telemetry.reports import Reports
-from ..telemetry.snapshots import Progress
+from ..telemetry.reports import Reached, Reports
 from .plan import Plan
 from .serial import SerialPipeline
 from .signals import Outcome, SignalPipe, signal_outcome, solved
@@ -31,11 +30,11 @@ KEPT_SEGMENTS = ("counters", "stages", "errors")
 
 
 def run_serial(
-    plan: Plan, run: RunDirectory, live: LiveRun, view: View, signals: SignalPipe, progress: Progress
+    plan: Plan, run: RunDirectory, live: LiveRun, view: View, signals: SignalPipe, reached: Reached
 ) -> Outcome:
     """Steps every agent in turn until a stop condition is met or a signal comes; saves, and returns how it ended."""
     plane = DataPlane.create(Path(live.runtime_directory), plan.shape)
-    reports = Reports(plan.profile, plane, run, view, progress)
+    reports = Reports(plan.profile, plane, run, view, reached)
     try:
         while True:
             outcome = _SerialSession(plan, run, plane, reports, view, signals).run()

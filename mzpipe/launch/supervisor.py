@@ -22,8 +22,7 @@ from ..ipc.segment import LAYOUT_VERSION
 from ..runs.directory import LiveRun, RunDirectory
 from ..runtime.process import make_death_pipe
 from ..telemetry import View
-from ..telemetry.reports import Reports
-from ..telemetry.snapshots import Progress
+from ..telemetry.reports import Reached, Reports
 from .join import SOCKET_FILE
 from .plan import Plan
 from .roles import LAST_STAGE, RESTARTED_ROLES, SEARCHING_ROLES, STOP_STAGES
@@ -53,7 +52,7 @@ class Supervisor:
         live: LiveRun,
         view: View,
         signals: SignalPipe,
-        progress: Progress,
+        reached: Reached,
         watch: Watch | None = None,
     ) -> None:
         self._profile, self._run, self._live, self._view = plan.profile, run, live, view
@@ -64,7 +63,7 @@ class Supervisor:
         self._death_pipe = make_death_pipe(runtime)
         self._socket = SupervisorSocket(runtime / SOCKET_FILE)
         self._roster = Roster(plan.shape.members(), self._profile, run.path, run.logs)
-        self._reports = Reports(self._profile, self._plane, run, view, progress)
+        self._reports = Reports(self._profile, self._plane, run, view, reached)
         self._outcome: Outcome | None = None
         self._saved_request = 0
         self._stopping = False

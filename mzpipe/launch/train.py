@@ -17,7 +17,7 @@ from ..runs.directory import LiveRun, RunDirectory, sweep_leftovers
 from ..runs.resume import ResumePoint
 from ..runs.scores import read_scores
 from ..telemetry import View
-from ..telemetry.snapshots import Progress
+from ..telemetry.reports import Reached
 from .plan import ModelSizes, make_plan, plan_lines
 from .rehearsal import prepare
 from .roles import Devices
@@ -72,16 +72,16 @@ def train(
         for path in sweep_leftovers():
             view.line(f"removed {path}, left by a run that was killed")
         start = find_start(run, view)
-        progress = read_progress(run, start, last)
-        border = _exact_border(run, profile, progress, view) if serial else None
+        reached = read_reached(run, start, last)
+        border = _exact_border(run, profile, reached, view) if serial else None
         if border is not None:  # what a kill took is played again
-            last, progress = None, progress._replace(env_steps=border.env_steps, inserted=0)
+            last, reached = None, reached._replace(env_steps=border.env_steps, inserted=0)
         if start is not None or run.profile.is_file():
-            _announce_resume(run, progress, _empty_table(run, profile, progress, border), last, view)
+            _announce_resume(run, reached, _empty_table(run, profile, reached, border), last, view)
             _announce_changes(run, profile, view)
-        reached = _already_reached(profile, progress)
-        if reached is not None:
-            return Outcome(ExitCode.FINISHED, reached)
+        limit = _already_reached(profile, reached)
+        if limit is not None:
+            return Outcome(ExitCode.FINISHED, limit)
         _go_to_border(run, border, view)
         if start is not None and start.fault:
             CheckpointStore(run.checkpoints).point(LATEST, start.name)
@@ -98,27 +98,27 @@ def train(
             for line in plan_lines(plan):
                 view.line(line)
             if serial:
-                return run_serial(plan, run, live, view, signals, progress)
-            return Supervisor(plan, run, live, view, signals, progress, watch).run()
+                return run_serial(plan, run, live, view, signals, reached)
+            return Supervisor(plan, run, live, view, signals, reached, watch).run()
 
 
-def read_progress(run: RunDirectory, start: ResumePoint | None, last: LastMoment | None) -> Progress:
+def read_reached(run: RunDirectory, start: ResumePoint | None, last: LastMoment | None) -> Reached:
     """Steps of the checkpoint to go on from, moves up to a kill, and the best evaluation; zeros for a new run."""
     best = max((score.return_mean for score in read_scores(run.scores)), default=None)
     state = start.checkpoint.state if start else {"env_steps": 0, "learner_steps": 0}
     env_steps = max(state["env_steps"], last.env_steps if last else 0)
-    return Progress(env_steps, state["learner_steps"], best, last.inserted if last else 0)
+    return Reached(env_steps, state["learner_steps"], best, last.inserted if last else 0)
 
 
-def _exact_border(run: RunDirectory, profile: Profile, progress: Progress, view: View) -> Border | None:
+def _exact_border(run: RunDirectory, profile: Profile, reached: Reached, view: View) -> Border | None:
     """The border that a serial run can be resumed at exactly; a line says why there is none where one was kept."""
     border = read_border(run)
     if border is None:
         return None
     if not profile.replay.journal:
         reason = "replay.journal=false: its trajectories are not read"
-    elif border.learner_steps != progress.learner_steps:
-        reason = f"of learner step {border.learner_steps:,}, the latest checkpoint is of {progress.learner_steps:,}"
+    elif border.learner_steps != reached.learner_steps:
+        reason = f"of learner step {border.learner_steps:,}, the latest checkpoint is of {reached.learner_steps:,}"
     else:
         return border
     view.line(f"{run.border}: {reason}: the run goes on, though not exactly as it would have")
@@ -144,19 +144,17 @@ def _check_source(profile: Profile) -> None:
     source.refuse_live()
 
 
-def _announce_resume(run: RunDirectory, progress: Progress, empty: str, last: LastMoment | None, view: View) -> None:
-    view.line(
-        f"{run.path}: resuming at env step {progress.env_steps:,}, learner step {progress.learner_steps:,}{empty}"
-    )
+def _announce_resume(run: RunDirectory, reached: Reached, empty: str, last: LastMoment | None, view: View) -> None:
+    view.line(f"{run.path}: resuming at env step {reached.env_steps:,}, learner step {reached.learner_steps:,}{empty}")
     if last is not None:
         view.line(f"it was killed with {last.in_flight:,} transitions on their way to the replay server: they are lost")
 
 
-def _empty_table(run: RunDirectory, profile: Profile, progress: Progress, border: Border | None) -> str:
+def _empty_table(run: RunDirectory, profile: Profile, reached: Reached, border: Border | None) -> str:
     """Why the replay table starts empty, in brackets; nothing where it does not, or where nothing was played."""
     if not profile.replay.journal:
         return " (no journal: the replay table starts empty)"
-    if border is not None or profile.replay.source or not progress.env_steps or has_records(run.journal):
+    if border is not None or profile.replay.source or not reached.env_steps or has_records(run.journal):
         return ""
     return f" ({run.journal} holds no transitions: the replay table starts empty)"
 
@@ -178,14 +176,14 @@ def _leaves(tree: dict[str, object], prefix: str = "") -> dict[str, object]:
     return leaves
 
 
-def _already_reached(profile: Profile, progress: Progress) -> str | None:
+def _already_reached(profile: Profile, reached: Reached) -> str | None:
     stop = profile.stop
-    reached = {
-        "env_steps": progress.env_steps,
-        "learner_steps": progress.learner_steps,
-        "return_mean": progress.best_return_mean,
+    values = {
+        "env_steps": reached.env_steps,
+        "learner_steps": reached.learner_steps,
+        "return_mean": reached.best_return_mean,
     }
-    for name, value in reached.items():
+    for name, value in values.items():
         limit = getattr(stop, name)
         if limit is not None and value is not None and value >= limit:
             return f"finished already: stop.{name}={limit:g} was reached ({value:g}); raise it to train on"

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from ..ipc.slots import MODEL_PARTS
+from ..ipc.diagnostics import MODEL_PARTS
 from ..nets import Model
 from .loss import Batch
 
@@ -28,7 +28,7 @@ def _norm(module: nn.Module | None) -> float:
 
 @torch.no_grad()
 def diagnose(model: Model, batch: Batch) -> dict[str, np.ndarray | float]:
-    """Fields of the diagnostics segment (see `diagnostics_layout`) but gradient norms; leaves the model as it was.
+    """Fields of the diagnostics segment (`ipc.diagnostics`) but gradient norms; leaves the model as it was.
 
     Errors are means over targets that count, of |v_k - z_k| and |r_k - u_k|; entropies are in nats.
     """

@@ -189,8 +189,8 @@ class Learner(Agent):
         counters.set("learner_steps", self._step.learner_steps)
         counters.add("clipped_targets", int(losses.clipped))
         for name in ("total", "policy", "value", "reward", "consistency"):
-            counters.add_fraction(f"loss_{name}_millionths", getattr(losses, name).item())
-        counters.add_fraction("value_error_millionths", losses.value_error_B.mean().item())
+            counters.add(f"loss_{name}", getattr(losses, name).item())
+        counters.add("value_error", losses.value_error_B.mean().item())
         counters.add("loss_steps")
 
     def _measure(self, batch: Batch) -> None:

@@ -19,7 +19,6 @@ from ..ipc.roles import Role
 from ..ipc.shape import Member
 from ..ipc.stages import Stage
 from ..ipc.trace import Mark, NoStage, TraceRow
-from ..telemetry.rates import STAGE_NAMES
 
 _NS_PER_US, _NS_PER_S = 1e3, 1e9
 _NO_STAGE_NAMES = {NoStage.WAIT_IN: "wait in", NoStage.WAIT_OUT: "wait out", NoStage.OTHER: "other"}
@@ -140,8 +139,8 @@ def _slices(rows: list[_Row], zero_ns: int) -> Iterator[dict[str, Any]]:
         if each.kind in _NO_STAGE_NAMES:
             yield event | {"name": _NO_STAGE_NAMES[NoStage(each.kind)], "cat": "wait", "cname": "grey"}
         else:
-            stage = STAGE_NAMES[Stage(each.kind)]
-            yield event | {"name": stage.name, "cat": stage.role, "args": {stage.unit: each.items}}
+            stage = Stage(each.kind)
+            yield event | {"name": stage.label, "cat": stage.role, "args": {stage.unit: each.items}}
 
 
 def _flows(rows: list[_Row], zero_ns: int) -> Iterator[dict[str, Any]]:

@@ -50,7 +50,7 @@ class Reanalyzer(Agent):
         """Takes every answer that has come, hands out what is finished, begins what has arrived."""
         self._waits.lap()
         if self._active:
-            self._waits.mark("busy_us")
+            self._waits.mark("busy")
         work_count = sum(search.advance() for search in self._active) + self._finish_oldest() + self._begin_next()
         if work_count:
             self._clock.add(Stage.REANALYZE, 0)

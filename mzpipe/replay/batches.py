@@ -76,7 +76,7 @@ class BatchMaker:
         if len(self._pending) >= self._max_pending:
             return 0
         if not self._limiter.can_sample(self._batch_size):
-            self._waits.mark("sample_wait_us")
+            self._waits.mark("sample_wait")
             return 0
         self._clock.skip()
         step_B, weight_B = self._sampler.draw(self._batch_size, self._beta())
@@ -96,12 +96,12 @@ class BatchMaker:
         slots = [slot for writer in self._writers if (slot := writer.claim()) is not None]
         if len(slots) < len(self._writers):
             self._counters.add("wait_out")
-            self._waits.mark("learner_wait_us")
+            self._waits.mark("learner_wait")
             self._clock.blocked()
             return 0
         batch = self._pending[0]
         if batch.waiting:
-            self._waits.mark("reanalyze_wait_us")
+            self._waits.mark("reanalyze_wait")
             return 0
         self._pending.popleft()
         self._clock.skip()
@@ -162,6 +162,6 @@ class BatchMaker:
         counters.add("reanalyzed", batch.fresh)
         staleness = self._age(table.steps.weights_version, batch.step_B).sum()
         target_age = self._age(table.added.search_version_C, batch.step_B).sum()
-        counters.add_fraction("staleness_millionths", float(staleness))
-        counters.add_fraction("target_age_millionths", float(target_age))
-        counters.set_fraction("queue_fill_millionths", self._ring.fill())
+        counters.add("staleness", float(staleness))
+        counters.add("target_age", float(target_age))
+        counters.set("queue_fill", self._ring.fill())

@@ -185,7 +185,7 @@ class ReplayServer(Agent):
         if self._checked[actor] or not self._refuse(actor, record):
             self._checked[actor] = True
             if not at_end and not self._limiter.can_insert(int(record.length[0])):
-                self._waits.mark("insert_wait_us")
+                self._waits.mark("insert_wait")
                 self._clock.blocked()
                 return 0
             self._clock.skip()

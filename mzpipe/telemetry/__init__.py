@@ -4,7 +4,7 @@ The supervisor builds one `Snapshot` a second from the shared counters and hands
 """
 
 from ..runs.scores import Evaluation, ScoresFile, read_scores
-from .snapshot import Snapshot, StageRate, seconds_to_limit
+from .snapshot import Snapshot, seconds_to_limit
 from .tensorboard import TensorBoardWriter
 from .view import LiveView, PlainView, View, make_view
 
@@ -14,7 +14,6 @@ __all__ = [
     "PlainView",
     "ScoresFile",
     "Snapshot",
-    "StageRate",
     "TensorBoardWriter",
     "View",
     "make_view",

@@ -11,7 +11,10 @@ from rich.text import Text
 
 from ..format import compact, count, number, percent, score
 from ..runs.scores import Evaluation
+from .metrics import BY_TAG
 from .snapshot import Snapshot
+
+_CLIPPED = "targets/clipped_fraction"
 
 _FULL, _HALF, _EMPTY = "━", "╸", "─"
 _EMPTY_STYLE = Style(color="bright_black")
@@ -43,7 +46,6 @@ LABEL, QUIET, GOOD, WARNING, TROUBLE = "bright_black", "bright_black", "green", 
 _FULL_QUEUE = 0.9
 # The rate limiter holds samples_per_insert; further from its target than this share, it does not.
 _SAMPLES_PER_INSERT_TOLERANCE = 0.1
-_MAX_CLIPPED_FRACTION = 0.01
 
 
 def measured(value: float | None, show: Callable[[float], str], style: str = "") -> Text:
@@ -51,9 +53,9 @@ def measured(value: float | None, show: Callable[[float], str], style: str = "")
     return Text("-", style=QUIET) if value is None else Text(show(value), style=style)
 
 
-def none_wanted(number_of: int) -> Text:
+def none_wanted(number_of: float) -> Text:
     """A count of things that should not happen."""
-    return Text(count(number_of), style=TROUBLE if number_of > 0 else QUIET)
+    return Text(count(int(number_of)), style=TROUBLE if number_of > 0 else QUIET)
 
 
 def way(name: str, now: float, limit: float) -> Text:
@@ -79,28 +81,29 @@ def evaluation(latest: Evaluation | None) -> Text:
 
 def episodes(snapshot: Snapshot) -> Text:
     """'812, 88.4 steps long': games that ended, and the length of the newest."""
-    length = snapshot.episode_length_mean
+    length = snapshot["charts/episode_length"]
     return Text.assemble(count(snapshot.episodes), ("" if length is None else f", {number(length)} steps long", QUIET))
 
 
 def replay(snapshot: Snapshot) -> Text:
     """'9.8k of 100k' transitions."""
-    return Text(f"{compact(snapshot.replay_transitions)} of {compact(snapshot.replay_capacity)}")
+    return Text(f"{compact(int(snapshot.known('replay/transitions')))} of {compact(snapshot.replay_capacity)}")
 
 
 def samples_per_insert(snapshot: Snapshot) -> Text:
     """Actual against target, yellow where the rate limiter cannot hold it."""
-    actual, target = snapshot.samples_per_insert, snapshot.samples_per_insert_target
+    actual, target = snapshot["replay/samples_per_insert"], snapshot.known("replay/samples_per_insert_target")
     if actual is None:
         return Text.assemble(("-", QUIET), f" of {target:.1f}")
     held = abs(actual - target) <= _SAMPLES_PER_INSERT_TOLERANCE * target
     return Text.assemble((f"{actual:.1f}", GOOD if held else WARNING), f" of {target:.1f}")
 
 
-def clipped(fraction: float | None) -> Text:
-    """The share of value targets outside the support; past one in a hundred the support is too narrow."""
-    too_many = fraction is not None and fraction > _MAX_CLIPPED_FRACTION
-    return measured(fraction, percent, WARNING if too_many else "")
+def clipped(snapshot: Snapshot) -> Text:
+    """The share of value targets outside the support; yellow where the support is too narrow."""
+    return measured(
+        snapshot[_CLIPPED], percent, "" if BY_TAG[_CLIPPED].is_healthy(snapshot.known(_CLIPPED)) else WARNING
+    )
 
 
 def _whole(x: float) -> str:

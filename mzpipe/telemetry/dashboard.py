@@ -1,4 +1,4 @@
-"""Dashboard: one snapshot as a panel, in one column of blocks at 80 characters and wider from 110 on."""
+"""Dashboard: one snapshot as a panel, in one column of blocks at 80 characters and wider from 120 on."""
 
 from dataclasses import dataclass
 
@@ -13,6 +13,7 @@ from rich.text import Text
 from ..format import clock, count, duration, number, percent, score
 from . import cells
 from .cells import Bar
+from .metrics import ROWS
 from .snapshot import Snapshot, progress, seconds_to
 
 
@@ -34,16 +35,18 @@ def limits_block(snapshot: Snapshot) -> Table:
 
 
 def stages_block(snapshot: Snapshot) -> Table:
-    """The rate of every stage, and how full the queue is that it writes into."""
+    """The rates of stages, and how full the queues are that they write into."""
     table = Table(box=None, expand=True, padding=(0, 2, 0, 0), pad_edge=False, header_style=cells.LABEL)
     table.add_column("stage", no_wrap=True, overflow="ellipsis")
     table.add_column("rate", no_wrap=True, justify="right", style="bold")
     table.add_column("", no_wrap=True, overflow="ellipsis", style=cells.QUIET)
     table.add_column("queue", no_wrap=True, ratio=1)
     table.add_column("", no_wrap=True, justify="right", min_width=4)
-    for stage in snapshot.stages:
-        bar, fill = cells.queue_fill(stage.queue_fill)
-        table.add_row(Text(stage.name), number(stage.items_per_s), Text(stage.unit), bar, fill)
+    for stage, rate, fill in ROWS:
+        items_per_s = snapshot[rate.tag]
+        if items_per_s is not None:
+            queue = cells.queue_fill(snapshot[fill.tag] if fill else None)
+            table.add_row(Text(stage.label), number(items_per_s), Text(rate.unit), *queue)
     return table
 
 
@@ -54,7 +57,7 @@ def learning_block(snapshot: Snapshot, return_mean: float | None) -> Table:
     table.add_row("eval", cells.evaluation(snapshot.evaluation))
     table.add_row("best", cells.measured(snapshot.best_return_mean, score))
     table.add_row("episodes", cells.episodes(snapshot))
-    losses = dict(snapshot.losses)
+    losses = snapshot.losses
     table.add_row("loss", cells.measured(losses.pop("total", None), number, "bold"))
     for name, value in losses.items():
         table.add_row(Text(f"  {name}"), number(value))
@@ -67,10 +70,12 @@ def data_block(snapshot: Snapshot) -> Table:
     table.add_row("replay", cells.replay(snapshot))
     table.add_row("samples/insert", cells.samples_per_insert(snapshot))
     table.add_row("weights", f"version {count(snapshot.weights_version)}")
-    table.add_row("staleness", cells.measured(snapshot.staleness, lambda age: f"{age:.1f} versions"))
-    table.add_row("batch", f"{number(snapshot.inference_batch_mean)} trees")
-    table.add_row("clipped", cells.clipped(snapshot.clipped_fraction))
-    table.add_row("skipped", cells.none_wanted(snapshot.skipped_steps))
+    table.add_row(
+        "staleness", cells.measured(snapshot["staleness/weights_versions"], lambda age: f"{age:.1f} versions")
+    )
+    table.add_row("batch", f"{number(snapshot.known('perf/inference_batch_mean'))} trees")
+    table.add_row("clipped", cells.clipped(snapshot))
+    table.add_row("skipped", cells.none_wanted(snapshot.known("learner/skipped_steps")))
     table.add_row("restarts", cells.none_wanted(snapshot.restarts))
     return table
 
@@ -83,7 +88,7 @@ def _facts() -> Table:
     return table
 
 
-_WIDE = 110
+_WIDE = 120
 
 
 @dataclass(frozen=True)
@@ -114,7 +119,7 @@ class Dashboard:
 
     def _wide(self) -> list[RenderableType]:
         learning, data = learning_block(self.snapshot, self.return_mean), data_block(self.snapshot)
-        facts = _side_by_side((stages_block(self.snapshot), 25), (learning, 16), (data, 15))
+        facts = _side_by_side((stages_block(self.snapshot), 53), (learning, 30), (data, 28))
         return [limits_block(self.snapshot), _rule(), facts]
 
 
@@ -146,8 +151,7 @@ class LiveView:
 
     def update(self, snapshot: Snapshot) -> None:
         """Shows the snapshot; a training return stays until newer games have ended."""
-        if snapshot.return_mean is not None:
-            self._return_mean = snapshot.return_mean
+        self._return_mean = snapshot.newest_return(self._return_mean)
         dashboard = Dashboard(self._run_name, snapshot, self._return_mean)
         if self._live is None:
             self._live = Live(dashboard, console=self._console, auto_refresh=False)

@@ -13,7 +13,6 @@ from typing import NamedTuple
 import numpy as np
 
 from ..ipc.dataplane import DataPlane
-from ..ipc.roles import Role
 from ..ipc.shape import Member
 from ..ipc.stages import Stage, StageReading
 
@@ -56,48 +55,6 @@ def _cpu_s(pid: int) -> float | None:
     except OSError:
         return None  # it ended a moment ago
     return (int(fields[_USER_TIME]) + int(fields[_SYSTEM_TIME])) / _TICKS_PER_S
-
-
-class StageName(NamedTuple):
-    """One stage for people."""
-
-    name: str
-    role: Role
-    unit: str
-
-
-STAGE_NAMES = {
-    Stage.ENV_STEP: StageName("env step", Role.ACTOR, "env steps"),
-    Stage.ROOT_SEARCH: StageName("root search", Role.ACTOR, "searches"),
-    Stage.TREE: StageName("select/backup", Role.ACTOR, "simulations"),
-    Stage.TRAJECTORY_WRITE: StageName("trajectory write", Role.ACTOR, "transitions"),
-    Stage.INFERENCE_GATHER: StageName("inference gather", Role.INFERENCE, "requests"),
-    Stage.INFERENCE_DEVICE: StageName("inference device", Role.INFERENCE, "requests"),
-    Stage.INFERENCE_REPLY: StageName("reply", Role.INFERENCE, "requests"),
-    Stage.REPLAY_INSERT: StageName("replay insert", Role.REPLAY, "transitions"),
-    Stage.REPLAY_SAMPLE: StageName("sample", Role.REPLAY, "samples"),
-    Stage.REANALYZE: StageName("reanalyze", Role.REANALYZER, "positions"),
-    Stage.BATCH_COPY: StageName("batch copy", Role.LEARNER, "batches"),
-    Stage.FORWARD: StageName("learner forward", Role.LEARNER, "steps"),
-    Stage.BACKWARD: StageName("learner backward", Role.LEARNER, "steps"),
-    Stage.OPTIMIZER: StageName("learner optimiser", Role.LEARNER, "steps"),
-    Stage.PUBLISH: StageName("publish", Role.LEARNER, "versions"),
-    Stage.EVALUATION: StageName("evaluation", Role.EVALUATOR, "env steps"),
-}
-
-# Of each role whose work can hold the pipeline back: the stage whose items count its progress.
-PROGRESS = {
-    Role.ACTOR: Stage.ENV_STEP,
-    Role.INFERENCE: Stage.INFERENCE_REPLY,
-    Role.REPLAY: Stage.REPLAY_INSERT,
-    Role.REANALYZER: Stage.REANALYZE,
-    Role.LEARNER: Stage.OPTIMIZER,
-}
-
-
-def stages_of(role: Role) -> dict[str, Stage]:
-    """A role's stages by name."""
-    return {each.name: stage for stage, each in STAGE_NAMES.items() if each.role == role}
 
 
 # The last interval is as long as the measurement leaves it: a shorter one would show little but chance.

@@ -15,7 +15,7 @@ import numpy as np
 from ..ipc.roles import Role
 from ..ipc.shape import Member
 from ..ipc.stages import Stage, StageReading, quantile_us
-from .rates import STAGE_NAMES, Count, Moment, RatePoint, rates_of, rates_over_time
+from .rates import Count, Moment, RatePoint, rates_of, rates_over_time
 from .verdict import RoleUse, Verdict, judge
 
 # Fields of a report that are in no file.
@@ -109,12 +109,10 @@ def _report(
     cores: int,
 ) -> ProfileReport:
     parts = _Parts(change, seconds)
-    rows_by_stage = {stage: rows for stage in Stage if (rows := _rows_of(members, STAGE_NAMES[stage].role))}
-    histograms = {
-        STAGE_NAMES[stage].name: change.histogram_PSB[rows, stage].sum(axis=0) for stage, rows in rows_by_stage.items()
-    }
+    rows_by_stage = {stage: rows for stage in Stage if (rows := _rows_of(members, stage.role))}
+    histograms = {stage.label: change.histogram_PSB[rows, stage].sum(axis=0) for stage, rows in rows_by_stage.items()}
     stages = {
-        STAGE_NAMES[stage].name: _stage_use(stage, rows, change, parts, histograms[STAGE_NAMES[stage].name], seconds)
+        stage.label: _stage_use(stage, rows, change, parts, histograms[stage.label], seconds)
         for stage, rows in rows_by_stage.items()
     }
     processes = {
@@ -167,9 +165,9 @@ def _stage_use(
         float(part.mean()) for part in (parts.busy_PS[rows, stage], parts.wait_in_P[rows], parts.wait_out_P[rows])
     )
     return StageUse(
-        role=STAGE_NAMES[stage].role,
+        role=stage.role,
         items_per_s=float(change.items_PS[rows, stage].sum()) / seconds,
-        unit=STAGE_NAMES[stage].unit,
+        unit=stage.unit,
         busy=busy,
         wait_in=wait_in,
         wait_out=wait_out,

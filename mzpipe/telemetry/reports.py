@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable
+from typing import NamedTuple
 
 from ..config import Profile
 from ..games.figures import human_normalised
@@ -12,22 +13,34 @@ from ..ipc.shape import Member
 from ..runs.directory import RunDirectory
 from ..runs.scores import Evaluation, ScoresFile
 from . import TensorBoardWriter, View
-from .snapshots import Progress, SnapshotMaker
+from .snapshots import SnapshotMaker
 
 _VIEW_INTERVAL_S = 0.5
+
+
+class Reached(NamedTuple):
+    """What former sessions of a run have reached.
+
+    `inserted`: transitions that a session which was killed had taken into its table; 0 where nobody knows.
+    """
+
+    env_steps: int
+    learner_steps: int
+    best_return_mean: float | None
+    inserted: int = 0
 
 
 class Reports:
     """Everything a run tells the person who started it."""
 
-    def __init__(self, profile: Profile, plane: DataPlane, run: RunDirectory, view: View, progress: Progress) -> None:
+    def __init__(self, profile: Profile, plane: DataPlane, run: RunDirectory, view: View, reached: Reached) -> None:
         self._profile, self._plane, self._view = profile, plane, view
         if plane.shape.actors:
-            plane.counters(Member(Role.ACTOR, 0)).set("env_steps", progress.env_steps)
-        plane.counters(Member(Role.REPLAY, 0)).set("inserted", progress.inserted)
-        plane.counters(Member(Role.LEARNER, 0)).set("learner_steps", progress.learner_steps)
+            plane.counters(Member(Role.ACTOR, 0)).set("env_steps", reached.env_steps)
+        plane.counters(Member(Role.REPLAY, 0)).set("inserted", reached.inserted)
+        plane.counters(Member(Role.LEARNER, 0)).set("learner_steps", reached.learner_steps)
         self._snapshots = SnapshotMaker(profile, plane)
-        self._snapshots.best_return_mean = progress.best_return_mean
+        self._snapshots.best_return_mean = reached.best_return_mean
         self._tensorboard = TensorBoardWriter(run.tensorboard)
         self._scores = ScoresFile(run.scores)
         self._view_due_s = self._curve_due_s = 0.0

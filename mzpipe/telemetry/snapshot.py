@@ -5,17 +5,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from ..runs.scores import Evaluation
+from .metrics import BY_TAG
 
-
-@dataclass(frozen=True)
-class StageRate:
-    """How fast one stage of the pipeline works, and how full it leaves the queue behind it."""
-
-    name: str
-    items_per_s: float
-    unit: str
-    # 0..1, of the queue that the stage writes into; None where it writes into none.
-    queue_fill: float | None
+_LOSS = "loss/"
 
 
 @dataclass(frozen=True)
@@ -26,40 +18,37 @@ class Snapshot:
     env_steps: int
     learner_steps: int
     episodes: int
-
-    env_steps_per_s: float
-    simulations_per_s: float
-    learner_steps_per_s: float
-    inference_batch_mean: float
-
-    # Means over the training games that ended since the last snapshot.
-    return_mean: float | None
-    episode_length_mean: float | None
+    replay_capacity: int
+    weights_version: int
+    restarts: int
     # The latest evaluation, and the best mean return of any.
     evaluation: Evaluation | None
     best_return_mean: float | None
-
-    samples_per_insert: float | None
-    samples_per_insert_target: float
-    replay_transitions: int
-    replay_capacity: int
-
-    weights_version: int
-    # Mean age, in weights versions, of the data trained on.
-    staleness: float | None
-    # Keys total, policy, value, reward; empty before the first learner step.
-    losses: Mapping[str, float]
-    skipped_steps: int
-    restarts: int
-    clipped_fraction: float | None
-    # Further curves by TensorBoard tag: waits of the replay server and of reanalyzers are fractions of the time.
+    # By tag; what does not exist in this run is left out.
     metrics: Mapping[str, float | None]
-
-    stages: tuple[StageRate, ...]
     # (now, limit) for each limit of the run: env_steps, learner_steps, minutes, return_mean.
     limits: Mapping[str, tuple[float, float]]
     # What the run is doing, e.g. "training" or "waiting for replay: 340 of 1000 transitions".
     note: str
+
+    def __getitem__(self, tag: str) -> float | None:
+        """A metric; raises KeyError for a tag that is not declared."""
+        return self.metrics.get(BY_TAG[tag].tag)
+
+    def known(self, tag: str) -> float:
+        """A metric that counts from 0 on: 0 while it has not been measured."""
+        return self[tag] or 0.0
+
+    def newest_return(self, former: float | None) -> float | None:
+        """Mean of the training games that ended lately, or the former one where none has."""
+        newest = self["charts/episodic_return"]
+        return former if newest is None else newest
+
+    @property
+    def losses(self) -> dict[str, float]:
+        """The losses by name, total first; empty before the first learner step."""
+        found = {tag: value for tag, value in self.metrics.items() if tag.startswith(_LOSS) and value is not None}
+        return {tag.removeprefix(_LOSS): value for tag, value in found.items()}
 
     @property
     def axis(self) -> int:
@@ -102,8 +91,8 @@ def progress(now: float, limit: float) -> float:
 
 def _units_per_s(snapshot: Snapshot, name: str) -> float | None:
     rates = {
-        "env_steps": snapshot.env_steps_per_s,
-        "learner_steps": snapshot.learner_steps_per_s,
+        "env_steps": snapshot.known("perf/env_steps_per_s"),
+        "learner_steps": snapshot.known("perf/learner_steps_per_s"),
         "minutes": 1.0 / SECONDS_PER_MINUTE,
     }
     return rates.get(name)

@@ -8,7 +8,6 @@ list.
 import os
 import socket
 import time
-from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from tensorboard.compat.proto import event_pb2
@@ -16,11 +15,10 @@ from tensorboard.summary.writer.record_writer import RecordWriter
 
 from ..runs.files import file_errors
 from ..runs.scores import Evaluation
+from .metrics import EVALUATION_METRICS, Values, read
 from .snapshot import Snapshot
 
 _FILE_PREFIX = "events.out.tfevents."
-
-Scalars = Iterator[tuple[str, float | None]]
 
 
 class TensorBoardWriter:
@@ -41,14 +39,14 @@ class TensorBoardWriter:
         """Writes every measured value at env_steps, and the evaluation at its own where it is a new one."""
         if not self._started:
             self._start(snapshot.axis)
-        self._append(_summary(snapshot.axis, snapshot_scalars(snapshot)))
+        self._append(_summary(snapshot.axis, snapshot.metrics))
         if snapshot.evaluation is not None and snapshot.evaluation != self._evaluation:
             self._evaluation = snapshot.evaluation
-            self._append(_summary(self._evaluation.axis, _evaluation_scalars(self._evaluation)))
+            self._append(_summary(self._evaluation.axis, read(EVALUATION_METRICS, self._evaluation)))
 
-    def write_scalars(self, axis: int, scalars: Mapping[str, float]) -> None:
+    def write_scalars(self, axis: int, scalars: Values) -> None:
         """Writes values that were found outside a session, at a place on the x axis; earlier points stay."""
-        self._append(_summary(axis, iter(scalars.items())))
+        self._append(_summary(axis, scalars))
 
     def close(self) -> None:
         """Closes the file; a second call does nothing."""
@@ -69,38 +67,10 @@ class TensorBoardWriter:
             self._records.flush()
 
 
-def snapshot_scalars(snapshot: Snapshot) -> Scalars:
-    """Each tag of a snapshot with its value; None where nothing was measured."""
-    yield "charts/episodic_return", snapshot.return_mean
-    yield "charts/episode_length", snapshot.episode_length_mean
-    for name, value in snapshot.losses.items():
-        yield f"loss/{name}", value
-    yield "perf/env_steps_per_s", snapshot.env_steps_per_s
-    yield "perf/simulations_per_s", snapshot.simulations_per_s
-    yield "perf/learner_steps_per_s", snapshot.learner_steps_per_s
-    yield "perf/inference_batch_mean", snapshot.inference_batch_mean
-    yield "replay/transitions", snapshot.replay_transitions
-    yield "replay/samples_per_insert", snapshot.samples_per_insert
-    yield "replay/samples_per_insert_target", snapshot.samples_per_insert_target
-    yield "staleness/weights_versions", snapshot.staleness
-    yield "targets/clipped_fraction", snapshot.clipped_fraction
-    yield "learner/skipped_steps", snapshot.skipped_steps
-    yield from snapshot.metrics.items()
-    for stage in snapshot.stages:
-        yield f"stage/{stage.name}/items_per_s", stage.items_per_s
-        yield f"stage/{stage.name}/queue_fill", stage.queue_fill
-
-
-def _evaluation_scalars(evaluation: Evaluation) -> Scalars:
-    yield "eval/return_mean", evaluation.return_mean
-    yield "eval/return_std", evaluation.return_std
-    yield "eval/human_normalised", evaluation.human_normalised
-
-
-def _summary(step: int, scalars: Scalars) -> event_pb2.Event:
+def _summary(step: int, scalars: Values) -> event_pb2.Event:
     """One event for all scalars of a step: a crash loses a whole point, never half of one."""
     event = event_pb2.Event(step=step)
-    for tag, value in scalars:
+    for tag, value in scalars.items():
         if value is not None:
             event.summary.value.add(tag=tag, simple_value=float(value))
     return event

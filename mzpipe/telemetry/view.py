@@ -27,8 +27,7 @@ class PlainView:
     def update(self, snapshot: Snapshot) -> None:
         """Takes the newest snapshot; prints it where the last line is `interval_s` old."""
         self._latest = snapshot
-        if snapshot.return_mean is not None:
-            self._return_mean = snapshot.return_mean
+        self._return_mean = snapshot.newest_return(self._return_mean)
         if self._shown is None or snapshot.elapsed_s - self._shown.elapsed_s >= self._interval_s:
             self._show(snapshot)
 
@@ -46,16 +45,17 @@ class PlainView:
 
 
 def _parts(snapshot: Snapshot, return_mean: float | None) -> Iterator[str]:
-    yield f"env {count(snapshot.env_steps)} ({number(snapshot.env_steps_per_s)}/s)"
-    yield f"learner {count(snapshot.learner_steps)} ({number(snapshot.learner_steps_per_s)}/s)"
-    yield f"sim {number(snapshot.simulations_per_s)}/s"
-    yield f"batch {number(snapshot.inference_batch_mean)}"
+    yield f"env {count(snapshot.env_steps)} ({number(snapshot.known('perf/env_steps_per_s'))}/s)"
+    yield f"learner {count(snapshot.learner_steps)} ({number(snapshot.known('perf/learner_steps_per_s'))}/s)"
+    yield f"sim {number(snapshot.known('perf/simulations_per_s'))}/s"
+    yield f"batch {number(snapshot.known('perf/inference_batch_mean'))}"
     if return_mean is not None:
         yield f"return {score(return_mean)}"
     if snapshot.evaluation is not None:
         yield f"eval {score(snapshot.evaluation.return_mean)} @{snapshot.evaluation.learner_steps}"
-    if snapshot.samples_per_insert is not None:
-        yield f"spi {snapshot.samples_per_insert:.1f}/{snapshot.samples_per_insert_target:.1f}"
+    samples_per_insert = snapshot["replay/samples_per_insert"]
+    if samples_per_insert is not None:
+        yield f"spi {samples_per_insert:.1f}/{snapshot.known('replay/samples_per_insert_target'):.1f}"
     if "total" in snapshot.losses:
         yield f"loss {number(snapshot.losses['total'])}"
     yield from _trouble(snapshot)
@@ -65,8 +65,9 @@ def _parts(snapshot: Snapshot, return_mean: float | None) -> Iterator[str]:
 
 
 def _trouble(snapshot: Snapshot) -> Iterator[str]:
-    if snapshot.skipped_steps:
-        yield f"skipped {count(snapshot.skipped_steps)}"
+    skipped = int(snapshot.known("learner/skipped_steps"))
+    if skipped:
+        yield f"skipped {count(skipped)}"
     if snapshot.restarts:
         yield f"restarts {count(snapshot.restarts)}"
 

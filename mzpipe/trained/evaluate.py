@@ -2,7 +2,6 @@
 
 import dataclasses
 import tempfile
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -22,13 +21,12 @@ from ..nets import FlatWeights, Model, resolve_devices, restore_model
 from ..planning import LanePlanner, derive_seed, greedy_search, signed_search
 from ..runs.checkpoint import Checkpoint, CheckpointStore
 from ..runs.directory import RunDirectory, Storage, refuse_no_run
+from . import Progress
 from .trained import check_game
 
 _EVALUATOR = Member(Role.EVALUATOR, 0)
 # Where neither the caller nor a protocol says how many.
 _DEFAULT_EPISODES = 20
-# Games that ended, and how many there will be; 0: the agent's moves decide how many lines of play there are.
-Progress = Callable[[int, int], None]
 
 
 class Examination(NamedTuple):

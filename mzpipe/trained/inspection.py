@@ -3,7 +3,6 @@
 Shape legend    S... one stacked observation   T moves from the inspected one on   K unroll steps
 """
 
-from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
@@ -13,10 +12,9 @@ from ..errors import UsageError
 from ..games import has_protocols
 from ..search import SearchedTree
 from ..targets import n_step_values
+from . import Progress
 from .player import Player
 from .watched import Outcome, Position, WatchedGame
-
-Progress = Callable[[int, int], None]
 
 
 class Foreseen(NamedTuple):

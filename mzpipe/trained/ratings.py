@@ -1,6 +1,5 @@
 """Elo ratings of a run's checkpoints: a tournament among them, random play and tree search with random playouts."""
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
@@ -14,6 +13,8 @@ from ..planning import derive_seed
 from ..runs.checkpoint import CheckpointStore
 from ..runs.directory import RunDirectory
 from ..telemetry import TensorBoardWriter
+from ..telemetry.metrics import RATING_METRICS, read
+from . import Progress
 from .elo import Match, elo_intervals, elo_ratings
 from .player import Player
 from .tournament import CheckpointOpponent, Contestant, play_tournament
@@ -47,7 +48,7 @@ class Rating(NamedTuple):
     env_steps: int | None
 
 
-def rate(run: RunDirectory, terms: Terms, progress: Callable[[int, int], None]) -> list[Rating]:
+def rate(run: RunDirectory, terms: Terms, progress: Progress) -> list[Rating]:
     """Every contestant's rating with its 95 % interval, best first.
 
     Raises UsageError where there is no run or its game has no opponents, CheckpointError as Player.load.
@@ -76,8 +77,7 @@ def write_ratings(run: RunDirectory, ratings: list[Rating]) -> None:
     for rating in sorted(
         (each for each in ratings if each.env_steps is not None), key=lambda each: each.env_steps or 0
     ):
-        values = {"eval/elo": rating.elo, "eval/elo_low": rating.low, "eval/elo_high": rating.high}
-        writer.write_scalars(rating.env_steps or 0, values)
+        writer.write_scalars(rating.env_steps or 0, read(RATING_METRICS, rating))
     writer.close()
 
 

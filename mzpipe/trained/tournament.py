@@ -4,7 +4,7 @@ Greedy agents repeat themselves, so games begin with a few random moves; each
 such opening is played twice, with the seats exchanged.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from itertools import combinations
 from typing import NamedTuple
 
@@ -14,6 +14,7 @@ from ..errors import UsageError
 from ..evaluator.opponents import Opponent
 from ..games import TwoPlayerGame
 from ..games.board import BoardGame
+from . import Progress
 from .elo import Match
 from .player import Player
 
@@ -48,7 +49,7 @@ def play_tournament(
     openings: int,
     opening_moves: int,
     seed: int,
-    progress: Callable[[int, int], None],
+    progress: Progress,
 ) -> list[Match]:
     """Every pair's games, two for each of `openings` random beginnings; `game` holds one board.
 

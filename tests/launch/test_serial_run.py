@@ -9,7 +9,7 @@ from mzpipe.launch.serial_run import run_serial
 from mzpipe.launch.signals import SignalPipe
 from mzpipe.replay.server import ReplayServer
 from mzpipe.runs.directory import LiveRun, RunDirectory
-from mzpipe.telemetry.snapshots import Progress
+from mzpipe.telemetry.reports import Reached
 from tests.launch.fakes import Screen
 from tests.tiny import planned, tiny_profile
 
@@ -22,7 +22,7 @@ def run_to_its_end(tmp_path, shm_path):
         run, live, screen = RunDirectory(tmp_path / "run"), LiveRun(os.getpid(), "x", str(shm_path)), Screen()
         run.logs.mkdir(parents=True)
         with SignalPipe() as signals:
-            outcome = run_serial(planned(tiny_profile(*overrides)), run, live, screen, signals, Progress(0, 0, None))
+            outcome = run_serial(planned(tiny_profile(*overrides)), run, live, screen, signals, Reached(0, 0, None))
         return outcome, run, screen
 
     return to_end
@@ -39,7 +39,7 @@ def test_no_border_is_kept_of_a_journal_that_the_disk_has_not_taken(tmp_path, sh
     monkeypatch.setattr(ReplayServer, "close_journal", lambda server, timeout_s: False)
     run, live = RunDirectory(tmp_path / "run"), LiveRun(os.getpid(), "x", str(shm_path))
     run.logs.mkdir(parents=True)
-    plan, progress = planned(tiny_profile("stop.learner_steps=2")), Progress(0, 0, None)
+    plan, progress = planned(tiny_profile("stop.learner_steps=2")), Reached(0, 0, None)
     with (
         SignalPipe() as signals,
         pytest.raises(InputOutputError, match="journal: the disk has not taken it within 60 s"),

@@ -9,7 +9,7 @@ from mzpipe.launch.roster import State
 from mzpipe.launch.signals import SignalPipe
 from mzpipe.launch.supervisor import Supervisor
 from mzpipe.runs.directory import LiveRun, RunDirectory
-from mzpipe.telemetry.snapshots import Progress
+from mzpipe.telemetry.reports import Reached
 from tests.launch.fakes import Screen
 from tests.tiny import planned
 
@@ -19,7 +19,7 @@ def supervisor(profile, tmp_path, shm_path):
     """Of a run whose processes have not been started."""
     run, live = RunDirectory(tmp_path / "run"), LiveRun(os.getpid(), "x", str(shm_path))
     with SignalPipe() as signals:
-        supervisor = Supervisor(planned(profile), run, live, Screen(), signals, Progress(0, 0, None))
+        supervisor = Supervisor(planned(profile), run, live, Screen(), signals, Reached(0, 0, None))
         yield supervisor
         supervisor._socket.close()
         supervisor._reports.close()

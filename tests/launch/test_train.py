@@ -10,12 +10,12 @@ from mzpipe.errors import AlreadyRunningError, CheckpointError, ConfigError, Exi
 from mzpipe.launch import plan as plan_module
 from mzpipe.launch import train as module
 from mzpipe.launch.start import find_start
-from mzpipe.launch.train import LastMoment, read_progress, train
+from mzpipe.launch.train import LastMoment, read_reached, train
 from mzpipe.runs.border import Border, keep_border
 from mzpipe.runs.checkpoint import Checkpoint, CheckpointStore
 from mzpipe.runs.directory import RunDirectory
 from mzpipe.runs.scores import Evaluation, ScoresFile
-from mzpipe.telemetry.snapshots import Progress
+from mzpipe.telemetry.reports import Reached
 from tests.launch.fakes import Screen
 from tests.tiny import tiny_profile
 from tests.unchecked import save_unchecked
@@ -46,21 +46,21 @@ def former_session(run):
     (run.journal / "segment-00000001.mzj").write_bytes(bytes(1000))
 
 
-def test_read_progress_is_nothing_in_a_new_run(run, screen):
+def test_read_reached_is_nothing_in_a_new_run(run, screen):
     assert find_start(run, screen) is None
-    assert read_progress(run, None, None) == Progress(0, 0, None)
+    assert read_reached(run, None, None) == Reached(0, 0, None)
 
 
 @pytest.mark.usefixtures("former_session")
-def test_read_progress_gives_steps_and_the_best_evaluation(run, screen):
-    assert read_progress(run, find_start(run, screen), None) == Progress(300, 10, 20.0)
+def test_read_reached_gives_steps_and_the_best_evaluation(run, screen):
+    assert read_reached(run, find_start(run, screen), None) == Reached(300, 10, 20.0)
 
 
 @pytest.mark.usefixtures("former_session")
-def test_read_progress_counts_the_moves_up_to_a_kill(run, screen):
+def test_read_reached_counts_the_moves_up_to_a_kill(run, screen):
     start = find_start(run, screen)
-    assert read_progress(run, start, LastMoment(env_steps=450, inserted=420)) == Progress(450, 10, 20.0, 420)
-    assert read_progress(run, start, LastMoment(env_steps=20, inserted=20)) == Progress(300, 10, 20.0, 20)
+    assert read_reached(run, start, LastMoment(env_steps=450, inserted=420)) == Reached(450, 10, 20.0, 420)
+    assert read_reached(run, start, LastMoment(env_steps=20, inserted=20)) == Reached(300, 10, 20.0, 20)
 
 
 @pytest.mark.usefixtures("former_session")

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from mzpipe.ipc.slots import MODEL_PARTS, diagnostics_layout
+from mzpipe.ipc.diagnostics import MODEL_PARTS, diagnostics_layout
 from mzpipe.learner.diagnostics import diagnose, gradient_norms
 from mzpipe.learner.loss import muzero_loss
 from mzpipe.nets.support import inverse_transform

@@ -3,9 +3,9 @@
 from xml.etree import ElementTree
 
 from mzpipe.ipc.shape import Member
-from mzpipe.ipc.stages import Stage
+from mzpipe.ipc.stages import stages_of
 from mzpipe.measure.page import About, render_page
-from mzpipe.telemetry.rates import STAGE_NAMES, Count
+from mzpipe.telemetry.rates import Count
 from mzpipe.telemetry.report import make_report
 from tests.telemetry.moments import MEMBERS, Pipeline
 
@@ -28,7 +28,7 @@ def busy_report(members=WITH_REANALYZER, seconds=4, items=_ITEMS):
     first, between = pipeline.moment(0.0, dict.fromkeys(members, 1.0)), []
     for second in range(1, seconds + 1):
         for member in members:
-            for stage in _stages_of(member.role):
+            for stage in stages_of(member.role):
                 for milliseconds in (1, 2, 4, 9 * second):
                     pipeline.works(member, stage, milliseconds, items // 4)
             pipeline.waits(member, 400, blocked=member.role == "replay")
@@ -60,7 +60,3 @@ def with_class(root, name):
 def words_of(element):
     """All text in an element, single spaced."""
     return " ".join(" ".join(element.itertext()).split())
-
-
-def _stages_of(role):
-    return [stage for stage in Stage if STAGE_NAMES[stage].role == role]

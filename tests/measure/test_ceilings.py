@@ -7,10 +7,9 @@ import pytest
 from rich.console import Console
 
 from mzpipe.ipc.shape import Member
-from mzpipe.ipc.stages import Stage
+from mzpipe.ipc.stages import PROGRESS_STAGES, Stage
 from mzpipe.measure.ceilings import Below, RoleAlone, StageAlone, make_ceilings
 from mzpipe.measure.table import ceilings_table
-from mzpipe.telemetry.rates import PROGRESS, STAGE_NAMES
 from mzpipe.telemetry.report import make_report
 from tests.telemetry.moments import Pipeline
 
@@ -38,7 +37,7 @@ def measured(cores=100, members=None):
 
 
 def alone(role, items=None, cpu_s=1.0):
-    name = STAGE_NAMES[PROGRESS[role]].name
+    name = PROGRESS_STAGES[role].label
     return RoleAlone(1.0, cpu_s, {name: StageAlone(ALONE[role] if items is None else items, 0.5)})
 
 

@@ -6,11 +6,12 @@ import re
 import pytest
 
 from mzpipe.ipc.shape import Member
+from mzpipe.ipc.stages import Stage
 from mzpipe.measure.page.arrows import width_of
 from mzpipe.measure.page.tall import tall
 from mzpipe.measure.page.trends import FRAME, make_trends
 from mzpipe.measure.page.wide import wide
-from mzpipe.telemetry.rates import STAGE_NAMES, RatePoint
+from mzpipe.telemetry.rates import RatePoint
 from mzpipe.telemetry.report import whole_report
 from tests.measure.pages import ABOUT, busy_report, idle_report, page_of, with_class, words_of
 from tests.telemetry.moments import MEMBERS, Pipeline, busy_second
@@ -64,7 +65,7 @@ def test_page_escapes_what_a_report_brings_in(report):
 
 def test_page_has_a_row_and_a_picture_of_every_stage(page):
     _, root = page
-    names = [name.name for name in STAGE_NAMES.values()]
+    names = [stage.label for stage in Stage]
     table = next(root.iter("table"))
     rows = [words_of(head).removesuffix(" bottleneck") for head in table.iter("th") if head.get("scope") == "row"]
     assert rows == names
@@ -94,14 +95,14 @@ def test_page_marks_the_bottleneck_wherever_it_shows_it(page, report):
 def test_page_says_everything_that_it_draws_in_words_too(page):
     _, root = page
     drawn = [svg for svg in root.iter("svg") if svg.get("aria-hidden") is None]
-    assert len(drawn) == 2 + 3 + len(STAGE_NAMES)
+    assert len(drawn) == 2 + 3 + len(Stage)
     assert all(svg.get("role") == "img" and svg.get("aria-label") for svg in drawn)
 
 
 def test_page_of_a_pipeline_that_did_nothing():
     text, root = page_of(idle_report())
     assert len(with_class(root, "idle")) == len(with_class(root, "arrow")) == 2 * 6
-    assert text.count("no call") == len(STAGE_NAMES) - 1
+    assert text.count("no call") == len(Stage) - 1
     assert "nan" not in text.lower()
 
 

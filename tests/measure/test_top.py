@@ -69,7 +69,7 @@ def test_a_dead_run_is_seen_as_it_stood(run, monkeypatch):
         plane = make_plane(Path(live.runtime_directory), tiny_profile())
         play(plane, 30)
         plane.counters(ACTOR).add("episodes", 2)
-        plane.counters(ACTOR).add_fraction("episode_return_millionths", 42.0)
+        plane.counters(ACTOR).add("episode_return", 42.0)
         plane.counters(Member("inference", 0)).add("batches", 10)
         plane.counters(Member("inference", 0)).add("batch_rows", 60)
         onlooker = Onlooker(run)
@@ -79,8 +79,8 @@ def test_a_dead_run_is_seen_as_it_stood(run, monkeypatch):
         assert look.snapshot.note == "dead"
         assert look.snapshot.env_steps == 30
         assert look.report.stages["env step"].items_per_s > 0.0
-        assert look.snapshot.inference_batch_mean == 6.0
-        assert look.snapshot.return_mean == 21.0
+        assert look.snapshot["perf/inference_batch_mean"] == 6.0
+        assert look.snapshot["charts/episodic_return"] == 21.0
         assert look.private_bytes == {}
 
 

@@ -112,7 +112,7 @@ def test_fraction_of_positions_that_are_fresh_is_the_one_asked_for(run, fraction
     counters = plane.counters(REPLAY)
     assert plane.counters(Member("learner", 0)).get("learner_steps") >= 10
     assert counters.get("reanalyzed") / counters.get("handed_out") == pytest.approx(fraction, abs=0.06)
-    assert counters.get("target_age_millionths") == 0
+    assert counters.get("target_age") == 0
 
 
 def test_every_reanalyzer_works_and_none_starves_the_learner(run):

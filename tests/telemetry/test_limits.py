@@ -28,12 +28,15 @@ def test_seconds_to_limit_is_none_when_only_a_return_ends_the_run() -> None:
 
 
 def test_seconds_to_limit_is_none_while_nothing_moves() -> None:
-    snapshot = training(limits={"env_steps": (0, 100)}, env_steps_per_s=0.0)
+    snapshot = training(limits={"env_steps": (0, 100)}, metrics={"perf/env_steps_per_s": 0.0})
     assert seconds_to_limit(snapshot) is None
 
 
 def test_seconds_to_is_zero_when_a_limit_is_reached() -> None:
-    assert seconds_to(training(limits={"env_steps": (120, 100)}, env_steps_per_s=0.0), "env_steps") == 0.0
+    assert (
+        seconds_to(training(limits={"env_steps": (120, 100)}, metrics={"perf/env_steps_per_s": 0.0}), "env_steps")
+        == 0.0
+    )
 
 
 @pytest.mark.parametrize(

@@ -2,11 +2,14 @@
 
 import io
 import math
+from typing import Any
 
 import pytest
 from rich.console import Console
 
-from mzpipe.telemetry import LiveView, Snapshot, StageRate
+from mzpipe.ipc.stages import Stage
+from mzpipe.telemetry import LiveView, Snapshot
+from mzpipe.telemetry.metrics import BY_TAG, ROWS
 
 from .samples import starting, training
 
@@ -45,7 +48,10 @@ def test_live_view_fills_the_width_in_a_screen_of_24_rows(width: int, snapshot: 
 
 @pytest.mark.parametrize("width", [80, 120])
 def test_live_view_cuts_nothing_short_when_names_are_of_ordinary_length(width: int) -> None:
-    assert "…" not in "".join(draw(training(), width=width))
+    every_row = {row.rate.tag: 123_456.0 for row in ROWS if row.stage is not Stage.REANALYZE}
+    rows = draw(training(metrics=every_row), width=width)
+    assert "…" not in "".join(rows)
+    assert [each for each in every_row if f" {BY_TAG[each].unit} " not in "".join(rows)] == []
 
 
 def test_live_view_draws_the_same_number_of_rows_when_a_note_is_longer_than_the_panel() -> None:
@@ -58,11 +64,13 @@ def test_live_view_stays_within_the_screen_when_it_is_very_narrow() -> None:
 
 def test_live_view_shows_rate_unit_and_queue_of_every_stage() -> None:
     rows = draw(training())
-    assert "actor 1,020 env steps/s" in row(rows, "actor")
-    assert row(rows, "actor").endswith("31% │")
-    assert "inference 25,600 simulations/s" in row(rows, "inference")
-    assert "%" not in row(rows, "inference")
-    assert "learner 148 learner steps/s" in row(rows, "learner steps/s")
+    assert "env step 1,020 env steps/s" in row(rows, "env step")
+    assert row(rows, "env step").endswith("31% │")
+    assert "inference device 441 batches/s" in row(rows, "inference device")
+    assert "%" not in row(rows, "inference device")
+    assert row(rows, "sample").endswith("95% │")
+    assert "learner optimiser 148 steps/s" in row(rows, "learner optimiser")
+    assert "reanalyze" not in "".join(rows)
 
 
 def test_live_view_shows_the_way_to_each_limit_and_the_time_it_takes() -> None:
@@ -91,8 +99,8 @@ def test_live_view_shows_dashes_for_what_was_not_measured() -> None:
     assert "loss -" in row(rows, "loss")
 
 
-@pytest.mark.parametrize("changes", [{"skipped_steps": 7}, {"restarts": 7}])
-def test_live_view_is_red_when_steps_were_skipped_or_processes_restarted(changes: dict[str, int]) -> None:
+@pytest.mark.parametrize("changes", [{"metrics": {"learner/skipped_steps": 7.0}}, {"restarts": 7}])
+def test_live_view_is_red_when_steps_were_skipped_or_processes_restarted(changes: dict[str, Any]) -> None:
     assert f"{BOLD_RED}7" in "".join(draw(training(**changes), styles=True))
     assert BOLD_RED not in "".join(draw(training(), styles=True))
 
@@ -102,17 +110,15 @@ def test_live_view_keeps_the_last_return_while_no_game_ends() -> None:
     view = LiveView(console)
     view.update(training())
     console.export_text()
-    view.update(training(return_mean=None))
+    view.update(training(metrics={"charts/episodic_return": None}))
     assert "return    88.4" in console.export_text()
     view.close()
 
 
 def test_live_view_shows_brackets_as_they_are() -> None:
-    stage = StageRate("a[/b]", 1.0, "[red]/s", 0.5)
-    rows = draw(training(note="died: [/bold] shape [2, 3]", stages=(stage,)))
+    rows = draw(training(note="died: [/bold] shape [2, 3]"))
     assert "cartpole [seed 0]" in rows[0]
     assert "died: [/bold] shape [2, 3]" in rows[1]
-    assert "a[/b] 1 [red]/s" in row(rows, "a[/b]")
 
 
 def test_live_view_prints_messages_above_the_panel() -> None:

@@ -39,7 +39,9 @@ def test_plain_view_prints_one_whole_line_when_it_is_wider_than_the_console(scre
 
 def test_plain_view_leaves_out_what_was_not_measured(screen: Screen) -> None:
     note = "waiting for replay: 340 of 1000 transitions"
-    screen.view.update(starting(elapsed_s=2.04, limits={}, note=note, learner_steps=0, learner_steps_per_s=0.0))
+    screen.view.update(
+        starting(elapsed_s=2.04, limits={}, note=note, learner_steps=0, metrics={"perf/learner_steps_per_s": 0.0})
+    )
     assert screen.lines == [
         f"[   2.0s] env 12,400 (1,020/s) | learner 0 (0/s) | sim 25,600/s | batch 58 | {note}",
     ]
@@ -65,9 +67,9 @@ def test_plain_view_prints_nothing_when_it_is_closed_before_the_first_snapshot(s
 
 
 def test_plain_view_repeats_the_last_return_while_no_game_ends(screen: Screen) -> None:
-    screen.view.update(training(elapsed_s=0.0, return_mean=70.0))
-    screen.view.update(training(elapsed_s=1.0, return_mean=71.0))
-    screen.view.update(training(elapsed_s=5.0, return_mean=None))
+    screen.view.update(training(elapsed_s=0.0, metrics={"charts/episodic_return": 70.0}))
+    screen.view.update(training(elapsed_s=1.0, metrics={"charts/episodic_return": 71.0}))
+    screen.view.update(training(elapsed_s=5.0, metrics={"charts/episodic_return": None}))
     assert "| return 71.0 |" in screen.lines[1]
 
 
@@ -78,7 +80,7 @@ def test_plain_view_prints_a_note_only_when_it_changed(screen: Screen) -> None:
 
 
 def test_plain_view_counts_skipped_steps_and_restarts_when_there_are_any(screen: Screen) -> None:
-    screen.view.update(training(skipped_steps=3, restarts=1))
+    screen.view.update(training(metrics={"learner/skipped_steps": 3.0}, restarts=1))
     assert "| loss 2.31 | skipped 3 | restarts 1 | eta" in screen.lines[0]
 
 

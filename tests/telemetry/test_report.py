@@ -8,7 +8,6 @@ from rich.console import Console
 from mzpipe.ipc.shape import Member
 from mzpipe.ipc.stages import Stage
 from mzpipe.measure.table import profile_table
-from mzpipe.telemetry.rates import STAGE_NAMES
 from mzpipe.telemetry.report import make_report, whole_report
 from tests.telemetry.moments import MS, Pipeline, busy_second
 
@@ -141,9 +140,9 @@ def test_table_shows_every_stage_whole_in_80_columns(report):
         console.print(profile_table(report))
     lines = capture.get().splitlines()
     assert max(map(len, lines)) <= 80
-    for stage in STAGE_NAMES.values():
+    for stage in Stage:
         if stage.role != "reanalyzer":
-            assert any(line.startswith(stage.name) for line in lines)
+            assert any(line.startswith(stage.label) for line in lines)
     (device,) = [line for line in lines if line.startswith("inference device")]
     assert device.split() == ["inference", "device", "10", "90%", "10%", "0%", *device.split()[-4:]]
     assert device.split()[-3] == "ms"

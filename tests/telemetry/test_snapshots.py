@@ -12,12 +12,12 @@ from mzpipe.runs.directory import RunDirectory
 from mzpipe.runs.scores import Evaluation, read_scores
 from mzpipe.telemetry import rates as moment_module
 from mzpipe.telemetry import snapshots as module
-from mzpipe.telemetry.reports import Reports
-from mzpipe.telemetry.snapshots import Progress, SnapshotMaker
+from mzpipe.telemetry.reports import Reached, Reports
+from mzpipe.telemetry.snapshots import SnapshotMaker
 from tests.launch.fakes import Clock, Screen
 from tests.tiny import make_plane, tiny_profile
 
-NEW_RUN = Progress(env_steps=0, learner_steps=0, best_return_mean=None)
+NEW_RUN = Reached(env_steps=0, learner_steps=0, best_return_mean=None)
 EVALUATION = Evaluation(
     weights_version=3, learner_steps=40, env_steps=500, return_mean=12.5, return_std=1.0, episodes=2
 )
@@ -45,11 +45,11 @@ def screen():
 def make_reports(tmp_path, screen):
     made = []
 
-    def make(*overrides, progress=NEW_RUN):
+    def make(*overrides, reached=NEW_RUN):
         profile = tiny_profile(*overrides)
         (tmp_path / "runtime").mkdir()
         plane = make_plane(tmp_path / "runtime", profile)
-        made.append(Reports(profile, plane, RunDirectory(tmp_path / "run"), screen, progress))
+        made.append(Reports(profile, plane, RunDirectory(tmp_path / "run"), screen, reached))
         made[-1].plane = plane
         return made[-1]
 
@@ -68,8 +68,9 @@ def learner(plane):
 
 def test_first_snapshot_measures_nothing(maker):
     snapshot = maker.make("starting")
-    assert snapshot.env_steps_per_s == snapshot.learner_steps_per_s == 0.0
-    assert (snapshot.return_mean, snapshot.samples_per_insert, snapshot.staleness) == (None, None, None)
+    assert snapshot["perf/env_steps_per_s"] == snapshot["perf/learner_steps_per_s"] == 0.0
+    assert [snapshot[f"charts/{name}"] for name in ("episodic_return", "episode_length")] == [None, None]
+    assert snapshot["replay/samples_per_insert"] is snapshot["staleness/weights_versions"] is None
     assert snapshot.losses == {}
     assert snapshot.note == "starting"
 
@@ -82,9 +83,9 @@ def test_snapshot_gives_rates_per_second_of_the_past(maker, plane, clock):
     snapshot = maker.make("")
     assert snapshot.elapsed_s == 4.0
     assert snapshot.env_steps == 200
-    assert snapshot.env_steps_per_s == pytest.approx(50.0)
-    assert snapshot.learner_steps_per_s == pytest.approx(2.5)
-    assert {stage.name: stage.items_per_s for stage in snapshot.stages}["actor"] == pytest.approx(50.0)
+    assert snapshot["perf/env_steps_per_s"] == pytest.approx(50.0)
+    assert snapshot["perf/learner_steps_per_s"] == pytest.approx(2.5)
+    assert snapshot["stage/actor/items_per_s"] == pytest.approx(50.0)
 
 
 def test_snapshot_forgets_what_is_older_than_the_window(maker, plane, clock):
@@ -96,14 +97,14 @@ def test_snapshot_forgets_what_is_older_than_the_window(maker, plane, clock):
         clock.now_s += 1.0
         actor(plane).add("env_steps", 7)
         snapshot = maker.make("")
-    assert snapshot.env_steps_per_s == pytest.approx(7.0)
+    assert snapshot["perf/env_steps_per_s"] == pytest.approx(7.0)
 
 
 def test_snapshot_keeps_the_last_one_however_long_ago_it_was(maker, plane, clock):
     maker.make("")
     clock.now_s += 60.0
     actor(plane).add("env_steps", 120)
-    assert maker.make("").env_steps_per_s == pytest.approx(2.0)
+    assert maker.make("")["perf/env_steps_per_s"] == pytest.approx(2.0)
 
 
 def test_snapshot_from_the_start_is_of_the_whole_session(maker, plane, clock):
@@ -112,7 +113,7 @@ def test_snapshot_from_the_start_is_of_the_whole_session(maker, plane, clock):
     stages._last_ns -= 2_000_000_000
     stages.lap(1)
     maker.from_the_start()
-    assert maker.make("").env_steps_per_s == pytest.approx(15.0, rel=0.05)
+    assert maker.make("")["perf/env_steps_per_s"] == pytest.approx(15.0, rel=0.05)
 
 
 def test_snapshot_counts_a_resumed_run_s_steps_but_not_in_its_rates(profile, plane, clock):
@@ -123,11 +124,11 @@ def test_snapshot_counts_a_resumed_run_s_steps_but_not_in_its_rates(profile, pla
     actor(plane).add("env_steps", 10)
     snapshot = maker.make("")
     assert snapshot.env_steps == 5_010
-    assert snapshot.env_steps_per_s == pytest.approx(5.0)
+    assert snapshot["perf/env_steps_per_s"] == pytest.approx(5.0)
 
 
 def test_snapshot_has_the_time_of_every_stage_under_its_tag(maker, plane, clock):
-    assert not [tag for tag in maker.make("").metrics if tag.startswith("stage/")]
+    assert not [tag for tag in maker.make("").metrics if tag.endswith("/busy") and "stage" in tag]
     stages = plane.stage_clock(Member("actor", 0))
     stages.start()
     stages.end(Stage.ENV_STEP, 8)
@@ -154,13 +155,13 @@ def test_snapshot_gives_means_over_what_happened_since(maker, plane, clock):
     maker.make("")
     clock.now_s += 1.0
     actor(plane).add("episodes", 2)
-    actor(plane).add_fraction("episode_return_millionths", 30.5)
+    actor(plane).add("episode_return", 30.5)
     actor(plane).add("episode_length", 31)
     learner(plane).add("loss_steps", 4)
-    learner(plane).add_fraction("loss_total_millionths", 10.0)
+    learner(plane).add("loss_total", 10.0)
     snapshot = maker.make("")
-    assert snapshot.return_mean == pytest.approx(15.25)
-    assert snapshot.episode_length_mean == pytest.approx(15.5)
+    assert snapshot["charts/episodic_return"] == pytest.approx(15.25)
+    assert snapshot["charts/episode_length"] == pytest.approx(15.5)
     assert snapshot.losses["total"] == pytest.approx(2.5)
 
 
@@ -174,7 +175,7 @@ def test_snapshot_leaves_the_warm_up_out_of_samples_per_insert(maker, plane, pro
     replay = plane.counters(Member("replay", 0))
     replay.set("inserted", profile.replay.min_size_to_sample + 10)
     replay.set("sampled", 40)
-    assert maker.make("").samples_per_insert == pytest.approx(4.0)
+    assert maker.make("")["replay/samples_per_insert"] == pytest.approx(4.0)
 
 
 def test_limits_hold_every_stop_condition_that_is_set_and_no_other(plane, clock):
@@ -206,7 +207,7 @@ def test_limit_reached_leaves_the_return_to_the_evaluation(make_reports):
 
 def test_reports_go_on_where_the_last_session_stopped(make_reports):
     reports = make_reports(
-        "stop.learner_steps=1000", progress=Progress(env_steps=700, learner_steps=90, best_return_mean=3.0)
+        "stop.learner_steps=1000", reached=Reached(env_steps=700, learner_steps=90, best_return_mean=3.0)
     )
     assert actor(reports.plane).get("env_steps") == 700
     assert learner(reports.plane).get("learner_steps") == 90

@@ -9,7 +9,7 @@ from functools import partial
 
 from mzpipe.measure.machine import one_core
 
-from ..registry import Progress
+from ..registry import ShapeProgress
 from ..report import CaseResult, Comparison
 from .doorbell import compare_doorbells, idle_share
 from .gather import compare_gather
@@ -32,7 +32,7 @@ Found = tuple[list[Comparison], list[str]]
 Part = Callable[[Peers], Found]
 
 
-def measure(*, quick: bool, progress: Progress) -> CaseResult:
+def measure(*, quick: bool, progress: ShapeProgress) -> CaseResult:
     """Times everybody, then has the checks that must find nothing torn; quick: fewer rounds, reads and kills."""
     todo, cores = parts(quick), os.sched_getaffinity(0)
     rows, notes = list[Comparison](), list[str]()

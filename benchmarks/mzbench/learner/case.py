@@ -11,7 +11,7 @@ from mzpipe.measure.machine import one_core
 from mzpipe.nets import resolve_devices
 
 from ..rates import MZPIPE, rate, rows_of
-from ..registry import Progress
+from ..registry import ShapeProgress
 from ..report import CaseResult, Comparison
 from ..timing import Contestant, turn_about
 from .feed import fed_learner
@@ -41,7 +41,7 @@ class Shape(NamedTuple):
         return f"{self.work.name}/{self.rank_size}/{self.devices[0].partition(':')[0]}"
 
 
-def measure(*, quick: bool, progress: Progress) -> CaseResult:
+def measure(*, quick: bool, progress: ShapeProgress) -> CaseResult:
     """Times both contestants at every shape; quick: fewer rounds, and small batches of images on a CPU."""
     ranked, left_out = rank_shapes(quick)
     todo, cores = [*feed_shapes(quick), *ranked], os.sched_getaffinity(0)

@@ -16,7 +16,7 @@ from mzpipe.replay.gather import Gatherer
 from mzpipe.replay.table import Table
 
 from ..rates import MZPIPE, Rates, rates_of, rows_of
-from ..registry import Progress
+from ..registry import ShapeProgress
 from ..report import CaseResult, Panel
 from ..timing import Contestant
 from .cpprb import cpprb_buffer, load_cpprb
@@ -53,7 +53,7 @@ class Stock(NamedTuple):
     cpprb: Any | None
 
 
-def measure(*, quick: bool, progress: Progress) -> CaseResult:
+def measure(*, quick: bool, progress: ShapeProgress) -> CaseResult:
     """Times every contestant in every part; quick: two shapes, smaller tables, two rounds."""
     todo, rounds = shapes(quick), _QUICK_ROUNDS if quick else _ROUNDS
     total, gathers = len(todo) + 3, dict[Shape, Rates]()

@@ -10,7 +10,7 @@ from mzpipe.config.search import SearchConfig
 from mzpipe.measure.machine import one_core
 from mzpipe.search import BatchedSearch
 
-from ..registry import Progress
+from ..registry import ShapeProgress
 from ..report import CaseResult, Comparison, Measured, Panel
 from ..timing import Contestant, Timing, Turns, turn_about
 from . import mctx_reference, numpy_search
@@ -34,7 +34,7 @@ _PAIRS = (
 _NO_MCTX = "mctx is not installed, its rows are left out: pip install -e '.[bench]' -c constraints.txt"
 
 
-def measure(*, quick: bool, progress: Progress) -> CaseResult:
+def measure(*, quick: bool, progress: ShapeProgress) -> CaseResult:
     """Times every contestant at every shape; quick: two shapes, two rounds."""
     todo, turns = shapes(quick), {}
     with one_core():

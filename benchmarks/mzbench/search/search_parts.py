@@ -26,7 +26,7 @@ from mzpipe.search.puct import select_puct
 from mzpipe.search.simulate import name_edge
 from mzpipe.search.tree import ROOT, header_of, tree_of
 
-from ..registry import Progress
+from ..registry import ShapeProgress
 from ..report import CaseResult, Comparison, Measured
 from .search_models import Outputs, Shape, random_outputs
 
@@ -109,7 +109,7 @@ _PARTS: dict[str, Any] = {
 _SELECT: dict[Policy, Any] = {"puct": _select_puct, "gumbel": _select_gumbel}
 
 
-def measure(*, quick: bool, progress: Progress) -> CaseResult:
+def measure(*, quick: bool, progress: ShapeProgress) -> CaseResult:
     """Nanoseconds of every part and simulation, against the fused kernel's."""
     comparisons, moves = [], _QUICK_MOVES if quick else _MOVES
     with one_core():

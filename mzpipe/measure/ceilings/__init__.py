@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from ...ipc.roles import Role
-from ...telemetry.rates import PROGRESS, STAGE_NAMES
+from ...ipc.stages import PROGRESS_STAGES
 from ...telemetry.report import ProfileReport
 
 PROCESSORS = "processors"
@@ -93,7 +93,7 @@ def make_ceilings(report: ProfileReport, alone: Mapping[Role, RoleAlone], below:
     bounds[PROCESSORS] = (report.cores - others) / sum(each.cpu_s_per_env_step for each in roles.values())
     lowest = min(bounds, key=lambda name: bounds[name])
     inference = alone[Role.INFERENCE]
-    through_lanes = inference.stages[STAGE_NAMES[PROGRESS[Role.INFERENCE]].name].items / inference.working_s
+    through_lanes = inference.stages[PROGRESS_STAGES[Role.INFERENCE].label].items / inference.working_s
     return Ceilings(
         stages={
             name: _processes(report, role) * stage.items / stage.busy_s if stage.items else None
@@ -110,11 +110,11 @@ def make_ceilings(report: ProfileReport, alone: Mapping[Role, RoleAlone], below:
 
 
 def _role_ceiling(report: ProfileReport, role: Role, alone: RoleAlone) -> RoleCeiling:
-    progress, processes = STAGE_NAMES[PROGRESS[role]], _processes(report, role)
-    items = alone.stages[progress.name].items
+    progress, processes = PROGRESS_STAGES[role], _processes(report, role)
+    items = alone.stages[progress.label].items
     ranks = processes if role == Role.LEARNER else 1  # they take every step together, each its part of the batch
     per_s = processes / ranks * items / alone.working_s
-    per_env_step = report.stages[progress.name].items_per_s / ranks / report.env_steps_per_s
+    per_env_step = report.stages[progress.label].items_per_s / ranks / report.env_steps_per_s
     return RoleCeiling(
         processes=processes,
         items_per_s=per_s,

@@ -9,9 +9,8 @@ from ...config import Profile
 from ...ipc.dataplane import DataPlane
 from ...ipc.roles import Role
 from ...ipc.shape import Member
-from ...ipc.stages import StageReading
+from ...ipc.stages import StageReading, stages_of
 from ...runtime.agent import Agent
-from ...telemetry.rates import stages_of
 from . import RoleAlone, StageAlone
 from .noise import fill_batch, fill_positions, fill_trajectory
 from .stand_ins import Answers, Drain, FreshTargets, Requests, Source, StandIn, Trainer
@@ -51,8 +50,8 @@ class Alone:
             working_s=float(change.busy_PS[row].sum() + change.other_P[row]),
             cpu_s=(self._cpu_ns - cpu_ns) / 1e9,
             stages={
-                name: StageAlone(int(change.items_PS[row, stage]), float(change.busy_PS[row, stage]))
-                for name, stage in stages_of(self._member.role).items()
+                stage.label: StageAlone(int(change.items_PS[row, stage]), float(change.busy_PS[row, stage]))
+                for stage in stages_of(self._member.role)
             },
         )
 
@@ -68,7 +67,7 @@ class Alone:
 
     def _has_worked(self) -> bool:
         items_S = self._plane.read_stages().items_PS[self._plane.index(self._member)]
-        return all(items_S[stage] for stage in stages_of(self._member.role).values())
+        return all(items_S[stage] for stage in stages_of(self._member.role))
 
 
 def stand_ins_of(member: Member, plane: DataPlane, profile: Profile) -> list[StandIn]:

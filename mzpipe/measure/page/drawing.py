@@ -9,7 +9,6 @@ from typing import NamedTuple
 from ...format import number
 from ...ipc.roles import Role
 from ...ipc.stages import Stage
-from ...telemetry.rates import STAGE_NAMES
 from ...telemetry.report import ProfileReport
 from .arrows import Arrow, Point, around, beside, make_arrow
 from .boxes import Box
@@ -48,7 +47,7 @@ def flows_between(roles: Collection[Role]) -> list[Flow]:
 
 def rate_of(flow: Flow, report: ProfileReport) -> tuple[float, str]:
     """(rate, its unit) of a flow."""
-    use = report.stages[STAGE_NAMES[flow.stage].name]
+    use = report.stages[flow.stage.label]
     return use.items_per_s, f"{flow.unit or use.unit}/s"
 
 

@@ -51,7 +51,7 @@ class HostNetwork:
     def infer_children(self, source_R: np.ndarray, target_R: np.ndarray, action_R: np.ndarray) -> np.ndarray:
         """Recurrent inference."""
         assert self._sessions is not None
-        self._pool.stage(source_R, action_R)
+        self._pool.gather(source_R, action_R)
         self._sessions.run_child(len(source_R))
         self._pool.keep(target_R)
         return self._pool.answer_RC[: len(source_R)]

@@ -25,9 +25,9 @@ class HostPool:
             array.reshape(max_batch, prod(hidden_shape)) for array in (self.state_R, self.next_state_R)
         )
 
-    def stage(self, source_R: np.ndarray, action_R: np.ndarray) -> None:
+    def gather(self, source_R: np.ndarray, action_R: np.ndarray) -> None:
         """Brings the states of these rows, and the actions, to where a network reads them."""
-        stage_kernel(self._states_PF, source_R, action_R, self._state_RF, self.action_R)
+        gather_kernel(self._states_PF, source_R, action_R, self._state_RF, self.action_R)
 
     def keep(self, target_R: np.ndarray, states_R: np.ndarray | None = None) -> None:
         """Stores states in these rows of the pool: what the network has written, if no others are given."""
@@ -36,11 +36,11 @@ class HostPool:
 
 
 @njit(cache=True, nogil=True)
-def stage_kernel(states_PF, source_R, action_R, state_RF, staged_action_R):
+def gather_kernel(states_PF, source_R, action_R, state_RF, gathered_action_R):
     """Copies rows source_R of the pool, one after the other, and the actions."""
     for row in range(len(source_R)):
         copy_rows(state_RF, row, states_PF, source_R[row], 1)
-        staged_action_R[row] = action_R[row]
+        gathered_action_R[row] = action_R[row]
 
 
 @njit(cache=True, nogil=True)

@@ -3,7 +3,6 @@
 overlay   one picture with its panel      encode   pictures to a file      recording   games to pictures
 """
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
@@ -11,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...config import score_protocol
+from .. import Progress
 from ..player import Player
 from ..watched import Outcome, WatchedGame
 from .encode import Add, open_video
@@ -36,9 +36,7 @@ class Limits(NamedTuple):
     max_moves: int = 0
 
 
-def record_games(
-    player: Player, path: Path, limits: Limits, *, seed: int, fps: int, progress: Callable[[int, int], None]
-) -> Recorded:
+def record_games(player: Player, path: Path, limits: Limits, *, seed: int, fps: int, progress: Progress) -> Recorded:
     """Plays whole greedy games that repeat from `seed`, and writes them to `path`, an .mp4 or .gif.
 
     Progress is told the episode and its moves so far. Raises InputOutputError.
@@ -56,7 +54,7 @@ def record_games(
 
 
 def _record_episode(
-    watched: WatchedGame, panel: Panel, max_moves: int, add: Add, progress: Callable[[int, int], None]
+    watched: WatchedGame, panel: Panel, max_moves: int, add: Add, progress: Progress
 ) -> NDArray[np.uint8]:
     """Plays one game, a picture per move; the picture of how it ended is left to the caller."""
     watched.begin()

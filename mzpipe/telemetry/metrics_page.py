@@ -1,0 +1,76 @@
+"""The page about metrics: `python -m mzpipe.telemetry.metrics_page > docs/metrics.md` writes what the code declares."""
+
+import sys
+from collections.abc import Iterable
+from typing import Any
+
+from ..ipc.counters import COUNTERS, EVERY
+from ..ipc.stages import Stage
+from .metrics import EVALUATION_METRICS, METRICS, RATING_METRICS, Metric
+
+# What stands for | in a cell of a table.
+_BAR = "\\|"
+
+_PAGE = """\
+# Metrics
+
+Written by `python -m mzpipe.telemetry.metrics_page > docs/metrics.md`, from the declarations in `telemetry/metrics.py`,
+`ipc/counters.py`, `ipc/diagnostics.py` and `ipc/stages.py`.
+
+## Curves
+
+A run writes them to RUN/tensorboard, every `telemetry.interval_s` seconds, over env steps (learner steps where no
+games are played); evaluations and ratings stand where their weights were trained. Rates, means and fractions are those
+of the last ten seconds. Words in capitals stand for a family of curves.
+
+{curves}
+
+## Counters
+
+Each process keeps those of its role in shared memory, from the start of a session on.
+
+{counters}
+
+## Stages
+
+What processes spend their time on; `mzpipe profile`, `mzpipe top` and the live view show them
+([Profiling](profiling.md)).
+
+{stages}
+"""
+
+
+def page() -> str:
+    """All of it, in Markdown."""
+    curves = [_curve(metric) for metric in (*METRICS, *EVALUATION_METRICS, *RATING_METRICS)]
+    counters = [
+        (f"`{each.name}`", "every" if each.roles == EVERY else ", ".join(each.roles), each.kind.label, each.meaning)
+        for each in COUNTERS
+    ]
+    stages = [(stage.label, stage.role, stage.unit, stage.meaning) for stage in Stage]
+    return _PAGE.format(
+        curves=_table(("curve", "unit", "what it says", "healthy"), curves),
+        counters=_table(("counter", "process", "kept as", "what it counts"), counters),
+        stages=_table(("stage", "process", "items", "an item is"), stages),
+    )
+
+
+def _curve(metric: Metric[Any]) -> tuple[str, ...]:
+    meaning = f"{metric.meaning} ({metric.when.words})" if metric.when.words else metric.meaning
+    return f"`{metric.tag}`", metric.unit, meaning, _range(metric.healthy)
+
+
+def _range(healthy: tuple[float, float] | None) -> str:
+    if healthy is None:
+        return ""
+    low, high = healthy
+    return f"{low:g}" if low == high else f"{low:g} to {high:g}"
+
+
+def _table(heads: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
+    lines = [heads, ("---",) * len(heads), *rows]
+    return "\n".join(f"| {' | '.join(cell.replace('|', _BAR) for cell in line)} |" for line in lines)
+
+
+if __name__ == "__main__":
+    sys.stdout.write(page())
