@@ -13,13 +13,14 @@ from mzpipe.runtime.agent import Agent
 from tests.tiny import make_context, make_plane, tiny_profile
 
 ROOT = Path(__file__).parents[2]
-# Here these words are something else: sections of a profile, a row of the live view, cases of a benchmark. Only
+# Here these words are something else: sections of a profile, rows of the live view, cases of a benchmark. Only
 # ExternalRole names roles, as words of the profile.
 OTHER_WORDS = {
     "mzpipe/config/load.py": {"replay"},
     "mzpipe/config/profile.py": set(Role),
     "mzpipe/config/validate.py": {"inference", "learner"},
     "mzpipe/telemetry/dashboard.py": {"replay"},
+    "mzpipe/telemetry/metrics.py": {"actor", "learner", "inference", "reanalyzer"},
     "benchmarks/mzbench/registry.py": {"replay", "learner"},
 }
 
