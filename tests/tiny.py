@@ -62,7 +62,7 @@ def random_model(profile: Profile, plane: DataPlane, seed: int) -> Model:
 def planned(profile: Profile) -> Plan:
     """The profile's run, its model as large as it is."""
     game = describe_game(profile.game)
-    model = Model(profile.network, game.stacked_shape, game.num_actions)
+    model = Model(profile.network, game.observation_shape, game.num_actions)
     return make_plan(profile, game, Devices.assumed(profile), ModelSizes(4 * FlatWeights(model).size))
 
 

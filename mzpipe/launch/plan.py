@@ -9,7 +9,8 @@ from pathlib import Path
 import numpy as np
 
 from ..config import Profile
-from ..errors import ConfigError, PlanError
+from ..errors import PlanError
+from ..evaluator.episodes import check_opponent, evaluation_trees
 from ..games import GameSpec
 from ..inference.pool import nodes_of_a_tree
 from ..inference.versions import num_resident
@@ -86,7 +87,6 @@ def process_bytes(role: str, load: RoleLoad, model: ModelSizes, bytes_per_game: 
     return _TORCH_BYTES + model.weights + games
 
 
-_MAX_EVALUATOR_TREES = 32
 # A reanalyzer finds its next positions waiting while it searches the ones before.
 _POSITION_SLOTS_PER_LANE = 2
 
@@ -205,7 +205,7 @@ def make_plan(profile: Profile, game: GameSpec, devices: Devices, model: ModelSi
         lanes_per_reanalyzer=topology.lanes_per_reanalyzer,
         trees_per_reanalyzer_lane=topology.trees_per_reanalyzer_lane,
         position_ring_slots=power_of_two(_POSITION_SLOTS_PER_LANE * topology.lanes_per_reanalyzer),
-        evaluator_trees=min(profile.evaluator.episodes, _MAX_EVALUATOR_TREES),
+        evaluator_trees=evaluation_trees(profile.evaluator),
         inference_servers=len(devices.inference),
         trajectory_length=profile.actor.trajectory_length,
         trajectory_ring_slots=power_of_two(topology.trajectory_ring_slots),
@@ -239,14 +239,6 @@ def operations(flops: int) -> str:
         if flops >= size:
             return f"{flops / size:,.1f} {unit}FLOP"
     return f"{flops} FLOP"
-
-
-def check_opponent(opponent: str, game: GameSpec) -> None:
-    """Raises ConfigError where nobody of that kind can play the game for two."""
-    if game.num_players == 2 and opponent not in game.opponents:
-        raise ConfigError(
-            f"evaluator.opponent={opponent!r}: {game.name} can be played against {', '.join(game.opponents)} only"
-        )
 
 
 def _check_room(place: str, needed: int, free: int, mend: str) -> None:
