@@ -62,11 +62,17 @@ def random_model(profile: Profile, plane: DataPlane, seed: int) -> Model:
     return model.eval()
 
 
+def model_sizes(model: Model) -> ModelSizes:
+    """What a plane must know of a model."""
+    flat = FlatWeights(model)
+    return ModelSizes(4 * flat.size, state=flat.fields)
+
+
 def planned(profile: Profile) -> Plan:
     """The profile's run, its model as large as it is."""
     game = describe_game(profile.game)
-    model = Model(profile.network, game.stacked_shape, game.num_actions)
-    return make_plan(profile, game, Devices.assumed(profile), ModelSizes(4 * FlatWeights(model).size))
+    model = Model(profile.network, game.observation_shape, game.num_actions)
+    return make_plan(profile, game, Devices.assumed(profile), model_sizes(model))
 
 
 def make_plane(directory: Path, profile: Profile) -> DataPlane:

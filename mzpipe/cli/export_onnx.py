@@ -40,9 +40,9 @@ def export_model(run: RunDirectory, profile: Profile, checkpoint: str | None, ou
     if os.path.lexists(out):
         raise UsageError(f"{out}: exists already: remove it, or name another directory with --to")
     (name, loaded), game = CheckpointStore(run.checkpoints).load_chosen(checkpoint), describe_game(profile.game)
-    model = Model(profile.network, game.stacked_shape, game.num_actions)
+    model = Model(profile.network, game.observation_shape, game.num_actions)
     restore_model(model, loaded)
-    graphs = export_graphs(model, torch.zeros(2, *game.stacked_shape, dtype=getattr(torch, game.frame_dtype)))
+    graphs = export_graphs(model, torch.zeros(2, *game.observation_shape, dtype=getattr(torch, game.frame_dtype)))
     index = {
         "format": FORMAT,
         **_facts(game),

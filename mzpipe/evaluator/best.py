@@ -1,11 +1,14 @@
 """The best weights that an evaluation has seen, kept as checkpoints/best."""
 
+from math import prod
 from pathlib import Path
 
+import numpy as np
+
 from ..config import Profile, score_protocol
+from ..ipc.layout import Field
 from ..ipc.shape import PlaneShape
 from ..ipc.weights import PulledWeights
-from ..nets import FlatWeights, Model, numpy_state
 from ..runs.checkpoint import BEST, Checkpoint, CheckpointStore
 
 
@@ -15,8 +18,7 @@ class BestCheckpoint:
     def __init__(self, profile: Profile, shape: PlaneShape, checkpoints: Path) -> None:
         self._store = CheckpointStore(checkpoints)
         self._game = profile.game
-        self._model = Model(profile.network, shape.observation_shape, shape.num_actions)
-        self._flat = FlatWeights(self._model)
+        self._fields = shape.model_state
         self._return_mean = self._former_best()
 
     def offer(self, pulled: PulledWeights, return_mean: float) -> bool:
@@ -24,7 +26,6 @@ class BestCheckpoint:
         if return_mean <= self._return_mean:
             return False
         self._return_mean = return_mean
-        self._flat.write(pulled.weights)
         state = {
             "learner_steps": pulled.learner_steps,
             "env_steps": pulled.env_steps,
@@ -35,7 +36,7 @@ class BestCheckpoint:
         }
         former = self._store.resolve(BEST) if self._store.has(BEST) else None
         name = f"best_{pulled.learner_steps:08d}"
-        self._store.save(name, Checkpoint(numpy_state(self._model), {}, state), pointer=BEST)
+        self._store.save(name, Checkpoint(named_state(self._fields, pulled.weights), {}, state), pointer=BEST)
         if former is not None and former != name:
             self._store.remove(former)
         return True
@@ -44,3 +45,19 @@ class BestCheckpoint:
         if not self._store.has(BEST):
             return float("-inf")
         return float(self._store.load(BEST).state["return_mean"])
+
+
+def named_state(fields: tuple[Field, ...], flat: np.ndarray) -> dict[str, np.ndarray]:
+    """A model's state from its flat weights, in the order of the fields; integers, which count training steps, are 0.
+
+    The arrays are views of `flat`.
+    """
+    state, end = {}, 0
+    for name, dtype, shape in fields:
+        if not np.issubdtype(dtype, np.floating):
+            state[name] = np.zeros(shape, dtype)
+            continue
+        begin, end = end, end + prod(shape)
+        state[name] = flat[begin:end].reshape(shape)
+    assert end == flat.size, f"weights of {flat.size} numbers, the model has {end}"
+    return state

@@ -1,4 +1,4 @@
-"""Evaluation episodes over one lane: a fixed number of whole games, the same share on every tree.
+"""Evaluation episodes with one planner: a fixed number of whole games, the same share on every tree.
 
 A fixed share per tree keeps short games from crowding out long ones, which a
 "first N to finish" rule would let them. Moves are greedy.
@@ -10,12 +10,27 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..config import GREEDY, GameConfig, Profile, score_protocol
-from ..games import FrameStack, Game, StepResult, has_protocols
-from ..planning import LanePlanner
+from ..config import GREEDY, EvaluatorConfig, GameConfig, Profile, score_protocol
+from ..errors import ConfigError
+from ..games import FrameStack, Game, GameSpec, StepResult, has_protocols
+from ..planning import Planner
 
 _GREEDY_PLAY = "greedy actions without root noise, true rewards, whole games"
 _EMULATOR = ("frame_skip", "max_pool", "sticky_actions", "noop_max", "max_episode_frames", "full_action_space")
+_MAX_TREES = 32
+
+
+def evaluation_trees(config: EvaluatorConfig) -> int:
+    """Games that an evaluation plays side by side."""
+    return min(config.episodes, _MAX_TREES)
+
+
+def check_opponent(opponent: str, game: GameSpec) -> None:
+    """Raises ConfigError where nobody of that kind can play the game for two."""
+    if game.num_players == 2 and opponent not in game.opponents:
+        raise ConfigError(
+            f"evaluator.opponent={opponent!r}: {game.name} can be played against {', '.join(game.opponents)} only"
+        )
 
 
 def match_protocol(profile: Profile, num_players: int) -> str:
@@ -44,9 +59,6 @@ def _emulator_settings(game: GameConfig) -> dict[str, Any]:
     return {name: getattr(game.atari, name) for name in _EMULATOR} if has_protocols(game) else {}
 
 
-_GREEDY = 0.0
-
-
 class EpisodeResults(NamedTuple):
     """True returns of whole episodes, and their moves."""
 
@@ -64,10 +76,9 @@ class EvaluationGames:
     # Games that there will be; 0 where nobody knows before they are played.
     num_episodes = 0
 
-    def __init__(self, game: Game, planner: LanePlanner) -> None:
+    def __init__(self, game: Game, planner: Planner) -> None:
         self._game, self._planner = game, planner
         self._stack = FrameStack(game.spec, game.num_games)
-        self._rng = np.random.default_rng(0)  # greedy choice draws nothing
         self._moves = 0
         self.finished = True
 
@@ -82,9 +93,8 @@ class EvaluationGames:
             return 1
         if not self._planner.answered:
             return 0
-        result = self._planner.advance()
-        if result is not None:
-            self._play(self._planner.choose(result, _GREEDY, self._rng))
+        if self._planner.advance() is not None:
+            self._play(self._planner.best_action())
         return 1
 
     def take_moves(self) -> int:
@@ -105,7 +115,7 @@ class EvaluationGames:
 class Episodes(EvaluationGames):
     """Plays `episodes` games: `begin`, then `do_work` until `finished`."""
 
-    def __init__(self, game: Game, planner: LanePlanner, episodes: int) -> None:
+    def __init__(self, game: Game, planner: Planner, episodes: int) -> None:
         super().__init__(game, planner)
         self.num_episodes = episodes
         trees = game.num_games

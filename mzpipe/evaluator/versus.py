@@ -13,13 +13,13 @@ import numpy as np
 from ..config import Profile
 from ..games import Game, TwoPlayerGame
 from ..games.board import BoardGame
-from ..planning import LanePlanner
+from ..planning import Planner
 from .episodes import Episodes, EvaluationGames, GreedyEpisodes
 from .every_line import EveryLine
 from .opponents import Opponent, make_opponent
 
 
-def make_episodes(profile: Profile, game: Game, planner: LanePlanner, seed: int) -> EvaluationGames:
+def make_episodes(profile: Profile, game: Game, planner: Planner, seed: int) -> EvaluationGames:
     """Greedy games: alone, or against the profile's opponent where there are two players."""
     count = profile.evaluator.episodes
     if game.spec.num_players == 1:
@@ -35,7 +35,7 @@ class VersusEpisodes(Episodes):
 
     _game: TwoPlayerGame
 
-    def __init__(self, game: TwoPlayerGame, planner: LanePlanner, episodes: int, opponent: Opponent) -> None:
+    def __init__(self, game: TwoPlayerGame, planner: Planner, episodes: int, opponent: Opponent) -> None:
         super().__init__(game, planner, episodes)
         self._opponent = opponent
 

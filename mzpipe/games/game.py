@@ -29,7 +29,7 @@ class GameSpec:
     bytes_per_game: int = 0  # memory of one game beyond its arrays, where it counts: an emulator's
 
     @property
-    def stacked_shape(self) -> tuple[int, ...]:
+    def observation_shape(self) -> tuple[int, ...]:
         """One stacked observation: frames joined along the first axis."""
         return (self.frame_stack * self.frame_shape[0], *self.frame_shape[1:])
 

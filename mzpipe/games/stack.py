@@ -16,7 +16,7 @@ class FrameStack:
     """A rolling stack per game; reset where an episode begins, pushed once per step."""
 
     def __init__(self, spec: GameSpec, num_games: int) -> None:
-        self._stack_BS = np.zeros((num_games, *spec.stacked_shape), spec.frame_dtype)
+        self._stack_BS = np.zeros((num_games, *spec.observation_shape), spec.frame_dtype)
         self._frame_size = spec.frame_shape[0]
         self._single = spec.frame_stack == 1
 

@@ -17,6 +17,7 @@ from .counters import Counters, sums
 from .doorbell import Doorbell
 from .errorlog import ErrorLog
 from .lane import LaneClient, LaneServer
+from .layout import read_fields
 from .ring import Ring
 from .roles import Role
 from .schema import BatchSlot, FreshTargets, Positions, Priorities, Trajectory
@@ -57,7 +58,8 @@ class DataPlane:
         """The data plane whose shape is saved in `directory`."""
         try:
             fields = json.loads((directory / SHAPE_FILE).read_text())
-            shape = PlaneShape(**{**fields, "frame_shape": tuple(fields["frame_shape"])})
+            read = {"frame_shape": tuple(fields["frame_shape"]), "model_state": read_fields(fields["model_state"])}
+            shape = PlaneShape(**{**fields, **read})
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise InputOutputError(f"{directory / SHAPE_FILE}: no run to join: {error}") from None
         return cls(directory, shape)

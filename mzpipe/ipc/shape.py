@@ -9,7 +9,7 @@ from .diagnostics import diagnostics_layout
 from .doorbell import doorbell_layout
 from .errorlog import errorlog_layout
 from .lane import lane_layout
-from .layout import ArrayLayout
+from .layout import ArrayLayout, Field
 from .roles import Role
 from .schema import BatchSlot, FreshTargets, Positions, Priorities, Trajectory
 from .segment import HEADER_BYTES
@@ -63,6 +63,8 @@ class PlaneShape:
     batch_size: int
     num_unroll_steps: int
     weights_bytes: int
+    # What the weights are of: the model's state as a checkpoint has it. Integers are not in the weights.
+    model_state: tuple[Field, ...] = ()
     learner_ranks: int = 1
     # Whether batches hold the observations that follow the sampled ones.
     next_observations: bool = False

@@ -9,10 +9,12 @@ from pathlib import Path
 import numpy as np
 
 from ..config import Profile
-from ..errors import ConfigError, PlanError
+from ..errors import PlanError
+from ..evaluator.episodes import check_opponent, evaluation_trees
 from ..games import GameSpec
 from ..inference.pool import nodes_of_a_tree
 from ..inference.versions import num_resident
+from ..ipc.layout import Field
 from ..ipc.ring import power_of_two
 from ..ipc.roles import Role
 from ..ipc.shape import Member, PlaneShape
@@ -27,7 +29,7 @@ from .roles import Devices
 _MIB = 1 << 20
 # Pages of programs and libraries, which all processes share.
 _LIBRARIES_BYTES = 150 * _MIB
-_LEARNER_BYTES, _INFERENCE_BYTES, _TORCH_BYTES = 265 * _MIB, 222 * _MIB, 197 * _MIB
+_LEARNER_BYTES, _INFERENCE_BYTES = 265 * _MIB, 222 * _MIB
 _PLAIN_BYTES, _SUPERVISOR_BYTES = 80 * _MIB, 62 * _MIB
 # Of a server of residual networks: OpenVINO's own libraries, and where it lays weights out.
 _OPENVINO_BYTES = 78 * _MIB
@@ -37,7 +39,6 @@ _LEARNER_COPIES = 5
 _RESIDENT_COPIES, _BATCH_COPIES = 2, 2
 # Outputs of modules, and of the functions between them.
 _TRAINING_FACTOR = 2
-_TORCH_ROLES = (Role.LEARNER, Role.INFERENCE, Role.EVALUATOR)
 
 
 @dataclass(frozen=True)
@@ -50,6 +51,8 @@ class ModelSizes:
     hidden_state: int = 0
     root_outputs: int = 0
     unroll_outputs: int = 0
+    # The state that is published, by name.
+    state: tuple[Field, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -72,9 +75,6 @@ def shared_bytes() -> int:
 
 def process_bytes(role: Role, load: RoleLoad, model: ModelSizes, bytes_per_game: int) -> int:
     """Private bytes of one process, without replay table and search trees."""
-    games = load.games * bytes_per_game
-    if role not in _TORCH_ROLES:
-        return _PLAIN_BYTES + games
     if role == Role.LEARNER:
         batch = _TRAINING_FACTOR * load.batch_size * model.unroll_outputs
         return _LEARNER_BYTES + _LEARNER_COPIES * model.training_weights + batch
@@ -84,10 +84,10 @@ def process_bytes(role: Role, load: RoleLoad, model: ModelSizes, bytes_per_game:
         batch = load.root_rows * row
         runtime = _INFERENCE_BYTES + load.in_openvino * _OPENVINO_BYTES
         return runtime + load.resident_models * _RESIDENT_COPIES * model.weights + pool + batch
-    return _TORCH_BYTES + model.weights + games
+    examined = model.weights if role == "evaluator" else 0
+    return _PLAIN_BYTES + examined + load.games * bytes_per_game
 
 
-_MAX_EVALUATOR_TREES = 32
 # A reanalyzer finds its next positions waiting while it searches the ones before.
 _POSITION_SLOTS_PER_LANE = 2
 
@@ -206,7 +206,7 @@ def make_plan(profile: Profile, game: GameSpec, devices: Devices, model: ModelSi
         lanes_per_reanalyzer=topology.lanes_per_reanalyzer,
         trees_per_reanalyzer_lane=topology.trees_per_reanalyzer_lane,
         position_ring_slots=power_of_two(_POSITION_SLOTS_PER_LANE * topology.lanes_per_reanalyzer),
-        evaluator_trees=min(profile.evaluator.episodes, _MAX_EVALUATOR_TREES),
+        evaluator_trees=evaluation_trees(profile.evaluator),
         inference_servers=len(devices.inference),
         trajectory_length=profile.actor.trajectory_length,
         trajectory_ring_slots=power_of_two(topology.trajectory_ring_slots),
@@ -216,6 +216,7 @@ def make_plan(profile: Profile, game: GameSpec, devices: Devices, model: ModelSi
         next_observations=profile.network.consistency,
         num_unroll_steps=profile.learner.num_unroll_steps,
         weights_bytes=model.weights,
+        model_state=model.state,
     )
     shape = dataclasses.replace(shape, trace_events=trace_events // len(shape.members()))
     return Plan(profile, game, devices, shape, model)
@@ -240,14 +241,6 @@ def operations(flops: int) -> str:
         if flops >= size:
             return f"{flops / size:,.1f} {unit}FLOP"
     return f"{flops} FLOP"
-
-
-def check_opponent(opponent: str, game: GameSpec) -> None:
-    """Raises ConfigError where nobody of that kind can play the game for two."""
-    if game.num_players == 2 and opponent not in game.opponents:
-        raise ConfigError(
-            f"evaluator.opponent={opponent!r}: {game.name} can be played against {', '.join(game.opponents)} only"
-        )
 
 
 def _check_room(place: str, needed: int, free: int, mend: str) -> None:

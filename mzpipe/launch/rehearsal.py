@@ -19,6 +19,7 @@ from ..config import Profile, load_profile
 from ..errors import MzpipeError
 from ..games import GameSpec, describe_game
 from ..ipc.dataplane import DataPlane
+from ..ipc.layout import read_fields
 from ..ipc.messages import CheckpointSaved
 from ..runs.directory import LiveRun, RunDirectory
 from ..runtime.context import Storage
@@ -70,9 +71,11 @@ def describe_model(profile: Profile, game: GameSpec) -> Prepared:
         outputs = output_bytes(model, observation, profile.learner.num_unroll_steps)
         flops = inference_flops(model, observation)
     num_parameters = sum(parameter.numel() for parameter in model.parameters())
-    published = 4 * FlatWeights(model).size
+    flat = FlatWeights(model)
     return Prepared(
-        model=ModelSizes(published, 4 * num_parameters, outputs.hidden_state, outputs.root, outputs.unroll),
+        model=ModelSizes(
+            4 * flat.size, 4 * num_parameters, outputs.hidden_state, outputs.root, outputs.unroll, flat.fields
+        ),
         num_parameters=num_parameters,
         root_flops=flops.root,
         recurrent_flops=flops.recurrent,
@@ -147,6 +150,7 @@ def read_prepared(directory: Path) -> Prepared:
     """The result of a rehearsal program that ended well."""
     fields = json.loads((directory / RESULT_FILE).read_text())
     model, learner, inference = (fields.pop(name) for name in ("model", "learner_devices", "inference_devices"))
+    model["state"] = read_fields(model["state"])
     return Prepared(
         model=ModelSizes(**model), learner_devices=tuple(learner), inference_devices=tuple(inference), **fields
     )

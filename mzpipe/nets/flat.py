@@ -6,6 +6,7 @@ import numpy as np
 import torch
 
 from ..errors import CheckpointError
+from ..ipc.layout import Field
 from ..runs.checkpoint import Checkpoint
 from .model import Model, training_only_names
 
@@ -39,6 +40,10 @@ class FlatWeights:
     def __init__(self, model: Model) -> None:
         left_out = training_only_names(model)
         state = {name: tensor for name, tensor in model.state_dict().items() if name not in left_out}
+        # The whole state, as a checkpoint has it: integers too, which are not in the array.
+        self.fields = tuple(
+            Field(name, str(tensor.dtype).removeprefix("torch."), tuple(tensor.shape)) for name, tensor in state.items()
+        )
         state = {name: tensor for name, tensor in state.items() if tensor.is_floating_point()}
         self._tensors = list(state.values())
         ends = list(itertools.accumulate(tensor.numel() for tensor in self._tensors))

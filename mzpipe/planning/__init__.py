@@ -3,6 +3,7 @@
 import dataclasses
 import zlib
 from enum import Enum, auto
+from typing import Protocol
 
 import numpy as np
 
@@ -15,6 +16,30 @@ class _State(Enum):
     IDLE = auto()
     ROOT = auto()
     SIMULATION = auto()
+
+
+class Planner(Protocol):
+    """What evaluation games ask for moves: fill `observation`, `begin`, then `advance` until it returns a result."""
+
+    # Stacked observations of the roots [B, ...].
+    observation: np.ndarray
+
+    @property
+    def idle(self) -> bool:
+        """Whether a search may begin."""
+
+    @property
+    def answered(self) -> bool:
+        """Whether `advance` has something to do."""
+
+    def begin(self, legal_actions_BA: np.ndarray) -> None:
+        """Begins the search of every root."""
+
+    def advance(self) -> SearchResult | None:
+        """Goes on with the search; the result once it is over."""
+
+    def best_action(self) -> np.ndarray:
+        """action_B int32: what the last search would play."""
 
 
 class LanePlanner:
@@ -81,6 +106,10 @@ class LanePlanner:
             return self._search.best_action()
         return sample_action(result.visits_BA, temperature, rng)
 
+    def best_action(self) -> np.ndarray:
+        """action_B int32: what the last search would play, without drawing for pUCT."""
+        return self._search.best_action()
+
     @property
     def answered(self) -> bool:
         """Whether the answer to the outstanding request has come."""
@@ -110,4 +139,4 @@ def greedy_search(config: SearchConfig, num_simulations: int) -> SearchConfig:
     return dataclasses.replace(config, root_exploration_fraction=0.0, gumbel_scale=0.0, num_simulations=simulations)
 
 
-__all__ = ["LanePlanner", "derive_seed", "greedy_search", "signed_search"]
+__all__ = ["LanePlanner", "Planner", "derive_seed", "greedy_search", "signed_search"]

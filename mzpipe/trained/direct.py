@@ -1,8 +1,9 @@
-"""Direct: searches over a model in this process, for few games: no lane, no server, no other process.
+"""Direct: searches with a model in this process: no lane, no server, no other process.
 
-Owns    the model on its device and a pool of hidden states there: [N, B, hidden state]
+Owns    the network on its device and a pool of hidden states there: node n of tree b lies in row b * N + n
 
-Shape legend    B trees   N nodes of a tree   A actions   S... one stacked observation   K actions in a row
+Shape legend    B trees   N nodes of a tree   A actions   C = 2 + A columns   S... one stacked observation
+                K actions in a row
 """
 
 from typing import NamedTuple
@@ -11,46 +12,86 @@ import numpy as np
 import torch
 
 from ..config import SearchConfig
-from ..nets import Model, NetworkOutput, place_model
+from ..nets import FlatWeights, resolve_devices
+from ..nets.engines.networks import make_networks
 from ..search import BatchedSearch, SearchedTree, SearchResult
+from .trained import TrainedAgent
 
 
 class NetworkAnswer(NamedTuple):
-    """What the model says of B states, in float32 on the host; rewards of observed states are 0."""
+    """What the network says of B states, in float32 on the host; rewards of observed states are 0."""
 
     reward_B: np.ndarray
     value_B: np.ndarray
     policy_logits_BA: np.ndarray
 
 
-class DirectSearch:
-    """One move of all trees at a time; the same visits as over a lane, for the same weights and seed.
+class DirectPlanner:
+    """One move of all trees at a time: a `Planner` that never waits for anything.
 
-    Threads of torch are left as the caller has set them.
+    It runs where the run's first inference server would, in the same runtime and precision, so it finds what a search
+    over a lane finds. Threads of torch are left as the caller has set them.
+    Raises DeviceError for a device, a runtime or a precision that the profile names and this machine lacks.
     """
 
-    def __init__(
-        self, model: Model, config: SearchConfig, device: str, *, num_trees: int, num_actions: int, seed: int
-    ) -> None:
-        self.config = config
-        self._model, self._device = place_model(model, device).eval(), torch.device(device)
-        self._search = BatchedSearch(config, batch_size=num_trees, num_actions=num_actions, seed=seed)
-        self._pool_NB = torch.zeros(config.num_simulations + 1, num_trees, *model.hidden_shape, device=self._device)
-        self._tree_B = torch.arange(num_trees, device=self._device)
+    def __init__(self, agent: TrainedAgent, config: SearchConfig, *, num_trees: int, seed: int = 0) -> None:
+        game, num_nodes = agent.game, config.num_simulations + 1
+        (device, *_) = resolve_devices(agent.profile.inference.devices)
+        (self._network,) = make_networks(
+            agent.profile,
+            game,
+            torch.device(device),
+            count=1,
+            pool_rows=num_trees * num_nodes,
+            max_batch=num_trees,
+        )
+        self._network.load(FlatWeights(agent.model).read())
+        self.config, self.num_trees = config, num_trees
+        self._search = BatchedSearch(config, batch_size=num_trees, num_actions=game.num_actions, seed=seed)
+        self._root_row_B = num_nodes * np.arange(num_trees)
+        self._answer = NetworkAnswer(
+            *(np.zeros(shape, np.float32) for shape in (num_trees, num_trees, (num_trees, game.num_actions)))
+        )
+        self.observation = np.zeros((num_trees, *game.observation_shape), game.frame_dtype)
+        self._legal_actions_BA: np.ndarray | None = None
 
-    @torch.inference_mode()
-    def search(self, observation_BS: np.ndarray, legal_actions_BA: np.ndarray) -> SearchResult:
-        """The search of one move; observations as FrameStack makes them.
+    @property
+    def idle(self) -> bool:
+        """Whether no search has begun."""
+        return self._legal_actions_BA is None
+
+    @property
+    def answered(self) -> bool:
+        """Whether `advance` has something to do."""
+        return not self.idle
+
+    def begin(self, legal_actions_BA: np.ndarray) -> None:
+        """Says what to search; `observation` must be filled."""
+        self._legal_actions_BA = legal_actions_BA
+
+    def advance(self) -> SearchResult | None:
+        """The whole search that has begun; None where none has.
 
         Raises SearchInputError for a tree without a legal action.
         """
-        root = self._keep(0, self._model.initial_inference(self._on_device(observation_BS)))
+        legal_actions_BA, self._legal_actions_BA = self._legal_actions_BA, None
+        if legal_actions_BA is None:
+            return None
+        root = self._taken(self._network.infer_roots(self.observation, self._root_row_B))
         self._search.begin(root.policy_logits_BA, root.value_B, legal_actions_BA)
         for node in range(1, self.config.num_simulations + 1):
-            parent_index_B, action_B = (self._on_device(array) for array in self._search.select())
-            states = self._pool_NB[parent_index_B.long(), self._tree_B]
-            self._search.backup(*self._keep(node, self._model.recurrent_inference(states, action_B)))
+            parent_index_B, action_B = self._search.select()
+            source_B, target_B = self._root_row_B + parent_index_B, self._root_row_B + node
+            self._search.backup(*self._taken(self._network.infer_children(source_B, target_B, action_B)))
         return self._search.result()
+
+    def search(self, observation_BS: np.ndarray, legal_actions_BA: np.ndarray) -> SearchResult:
+        """The search of one move; observations as FrameStack makes them. Raises as `advance`."""
+        self.observation[:] = observation_BS
+        self.begin(legal_actions_BA)
+        result = self.advance()
+        assert result is not None
+        return result
 
     def best_action(self) -> np.ndarray:
         """action_B int32: what the last search would play."""
@@ -60,24 +101,29 @@ class DirectSearch:
         """A tree of the last search."""
         return self._search.tree(b)
 
-    @torch.inference_mode()
     def unroll(self, observation_S: np.ndarray, action_K: np.ndarray) -> list[NetworkAnswer]:
-        """What the model alone says of one observation, and after each of the actions: K + 1 answers with B = 1."""
-        output = self._model.initial_inference(self._on_device(observation_S[None]))
-        answers = [self._answer(output)]
+        """What the network alone says of one observation, and after each of the actions: K + 1 answers with B = 1.
+
+        States go to and fro between the pool's first two rows.
+        """
+        rows = np.arange(2)
+        answers = [_copied(self._network.infer_roots(np.ascontiguousarray(observation_S[None]), rows[:1]))]
         for action in action_K:
-            output = self._model.recurrent_inference(output.hidden_state, self._on_device(np.array([action], np.int32)))
-            answers.append(self._answer(output))
+            answers.append(_copied(self._network.infer_children(rows[:1], rows[1:], np.array([action], np.int32))))
+            rows = rows[::-1].copy()
         return answers
 
-    def _on_device(self, array: np.ndarray) -> torch.Tensor:
-        return torch.tensor(array, device=self._device)
+    def _taken(self, answer_RC: np.ndarray) -> NetworkAnswer:
+        """The answer, in the same arrays every time: the search's kernel takes them as they are."""
+        for kept, part in zip(self._answer, _parts(answer_RC), strict=True):
+            kept[:] = part
+        return self._answer
 
-    def _keep(self, node: int, output: NetworkOutput) -> NetworkAnswer:
-        """The answer, once the hidden states lie in the pool as those of the node."""
-        self._pool_NB[node] = output.hidden_state
-        return self._answer(output)
 
-    def _answer(self, output: NetworkOutput) -> NetworkAnswer:
-        parts = (self._model.reward(output), self._model.value(output), output.policy_logits_BA)
-        return NetworkAnswer(*(part.float().cpu().numpy() for part in parts))
+def _copied(answer_RC: np.ndarray) -> NetworkAnswer:
+    """The network's next answer may overwrite this one."""
+    return NetworkAnswer(*(part.copy() for part in _parts(answer_RC)))
+
+
+def _parts(answer_RC: np.ndarray) -> NetworkAnswer:
+    return NetworkAnswer(answer_RC[:, 0], answer_RC[:, 1], answer_RC[:, 2:])

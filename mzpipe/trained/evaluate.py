@@ -1,30 +1,19 @@
-"""Scores of a saved run: greedy games with one checkpoint, inference server and games in this process."""
+"""Scores of a saved run: greedy games with one checkpoint, many side by side."""
 
 import dataclasses
-import tempfile
-from pathlib import Path
 from typing import Any, NamedTuple
 
 from ..config import EvaluatorConfig, GameConfig, OpponentName, Profile, find_protocol, load_profile, under_protocol
 from ..errors import UsageError
-from ..evaluator.episodes import match_protocol, protocol_settings
+from ..evaluator.episodes import check_opponent, evaluation_trees, match_protocol, protocol_settings
 from ..evaluator.versus import make_episodes
 from ..games import GameSpec, describe_game, make_game
-from ..ipc.dataplane import DataPlane
-from ..ipc.roles import Role
-from ..ipc.shape import Member
-from ..ipc.weights import WeightsPublisher
-from ..launch.plan import ModelSizes, check_opponent, make_plan
-from ..launch.roles import Devices
-from ..launch.serial import SerialPipeline
-from ..nets import FlatWeights, Model, resolve_devices, restore_model
-from ..planning import LanePlanner, derive_seed, greedy_search, signed_search
-from ..runs.checkpoint import Checkpoint, CheckpointStore
-from ..runs.directory import RunDirectory, Storage, refuse_no_run
+from ..planning import derive_seed
+from ..runs.directory import RunDirectory, refuse_no_run
 from . import Progress
-from .trained import check_game
+from .direct import DirectPlanner
+from .trained import TrainedAgent, load_agent
 
-_EVALUATOR = Member(Role.EVALUATOR, 0)
 # Where neither the caller nor a protocol says how many.
 _DEFAULT_EPISODES = 20
 
@@ -69,33 +58,22 @@ def evaluate(run: RunDirectory, examination: Examination, progress: Progress) ->
     Raises UsageError when the directory holds no run, the network cannot play
     under the protocol, or playouts are asked of an opponent without any; ConfigError
     when there is no such protocol or the game has no such opponent; CheckpointError
-    when the checkpoint is missing, damaged, or another game's or model's.
+    when the checkpoint is missing, damaged, or another game's or model's;
+    DeviceError as DirectPlanner.
     """
-    profile = _examined_profile(run, examination)
-    store = CheckpointStore(run.checkpoints)
-    name, loaded = store.load_chosen(examination.checkpoint)
-    check_game(store.directory / name, loaded, profile.game)
-    game = describe_game(profile.game, training=False)
-    if examination.opponent is not None and game.num_players == 1:
-        raise UsageError(f"--opponent {examination.opponent}: {game.name} has one player: leave it out")
-    check_opponent(profile.evaluator.opponent, game)
-    if examination.opponent_simulations is not None and profile.evaluator.opponent != "rollouts":
-        raise UsageError(
-            f"--opponent-simulations {examination.opponent_simulations}: the opponent is "
-            f"{profile.evaluator.opponent!r}, which has no playouts: add --opponent rollouts"
-        )
+    agent = load_agent(run.path, _examined_profile(run, examination), examination.checkpoint)
+    profile, game = agent.profile, agent.game
+    _check_opponent(examination, profile, game)
     seeds = _seeds(profile.game, examination)
-    with tempfile.TemporaryDirectory(prefix="mzpipe-eval-") as directory:
-        returns = _play(profile, game, loaded, Path(directory), seeds, progress)
     return Scores(
-        checkpoint=name,
-        returns=returns,
+        checkpoint=agent.checkpoint,
+        returns=_play(agent, seeds, progress),
         seeds=seeds,
         protocol=match_protocol(profile, game.num_players),
         protocol_settings=protocol_settings(profile, game.num_players),
-        weights_version=int(loaded.state["weights_version"]),
-        env_steps=int(loaded.state["env_steps"]),
-        learner_steps=int(loaded.state["learner_steps"]),
+        weights_version=agent.weights_version,
+        env_steps=agent.env_steps,
+        learner_steps=agent.learner_steps,
         game=game.description,
         num_players=game.num_players,
     )
@@ -145,27 +123,23 @@ def _check_action_set(trained: GameConfig, played: GameConfig) -> None:
         )
 
 
-def _play(
-    profile: Profile, game: GameSpec, loaded: Checkpoint, directory: Path, seeds: list[int], progress: Progress
-) -> list[float]:
-    devices = Devices(("cpu",), (resolve_devices(profile.inference.devices)[0],))
-    shape = make_plan(profile, game, devices, ModelSizes()).shape
-    model = Model(profile.network, shape.observation_shape, shape.num_actions)
-    restore_model(model, loaded)
-    flat = FlatWeights(model)
-    plane = DataPlane.create(directory, dataclasses.replace(shape, weights_bytes=4 * flat.size))
-    WeightsPublisher(plane.weights()).publish(flat.read(), learner_steps=0, env_steps=0)
-    pipeline = SerialPipeline(
-        profile, plane, Storage(directory, directory, directory), devices, roles=(Role.INFERENCE,)
-    )
-    pipeline.start()
-    try:
-        returns: list[float] = []
-        for seed in seeds:
-            returns += _play_seed(profile, plane, pipeline, seed, _shifted(progress, len(returns), len(seeds)))
-        return returns
-    finally:
-        pipeline.close()
+def _check_opponent(examination: Examination, profile: Profile, game: GameSpec) -> None:
+    if examination.opponent is not None and game.num_players == 1:
+        raise UsageError(f"--opponent {examination.opponent}: {game.name} has one player: leave it out")
+    check_opponent(profile.evaluator.opponent, game)
+    if examination.opponent_simulations is not None and profile.evaluator.opponent != "rollouts":
+        raise UsageError(
+            f"--opponent-simulations {examination.opponent_simulations}: the opponent is "
+            f"{profile.evaluator.opponent!r}, which has no playouts: add --opponent rollouts"
+        )
+
+
+def _play(agent: TrainedAgent, seeds: list[int], progress: Progress) -> list[float]:
+    planner = DirectPlanner(agent, agent.search, num_trees=evaluation_trees(agent.profile.evaluator))
+    returns: list[float] = []
+    for seed in seeds:
+        returns += _play_seed(agent.profile, planner, seed, _shifted(progress, len(returns), len(seeds)))
+    return returns
 
 
 def _shifted(progress: Progress, done: int, num_seeds: int) -> Progress:
@@ -173,18 +147,12 @@ def _shifted(progress: Progress, done: int, num_seeds: int) -> Progress:
     return lambda now, each: progress(done + now, each * num_seeds)
 
 
-def _play_seed(
-    profile: Profile, plane: DataPlane, pipeline: SerialPipeline, seed: int, progress: Progress
-) -> list[float]:
-    (lane,) = plane.lane_clients(_EVALUATOR)
-    game = make_game(profile.game, plane.shape.evaluator_trees, derive_seed(seed, "eval"), training=False)
-    config = greedy_search(signed_search(profile.search, game.spec.num_players), profile.evaluator.num_simulations)
-    planner = LanePlanner(lane, config, num_trees=game.num_games, num_actions=game.spec.num_actions, seed=seed)
+def _play_seed(profile: Profile, planner: DirectPlanner, seed: int, progress: Progress) -> list[float]:
+    game = make_game(profile.game, planner.num_trees, derive_seed(seed, "eval"), training=False)
     episodes = make_episodes(profile, game, planner, seed)
     episodes.begin()
     while not episodes.finished:
         episodes.do_work()
-        pipeline.lap()
         progress(len(episodes.results.returns), episodes.num_episodes)
     game.close()
     return episodes.results.returns

@@ -10,12 +10,9 @@ from typing import Any, NamedTuple, Self
 
 import numpy as np
 
-from ..config import SearchConfig
 from ..games import FrameStack, GameSpec
-from ..nets import resolve_devices
-from ..planning import greedy_search, signed_search
 from ..search import SearchedTree
-from .direct import DirectSearch
+from .direct import DirectPlanner
 from .observations import BoardHistory, as_frame, as_legal_actions, with_action_plane
 from .trained import TrainedAgent, load_trained
 
@@ -43,12 +40,8 @@ class Player:
 
     def __init__(self, agent: TrainedAgent) -> None:
         self.agent = agent
-        self.config = _search_config(agent)
-        (device, *_) = resolve_devices(agent.profile.inference.devices)
-        # The seed is that of root noise, which a greedy search has none of.
-        self.search = DirectSearch(
-            agent.model, self.config, device, num_trees=1, num_actions=agent.game.num_actions, seed=0
-        )
+        self.config = agent.search
+        self.search = DirectPlanner(agent, self.config, num_trees=1)
         self._stack = FrameStack(agent.game, 1)
         self._has_planes = agent.profile.game.action_planes
         self._seen = _without_plane(agent.game) if self._has_planes else agent.game
@@ -61,8 +54,8 @@ class Player:
 
         num_simulations None plays with as many per move as the run's evaluations.
         Raises UsageError for a directory without a run, ConfigError for num_simulations out of range,
-        CheckpointError for a checkpoint that is missing, damaged or another's, DeviceError for a device that the
-        profile names and this machine lacks.
+        CheckpointError for a checkpoint that is missing, damaged or another's, DeviceError for a device, a runtime or a
+        precision that the profile names and this machine lacks.
         """
         return cls(load_trained(run, checkpoint, num_simulations))
 
@@ -138,8 +131,3 @@ def _without_plane(spec: GameSpec) -> GameSpec:
     """What the environment shows: frames without the plane of actions."""
     channels, *sides = spec.frame_shape
     return dataclasses.replace(spec, frame_shape=(channels - 1, *sides))
-
-
-def _search_config(agent: TrainedAgent) -> SearchConfig:
-    config = signed_search(agent.profile.search, agent.game.num_players)
-    return greedy_search(config, agent.profile.evaluator.num_simulations)

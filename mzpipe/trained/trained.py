@@ -3,10 +3,11 @@
 from pathlib import Path
 from typing import NamedTuple
 
-from ..config import GameConfig, Profile, load_profile
+from ..config import GameConfig, Profile, SearchConfig, load_profile
 from ..errors import CheckpointError
 from ..games import GameSpec, describe_game, same_game
 from ..nets import Model, restore_model
+from ..planning import greedy_search, signed_search
 from ..runs.checkpoint import Checkpoint, CheckpointStore
 from ..runs.directory import CHECKPOINTS, PROFILE, refuse_no_run
 
@@ -17,10 +18,17 @@ class TrainedAgent(NamedTuple):
     profile: Profile
     game: GameSpec
     model: Model
-    # The checkpoint's directory, and how far training was: both counters are the checkpoint's.
+    # The checkpoint's directory, and how far training was: the counters are the checkpoint's.
     checkpoint: str
     learner_steps: int
     env_steps: int
+    weights_version: int
+
+    @property
+    def search(self) -> SearchConfig:
+        """A move's search, greedy as in the run's evaluations."""
+        config = signed_search(self.profile.search, self.game.num_players)
+        return greedy_search(config, self.profile.evaluator.num_simulations)
 
 
 def load_trained(run: str | Path, checkpoint: str | None, num_simulations: int | None = None) -> TrainedAgent:
@@ -33,16 +41,21 @@ def load_trained(run: str | Path, checkpoint: str | None, num_simulations: int |
     """
     path = Path(run)
     refuse_no_run(path)
-    profile, store = load_profile(path / PROFILE, _overrides(num_simulations)), CheckpointStore(path / CHECKPOINTS)
-    (name, loaded), game = store.load_chosen(checkpoint), describe_game(profile.game, training=False)
-    check_game(path / CHECKPOINTS / name, loaded, profile.game)
-    model = Model(profile.network, game.stacked_shape, game.num_actions)
+    return load_agent(path, load_profile(path / PROFILE, _overrides(num_simulations)), checkpoint)
+
+
+def load_agent(run: Path, profile: Profile, checkpoint: str | None) -> TrainedAgent:
+    """The agent of a run under a profile that differs from the run's in how it is played; raises as load_trained."""
+    path = run / CHECKPOINTS
+    (name, loaded), game = CheckpointStore(path).load_chosen(checkpoint), describe_game(profile.game, training=False)
+    _check_game(path / name, loaded, profile.game)
+    model = Model(profile.network, game.observation_shape, game.num_actions)
     restore_model(model, loaded)
-    steps = (int(loaded.state[counter]) for counter in ("learner_steps", "env_steps"))
-    return TrainedAgent(profile, game, model, name, *steps)
+    counters = (int(loaded.state[counter]) for counter in ("learner_steps", "env_steps", "weights_version"))
+    return TrainedAgent(profile, game, model, name, *counters)
 
 
-def check_game(path: Path, loaded: Checkpoint, game: GameConfig) -> None:
+def _check_game(path: Path, loaded: Checkpoint, game: GameConfig) -> None:
     """Raises CheckpointError unless the checkpoint at `path` was trained on the game of the run's profile."""
     trained_on = str(loaded.state.get("game"))
     if not same_game(trained_on, game.name):

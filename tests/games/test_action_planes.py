@@ -43,7 +43,7 @@ class CountingGame:
 
 def test_planes_are_one_more_channel_of_every_frame():
     spec = ActionPlanes(CountingGame()).spec
-    assert spec.frame_shape == (3, 5, 6) and spec.stacked_shape == (6, 5, 6)
+    assert spec.frame_shape == (3, 5, 6) and spec.observation_shape == (6, 5, 6)
     assert spec.description == "a test game, with action planes"
 
 
@@ -96,7 +96,7 @@ def test_the_papers_atari_observation_has_128_channels():
     atari = AtariConfig(grayscale=False, image_size=96, full_action_space=True)
     config = GameConfig(name="Pong", frame_stack=32, action_planes=True, atari=atari)
     spec = describe_game(config)
-    assert spec.stacked_shape == (128, 96, 96)
+    assert spec.observation_shape == (128, 96, 96)
     game, stack = make_game(config, 1, seed=0), FrameStack(spec, 1)
     stack.reset(game.reset())
     actions = [0, 17, 8]

@@ -90,10 +90,10 @@ def test_frames_stack_to_what_the_network_is_given(frame_stack, grayscale, image
     atari = AtariConfig(grayscale=grayscale, image_size=image_size)
     game = make_game(GameConfig(name="Seaquest", frame_stack=frame_stack, atari=atari), 2, seed=0)
     assert game.spec.frame_shape == (channels, image_size, image_size)
-    assert game.spec.stacked_shape == (channels * frame_stack, image_size, image_size)
+    assert game.spec.observation_shape == (channels * frame_stack, image_size, image_size)
     stack = FrameStack(game.spec, 2)
     stack.reset(game.reset())
     frame_BF = game.step(np.array([1, 2])).frame_BF
     stack.push(frame_BF)
-    assert stack.view().shape == (2, *game.spec.stacked_shape) and stack.view().dtype == np.uint8
+    assert stack.view().shape == (2, *game.spec.observation_shape) and stack.view().dtype == np.uint8
     np.testing.assert_array_equal(stack.view()[:, -channels:], frame_BF)

@@ -71,7 +71,7 @@ def test_frames_have_the_shape_and_kind_of_the_spec(name):
     game = make_game(GameConfig(name=name, frame_stack=2), B, seed=0)
     frame_BF = game.reset()
     assert frame_BF.shape == (B, *game.spec.frame_shape) and frame_BF.dtype == np.uint8
-    assert game.spec.stacked_shape == (2 * game.spec.frame_shape[0], *game.spec.frame_shape[1:])
+    assert game.spec.observation_shape == (2 * game.spec.frame_shape[0], *game.spec.frame_shape[1:])
     assert game.spec.num_players == 2
 
 

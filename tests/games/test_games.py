@@ -43,7 +43,7 @@ def test_game_keeps_its_shapes_and_kinds(name):
     step = game.step(np.zeros(3, np.int32))
     assert step.frame_BF.shape == frames.shape
     assert (step.reward_B.dtype, step.terminated_B.dtype, step.truncated_B.dtype) == (np.float32, np.bool_, np.bool_)
-    assert spec.stacked_shape[0] == spec.frame_stack * spec.frame_shape[0]
+    assert spec.observation_shape[0] == spec.frame_stack * spec.frame_shape[0]
     game.close()
 
 

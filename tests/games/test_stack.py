@@ -58,7 +58,7 @@ def test_frame_stack_agrees_with_the_naive_stack_when_games_end_at_random(spec):
         frame_BF[mask_B] = _frames(rng, spec)[mask_B]
         stack.reset(frame_BF, mask_B)
         naive.reset(frame_BF, mask_B)
-        out_BS = np.empty((B, *spec.stacked_shape), spec.frame_dtype)
+        out_BS = np.empty((B, *spec.observation_shape), spec.frame_dtype)
         stack.write(out_BS)
         assert np.array_equal(out_BS, naive.stacked())
         assert np.array_equal(stack.view(), out_BS)
@@ -83,9 +83,9 @@ def test_write_refuses_an_array_when_its_dtype_differs():
         stack.write(np.empty((B, 8), np.float64))
 
 
-def test_stacked_shape_joins_frames_along_the_first_axis():
-    assert _spec((4,), "float32", 3).stacked_shape == (12,)
-    assert _spec((3, 96, 96), "uint8", 4).stacked_shape == (12, 96, 96)
+def test_observation_shape_joins_frames_along_the_first_axis():
+    assert _spec((4,), "float32", 3).observation_shape == (12,)
+    assert _spec((3, 96, 96), "uint8", 4).observation_shape == (12, 96, 96)
 
 
 def test_push_of_a_mask_leaves_the_other_games_as_they_are():

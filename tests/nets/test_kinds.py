@@ -21,8 +21,8 @@ RESIDUAL = {"kind": "residual", "num_channels": 8, "head_channels": 4, "head_hid
 def test_the_network_of_a_shipped_profile_takes_its_games_frames(path):
     profile = load_profile(path)
     game = describe_game(profile.game)
-    model = Model(profile.network, game.stacked_shape, game.num_actions).eval()
-    root = model.initial_inference(torch.ones(2, *game.stacked_shape, dtype=getattr(torch, game.frame_dtype)))
+    model = Model(profile.network, game.observation_shape, game.num_actions).eval()
+    root = model.initial_inference(torch.ones(2, *game.observation_shape, dtype=getattr(torch, game.frame_dtype)))
     child = model.recurrent_inference(root.hidden_state, torch.tensor([0, game.num_actions - 1]))
     assert child.policy_logits_BA.shape == (2, game.num_actions)
     assert torch.isfinite(child.hidden_state).all()

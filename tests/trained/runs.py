@@ -40,7 +40,7 @@ def shaken_model(profile: Profile, seed: int) -> Model:
     """A model of the profile's game with random heads."""
     game = describe_game(profile.game)
     torch.manual_seed(seed)
-    model = Model(profile.network, game.stacked_shape, game.num_actions)
+    model = Model(profile.network, game.observation_shape, game.num_actions)
     with torch.no_grad():
         for parameter in model.parameters():
             parameter.add_(0.3 * torch.randn_like(parameter))

@@ -4,8 +4,10 @@ import numpy as np
 import pytest
 
 from mzpipe.errors import SearchInputError
+from mzpipe.games import describe_game
 from mzpipe.planning import LanePlanner, greedy_search
-from mzpipe.trained.direct import DirectSearch
+from mzpipe.trained.direct import DirectPlanner
+from mzpipe.trained.trained import TrainedAgent
 from tests.tiny import EVALUATOR, make_plane, observations, publish, random_model, started_server, tiny_profile
 
 TREES = 3
@@ -27,6 +29,10 @@ def through_lanes(tmp_path, profile, config, legal_BA, seed):
     return model, result
 
 
+def agent_of(profile, model):
+    return TrainedAgent(profile, describe_game(profile.game), model, "untrained", 0, 0, 0)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(
     "overrides",
@@ -39,12 +45,10 @@ def test_direct_search_finds_what_lanes_find(tmp_path, overrides, greedy):
     config = greedy_search(profile.search, 0) if greedy else profile.search
     legal_BA = np.array([[True, True], [False, True], [True, True]])
     model, expected = through_lanes(tmp_path, profile, config, legal_BA, seed=5)
-    search = DirectSearch(model, config, "cpu", num_trees=TREES, num_actions=2, seed=5)
+    search = DirectPlanner(agent_of(profile, model), config, num_trees=TREES, seed=5)
     result = search.search(observations(TREES), legal_BA)
-    np.testing.assert_array_equal(result.visits_BA, expected.visits_BA)
-    np.testing.assert_allclose(result.root_value_B, expected.root_value_B, rtol=1e-4, atol=1e-5)
-    np.testing.assert_allclose(result.q_BA, expected.q_BA, rtol=1e-4, atol=1e-5)
-    np.testing.assert_allclose(result.search_policy_BA, expected.search_policy_BA, rtol=1e-4, atol=1e-5)
+    for found, wanted in zip(result, expected, strict=True):
+        np.testing.assert_array_equal(found, wanted)
 
 
 @pytest.fixture
@@ -52,7 +56,7 @@ def search(tmp_path):
     profile = tiny_profile("search.num_simulations=20")
     model = random_model(profile, make_plane(tmp_path, profile), 3)
     config = greedy_search(profile.search, 0)
-    return DirectSearch(model, config, "cpu", num_trees=TREES, num_actions=2, seed=0)
+    return DirectPlanner(agent_of(profile, model), config, num_trees=TREES)
 
 
 def test_a_tree_does_not_depend_on_the_trees_beside_it_nor_on_the_last_search(search):

@@ -1,6 +1,7 @@
 """Evaluation of a saved run: what is played under which protocol, and what is refused before anything is played."""
 
 import json
+import tempfile
 
 import numpy as np
 import pytest
@@ -8,12 +9,15 @@ import pytest
 from mzpipe.cli.main import main
 from mzpipe.config import GREEDY, save_profile
 from mzpipe.errors import CheckpointError, ConfigError, UsageError
-from mzpipe.nets import Model, numpy_state
+from mzpipe.evaluator.versus import make_episodes
+from mzpipe.games import make_game
+from mzpipe.nets import Model, numpy_state, restore_model
+from mzpipe.planning import LanePlanner, derive_seed, greedy_search
 from mzpipe.runs.checkpoint import LATEST, Checkpoint, CheckpointStore, step_name
 from mzpipe.runs.directory import RunDirectory
 from mzpipe.trained import evaluate as module
 from mzpipe.trained.evaluate import Examination, evaluate
-from tests.tiny import tiny_profile
+from tests.tiny import EVALUATOR, make_plane, publish, started_server, tiny_profile
 from tests.trained import runs
 from tests.unchecked import save_unchecked
 
@@ -43,9 +47,9 @@ def played(monkeypatch):
     """What would be played: (profile, seeds)."""
     calls = []
 
-    def play(profile, game, loaded, directory, seeds, progress):
-        calls.append((profile, seeds))
-        return [1.0] * profile.evaluator.episodes * len(seeds)
+    def play(agent, seeds, progress):
+        calls.append((agent.profile, seeds))
+        return [1.0] * agent.profile.evaluator.episodes * len(seeds)
 
     monkeypatch.setattr(module, "_play", play)
     return calls
@@ -63,6 +67,29 @@ def test_evaluate_plays_so_many_whole_games_with_each_seed(make_run):
     assert scores.returns[:3] != scores.returns[3:]
     assert scores_of(run, episodes=3, first_seed=6).returns == scores.returns[3:], "a seed's games are its own"
     assert progress[-1] == (6, 6) and progress == sorted(progress)
+
+
+def test_evaluate_makes_no_file_in_the_temporary_folder(make_run, tmp_path, monkeypatch):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "missing"))
+    assert len(scores_of(make_run(), episodes=2).returns) == 2
+
+
+def test_evaluate_plays_as_an_evaluator_does_over_its_lane(make_run, tmp_path):
+    run = make_run()
+    profile = tiny_profile("evaluator.episodes=5")
+    plane = make_plane(tmp_path, profile)
+    model = Model(profile.network, (4,), 2)
+    restore_model(model, CheckpointStore(run.checkpoints).load(LATEST))
+    publish(plane, model)
+    server, (lane,) = started_server(profile, plane), plane.lane_clients(EVALUATOR)
+    game = make_game(profile.game, 5, derive_seed(0, "eval"), training=False)
+    planner = LanePlanner(lane, greedy_search(profile.search, 0), num_trees=5, num_actions=2, seed=0)
+    episodes = make_episodes(profile, game, planner, 0)
+    episodes.begin()
+    while not episodes.finished:
+        episodes.do_work()
+        server.do_work()
+    assert scores_of(run, episodes=5).returns == episodes.results.returns
 
 
 @pytest.mark.slow

@@ -87,7 +87,7 @@ def make_shape(work: Work, profile: Profile) -> PlaneShape:
         num_actions=work.num_actions,
         num_players=1,
     )
-    model = Model(work.network, game.stacked_shape, work.num_actions)
+    model = Model(work.network, game.observation_shape, work.num_actions)
     sizes = ModelSizes(weights=4 * FlatWeights(model).size)
     return make_plan(profile, game, Devices.assumed(profile), sizes).shape
 

@@ -3,19 +3,34 @@
 A runtime for CPUs is imported where it is chosen: each takes half a second and tens of megabytes.
 """
 
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import torch
 
 from ...config import Profile
 from ...errors import DeviceError
-from ...ipc.shape import PlaneShape
 from .. import Model, device_has_bfloat16
 from .host_network import HostNetwork, SessionMaker
 from .host_pool import HostPool
 from .network import Network
 from .onnx_inference import inference_graphs
 from .torch_network import make_torch_networks
+
+
+class Sizes(Protocol):
+    """What a model takes and answers: of a GameSpec, or of a PlaneShape."""
+
+    @property
+    def observation_shape(self) -> tuple[int, ...]:
+        """One stacked observation."""
+
+    @property
+    def frame_dtype(self) -> str:
+        """What observations are of."""
+
+    @property
+    def num_actions(self) -> int:
+        """Policy logits."""
 
 
 class Arithmetic(NamedTuple):
@@ -26,29 +41,27 @@ class Arithmetic(NamedTuple):
 
 
 def make_networks(
-    profile: Profile, shape: PlaneShape, device: torch.device, *, count: int, pool_rows: int, max_batch: int
+    profile: Profile, sizes: Sizes, device: torch.device, *, count: int, pool_rows: int, max_batch: int
 ) -> list[Network]:
     """So many networks over one pool, as `resolve_arithmetic` says, for batches of up to max_batch.
 
     Raises DeviceError for a runtime or a precision that the device does not have.
     """
-    model = Model(profile.network, shape.observation_shape, shape.num_actions)
+    model = Model(profile.network, sizes.observation_shape, sizes.num_actions)
     arithmetic = resolve_arithmetic(profile, device)
     if arithmetic.runtime == "torch":
         torch_networks = make_torch_networks(
             model, device, count=count, pool_rows=pool_rows, bfloat16=arithmetic.bfloat16
         )
         return list(torch_networks)
-    pool = HostPool(pool_rows, model.hidden_shape, max_batch, shape.num_actions)
-    make_sessions = session_maker(profile, model, shape, pool, arithmetic)
+    pool = HostPool(pool_rows, model.hidden_shape, max_batch, sizes.num_actions)
+    make_sessions = session_maker(profile, model, sizes, pool, arithmetic)
     return [HostNetwork(make_sessions, pool) for _ in range(count)]
 
 
-def session_maker(
-    profile: Profile, model: Model, shape: PlaneShape, pool: HostPool, arithmetic: Arithmetic
-) -> SessionMaker:
+def session_maker(profile: Profile, model: Model, sizes: Sizes, pool: HostPool, arithmetic: Arithmetic) -> SessionMaker:
     """What makes a CPU runtime's sessions of this model."""
-    graphs, threads = inference_graphs(model, sample_observation(shape)), profile.inference.num_threads
+    graphs, threads = inference_graphs(model, sample_observation(sizes)), profile.inference.num_threads
     if arithmetic.runtime == "onnxruntime":
         from .onnxruntime_sessions import onnxruntime_maker
 
@@ -89,6 +102,6 @@ def _processor_has_bfloat16() -> bool:
     return processor_has_bfloat16()
 
 
-def sample_observation(shape: PlaneShape) -> torch.Tensor:
+def sample_observation(sizes: Sizes) -> torch.Tensor:
     """A stacked observation [1, ...] of zeros."""
-    return torch.zeros(1, *shape.observation_shape, dtype=getattr(torch, shape.frame_dtype))
+    return torch.zeros(1, *sizes.observation_shape, dtype=getattr(torch, sizes.frame_dtype))

@@ -1,0 +1,68 @@
+"""checkpoints/best: the same file as the model itself would be saved as, written without torch."""
+
+import subprocess
+import sys
+
+import pytest
+from safetensors.numpy import save as save_tensors
+
+from mzpipe.config import save_profile
+from mzpipe.evaluator.best import BestCheckpoint
+from mzpipe.ipc.dataplane import DataPlane
+from mzpipe.ipc.weights import WeightsSubscriber
+from mzpipe.nets import numpy_state
+from mzpipe.runs.checkpoint import BEST, CheckpointStore
+from tests.tiny import make_plane, publish, random_model, tiny_profile
+
+BOARD = ("game.name=tic_tac_toe", "network.kind=residual", "network.downsample=none", "network.num_channels=4")
+
+
+@pytest.mark.parametrize(
+    "overrides",
+    [(), BOARD, (*BOARD, "network.value_prefix=true", "network.consistency=true"), ("network.heads=scalar",)],
+    ids=["mlp", "residual", "value prefix and consistency", "scalar heads"],
+)
+def test_best_is_to_the_byte_what_the_examined_model_would_be_saved_as(tmp_path, overrides):
+    profile = tiny_profile(*overrides)
+    plane = make_plane(tmp_path, profile)
+    model = random_model(profile, plane, 3)
+    publish(plane, model)
+    pulled = WeightsSubscriber(plane.weights()).pull()
+    checkpoints = tmp_path / "checkpoints"
+    assert BestCheckpoint(profile, DataPlane.attach(tmp_path).shape, checkpoints).offer(pulled, 1.0)
+    name = CheckpointStore(checkpoints).resolve(BEST)
+    assert (checkpoints / name / "weights.safetensors").read_bytes() == save_tensors(numpy_state(model))
+
+
+EVALUATOR_ROLE = """
+import sys
+from pathlib import Path
+from mzpipe.config import load_profile
+from mzpipe.ipc.control import LocalPort
+from mzpipe.ipc.dataplane import DataPlane
+from mzpipe.ipc.shape import Member
+from mzpipe.ipc.weights import WeightsSubscriber
+from mzpipe.launch.join import RoleContext, make_agent
+from mzpipe.launch.roles import Devices
+from mzpipe.runs.directory import Storage
+
+path = Path(sys.argv[1])
+profile, plane = load_profile(path / "profile.toml"), DataPlane.attach(path)
+storage = Storage(path / "checkpoints", path / "journal", path)
+context = RoleContext(profile, plane, storage, Devices.assumed(profile), LocalPort())
+evaluator = make_agent(Member("evaluator", 0), context)
+evaluator.on_start()
+evaluator.do_work()
+assert evaluator._best.offer(WeightsSubscriber(plane.weights()).pull(), 1.0)
+evaluator.on_close()
+sys.exit(100 if "torch" in sys.modules else 0)
+"""
+
+
+def test_evaluator_starts_and_saves_the_best_without_torch(tmp_path):
+    profile = tiny_profile()
+    plane = make_plane(tmp_path, profile)
+    publish(plane, random_model(profile, plane, 0))
+    save_profile(profile, tmp_path / "profile.toml")
+    assert subprocess.run([sys.executable, "-c", EVALUATOR_ROLE, str(tmp_path)], timeout=120).returncode == 0
+    assert CheckpointStore(tmp_path / "checkpoints").has(BEST)
