@@ -14,10 +14,11 @@ import numpy as np
 import pytest
 import torch
 
-from mzpipe.actor.recorder import Moves, Recorder
+from mzpipe.actor.recorder import Recorder
 from mzpipe.config import load_profile
 from mzpipe.ipc.counters import WaitClock
 from mzpipe.ipc.ring import RingReader, RingWriter
+from mzpipe.ipc.schema import Steps
 from mzpipe.ipc.shape import Member
 from mzpipe.learner import loss as pipeline_loss
 from mzpipe.learner.batches import BatchFeed
@@ -78,8 +79,8 @@ def games(tmp_path_factory):
 
 def play_move(number, rng, recorder, episodes, env):
     """One random move of every game, recorded by both."""
-    moves = Moves(
-        frame=rng.normal(size=(GAMES, 4)).astype(np.float32),
+    frame_G = rng.normal(size=(GAMES, 4)).astype(np.float32)
+    steps = Steps(
         action=rng.integers(0, 2, GAMES).astype(np.int32),
         reward=rng.normal(size=GAMES).astype(np.float32),
         to_play=np.zeros(GAMES, np.int8),
@@ -92,11 +93,11 @@ def play_move(number, rng, recorder, episodes, env):
     terminated_G, truncated_G = (
         np.array([(g, number) in ends for g in range(GAMES)]) for ends in (TERMINATED, TRUNCATED)
     )
-    recorder.add(moves, terminated_G, truncated_G, final_value_G)
+    recorder.add(frame_G, steps, terminated_G, truncated_G, final_value_G)
     assert recorder.flush()
     for g in range(GAMES):
-        found = moves.root_value[g], moves.search_policy[g]
-        step = moves.frame[g], moves.action[g], moves.reward[g], *found, terminated_G[g], final_value_G[g]
+        found = steps.root_value[g], steps.search_policy[g]
+        step = frame_G[g], steps.action[g], steps.reward[g], *found, terminated_G[g], final_value_G[g]
         episodes[g][-1].add(*step)
         if terminated_G[g] or truncated_G[g]:
             episodes[g].append(one_file.Episode(env))

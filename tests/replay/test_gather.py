@@ -175,9 +175,9 @@ def test_gather_repeats_its_random_actions_when_the_key_is_the_same():
     episode = random_episode(np.random.default_rng(1), 2, "terminated")
     table, _ = store([episode])
     steps = [1] * 50
-    first = gather(table, steps, discount=1.0, td_steps=1, random_key=3)["action"]
-    np.testing.assert_array_equal(first, gather(table, steps, discount=1.0, td_steps=1, random_key=3)["action"])
-    assert (first != gather(table, steps, discount=1.0, td_steps=1, random_key=4)["action"]).any()
+    first = gather(table, steps, discount=1.0, td_steps=1, random_key=3).unrolls.action_BK
+    np.testing.assert_array_equal(first, gather(table, steps, discount=1.0, td_steps=1, random_key=3).unrolls.action_BK)
+    assert (first != gather(table, steps, discount=1.0, td_steps=1, random_key=4).unrolls.action_BK).any()
     assert set(np.unique(first[:, 1:])) == set(range(NUM_ACTIONS))
 
 
