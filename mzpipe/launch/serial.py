@@ -7,7 +7,6 @@ comes from the seed.
 
 import dataclasses
 from collections.abc import Sequence
-from typing import Any
 
 from ..config import Profile
 from ..ipc.control import LocalPort
@@ -17,8 +16,6 @@ from ..ipc.shape import Member
 from ..runs.directory import Storage
 from ..runtime.agent import Agent, deliver
 from .roles import STOP_STAGES, Devices, RoleContext, make_agent
-
-_EVALUATOR = Member("evaluator", 0)
 
 
 class SerialPipeline:
@@ -54,15 +51,6 @@ class SerialPipeline:
     def lap(self) -> int:
         """One lap of every agent; returns the work done."""
         return sum(self._lap(member) for member in self._members)
-
-    def finish_evaluation(self) -> None:
-        """Plays an evaluation that is under way to its end, while everything else stands still."""
-        evaluator: Any = self.agents[_EVALUATOR]
-        while evaluator.is_examining:
-            self._lap(_EVALUATOR)
-            for member in self._members:
-                if member.role == "inference":
-                    self._lap(member)
 
     def _lap(self, member: Member) -> int:
         agent, clock = self.agents[member], self._clocks[member]

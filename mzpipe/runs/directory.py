@@ -3,7 +3,6 @@
 RUN/run.lock        held (flock) by the live supervisor; says its pid, run id and runtime directory
 RUN/profile.toml    the resolved profile     RUN/checkpoints/   RUN/logs/ROLE-INDEX.log   RUN/journal/
 RUN/tensorboard/    event files              RUN/scores.csv     evaluations
-RUN/border/         the last moment at which a serial run can be resumed exactly
 
 /dev/shm/mzpipe-UID-RUNID/   0700: lock (held as long as the supervisor lives), segments, socket, death pipe
 """
@@ -68,7 +67,6 @@ class RunDirectory:
         self.profile = path / PROFILE
         self.checkpoints = path / CHECKPOINTS
         self.journal = path / "journal"
-        self.border = path / "border"
         self.logs = path / "logs"
         self.tensorboard = path / "tensorboard"
         self.scores = path / "scores.csv"
