@@ -39,9 +39,7 @@ def run_serial(
 class _SerialRun:
     """A started pipeline, what it reports to, and what ends it."""
 
-    def __init__(
-        self, plan: Plan, pipeline: SerialPipeline, reports: Reports, view: View, signals: SignalPipe
-    ) -> None:
+    def __init__(self, plan: Plan, pipeline: SerialPipeline, reports: Reports, view: View, signals: SignalPipe) -> None:
         self._plan, self._pipeline, self._reports = plan, pipeline, reports
         self._view, self._signals = view, signals
 

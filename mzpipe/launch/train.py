@@ -4,14 +4,14 @@ import dataclasses
 from pathlib import Path
 from typing import NamedTuple
 
-from ..config import Profile, load_profile, save_profile
+from ..config import Profile, load_profile
 from ..errors import ExitCode, MzpipeError, UsageError
 from ..games import describe_game
 from ..ipc.dataplane import DataPlane
 from ..ipc.shape import Member
 from ..replay.journal import has_journal, has_records
 from ..runs.checkpoint import LATEST, CheckpointStore
-from ..runs.directory import LiveRun, RunDirectory, sweep_leftovers
+from ..runs.directory import LiveRun, RunDirectory, save_profile, sweep_leftovers
 from ..runs.resume import ResumePoint
 from ..runs.scores import read_scores
 from ..telemetry import View

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from ..errors import MzpipeError
+from ..runs.files import replacing
 
 # Skipped steps in a row after which the fault is not the batch's but the weights'.
 ROLLBACK_AFTER = 3
@@ -43,5 +44,6 @@ class FaultWatch:
 
     def _dump(self, slot: Mapping[str, np.ndarray], learner_steps: int) -> Path:
         path = self._directory / f"nonfinite-step-{learner_steps:08d}.npz"
-        np.savez_compressed(path, **slot)  # type: ignore[arg-type]
+        with replacing(path) as draft, draft.open("wb") as file:
+            np.savez_compressed(file, **slot)  # type: ignore[arg-type]
         return path

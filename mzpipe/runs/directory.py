@@ -20,7 +20,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from ..config import Profile, profile_text
 from ..errors import AlreadyRunningError, InputOutputError, UsageError
+from .files import file_errors, replace_file
 
 # The resolved profile, and the directory of checkpoints.
 PROFILE, CHECKPOINTS = "profile.toml", "checkpoints"
@@ -30,6 +32,12 @@ def refuse_no_run(path: Path) -> None:
     """Raises UsageError unless a run lives, or has lived, in the directory."""
     if not (path / PROFILE).is_file():
         raise UsageError(f"{path}: no run here (no {PROFILE})")
+
+
+def save_profile(profile: Profile, path: Path) -> None:
+    """Writes every field of a profile; raises InputOutputError."""
+    with file_errors("write", path):
+        replace_file(path, profile_text(profile).encode())
 
 
 @dataclass(frozen=True)

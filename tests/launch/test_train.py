@@ -5,14 +5,13 @@ import re
 import numpy as np
 import pytest
 
-from mzpipe.config import save_profile
 from mzpipe.errors import AlreadyRunningError, CheckpointError, ConfigError, ExitCode, PlanError, UsageError
 from mzpipe.launch import plan as plan_module
 from mzpipe.launch import train as module
 from mzpipe.launch.start import find_start
 from mzpipe.launch.train import LastMoment, read_progress, train
 from mzpipe.runs.checkpoint import Checkpoint, CheckpointStore
-from mzpipe.runs.directory import RunDirectory
+from mzpipe.runs.directory import RunDirectory, save_profile
 from mzpipe.runs.scores import Evaluation, ScoresFile
 from mzpipe.telemetry.snapshots import Progress
 from tests.launch.fakes import Screen

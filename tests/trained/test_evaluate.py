@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 
 from mzpipe.cli.main import main
-from mzpipe.config import GREEDY, save_profile
+from mzpipe.config import GREEDY
 from mzpipe.errors import CheckpointError, ConfigError, UsageError
 from mzpipe.nets import Model, numpy_state
 from mzpipe.runs.checkpoint import LATEST, Checkpoint, CheckpointStore, step_name
-from mzpipe.runs.directory import RunDirectory
+from mzpipe.runs.directory import RunDirectory, save_profile
 from mzpipe.trained import evaluate as module
 from mzpipe.trained.evaluate import Examination, evaluate
 from tests.tiny import tiny_profile
