@@ -25,12 +25,12 @@ from typing import Any, NamedTuple
 
 import msgpack
 import numpy as np
+import psutil
 from safetensors import SafetensorError
 from safetensors.numpy import load as load_tensors
 from safetensors.numpy import save as save_tensors
 
 from ..errors import CheckpointError, NotFiniteError
-from ..runtime.process import process_exists
 from .files import remove_any, replace_file, replacing
 
 Tensors = Mapping[str, np.ndarray]
@@ -227,7 +227,7 @@ def _check_finite(checkpoint: Checkpoint) -> None:
 def _is_anothers(path: Path) -> bool:
     """Whether a draft belongs to another process that still lives: two roles save into one directory."""
     pid = path.name.split(".")[-2]
-    return pid != str(os.getpid()) and process_exists(pid)
+    return pid != str(os.getpid()) and pid in map(str, psutil.pids())
 
 
 def _manifest(files: Mapping[str, bytes]) -> bytes:

@@ -206,6 +206,15 @@ def test_prune_leaves_the_draft_of_another_living_process(store):
     assert draft.is_dir()
 
 
+def test_prune_removes_drafts_of_no_process(store):
+    """Neither a pid beyond all that there can be, nor the name of a file in /proc, is a process."""
+    save(store, 1)
+    for name in (".best_00000002.99999999999999999999.new", ".meminfo.new"):
+        (store.directory / name).mkdir()
+    store.prune(keep=1)
+    assert sorted(os.listdir(store.directory)) == ["latest", "step_00000001"]
+
+
 def test_save_replaces_where_the_file_system_cannot_exchange_names(store, monkeypatch):
     class NoExchange:
         @staticmethod

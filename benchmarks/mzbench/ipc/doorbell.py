@@ -91,7 +91,7 @@ def idle_share(peers: Peers, seconds: float) -> str:
 
 
 def _busy_ns(pid: int) -> int:
-    """Nanoseconds that all threads of a process have run."""
+    """Nanoseconds that all threads of a process have run; psutil tells hundredths of a second."""
     busy_ns = 0
     for path in Path(f"/proc/{pid}/task").glob("*/schedstat"):
         with suppress(FileNotFoundError, ProcessLookupError):  # it has ended since it was listed
