@@ -16,6 +16,7 @@ from .serial import SerialPipeline
 from .signals import Outcome, SignalPipe, signal_outcome, solved
 
 _LAPS_BETWEEN_REPORTS = 64
+_LEARNER = Member("learner", 0)
 
 
 def run_serial(
@@ -23,27 +24,35 @@ def run_serial(
 ) -> Outcome:
     """Steps every agent in turn until a stop condition is met or a signal comes; saves, and returns how it ended."""
     plane = DataPlane.create(Path(live.runtime_directory), plan.shape)
-    with (
-        closing(Reports(plan.profile, plane, run, view, progress)) as reports,
-        closing(SerialPipeline(plan.profile, plane, run.storage, plan.devices)) as pipeline,
-    ):
-        serial = _SerialRun(plan, pipeline, reports, view, signals)
-        pipeline.start()
-        outcome = None
-        while outcome is None:
-            outcome = serial.step()
-        serial.save()
-        return outcome
+    with closing(Reports(plan.profile, plane, run, view, progress)) as reports:
+        pipeline = SerialPipeline(plan.profile, plane, run.storage, plan.devices)
+        with closing(_SerialRun(plan, pipeline, reports, view, signals)) as serial:
+            return serial.run()
 
 
 class _SerialRun:
-    """A started pipeline, what it reports to, and what ends it."""
+    """A pipeline, what it reports to, and what ends it."""
 
     def __init__(self, plan: Plan, pipeline: SerialPipeline, reports: Reports, view: View, signals: SignalPipe) -> None:
         self._plan, self._pipeline, self._reports = plan, pipeline, reports
         self._view, self._signals = view, signals
 
-    def step(self) -> Outcome | None:
+    def run(self) -> Outcome:
+        """Everything from the first lap to the last checkpoint; returns how it ended."""
+        self._pipeline.start()
+        outcome = None
+        while outcome is None:
+            outcome = self._step()
+        self._pipeline.agents[_LEARNER].on_message(SaveCheckpoint(request_id=1))  # at once, without another step
+        self._take_messages()
+        return outcome
+
+    def close(self) -> None:
+        """Closes the agents and tells what they say last."""
+        self._pipeline.close()
+        self._take_messages()
+
+    def _step(self) -> Outcome | None:
         """Laps up to the next report; how the run ended, if it did."""
         outcome = None
         for _ in range(_LAPS_BETWEEN_REPORTS):
@@ -53,11 +62,6 @@ class _SerialRun:
         self._reports.tick(lambda: None)
         limit = self._reports.limit_reached()
         return outcome or (Outcome(ExitCode.FINISHED, limit) if limit is not None else None)
-
-    def save(self) -> None:
-        """Has the learner save at once, without another step of training."""
-        self._pipeline.agents[Member("learner", 0)].on_message(SaveCheckpoint(request_id=1))
-        self._take_messages()
 
     def _take_messages(self) -> Outcome | None:
         outcome = None

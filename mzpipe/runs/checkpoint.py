@@ -33,7 +33,6 @@ from safetensors.numpy import save as save_tensors
 from ..errors import CheckpointError, NotFiniteError
 from .files import remove_any, replace_file, replacing
 
-Tensors = Mapping[str, np.ndarray]
 MANIFEST = "manifest.json"
 # Pointers that every run has: the last one saved, and the best that an evaluation has seen.
 LATEST, BEST = "latest", "best"

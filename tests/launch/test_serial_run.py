@@ -7,6 +7,7 @@ import pytest
 from mzpipe.launch.serial_run import run_serial
 from mzpipe.launch.signals import SignalPipe
 from mzpipe.replay.journal import has_records
+from mzpipe.replay.journal.thread import JournalThread
 from mzpipe.runs.checkpoint import CheckpointStore
 from mzpipe.runs.directory import LiveRun, RunDirectory
 from mzpipe.telemetry.snapshots import Progress
@@ -40,3 +41,11 @@ def test_serial_run_says_so_when_the_checkpoint_of_its_end_is_refused(run_to_its
     assert outcome.reason == "stop.learner_steps=1 reached"
     assert screen.lines[-1].startswith("learner-0: learner step 1: no checkpoint is saved: ")
     assert CheckpointStore(run.checkpoints).step_names() == ["step_00000000"]
+
+
+def test_serial_run_says_so_when_the_disk_does_not_take_its_journal_in_time(run_to_its_end, monkeypatch):
+    threads, close = [], JournalThread.close
+    monkeypatch.setattr(JournalThread, "close", lambda thread, timeout_s: threads.append(thread))
+    *_, screen = run_to_its_end("stop.learner_steps=2")
+    assert all(close(thread, 60.0) for thread in threads)
+    assert "the disk has not taken the rest of the journal" in screen.lines[-1]
