@@ -49,17 +49,23 @@ def test_serial_runs_of_two_seeds_differ(tmp_path):
     assert first["trajectories"] != second["trajectories"]
 
 
+def saved_steps(run):
+    """Learner steps of the latest checkpoint; 0 where there is none yet."""
+    latest = run.directory / "checkpoints" / "latest"
+    return int(latest.read_text().removeprefix("step_")) if latest.exists() else 0
+
+
 def test_killed_serial_run_resumes_from_its_checkpoint_and_its_journal(start):
     """A folder of the time when serial runs were resumed exactly is left alone."""
     run = start("stop.learner_steps=5000", name="killed/run", extra=["--serial"])
-    wait_until((run.directory / "checkpoints" / "latest").exists, 90, "a checkpoint")
+    wait_until(lambda: saved_steps(run) > 0, 90, "a checkpoint after the untrained one")
     run.process.kill()
     run.process.wait(10)
     (run.directory / "border").mkdir()
-    steps = (run.directory / "checkpoints" / "latest").read_text().removeprefix("step_")
-    words = ("--set", f"stop.learner_steps={int(steps) + 50}")
+    steps = saved_steps(run)
+    words = ("--set", f"stop.learner_steps={steps + 50}")
     result = mzpipe("train", run.profile, "--run-dir", run.directory, "--serial", *words)
     assert result.returncode == 0, result.stdout + result.stderr
     output = result.stdout.replace("\n", " ")
-    assert f"learner step {int(steps):,}" in output
+    assert f"learner step {steps:,}" in output
     assert "lost by a kill" in output
