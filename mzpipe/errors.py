@@ -3,7 +3,7 @@
     MzpipeError                  70  something of ours is wrong
     +-- UsageError                2  the caller can mend it: bad profile, bad arguments
     |   +-- ConfigError           2  a profile's field; also a ValueError
-    |   +-- GameError             2  a game of somebody's own breaks the protocol
+    |   +-- GameError             2  a user's own game breaks the protocol
     |   +-- PlanError             2  the machine cannot hold the plan
     |   +-- SearchInputError      2  an array handed to the search; also a ValueError
     +-- NotFiniteError           70  weights, or the optimiser's state, hold NaN or infinity
@@ -64,7 +64,7 @@ class ConfigError(UsageError, ValueError):
 
 
 class GameError(UsageError):
-    """A game of somebody's own breaks the protocol."""
+    """A user's own game breaks the protocol."""
 
 
 class PlanError(UsageError):

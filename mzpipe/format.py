@@ -87,5 +87,5 @@ def _three_digits(x: float) -> str:
 
 
 def _unmeasured(x: float) -> str:
-    """NaN is a number nobody has yet; an infinity is a fault that must show."""
+    """Shows NaN as a number that does not exist yet, and an infinity as a fault."""
     return _UNKNOWN if math.isnan(x) else str(x)

@@ -8,14 +8,17 @@ import torch
 from mzpipe.config import Profile, parse_profile
 from mzpipe.games import describe_game
 from mzpipe.inference.server import InferenceServer
+from mzpipe.ipc.control import LocalPort
 from mzpipe.ipc.dataplane import DataPlane
+from mzpipe.ipc.roles import Role
 from mzpipe.ipc.shape import Member
 from mzpipe.ipc.weights import WeightsPublisher
 from mzpipe.launch.plan import ModelSizes, Plan, make_plan
 from mzpipe.launch.roles import Devices
 from mzpipe.nets import FlatWeights, Model
+from mzpipe.runtime.context import RoleContext, Storage
 
-EVALUATOR, ACTOR = Member("evaluator", 0), Member("actor", 0)
+EVALUATOR, ACTOR = Member(Role.EVALUATOR, 0), Member(Role.ACTOR, 0)
 _PROFILE = """
 [search]
 num_simulations = 4
@@ -76,9 +79,25 @@ def publish(plane: DataPlane, model: Model) -> int:
     return WeightsPublisher(plane.weights()).publish(FlatWeights(model).read(), learner_steps=0, env_steps=0)
 
 
+def make_context(
+    profile: Profile,
+    plane: DataPlane,
+    role: Role,
+    index: int = 0,
+    *,
+    epoch: int = 0,
+    directory: Path | None = None,
+    port: LocalPort | None = None,
+) -> RoleContext:
+    """What a process of the run is made from, on the CPU; what it stores is in `directory`, by default the plane's."""
+    home = directory or plane.directory
+    storage = Storage(home / "checkpoints", home / "journal", home)
+    return RoleContext(profile, plane, Member(role, index), storage, "cpu", port or LocalPort(), epoch)
+
+
 def started_server(profile: Profile, plane: DataPlane) -> InferenceServer:
     """An inference server on the CPU."""
-    server = InferenceServer(profile, plane, 0, "cpu")
+    server = InferenceServer(make_context(profile, plane, Role.INFERENCE))
     server.on_start()
     return server
 

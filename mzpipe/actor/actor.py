@@ -7,37 +7,35 @@ Owns    its games and search trees
 
 import numpy as np
 
-from ..config import Profile
 from ..games import make_game
-from ..ipc.dataplane import DataPlane
 from ..ipc.lane import LaneClient
-from ..ipc.messages import Message
 from ..ipc.ring import RingWriter
+from ..ipc.roles import Role
 from ..ipc.shape import Member
 from ..planning import LanePlanner, derive_seed, signed_search
+from ..runtime.agent import Agent
+from ..runtime.context import RoleContext
 from ..runtime.turns import Turns
 from .lane_group import LaneGroup, Played
 from .recorder import Recorder
 
 
-class Actor:
+class Actor(Agent):
     """Agent of role `actor`."""
 
-    role = "actor"
+    role = Role.ACTOR
 
-    def __init__(self, profile: Profile, plane: DataPlane, index: int, epoch: int) -> None:
-        self._profile, self._plane, self._index, self._epoch = profile, plane, index, epoch
-        self._counters = plane.counters(Member(self.role, index))
-        self._clock = plane.stage_clock(Member(self.role, index))
-        self._learner = plane.counters(Member("learner", 0))
-        self._replay_bell = plane.doorbell(Member("replay", 0))
+    def __init__(self, context: RoleContext) -> None:
+        super().__init__(context)
+        self._learner = self._plane.counters(Member(Role.LEARNER, 0))
+        self._replay_bell = self._plane.doorbell(Member(Role.REPLAY, 0))
         self._groups: list[LaneGroup] = []
 
     def on_start(self) -> None:
         """Builds the games of every lane."""
         self._ring = self._plane.trajectory_ring(self._index)
         self._writer = RingWriter(self._ring, epoch=self._epoch)
-        lanes = self._plane.lane_clients(Member(self.role, self._index))
+        lanes = self._plane.lane_clients(self._member)
         self._groups = [self._make_group(number, lane) for number, lane in enumerate(lanes)]
         self._turns = Turns(len(self._groups))
 
@@ -51,9 +49,6 @@ class Actor:
                 self._turns.served(number)
         return work_count
 
-    def on_message(self, message: Message) -> None:
-        """Takes no messages."""
-
     def on_close(self) -> None:
         """Hands over the moves played so far."""
         for group in self._groups:
@@ -62,7 +57,7 @@ class Actor:
     def _make_group(self, number: int, lane: LaneClient) -> LaneGroup:
         profile, num_games = self._profile, self._plane.shape.trees_per_lane
         # A session that goes on from learner step n does not play the games again that began at step 0.
-        path = ("actor", self._index, self._epoch, self._learner.get("learner_steps"), number)
+        path = (self.role, self._index, self._epoch, self._learner.get("learner_steps"), number)
         game = make_game(profile.game, num_games, derive_seed(profile.seed, *path, "game"))
         search = signed_search(profile.search, game.spec.num_players)
         seed = derive_seed(profile.seed, *path, "search")

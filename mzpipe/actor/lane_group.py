@@ -10,10 +10,11 @@ from typing import NamedTuple
 import numpy as np
 
 from ..games import FrameStack, Game
+from ..ipc.schema import Steps
 from ..ipc.stages import Stage, StageClock
 from ..planning import LanePlanner
 from ..search import SearchResult
-from .recorder import Moves, Recorder
+from .recorder import Recorder
 
 _GREEDY = 0.0
 
@@ -99,8 +100,7 @@ class LaneGroup:
         self._clock.took(Stage.ROOT_SEARCH, time.monotonic_ns() - self._begun_ns)
         step = self._game.step(action_G)
         self._clock.end(Stage.ENV_STEP, len(action_G))
-        moves = Moves(
-            frame=self._frames,
+        steps = Steps(
             action=action_G,
             reward=step.reward_B,
             to_play=self._to_play,
@@ -109,9 +109,8 @@ class LaneGroup:
             root_value=result.root_value_B,
             weights_version=np.full(len(action_G), self._planner.weights_version),
         )
-        self._recorder.add(
-            moves, step.terminated_B, step.truncated_B, self._next_values(result, action_G, step.reward_B)
-        )
+        next_value_G = self._next_values(result, action_G, step.reward_B)
+        self._recorder.add(self._frames, steps, step.terminated_B, step.truncated_B, next_value_G)
         self._clock.end(Stage.TRAJECTORY_WRITE, len(action_G))
         played = self._finish_episodes(step.frame_BF, step.reward_B, step.terminated_B | step.truncated_B)
         self._clock.add(Stage.ENV_STEP, 0)  # stacks, and games that begin anew

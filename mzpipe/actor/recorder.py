@@ -7,44 +7,22 @@ Shape legend    G games   L transitions of a trajectory   A actions
 """
 
 from collections import deque
-from typing import NamedTuple
 
 import numpy as np
 
+from ..ipc.columns import allocate
 from ..ipc.ring import RingWriter
+from ..ipc.schema import TERMINATED, TRUNCATED, UNFINISHED, Steps, Trajectory
 from ..ipc.shape import PlaneShape
-from ..ipc.slots import TERMINATED, TRUNCATED, UNFINISHED
-
-
-class Moves(NamedTuple):
-    """What one move of all games adds, one row per game."""
-
-    frame: np.ndarray
-    action: np.ndarray
-    reward: np.ndarray
-    to_play: np.ndarray
-    legal_actions: np.ndarray
-    search_policy: np.ndarray
-    root_value: np.ndarray
-    weights_version: np.ndarray
 
 
 class Recorder:
     """Trajectories of a batch of games; `first_game` numbers them within their actor."""
 
-    def __init__(self, shape: PlaneShape, ring: RingWriter, *, num_games: int, first_game: int) -> None:
+    def __init__(self, shape: PlaneShape, ring: RingWriter[Trajectory], *, num_games: int, first_game: int) -> None:
         self._ring, self._length_limit, self._first_game = ring, shape.trajectory_length, first_game
-        length, actions = shape.trajectory_length, shape.num_actions
-        self._columns = Moves(
-            frame=np.zeros((num_games, length, *shape.frame_shape), shape.frame_dtype),
-            action=np.zeros((num_games, length), np.int32),
-            reward=np.zeros((num_games, length), np.float32),
-            to_play=np.zeros((num_games, length), np.int8),
-            legal_actions=np.zeros((num_games, length, actions), np.bool_),
-            search_policy=np.zeros((num_games, length, actions), np.float32),
-            root_value=np.zeros((num_games, length), np.float32),
-            weights_version=np.zeros((num_games, length), np.int64),
-        )
+        self._frame = np.zeros((num_games, shape.trajectory_length, *shape.frame_shape), shape.frame_dtype)
+        self._steps = allocate(Steps, shape.sizes(), num_games, shape.trajectory_length)
         self._games = np.arange(num_games)
         self._length_G = np.zeros(num_games, np.int32)
         self._offset_G = np.zeros(num_games, np.int64)
@@ -53,12 +31,20 @@ class Recorder:
         self._final_value_G = np.zeros(num_games, np.float32)
         self._full: deque[int] = deque()
 
-    def add(self, moves: Moves, terminated_G: np.ndarray, truncated_G: np.ndarray, final_value_G: np.ndarray) -> None:
-        """Adds one move of every game; final_value_G: value of the state behind it, were the record to end here.
+    def add(
+        self,
+        frame_G: np.ndarray,
+        steps: Steps,
+        terminated_G: np.ndarray,
+        truncated_G: np.ndarray,
+        final_value_G: np.ndarray,
+    ) -> None:
+        """Adds one move of every game, a row each; final_value_G: value of the next state, were the record to end here.
 
         Precondition: `flush` returned True since the last call.
         """
-        for column, values in zip(self._columns, moves, strict=True):
+        self._frame[self._games, self._length_G] = frame_G
+        for column, values in zip(self._steps, steps, strict=True):
             column[self._games, self._length_G] = values
         self._length_G += 1
         self._end_G[:] = np.where(terminated_G, TERMINATED, np.where(truncated_G, TRUNCATED, UNFINISHED))
@@ -88,13 +74,14 @@ class Recorder:
         self._full.extend(int(game) for game in np.flatnonzero(self._length_G) if int(game) not in waiting)
         self.flush()
 
-    def _fill(self, slot: dict[str, np.ndarray], game: int) -> None:
+    def _fill(self, slot: Trajectory, game: int) -> None:
         length = self._length_G[game]
-        slot["game"][0], slot["episode"][0] = self._first_game + game, self._episode_G[game]
-        slot["offset"][0], slot["length"][0] = self._offset_G[game], length
-        slot["end"][0], slot["final_value"][0] = self._end_G[game], self._final_value_G[game]
-        for name, column in zip(Moves._fields, self._columns, strict=True):
-            slot[name][:length] = column[game, :length]
+        slot.game[0], slot.episode[0] = self._first_game + game, self._episode_G[game]
+        slot.offset[0], slot.length[0] = self._offset_G[game], length
+        slot.end[0], slot.final_value[0] = self._end_G[game], self._final_value_G[game]
+        slot.frame[:length] = self._frame[game, :length]
+        for target, column in zip(slot.steps, self._steps, strict=True):
+            target[:length] = column[game, :length]
 
     def _advance(self, game: int) -> None:
         ended = self._end_G[game] != UNFINISHED

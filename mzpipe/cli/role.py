@@ -3,15 +3,15 @@
 import argparse
 from pathlib import Path
 
+from ..ipc.roles import Role
 from ..ipc.shape import Member
 from ..launch.join import join_run
-from ..launch.roles import STOP_STAGES
 from .profile_arguments import add_import_argument
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Arguments of the verb."""
-    parser.add_argument("role", choices=sorted(STOP_STAGES))
+    parser.add_argument("role", choices=sorted(role.value for role in Role))
     parser.add_argument("run", type=Path, help="the run directory of a run started with --set topology.external=ROLE")
     add_import_argument(parser)
     parser.add_argument("--index", type=int, default=0, help="which of the role's processes (default: 0)")
@@ -19,4 +19,4 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Joins the run and works until it stops."""
-    return join_run(Member(arguments.role, arguments.index), arguments.run, None)
+    return join_run(Member(Role(arguments.role), arguments.index), arguments.run, None)

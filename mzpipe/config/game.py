@@ -84,7 +84,7 @@ class GameConfig:
     name: str = "CartPole-v1"
     # Observations stacked for the representation function, newest last.
     frame_stack: Annotated[int, Field(ge=1, le=64)] = 1
-    # Images only: a plane beside each frame that holds the action which led to it (docs/games.md).
+    # Images only: each frame gets a plane that holds the action which led to it (docs/games.md).
     action_planes: bool = False
     # Atari only: `atari100k`, `muzero` or `machado` sets what mzpipe/config/protocols.py says under [game.atari]; what
     # else is given there must not contradict it. "": the settings as they stand.

@@ -21,7 +21,7 @@ from .protocols import fill_in_protocol
 from .validate import check_profile
 
 MAX_PROFILE_BYTES = 64 * 1024
-# tomllib takes time quadratic in the dots of a key, which may stand behind an equals sign too (inline tables).
+# tomllib takes time quadratic in the dots of a key; a key can also follow an equals sign (inline tables).
 MAX_KEY_DOTS = 8
 _KEY_PART = r"(?:[\w-]++|\"[^\"\n]*+\"|'[^'\n]*+')"
 _LONG_KEY = re.compile(rf"(?<![\w-]){_KEY_PART}(?:[ \t]*+\.[ \t]*+{_KEY_PART}){{{MAX_KEY_DOTS + 1},}}")
@@ -38,7 +38,7 @@ def load_profile(path: Path | str, overrides: Iterable[str] = ()) -> Profile:
 
 
 def parse_profile(text: str, overrides: Iterable[str] = (), *, source: str = "profile") -> Profile:
-    """As `load_profile`, from TOML text; `source` names it in errors."""
+    """Reads a profile from TOML text; `source` names the text in errors."""
     tree = _parse_toml(text, source)
     for override in overrides:
         _apply_override(tree, override)

@@ -184,13 +184,13 @@ class LearnerConfig:
     # Global norm to which gradients are clipped; 0 leaves them as they are.
     max_grad_norm: NonNegativeFloat = 5.0
     value_loss_weight: NonNegativeFloat = 0.25
-    # Of EfficientZero's consistency loss; counts where network.consistency is set.
+    # Weight of EfficientZero's consistency loss; used where network.consistency is set.
     consistency_loss_weight: NonNegativeFloat = 2.0
     # Arithmetic of forward and backward passes; "auto": bfloat16 on GPUs that have it, float32 elsewhere. Weights and
     # the optimiser are float32 always.
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
     # Forward and backward passes through torch.compile, and as CUDA graphs (which implies compile). Where that fails
-    # the learner says so and goes on without.
+    # the learner says so and continues without it.
     compile: bool = False
     cuda_graphs: bool = False
     # The published weights are an exponential average of the trained ones, which keep this part of it each step; 0:

@@ -30,16 +30,16 @@ class Protocol:
     # Emulator frames of an episode, and of one in training.
     max_episode_frames: int
     max_training_frames: int
-    # In training games only: evaluation games give true rewards and go on over all lives.
+    # In training games only: evaluation games give true rewards and last over all lives.
     clip_rewards: bool
     life_loss_terminates: bool
     full_action_space: bool | None
-    # A score is the mean of this many greedy episodes with each of so many seeds.
+    # A score is the mean of this many greedy episodes with each of this many seeds.
     episodes: int
     seeds: int
 
     def settings(self) -> dict[str, Any]:
-        """What it prescribes, by the fields of `game.atari`."""
+        """Returns the settings that it prescribes, by the fields of `game.atari`."""
         fields = dataclasses.asdict(self)
         chosen = {name: value for name, value in fields.items() if value is not None}
         return {name: chosen[name] for name in chosen if name not in ("name", "episodes", "seeds")}
@@ -110,7 +110,7 @@ def under_protocol(game: GameConfig, protocol: Protocol) -> GameConfig:
 
 
 def fill_in_protocol(game: GameConfig, given: Mapping[str, Any]) -> GameConfig:
-    """As `under_protocol` with the game's own protocol, where it has one; `given` is what the profile says of the game.
+    """Applies the game's own protocol, if any, as `under_protocol` does; `given` is the profile's game section.
 
     Raises ConfigError: no such protocol, or a given setting that contradicts it.
     """
@@ -128,7 +128,7 @@ def fill_in_protocol(game: GameConfig, given: Mapping[str, Any]) -> GameConfig:
 
 
 def score_protocol(game: GameConfig) -> str:
-    """What is written beside every score of this game: its protocol's name, or GREEDY."""
+    """Returns the name that is written with every score of this game: its protocol's, or GREEDY."""
     return game.protocol or GREEDY
 
 

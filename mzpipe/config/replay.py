@@ -34,11 +34,11 @@ class ReplayConfig:
     priority_beta: tuple[Fraction, Fraction] = (0.4, 1.0)
     # Rewards summed before the value target bootstraps; past the end of a game it never does.
     td_steps: Annotated[int, Field(ge=1, le=4096)] = 10
-    # Off-policy correction: td_steps falls by one for so many learner steps of a transition's age, down to 1; 0: never.
+    # Off-policy correction: td_steps falls by 1 per this many learner steps of a transition's age, to 1; 0: never.
     auto_td_steps: NonNegativeInt = 0
     # The journal that a resume restores the table from.
     journal: bool = True
-    # Seconds between two saves of the priorities beside the journal.
+    # Seconds between two saves of the priorities into the journal's directory.
     journal_state_s: PositiveFloat = 30.0
     # Directory of a finished run: train on its journal, without actors. Written `replay.from` in a profile.
     source: str = ""

@@ -4,41 +4,37 @@ Reads   lane responses, weights, the learner's step counter
 Writes  lane requests, checkpoints/best
 """
 
-from pathlib import Path
-
 import numpy as np
 
-from ..config import Profile
 from ..games import Game, make_game
-from ..ipc.control import ControlPort
-from ..ipc.dataplane import DataPlane
-from ..ipc.messages import Evaluated, Message
+from ..ipc.messages import Evaluated
+from ..ipc.roles import Role
 from ..ipc.shape import Member
 from ..ipc.stages import Stage
 from ..ipc.weights import PulledWeights, WeightsSubscriber
 from ..planning import LanePlanner, derive_seed, greedy_search, signed_search
+from ..runtime.agent import Agent
+from ..runtime.context import RoleContext
 from .best import BestCheckpoint
 from .episodes import match_protocol
 from .versus import make_episodes
 
 
-class Evaluator:
+class Evaluator(Agent):
     """Agent of role `evaluator`."""
 
-    role = "evaluator"
+    role = Role.EVALUATOR
 
-    def __init__(self, profile: Profile, plane: DataPlane, epoch: int, checkpoints: Path, control: ControlPort) -> None:
-        self._profile, self._plane, self._epoch, self._control = profile, plane, epoch, control
-        self._counters = plane.counters(Member(self.role, 0))
-        self._clock = plane.stage_clock(Member(self.role, 0))
-        self._learner = plane.counters(Member("learner", 0))
-        self._best = BestCheckpoint(profile, plane.shape, checkpoints)
+    def __init__(self, context: RoleContext) -> None:
+        super().__init__(context)
+        self._learner = self._plane.counters(Member(Role.LEARNER, 0))
+        self._best = BestCheckpoint(self._profile, self._plane.shape, context.storage.checkpoints)
         self._game: Game | None = None
 
     def on_start(self) -> None:
         """Builds the games."""
         profile, shape = self._profile, self._plane.shape
-        (self._lane,) = self._plane.lane_clients(Member(self.role, 0))
+        (self._lane,) = self._plane.lane_clients(self._member)
         seed = derive_seed(profile.seed, self.role, self._epoch)
         self._game = game = make_game(profile.game, shape.evaluator_trees, seed, training=False)
         config = signed_search(profile.search, game.spec.num_players)
@@ -66,9 +62,6 @@ class Evaluator:
         if self._episodes.finished:
             self._finish()
         return work_count
-
-    def on_message(self, message: Message) -> None:
-        """Takes no messages."""
 
     def on_close(self) -> None:
         """Frees the games."""

@@ -1,4 +1,4 @@
-"""Action history for images: a constant plane beside each frame holds the action that led to it (MuZero, appendix E).
+"""Action history for images: each frame gets a constant plane, the action that led to it (MuZero, appendix E).
 
 Shape legend    B games   F... one frame (C, H, W), without the plane
 
@@ -29,36 +29,36 @@ class ActionPlanes:
         self._level_B = np.zeros(game.num_games, self._level_A.dtype)
 
     def reset(self, mask_B: NDArray[np.bool_] | None = None) -> np.ndarray:
-        """As the game's; no action led to the first frame of an episode."""
+        """Resets the game; no action led to the first frame of an episode."""
         frame_BF = self._game.reset(mask_B)
         began_B = np.ones(self.num_games, np.bool_) if mask_B is None else mask_B
         self._level_B = np.where(began_B, self._level_B.dtype.type(0), self._level_B)
         return self._with_planes(frame_BF)
 
     def step(self, action_B: NDArray[np.integer]) -> StepResult:
-        """As the game's; the final frame of a game that ended carries its last action."""
+        """Steps the game; the final frame of a game that ended carries its last action."""
         result = self._game.step(action_B)
         self._level_B = self._level_A[action_B]
         return result._replace(frame_BF=self._with_planes(result.frame_BF))
 
     def legal_actions(self) -> NDArray[np.bool_]:
-        """As the game's."""
+        """Passes on to the game."""
         return self._game.legal_actions()
 
     def to_play(self) -> NDArray[np.int8]:
-        """As the game's."""
+        """Passes on to the game."""
         return self._game.to_play()
 
     def render(self) -> NDArray[np.uint8]:
-        """As the game's, or its frame without the plane."""
+        """Returns the game's picture, or its frame without the plane."""
         return picture(self._game, self._frame_BF[0])
 
     def action_names(self) -> tuple[str, ...]:
-        """As the game's."""
+        """Passes on to the game."""
         return action_names(self._game)
 
     def close(self) -> None:
-        """As the game's."""
+        """Passes on to the game."""
         self._game.close()
 
     def _with_planes(self, frame_BF: np.ndarray) -> np.ndarray:
@@ -67,7 +67,7 @@ class ActionPlanes:
 
 
 def action_levels(spec: GameSpec) -> np.ndarray:
-    """What fills the plane after each action, [A] in the frames' kind."""
+    """Returns the value that fills the plane after each action, [A] in the frames' dtype."""
     dtype = np.dtype(spec.frame_dtype)
     most = 255 if dtype == np.uint8 else 1
     level_A = np.arange(1, spec.num_actions + 1) * most / spec.num_actions

@@ -6,7 +6,7 @@ What ale_py does, and what is made of it here:
   next step. The explicit reset(mask) comes first, so that one never happens.
 - `noop_max=n` draws 0..n-1 no-ops; it is handed n + 1, so that n means at most n.
 - Its cap counts emulator frames from the end of the no-ops.
-- `episodic_life` would restart the whole game after each life, and nobody would
+- `episodic_life` would restart the whole game after each life, and no one would
   see later lives. So a lost life is only reported (`life_loss_info`): it ends the
   episode with `terminated`, and reset(mask) goes on in the same game, the new
   episode's first frame being the old one's last. The cap spans all lives.
@@ -96,7 +96,7 @@ class AtariGame(SoloGame):
         return self._screen.picture()
 
     def action_names(self) -> tuple[str, ...]:
-        """As the emulator calls them: NOOP, FIRE, UPRIGHT."""
+        """Returns the emulator's names: NOOP, FIRE, UPRIGHT."""
         return tuple(action.name for action in self._env.ale.get_action_set())
 
     def close(self) -> None:
@@ -119,7 +119,7 @@ class AtariGame(SoloGame):
 
 
 def _screen_maker(config: GameConfig, seed: int, use: EmulatorUse) -> Callable[[], AtariScreen]:
-    """What makes a screen that follows the game of this seed."""
+    """Returns a function that makes a screen which follows the game of this seed."""
     coloured = dataclasses.replace(config, atari=dataclasses.replace(config.atari, grayscale=False))
     make_env = partial(make_emulators, coloured, 1, 1, use._replace(image_shape=SCREEN))
     return lambda: AtariScreen(make_env, seed)

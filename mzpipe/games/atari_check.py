@@ -1,7 +1,7 @@
 """Asserts at the start that the emulators are run as `game.atari` says.
 
 ale_py's vector environment tells nothing of its settings. So one of its
-emulators plays a few actions beside ale_py's plain interface, seeded alike and
+emulators and ale_py's plain interface play the same few actions, seeded alike and
 stepped one frame at a time, and both must show the same after every action:
 frame counts (frame skip, no-ops, cap), the screen (max-pooling, sticky actions),
 reward (clipping) and the episode's end (lives, cap).
@@ -33,7 +33,7 @@ _BLAMED = {
 
 
 class Seen(NamedTuple):
-    """What one action shows."""
+    """The result of one action."""
 
     frames: int  # emulator frames since the episode's start, starting no-ops included
     screen: np.ndarray  # [H, W] grey
@@ -43,7 +43,7 @@ class Seen(NamedTuple):
 
 
 class PlainEmulator:
-    """One emulator behind ale_py's plain interface; every setting of `game.atari` is applied here, frame by frame."""
+    """One emulator of ale_py's plain interface; every setting of `game.atari` is applied here, frame by frame."""
 
     def __init__(self, config: GameConfig, use: EmulatorUse) -> None:
         ale_py.ALEInterface.setLoggerMode(ale_py.LoggerMode.Error)

@@ -31,7 +31,7 @@ class AtariScreen:
         self._screen, _ = self._env.reset(options={"reset_mask": _ALL})
 
     def picture(self) -> NDArray[np.uint8]:
-        """What it shows, uint8 [210, 160, 3]; max-pooled as frames are."""
+        """Returns the screen, uint8 [210, 160, 3], max-pooled as frames are."""
         picture: NDArray[np.uint8] = self._screen[0, 0]
         return picture
 
@@ -42,7 +42,7 @@ class AtariScreen:
 
 
 class EmulatorUse(NamedTuple):
-    """What a batch of emulators is for."""
+    """The purpose of a batch of emulators."""
 
     training: bool
     # Emulator frames after which an episode is truncated.
@@ -52,7 +52,7 @@ class EmulatorUse(NamedTuple):
 
 
 def emulator_use(config: GameConfig, *, training: bool) -> EmulatorUse:
-    """As the configuration has it for training games, or for evaluation games."""
+    """Returns the configuration's settings for training games, or for evaluation games."""
     side = config.atari.image_size
     return EmulatorUse(training, _max_frames(config, training=training), (side, side))
 

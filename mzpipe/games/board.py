@@ -80,7 +80,7 @@ class BoardGame(LiveGames):
         return draw_stones(stones_2RC[:, ::-1] if self._rules.first_row_below else stones_2RC)
 
     def action_names(self) -> tuple[str, ...]:
-        """Of stones OpenSpiel's names of their places; none of pieces, whose moves are named by position."""
+        """Returns OpenSpiel's names of the places of stones; none for pieces, whose moves are named by position."""
         if self._rules.stones is None:
             return ()
         first = self.rules.new_initial_state()

@@ -1,4 +1,4 @@
-"""What a single game returned, checked against its spec; each raises GameError where it breaks the protocol."""
+"""Checks of what a single game returned against its spec; each raises GameError where the game breaks the protocol."""
 
 from typing import Any
 
@@ -46,7 +46,7 @@ def checked_step(spec: GameSpec, step: Any) -> tuple[np.ndarray, float, bool, bo
 
 
 def checked_legal_actions(spec: GameSpec, legal_A: Any) -> NDArray[np.bool_]:
-    """[A], at least one of them True."""
+    """Returns the mask [A], which has at least one True."""
     legal_A = np.asarray(legal_A)
     if legal_A.shape != (spec.num_actions,) or legal_A.dtype != np.bool_:
         raise GameError(
@@ -54,7 +54,7 @@ def checked_legal_actions(spec: GameSpec, legal_A: Any) -> NDArray[np.bool_]:
             f"not a bool for each of num_actions={spec.num_actions}"
         )
     if not legal_A.any():
-        raise GameError(f"{spec.name}: no legal action though the game goes on: step() should have ended it")
+        raise GameError(f"{spec.name}: no legal action though the game continues: step() should have ended it")
     return legal_A
 
 
@@ -66,7 +66,7 @@ def checked_player(spec: GameSpec, player: Any) -> int:
 
 
 def check_turns(spec: GameSpec, mover_B: np.ndarray, to_play_B: np.ndarray) -> None:
-    """Of games that go on: who moved, and who moves next."""
+    """Checks who moved and who moves next in games that continue."""
     if spec.num_players == 2 and (mover_B == to_play_B).any():
         raise GameError(
             f"{spec.name}: to_play() said the same player twice in a row: two players move in turn (a pass is a move)"

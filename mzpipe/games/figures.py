@@ -13,7 +13,7 @@ from typing import NamedTuple
 from .board_rules import BOARDS
 from .names import atari_names, canonical_name
 
-# Published agents after so many env steps, and the one that had 20 billion frames.
+# Published agents by their number of env steps, and the one that had 20 billion frames.
 STEPS_100K = 100_000
 AGENTS_100K = ("MuZero", "EfficientZero", "BBF")
 MUZERO_20B = "MuZero 20B"
@@ -24,7 +24,7 @@ _BOARD = re.compile(r": (\d+x\d+) board\b")
 
 
 class Figures(NamedTuple):
-    """Raw scores in one game; `published` by agent, without those that nobody has published."""
+    """Raw scores in one game; `published` holds the published ones by agent."""
 
     random: float
     human: float
@@ -68,7 +68,7 @@ def human_normalised(game: str, score: float) -> float | None:
 
 
 def normalised_fields(game: str, score: float) -> dict[str, float]:
-    """{"human_normalised": ...}, to be written beside a score; empty for a game without figures."""
+    """{"human_normalised": ...}, to be written with a score; empty for a game without figures."""
     value = human_normalised(game, score)
     return {} if value is None else {"human_normalised": value}
 

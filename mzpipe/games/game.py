@@ -1,9 +1,9 @@
-"""What every game promises: B games of one kind, stepped together.
+"""The promises of every game: B games of one kind, stepped together.
 
 Shape legend    B games   A actions   F... one frame (C, H, W for images, D for vectors)
 
 A batch never resets itself: `step` ends a game by reporting `terminated` or
-`truncated` beside the game's final frame, and the caller resets the ended
+`truncated` together with the game's final frame, and the caller resets the ended
 games before it steps again. Frames travel single; `stack.FrameStack` stacks.
 """
 
@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 @dataclass(frozen=True)
 class GameSpec:
-    """What a network and a trajectory record must know of a game."""
+    """The facts of a game that a network and a trajectory record need."""
 
     name: str  # canonical: "CartPole-v1", "Pong"
     description: str  # one line saying what was built
@@ -40,7 +40,7 @@ class StepResult(NamedTuple):
     frame_BF: np.ndarray  # after the action; of a game that ended, its final frame
     reward_B: NDArray[np.float32]
     terminated_B: NDArray[np.bool_]  # the rules ended the game: nothing follows
-    truncated_B: NDArray[np.bool_]  # a limit cut the game: its value goes on
+    truncated_B: NDArray[np.bool_]  # a limit cut the game: its value does not end there
 
 
 class Game(Protocol):
@@ -82,7 +82,7 @@ class TwoPlayerGame(Game, Protocol):
 
 
 class LiveGames:
-    """What all families share: which games are live, and a check of every step."""
+    """Base of all families: keeps which games are live, and checks every step."""
 
     def __init__(self, num_games: int) -> None:
         assert num_games >= 1, f"num_games={num_games}"
@@ -112,7 +112,7 @@ class LiveGames:
 
 
 class SoloGame(LiveGames):
-    """What the one-player families share: all actions are legal."""
+    """Base of the one-player families: all actions are legal."""
 
     def legal_actions(self) -> NDArray[np.bool_]:
         """All of them, [B, A]."""

@@ -56,17 +56,17 @@ class GymnasiumGame(SoloGame):
         return self._end(result)
 
     def render(self) -> NDArray[np.uint8] | None:
-        """What the environment draws of game 0, uint8 [H, W, 3]; None where it draws no pictures."""
+        """Returns the picture of game 0, uint8 [H, W, 3]; None where the environment draws none."""
         env = self._env.envs[0]
         if _PICTURES not in env.metadata.get("render_modes", ()):
             return None
         # Pictures need no window, whose absence SDL would report on stderr.
         os.environ.setdefault("SDL_VIDEODRIVER", "dummy")
-        env.unwrapped.render_mode = _PICTURES  # as late as this, so that games nobody looks at draw nothing
+        env.unwrapped.render_mode = _PICTURES  # as late as this, so that games without a viewer draw nothing
         return cast(NDArray[np.uint8], env.render())
 
     def action_names(self) -> tuple[str, ...]:
-        """As the environment's documentation has them, where it does."""
+        """Returns the names in the environment's documentation, if it has any."""
         return ACTION_NAMES.get(self.spec.name, ())
 
     def close(self) -> None:

@@ -13,7 +13,7 @@ MINATAR_GAMES = ("asterix", "breakout", "freeway", "seaquest", "space_invaders")
 
 
 class MinAtarName(NamedTuple):
-    """What a name stands for."""
+    """The meaning of a name."""
 
     game: str  # the module in the package: "space_invaders"
     title: str  # "SpaceInvaders"
@@ -57,7 +57,7 @@ def gymnasium_names() -> list[str]:
     return [
         name
         for name, spec in gymnasium.registry.items()
-        # What is no string only tells how to install an adapter.
+        # An entry that is not a string only says how to install an adapter.
         if isinstance(spec.entry_point, str) and not spec.entry_point.startswith(_LEFT_TO_OTHERS)
     ]
 

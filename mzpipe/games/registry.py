@@ -27,7 +27,7 @@ class Family:
     make: Callable[[GameConfig, int, int, bool], Game]
     # Whether `game.protocol` may name a protocol.
     has_protocols: bool = False
-    # Whether a name that nobody can list is one of the family's.
+    # Whether a name that no list contains is one of the family's.
     takes: Callable[[str], bool] = lambda name: False
 
 

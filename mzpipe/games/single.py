@@ -26,7 +26,7 @@ Step: TypeAlias = tuple[np.ndarray, float, bool, bool]
 
 
 class SingleGame(Protocol):
-    """What a game must have; see docs/games.md for what it may have besides.
+    """The members that a game must have; docs/games.md lists the optional ones.
 
     Optional: frame_dtype ("float32", the default, or "uint8", which networks see divided by 255), num_players (1 or
     2), legal_actions() -> [A] of bool, to_play() -> 0 or 1, close(); for people render() -> uint8 [H, W, 3] and
@@ -41,7 +41,7 @@ class SingleGame(Protocol):
         ...
 
     def step(self, action: int) -> Step:
-        """Plays one action; called only while the game goes on."""
+        """Plays one action; called only while the game continues."""
         ...
 
 
@@ -92,7 +92,7 @@ class BatchedGame(SoloGame):
         return self._end(StepResult(frame_BF, reward_B, terminated_B, truncated_B))
 
     def legal_actions(self) -> NDArray[np.bool_]:
-        """What each game says; all of them where it says nothing, or has ended."""
+        """Returns each game's legal actions; all actions where a game names none, or has ended."""
         legal_BA = super().legal_actions()
         for index, game in self._under(self._live_B):
             tell = getattr(game, "legal_actions", None)
@@ -101,15 +101,15 @@ class BatchedGame(SoloGame):
         return legal_BA
 
     def to_play(self) -> NDArray[np.int8]:
-        """What each game says; player 0 where it says nothing."""
+        """Returns the player to move in each game; player 0 where a game names none."""
         return self._to_play(np.ones(self.num_games, np.bool_))
 
     def render(self) -> NDArray[np.uint8] | None:
-        """What the first game draws of itself, uint8 [H, W, 3]; None where it does not."""
+        """Returns the first game's picture, uint8 [H, W, 3]; None where it draws none."""
         return checked_picture(self.spec, getattr(self._games[0], "render", lambda: None)())
 
     def action_names(self) -> tuple[str, ...]:
-        """What the first game calls its actions, or nothing."""
+        """Returns the first game's names of its actions, or none."""
         return checked_names(self.spec, getattr(self._games[0], "action_names", tuple)())
 
     def close(self) -> None:
@@ -119,7 +119,7 @@ class BatchedGame(SoloGame):
             getattr(game, "close", lambda: None)()
 
     def _to_play(self, mask_B: NDArray[np.bool_]) -> NDArray[np.int8]:
-        """Of the games under the mask; 0 of the others, which are not asked."""
+        """Asks the games under the mask; the others count as 0."""
         to_play_B = super().to_play()
         for index, game in self._under(mask_B):
             tell = getattr(game, "to_play", None)

@@ -50,7 +50,7 @@ def picture(game: Game, frame_F: np.ndarray) -> NDArray[np.uint8]:
 
 
 def action_names(game: Game) -> tuple[str, ...]:
-    """What to call each action; their numbers where the game has no names."""
+    """Returns the name of each action; its number where the game has no names."""
     names = game.action_names() if isinstance(game, Named) else ()
     return names or tuple(str(action) for action in range(game.spec.num_actions))
 

@@ -11,31 +11,29 @@ import time
 import numpy as np
 import torch
 
-from ..config import Profile
 from ..errors import MzpipeError
-from ..ipc.dataplane import DataPlane
 from ..ipc.lane import RequestKind
-from ..ipc.messages import Message
-from ..ipc.shape import Member
+from ..ipc.roles import Role
 from ..ipc.stages import Stage
 from ..ipc.weights import WeightsSubscriber
 from ..nets.engines.network import Network
 from ..nets.engines.networks import make_networks
+from ..runtime.agent import Agent
+from ..runtime.context import RoleContext
 from .pool import common_version, gather_kernel, nodes_of_a_tree, root_rows, scatter_kernel
 from .versions import ResidentVersions, num_resident
 
 _NS_PER_US = 1_000
 
 
-class InferenceServer:
+class InferenceServer(Agent):
     """Agent of role `inference`."""
 
-    role = "inference"
+    role = Role.INFERENCE
 
-    def __init__(self, profile: Profile, plane: DataPlane, index: int, device: str) -> None:
-        self._profile, self._plane, self._index, self._device = profile, plane, index, torch.device(device)
-        self._counters = plane.counters(Member(self.role, index))
-        self._clock = plane.stage_clock(Member(self.role, index))
+    def __init__(self, context: RoleContext) -> None:
+        super().__init__(context)
+        self._device = torch.device(context.device)
 
     def on_start(self) -> None:
         """Allocates pool, staging arrays and networks; weights come once the learner has published them."""
@@ -85,12 +83,6 @@ class InferenceServer:
         for lanes, kind, version in self._groups(pending):
             self._answer(lanes, kind, version)
         return len(pending)
-
-    def on_message(self, message: Message) -> None:
-        """Takes no messages."""
-
-    def on_close(self) -> None:
-        """Nothing outlives the process."""
 
     def _should_wait(self, num_pending: int) -> bool:
         timeout_ns = self._profile.inference.batch_timeout_us * _NS_PER_US

@@ -18,6 +18,8 @@ from .doorbell import Doorbell
 from .errorlog import ErrorLog
 from .lane import LaneClient, LaneServer
 from .ring import Ring
+from .roles import Role
+from .schema import BatchSlot, FreshTargets, Positions, Priorities, Trajectory
 from .segments import Segments
 from .shape import Member, PlaneShape
 from .stages import StageClock, StageReading
@@ -75,7 +77,7 @@ class DataPlane:
         """A process's counters."""
         return Counters(self._segments.arrays("counters")["words"], self.index(member))
 
-    def total(self, role: str, name: str) -> int:
+    def total(self, role: Role, name: str) -> int:
         """Sum of a counter over all processes of a role."""
         return sum(self.counters(member).get(name) for member in self.shape.members() if member.role == role)
 
@@ -115,36 +117,38 @@ class DataPlane:
     def lane_clients(self, member: Member) -> list[LaneClient]:
         """The lanes that a process owns, attached."""
         server, lanes = self.shape.lanes_of(member)
-        block, bell = self._segments.arrays(f"lanes-{server}"), self.doorbell(Member("inference", server))
+        block, bell = self._segments.arrays(f"lanes-{server}"), self.doorbell(Member(Role.INFERENCE, server))
         trace, first = self.trace_writer(member), self.shape.first_lane(server)
         return [LaneClient(block, lane, bell, self.index(member), trace, first + lane) for lane in lanes]
 
     def lane_server(self, server: int) -> LaneServer:
         """All lanes of one inference server."""
         block, words = self._segments.arrays(f"lanes-{server}"), self._segments.arrays("doorbells")["words"]
-        return LaneServer(block, words, self.trace_writer(Member("inference", server)), self.shape.first_lane(server))
+        return LaneServer(
+            block, words, self.trace_writer(Member(Role.INFERENCE, server)), self.shape.first_lane(server)
+        )
 
     def release_lanes(self, member: Member) -> None:
         """Lets go of the weights that a process's lanes hold; for the supervisor, once the process is reaped."""
         server, lanes = self.shape.lanes_of(member)
         self._segments.arrays(f"lanes-{server}")["attached"][lanes] = 0
 
-    def trajectory_ring(self, actor: int) -> Ring:
+    def trajectory_ring(self, actor: int) -> Ring[Trajectory]:
         """The ring from one actor to the replay server."""
-        return self._segments.ring(f"trajectory-{actor}")
+        return self._segments.ring(f"trajectory-{actor}", Trajectory)
 
-    def batch_ring(self, rank: int) -> Ring:
+    def batch_ring(self, rank: int) -> Ring[BatchSlot]:
         """The ring from the replay server to one learner rank."""
-        return self._segments.ring(f"batch-{rank}")
+        return self._segments.ring(f"batch-{rank}", BatchSlot)
 
-    def priority_ring(self, rank: int) -> Ring:
+    def priority_ring(self, rank: int) -> Ring[Priorities]:
         """The ring from one learner rank to the replay server."""
-        return self._segments.ring(f"priority-{rank}")
+        return self._segments.ring(f"priority-{rank}", Priorities)
 
-    def position_ring(self, reanalyzer: int) -> Ring:
+    def position_ring(self, reanalyzer: int) -> Ring[Positions]:
         """The ring from the replay server to one reanalyzer."""
-        return self._segments.ring(f"position-{reanalyzer}")
+        return self._segments.ring(f"position-{reanalyzer}", Positions)
 
-    def target_ring(self, reanalyzer: int) -> Ring:
+    def target_ring(self, reanalyzer: int) -> Ring[FreshTargets]:
         """The ring from one reanalyzer to the replay server."""
-        return self._segments.ring(f"target-{reanalyzer}")
+        return self._segments.ring(f"target-{reanalyzer}", FreshTargets)

@@ -14,12 +14,15 @@ V5  head counts commits, for gauges only: nobody's safety depends on it.
 What is done to a slot is one call of a kernel that takes addresses (see atomics).
 """
 
+from typing import Generic
+
 import numpy as np
 from numba import njit
 
 from ..errors import InputOutputError
 from . import atomics
 from .checksum import crc32c
+from .columns import R, RecordLayout
 from .layout import FALSE_SHARING_BYTES, WORDS_PER_LINE, ArrayLayout, align
 from .segment import HEADER_BYTES, Segment
 
@@ -36,10 +39,10 @@ def power_of_two(num_slots: int) -> int:
     return 1 << (num_slots - 1).bit_length()
 
 
-class Ring:
+class Ring(Generic[R]):
     """The bytes of a ring: cursors, slot headers and payload views. Ends are RingWriter and RingReader."""
 
-    def __init__(self, segment: Segment, layout: ArrayLayout, num_slots: int) -> None:
+    def __init__(self, segment: Segment, layout: RecordLayout[R], num_slots: int) -> None:
         self.num_slots = power_of_two(num_slots)
         self.layout = layout
         stride = self.stride(layout)
@@ -47,7 +50,7 @@ class Ring:
         self.cursors = np.ndarray((2 * WORDS_PER_LINE,), "int64", buffer, HEADER_BYTES)
         places = [HEADER_BYTES + _CURSOR_BYTES + index * stride for index in range(self.num_slots)]
         self.headers = [np.ndarray((SLOT_HEADER_BYTES // 8,), "int64", buffer, place) for place in places]
-        self.slots = [layout.views(buffer, place + SLOT_HEADER_BYTES) for place in places]
+        self.slots = [layout.record(buffer, place + SLOT_HEADER_BYTES) for place in places]
         self.payloads = [np.ndarray((layout.nbytes,), "uint8", buffer, place + SLOT_HEADER_BYTES) for place in places]
 
         # Of what lies above, which stays as long as this object keeps its arrays.
@@ -76,10 +79,10 @@ class Ring:
         return max(0.0, float(self.cursors[_HEAD] - self.cursors[_TAIL]) / self.num_slots)
 
 
-class RingWriter:
+class RingWriter(Generic[R]):
     """The producer's end: `claim` a slot, fill its arrays, `commit`."""
 
-    def __init__(self, ring: Ring, *, epoch: int = 0) -> None:
+    def __init__(self, ring: Ring[R], *, epoch: int = 0) -> None:
         self._ring = ring
         self._epoch = epoch
         self._commit = atomics.entry(commit_kernel, 6)
@@ -101,8 +104,8 @@ class RingWriter:
         """Number of the slot that is committed next; the first was 0."""
         return self._sequence
 
-    def claim(self) -> dict[str, np.ndarray] | None:
-        """Arrays of the next free slot, or None while the ring is full; claiming twice gives the same slot."""
+    def claim(self) -> R | None:
+        """The next free slot, or None while the ring is full; claiming twice gives the same slot."""
         ring, sequence = self._ring, self._sequence
         if sequence - self._tail >= ring.num_slots:
             # SYNC ring.release acquire: the consumer has left the slot that is claimed here
@@ -118,10 +121,10 @@ class RingWriter:
         self._sequence = self._commit(header, ring.head, ring.layout.nbytes, ring.sealed_bytes, self._epoch, sequence)
 
 
-class RingReader:
+class RingReader(Generic[R]):
     """The consumer's end: `peek` at the oldest slot, use its arrays, `release`; or look ahead, and release in order."""
 
-    def __init__(self, ring: Ring) -> None:
+    def __init__(self, ring: Ring[R]) -> None:
         self._ring = ring
         self._sequence = int(ring.cursors[_TAIL])
         self._checked = -1
@@ -133,8 +136,8 @@ class RingReader:
         """Number of the oldest slot that has not been released; the first was 0."""
         return self._sequence
 
-    def peek(self, ahead: int = 0) -> dict[str, np.ndarray] | None:
-        """Arrays of the oldest committed slot, or of the one `ahead` places behind it; None where there is none yet.
+    def peek(self, ahead: int = 0) -> R | None:
+        """The oldest committed slot, or of the one `ahead` places behind it; None where there is none yet.
 
         Peeking twice gives the same slot; slots are first peeked at in their order. Raises
         InputOutputError when the slot's checksum is not that of its payload and sequence.

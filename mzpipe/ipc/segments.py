@@ -3,9 +3,11 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
+from .columns import R, RecordLayout
 from .layout import ArrayLayout
 from .ring import Ring
 from .segment import HEADER_BYTES, Segment
@@ -15,7 +17,7 @@ from .segment import HEADER_BYTES, Segment
 class RingSpec:
     """A ring's slot layout and number of slots."""
 
-    slot: ArrayLayout
+    slot: RecordLayout[Any]
     num_slots: int
 
     @property
@@ -45,10 +47,10 @@ class Segments:
         assert isinstance(spec, ArrayLayout)
         return spec.views(self._segment(name).buffer, HEADER_BYTES)
 
-    def ring(self, name: str, kind: type[Ring] = Ring) -> Ring:
-        """A segment that is a ring, of this kind."""
+    def ring(self, name: str, record: type[R], kind: type[Ring] = Ring) -> Ring[R]:
+        """A segment that is a ring of these records, of this kind."""
         spec = self._specs[name]
-        assert isinstance(spec, RingSpec)
+        assert isinstance(spec, RingSpec) and spec.slot.kind is record
         return kind(self._segment(name), spec.slot, spec.num_slots)
 
     def _segment(self, name: str) -> Segment:

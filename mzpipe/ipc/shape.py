@@ -2,23 +2,18 @@
 
 from dataclasses import dataclass
 
+from .columns import RecordLayout, Sizes
 from .control import stop_layout
 from .counters import counters_layout
 from .doorbell import doorbell_layout
 from .errorlog import errorlog_layout
 from .lane import lane_layout
 from .layout import ArrayLayout
+from .roles import Role
+from .schema import BatchSlot, FreshTargets, Positions, Priorities, Trajectory
 from .segment import HEADER_BYTES
 from .segments import RingSpec
-from .slots import (
-    batch_layout,
-    diagnostics_layout,
-    position_layout,
-    priority_layout,
-    target_layout,
-    trajectory_layout,
-    weights_layout,
-)
+from .slots import diagnostics_layout, weights_layout
 from .stages import stages_layout
 from .trace import trace_layout
 
@@ -34,7 +29,7 @@ PRIORITY_SLOTS_PER_BATCH = 2
 class Member:
     """One process of the run."""
 
-    role: str
+    role: Role
     index: int
 
     @property
@@ -78,9 +73,9 @@ class PlaneShape:
         """A stacked observation: the frames' first axis, `frame_stack` times."""
         return (self.frame_shape[0] * self.frame_stack, *self.frame_shape[1:])
 
-    def trees_of(self, role: str) -> int:
+    def trees_of(self, role: Role) -> int:
         """Rows that a searching role uses of each of its lanes."""
-        trees = {"reanalyzer": self.trees_per_reanalyzer_lane, "evaluator": self.evaluator_trees}
+        trees = {Role.REANALYZER: self.trees_per_reanalyzer_lane, Role.EVALUATOR: self.evaluator_trees}
         return trees.get(role, self.trees_per_lane)
 
     @property
@@ -90,14 +85,14 @@ class PlaneShape:
 
     def members(self) -> list[Member]:
         """Every process in start order: downstream first, so that whoever sends finds a receiver."""
-        servers = [Member("inference", index) for index in range(self.inference_servers)]
-        actors = [Member("actor", index) for index in range(self.actors)]
-        reanalyzers = [Member("reanalyzer", index) for index in range(self.reanalyzers)]
-        return [*self.learners(), *servers, Member("replay", 0), *reanalyzers, *actors, Member("evaluator", 0)]
+        servers = [Member(Role.INFERENCE, index) for index in range(self.inference_servers)]
+        actors = [Member(Role.ACTOR, index) for index in range(self.actors)]
+        reanalyzers = [Member(Role.REANALYZER, index) for index in range(self.reanalyzers)]
+        return [*self.learners(), *servers, Member(Role.REPLAY, 0), *reanalyzers, *actors, Member(Role.EVALUATOR, 0)]
 
     def learners(self) -> list[Member]:
         """The ranks of the learner."""
-        return [Member("learner", rank) for rank in range(self.learner_ranks)]
+        return [Member(Role.LEARNER, rank) for rank in range(self.learner_ranks)]
 
     @property
     def rank_batch_size(self) -> int:
@@ -106,15 +101,17 @@ class PlaneShape:
 
     def lane_clients(self, server: int) -> list[Member]:
         """Owner of each lane of one server, in lane order; the evaluator's lane is the first server's last."""
-        actors = [Member("actor", index) for index in range(server, self.actors, self.inference_servers)]
-        reanalyzers = [Member("reanalyzer", index) for index in range(server, self.reanalyzers, self.inference_servers)]
+        actors = [Member(Role.ACTOR, index) for index in range(server, self.actors, self.inference_servers)]
+        reanalyzers = [
+            Member(Role.REANALYZER, index) for index in range(server, self.reanalyzers, self.inference_servers)
+        ]
         lanes = [actor for actor in actors for _ in range(self.lanes_per_actor)]
         lanes += [each for each in reanalyzers for _ in range(LANES_PER_SEARCH * self.lanes_per_reanalyzer)]
-        return [*lanes, Member("evaluator", 0)] if server == 0 else lanes
+        return [*lanes, Member(Role.EVALUATOR, 0)] if server == 0 else lanes
 
     def lanes_of(self, member: Member) -> tuple[int, list[int]]:
         """(server, its lanes) that `member` owns."""
-        server = member.index % self.inference_servers if member.role in ("actor", "reanalyzer") else 0
+        server = member.index % self.inference_servers if member.role in (Role.ACTOR, Role.REANALYZER) else 0
         owners = self.lane_clients(server)
         return server, [lane for lane, owner in enumerate(owners) if owner == member]
 
@@ -122,10 +119,24 @@ class PlaneShape:
         """Number of a server's first lane, where the lanes of all servers are counted through."""
         return sum(len(self.lane_clients(before)) for before in range(server))
 
+    def sizes(self) -> Sizes:
+        """Axes of the records in the rings."""
+        return Sizes(
+            length=self.trajectory_length,
+            num_actions=self.num_actions,
+            frame_shape=self.frame_shape,
+            frame_dtype=self.frame_dtype,
+            observation_shape=self.observation_shape,
+            batch_size=self.rank_batch_size,
+            num_unroll_steps=self.num_unroll_steps,
+            num_trees=self.trees_per_reanalyzer_lane,
+            next_observations=self.next_observations,
+        )
+
     def segments(self) -> dict[str, ArrayLayout | RingSpec]:
         """Layout of every segment by file name."""
         members, trees = len(self.members()), self.trees_of_a_lane
-        trajectory = trajectory_layout(self.trajectory_length, self.num_actions, self.frame_shape, self.frame_dtype)
+        trajectory = RecordLayout.of(Trajectory, self.sizes())
         plan: dict[str, ArrayLayout | RingSpec] = {
             "stop": stop_layout(),
             "doorbells": doorbell_layout(members),
@@ -147,15 +158,8 @@ class PlaneShape:
         return plan | self._batch_segments() | self._reanalyze_segments()
 
     def _batch_segments(self) -> dict[str, ArrayLayout | RingSpec]:
-        batch = batch_layout(
-            self.rank_batch_size,
-            self.num_unroll_steps,
-            self.num_actions,
-            self.observation_shape,
-            self.frame_dtype,
-            next_observations=self.next_observations,
-        )
-        priority = priority_layout(self.rank_batch_size)
+        batch = RecordLayout.of(BatchSlot, self.sizes())
+        priority = RecordLayout.of(Priorities, self.sizes())
         plan: dict[str, ArrayLayout | RingSpec] = {}
         for rank in range(self.learner_ranks):
             plan[f"batch-{rank}"] = RingSpec(batch, self.batch_ring_slots)
@@ -163,9 +167,8 @@ class PlaneShape:
         return plan
 
     def _reanalyze_segments(self) -> dict[str, ArrayLayout | RingSpec]:
-        trees = self.trees_per_reanalyzer_lane
-        positions = position_layout(trees, self.num_actions, self.observation_shape, self.frame_dtype)
-        targets = target_layout(trees, self.num_actions)
+        positions = RecordLayout.of(Positions, self.sizes())
+        targets = RecordLayout.of(FreshTargets, self.sizes())
         plan: dict[str, ArrayLayout | RingSpec] = {}
         for reanalyzer in range(self.reanalyzers):
             plan[f"position-{reanalyzer}"] = RingSpec(positions, self.position_ring_slots)

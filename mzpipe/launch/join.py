@@ -16,14 +16,16 @@ from ..errors import MzpipeError, UsageError
 from ..ipc.control import RoleSocket
 from ..ipc.dataplane import DataPlane
 from ..ipc.messages import Hello, Welcome
+from ..ipc.roles import Role
 from ..ipc.segment import LAYOUT_VERSION
 from ..ipc.shape import Member
 from ..runs.directory import LiveRun, RunDirectory
 from ..runtime.agent import StopView, failure, run_agent
+from ..runtime.context import RoleContext
 from ..runtime.idle import IdleStrategy
 from ..runtime.process import end_process, follow_supervisor
 from .rehearsal import read_prepared
-from .roles import STOP_STAGES, RoleContext, make_agent
+from .roles import STOP_STAGES, make_agent
 
 SOCKET_FILE = "control"
 _WELCOME_TIMEOUT_S = 10.0
@@ -50,8 +52,8 @@ def join_run(member: Member, path: Path, parent_pid: int | None) -> int:
     control = RoleSocket(runtime / SOCKET_FILE, member.identity)
     try:
         epoch = _introduce(control, live, member)
-        context = RoleContext(profile, plane, run.storage, read_prepared(runtime).devices, control, epoch)
-        return _run(member, context)
+        device = read_prepared(runtime).devices.of(member)
+        return _run(RoleContext(profile, plane, member, run.storage, device, control, epoch))
     finally:
         control.close()
 
@@ -62,11 +64,11 @@ def _refuse_second(pid: int, member: Member) -> None:
         raise UsageError(f"{member.identity}: is running already as pid {pid}: give another --index")
 
 
-def _run(member: Member, context: RoleContext) -> int:
-    plane, control = context.plane, context.control
+def _run(context: RoleContext) -> int:
+    member, plane, control = context.member, context.plane, context.control
     errors = plane.errors(member)
     try:
-        agent = make_agent(member, context)
+        agent = make_agent(context)
     except Exception as error:  # a process boundary: the supervisor is told, like of any other failure
         errors.record(error)
         message = failure(error)
@@ -101,7 +103,7 @@ def _introduce(control: RoleSocket, live: LiveRun, member: Member) -> int:
 def main(role: str, index: str, path: str, parent_pid: str | None = None) -> int:
     """The program."""
     try:
-        return join_run(Member(role, int(index)), Path(path), int(parent_pid) if parent_pid else None)
+        return join_run(Member(Role(role), int(index)), Path(path), int(parent_pid) if parent_pid else None)
     except MzpipeError as error:
         sys.stderr.write(f"mzpipe-{role}: {error}\n")
         return error.exit_code

@@ -14,6 +14,7 @@ from ..games import GameSpec
 from ..inference.pool import nodes_of_a_tree
 from ..inference.versions import num_resident
 from ..ipc.ring import power_of_two
+from ..ipc.roles import Role
 from ..ipc.shape import Member, PlaneShape
 from ..planning import greedy_search
 from ..replay.journal import JournalLayout, journal_bytes_bound
@@ -36,7 +37,7 @@ _LEARNER_COPIES = 5
 _RESIDENT_COPIES, _BATCH_COPIES = 2, 2
 # Outputs of modules, and of the functions between them.
 _TRAINING_FACTOR = 2
-_TORCH_ROLES = ("learner", "inference", "evaluator")
+_TORCH_ROLES = (Role.LEARNER, Role.INFERENCE, Role.EVALUATOR)
 
 
 @dataclass(frozen=True)
@@ -69,15 +70,15 @@ def shared_bytes() -> int:
     return _LIBRARIES_BYTES + _SUPERVISOR_BYTES
 
 
-def process_bytes(role: str, load: RoleLoad, model: ModelSizes, bytes_per_game: int) -> int:
+def process_bytes(role: Role, load: RoleLoad, model: ModelSizes, bytes_per_game: int) -> int:
     """Private bytes of one process, without replay table and search trees."""
     games = load.games * bytes_per_game
     if role not in _TORCH_ROLES:
         return _PLAIN_BYTES + games
-    if role == "learner":
+    if role == Role.LEARNER:
         batch = _TRAINING_FACTOR * load.batch_size * model.unroll_outputs
         return _LEARNER_BYTES + _LEARNER_COPIES * model.training_weights + batch
-    if role == "inference":
+    if role == Role.INFERENCE:
         pool = load.pool_nodes * model.hidden_state
         row = load.observation_bytes + model.root_outputs + _BATCH_COPIES * model.hidden_state
         batch = load.root_rows * row
@@ -116,13 +117,13 @@ class Plan:
 
     def _load(self, member: Member) -> RoleLoad:
         shape = self.shape
-        if member.role == "actor":
+        if member.role == Role.ACTOR:
             return RoleLoad(games=shape.lanes_per_actor * shape.trees_per_lane)
-        if member.role == "evaluator":
+        if member.role == Role.EVALUATOR:
             return RoleLoad(games=shape.evaluator_trees)
-        if member.role == "learner":
+        if member.role == Role.LEARNER:
             return RoleLoad(batch_size=shape.rank_batch_size)
-        if member.role == "inference":
+        if member.role == Role.INFERENCE:
             owners = [owner.role for owner in shape.lane_clients(member.index)]
             return RoleLoad(
                 pool_nodes=self.pool_nodes(member.index),
@@ -288,15 +289,13 @@ def _pool_line(plan: Plan, server: int) -> str:
     )
 
 
-def num_threads(profile: Profile, role: str) -> int:
+def num_threads(profile: Profile, role: Role) -> int:
     """Intra-op threads of a role's process."""
-    return {"learner": profile.learner.num_threads, "inference": profile.inference.num_threads}.get(role, 1)
+    return {Role.LEARNER: profile.learner.num_threads, Role.INFERENCE: profile.inference.num_threads}.get(role, 1)
 
 
 def _process_line(plan: Plan, member: Member) -> str:
-    devices = {"learner": plan.devices.learner, "inference": plan.devices.inference}
-    device = devices[member.role][member.index] if member.role in devices else "cpu"
     threads = num_threads(plan.profile, member.role)
     external = ", started by hand" if plan.profile.topology.external == member.role else ""
     plural = "s" if threads > 1 else ""
-    return f"process   {member.identity:<14} {device:<7} any core, {threads} thread{plural}{external}"
+    return f"process   {member.identity:<14} {plan.devices.of(member):<7} any core, {threads} thread{plural}{external}"

@@ -20,7 +20,8 @@ from ..errors import MzpipeError
 from ..games import GameSpec, describe_game
 from ..ipc.dataplane import DataPlane
 from ..ipc.messages import CheckpointSaved
-from ..runs.directory import LiveRun, RunDirectory, Storage
+from ..runs.directory import LiveRun, RunDirectory
+from ..runtime.context import Storage
 from ..runtime.process import end_process, follow_supervisor
 from ..telemetry import View
 from .plan import ModelSizes, make_plan, operations

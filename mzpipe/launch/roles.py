@@ -1,41 +1,44 @@
-"""Every role by name: the only place that turns a name into an agent.
-
-Modules are imported when a role is made, so whoever only names roles stays
-small: the supervisor never loads torch.
-"""
+"""Every role's class by name: the only place that turns a role into an agent."""
 
 from dataclasses import dataclass
-from importlib import import_module
+from pkgutil import resolve_name
 
-from ..config import Profile, SearchConfig
-from ..games import describe_game
-from ..ipc.control import ControlPort
-from ..ipc.dataplane import DataPlane
+from ..config import Profile
+from ..ipc.roles import Role
 from ..ipc.shape import Member
-from ..planning import signed_search
-from ..runs.directory import Storage
 from ..runtime.agent import Agent
+from ..runtime.context import RoleContext
 
 # Stage of the stop word at which each role stops: sources first, then what they feed.
-STOP_STAGES = {"actor": 1, "evaluator": 1, "reanalyzer": 1, "replay": 2, "learner": 3, "inference": 4}
+STOP_STAGES = {
+    Role.ACTOR: 1,
+    Role.EVALUATOR: 1,
+    Role.REANALYZER: 1,
+    Role.REPLAY: 2,
+    Role.LEARNER: 3,
+    Role.INFERENCE: 4,
+}
 # Roles that are started again when they die; the death of any other ends the run. The learner's ranks are started again
 # all together (see Supervisor).
-RESTARTED_ROLES = ("actor", "evaluator", "reanalyzer")
+RESTARTED_ROLES = (Role.ACTOR, Role.EVALUATOR, Role.REANALYZER)
 # Roles that search, and so own lanes.
-SEARCHING_ROLES = ("actor", "evaluator", "reanalyzer")
+SEARCHING_ROLES = (Role.ACTOR, Role.EVALUATOR, Role.REANALYZER)
 LAST_STAGE = max(STOP_STAGES.values())
+# Imported when an agent of the role is made, so that the supervisor, which only names roles, never loads torch.
+_CLASSES = {
+    Role.ACTOR: "mzpipe.actor.actor:Actor",
+    Role.EVALUATOR: "mzpipe.evaluator.evaluator:Evaluator",
+    Role.INFERENCE: "mzpipe.inference.server:InferenceServer",
+    Role.LEARNER: "mzpipe.learner.learner:Learner",
+    Role.REANALYZER: "mzpipe.reanalyze.reanalyzer:Reanalyzer",
+    Role.REPLAY: "mzpipe.replay.server:ReplayServer",
+}
 
 
-@dataclass(frozen=True)
-class RoleContext:
-    """What a role is made from."""
-
-    profile: Profile
-    plane: DataPlane
-    storage: "Storage"
-    devices: "Devices"
-    control: ControlPort
-    epoch: int = 0
+def make_agent(context: RoleContext) -> Agent:
+    """The agent of one process of the run."""
+    agent: Agent = resolve_name(_CLASSES[context.member.role])(context)
+    return agent
 
 
 @dataclass(frozen=True)
@@ -51,61 +54,7 @@ class Devices:
         """CPUs in their places, until a process with torch has looked what there is."""
         return cls(("cpu",) * len(profile.learner.devices), ("cpu",))
 
-
-def make_agent(member: Member, context: RoleContext) -> Agent:
-    """The agent of one process of the run."""
-    return _MAKERS[member.role](member.index, context)
-
-
-def _actor(index: int, context: RoleContext) -> Agent:
-    module = import_module("mzpipe.actor.actor")
-    return module.Actor(context.profile, context.plane, index, context.epoch)
-
-
-def _evaluator(index: int, context: RoleContext) -> Agent:
-    module = import_module("mzpipe.evaluator.evaluator")
-    return module.Evaluator(context.profile, context.plane, context.epoch, context.storage.checkpoints, context.control)
-
-
-def _inference(index: int, context: RoleContext) -> Agent:
-    module = import_module("mzpipe.inference.server")
-    return module.InferenceServer(context.profile, context.plane, index, context.devices.inference[index])
-
-
-def _learner(index: int, context: RoleContext) -> Agent:
-    module = import_module("mzpipe.learner.learner")
-    return module.Learner(
-        context.profile,
-        context.plane,
-        index,
-        context.epoch,
-        context.devices.learner[index],
-        context.storage.checkpoints,
-        context.storage.logs,
-        context.control,
-    )
-
-
-def _reanalyzer(index: int, context: RoleContext) -> Agent:
-    module = import_module("mzpipe.reanalyze.reanalyzer")
-    return module.Reanalyzer(context.profile, context.plane, index, context.epoch, _signed_search(context.profile))
-
-
-def _replay(index: int, context: RoleContext) -> Agent:
-    module = import_module("mzpipe.replay.server")
-    discount = _signed_search(context.profile).discount
-    return module.ReplayServer(context.profile, context.plane, discount, context.storage.journal, context.control)
-
-
-def _signed_search(profile: Profile) -> SearchConfig:
-    return signed_search(profile.search, describe_game(profile.game).num_players)
-
-
-_MAKERS = {
-    "actor": _actor,
-    "evaluator": _evaluator,
-    "inference": _inference,
-    "learner": _learner,
-    "reanalyzer": _reanalyzer,
-    "replay": _replay,
-}
+    def of(self, member: Member) -> str:
+        """The device of one process: the CPU for a role that never has another."""
+        devices = {Role.LEARNER: self.learner, Role.INFERENCE: self.inference}
+        return devices[member.role][member.index] if member.role in devices else "cpu"

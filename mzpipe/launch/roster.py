@@ -10,6 +10,7 @@ from pathlib import Path
 
 from ..config import Profile
 from ..ipc.messages import Failed
+from ..ipc.roles import Role
 from ..ipc.shape import Member
 from ..runtime.environment import child_environment
 from ..runtime.process import Child, spawn
@@ -120,8 +121,8 @@ class Roster:
         now_s = time.monotonic()
         dead = (entry for entry in self.entries if entry.state is State.DEAD and not self.is_external(entry))
         due = [entry for entry in dead if now_s >= entry.restart_at_s]
-        ranks = [entry for entry in due if entry.member.role == "learner"]
-        whole = len(ranks) == sum(entry.member.role == "learner" for entry in self.entries)
+        ranks = [entry for entry in due if entry.member.role == Role.LEARNER]
+        whole = len(ranks) == sum(entry.member.role == Role.LEARNER for entry in self.entries)
         return due if whole else [entry for entry in due if entry not in ranks]
 
     def alive(self) -> list[Entry]:

@@ -6,16 +6,17 @@ comes from the seed.
 """
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Collection
 
 from ..config import Profile
 from ..ipc.control import LocalPort
 from ..ipc.dataplane import DataPlane
 from ..ipc.messages import Message
+from ..ipc.roles import Role
 from ..ipc.shape import Member
-from ..runs.directory import Storage
 from ..runtime.agent import Agent, deliver
-from .roles import STOP_STAGES, Devices, RoleContext, make_agent
+from ..runtime.context import RoleContext, Storage
+from .roles import Devices, make_agent
 
 
 class SerialPipeline:
@@ -28,13 +29,13 @@ class SerialPipeline:
         storage: Storage,
         devices: Devices,
         *,
-        roles: Sequence[str] = tuple(STOP_STAGES),
+        roles: Collection[Role] = tuple(Role),
     ) -> None:
         self._members = [member for member in plane.shape.members() if member.role in roles]
         self._ports = {member: LocalPort() for member in self._members}
         profile = dataclasses.replace(profile, inference=dataclasses.replace(profile.inference, batch_timeout_us=0))
         self.agents: dict[Member, Agent] = {
-            member: make_agent(member, RoleContext(profile, plane, storage, devices, port))
+            member: make_agent(RoleContext(profile, plane, member, storage, devices.of(member), port))
             for member, port in self._ports.items()
         }
         self._counters = {member: plane.counters(member) for member in self._members}

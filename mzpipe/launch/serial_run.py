@@ -6,6 +6,7 @@ from pathlib import Path
 from ..errors import ExitCode
 from ..ipc.dataplane import DataPlane
 from ..ipc.messages import Evaluated, Note, SaveCheckpoint
+from ..ipc.roles import Role
 from ..ipc.shape import Member
 from ..runs.directory import LiveRun, RunDirectory
 from ..telemetry import View
@@ -16,7 +17,7 @@ from .serial import SerialPipeline
 from .signals import Outcome, SignalPipe, signal_outcome, solved
 
 _LAPS_BETWEEN_REPORTS = 64
-_LEARNER = Member("learner", 0)
+_LEARNER = Member(Role.LEARNER, 0)
 
 
 def run_serial(

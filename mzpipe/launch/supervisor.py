@@ -17,6 +17,7 @@ from ..errors import ExitCode, MessageError
 from ..ipc.control import SupervisorSocket
 from ..ipc.dataplane import DataPlane
 from ..ipc.messages import CheckpointSaved, Evaluated, Failed, Hello, Message, Note, Ready, SaveCheckpoint, Welcome
+from ..ipc.roles import Role
 from ..ipc.segment import LAYOUT_VERSION
 from ..runs.directory import LiveRun, RunDirectory
 from ..runtime.process import make_death_pipe
@@ -182,7 +183,7 @@ class Supervisor:
             self._view.line(f"{what}: waiting for it to be started by hand again")
         elif member.role in RESTARTED_ROLES and was_ready | (code is not None and code < 0):
             self._restart_later(entry, what)
-        elif member.role == "learner" and self._outlives(code, was_ready):
+        elif member.role == Role.LEARNER and self._outlives(code, was_ready):
             self._restart_ranks(entry, what)
         else:
             self._fail(entry, what)
@@ -194,7 +195,7 @@ class Supervisor:
 
     def _restart_ranks(self, entry: Entry, what: str) -> None:
         """All ranks stop, and go on together from the latest checkpoint; only the first to die is spoken of."""
-        peers = [each for each in self._roster.entries if each.member.role == "learner" and each is not entry]
+        peers = [each for each in self._roster.entries if each.member.role == Role.LEARNER and each is not entry]
         is_first = not any(peer.state is State.DEAD for peer in peers)
         for peer in peers:
             if peer.child is not None:
@@ -208,8 +209,8 @@ class Supervisor:
         if self._roster.schedule_restart(entry):
             self._view.line(f"{what}: it is started again")
             return
-        others = [each for each in self._roster.entries if each.member.role == "actor" and each.pidfd is not None]
-        if entry.member.role == "actor" and others:
+        others = [each for each in self._roster.entries if each.member.role == Role.ACTOR and each.pidfd is not None]
+        if entry.member.role == Role.ACTOR and others:
             self._view.line(f"{what} once too often: the run goes on without it")
             return
         self._fail(entry, f"{what} once too often")

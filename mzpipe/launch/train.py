@@ -8,6 +8,7 @@ from ..config import Profile, load_profile
 from ..errors import ExitCode, MzpipeError, UsageError
 from ..games import describe_game
 from ..ipc.dataplane import DataPlane
+from ..ipc.roles import Role
 from ..ipc.shape import Member
 from ..replay.journal import has_journal, has_records
 from ..runs.checkpoint import LATEST, CheckpointStore
@@ -43,8 +44,8 @@ def read_last_moment(former: LiveRun | None) -> LastMoment | None:
         return None
     try:
         plane = DataPlane.attach(Path(former.runtime_directory))
-        inserted = plane.counters(Member("replay", 0)).get("inserted")
-        return LastMoment(plane.total("actor", "env_steps"), inserted)
+        inserted = plane.counters(Member(Role.REPLAY, 0)).get("inserted")
+        return LastMoment(plane.total(Role.ACTOR, "env_steps"), inserted)
     except MzpipeError:
         return None  # the machine was started again, or its /dev/shm was swept
 

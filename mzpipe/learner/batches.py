@@ -12,16 +12,16 @@ import numpy as np
 import torch
 
 from ..ipc.ring import Ring, RingReader
+from ..ipc.schema import BatchSlot, Unrolls
 from .loss import Batch
 
-Slot = dict[str, np.ndarray]
 _COPIED_AHEAD = 2
 
 
 class _Staged(NamedTuple):
     """A slot and its batch; copied is None where the batch is the slot itself."""
 
-    slot: Slot
+    slot: BatchSlot
     batch: Batch
     copied: torch.cuda.Event | None
 
@@ -29,7 +29,7 @@ class _Staged(NamedTuple):
 class BatchFeed:
     """`peek` at the oldest batch, train on it, `release` it."""
 
-    def __init__(self, ring: Ring, device: torch.device) -> None:
+    def __init__(self, ring: Ring[BatchSlot], device: torch.device) -> None:
         self._reader, self._device = RingReader(ring), device
         self._stream = torch.cuda.Stream(device) if device.type == "cuda" else None
         self._ahead = _COPIED_AHEAD if self._stream else 1
@@ -42,7 +42,7 @@ class BatchFeed:
         """Number of the oldest batch: how many were released before it."""
         return self._reader.sequence
 
-    def peek(self) -> tuple[Slot, Batch] | None:
+    def peek(self) -> tuple[BatchSlot, Batch] | None:
         """The oldest batch as it lies in the ring and as tensors on the device, or None while there is none."""
         while len(self._staged) < self._ahead and (slot := self._reader.peek(len(self._staged))) is not None:
             self._staged.append(self._stage(slot))
@@ -60,11 +60,11 @@ class BatchFeed:
             oldest.copied.synchronize()
         self._reader.release()
 
-    def _stage(self, slot: Slot) -> _Staged:
+    def _stage(self, slot: BatchSlot) -> _Staged:
         if self._stream is None:
-            return _Staged(slot, load_batch(slot, self._device), None)
+            return _Staged(slot, load_batch(slot.unrolls, self._device), None)
         with torch.cuda.stream(self._stream):
-            batch = load_batch(slot, self._device)
+            batch = load_batch(slot.unrolls, self._device)
             copied = torch.cuda.Event()
             copied.record(self._stream)
         for tensor in batch:
@@ -73,25 +73,10 @@ class BatchFeed:
         return _Staged(slot, batch, copied)
 
 
-def load_batch(slot: Slot, device: torch.device) -> Batch:
+def load_batch(unrolls: Unrolls[np.ndarray], device: torch.device) -> Batch:
     """The slot's batch; on a CPU these are views that die with the slot's release."""
-
-    def tensor(name: str) -> torch.Tensor:
-        return torch.from_numpy(slot[name]).to(device, non_blocking=True)
-
-    follows = "next_observation" in slot
-    return Batch(
-        observation=tensor("observation"),
-        action_BK=tensor("action"),
-        value_target_BK1=tensor("value_target"),
-        value_mask_BK1=tensor("value_mask"),
-        reward_target_BK=tensor("reward_target"),
-        reward_mask_BK=tensor("reward_mask"),
-        policy_target_BK1A=tensor("policy_target"),
-        policy_mask_BK1=tensor("policy_mask"),
-        weight_B=tensor("weight"),
-        next_observation_BK=tensor("next_observation") if follows else None,
-        observation_mask_BK=tensor("observation_mask") if follows else None,
+    return Unrolls._make(
+        None if array is None else torch.from_numpy(array).to(device, non_blocking=True) for array in unrolls
     )
 
 

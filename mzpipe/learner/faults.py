@@ -1,11 +1,12 @@
 """What the learner does about losses that are not finite: keeps the first such batch, and goes back after three."""
 
-from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
 
 from ..errors import MzpipeError
+from ..ipc.columns import named
+from ..ipc.schema import BatchSlot
 from ..runs.files import replacing
 
 # Skipped steps in a row after which the fault is not the batch's but the weights'.
@@ -25,7 +26,7 @@ class FaultWatch:
         """A step was taken."""
         self._in_a_row = 0
 
-    def bad(self, slot: Mapping[str, np.ndarray], learner_steps: int) -> bool:
+    def bad(self, slot: BatchSlot, learner_steps: int) -> bool:
         """A step was skipped; keeps the batch if it is the first. Whether it is time to roll back."""
         self._in_a_row += 1
         if self.dumped is None:
@@ -42,8 +43,8 @@ class FaultWatch:
             )
         self._rolled_back_to = learner_steps
 
-    def _dump(self, slot: Mapping[str, np.ndarray], learner_steps: int) -> Path:
+    def _dump(self, slot: BatchSlot, learner_steps: int) -> Path:
         path = self._directory / f"nonfinite-step-{learner_steps:08d}.npz"
         with replacing(path) as draft, draft.open("wb") as file:
-            np.savez_compressed(file, **slot)  # type: ignore[arg-type]
+            np.savez_compressed(file, **named(slot))  # type: ignore[arg-type]
         return path

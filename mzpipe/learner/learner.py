@@ -7,16 +7,14 @@ Owns    the model and its optimiser
 Every rank r trains; rank 0 alone publishes, saves and reports.
 """
 
-from pathlib import Path
-
 import torch
 
-from ..config import Profile, score_protocol
+from ..config import score_protocol
 from ..errors import CheckpointError, MzpipeError, NotFiniteError
-from ..ipc.control import ControlPort
-from ..ipc.dataplane import DataPlane
 from ..ipc.messages import CheckpointSaved, Message, Note, SaveCheckpoint
 from ..ipc.ring import RingWriter
+from ..ipc.roles import Role
+from ..ipc.schema import BatchSlot, Priorities
 from ..ipc.shape import Member
 from ..ipc.stages import Stage
 from ..ipc.trace import Mark
@@ -25,7 +23,9 @@ from ..nets import FlatWeights, Model, place_model
 from ..planning import derive_seed
 from ..runs.checkpoint import LATEST, CheckpointStore, step_name
 from ..runs.resume import find_resume_point
-from .batches import BatchFeed, Slot
+from ..runtime.agent import Agent
+from ..runtime.context import RoleContext
+from .batches import BatchFeed
 from .diagnostics import diagnose, gradient_norms
 from .faults import FaultWatch
 from .loss import Batch, Losses
@@ -34,32 +34,21 @@ from .saving import AverageWeights, make_checkpoint, restore_checkpoint
 from .step import StepResult, TrainingStep
 
 
-class Learner:
+class Learner(Agent):
     """Agent of role `learner`, one rank of it."""
 
-    role = "learner"
+    role = Role.LEARNER
 
-    def __init__(
-        self,
-        profile: Profile,
-        plane: DataPlane,
-        index: int,
-        epoch: int,
-        device: str,
-        checkpoints: Path,
-        logs: Path,
-        control: ControlPort,
-    ) -> None:
-        self._profile, self._plane, self._index, self._epoch = profile, plane, index, epoch
-        self._device, self._control = torch.device(device), control
-        self._store, self._faults = CheckpointStore(checkpoints), FaultWatch(logs)
-        self._counters = plane.counters(Member(self.role, index))
+    def __init__(self, context: RoleContext) -> None:
+        super().__init__(context)
+        plane, storage = self._plane, context.storage
+        self._device = torch.device(context.device)
+        self._store, self._faults = CheckpointStore(storage.checkpoints), FaultWatch(storage.logs)
         self._first = plane.counters(Member(self.role, 0))
-        self._clock = plane.stage_clock(Member(self.role, index))
         members = plane.shape.members()
-        self._bells = [plane.doorbell(member) for member in members if member.role == "inference"]
+        self._bells = [plane.doorbell(member) for member in members if member.role == Role.INFERENCE]
         self._rank_bells = [plane.doorbell(member) for member in members if member.role == self.role and member.index]
-        self._replay_bell = plane.doorbell(Member("replay", 0))
+        self._replay_bell = plane.doorbell(Member(Role.REPLAY, 0))
         self._ranks: Ranks | OneRank | None = None
         self._training = False
 
@@ -137,7 +126,7 @@ class Learner:
             for bell in self._rank_bells:
                 bell.ring()
 
-    def _train(self, slot: Slot, batch: Batch, priorities: Slot) -> int:
+    def _train(self, slot: BatchSlot, batch: Batch, priorities: Priorities) -> int:
         self._training = True
         self._clock.mark(Mark.BATCH_TAKEN, self._index, self._feed.sequence)
         result = self._step(batch)
@@ -169,7 +158,7 @@ class Learner:
         if steps % config.checkpoint_interval == 0:
             self._save(request_id=0)
 
-    def _take_fault(self, slot: Slot) -> None:
+    def _take_fault(self, slot: BatchSlot) -> None:
         """A skipped step: counted, its batch kept if it is the first, three in a row undone."""
         self._counters.add("skipped_steps")
         had_dump = self._faults.dumped is not None
@@ -188,10 +177,10 @@ class Learner:
         self._note(f"three steps in a row were not finite: back to learner step {self._step.learner_steps:,}")
         self._faults.rolled_back(self._step.learner_steps)
 
-    def _send_priorities(self, priorities: Slot, slot: Slot, losses: Losses) -> None:
-        for name in ("slot", "generation"):
-            priorities[name][:] = slot[name]
-        priorities["priority"][:] = losses.value_error_B.cpu().numpy()
+    def _send_priorities(self, priorities: Priorities, slot: BatchSlot, losses: Losses) -> None:
+        for key_B, sampled_B in zip(priorities.keys, slot.keys, strict=True):
+            key_B[:] = sampled_B
+        priorities.priority_B[:] = losses.value_error_B.cpu().numpy()
         self._clock.mark(Mark.PRIORITIES_SENT, self._index, self._priorities.sequence)
         self._priorities.commit()
 
@@ -213,7 +202,7 @@ class Learner:
 
     def _publish(self) -> None:
         self._clock.skip()
-        steps, env_steps = self._step.learner_steps, self._plane.total("actor", "env_steps")
+        steps, env_steps = self._step.learner_steps, self._plane.total(Role.ACTOR, "env_steps")
         try:
             version = self._publisher.publish(self._flat.read(), learner_steps=steps, env_steps=env_steps)
         except NotFiniteError as error:
@@ -236,7 +225,7 @@ class Learner:
 
     def _write_checkpoint(self) -> None:
         state = {
-            "env_steps": self._plane.total("actor", "env_steps"),
+            "env_steps": self._plane.total(Role.ACTOR, "env_steps"),
             "weights_version": self._publisher.version,
             "game": self._profile.game.name,
             "protocol": score_protocol(self._profile.game),

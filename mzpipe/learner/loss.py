@@ -25,28 +25,12 @@ from torch import Tensor, nn
 from torch.nn.functional import log_softmax
 
 from ..config import LearnerConfig
+from ..ipc.schema import Unrolls
 from ..nets import Model, device_has_bfloat16
 from ..nets.support import halve_gradient, head_scalar, two_hot
 
-
-class Batch(NamedTuple):
-    """A training batch on its device; index k of a target belongs to the state after k actions.
-
-    The last two are None unless the model has a consistency head: place k - 1 holds the stacked observation of the
-    state after k actions, and whether there is one.
-    """
-
-    observation: Tensor
-    action_BK: Tensor
-    value_target_BK1: Tensor
-    value_mask_BK1: Tensor
-    reward_target_BK: Tensor
-    reward_mask_BK: Tensor
-    policy_target_BK1A: Tensor
-    policy_mask_BK1: Tensor
-    weight_B: Tensor
-    next_observation_BK: Tensor | None = None
-    observation_mask_BK: Tensor | None = None
+# A training batch on its device.
+Batch = Unrolls[Tensor]
 
 
 class Losses(NamedTuple):

@@ -10,6 +10,7 @@ from typing import NamedTuple
 from ..config import Profile
 from ..errors import ExitCode, MzpipeError, UsageError
 from ..ipc.dataplane import DataPlane
+from ..ipc.roles import Role
 from ..launch.signals import Outcome
 from ..launch.train import train
 from ..runs.directory import RunDirectory
@@ -53,7 +54,7 @@ class Measurement:
         if self._is_traced:
             plane.trace().stop_when_full()
         if self._warm_s is None:
-            if plane.total("learner", "loss_steps") >= _WARM_STEPS:
+            if plane.total(Role.LEARNER, "loss_steps") >= _WARM_STEPS:
                 self._warm_s = now_s
         elif self.first is None:
             if now_s - self._warm_s >= _WARM_UP_S:

@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ..ipc.dataplane import DataPlane
+from ..ipc.roles import Role
 from ..ipc.shape import Member
 from ..ipc.stages import Stage
 from ..ipc.trace import Mark, NoStage, TraceRow
@@ -24,7 +25,7 @@ _NS_PER_US, _NS_PER_S = 1e3, 1e9
 _NO_STAGE_NAMES = {NoStage.WAIT_IN: "wait in", NoStage.WAIT_OUT: "wait out", NoStage.OTHER: "other"}
 # From top to bottom, as games, searches and batches go.
 _FIRST_PID = 1  # process 0 is the machine's own in the viewers
-_ROLES = ("actor", "inference", "replay", "reanalyzer", "learner", "evaluator")
+_ROLES = (Role.ACTOR, Role.INFERENCE, Role.REPLAY, Role.REANALYZER, Role.LEARNER, Role.EVALUATOR)
 
 
 class TraceReading(NamedTuple):

@@ -1,4 +1,4 @@
-"""How an action enters a residual dynamics function: as one more plane beside the hidden state.
+"""How an action enters a residual dynamics function: as one more plane of the hidden state.
 
 Shape legend    B samples   A actions   Y, X rows and columns of the hidden state; `grid` is (Y, X)
 """
@@ -6,7 +6,7 @@ Shape legend    B samples   A actions   Y, X rows and columns of the hidden stat
 import torch
 from torch import Tensor, nn
 
-# Of planes that nothing is known about: small beside features in [0, 1], and different for every action.
+# Scale of planes without a known place: small next to features in [0, 1], and different for every action.
 _RANDOM_SCALE = 0.1
 
 
@@ -41,7 +41,7 @@ class BoardAction(nn.Module):
 
 
 def first_planes(num_actions: int, grid: tuple[int, int]) -> Tensor:
-    """[A, Y, X]: 1 where the action plays, else 0; small random numbers where nobody knows."""
+    """[A, Y, X]: 1 where the action plays, else 0; small random numbers where the place is unknown."""
     rows, columns = grid
     cells = rows * columns
     if num_actions in (cells, cells + 1):

@@ -14,7 +14,7 @@ from .value_prefix import ValuePrefix
 
 
 class Functions(NamedTuple):
-    """What a model is made of; the hidden state without what a value prefix carries has `state_shape`."""
+    """The parts of a model; the hidden state without the value prefix's memory has `state_shape`."""
 
     representation: nn.Module
     dynamics: nn.Module

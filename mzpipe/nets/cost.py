@@ -1,4 +1,4 @@
-"""What one inference costs: floating-point operations, counted by torch."""
+"""The cost of one inference: floating-point operations, counted by torch."""
 
 from collections.abc import Callable
 from math import prod
@@ -21,7 +21,7 @@ class OutputBytes(NamedTuple):
 
 @torch.no_grad()
 def output_bytes(model: Model, observation: Tensor, num_unroll_steps: int) -> OutputBytes:
-    """Of one stacked observation [1, ...]; leaves the model as it was, but for its training mode."""
+    """Counts the operations for one stacked observation [1, ...]; changes the model's training mode only."""
     model.eval()
     state = model.represent(observation)
     action = torch.zeros(1, dtype=torch.int32, device=observation.device)

@@ -87,7 +87,7 @@ class Model(nn.Module):
         return NetworkOutput(state, None, value_logits, policy_logits)
 
     def recurrent_inference(self, hidden_state: Tensor, action_B: Tensor) -> NetworkOutput:
-        """f(g(s, a)): the reward of the action, and the value and policy of the state behind it."""
+        """f(g(s, a)): the reward of the action, and the value and policy of the next state."""
         if self.value_prefix is not None:
             return self._prefixed_inference(hidden_state, action_B)
         reward_logits, next_hidden_state = self.step(hidden_state, action_B)

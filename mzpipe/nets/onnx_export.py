@@ -86,7 +86,7 @@ def _represented(model: Model, observation: Tensor) -> tuple[Tensor]:
 
 
 def packed_state(model: Model, observation: Tensor) -> Tensor:
-    """What a root keeps: its hidden state, with value prefix the memory behind it."""
+    """Returns the state that a root keeps: its hidden state, followed by the value prefix's memory if there is one."""
     state, prefix = model.represent(observation), model.value_prefix
     if prefix is None:
         return state

@@ -15,7 +15,7 @@ _DOWNSAMPLINGS = 4
 
 
 def downsampled(image_side: int) -> int:
-    """Rows or columns of the hidden state of an image with so many."""
+    """Returns the rows (or columns) of the hidden state for an image with this many."""
     for _ in range(_DOWNSAMPLINGS):
         image_side = (image_side + 1) // 2
     return image_side

@@ -1,8 +1,8 @@
 """The value prefix: an LSTM that predicts the sum of rewards since its last reset (Ye et al. 2021, section 4.2).
 
 In training the LSTM's state runs along the unroll and starts anew every
-`horizon` steps. In a search every node carries it, as its `memory`, flat behind
-the hidden state, so that whoever stores hidden states stores one vector a node:
+`horizon` steps. In a search every node carries it, as its `memory`, flat after
+the hidden state, so that a pool of hidden states stores one vector a node:
 
     memory_BV = [ h : U | c : U | prefix : 1 | steps : 1 ]
 
@@ -24,7 +24,7 @@ LstmState = tuple[Tensor, Tensor]
 
 
 class PrefixStep(NamedTuple):
-    """What one step of a search finds: outputs for the sum, the step's own reward, the child's memory."""
+    """The results of one step of a search: outputs for the sum, the step's own reward, the child's memory."""
 
     outputs_BM: Tensor
     reward_B: Tensor

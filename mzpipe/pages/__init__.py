@@ -34,7 +34,7 @@ class Mark(NamedTuple):
 
 # Round numbers, within a power of ten.
 _STEPS = (1.0, 2.0, 2.5, 5.0, 10.0)
-# Of a step: what rounding may have made of a value that stands on a mark.
+# Share of a step by which rounding may have moved a value that stands on a mark.
 _HAIR = 1e-9
 
 

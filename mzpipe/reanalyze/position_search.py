@@ -5,9 +5,8 @@ Shape legend    T positions searched in lockstep   A actions
 
 import time
 
-import numpy as np
-
 from ..ipc.lane import LaneClient, RequestKind
+from ..ipc.schema import FreshTargets, Positions
 from ..planning import LanePlanner
 from ..search import SearchResult
 
@@ -35,14 +34,14 @@ class PositionSearch:
         """Whether `write` has everything."""
         return self._result is not None and self._value_lane.ready()
 
-    def begin(self, slot: dict[str, np.ndarray], target_number: int) -> None:
+    def begin(self, slot: Positions, target_number: int) -> None:
         """Copies the positions into both lanes and asks; a new target_number takes newer target weights."""
         lane, trees = self._value_lane, self._num_trees
         self.begun_ns = time.monotonic_ns()
-        self._result, self._ticket = None, int(slot["ticket"][0])
-        self._planner.observation[:] = slot["observation"]
-        self._planner.begin(slot["legal_actions"])
-        lane.observation[:trees] = slot["bootstrap_observation"]
+        self._result, self._ticket = None, int(slot.ticket[0])
+        self._planner.observation[:] = slot.observation
+        self._planner.begin(slot.legal_actions)
+        lane.observation[:trees] = slot.bootstrap_observation
         lane.pin(target_number)
         lane.request(RequestKind.ROOT, node_index=0, num_rows=trees)
 
@@ -53,13 +52,13 @@ class PositionSearch:
         self._result = self._planner.advance()
         return 1
 
-    def write(self, slot: dict[str, np.ndarray]) -> None:
+    def write(self, slot: FreshTargets) -> None:
         """Fills a slot of the target ring; `finished` must be true."""
         assert self._result is not None
         lane = self._value_lane
         lane.taken()
-        slot["ticket"][0] = self._ticket
-        slot["search_version"][0], slot["bootstrap_version"][0] = self._planner.weights_version, lane.weights_version
-        slot["search_policy"][:] = self._result.search_policy_BA
-        slot["root_value"][:] = self._result.root_value_B
-        slot["bootstrap_value"][:] = lane.value[: self._num_trees]
+        slot.ticket[0] = self._ticket
+        slot.search_version[0], slot.bootstrap_version[0] = self._planner.weights_version, lane.weights_version
+        slot.search_policy[:] = self._result.search_policy_BA
+        slot.root_value[:] = self._result.root_value_B
+        slot.bootstrap_value[:] = lane.value[: self._num_trees]

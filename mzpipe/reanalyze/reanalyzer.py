@@ -8,40 +8,39 @@ Owns    its search trees
 import time
 from collections import deque
 
-from ..config import Profile
-from ..config.search import SearchConfig
+from ..games import describe_game
 from ..ipc.counters import WaitClock
-from ..ipc.dataplane import DataPlane
 from ..ipc.lane import LaneClient
-from ..ipc.messages import Message
 from ..ipc.ring import RingReader, RingWriter
+from ..ipc.roles import Role
 from ..ipc.shape import LANES_PER_SEARCH, Member
 from ..ipc.stages import Stage
-from ..planning import LanePlanner, derive_seed
+from ..planning import LanePlanner, derive_seed, signed_search
+from ..runtime.agent import Agent
+from ..runtime.context import RoleContext
 from .position_search import PositionSearch
 
 
-class Reanalyzer:
+class Reanalyzer(Agent):
     """Agent of role `reanalyzer`.
 
     A slot of the position ring is released only once its targets are committed, so
     that a successor of a killed reanalyzer searches again what was under way.
     """
 
-    role = "reanalyzer"
+    role = Role.REANALYZER
 
-    def __init__(self, profile: Profile, plane: DataPlane, index: int, epoch: int, search: SearchConfig) -> None:
-        self._profile, self._plane, self._index, self._epoch, self._search = profile, plane, index, epoch, search
-        self._counters = plane.counters(Member(self.role, index))
-        self._clock = plane.stage_clock(Member(self.role, index))
-        self._learner = plane.counters(Member("learner", 0))
-        self._replay_bell = plane.doorbell(Member("replay", 0))
+    def __init__(self, context: RoleContext) -> None:
+        super().__init__(context)
+        self._search = signed_search(self._profile.search, describe_game(self._profile.game).num_players)
+        self._learner = self._plane.counters(Member(Role.LEARNER, 0))
+        self._replay_bell = self._plane.doorbell(Member(Role.REPLAY, 0))
 
     def on_start(self) -> None:
         """Attaches to the rings and makes a search per pair of lanes."""
         self._positions = RingReader(self._plane.position_ring(self._index))
         self._targets = RingWriter(self._plane.target_ring(self._index), epoch=self._epoch)
-        lanes = self._plane.lane_clients(Member(self.role, self._index))
+        lanes = self._plane.lane_clients(self._member)
         pairs = zip(lanes[::LANES_PER_SEARCH], lanes[1::LANES_PER_SEARCH], strict=True)
         self._searches = [self._make_search(number, *pair) for number, pair in enumerate(pairs)]
         self._active: deque[PositionSearch] = deque()  # in the order of their slots
@@ -56,12 +55,6 @@ class Reanalyzer:
         if work_count:
             self._clock.add(Stage.REANALYZE, 0)
         return work_count
-
-    def on_message(self, message: Message) -> None:
-        """Takes no messages."""
-
-    def on_close(self) -> None:
-        """Nothing outlives the process."""
 
     def _make_search(self, number: int, search_lane: LaneClient, value_lane: LaneClient) -> PositionSearch:
         shape = self._plane.shape
@@ -94,10 +87,10 @@ class Reanalyzer:
             return 0
         rows = self._positions.peek()
         assert rows is not None
-        self._counters.add("positions", int(rows["rows"][0]))
+        self._counters.add("positions", int(rows.rows[0]))
         search = self._active.popleft()
         search.write(slot)
-        self._clock.add(Stage.REANALYZE, int(rows["rows"][0]))
+        self._clock.add(Stage.REANALYZE, int(rows.rows[0]))
         self._clock.took(Stage.REANALYZE, time.monotonic_ns() - search.begun_ns)
         self._targets.commit()
         self._positions.release()

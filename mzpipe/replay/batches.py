@@ -17,6 +17,8 @@ from ..config import Profile
 from ..ipc.counters import WaitClock
 from ..ipc.dataplane import DataPlane
 from ..ipc.ring import RingWriter
+from ..ipc.roles import Role
+from ..ipc.schema import BatchSlot
 from ..ipc.shape import Member
 from ..ipc.stages import Stage
 from ..ipc.trace import Mark
@@ -53,9 +55,9 @@ class BatchMaker:
     ) -> None:
         self._profile, self._table, self._sampler, self._gatherer = profile, table, sampler, gatherer
         self._limiter, self._waits = limiter, waits
-        self._clock = plane.stage_clock(Member("replay", 0))
-        self._counters = plane.counters(Member("replay", 0))
-        self._learner = plane.counters(Member("learner", 0))
+        self._clock = plane.stage_clock(Member(Role.REPLAY, 0))
+        self._counters = plane.counters(Member(Role.REPLAY, 0))
+        self._learner = plane.counters(Member(Role.LEARNER, 0))
         self._bells = [plane.doorbell(member) for member in plane.shape.learners()]
         self._ring = plane.batch_ring(0)
         self._writers = [RingWriter(plane.batch_ring(rank)) for rank in range(plane.shape.learner_ranks)]
@@ -109,13 +111,13 @@ class BatchMaker:
         self._count(batch)
         return 1
 
-    def _write(self, batch: PendingBatch, slots: list[dict[str, np.ndarray]], random_key: int) -> None:
+    def _write(self, batch: PendingBatch, slots: list[BatchSlot], random_key: int) -> None:
         """Each rank its rows; rank 0, which begins the steps, gets its own when all others have theirs."""
         for rank, slot in reversed(list(enumerate(slots))):
             first = rank * self._rank_size
             rows = slice(first, first + self._rank_size)
             self._gatherer.fill(slot, batch.step_B[rows], batch.td_steps_B[rows], random_key + first)
-            slot["weight"][:] = batch.weight_B[rows]
+            slot.unrolls.weight_B[:] = batch.weight_B[rows]
             self._clock.mark(Mark.BATCH_SENT, rank, self._writers[rank].sequence)
             self._writers[rank].commit()
         for bell in self._bells:
@@ -139,7 +141,7 @@ class BatchMaker:
         replay = self._profile.replay
         if replay.auto_td_steps == 0:
             return np.full(len(step_B), replay.td_steps, np.int64)
-        age_B = self._age(self._table.steps.weights_version_C, step_B) * self._profile.learner.publish_interval
+        age_B = self._age(self._table.steps.weights_version, step_B) * self._profile.learner.publish_interval
         return np.maximum(replay.td_steps - age_B // replay.auto_td_steps, 1)
 
     def _age(self, version_C: np.ndarray, step_B: np.ndarray) -> np.ndarray:
@@ -154,11 +156,12 @@ class BatchMaker:
         self._counters.add("evicted", int(evicted_B.sum()))
 
     def _count(self, batch: PendingBatch) -> None:
-        counters, steps = self._counters, self._table.steps
+        counters, table = self._counters, self._table
         counters.add("targets", self._batch_size * (2 * self._profile.learner.num_unroll_steps + 1))
         counters.add("handed_out", self._batch_size)
         counters.add("reanalyzed", batch.fresh)
-        staleness = self._age(steps.weights_version_C, batch.step_B).sum()
+        staleness = self._age(table.steps.weights_version, batch.step_B).sum()
+        target_age = self._age(table.added.search_version_C, batch.step_B).sum()
         counters.add_fraction("staleness_millionths", float(staleness))
-        counters.add_fraction("target_age_millionths", float(self._age(steps.search_version_C, batch.step_B).sum()))
+        counters.add_fraction("target_age_millionths", float(target_age))
         counters.set_fraction("queue_fill_millionths", self._ring.fill())

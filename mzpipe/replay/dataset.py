@@ -38,7 +38,8 @@ from typing import NamedTuple
 import numpy as np
 
 from ..errors import InputOutputError
-from ..ipc.slots import TERMINATED, TRUNCATED, UNFINISHED
+from ..ipc.columns import columns
+from ..ipc.schema import TERMINATED, TRUNCATED, UNFINISHED, Steps, Trajectory
 from ..runs.files import replacing
 from .journal import JournalContents, StoredTrajectory
 
@@ -46,16 +47,6 @@ FORMAT = "mzpipe-transitions-1"
 _INDEX = "dataset.json"
 # Transitions of a file are at most about this many bytes in memory.
 _FILE_BYTES = 256 << 20
-_NAMES = {
-    "frame": "observations",
-    "action": "actions",
-    "reward": "rewards",
-    "legal_actions": "legal_actions",
-    "to_play": "to_play",
-    "search_policy": "search_policies",
-    "root_value": "root_values",
-    "weights_version": "weights_versions",
-}
 
 
 class Exported(NamedTuple):
@@ -125,7 +116,7 @@ def _parts(contents: JournalContents) -> Iterator[list[list[StoredTrajectory]]]:
     nbytes = 0
     for episode in _episodes(contents):
         part.append(episode)
-        nbytes += sum(column.nbytes for trajectory in episode for column in trajectory.columns.values())
+        nbytes += sum(array.nbytes for each in episode for array in (each.record.frame, *each.record.steps))
         if nbytes >= _FILE_BYTES:
             yield part
             part, nbytes = [], 0
@@ -137,13 +128,14 @@ def _episodes(contents: JournalContents) -> Iterator[list[StoredTrajectory]]:
     """Trajectories that follow each other without a gap, as episodes, in the order of their ends."""
     going_on: dict[tuple[int, int, int, int], list[StoredTrajectory]] = {}
     for trajectory in contents.trajectories():
-        key = (trajectory.actor, trajectory.epoch, trajectory.game, trajectory.episode)
+        record = trajectory.record
+        key = (trajectory.actor, trajectory.epoch, int(record.game[0]), int(record.episode[0]))
         before = going_on.pop(key, [])
-        if before and before[-1].offset + _length(before[-1]) != trajectory.offset:
+        if before and before[-1].record.offset[0] + _length(before[-1]) != record.offset[0]:
             yield before
             before = []
         episode = [*before, trajectory]
-        if trajectory.end == UNFINISHED:
+        if record.end[0] == UNFINISHED:
             going_on[key] = episode
         else:
             yield episode
@@ -151,22 +143,21 @@ def _episodes(contents: JournalContents) -> Iterator[list[StoredTrajectory]]:
 
 
 def _arrays(episodes: list[list[StoredTrajectory]], first_id: int) -> dict[str, np.ndarray]:
-    trajectories = [trajectory for episode in episodes for trajectory in episode]
-    arrays = {
-        name: np.concatenate([trajectory.columns[column] for trajectory in trajectories])
-        for column, name in _NAMES.items()
-    }
+    records = [trajectory.record for episode in episodes for trajectory in episode]
+    arrays = {columns(Trajectory)["frame"].exported: np.concatenate([record.frame for record in records])}
+    for place, (name, column) in enumerate(columns(Steps).items()):
+        arrays[column.exported or name] = np.concatenate([record.steps[place] for record in records])
     lengths = [sum(map(_length, episode)) for episode in episodes]
-    last, end = np.cumsum(lengths) - 1, np.array([episode[-1].end for episode in episodes])
+    last, end = np.cumsum(lengths) - 1, np.array([episode[-1].record.end[0] for episode in episodes])
     rows = int(last[-1]) + 1
     arrays["terminations"], arrays["truncations"] = np.zeros(rows, np.bool_), np.zeros(rows, np.bool_)
     arrays["terminations"][last], arrays["truncations"][last] = end == TERMINATED, end == TRUNCATED
     arrays["final_values"] = np.zeros(rows, np.float32)
-    arrays["final_values"][last] = [episode[-1].final_value for episode in episodes]
+    arrays["final_values"][last] = [episode[-1].record.final_value[0] for episode in episodes]
     arrays["episode_ids"] = np.repeat(np.arange(first_id, first_id + len(episodes)), lengths)
-    arrays["steps"] = np.concatenate([np.arange(each.offset, each.offset + _length(each)) for each in trajectories])
+    arrays["steps"] = np.concatenate([record.offset + np.arange(record.length[0]) for record in records])
     return arrays
 
 
 def _length(trajectory: StoredTrajectory) -> int:
-    return len(trajectory.columns["action"])
+    return int(trajectory.record.length[0])

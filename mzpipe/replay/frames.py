@@ -91,12 +91,12 @@ def read_kernel(raw_PF, step_R, raw_tail, out_RF):
 
 
 @njit(cache=True, nogil=True)
-def stack_steps_kernel(steps, trajectories, step_N, stack_NS):
+def stack_steps_kernel(trajectory_C, trajectories, step_N, stack_NS):
     """The steps of each stack, oldest first, `step` last; NONE before what is stored of the episode."""
-    capacity = steps.action_C.shape[0]
+    capacity = trajectory_C.shape[0]
     for item in range(step_N.shape[0]):
         step = step_N[item]
-        number = NONE if step == NONE else steps.trajectory_C[step % capacity]
+        number = NONE if step == NONE else trajectory_C[step % capacity]
         for place in range(stack_NS.shape[1] - 1, -1, -1):
             stack_NS[item, place] = NONE if number == NONE else step
             if number == NONE:

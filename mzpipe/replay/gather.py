@@ -2,7 +2,7 @@
 
 Shape legend    B unrolls   K unroll steps   K1 = K + 1 states   A actions   C transitions
                 N positions   S frames of a stack   R frames   F numbers of a frame
-Reads           table.steps, table.trajectories
+Reads           table.steps, table.added, table.trajectories
 Writes          the slot's arrays, row by row
 Preconditions   P1  every sampled step is stored (tail <= step < head).
 Postconditions  I1  frames before the episode's start, or already removed, are zeros.
@@ -15,13 +15,11 @@ Speed           forceinline: the arrays of a NamedTuple would be pushed one by o
 Oracle          tests/naive/gather.py        Benchmark  mzpipe bench replay
 """
 
-from typing import NamedTuple
-
 import numpy as np
 from numba import njit
 
 from ..ipc.copying import prefetch_rows
-from ..ipc.slots import TERMINATED, UNFINISHED
+from ..ipc.schema import TERMINATED, UNFINISHED, BatchSlot, Unrolls
 from ..targets.n_step import n_step_value_at
 from ..targets.unroll import EpisodeSteps, UnrollTargets, unroll_targets
 from .frames import NONE, read_kernel, stack_steps_kernel
@@ -31,41 +29,26 @@ from .table import Table
 _SAMPLES_AHEAD = 2
 
 
-class BatchArrays(NamedTuple):
-    """What a gather writes of a batch slot; the frames are the observation, S rows per unroll."""
-
-    frame_RF: np.ndarray
-    slot_B: np.ndarray
-    generation_B: np.ndarray
-    action_BK: np.ndarray
-    value_target_BK1: np.ndarray
-    reward_target_BK: np.ndarray
-    policy_target_BK1A: np.ndarray
-    value_mask_BK1: np.ndarray
-    reward_mask_BK: np.ndarray
-    policy_mask_BK1: np.ndarray
-
-
 @njit(cache=True, nogil=True, forceinline=True)
-def copy_step_kernel(steps, row, num_policies, window, place):
+def copy_step_kernel(steps, added, row, num_policies, window, place):
     """Copies one step into its place of a window; policies of the first `num_policies` places only."""
-    window.action_C[place] = steps.action_C[row]
-    window.reward_C[place] = steps.reward_C[row]
-    window.bootstrap_value_C[place] = steps.bootstrap_value_C[row]
+    window.action_C[place] = steps.action[row]
+    window.reward_C[place] = steps.reward[row]
+    window.bootstrap_value_C[place] = added.bootstrap_value_C[row]
     if place < num_policies:
-        for action in range(steps.search_policy_CA.shape[1]):
-            window.search_policy_CA[place, action] = steps.search_policy_CA[row, action]
+        for action in range(steps.search_policy.shape[1]):
+            window.search_policy_CA[place, action] = steps.search_policy[row, action]
 
 
 @njit(cache=True, nogil=True, forceinline=True)
-def window_kernel(steps, trajectories, step, num_policies, window):
+def window_kernel(steps, added, trajectories, step, num_policies, window):
     """Copies the steps from `step` on, across trajectory borders, into a window of short arrays.
 
     Returns (how many, end, final value): what follows the last of them. When the
     window is full before the episode ends, `end` is UNFINISHED and nobody asks.
     """
-    capacity = steps.action_C.shape[0]
-    number = steps.trajectory_C[step % capacity]
+    capacity = steps.action.shape[0]
+    number = added.trajectory_C[step % capacity]
     count = 0
     while True:
         row = number % capacity
@@ -73,7 +56,7 @@ def window_kernel(steps, trajectories, step, num_policies, window):
         while step < stop:
             if count == window.action_C.shape[0]:
                 return count, UNFINISHED, np.float32(0.0)
-            copy_step_kernel(steps, step % capacity, num_policies, window, count)
+            copy_step_kernel(steps, added, step % capacity, num_policies, window, count)
             count += 1
             step += 1
         after = trajectories.after_R[row]
@@ -84,10 +67,10 @@ def window_kernel(steps, trajectories, step, num_policies, window):
 
 
 @njit(cache=True, nogil=True)
-def later_step_kernel(steps, trajectories, step, distance):
+def later_step_kernel(trajectory_C, trajectories, step, distance):
     """The step `distance` moves later in the episode; NONE where that is not stored."""
-    capacity = steps.action_C.shape[0]
-    number = steps.trajectory_C[step % capacity]
+    capacity = trajectory_C.shape[0]
+    number = trajectory_C[step % capacity]
     while number != NONE:
         row = number % capacity
         left = trajectories.start_R[row] + trajectories.length_R[row] - step
@@ -100,10 +83,10 @@ def later_step_kernel(steps, trajectories, step, distance):
 
 
 @njit(cache=True, nogil=True)
-def later_steps_kernel(steps, trajectories, step_B, distance_B, later_B):
+def later_steps_kernel(trajectory_C, trajectories, step_B, distance_B, later_B):
     """later_step_kernel for each of B steps."""
     for item in range(step_B.shape[0]):
-        later_B[item] = later_step_kernel(steps, trajectories, step_B[item], distance_B[item])
+        later_B[item] = later_step_kernel(trajectory_C, trajectories, step_B[item], distance_B[item])
 
 
 @njit(cache=True, nogil=True)
@@ -118,14 +101,14 @@ def make_window_kernel(length, num_actions):
 
 
 @njit(cache=True, nogil=True, forceinline=True)
-def prefetch_steps_kernel(steps, step, num_states):
+def prefetch_steps_kernel(steps, added, step, num_states):
     """Asks for what the targets of `step` are made from."""
-    row = step % steps.action_C.shape[0]
-    prefetch_rows(steps.trajectory_C, row, 1)
-    prefetch_rows(steps.action_C, row, num_states)
-    prefetch_rows(steps.reward_C, row, num_states)
-    prefetch_rows(steps.bootstrap_value_C, row, num_states)
-    prefetch_rows(steps.search_policy_CA, row, num_states)
+    row = step % steps.action.shape[0]
+    prefetch_rows(added.trajectory_C, row, 1)
+    prefetch_rows(steps.action, row, num_states)
+    prefetch_rows(steps.reward, row, num_states)
+    prefetch_rows(added.bootstrap_value_C, row, num_states)
+    prefetch_rows(steps.search_policy, row, num_states)
 
 
 @njit(cache=True, nogil=True, forceinline=True)
@@ -143,56 +126,58 @@ def targets_row_kernel(batch, sample):
 
 
 @njit(cache=True, nogil=True)
-def targets_kernel(steps, trajectories, step_B, td_steps_B, discount, random_key, batch):
+def targets_kernel(steps, added, trajectories, step_B, td_steps_B, discount, random_key, batch):
     """Writes the actions and targets of the sampled steps, each with its own n.
 
     The columns are read in place where one trajectory holds all that an unroll asks for, else by way of a window.
     """
-    capacity = steps.action_C.shape[0]
+    capacity = steps.action.shape[0]
     num_states = batch.value_target_BK1.shape[1]
-    columns = EpisodeSteps(steps.action_C, steps.reward_C, steps.bootstrap_value_C, steps.search_policy_CA)
-    window = make_window_kernel(num_states + td_steps_B.max(), steps.search_policy_CA.shape[1])
+    columns = EpisodeSteps(steps.action, steps.reward, added.bootstrap_value_C, steps.search_policy)
+    window = make_window_kernel(num_states + td_steps_B.max(), steps.search_policy.shape[1])
     for sample in range(step_B.shape[0]):
         if sample + _SAMPLES_AHEAD < step_B.shape[0]:
-            prefetch_steps_kernel(steps, step_B[sample + _SAMPLES_AHEAD], num_states)
+            prefetch_steps_kernel(steps, added, step_B[sample + _SAMPLES_AHEAD], num_states)
         step, td_steps, key = step_B[sample], td_steps_B[sample], random_key + sample
         targets = targets_row_kernel(batch, sample)
-        row = steps.trajectory_C[step % capacity] % capacity
+        row = added.trajectory_C[step % capacity] % capacity
         stop = trajectories.start_R[row] + trajectories.length_R[row]
         if stop - step >= num_states + td_steps or trajectories.after_R[row] == NONE:
             over, final_value = trajectories.end_R[row] == TERMINATED, trajectories.final_value_R[row]
             unroll_targets(columns, step, stop, over, final_value, discount, td_steps, key, targets)
         else:
-            count, end, final_value = window_kernel(steps, trajectories, step, num_states, window)
+            count, end, final_value = window_kernel(steps, added, trajectories, step, num_states, window)
             over = end == TERMINATED
             unroll_targets(window, 0, count, over, final_value, discount, td_steps, key, targets)
 
 
 @njit(cache=True, nogil=True)
-def fill_kernel(steps, trajectories, raw_PF, raw_tail, step_B, td_steps_B, discount, random_key, batch, stack_BS):
+def fill_kernel(
+    steps, added, trajectories, raw_PF, raw_tail, step_B, td_steps_B, discount, random_key, keys, batch, stack_BS
+):
     """Writes a batch but for frames that are compressed, and which step's frame stands where; one call per batch."""
-    capacity = steps.action_C.shape[0]
+    capacity = steps.action.shape[0]
     for sample in range(step_B.shape[0]):
-        batch.slot_B[sample] = step_B[sample] % capacity
-        batch.generation_B[sample] = step_B[sample] // capacity
-    targets_kernel(steps, trajectories, step_B, td_steps_B, discount, random_key, batch)
-    stack_steps_kernel(steps, trajectories, step_B, stack_BS)
-    read_kernel(raw_PF, stack_BS.reshape(-1), raw_tail, batch.frame_RF)
+        keys.slot_B[sample] = step_B[sample] % capacity
+        keys.generation_B[sample] = step_B[sample] // capacity
+    targets_kernel(steps, added, trajectories, step_B, td_steps_B, discount, random_key, batch)
+    stack_steps_kernel(added.trajectory_C, trajectories, step_B, stack_BS)
+    read_kernel(raw_PF, stack_BS.reshape(-1), raw_tail, batch.observation)
 
 
 @njit(cache=True, nogil=True)
-def value_errors_kernel(steps, trajectories, first_step, discount, td_steps, error_N):
+def value_errors_kernel(steps, added, trajectories, first_step, discount, td_steps, error_N):
     """|v - z| of the N steps from first_step on, from what is stored now (MuZero, appendix G)."""
-    window = make_window_kernel(td_steps + 1, steps.search_policy_CA.shape[1])
-    capacity = steps.action_C.shape[0]
+    window = make_window_kernel(td_steps + 1, steps.search_policy.shape[1])
+    capacity = steps.action.shape[0]
     for item in range(error_N.shape[0]):
         step = first_step + item
-        count, end, final_value = window_kernel(steps, trajectories, step, 0, window)
+        count, end, final_value = window_kernel(steps, added, trajectories, step, 0, window)
         final = 0.0 if end == TERMINATED else final_value
         value_target = n_step_value_at(
             window.reward_C, window.bootstrap_value_C, 0, count, td_steps + 1, discount, td_steps, final
         )
-        error_N[item] = abs(steps.root_value_C[step % capacity] - value_target)
+        error_N[item] = abs(steps.root_value[step % capacity] - value_target)
 
 
 class Gatherer:
@@ -201,24 +186,15 @@ class Gatherer:
     def __init__(self, table: Table, *, discount: float, td_steps: int) -> None:
         self._table, self._discount, self._td_steps = table, discount, td_steps
 
-    def fill(self, slot: dict[str, np.ndarray], step_B: np.ndarray, td_steps_B: np.ndarray, random_key: int) -> None:
+    def fill(self, slot: BatchSlot, step_B: np.ndarray, td_steps_B: np.ndarray, random_key: int) -> None:
         """Writes everything of a batch but its importance weights; random_key fixes the actions past the end."""
         table, frames = self._table, self._table.frames
-        stack_BS, frame_RF = self._stack_rows(slot["observation"])
-        batch = BatchArrays(
-            frame_RF,
-            slot["slot"],
-            slot["generation"],
-            slot["action"],
-            slot["value_target"],
-            slot["reward_target"],
-            slot["policy_target"],
-            slot["value_mask"],
-            slot["reward_mask"],
-            slot["policy_mask"],
-        )
+        stack_BS, frame_RF = self._stack_rows(slot.unrolls.observation)
+        # As the kernel takes it: a row per frame, and of one type with and without the following observations.
+        batch = slot.unrolls._replace(observation=frame_RF, next_observation_BK=None, observation_mask_BK=None)
         fill_kernel(
             table.steps,
+            table.added,
             table.trajectories,
             frames.raw_PF,
             frames.raw_tail,
@@ -226,25 +202,28 @@ class Gatherer:
             td_steps_B,
             self._discount,
             random_key,
+            slot.keys,
             batch,
             stack_BS,
         )
         frames.read_compressed(stack_BS, frame_RF)
-        if "next_observation" in slot:
-            self.fill_following(slot, step_B)
+        if slot.unrolls.next_observation_BK is not None:
+            self.fill_following(slot.unrolls, step_B)
 
-    def fill_following(self, slot: dict[str, np.ndarray], step_B: np.ndarray) -> None:
+    def fill_following(self, unrolls: Unrolls[np.ndarray], step_B: np.ndarray) -> None:
         """Writes the stacked observation after each action of the unrolls; zeros, and mask 0, past what is stored."""
-        num_unrolls, num_steps = slot["observation_mask"].shape
+        following_BK, mask_BK = unrolls.next_observation_BK, unrolls.observation_mask_BK
+        assert following_BK is not None and mask_BK is not None
+        num_unrolls, num_steps = mask_BK.shape
         distance_N = np.tile(np.arange(1, num_steps + 1), num_unrolls)
         later_N = self.later_steps(np.repeat(step_B, num_steps), distance_N)
-        self.stacks(later_N, slot["next_observation"].reshape(len(later_N), *slot["next_observation"].shape[2:]))
-        slot["observation_mask"][:] = (later_N != NONE).reshape(num_unrolls, num_steps)
+        self.stacks(later_N, following_BK.reshape(len(later_N), *following_BK.shape[2:]))
+        mask_BK[:] = (later_N != NONE).reshape(num_unrolls, num_steps)
 
     def stacks(self, step_N: np.ndarray, observation_N: np.ndarray) -> None:
         """Writes the stacked observation of each of N steps (at least one); zeros where the step is NONE."""
         stack_NS, frame_RF = self._stack_rows(observation_N)
-        stack_steps_kernel(self._table.steps, self._table.trajectories, step_N, stack_NS)
+        stack_steps_kernel(self._table.added.trajectory_C, self._table.trajectories, step_N, stack_NS)
         self._table.frames.read(stack_NS, frame_RF)
 
     def _stack_rows(self, observation_N: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -255,11 +234,13 @@ class Gatherer:
     def later_steps(self, step_N: np.ndarray, distance_N: np.ndarray) -> np.ndarray:
         """The steps so many moves later; NONE where the episode, or what is stored of it, ends before."""
         later_N = np.empty(len(step_N), np.int64)
-        later_steps_kernel(self._table.steps, self._table.trajectories, step_N, distance_N, later_N)
+        later_steps_kernel(self._table.added.trajectory_C, self._table.trajectories, step_N, distance_N, later_N)
         return later_N
 
     def value_errors(self, first_step: int, count: int) -> np.ndarray:
         """|v - z| of the newest `count` transitions, the priorities that they enter with."""
         error_N, table = np.empty(count, np.float32), self._table
-        value_errors_kernel(table.steps, table.trajectories, first_step, self._discount, self._td_steps, error_N)
+        value_errors_kernel(
+            table.steps, table.added, table.trajectories, first_step, self._discount, self._td_steps, error_N
+        )
         return error_N

@@ -15,6 +15,8 @@ import numpy as np
 
 from ..ipc.dataplane import DataPlane
 from ..ipc.ring import RingReader, RingWriter
+from ..ipc.roles import Role
+from ..ipc.schema import FreshTargets, Positions
 from ..ipc.shape import Member
 from .gather import Gatherer
 from .table import Table
@@ -47,7 +49,7 @@ class _Worker:
     def __init__(self, plane: DataPlane, index: int) -> None:
         self.positions = RingWriter(plane.position_ring(index))
         self.targets = RingReader(plane.target_ring(index))
-        self.bell = plane.doorbell(Member("reanalyzer", index))
+        self.bell = plane.doorbell(Member(Role.REANALYZER, index))
         self.tickets: set[int] = set()
 
 
@@ -75,7 +77,7 @@ class Reanalysis:
         slot = worker.targets.peek()
         if slot is None:
             return 0
-        ticket = int(slot["ticket"][0])
+        ticket = int(slot.ticket[0])
         group = self._groups.pop(ticket, None)
         if group is not None:  # else a reanalyzer that was started again has answered twice
             self._store(slot, group)
@@ -87,17 +89,17 @@ class Reanalysis:
         worker.bell.ring()
         return 1
 
-    def _store(self, slot: dict[str, np.ndarray], group: _Group) -> None:
-        table, steps = self._table, self._table.steps
+    def _store(self, slot: FreshTargets, group: _Group) -> None:
+        table, steps, added = self._table, self._table.steps, self._table.added
         stored_N = np.flatnonzero(group.step_N >= table.tail)
         rows = group.step_N[stored_N] % table.capacity
-        steps.search_policy_CA[rows] = slot["search_policy"][stored_N]
-        steps.root_value_C[rows] = slot["root_value"][stored_N]
-        steps.search_version_C[rows] = slot["search_version"][0]
+        steps.search_policy[rows] = slot.search_policy[stored_N]
+        steps.root_value[rows] = slot.root_value[stored_N]
+        added.search_version_C[rows] = slot.search_version[0]
         stored_N = np.flatnonzero(group.bootstrap_step_N >= table.tail)  # NONE lies before any tail
         rows = group.bootstrap_step_N[stored_N] % table.capacity
-        steps.bootstrap_value_C[rows] = slot["bootstrap_value"][stored_N]
-        steps.bootstrap_version_C[rows] = slot["bootstrap_version"][0]
+        added.bootstrap_value_C[rows] = slot.bootstrap_value[stored_N]
+        added.bootstrap_version_C[rows] = slot.bootstrap_version[0]
 
     def _send(self) -> int:
         worker = min(self._workers, key=lambda each: len(each.tickets))
@@ -134,10 +136,10 @@ class Reanalysis:
         step_N = np.concatenate(step_parts)
         return _Group(step_N, self._gatherer.later_steps(step_N, np.concatenate(td_parts)), batches)
 
-    def _fill(self, slot: dict[str, np.ndarray], group: _Group) -> None:
+    def _fill(self, slot: Positions, group: _Group) -> None:
         rows = len(group.step_N)
-        slot["ticket"][0], slot["rows"][0] = self._next_ticket, rows
-        self._gatherer.stacks(group.step_N, slot["observation"][:rows])
-        self._gatherer.stacks(group.bootstrap_step_N, slot["bootstrap_observation"][:rows])
-        slot["legal_actions"][:rows] = self._table.steps.legal_actions_CA[group.step_N % self._table.capacity]
-        slot["legal_actions"][rows:] = True  # rows without a position are searched too, and nobody looks
+        slot.ticket[0], slot.rows[0] = self._next_ticket, rows
+        self._gatherer.stacks(group.step_N, slot.observation[:rows])
+        self._gatherer.stacks(group.bootstrap_step_N, slot.bootstrap_observation[:rows])
+        slot.legal_actions[:rows] = self._table.steps.legal_actions[group.step_N % self._table.capacity]
+        slot.legal_actions[rows:] = True  # rows without a position are searched too, and nobody looks

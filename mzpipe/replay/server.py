@@ -8,19 +8,20 @@ Owns    the table
 from pathlib import Path
 from typing import NamedTuple
 
-import numpy as np
-
-from ..config import Profile, ReplayConfig
+from ..config import ReplayConfig
 from ..errors import InputOutputError
-from ..ipc.control import ControlPort
+from ..games import describe_game
 from ..ipc.counters import WaitClock
-from ..ipc.dataplane import DataPlane
-from ..ipc.messages import Message, Note
+from ..ipc.messages import Note
 from ..ipc.ring import RingReader
+from ..ipc.roles import Role
+from ..ipc.schema import Trajectory
 from ..ipc.shape import Member, PlaneShape
 from ..ipc.stages import Stage
 from ..ipc.trace import Mark
-from ..planning import derive_seed
+from ..planning import derive_seed, signed_search
+from ..runtime.agent import Agent
+from ..runtime.context import RoleContext
 from ..runtime.turns import Turns
 from .batches import BatchMaker
 from .gather import Gatherer
@@ -66,18 +67,17 @@ def recover(replay: ReplayConfig, shape: PlaneShape, directory: Path) -> Recover
 _JOURNAL_CLOSE_S = 1.5
 
 
-class ReplayServer:
+class ReplayServer(Agent):
     """Agent of role `replay`."""
 
-    role = "replay"
+    role = Role.REPLAY
 
-    def __init__(
-        self, profile: Profile, plane: DataPlane, discount: float, journal: Path, control: ControlPort
-    ) -> None:
-        self._profile, self._plane, self._discount = profile, plane, discount
-        self._directory, self._control = journal, control
-        self._counters = plane.counters(Member(self.role, 0))
-        self._learner = plane.counters(Member("learner", 0))
+    def __init__(self, context: RoleContext) -> None:
+        super().__init__(context)
+        profile, plane = self._profile, self._plane
+        self._discount = signed_search(profile.search, describe_game(profile.game).num_players).discount
+        self._directory = context.storage.journal
+        self._learner = plane.counters(Member(Role.LEARNER, 0))
         self._learner_bells = [plane.doorbell(member) for member in plane.shape.learners()]
         self._started = False
 
@@ -95,10 +95,9 @@ class ReplayServer:
         self._store = Store(self._table, self._sampler, gatherer, self._recovery.journal, replay)
         self._restore(self._recovery)
         self._waits = WaitClock(self._counters)
-        self._clock = plane.stage_clock(Member(self.role, 0))
         self._batches = BatchMaker(profile, plane, self._table, self._sampler, gatherer, self._limiter, self._waits)
         self._readers = [RingReader(plane.trajectory_ring(actor)) for actor in range(shape.actors)]
-        self._actor_bells = [plane.doorbell(Member("actor", actor)) for actor in range(shape.actors)]
+        self._actor_bells = [plane.doorbell(Member(Role.ACTOR, actor)) for actor in range(shape.actors)]
         self._checked = [False] * shape.actors  # whether a record waits in the ring that is whole
         self._turns = Turns(shape.actors)
         self._priorities = [RingReader(plane.priority_ring(rank)) for rank in range(shape.learner_ranks)]
@@ -112,9 +111,6 @@ class ReplayServer:
         work_count += self._take_records()
         self._look_after_journal()
         return work_count + (self._batches.do_work() if self._table.size else 0)
-
-    def on_message(self, message: Message) -> None:
-        """Takes no messages."""
 
     def on_close(self) -> None:
         """Takes in what actors have handed over last, and writes the journal to its end."""
@@ -180,7 +176,7 @@ class ReplayServer:
             return 0
         if self._checked[actor] or not self._refuse(actor, record):
             self._checked[actor] = True
-            if not at_end and not self._limiter.can_insert(int(record["length"][0])):
+            if not at_end and not self._limiter.can_insert(int(record.length[0])):
                 self._waits.mark("insert_wait_us")
                 self._clock.blocked()
                 return 0
@@ -194,13 +190,13 @@ class ReplayServer:
         self._actor_bells[actor].ring()
         return 1
 
-    def _refuse(self, actor: int, record: dict[str, np.ndarray]) -> bool:
+    def _refuse(self, actor: int, record: Trajectory) -> bool:
         fault = fault_of(record)
         if fault is None:
             return False
         if self._counters.get("refused") == 0:
             self._control.send(Note(f"a record of actor-{actor} is refused: {fault}; further ones are only counted"))
-        self._counters.add("refused", max(1, int(record["length"][0])))
+        self._counters.add("refused", max(1, int(record.length[0])))
         return True
 
     def _count_inserts(self) -> None:
@@ -212,8 +208,8 @@ class ReplayServer:
         if record is None:
             return 0
         self._clock.mark(Mark.PRIORITIES_TAKEN, rank, self._priorities[rank].sequence)
-        step_B = record["generation"] * self._table.capacity + record["slot"]
-        stale = self._sampler.update(step_B, record["priority"])
+        step_B = record.keys.generation_B * self._table.capacity + record.keys.slot_B
+        stale = self._sampler.update(step_B, record.priority_B)
         self._counters.add("priority_updates", len(step_B) - stale)
         self._counters.add("stale_priorities", stale)
         self._priorities[rank].release()

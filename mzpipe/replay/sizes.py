@@ -1,29 +1,42 @@
 """Sizes: what the replay server's memory and disk come to, for the plan and for the table itself."""
 
 from dataclasses import dataclass
-from typing import NamedTuple, Protocol
+from typing import Annotated, NamedTuple, Protocol
 
 import numpy as np
 
 from ..config import ReplayConfig
 from ..errors import ConfigError
+from ..ipc.columns import Column, Sizes, nbytes
+from ..ipc.schema import Steps
 from .compressed import INDEX_BYTES_PER_STEP
 from .sum_tree import sum_tree_bytes
 
-Fields = dict[str, tuple[str, tuple[int, ...]]]
 _MIN_SEGMENT_BYTES, _MAX_SEGMENT_BYTES, _SEGMENTS_PER_TABLE = 1 << 20, 256 << 20, 16
 # The sum-tree's share, rounded up.
 _SAMPLER_BYTES = -(-sum_tree_bytes(1 << 20) // (1 << 20))
-# One row of each of the table's TrajectoryColumns.
-TRAJECTORY_FIELDS: Fields = {
-    "start_R": ("int64", ()),
-    "length_R": ("int32", ()),
-    "end_R": ("int32", ()),
-    "final_value_R": ("float32", ()),
-    "before_R": ("int64", ()),
-    "after_R": ("int64", ()),
-    "serial_R": ("int64", ()),
-}
+
+
+class StepColumns(NamedTuple):
+    """What the table adds to Steps, one row per transition."""
+
+    trajectory_C: Annotated[np.ndarray, Column("int64", (), "number of the trajectory that it belongs to")]
+    search_version_C: Annotated[np.ndarray, Column("int64", (), "of the weights behind search policy and root value")]
+    # The actor's root value, later the target network's value.
+    bootstrap_value_C: Annotated[np.ndarray, Column("float32", (), "what targets of earlier steps bootstrap from")]
+    bootstrap_version_C: Annotated[np.ndarray, Column("int64", (), "of the weights that said it")]
+
+
+class TrajectoryColumns(NamedTuple):
+    """One row per trajectory: [start, start + length) in steps, what ends it, and its neighbours."""
+
+    start_R: Annotated[np.ndarray, Column("int64", (), "its first step")]
+    length_R: Annotated[np.ndarray, Column("int32", (), "its transitions")]
+    end_R: Annotated[np.ndarray, Column("int32", (), "as in Trajectory")]
+    final_value_R: Annotated[np.ndarray, Column("float32", (), "as in Trajectory")]
+    before_R: Annotated[np.ndarray, Column("int64", (), "number of the trajectory that it continues, or NONE")]
+    after_R: Annotated[np.ndarray, Column("int64", (), "number of the one that continues it, or NONE")]
+    serial_R: Annotated[np.ndarray, Column("int64", (), "its number in the journal")]
 
 
 class Frames(Protocol):
@@ -53,23 +66,6 @@ class TableSizes(NamedTuple):
     def capacity(self) -> int:
         """Transitions in all."""
         return self.num_raw + self.num_compressed
-
-
-def step_fields(num_actions: int) -> Fields:
-    """Kind and shape of one row of each of the table's StepColumns."""
-    return {
-        "action_C": ("int32", ()),
-        "reward_C": ("float32", ()),
-        "to_play_C": ("int8", ()),
-        "legal_actions_CA": ("bool", (num_actions,)),
-        "weights_version_C": ("int64", ()),
-        "trajectory_C": ("int64", ()),
-        "search_policy_CA": ("float32", (num_actions,)),
-        "root_value_C": ("float32", ()),
-        "search_version_C": ("int64", ()),
-        "bootstrap_value_C": ("float32", ()),
-        "bootstrap_version_C": ("int64", ()),
-    }
 
 
 @dataclass(frozen=True)
@@ -119,8 +115,8 @@ def frame_bytes(frame_shape: tuple[int, ...], frame_dtype: str) -> int:
 
 def bytes_per_transition(frame_shape: tuple[int, ...], frame_dtype: str, num_actions: int) -> int:
     """Bytes of one transition in all columns, with its share of the trajectory columns at worst (length 1)."""
-    fields = step_fields(num_actions) | TRAJECTORY_FIELDS
-    columns = sum(int(np.prod(shape)) * np.dtype(dtype).itemsize for dtype, shape in fields.values())
+    sizes = Sizes(num_actions=num_actions)
+    columns = sum(nbytes(record, sizes) for record in (Steps, StepColumns, TrajectoryColumns))
     return frame_bytes(frame_shape, frame_dtype) + columns + _SAMPLER_BYTES
 
 

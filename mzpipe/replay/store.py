@@ -10,9 +10,9 @@ from typing import NamedTuple
 import numpy as np
 
 from ..config import ReplayConfig
-from ..ipc.slots import TERMINATED, TRUNCATED, UNFINISHED
+from ..ipc.schema import TERMINATED, TRUNCATED, UNFINISHED, Trajectory
 from .gather import Gatherer
-from .journal import Journal, JournalContents, StoredTrajectory
+from .journal import Journal, JournalContents
 from .sampler import Sampler, priority_of_weight
 from .table import Table
 
@@ -20,17 +20,17 @@ from .table import Table
 _SUM_TOLERANCE = 1e-2
 
 
-def fault_of(record: Mapping[str, np.ndarray]) -> str | None:
+def fault_of(record: Trajectory) -> str | None:
     """What is wrong with a trajectory record, naming field, value and bound; None when nothing is."""
-    capacity, num_actions = record["search_policy"].shape
-    length, end = int(record["length"][0]), int(record["end"][0])
+    capacity, num_actions = record.steps.search_policy.shape
+    length, end = int(record.length[0]), int(record.end[0])
     if not 1 <= length <= capacity:
         return f"length={length}, not in 1 .. {capacity}"
     if end not in (UNFINISHED, TERMINATED, TRUNCATED):
         return f"end={end}, not in {UNFINISHED} .. {TRUNCATED}"
-    if int(record["offset"][0]) < 0 or int(record["episode"][0]) < 0:
-        return f"offset={int(record['offset'][0])}, episode={int(record['episode'][0])}: one is negative"
-    return _fault_of_actions(record["action"][:length], num_actions) or _fault_of_numbers(record, length)
+    if int(record.offset[0]) < 0 or int(record.episode[0]) < 0:
+        return f"offset={int(record.offset[0])}, episode={int(record.episode[0])}: one is negative"
+    return _fault_of_actions(record.steps.action[:length], num_actions) or _fault_of_numbers(record, length)
 
 
 def _fault_of_actions(action_N: np.ndarray, num_actions: int) -> str | None:
@@ -39,13 +39,13 @@ def _fault_of_actions(action_N: np.ndarray, num_actions: int) -> str | None:
     return None
 
 
-def _fault_of_numbers(record: Mapping[str, np.ndarray], length: int) -> str | None:
-    for name in ("reward", "root_value", "search_policy", "frame"):
-        if record[name].dtype.kind == "f" and not np.isfinite(record[name][:length]).all():
+def _fault_of_numbers(record: Trajectory, length: int) -> str | None:
+    for name, column in zip(("frame", *record.steps._fields), (record.frame, *record.steps), strict=True):
+        if column.dtype.kind == "f" and not np.isfinite(column[:length]).all():
             return f"{name} holds NaN or infinity"
-    if not np.isfinite(record["final_value"][0]):
-        return f"final_value={record['final_value'][0]}"
-    policy_NA = record["search_policy"][:length]
+    if not np.isfinite(record.final_value[0]):
+        return f"final_value={record.final_value[0]}"
+    policy_NA = record.steps.search_policy[:length]
     if policy_NA.min() < 0.0 or np.abs(policy_NA.sum(1) - 1.0).max() > _SUM_TOLERANCE:
         return "search_policy is no distribution"
     return None
@@ -76,7 +76,7 @@ class Store:
         self._state_due_s = 0.0
         self.inserted = 0
 
-    def insert(self, record: Mapping[str, np.ndarray], *, actor: int, epoch: int) -> int:
+    def insert(self, record: Trajectory, *, actor: int, epoch: int) -> int:
         """Stores a whole record; returns its transitions."""
         epoch |= self._session << _EPOCH_BITS
         serial, self._next_serial = self._next_serial, self._next_serial + 1
@@ -94,7 +94,7 @@ class Store:
         saved_serial, inserted = int(fields.get("next_serial", 0)), int(fields.get("inserted", 0))
         for trajectory in contents.trajectories():
             length = self._add(
-                _record_of(trajectory),
+                trajectory.record,
                 actor=trajectory.actor,
                 epoch=trajectory.epoch,
                 serial=trajectory.serial,
@@ -136,7 +136,7 @@ class Store:
 
     def _add(
         self,
-        record: Mapping[str, np.ndarray],
+        record: Trajectory,
         *,
         actor: int,
         epoch: int,
@@ -159,17 +159,3 @@ def _saved_priorities(fields: Mapping[str, object], arrays: Mapping[str, np.ndar
     # The last piece, behind the last trajectory, is empty.
     pieces = np.split(priority_N, np.cumsum(arrays["length"]))[:-1]
     return dict(zip(arrays["serial"].tolist(), pieces, strict=True))
-
-
-def _record_of(trajectory: StoredTrajectory) -> dict[str, np.ndarray]:
-    """As the ring would have it."""
-    length = len(trajectory.columns["action"])
-    numbers = {
-        "game": trajectory.game,
-        "episode": trajectory.episode,
-        "offset": trajectory.offset,
-        "length": length,
-        "end": trajectory.end,
-        "final_value": trajectory.final_value,
-    }
-    return {name: np.array([value]) for name, value in numbers.items()} | trajectory.columns

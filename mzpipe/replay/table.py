@@ -11,61 +11,15 @@ V3  Neighbours follow each other without a gap: before's offset + length is the 
 Shape legend    C transitions   R trajectories   A actions   N any number of rows
 """
 
-from collections.abc import Mapping
-from typing import NamedTuple
-
 import numpy as np
 
-from ..ipc.slots import UNFINISHED
+from ..ipc.columns import Sizes, allocate
+from ..ipc.schema import UNFINISHED, Steps, Trajectory
 from .compressed import CompressedFrames
 from .frames import NONE, FrameStore, two_parts
-from .sizes import TRAJECTORY_FIELDS, Fields, TableShape, step_fields
-
-
-class StepColumns(NamedTuple):
-    """One row per transition; what a search or the target network says of it carries the version that said it."""
-
-    action_C: np.ndarray
-    reward_C: np.ndarray
-    to_play_C: np.ndarray
-    legal_actions_CA: np.ndarray
-    weights_version_C: np.ndarray  # of the search that chose the action
-    trajectory_C: np.ndarray
-    # From the latest search of the position: the actor's, later the reanalyzer's.
-    search_policy_CA: np.ndarray
-    root_value_C: np.ndarray
-    search_version_C: np.ndarray
-    # What targets of earlier steps bootstrap from: the actor's root value, later the target network's value.
-    bootstrap_value_C: np.ndarray
-    bootstrap_version_C: np.ndarray
-
-
-class TrajectoryColumns(NamedTuple):
-    """One row per trajectory: [start, start + length) in steps, what ends it, and its neighbours."""
-
-    start_R: np.ndarray
-    length_R: np.ndarray
-    end_R: np.ndarray
-    final_value_R: np.ndarray
-    before_R: np.ndarray
-    after_R: np.ndarray
-    serial_R: np.ndarray  # its number in the journal
-
+from .sizes import StepColumns, TableShape, TrajectoryColumns
 
 EpisodeKey = tuple[int, int, int, int]
-# Column of each field of a record.
-_SOURCES = {
-    "action_C": "action",
-    "reward_C": "reward",
-    "to_play_C": "to_play",
-    "legal_actions_CA": "legal_actions",
-    "weights_version_C": "weights_version",
-    "search_policy_CA": "search_policy",
-    "root_value_C": "root_value",
-    "search_version_C": "weights_version",
-    "bootstrap_value_C": "root_value",
-    "bootstrap_version_C": "weights_version",
-}
 
 
 class Table:
@@ -83,8 +37,10 @@ class Table:
             )
         self.capacity = sizes.capacity
         self.frames = FrameStore(sizes.num_raw, shape.frame_shape, shape.frame_dtype, tier)
-        self.steps = StepColumns(**_columns(step_fields(shape.num_actions), self.capacity))
-        self.trajectories = TrajectoryColumns(**_columns(TRAJECTORY_FIELDS, self.capacity))
+        # As they were recorded, but for search policy and root value: those are of the latest search of the position.
+        self.steps = allocate(Steps, Sizes(num_actions=shape.num_actions), self.capacity)
+        self.added = allocate(StepColumns, Sizes(), self.capacity)
+        self.trajectories = allocate(TrajectoryColumns, Sizes(), self.capacity)
         self.head = self.tail = 0
         self._first = self._next = 0  # numbers of the oldest trajectory and of the one to come
         # Last trajectory of each unfinished episode, with the offset at which it goes on.
@@ -111,16 +67,19 @@ class Table:
         step_N = newest - newest % self.capacity + place_N
         return np.where(step_N <= newest, step_N, step_N - self.capacity)
 
-    def insert(self, record: Mapping[str, np.ndarray], *, actor: int, epoch: int, serial: int = 0) -> int:
+    def insert(self, record: Trajectory, *, actor: int, epoch: int, serial: int = 0) -> int:
         """Stores one trajectory record and returns its number of transitions."""
-        length = int(record["length"][0])
+        length = int(record.length[0])
         self._make_room(length)
-        self.frames.write(self.head, record["frame"][:length])
+        self.frames.write(self.head, record.frame[:length])
         for rows, part in two_parts(self.head, length, self.capacity):
-            for column, field in _SOURCES.items():
-                getattr(self.steps, column)[rows] = record[field][part]
-            self.steps.trajectory_C[rows] = self._next
-        self._add_trajectory(record, (actor, epoch, int(record["game"][0]), int(record["episode"][0])), serial)
+            for column, values in zip(self.steps, record.steps, strict=True):
+                column[rows] = values[part]
+            added, version = self.added, record.steps.weights_version[part]
+            added.trajectory_C[rows] = self._next
+            added.search_version_C[rows] = added.bootstrap_version_C[rows] = version
+            added.bootstrap_value_C[rows] = record.steps.root_value[part]
+        self._add_trajectory(record, (actor, epoch, int(record.game[0]), int(record.episode[0])), serial)
         self.head += length
         return length
 
@@ -139,7 +98,7 @@ class Table:
         """Moves the frames of the oldest raw trajectory into the tier; where they cannot fit, removes all up to it."""
         frames, tier = self.frames, self.frames.tier
         assert tier is not None  # without one, raw frames are all there are, and removal has made the room
-        number = self.steps.trajectory_C[frames.raw_tail % self.capacity]
+        number = self.added.trajectory_C[frames.raw_tail % self.capacity]
         length = int(self.trajectories.length_R[number % self.capacity])
         encoded = tier.encode(frames.raw(frames.raw_tail, length))
         next_tail = frames.raw_tail + length
@@ -149,17 +108,17 @@ class Table:
             tier.put(frames.raw_tail, encoded)
         frames.raw_tail = next_tail
 
-    def _add_trajectory(self, record: Mapping[str, np.ndarray], key: EpisodeKey, serial: int) -> None:
+    def _add_trajectory(self, record: Trajectory, key: EpisodeKey, serial: int) -> None:
         number, columns = self._next, self.trajectories
-        row, offset, length = number % self.capacity, int(record["offset"][0]), int(record["length"][0])
+        row, offset, length = number % self.capacity, int(record.offset[0]), int(record.length[0])
         before = self._pop_open(key, offset)
         columns.start_R[row], columns.length_R[row] = self.head, length
-        columns.end_R[row], columns.final_value_R[row] = record["end"][0], record["final_value"][0]
+        columns.end_R[row], columns.final_value_R[row] = record.end[0], record.final_value[0]
         columns.before_R[row], columns.after_R[row] = before, NONE
         columns.serial_R[row] = serial
         if before != NONE:
             columns.after_R[before % self.capacity] = number
-        if record["end"][0] == UNFINISHED:
+        if record.end[0] == UNFINISHED:
             self._open[key] = (number, offset + length)
             self._key_of[number] = key
         self._next += 1
@@ -181,11 +140,3 @@ class Table:
         self.tail += int(self.trajectories.length_R[row])
         self.frames.drop_until(self.tail)
         self._first += 1
-
-
-def _columns(fields: Fields, rows: int) -> dict[str, np.ndarray]:
-    """Arrays whose pages are all there from the start, so that memory does not grow with the table."""
-    columns = {name: np.empty((rows, *shape), dtype) for name, (dtype, shape) in fields.items()}
-    for column in columns.values():
-        column.fill(0)
-    return columns

@@ -22,6 +22,7 @@ from pathlib import Path
 
 from ..config import Profile, profile_text
 from ..errors import AlreadyRunningError, InputOutputError, UsageError
+from ..runtime.context import Storage
 from .files import file_errors, replace_file
 
 # The resolved profile, and the directory of checkpoints.
@@ -38,15 +39,6 @@ def save_profile(profile: Profile, path: Path) -> None:
     """Writes every field of a profile; raises InputOutputError."""
     with file_errors("write", path):
         replace_file(path, profile_text(profile).encode())
-
-
-@dataclass(frozen=True)
-class Storage:
-    """Where roles keep what outlives the run."""
-
-    checkpoints: Path
-    journal: Path
-    logs: Path
 
 
 SHARED_MEMORY = Path("/dev/shm")

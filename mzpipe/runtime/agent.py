@@ -3,27 +3,36 @@
 import os
 import time
 import traceback
-from typing import Protocol
+from typing import ClassVar
 
 from ..errors import ExitCode, MzpipeError
 from ..ipc.control import ControlPort, StopWord
 from ..ipc.counters import Counters
 from ..ipc.errorlog import ErrorLog
 from ..ipc.messages import Failed, Message, Ready
+from ..ipc.roles import Role
 from ..ipc.stages import StageClock
+from .context import RoleContext
 from .idle import IdleStrategy
 
 
-class Agent(Protocol):
-    """One role. A lap never blocks, so agents can also be stepped round-robin in one process."""
+class Agent:
+    """One role in one process. A lap never blocks, so agents can also be stepped round-robin in one process."""
 
-    role: str
+    role: ClassVar[Role]
+
+    def __init__(self, context: RoleContext) -> None:
+        member, plane = context.member, context.plane
+        self._profile, self._plane, self._control = context.profile, plane, context.control
+        self._member, self._index, self._epoch = member, member.index, context.epoch
+        self._counters, self._clock = plane.counters(member), plane.stage_clock(member)
 
     def on_start(self) -> None:
         """Attaches and allocates; called once, before the first lap."""
 
     def do_work(self) -> int:
         """Does what can be done at once and returns how much that was; never waits."""
+        raise NotImplementedError
 
     def on_message(self, message: Message) -> None:
         """Takes one message from the supervisor, between laps."""

@@ -60,7 +60,7 @@ def order(x):
 
 @expression
 def from_order(key):
-    """The float32 behind `order`."""
+    """Returns the float32 that `order` was made from."""
     bits = np.int32(key)
     return np.int32(bits ^ ((bits >> _SIGN_SHIFT) & _ALL_BUT_SIGN)).view(np.float32)
 

@@ -27,7 +27,7 @@ _ZERO = np.float32(0.0)
 
 
 class SearchResult(NamedTuple):
-    """What a search found at the root of every tree."""
+    """The results of a search at the root of every tree."""
 
     # Simulations through each root action, int32.
     visits_BA: np.ndarray

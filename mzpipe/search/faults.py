@@ -62,7 +62,7 @@ def is_bad_policy(policy_A, from_logits):
 
 @kernel
 def lacks_probability(policy_A):
-    """Whether one tree's probabilities are all zero; mostly the first one tells."""
+    """Whether one tree's probabilities are all zero; usually the first one decides."""
     action = 0
     while action < policy_A.shape[0] and policy_A[action] < _LEAST_PROBABILITY:
         action += 1

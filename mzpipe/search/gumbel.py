@@ -55,7 +55,7 @@ def take_in(edge, sums):
 
 @kernel
 def sums_below(edges_N, first_child):
-    """What `take_in` makes of a node's visited edges, newest first."""
+    """The summary that `take_in` makes of a node's visited edges, newest first."""
     sums = (_ZERO, _ZERO, np.uint16(0), -_LOWEST, _LOWEST)
     child = first_child
     while child != NONE:
@@ -66,7 +66,7 @@ def sums_below(edges_N, first_child):
 
 @kernel
 def sums_of_root(edges_N, num_children):
-    """What `take_in` makes of the root's visited edges, oldest first: they are nodes 1, 2, and so on."""
+    """The summary that `take_in` makes of the root's visited edges, oldest first: they are nodes 1, 2, and so on."""
     sums = (_ZERO, _ZERO, np.uint16(0), -_LOWEST, _LOWEST)
     for child in range(1, num_children + 1):
         sums = take_in(edges_N[child], sums)
@@ -129,7 +129,7 @@ def select_below(edges_N, node, parent, weight_L, header):
 
 @kernel
 def most_behind(edges_N, node, first_child, weight_L, shrink, per_weight, per_visit):
-    """The edge whose visits lag most behind pi': argmax of weight * per_weight - N * per_visit."""
+    """Returns the edge whose visits lag pi' the most: argmax of weight * per_weight - N * per_visit."""
     best, best_action, best_score = NONE, node.best_action, node.best_prior * shrink * per_weight
     place, child = 0, first_child
     if best_action == NONE:

@@ -71,7 +71,7 @@ class RootNoise:
 
 @kernel
 def mix_dirichlet(tree: Tree, log_gamma_A, legal_A, fraction):
-    """Mixes the Dirichlet draw behind log_gamma_A into the root's prior."""
+    """Mixes the Dirichlet draw that log_gamma_A stands for into the root's prior."""
     highest, total = np.float32(-np.inf), np.float64(0.0)
     for action in range(legal_A.shape[0]):
         if legal_A[action]:

@@ -130,7 +130,7 @@ class BatchedSearch:
         self._finished += 1
 
     def result(self) -> SearchResult:
-        """What the simulations since begin found, in arrays of the caller's own."""
+        """Returns the results of the simulations since begin, in arrays of the caller's own."""
         self._refuse_unfinished("result()")
         result = allocate_result(self.batch_size, self.num_actions)
         decide(self._arena, self._is_gumbel, *result)

@@ -36,7 +36,7 @@ TAKEN = np.float32(-1.0)
 # Bytes of full rows per tree from which rows are short; see docs/decisions/0006.
 FULL_ROWS_BYTES = 1 << 20
 BLOCK = 8
-# A short row has one place in so many to spare, which spares looking for the exact least weight that belongs in it.
+# A short row has one spare place per this many, so that the exact least weight in it need not be found.
 SLACK = 8
 _CACHE_LINE = 64
 _HEADER_BYTES, _TABLE_BYTES = HEADER.itemsize, TABLE.itemsize

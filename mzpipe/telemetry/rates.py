@@ -12,6 +12,7 @@ import numpy as np
 import psutil
 
 from ..ipc.dataplane import DataPlane
+from ..ipc.roles import Role
 from ..ipc.shape import Member
 from ..ipc.stages import Stage, StageReading
 
@@ -54,40 +55,40 @@ class StageName(NamedTuple):
     """One stage for people."""
 
     name: str
-    role: str
+    role: Role
     unit: str
 
 
 STAGE_NAMES = {
-    Stage.ENV_STEP: StageName("env step", "actor", "env steps"),
-    Stage.ROOT_SEARCH: StageName("root search", "actor", "searches"),
-    Stage.TREE: StageName("select/backup", "actor", "simulations"),
-    Stage.TRAJECTORY_WRITE: StageName("trajectory write", "actor", "transitions"),
-    Stage.INFERENCE_GATHER: StageName("inference gather", "inference", "requests"),
-    Stage.INFERENCE_DEVICE: StageName("inference device", "inference", "requests"),
-    Stage.INFERENCE_REPLY: StageName("reply", "inference", "requests"),
-    Stage.REPLAY_INSERT: StageName("replay insert", "replay", "transitions"),
-    Stage.REPLAY_SAMPLE: StageName("sample", "replay", "samples"),
-    Stage.REANALYZE: StageName("reanalyze", "reanalyzer", "positions"),
-    Stage.BATCH_COPY: StageName("batch copy", "learner", "batches"),
-    Stage.FORWARD: StageName("learner forward", "learner", "steps"),
-    Stage.BACKWARD: StageName("learner backward", "learner", "steps"),
-    Stage.OPTIMIZER: StageName("learner optimiser", "learner", "steps"),
-    Stage.PUBLISH: StageName("publish", "learner", "versions"),
-    Stage.EVALUATION: StageName("evaluation", "evaluator", "env steps"),
+    Stage.ENV_STEP: StageName("env step", Role.ACTOR, "env steps"),
+    Stage.ROOT_SEARCH: StageName("root search", Role.ACTOR, "searches"),
+    Stage.TREE: StageName("select/backup", Role.ACTOR, "simulations"),
+    Stage.TRAJECTORY_WRITE: StageName("trajectory write", Role.ACTOR, "transitions"),
+    Stage.INFERENCE_GATHER: StageName("inference gather", Role.INFERENCE, "requests"),
+    Stage.INFERENCE_DEVICE: StageName("inference device", Role.INFERENCE, "requests"),
+    Stage.INFERENCE_REPLY: StageName("reply", Role.INFERENCE, "requests"),
+    Stage.REPLAY_INSERT: StageName("replay insert", Role.REPLAY, "transitions"),
+    Stage.REPLAY_SAMPLE: StageName("sample", Role.REPLAY, "samples"),
+    Stage.REANALYZE: StageName("reanalyze", Role.REANALYZER, "positions"),
+    Stage.BATCH_COPY: StageName("batch copy", Role.LEARNER, "batches"),
+    Stage.FORWARD: StageName("learner forward", Role.LEARNER, "steps"),
+    Stage.BACKWARD: StageName("learner backward", Role.LEARNER, "steps"),
+    Stage.OPTIMIZER: StageName("learner optimiser", Role.LEARNER, "steps"),
+    Stage.PUBLISH: StageName("publish", Role.LEARNER, "versions"),
+    Stage.EVALUATION: StageName("evaluation", Role.EVALUATOR, "env steps"),
 }
 
 # Of each role whose work can hold the pipeline back: the stage whose items count its progress.
 PROGRESS = {
-    "actor": Stage.ENV_STEP,
-    "inference": Stage.INFERENCE_REPLY,
-    "replay": Stage.REPLAY_INSERT,
-    "reanalyzer": Stage.REANALYZE,
-    "learner": Stage.OPTIMIZER,
+    Role.ACTOR: Stage.ENV_STEP,
+    Role.INFERENCE: Stage.INFERENCE_REPLY,
+    Role.REPLAY: Stage.REPLAY_INSERT,
+    Role.REANALYZER: Stage.REANALYZE,
+    Role.LEARNER: Stage.OPTIMIZER,
 }
 
 
-def stages_of(role: str) -> dict[str, Stage]:
+def stages_of(role: Role) -> dict[str, Stage]:
     """A role's stages by name."""
     return {each.name: stage for stage, each in STAGE_NAMES.items() if each.role == role}
 

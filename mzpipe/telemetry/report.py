@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from ..ipc.roles import Role
 from ..ipc.shape import Member
 from ..ipc.stages import Stage, StageReading, quantile_us
 from .rates import STAGE_NAMES, Count, Moment, RatePoint, rates_of, rates_over_time
@@ -25,7 +26,7 @@ _OF_THE_PAGE = ("roles", "histograms", "over_time")
 class StageUse:
     """One stage over all processes that run it; parts are fractions of these processes' time."""
 
-    role: str
+    role: Role
     items_per_s: float
     unit: str
     busy: float
@@ -65,7 +66,7 @@ class ProfileReport:
     processes: Mapping[str, ProcessUse]
     verdict: Verdict
     # What only the page shows: processes of one role together, calls of every stage by bucket, rates at intervals.
-    roles: Mapping[str, RoleUse]
+    roles: Mapping[Role, RoleUse]
     histograms: Mapping[str, np.ndarray]
     over_time: tuple[RatePoint, ...] = ()
 
@@ -89,7 +90,7 @@ def make_report(first: Moment, last: Moment, cores: int, between: Sequence[Count
     }
     report = _report(last.members, last.stages.since(first.stages), cpu, seconds, cores)
     counts = [Count.of(first), *between, Count.of(last)]
-    return replace(report, over_time=rates_over_time(counts, len(_rows_of(last.members, "learner"))))
+    return replace(report, over_time=rates_over_time(counts, len(_rows_of(last.members, Role.LEARNER))))
 
 
 def whole_report(last: Moment, cores: int) -> ProfileReport:
@@ -128,7 +129,7 @@ def _report(
         for row, member in enumerate(members)
     }
     items_S = change.items_PS.sum(axis=0)
-    rates = rates_of(items_S, len(_rows_of(members, "learner")), seconds)
+    rates = rates_of(items_S, len(_rows_of(members, Role.LEARNER)), seconds)
     roles = _role_uses(members, parts, stages, cpu)
     inserted, sampled = int(items_S[Stage.REPLAY_INSERT]), int(items_S[Stage.REPLAY_SAMPLE])
     return ProfileReport(
@@ -178,13 +179,13 @@ def _stage_use(
     )
 
 
-def _rows_of(members: Sequence[Member], role: str) -> list[int]:
+def _rows_of(members: Sequence[Member], role: Role) -> list[int]:
     return [row for row, member in enumerate(members) if member.role == role]
 
 
 def _role_uses(
     members: Sequence[Member], parts: _Parts, stages: Mapping[str, StageUse], cpu: Mapping[Member, float]
-) -> dict[str, RoleUse]:
+) -> dict[Role, RoleUse]:
     uses = {}
     for role in dict.fromkeys(member.role for member in members):
         rows = _rows_of(members, role)

@@ -7,6 +7,7 @@ from ..config import Profile
 from ..games.figures import human_normalised
 from ..ipc.dataplane import DataPlane
 from ..ipc.messages import Evaluated
+from ..ipc.roles import Role
 from ..ipc.shape import Member
 from ..runs.directory import RunDirectory
 from ..runs.scores import Evaluation, ScoresFile
@@ -22,9 +23,9 @@ class Reports:
     def __init__(self, profile: Profile, plane: DataPlane, run: RunDirectory, view: View, progress: Progress) -> None:
         self._profile, self._plane, self._view = profile, plane, view
         if plane.shape.actors:
-            plane.counters(Member("actor", 0)).set("env_steps", progress.env_steps)
-        plane.counters(Member("replay", 0)).set("inserted", progress.inserted)
-        plane.counters(Member("learner", 0)).set("learner_steps", progress.learner_steps)
+            plane.counters(Member(Role.ACTOR, 0)).set("env_steps", progress.env_steps)
+        plane.counters(Member(Role.REPLAY, 0)).set("inserted", progress.inserted)
+        plane.counters(Member(Role.LEARNER, 0)).set("learner_steps", progress.learner_steps)
         self._snapshots = SnapshotMaker(profile, plane)
         self._snapshots.best_return_mean = progress.best_return_mean
         self._tensorboard = TensorBoardWriter(run.tensorboard)
@@ -72,6 +73,6 @@ class Reports:
         self._tensorboard.close()
 
     def _note(self) -> str:
-        inserted = self._plane.counters(Member("replay", 0)).get("inserted")
+        inserted = self._plane.counters(Member(Role.REPLAY, 0)).get("inserted")
         needed = 0 if self._profile.replay.source else self._profile.replay.min_size_to_sample
         return "training" if inserted >= needed else f"waiting for replay: {inserted:,} of {needed:,} transitions"

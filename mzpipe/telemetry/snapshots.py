@@ -11,6 +11,7 @@ import numpy as np
 from ..config import Profile
 from ..ipc.counters import MILLION
 from ..ipc.dataplane import DataPlane
+from ..ipc.roles import Role
 from ..ipc.shape import Member
 from ..ipc.slots import MODEL_PARTS
 from ..runs.scores import Evaluation
@@ -21,15 +22,15 @@ from .report import make_report
 # Rates are taken over this long, so that a single slow lap does not show.
 _RATE_WINDOW_S = 10.0
 _SUMS = {
-    "actor": (
+    Role.ACTOR: (
         "env_steps",
         "simulations",
         "episodes",
         "episode_return_millionths",
         "episode_length",
     ),
-    "inference": ("batches", "batch_rows"),
-    "replay": (
+    Role.INFERENCE: ("batches", "batch_rows"),
+    Role.REPLAY: (
         "inserted",
         "sampled",
         "handed_out",
@@ -47,8 +48,8 @@ _SUMS = {
         "unjournaled",
         "targets",
     ),
-    "reanalyzer": ("positions", "busy_us"),
-    "learner": (
+    Role.REANALYZER: ("positions", "busy_us"),
+    Role.LEARNER: (
         "learner_steps",
         "clipped_targets",
         "loss_steps",
@@ -108,8 +109,8 @@ class SnapshotMaker:
         rates = {name: change / span_s if now is not before else 0.0 for name, change in recent.items()}
         losses = ("total", "policy", "value", "reward", *(["consistency"] if self._profile.network.consistency else []))
         inserted, sampled = totals["inserted"], totals["sampled"]
-        replay = self._plane.counters(Member("replay", 0))
-        learner = self._plane.counters(Member("learner", 0))
+        replay = self._plane.counters(Member(Role.REPLAY, 0))
+        learner = self._plane.counters(Member(Role.LEARNER, 0))
         return Snapshot(
             elapsed_s=now.time_s - self._start_s,
             env_steps=totals["env_steps"],
@@ -145,7 +146,7 @@ class SnapshotMaker:
 
     def _metrics(self, recent: Totals, rates: dict[str, float], span_s: float) -> dict[str, float | None]:
         """Curves that need no place of their own in a snapshot, by TensorBoard tag."""
-        shape, replay = self._plane.shape, self._plane.counters(Member("replay", 0))
+        shape, replay = self._plane.shape, self._plane.counters(Member(Role.REPLAY, 0))
         waits = ("insert_wait", "sample_wait", "reanalyze_wait", "learner_wait")
         metrics: dict[str, float | None] = {f"replay/{name}": recent[f"{name}_us"] / MILLION / span_s for name in waits}
         metrics |= {f"replay/{name}": float(replay.get(name)) for name in ("refused", "unjournaled", "journal_bytes")}
@@ -161,16 +162,16 @@ class SnapshotMaker:
         return metrics | diagnostic_metrics(self._plane.diagnostics())
 
     def _stages(self, rates: dict[str, float]) -> tuple[StageRate, ...]:
-        actors = [self._fill(member) for member in self._plane.shape.members() if member.role == "actor"]
+        actors = [self._fill(member) for member in self._plane.shape.members() if member.role == Role.ACTOR]
         reanalyze = StageRate("reanalyze", rates["positions"], "positions/s", None)
         return (
-            StageRate("actor", rates["env_steps"], "env steps/s", max(actors, default=None)),
+            StageRate(Role.ACTOR, rates["env_steps"], "env steps/s", max(actors, default=None)),
             StageRate("search", rates["simulations"], "simulations/s", None),
-            StageRate("inference", rates["batches"], "batches/s", None),
+            StageRate(Role.INFERENCE, rates["batches"], "batches/s", None),
             StageRate("replay insert", rates["inserted"], "transitions/s", None),
-            StageRate("replay sample", rates["sampled"], "samples/s", self._fill(Member("replay", 0))),
+            StageRate("replay sample", rates["sampled"], "samples/s", self._fill(Member(Role.REPLAY, 0))),
             *([reanalyze] if self._plane.shape.reanalyzers else []),
-            StageRate("learner", rates["learner_steps"], "steps/s", None),
+            StageRate(Role.LEARNER, rates["learner_steps"], "steps/s", None),
         )
 
     def _fill(self, member: Member) -> float:
@@ -180,8 +181,8 @@ class SnapshotMaker:
         """(now, limit) of every stop condition that is set."""
         stop = self._profile.stop
         now = {
-            "env_steps": self._plane.total("actor", "env_steps"),
-            "learner_steps": self._plane.total("learner", "learner_steps"),
+            "env_steps": self._plane.total(Role.ACTOR, "env_steps"),
+            "learner_steps": self._plane.total(Role.LEARNER, "learner_steps"),
             "minutes": (time.monotonic() - self._start_s) / 60.0,
             "return_mean": self.evaluation.return_mean if self.evaluation else float("nan"),
         }

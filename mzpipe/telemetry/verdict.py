@@ -3,18 +3,20 @@
 from collections.abc import Mapping
 from typing import NamedTuple
 
+from ..ipc.roles import Role
+
 # Above this part of all cores in use, no process can be added without taking time from another.
 _MACHINE_IS_FULL = 0.9
 
 # Of each role that can be multiplied: what to set, and what that adds.
 _REMEDIES = {
-    "actor": ("topology.actors", "another actor"),
-    "inference": ("inference.devices", "another inference server"),
-    "reanalyzer": ("topology.reanalyzers", "another reanalyzer"),
-    "learner": ("learner.devices", "another learner rank"),
+    Role.ACTOR: ("topology.actors", "another actor"),
+    Role.INFERENCE: ("inference.devices", "another inference server"),
+    Role.REANALYZER: ("topology.reanalyzers", "another reanalyzer"),
+    Role.LEARNER: ("learner.devices", "another learner rank"),
 }
 # The evaluator plays beside the pipeline: nobody waits for it.
-_BESIDE = "evaluator"
+_BESIDE = Role.EVALUATOR
 
 
 class RoleUse(NamedTuple):
@@ -33,13 +35,13 @@ class Verdict(NamedTuple):
     """Why the pipeline is not faster."""
 
     stage: str
-    role: str
+    role: Role
     # How many times as fast the pipeline would be with one process more of the role; 1 where that would not help.
     predicted_speedup: float
     sentence: str
 
 
-def judge(uses: Mapping[str, RoleUse], cores: int) -> Verdict:
+def judge(uses: Mapping[Role, RoleUse], cores: int) -> Verdict:
     """The role whose processes rest least, and what adding one to it would give.
 
     The prediction: work per item stays, so each role's rate is bound by rate / working, the role's own by one more
@@ -58,7 +60,7 @@ def judge(uses: Mapping[str, RoleUse], cores: int) -> Verdict:
     waits = ", ".join(
         f"{name}s wait {each.wait_in + each.wait_out:.0%}"
         for name, each in uses.items()
-        if name in ("actor", "learner") and name != role
+        if name in (Role.ACTOR, Role.LEARNER) and name != role
     )
     begin = f"{role}-bound: {use.working:.0%} busy, mostly with {use.stage}"
     advice = _advice(role, use, uses, cpu, cores, speedup, is_full=is_full)
@@ -66,7 +68,7 @@ def judge(uses: Mapping[str, RoleUse], cores: int) -> Verdict:
 
 
 def _advice(
-    role: str, use: RoleUse, uses: Mapping[str, RoleUse], cpu: float, cores: int, speedup: float, *, is_full: bool
+    role: Role, use: RoleUse, uses: Mapping[Role, RoleUse], cpu: float, cores: int, speedup: float, *, is_full: bool
 ) -> str:
     if is_full:
         first = sorted(uses, key=lambda name: -uses[name].cpu)[:3]

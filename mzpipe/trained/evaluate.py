@@ -12,6 +12,7 @@ from ..evaluator.episodes import match_protocol, protocol_settings
 from ..evaluator.versus import make_episodes
 from ..games import GameSpec, describe_game, make_game
 from ..ipc.dataplane import DataPlane
+from ..ipc.roles import Role
 from ..ipc.shape import Member
 from ..ipc.weights import WeightsPublisher
 from ..launch.plan import ModelSizes, check_opponent, make_plan
@@ -23,7 +24,7 @@ from ..runs.checkpoint import Checkpoint, CheckpointStore
 from ..runs.directory import RunDirectory, Storage, refuse_no_run
 from .trained import check_game
 
-_EVALUATOR = Member("evaluator", 0)
+_EVALUATOR = Member(Role.EVALUATOR, 0)
 # Where neither the caller nor a protocol says how many.
 _DEFAULT_EPISODES = 20
 # Games that ended, and how many there will be; 0: the agent's moves decide how many lines of play there are.
@@ -156,7 +157,9 @@ def _play(
     flat = FlatWeights(model)
     plane = DataPlane.create(directory, dataclasses.replace(shape, weights_bytes=4 * flat.size))
     WeightsPublisher(plane.weights()).publish(flat.read(), learner_steps=0, env_steps=0)
-    pipeline = SerialPipeline(profile, plane, Storage(directory, directory, directory), devices, roles=("inference",))
+    pipeline = SerialPipeline(
+        profile, plane, Storage(directory, directory, directory), devices, roles=(Role.INFERENCE,)
+    )
     pipeline.start()
     try:
         returns: list[float] = []

@@ -4,18 +4,20 @@ import numpy as np
 
 from mzpipe.actor.actor import Actor
 from mzpipe.games import make_game
+from mzpipe.ipc.columns import copied
 from mzpipe.ipc.ring import RingReader
-from mzpipe.ipc.slots import TERMINATED
+from mzpipe.ipc.roles import Role
+from mzpipe.ipc.schema import TERMINATED
 from mzpipe.planning import derive_seed
-from tests.tiny import ACTOR, make_plane, publish, random_model, started_server, tiny_profile
+from tests.tiny import ACTOR, make_context, make_plane, publish, random_model, started_server, tiny_profile
 
 
 def play(tmp_path, num_records, *overrides, epoch=0):
-    """(plane, records as dicts of copies) of an actor with a random model."""
+    """(plane, copies of the records) of an actor with a random model."""
     profile = tiny_profile(*overrides)
     plane = make_plane(tmp_path, profile)
     publish(plane, random_model(profile, plane, 0))
-    server, actor = started_server(profile, plane), Actor(profile, plane, 0, epoch)
+    server, actor = started_server(profile, plane), Actor(make_context(profile, plane, Role.ACTOR, epoch=epoch))
     actor.on_start()
     reader, records = RingReader(plane.trajectory_ring(0)), []
     while len(records) < num_records:
@@ -23,7 +25,8 @@ def play(tmp_path, num_records, *overrides, epoch=0):
         server.do_work()
         record = reader.peek()
         if record is not None:
-            records.append({name: array.copy() for name, array in record.items()} | {"epoch": reader.epoch()})
+            records.append(copied(record))
+            assert reader.epoch() == epoch
             reader.release()
     return plane, records
 
@@ -31,14 +34,14 @@ def play(tmp_path, num_records, *overrides, epoch=0):
 def test_actor_records_replay_to_the_same_game(tmp_path):
     """The recorded actions, played again from the game's seed, give the recorded frames and rewards."""
     _, records = play(tmp_path, 60)
-    first_lane = [record for record in records if record["game"][0] < 3]
+    first_lane = [record for record in records if record.game[0] < 3]
     game = make_game(tiny_profile().game, 3, derive_seed(0, "actor", 0, 0, 0, 0, "game"))
     steps = {}
     for record in first_lane:
-        key, offset = int(record["game"][0]), int(record["offset"][0])
-        if record["episode"][0] == 0:
-            for place in range(int(record["length"][0])):
-                steps[key, offset + place] = (record["frame"][place], int(record["action"][place]))
+        key, offset = int(record.game[0]), int(record.offset[0])
+        if record.episode[0] == 0:
+            for place in range(int(record.length[0])):
+                steps[key, offset + place] = (record.frame[place], int(record.steps.action[place]))
     frames = game.reset()
     moves = min(max(move for key, move in steps if key == each) for each in range(3)) + 1
     assert moves >= 5
@@ -51,20 +54,19 @@ def test_actor_records_replay_to_the_same_game(tmp_path):
 def test_actor_records_policies_values_and_versions(tmp_path):
     _, records = play(tmp_path, 10, epoch=3)
     for record in records:
-        length = int(record["length"][0])
-        np.testing.assert_allclose(record["search_policy"][:length].sum(1), 1.0, rtol=1e-6)
-        assert np.isfinite(record["root_value"][:length]).all()
-        assert (record["weights_version"][:length] == 1).all()
-        assert (record["reward"][:length] == 1.0).all()
-        assert record["epoch"] == 3
-        assert (record["final_value"][0] == 0.0) == (record["end"][0] == TERMINATED)
+        length = int(record.length[0])
+        np.testing.assert_allclose(record.steps.search_policy[:length].sum(1), 1.0, rtol=1e-6)
+        assert np.isfinite(record.steps.root_value[:length]).all()
+        assert (record.steps.weights_version[:length] == 1).all()
+        assert (record.steps.reward[:length] == 1.0).all()
+        assert (record.final_value[0] == 0.0) == (record.end[0] == TERMINATED)
 
 
 def test_actor_counts_moves_simulations_and_episodes(tmp_path):
     plane, records = play(tmp_path, 40)
     counters = plane.counters(ACTOR)
     assert counters.get("simulations") == 4 * counters.get("env_steps")
-    ended = [record for record in records if record["end"][0] == TERMINATED]
+    ended = [record for record in records if record.end[0] == TERMINATED]
     assert counters.get("episodes") >= len(ended) > 0
     assert counters.get("episode_length") * 1_000_000 == counters.get("episode_return_millionths")
 
@@ -73,7 +75,7 @@ def test_actor_stops_playing_and_counts_it_when_the_ring_is_full(tmp_path):
     profile = tiny_profile()
     plane = make_plane(tmp_path, profile)
     publish(plane, random_model(profile, plane, 0))
-    server, actor = started_server(profile, plane), Actor(profile, plane, 0, 0)
+    server, actor = started_server(profile, plane), Actor(make_context(profile, plane, Role.ACTOR))
     actor.on_start()
     for _ in range(3_000):
         actor.do_work()
@@ -87,14 +89,14 @@ def test_actor_plays_in_all_its_lanes_alike_when_the_ring_has_room_for_one_recor
     profile = tiny_profile()
     plane = make_plane(tmp_path, profile)
     publish(plane, random_model(profile, plane, 0))
-    server, actor = started_server(profile, plane), Actor(profile, plane, 0, 0)
+    server, actor = started_server(profile, plane), Actor(make_context(profile, plane, Role.ACTOR))
     actor.on_start()
     reader, lanes = RingReader(plane.trajectory_ring(0)), []
     for _ in range(48):
         for _ in range(200):  # every lane has records that wait, whichever was last to write
             actor.do_work()
             server.do_work()
-        lanes.append(int(reader.peek()["game"][0]) // 3)
+        lanes.append(int(reader.peek().game[0]) // 3)
         reader.release()
     assert abs(sum(lanes[8:]) - 20) <= 1
 
@@ -102,7 +104,7 @@ def test_actor_plays_in_all_its_lanes_alike_when_the_ring_has_room_for_one_recor
 def test_actor_lowers_the_temperature_with_training_progress(tmp_path):
     profile = tiny_profile("actor.temperatures=[1.0,0.5,0.25]", "actor.temperature_fractions=[0.0,0.5,0.75]")
     plane = make_plane(tmp_path, profile)  # stop.learner_steps 10
-    actor = Actor(profile, plane, 0, 0)
+    actor = Actor(make_context(profile, plane, Role.ACTOR))
     learner = plane.counters(plane.shape.members()[0])
     temperatures = []
     for steps in (0, 4, 5, 7, 8, 10):
@@ -113,17 +115,17 @@ def test_actor_lowers_the_temperature_with_training_progress(tmp_path):
 
 def test_actor_records_whose_turn_it_was_and_the_outcome_for_who_ended_the_game(tmp_path):
     _, records = play(tmp_path, 40, "game.name=tic_tac_toe", "actor.trajectory_length=9")
-    ended = [record for record in records if record["end"][0] == TERMINATED]
+    ended = [record for record in records if record.end[0] == TERMINATED]
     assert len(ended) >= 20
     outcomes = set()
     for record in ended:
-        length = int(record["length"][0])
-        assert record["to_play"][:length].tolist() == [move % 2 for move in range(length)]
-        assert not record["reward"][: length - 1].any()
-        assert record["legal_actions"][:length].sum(1).tolist() == list(range(9, 9 - length, -1))
-        assert record["legal_actions"][np.arange(length), record["action"][:length]].all()
-        assert (record["search_policy"][:length][~record["legal_actions"][:length]] == 0.0).all()
-        outcomes.add(float(record["reward"][length - 1]))
+        length = int(record.length[0])
+        assert record.steps.to_play[:length].tolist() == [move % 2 for move in range(length)]
+        assert not record.steps.reward[: length - 1].any()
+        assert record.steps.legal_actions[:length].sum(1).tolist() == list(range(9, 9 - length, -1))
+        assert record.steps.legal_actions[np.arange(length), record.steps.action[:length]].all()
+        assert (record.steps.search_policy[:length][~record.steps.legal_actions[:length]] == 0.0).all()
+        outcomes.add(float(record.steps.reward[length - 1]))
     assert outcomes <= {0.0, 1.0} and 1.0 in outcomes  # nobody loses by his own move
 
 
@@ -131,9 +133,9 @@ def test_actor_plays_the_most_visited_action_after_the_sampled_moves(tmp_path):
     _, records = play(tmp_path, 60, "game.name=tic_tac_toe", "actor.trajectory_length=9", "actor.temperature_moves=3")
     sampled, greedy = [], []
     for record in records:
-        for place in range(int(record["length"][0])):
-            policy = record["search_policy"][place]
-            is_best = policy[record["action"][place]] == policy.max()
-            (sampled if record["offset"][0] + place < 3 else greedy).append(is_best)
+        for place in range(int(record.length[0])):
+            policy = record.steps.search_policy[place]
+            is_best = policy[record.steps.action[place]] == policy.max()
+            (sampled if record.offset[0] + place < 3 else greedy).append(is_best)
     assert all(greedy) and len(greedy) > 100
     assert not all(sampled)

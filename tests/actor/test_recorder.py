@@ -2,9 +2,9 @@
 
 import numpy as np
 
-from mzpipe.actor.recorder import Moves, Recorder
+from mzpipe.actor.recorder import Recorder
 from mzpipe.ipc.ring import RingReader, RingWriter
-from mzpipe.ipc.slots import TERMINATED, TRUNCATED, UNFINISHED
+from mzpipe.ipc.schema import TERMINATED, TRUNCATED, UNFINISHED, Steps
 from tests.tiny import make_plane, tiny_profile
 
 GAMES = 2
@@ -19,8 +19,7 @@ def make(tmp_path):
 def moves(number):
     """Every value tells the move and the game."""
     value = np.array([number, 1000 + number], np.float32)
-    return Moves(
-        frame=np.repeat(value[:, None], 4, axis=1),
+    return np.repeat(value[:, None], 4, axis=1), Steps(
         action=value.astype(np.int32) % 2,
         reward=value,
         to_play=np.zeros(GAMES, np.int8),
@@ -33,16 +32,18 @@ def moves(number):
 
 def add(recorder, number, terminated=(False, False), truncated=(False, False)):
     final = np.array([7.0, 8.0], np.float32)
-    recorder.add(moves(number), np.array(terminated), np.array(truncated), final)
+    recorder.add(*moves(number), np.array(terminated), np.array(truncated), final)
 
 
 def take(reader):
     record = reader.peek()
     if record is None:
         return None
-    length = int(record["length"][0])
-    head = tuple(record[name][0].item() for name in ("game", "episode", "offset", "end", "final_value"))
-    rewards = record["reward"][:length].tolist()
+    length = int(record.length[0])
+    head = tuple(
+        number[0].item() for number in (record.game, record.episode, record.offset, record.end, record.final_value)
+    )
+    rewards = record.steps.reward[:length].tolist()
     reader.release()
     return head, rewards
 

@@ -7,10 +7,11 @@ from mzpipe.evaluator.episodes import GreedyEpisodes
 from mzpipe.evaluator.evaluator import Evaluator
 from mzpipe.games import make_game
 from mzpipe.ipc.control import LocalPort
+from mzpipe.ipc.roles import Role
 from mzpipe.nets import Model, restore_model
 from mzpipe.planning import LanePlanner, greedy_search
 from mzpipe.runs.checkpoint import CheckpointStore
-from tests.tiny import EVALUATOR, make_plane, publish, random_model, started_server, tiny_profile
+from tests.tiny import EVALUATOR, make_context, make_plane, publish, random_model, started_server, tiny_profile
 
 
 @pytest.mark.parametrize("episodes", [1, 3, 7])
@@ -35,7 +36,7 @@ def test_episodes_plays_exactly_as_many_whole_games_as_asked(tmp_path, episodes)
 
 def make_evaluator(tmp_path, profile):
     plane, port = make_plane(tmp_path, profile), LocalPort()
-    evaluator = Evaluator(profile, plane, 0, tmp_path / "checkpoints", port)
+    evaluator = Evaluator(make_context(profile, plane, Role.EVALUATOR, directory=tmp_path, port=port))
     evaluator.on_start()
     return plane, evaluator, port
 

@@ -107,9 +107,9 @@ def store(plane, profile, episodes):
     table = Table(TableShape.of(profile.replay, plane.shape, plane.shape.trajectory_length))
     reader, positions = RingReader(plane.trajectory_ring(0)), []
     while (record := reader.peek()) is not None:
-        episode = episodes[record["game"][0]][record["episode"][0]]
+        episode = episodes[record.game[0]][record.episode[0]]
         length = table.insert(record, actor=0, epoch=0)
-        positions += [(episode, int(record["offset"][0]) + place) for place in range(length)]
+        positions += [(episode, int(record.offset[0]) + place) for place in range(length)]
         reader.release()
     assert len(positions) == GAMES * MOVES
     return table, positions

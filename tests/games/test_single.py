@@ -133,7 +133,7 @@ def test_close_closes_every_game_once():
         ("NotANumber", r"reset\(\) returned a frame with numbers that are not finite"),
         ("BadReward", r"step\(\) returned the reward inf, which is no finite number"),
         ("Endless", r"step\(\) said terminated and truncated at once"),
-        ("Stuck", "walk: no legal action though the game goes on"),
+        ("Stuck", "walk: no legal action though the game continues"),
     ],
 )
 def test_a_game_that_breaks_the_protocol_is_named_in_one_line(name, text):

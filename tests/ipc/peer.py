@@ -2,10 +2,12 @@
 
 import sys
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
 from mzpipe.ipc import atomics
+from mzpipe.ipc.columns import RecordLayout
 from mzpipe.ipc.doorbell import Doorbell, doorbell_layout
 from mzpipe.ipc.errorlog import ErrorLog, errorlog_layout
 from mzpipe.ipc.layout import ArrayLayout, Field
@@ -15,14 +17,22 @@ from mzpipe.ipc.slots import weights_layout
 from mzpipe.ipc.trace import TraceWriter, trace_layout
 from mzpipe.ipc.weights import WeightsPublisher
 
-RECORD = ArrayLayout([Field("sequence", "int64", (1,)), Field("data", "int64", (40,))])
+
+class Numbered(NamedTuple):
+    """A record whose every word follows from its sequence."""
+
+    sequence: np.ndarray
+    data: np.ndarray
+
+
+RECORD = RecordLayout(Numbered, [Field("sequence", "int64", (1,)), Field("data", "int64", (40,))])
 NUM_SLOTS = 8
 WEIGHTS_BYTES = 4 * 20_000
 TRACE_EVENTS = 200_000
 WAIT = {"spin_ns": 2_000, "yield_ns": 50_000, "timeout_ns": 5_000_000_000}
 
 
-def open_ring(directory: Path, create: bool = False) -> Ring:
+def open_ring(directory: Path, create: bool = False) -> Ring[Numbered]:
     opener = Segment.create if create else Segment.attach
     return Ring(opener(directory / "ring", Ring.payload_bytes(RECORD, NUM_SLOTS)), RECORD, NUM_SLOTS)
 
@@ -46,8 +56,8 @@ def write_records(directory: Path, count: str, epoch: str = "0") -> None:
         while slot is None:
             atomics.yield_core()
             slot = writer.claim()
-        slot["sequence"][0] = number
-        slot["data"][:] = pattern(number)
+        slot.sequence[0] = number
+        slot.data[:] = pattern(number)
         writer.commit()
 
 

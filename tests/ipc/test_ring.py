@@ -21,7 +21,7 @@ def ring(shm_path):
 def put(writer, number):
     slot = writer.claim()
     assert slot is not None
-    slot["sequence"][0], slot["data"][:] = number, pattern(number)
+    slot.sequence[0], slot.data[:] = number, pattern(number)
     writer.commit()
 
 
@@ -29,8 +29,8 @@ def take(reader):
     slot = reader.peek()
     if slot is None:
         return None
-    number = int(slot["sequence"][0])
-    np.testing.assert_array_equal(slot["data"], pattern(number))
+    number = int(slot.sequence[0])
+    np.testing.assert_array_equal(slot.data, pattern(number))
     reader.release()
     return number
 
@@ -71,7 +71,7 @@ def test_new_writer_starts_where_a_killed_one_had_committed_last(ring):
         assert take(reader) == number
     put(writer, 11)
     half = writer.claim()
-    half["data"][:] = -1  # killed in the middle of the next
+    half.data[:] = -1  # killed in the middle of the next
     successor = RingWriter(ring, epoch=1)
     put(successor, 12)
     assert take(reader) == 11
@@ -167,8 +167,8 @@ def test_reader_looks_ahead_and_releases_in_order(ring):
         assert reader.peek(ahead=2) is None
         for ahead in (0, 1, 0):
             slot = reader.peek(ahead)
-            assert int(slot["sequence"][0]) == 2 * lap + ahead
-            np.testing.assert_array_equal(slot["data"], pattern(2 * lap + ahead))
+            assert int(slot.sequence[0]) == 2 * lap + ahead
+            np.testing.assert_array_equal(slot.data, pattern(2 * lap + ahead))
         assert (take(reader), take(reader), take(reader)) == (2 * lap, 2 * lap + 1, None)
 
 

@@ -9,9 +9,11 @@ import pytest
 import torch
 
 from mzpipe.errors import CheckpointError, MzpipeError
+from mzpipe.ipc.columns import named
 from mzpipe.ipc.control import LocalPort
 from mzpipe.ipc.messages import CheckpointSaved, Note, SaveCheckpoint
 from mzpipe.ipc.ring import RingReader, RingWriter
+from mzpipe.ipc.roles import Role
 from mzpipe.ipc.shape import Member
 from mzpipe.ipc.weights import WeightsSubscriber
 from mzpipe.learner import learner as module
@@ -19,7 +21,7 @@ from mzpipe.learner.learner import Learner
 from mzpipe.learner.ranks import OneRank
 from mzpipe.nets import FlatWeights
 from mzpipe.runs.checkpoint import LATEST, CheckpointStore
-from tests.tiny import make_plane, tiny_profile
+from tests.tiny import make_context, make_plane, tiny_profile
 
 LEARNER = Member("learner", 0)
 
@@ -42,24 +44,25 @@ class Bench:
 
     def start(self):
         self.port = LocalPort()
-        store = self.directory / "checkpoints"
-        self.learner = Learner(self.profile, self.plane, self.index, 0, "cpu", store, self.directory, self.port)
+        where = {"directory": self.directory, "port": self.port}
+        context = make_context(self.profile, self.plane, Role.LEARNER, self.index, **where)
+        self.learner = Learner(context)
         self.learner.on_start()
-        self.store = CheckpointStore(store)
+        self.store = CheckpointStore(context.storage.checkpoints)
 
     def give(self, *, bad=False):
         """Commits one batch, with a target that is no number if it is a bad one."""
         slot = self.writer.claim()
-        for name, array in slot.items():
+        for name, array in named(slot).items():
             array[...] = 1 if "mask" in name or name == "weight" else 0
-        slot["observation"][:] = self.rng.normal(size=slot["observation"].shape)
-        slot["action"][:] = self.rng.integers(2, size=slot["action"].shape)
-        slot["value_target"][:] = self.rng.uniform(0, 20, slot["value_target"].shape)
-        slot["reward_target"][:] = 1.0
-        slot["policy_target"][:] = (0.25, 0.75)
-        slot["slot"][:], slot["generation"][:] = self.number + np.arange(len(slot["slot"])), 3
+        slot.unrolls.observation[:] = self.rng.normal(size=slot.unrolls.observation.shape)
+        slot.unrolls.action_BK[:] = self.rng.integers(2, size=slot.unrolls.action_BK.shape)
+        slot.unrolls.value_target_BK1[:] = self.rng.uniform(0, 20, slot.unrolls.value_target_BK1.shape)
+        slot.unrolls.reward_target_BK[:] = 1.0
+        slot.unrolls.policy_target_BK1A[:] = (0.25, 0.75)
+        slot.keys.slot_B[:], slot.keys.generation_B[:] = self.number + np.arange(len(slot.keys.slot_B)), 3
         if bad:
-            slot["observation"][0] = np.nan
+            slot.unrolls.observation[0] = np.nan
         self.number += 1
         self.writer.commit()
 
@@ -93,9 +96,9 @@ def test_learner_answers_a_batch_with_its_keys_and_value_errors(bench):
     bench.give()
     assert bench.learner.do_work() == 1
     answer = bench.priorities.peek()
-    assert answer["slot"].tolist() == [0, 1, 2, 3]
-    assert answer["generation"].tolist() == [3, 3, 3, 3]
-    assert (answer["priority"] > 0).all()  # the network says 0, the targets are above
+    assert answer.keys.slot_B.tolist() == [0, 1, 2, 3]
+    assert answer.keys.generation_B.tolist() == [3, 3, 3, 3]
+    assert (answer.priority_B > 0).all()  # the network says 0, the targets are above
     assert bench.get("learner_steps") == 1
     assert bench.learner.do_work() == 0
 
@@ -339,7 +342,7 @@ def test_second_rank_trains_only_on_what_the_first_has_called(second_rank):
     assert bench.learner.do_work() == 1
     bench.give()
     assert bench.learner.do_work() == 0
-    assert bench.priorities.peek()["slot"].tolist() == [0, 1]  # its half of a batch of 4
+    assert bench.priorities.peek().keys.slot_B.tolist() == [0, 1]  # its half of a batch of 4
 
 
 def test_second_rank_publishes_and_saves_nothing(second_rank):
@@ -382,7 +385,7 @@ def test_rank_leaves_out_batches_whose_other_part_was_trained_on_before_a_restar
     bench.give()
     bench.learner.do_work()
     assert not np.array_equal(bench.weights(), before)
-    assert bench.priorities.peek()["slot"].tolist() == [2, 3]
+    assert bench.priorities.peek().keys.slot_B.tolist() == [2, 3]
 
 
 def test_first_rank_calls_the_others_before_it_trains(tmp_path, monkeypatch):

@@ -15,7 +15,7 @@ from mzbench.ipc import doorbell as ipc_doorbell
 from mzbench.ipc.case import measure, parts
 from mzbench.ipc.kernels import send_kernel, take_kernel
 from mzbench.ipc.killed import Consumer, check_records, first_number
-from mzbench.ipc.memory import CALLER, SPECS, BareRing
+from mzbench.ipc.memory import CALLER, SPECS, BareRing, Words
 from mzbench.ipc.orders import Action, Orders
 from mzbench.ipc.peer import spun
 from mzbench.ipc.peers import started_peers
@@ -60,13 +60,13 @@ class Unchecked(RingReader):
 
 
 def put(writer, number):
-    writer.claim()["data"].fill(number)
+    writer.claim().data.fill(number)
     writer.commit()
 
 
 def put_half(writer, number):
     """As far as a producer gets that is killed while it builds a record."""
-    words = writer.claim()["data"]
+    words = writer.claim().data
     words[: len(words) // 2] = number
 
 
@@ -139,7 +139,7 @@ def test_watch_awaits_the_first_versions(segments):
 
 
 def test_consumer_finds_committed_records_whole_and_the_control_the_half_one_torn(segments):
-    ring = segments.ring("killed")
+    ring = segments.ring("killed", Words)
     consumer = Consumer(ring)
     for epoch in range(3):  # the second half record lies over whole ones of a former lap
         writer, first = RingWriter(ring, epoch=epoch), first_number(epoch)
@@ -153,7 +153,7 @@ def test_consumer_finds_committed_records_whole_and_the_control_the_half_one_tor
 
 
 def test_check_fails_when_the_reader_looks_at_neither_commit_word_nor_checksum(segments):
-    ring = segments.ring("killed")
+    ring = segments.ring("killed", Words)
     writer, consumer = RingWriter(ring), Consumer(ring, Unchecked(ring))
     consumer.begin(0)
     put(writer, first_number(0))
@@ -164,7 +164,7 @@ def test_check_fails_when_the_reader_looks_at_neither_commit_word_nor_checksum(s
 
 
 def test_consumer_tells_a_lost_record_and_one_of_a_former_producer(segments):
-    ring = segments.ring("killed")
+    ring = segments.ring("killed", Words)
     writer, consumer = RingWriter(ring), Consumer(ring)
     consumer.begin(1)
     for number in (first_number(1), first_number(1) + 2, first_number(0)):
@@ -175,7 +175,7 @@ def test_consumer_tells_a_lost_record_and_one_of_a_former_producer(segments):
 
 def test_bare_ring_lets_a_damaged_record_pass_where_a_ring_does_not(segments):
     for kind in ("bare", "sealed"):
-        ring = segments.ring("killed", BareRing) if kind == "bare" else segments.ring("killed")
+        ring = segments.ring("killed", Words, BareRing) if kind == "bare" else segments.ring("killed", Words)
         put(RingWriter(ring), 1)
         ring.payloads[RingReader(ring).sequence % ring.num_slots][0] ^= 1
         if kind == "bare":
@@ -227,7 +227,7 @@ def test_kernels_of_the_ping_pong_give_up_without_an_answer_and_go_on_where_they
 
 
 def test_kernels_of_the_ring_give_up_and_go_on_where_they_were_and_take_no_damaged_record(segments, monkeypatch):
-    ring = segments.ring("killed")
+    ring = segments.ring("killed", Words)
     send = partial(send_kernel, np.array(ring.addresses), ring.head, ring.tail, ring.sealed_bytes)
     take = partial(take_kernel, np.array(ring.addresses), ring.tail, ring.sealed_bytes)
     assert send(0, 2) == 2 and take(0, 3) == 2

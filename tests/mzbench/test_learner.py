@@ -11,18 +11,20 @@ from mzbench.learner import case as learner
 from mzbench.learner import reference as learner_reference
 from mzbench.learner.case import MZPIPE, ONE_RANK, RESIDENT, TWO_RANKS, Shape, feed_shapes, measure, rank_shapes
 from mzbench.learner.feed import FedLearner, fed_learner, fill_rings, shared_out
-from mzbench.learner.processes import REPLAY, Refiller, make_rank
+from mzbench.learner.processes import REPLAY, Refiller, make_member
 from mzbench.learner.reference import resident_step
 from mzbench.learner.work import MLP, RESIDUAL, Work, make_profile, make_shape, private_slot
 
 from mzpipe.config import NetworkConfig, load_profile
 from mzpipe.errors import InputOutputError, MzpipeError
+from mzpipe.ipc.columns import named
 from mzpipe.ipc.dataplane import DataPlane
 from mzpipe.ipc.ring import RingReader, RingWriter
 from mzpipe.ipc.shape import Member
 from mzpipe.measure.ceilings.noise import fill_batch
 from mzpipe.runs.directory import RunDirectory, save_profile
 from tests.leftovers import runtime_directories, unexplained
+from tests.tiny import make_context
 
 TINY = Work("tiny", NetworkConfig(hidden_size=8, value_support_size=5, reward_support_size=3), (3,), "float32", 1, 2)
 IMAGES = Work("images", NetworkConfig(kind="residual", num_channels=4), (1, 32, 32), "uint8", 2, 5)
@@ -42,13 +44,17 @@ def make_plane(directory, num_ranks):
     return plane
 
 
+def make_refiller(plane):
+    return Refiller(make_context(make_profile(TINY, SIZE, plane.shape.learner_ranks), plane, REPLAY.role))
+
+
 @pytest.fixture
 def fed(plane, tmp_path):
     """A learner whose refiller works whenever the learner looks after it; a rank of its own in this process."""
     run = RunDirectory(tmp_path / "run")
     run.logs.mkdir(parents=True)
     save_profile(make_profile(TINY, SIZE, 1), run.profile)
-    rank, refiller = make_rank(Member("learner", 0), run, plane, ("cpu",)), Refiller(plane)
+    rank, refiller = make_member(Member("learner", 0), run, plane, ("cpu",)), make_refiller(plane)
     rank.on_start()
     return FedLearner(rank, plane, SimpleNamespace(check=refiller.do_work))
 
@@ -92,15 +98,15 @@ def test_profile_is_one_that_a_rank_can_load(tmp_path, num_ranks):
 def test_fill_batch_leaves_nothing_as_it_was_and_masks_nothing(work):
     slot = private_slot(make_shape(work, make_profile(work, SIZE, 1)))
     fill_batch(slot, np.random.default_rng(0))
-    assert slot["observation"].shape == (SIZE, work.frame_stack * work.frame_shape[0], *work.frame_shape[1:])
-    assert all(len(np.unique(slot[name])) > 3 for name in ("observation", "value_target", "reward_target"))
-    assert 0 <= slot["action"].min() < slot["action"].max() < work.num_actions
-    np.testing.assert_allclose(slot["policy_target"].sum(-1), 1.0, rtol=1e-5)
-    assert all((slot[name] == 1.0).all() for name in slot if "mask" in name or name == "weight")
+    assert slot.unrolls.observation.shape == (SIZE, work.frame_stack * work.frame_shape[0], *work.frame_shape[1:])
+    assert all(len(np.unique(named(slot)[name])) > 3 for name in ("observation", "value_target", "reward_target"))
+    assert 0 <= slot.unrolls.action_BK.min() < slot.unrolls.action_BK.max() < work.num_actions
+    np.testing.assert_allclose(slot.unrolls.policy_target_BK1A.sum(-1), 1.0, rtol=1e-5)
+    assert all((array == 1.0).all() for name, array in named(slot).items() if "mask" in name or name == "weight")
 
 
 def test_refiller_hands_the_same_batches_out_again_and_writes_none_of_them(plane):
-    ring, refiller = plane.batch_ring(0), Refiller(plane)
+    ring, refiller = plane.batch_ring(0), make_refiller(plane)
     reader, payloads = RingReader(ring), [payload.copy() for payload in ring.payloads]
     assert len({payload.tobytes() for payload in payloads}) == ring.num_slots
     for payload in ring.payloads:
@@ -113,12 +119,12 @@ def test_refiller_hands_the_same_batches_out_again_and_writes_none_of_them(plane
 
 
 def test_refiller_stops_at_a_full_ring(plane):
-    refiller = Refiller(plane)
+    refiller = make_refiller(plane)
     assert [refiller.do_work() for _ in range(plane.batch_ring(0).num_slots + 2)][-3:] == [1, 0, 0]
 
 
 def test_refiller_takes_priorities_so_that_their_ring_never_fills(plane):
-    writer, refiller = RingWriter(plane.priority_ring(0)), Refiller(plane)
+    writer, refiller = RingWriter(plane.priority_ring(0)), make_refiller(plane)
     for _ in range(3 * plane.priority_ring(0).num_slots):
         assert writer.claim() is not None
         writer.commit()
@@ -127,7 +133,7 @@ def test_refiller_takes_priorities_so_that_their_ring_never_fills(plane):
 
 def test_refiller_gives_every_rank_a_batch_or_none(shm_path):
     plane = make_plane(shm_path, 2)
-    readers, refiller = [RingReader(plane.batch_ring(rank)) for rank in range(2)], Refiller(plane)
+    readers, refiller = [RingReader(plane.batch_ring(rank)) for rank in range(2)], make_refiller(plane)
     while refiller.do_work():
         pass
     readers[0].release()
@@ -174,7 +180,7 @@ def test_rank_shapes_need_two_of_a_kind_and_say_what_is_missing(monkeypatch):
 def test_resident_step_refuses_to_time_steps_that_are_skipped(monkeypatch):
     def spoil(slot, rng):
         fill_batch(slot, rng)
-        slot["value_target"][0] = np.nan
+        slot.unrolls.value_target_BK1[0] = np.nan
 
     resident_step(TINY, SIZE, "cpu")()
     monkeypatch.setattr(learner_reference, "fill_batch", spoil)
@@ -187,7 +193,7 @@ def test_fed_learner_answers_releases_and_counts_the_steps_that_waited(fed, plan
     for _ in range(3):
         fed.step()
     fed.check()
-    assert answers.peek()["priority"].shape == (SIZE,)
+    assert answers.peek().priority_B.shape == (SIZE,)
     assert plane.counters(Member("learner", 0)).get("learner_steps") == 3
     assert tail.max() == 3
     assert (fed.steps, fed.late) == (3, 2)  # the first may wait
@@ -195,14 +201,14 @@ def test_fed_learner_answers_releases_and_counts_the_steps_that_waited(fed, plan
 
 
 def test_fed_learner_refuses_a_batch_that_was_damaged(fed, plane):
-    Refiller(plane).do_work()
-    plane.batch_ring(0).slots[0]["observation"][0] += 1
+    make_refiller(plane).do_work()
+    plane.batch_ring(0).slots[0].unrolls.observation[0] += 1
     with pytest.raises(InputOutputError, match=r"ring slot 0, sequence 0: checksum 0x\w+, not 0x"):
         fed.step()
 
 
 def test_fed_learner_refuses_to_time_steps_that_are_skipped(fed, plane):
-    plane.batch_ring(0).slots[1]["reward_target"][0] = np.nan
+    plane.batch_ring(0).slots[1].unrolls.reward_target_BK[0] = np.nan
     for _ in range(3):
         fed.step()
     with pytest.raises(MzpipeError, match="1 of 3 training steps were not finite: nothing was measured"):

@@ -15,6 +15,7 @@ from mzbench.replay.case import Shape, Stock, contestants, measure, shapes
 from mzbench.replay.rates import CPPRB, NUMPY, PIECES, RAW, WHOLE
 from mzbench.replay.sampling import tree_sampler
 
+from mzpipe.ipc.columns import named
 from mzpipe.replay.sum_tree import SumTree
 
 TRANSITIONS, FRAME_SHAPE = 1_000, (1, 3, 2)
@@ -64,11 +65,13 @@ def test_numpy_gathers_what_mzpipe_gathers_of_every_stored_step(short_episodes, 
     ours = replay.gather(stock_of(episodes), TRANSITIONS, 1)()
     theirs, stored_BK = batch_of(episodes, every)
     assert not stored_BK.all()
-    np.testing.assert_array_equal(ours["action"][stored_BK], theirs["action"][stored_BK])
-    assert ((ours["action"] >= 0) & (ours["action"] < stored.NUM_ACTIONS)).all()
-    np.testing.assert_allclose(ours["value_target"], theirs["value_target"], rtol=1e-6, atol=1e-6)
-    for name in theirs.keys() - {"action", "value_target"}:
-        np.testing.assert_array_equal(ours[name], theirs[name], err_msg=name)
+    np.testing.assert_array_equal(ours.unrolls.action_BK[stored_BK], theirs.unrolls.action_BK[stored_BK])
+    assert ((ours.unrolls.action_BK >= 0) & (ours.unrolls.action_BK < stored.NUM_ACTIONS)).all()
+    np.testing.assert_allclose(ours.unrolls.value_target_BK1, theirs.unrolls.value_target_BK1, rtol=1e-6, atol=1e-6)
+    found = named(ours)
+    for name, array in named(theirs).items():
+        if name not in ("action", "value_target"):
+            np.testing.assert_array_equal(found[name], array, err_msg=name)
 
 
 def test_cpprb_samples_what_mzpipe_gathers(short_episodes, episodes, monkeypatch):
@@ -78,15 +81,16 @@ def test_cpprb_samples_what_mzpipe_gathers(short_episodes, episodes, monkeypatch
     assert len(np.unique(step_B)) > TRANSITIONS // 2
     monkeypatch.setattr(replay, "drawn_steps", lambda stop, size: step_B[None])
     ours = replay.gather(stock_of(episodes), len(step_B), 1)()
-    np.testing.assert_array_equal(np.moveaxis(sample["observation"], -1, 1), ours["observation"])
-    np.testing.assert_allclose(sample["value_target"], ours["value_target"], rtol=1e-6, atol=1e-6)
+    np.testing.assert_array_equal(np.moveaxis(sample["observation"], -1, 1), ours.unrolls.observation)
+    np.testing.assert_allclose(sample["value_target"], ours.unrolls.value_target_BK1, rtol=1e-6, atol=1e-6)
     for name in sample.keys() - {"observation", "value_target", "action", "indexes"}:
-        np.testing.assert_array_equal(sample[name].reshape(ours[name].shape), ours[name], err_msg=name)
+        expected = named(ours)[name]
+        np.testing.assert_array_equal(sample[name].reshape(expected.shape), expected, err_msg=name)
 
 
 def test_memcpy_copies_as_many_bytes_as_a_batch_has(episodes):
     slot = next(tables.ring_slots(episodes, 8))
-    nbytes = sum(array.nbytes for array in slot.values())
+    nbytes = sum(array.nbytes for array in named(slot).values())
     for memcpy in (references.memcpy_pieces, references.memcpy_whole):
         copied = memcpy(episodes, 8, 3, seed=0)()
         assert copied.nbytes == nbytes
@@ -95,9 +99,9 @@ def test_memcpy_copies_as_many_bytes_as_a_batch_has(episodes):
 
 def test_records_hold_every_transition_once_in_order(short_episodes, episodes):
     records = stored.records(episodes, np.random.default_rng(0), (1, 7))
-    actions = [record["action"][: record["length"][0]].copy() for record in records]
+    actions = [record.steps.action[: record.length[0]].copy() for record in records]
     assert {len(part) for part in actions} == set(range(1, 8))
-    np.testing.assert_array_equal(np.concatenate(actions), episodes.action_T)
+    np.testing.assert_array_equal(np.concatenate(actions), episodes.steps.action)
 
 
 def test_contestants_are_ours_both_of_memcpy_numpy_and_cpprb_where_it_is_there(episodes):

@@ -88,3 +88,11 @@ def test_bench_loads_no_case_until_it_is_used():
         "sys.exit(bool({'mzbench.search.search', 'numba', 'jax', 'matplotlib', 'torch'} & set(sys.modules)))"
     )
     assert subprocess.run([sys.executable, "-c", code], stderr=subprocess.DEVNULL).returncode == 0
+
+
+def test_bench_says_in_a_line_that_it_needs_a_clone_where_there_is_none(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr("mzpipe.cli.bench._BENCHMARKS", tmp_path / "benchmarks")
+    assert main(["bench"]) == 2
+    said = capsys.readouterr().err
+    assert said.startswith(f"mzpipe bench: there is no {tmp_path / 'benchmarks' / 'mzbench'}: ")
+    assert said.count("\n") == 1

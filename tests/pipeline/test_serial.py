@@ -4,6 +4,7 @@ import hashlib
 
 import pytest
 
+from mzpipe.ipc.columns import named
 from mzpipe.replay.journal import JournalLayout, read_journal
 from tests.pipeline.driver import PROFILE, mzpipe
 from tests.waiting import wait_until
@@ -29,10 +30,10 @@ def digests(directory):
     found = {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
     trajectories = hashlib.sha256()
     for record in read_journal(directory / "journal", JournalLayout((4,), "float32", 2)).trajectories():
-        *identity, columns = record
-        trajectories.update(repr((*identity, columns.keys())).encode())
-        for column in columns.values():
-            trajectories.update(column.tobytes())
+        *identity, trajectory = record
+        trajectories.update(repr(identity).encode())
+        for array in named(trajectory).values():
+            trajectories.update(array.tobytes())
     return found | {"trajectories": trajectories.hexdigest()}
 
 

@@ -10,7 +10,7 @@ from mzpipe.ipc.weights import WeightsSubscriber
 from mzpipe.launch.serial import SerialPipeline
 from mzpipe.nets import FlatWeights, Model
 from mzpipe.replay.server import ReplayServer
-from mzpipe.runs.directory import Storage
+from mzpipe.runtime.context import Storage
 from tests.tiny import planned, tiny_profile
 
 REPLAY = Member("replay", 0)
@@ -74,17 +74,17 @@ def test_reanalysis_repeats_the_actors_search_when_the_weights_are_the_same(run)
         pipeline.lap()
     steps = table.steps
     stored = np.arange(table.tail, table.head) % table.capacity
-    policy, value = steps.search_policy_CA[stored].copy(), steps.root_value_C[stored].copy()
-    steps.search_version_C[stored] = -7
-    steps.search_policy_CA[stored], steps.root_value_C[stored] = 0.5, 99.0
+    policy, value = steps.search_policy[stored].copy(), steps.root_value[stored].copy()
+    table.added.search_version_C[stored] = -7
+    steps.search_policy[stored], steps.root_value[stored] = 0.5, 99.0
     for _ in range(3000):
         pipeline.lap()
-    searched = steps.search_version_C[stored] > 0
+    searched = table.added.search_version_C[stored] > 0
     assert searched.sum() > 10
     assert np.std(value) > 0.01
-    np.testing.assert_allclose(steps.root_value_C[stored][searched], value[searched], atol=1e-5)
-    np.testing.assert_allclose(steps.search_policy_CA[stored][searched], policy[searched], atol=1e-6)
-    np.testing.assert_array_equal(steps.root_value_C[stored][~searched], np.float32(99.0))
+    np.testing.assert_allclose(steps.root_value[stored][searched], value[searched], atol=1e-5)
+    np.testing.assert_allclose(steps.search_policy[stored][searched], policy[searched], atol=1e-6)
+    np.testing.assert_array_equal(steps.root_value[stored][~searched], np.float32(99.0))
 
 
 def test_bootstrap_value_is_the_networks_own_for_the_position_td_steps_later(run):
@@ -92,16 +92,16 @@ def test_bootstrap_value_is_the_networks_own_for_the_position_td_steps_later(run
     table = replay_of(pipeline)._table
     while table.size < 20:
         pipeline.lap()
-    table.steps.bootstrap_version_C[:] = -7
+    table.added.bootstrap_version_C[:] = -7
     stored = np.arange(table.tail, table.head) % table.capacity
     for _ in range(3000):
         pipeline.lap()
-    rows = stored[table.steps.bootstrap_version_C[stored] > 0]
+    rows = stored[table.added.bootstrap_version_C[stored] > 0]
     assert len(rows) > 10
     network = network_of(plane, tiny_profile())
     with torch.inference_mode():
         expected = network.value(network.initial_inference(torch.from_numpy(table.frames._raw_P[rows])))
-    found = table.steps.bootstrap_value_C[rows]
+    found = table.added.bootstrap_value_C[rows]
     assert np.std(found) > 0.01
     np.testing.assert_allclose(found, expected.numpy(), atol=1e-5)
 
@@ -131,5 +131,5 @@ def test_serial_run_with_reanalyze_repeats_bit_for_bit(run):
         tables.append(replay_of(pipeline)._table)
     first, second = tables
     assert first.head == second.head > 100
-    for one, other in zip(first.steps, second.steps, strict=True):
+    for one, other in zip((*first.steps, *first.added), (*second.steps, *second.added), strict=True):
         np.testing.assert_array_equal(one, other)

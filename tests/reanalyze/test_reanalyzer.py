@@ -3,16 +3,17 @@
 import numpy as np
 import pytest
 
+from mzpipe.ipc.columns import copied
 from mzpipe.ipc.ring import RingReader, RingWriter
+from mzpipe.ipc.roles import Role
 from mzpipe.ipc.shape import Member
-from mzpipe.launch.roles import _signed_search
 from mzpipe.reanalyze.reanalyzer import Reanalyzer
 from mzpipe.replay.frames import NONE
 from mzpipe.replay.gather import Gatherer
 from mzpipe.replay.reanalysis import Reanalysis
 from mzpipe.replay.sizes import TableShape
 from mzpipe.replay.table import Table
-from tests.tiny import make_plane, observations, publish, random_model, started_server, tiny_profile
+from tests.tiny import make_context, make_plane, observations, publish, random_model, started_server, tiny_profile
 
 TREES = 3
 LEARNER = Member("learner", 0)
@@ -36,15 +37,15 @@ class Bench:
         self.start(epoch=0)
 
     def start(self, epoch):
-        self.reanalyzer = Reanalyzer(self.profile, self.plane, 0, epoch, _signed_search(self.profile))
+        self.reanalyzer = Reanalyzer(make_context(self.profile, self.plane, Role.REANALYZER, epoch=epoch))
         self.reanalyzer.on_start()
 
     def ask(self, ticket, rows=TREES):
         slot = self.positions.claim()
-        slot["ticket"][0], slot["rows"][0] = ticket, rows
-        slot["observation"][:] = observations(TREES, seed=ticket)
-        slot["bootstrap_observation"][:] = observations(TREES, seed=100 + ticket)
-        slot["legal_actions"][:] = True
+        slot.ticket[0], slot.rows[0] = ticket, rows
+        slot.observation[:] = observations(TREES, seed=ticket)
+        slot.bootstrap_observation[:] = observations(TREES, seed=100 + ticket)
+        slot.legal_actions[:] = True
         self.positions.commit()
 
     def laps(self, count):
@@ -55,7 +56,7 @@ class Bench:
     def answers(self):
         found = {}
         while (slot := self.targets.peek()) is not None:
-            found[int(slot["ticket"][0])] = {name: array.copy() for name, array in slot.items()}
+            found[int(slot.ticket[0])] = copied(slot)
             self.targets.release()
         return found
 
@@ -72,10 +73,10 @@ def test_answers_come_back_under_their_tickets_in_order(bench):
     found = bench.answers()
     assert list(found) == [0, 1, 2]
     for answer in found.values():
-        np.testing.assert_allclose(answer["search_policy"].sum(1), 1.0, atol=1e-5)
-        assert np.isfinite(answer["root_value"]).all()
-        assert answer["search_version"] == answer["bootstrap_version"] == 1
-    assert np.ptp([answer["root_value"][0] for answer in found.values()]) > 0
+        np.testing.assert_allclose(answer.search_policy.sum(1), 1.0, atol=1e-5)
+        assert np.isfinite(answer.root_value).all()
+        assert answer.search_version == answer.bootstrap_version == 1
+    assert np.ptp([answer.root_value[0] for answer in found.values()]) > 0
 
 
 def test_successor_of_a_killed_reanalyzer_searches_again_what_was_under_way(bench):
@@ -96,7 +97,7 @@ def test_target_network_stays_until_its_interval_has_passed(bench):
         bench.ask(ticket)
         bench.laps(50)
         (answer,) = bench.answers().values()
-        versions.append((int(answer["search_version"][0]), int(answer["bootstrap_version"][0])))
+        versions.append((int(answer.search_version[0]), int(answer.bootstrap_version[0])))
     assert [search for search, _ in versions] == list(range(2, 10))
     # The lane's version changes with the first request behind steps 10 and 20: tickets 3 and 5.
     assert [target for _, target in versions] == [2, 2, 2, 5, 5, 7, 7, 7]
@@ -120,12 +121,12 @@ def filled_table(plane, transitions=40):
         )
     )
     layout = plane.shape.segments()["trajectory-0"].slot
-    record = layout.views(bytearray(layout.nbytes))
-    record["length"][0], record["end"][0] = 5, 1
-    record["search_policy"][:], record["legal_actions"][:] = 0.5, True
+    record = layout.record(bytearray(layout.nbytes))
+    record.length[0], record.end[0] = 5, 1
+    record.steps.search_policy[:], record.steps.legal_actions[:] = 0.5, True
     for episode in range(transitions // 5):
-        record["episode"][0] = episode
-        record["frame"][:] = observations(5, seed=episode)
+        record.episode[0] = episode
+        record.frame[:] = observations(5, seed=episode)
         table.insert(record, actor=0, epoch=0)
     return table
 
@@ -141,18 +142,18 @@ def test_replay_server_stores_answers_once_though_they_come_twice(bench):
         reanalysis.do_work()
         bench.laps(1)
     assert (batch.waiting, batch.fresh) == (0, 4)
-    assert (table.steps.search_version_C[[3, 7, 11, 12]] == 1).all()
+    assert (table.added.search_version_C[[3, 7, 11, 12]] == 1).all()
     later = gatherer.later_steps(np.array([3, 7, 11, 12]), np.full(4, 2))
     assert later.tolist() == [NONE, 9, 13, 14]
-    assert (table.steps.bootstrap_version_C[[9, 13, 14]] == 1).all()
-    assert (table.steps.search_version_C[[0, 1, 2, 4]] == 0).all()
+    assert (table.added.bootstrap_version_C[[9, 13, 14]] == 1).all()
+    assert (table.added.search_version_C[[0, 1, 2, 4]] == 0).all()
     writer = RingWriter(bench.plane.target_ring(0))
     slot = writer.claim()
-    slot["ticket"][0], slot["root_value"][:] = 0, 123.0  # a reanalyzer that was started again answers ticket 0 anew
+    slot.ticket[0], slot.root_value[:] = 0, 123.0  # a reanalyzer that was started again answers ticket 0 anew
     writer.commit()
     reanalysis.do_work()
     assert (batch.waiting, batch.fresh) == (0, 4)
-    assert 123.0 not in table.steps.root_value_C
+    assert 123.0 not in table.steps.root_value
 
 
 def test_positions_that_left_the_table_are_neither_searched_nor_waited_for(bench):

@@ -2,7 +2,8 @@
 
 import numpy as np
 
-from mzpipe.ipc.slots import TERMINATED, TRUNCATED, UNFINISHED, trajectory_layout
+from mzpipe.ipc.columns import RecordLayout, Sizes
+from mzpipe.ipc.schema import TERMINATED, TRUNCATED, UNFINISHED, Trajectory
 from mzpipe.replay.sizes import TableShape, bytes_per_transition
 from mzpipe.replay.table import Table
 from tests.naive.gather import NaiveEpisode
@@ -34,20 +35,20 @@ def records(episode: NaiveEpisode, number: int, game: int = 0):
     for offset in range(0, total, RECORD_LENGTH):
         length = min(RECORD_LENGTH, total - offset)
         last = offset + length == total
-        layout = trajectory_layout(RECORD_LENGTH, NUM_ACTIONS, FRAME_SHAPE, "float32")
-        record = layout.views(bytearray(layout.nbytes))
+        layout = RecordLayout.of(Trajectory, Sizes(RECORD_LENGTH, NUM_ACTIONS, FRAME_SHAPE, "float32"))
+        record = layout.record(bytearray(layout.nbytes))
         steps = slice(offset, offset + length)
-        record["game"][0], record["episode"][0], record["offset"][0] = game, number, offset
-        record["length"][0] = length
-        record["end"][0] = ENDS[episode.end] if last else UNFINISHED
-        record["final_value"][0] = episode.final_value if last else 1e6
-        record["frame"][:length] = episode.frames[steps]
-        record["action"][:length] = episode.actions[steps]
-        record["reward"][:length] = episode.rewards[steps]
-        record["root_value"][:length] = episode.root_values[steps]
-        record["search_policy"][:length] = episode.policies[steps]
-        record["legal_actions"][:length] = True
-        record["weights_version"][:length] = 1
+        record.game[0], record.episode[0], record.offset[0] = game, number, offset
+        record.length[0] = length
+        record.end[0] = ENDS[episode.end] if last else UNFINISHED
+        record.final_value[0] = episode.final_value if last else 1e6
+        record.frame[:length] = episode.frames[steps]
+        record.steps.action[:length] = episode.actions[steps]
+        record.steps.reward[:length] = episode.rewards[steps]
+        record.steps.root_value[:length] = episode.root_values[steps]
+        record.steps.search_policy[:length] = episode.policies[steps]
+        record.steps.legal_actions[:length] = True
+        record.steps.weights_version[:length] = 1
         yield record
 
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from mzpipe.errors import InputOutputError
-from mzpipe.ipc.slots import UNFINISHED
+from mzpipe.ipc.schema import UNFINISHED
 from mzpipe.replay.dataset import export_dataset, read_dataset
 from mzpipe.replay.journal import Journal, JournalLayout, read_journal
 from tests.replay.episodes import ENDS, FRAME_SHAPE, NUM_ACTIONS, random_episode, records

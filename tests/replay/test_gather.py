@@ -5,7 +5,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mzpipe.ipc.slots import batch_layout
+from mzpipe.ipc.columns import RecordLayout, Sizes, named
+from mzpipe.ipc.schema import BatchSlot
 from mzpipe.replay.frames import NONE
 from mzpipe.replay.gather import Gatherer
 from mzpipe.replay.sizes import TableShape, bytes_per_transition
@@ -24,10 +25,22 @@ from tests.replay.episodes import (
 UNROLL, STACK = 3, 4
 
 
+def make_slot(batch_size, observation_shape, **more):
+    sizes = Sizes(
+        num_actions=NUM_ACTIONS,
+        frame_dtype="float32",
+        observation_shape=observation_shape,
+        batch_size=batch_size,
+        num_unroll_steps=UNROLL,
+        **more,
+    )
+    layout = RecordLayout.of(BatchSlot, sizes)
+    return layout.record(bytearray(layout.nbytes))
+
+
 def gather(table, steps, *, discount, td_steps, random_key=7):
-    layout = batch_layout(len(steps), UNROLL, NUM_ACTIONS, (STACK * FRAME_SHAPE[0],), "float32")
-    slot = layout.views(bytearray(layout.nbytes))
-    for array in slot.values():
+    slot = make_slot(len(steps), (STACK * FRAME_SHAPE[0],))
+    for array in named(slot).values():
         array.view(np.uint8)[...] = 0xAA  # whatever a former batch has left
     steps = np.array(steps, np.int64)
     td_steps_B = np.broadcast_to(np.array(td_steps, np.int64), steps.shape).copy()
@@ -44,7 +57,7 @@ def store(episodes, transitions=200):
         for number, queue in enumerate(queues):
             if queue:
                 record = queue.pop(0)
-                first_step[number, int(record["offset"][0])] = table.head
+                first_step[number, int(record.offset[0])] = table.head
                 table.insert(record, actor=0, epoch=0)
     return table, first_step
 
@@ -58,16 +71,18 @@ def assert_is_the_naive_unroll(slot, row, episode, t, discount, td_steps):
     """This row of a batch holds the unroll of step t of the episode."""
     expected = naive.targets(episode, t, UNROLL, discount, td_steps)
     values, value_mask, rewards, reward_mask, policies, policy_mask, actions = expected
-    np.testing.assert_allclose(slot["value_target"][row], values, rtol=1e-5, atol=1e-5)
-    np.testing.assert_array_equal(slot["value_mask"][row], value_mask)
-    np.testing.assert_array_equal(slot["reward_target"][row], np.float32(rewards))
-    np.testing.assert_array_equal(slot["reward_mask"][row], reward_mask)
-    np.testing.assert_array_equal(slot["policy_target"][row], np.float32(policies))
-    np.testing.assert_array_equal(slot["policy_mask"][row], policy_mask)
+    np.testing.assert_allclose(slot.unrolls.value_target_BK1[row], values, rtol=1e-5, atol=1e-5)
+    np.testing.assert_array_equal(slot.unrolls.value_mask_BK1[row], value_mask)
+    np.testing.assert_array_equal(slot.unrolls.reward_target_BK[row], np.float32(rewards))
+    np.testing.assert_array_equal(slot.unrolls.reward_mask_BK[row], reward_mask)
+    np.testing.assert_array_equal(slot.unrolls.policy_target_BK1A[row], np.float32(policies))
+    np.testing.assert_array_equal(slot.unrolls.policy_mask_BK1[row], policy_mask)
     for k, action in enumerate(actions):
-        found = slot["action"][row, k]
+        found = slot.unrolls.action_BK[row, k]
         assert found == action if action is not None else 0 <= found < NUM_ACTIONS
-    np.testing.assert_array_equal(slot["observation"][row], naive.stacked(episode, t, STACK).ravel().astype(np.float32))
+    np.testing.assert_array_equal(
+        slot.unrolls.observation[row], naive.stacked(episode, t, STACK).ravel().astype(np.float32)
+    )
 
 
 @settings(max_examples=60)
@@ -102,8 +117,8 @@ def test_gather_reads_round_the_end_of_the_table_when_it_has_gone_round():
     slot = gather(table, steps, discount=0.9, td_steps=1)
     for t in range(15):
         assert_is_the_naive_unroll(slot, t, episodes[1], t, 0.9, 1)
-    np.testing.assert_array_equal(slot["slot"], steps % 18)
-    np.testing.assert_array_equal(slot["generation"], steps // 18)
+    np.testing.assert_array_equal(slot.keys.slot_B, steps % 18)
+    np.testing.assert_array_equal(slot.keys.generation_B, steps // 18)
 
 
 def test_gather_reads_frames_of_both_kinds_when_the_older_ones_are_compressed():
@@ -133,17 +148,16 @@ def test_following_observations_are_those_after_each_action_and_masked_past_the_
     table, first_step = store(episodes)
     places = [(number, t) for number, episode in enumerate(episodes) for t in range(len(episode.rewards))]
     shape = (STACK * FRAME_SHAPE[0],)
-    layout = batch_layout(len(places), UNROLL, NUM_ACTIONS, shape, "float32", next_observations=True)
-    slot = layout.views(bytearray(layout.nbytes))
-    slot["next_observation"][:] = 7.0  # whatever a former batch has left
+    unrolls = make_slot(len(places), shape, next_observations=True).unrolls
+    unrolls.next_observation_BK[:] = 7.0  # whatever a former batch has left
     steps = np.array([step_of(first_step, *place) for place in places])
-    Gatherer(table, discount=0.9, td_steps=1).fill_following(slot, steps)
+    Gatherer(table, discount=0.9, td_steps=1).fill_following(unrolls, steps)
     for row, (number, t) in enumerate(places):
         for k in range(1, UNROLL + 1):
             inside = t + k < len(episodes[number].rewards)
             expected = naive.stacked(episodes[number], t + k, STACK).ravel() if inside else np.zeros(shape)
-            np.testing.assert_array_equal(slot["next_observation"][row, k - 1], np.float32(expected))
-            assert slot["observation_mask"][row, k - 1] == float(inside)
+            np.testing.assert_array_equal(unrolls.next_observation_BK[row, k - 1], np.float32(expected))
+            assert unrolls.observation_mask_BK[row, k - 1] == float(inside)
 
 
 def test_gather_zeroes_frames_that_were_removed_when_the_table_is_full():
@@ -152,7 +166,7 @@ def test_gather_zeroes_frames_that_were_removed_when_the_table_is_full():
     table, _ = store([episode], transitions=10)
     assert table.tail == 5
     slot = gather(table, [5, 6], discount=1.0, td_steps=2)
-    frames = slot["observation"].reshape(2, STACK, *FRAME_SHAPE)
+    frames = slot.unrolls.observation.reshape(2, STACK, *FRAME_SHAPE)
     np.testing.assert_array_equal(frames[0, :-1], 0.0)
     np.testing.assert_array_equal(frames[1, -2:], np.stack(episode.frames[5:7]))
 
@@ -180,10 +194,10 @@ def test_gather_gives_the_hand_worked_values_of_a_three_step_episode(end, final_
     episode.rewards, episode.root_values, episode.final_value = [1.0, 2.0, 4.0], [10.0, 20.0, 30.0], final_value
     table, _ = store([episode])
     slot = gather(table, [0], discount=0.5, td_steps=2)
-    np.testing.assert_allclose(slot["value_target"][0], expected)
-    np.testing.assert_array_equal(slot["value_mask"][0], [1, 1, 1, 1 if end == "terminated" else 0])
-    np.testing.assert_array_equal(slot["reward_target"][0], [1, 2, 4])
-    np.testing.assert_array_equal(slot["policy_mask"][0], [1, 1, 1, 0])
+    np.testing.assert_allclose(slot.unrolls.value_target_BK1[0], expected)
+    np.testing.assert_array_equal(slot.unrolls.value_mask_BK1[0], [1, 1, 1, 1 if end == "terminated" else 0])
+    np.testing.assert_array_equal(slot.unrolls.reward_target_BK[0], [1, 2, 4])
+    np.testing.assert_array_equal(slot.unrolls.policy_mask_BK1[0], [1, 1, 1, 0])
 
 
 def test_gather_flips_the_sign_at_every_ply_when_two_players_alternate():
@@ -191,7 +205,7 @@ def test_gather_flips_the_sign_at_every_ply_when_two_players_alternate():
     episode.rewards = [0.0, 0.0, 1.0]  # the player of plies 0 and 2 wins
     table, _ = store([episode])
     slot = gather(table, [0], discount=-1.0, td_steps=100)
-    np.testing.assert_allclose(slot["value_target"][0], [1.0, -1.0, 1.0, 0.0])
+    np.testing.assert_allclose(slot.unrolls.value_target_BK1[0], [1.0, -1.0, 1.0, 0.0])
 
 
 @settings(max_examples=40)

@@ -5,6 +5,7 @@ import re
 import numpy as np
 import pytest
 
+from mzpipe.ipc.columns import named
 from mzpipe.replay.store import fault_of
 from tests.replay.episodes import random_episode, records
 
@@ -39,11 +40,11 @@ def test_whole_records_pass():
 )
 def test_fault_names_the_field_and_the_value(field, place, value, fault):
     record = a_record()
-    record[field][place] = value
+    named(record)[field][place] = value
     assert re.match(fault, fault_of(record))
 
 
 def test_what_lies_behind_the_length_is_nobodys_business():
     record = a_record(length=2)
-    record["reward"][3] = np.nan
+    record.steps.reward[3] = np.nan
     assert fault_of(record) is None

@@ -4,13 +4,15 @@ import numpy as np
 import pytest
 
 from mzpipe.errors import ConfigError, InputOutputError
+from mzpipe.ipc.columns import copied, named
 from mzpipe.ipc.control import LocalPort
 from mzpipe.ipc.ring import RingReader, RingWriter
+from mzpipe.ipc.roles import Role
+from mzpipe.ipc.schema import TERMINATED
 from mzpipe.ipc.shape import Member
-from mzpipe.ipc.slots import TERMINATED
 from mzpipe.replay.journal.thread import JournalThread
 from mzpipe.replay.server import ReplayServer
-from tests.tiny import make_plane, tiny_profile
+from tests.tiny import make_context, make_plane, tiny_profile
 
 REPLAY, LEARNER = Member("replay", 0), Member("learner", 0)
 LENGTH = 5
@@ -31,7 +33,8 @@ class Bench:
         self.counters = self.plane.counters(REPLAY)
         self.counters.set("inserted", inserted)
         self.plane.counters(LEARNER).set("learner_steps", learner_steps)
-        self.server = ReplayServer(self.profile, self.plane, 0.997, journal, self.port)
+        where = {"directory": journal.parent, "port": self.port}
+        self.server = ReplayServer(make_context(self.profile, self.plane, Role.REPLAY, **where))
         self.server.on_start()
         self.actors = [RingWriter(self.plane.trajectory_ring(actor)) for actor in range(self.plane.shape.actors)]
         self.batches = RingReader(self.plane.batch_ring(0))
@@ -44,17 +47,17 @@ class Bench:
             slot = self.actors[actor].claim()
             if slot is None:
                 return number
-            for array in slot.values():
+            for array in named(slot).values():
                 array[...] = 0
-            slot["episode"][0], slot["length"][0], slot["end"][0] = self.episode, LENGTH, TERMINATED
-            slot["frame"][:] = self.rng.normal(size=slot["frame"].shape)
-            slot["reward"][:] = 1.0
-            slot["root_value"][:] = self.rng.normal(size=LENGTH)
-            slot["search_policy"][:] = 0.5
-            slot["legal_actions"][:] = True
-            slot["weights_version"][:] = 1
+            slot.episode[0], slot.length[0], slot.end[0] = self.episode, LENGTH, TERMINATED
+            slot.frame[:] = self.rng.normal(size=slot.frame.shape)
+            slot.steps.reward[:] = 1.0
+            slot.steps.root_value[:] = self.rng.normal(size=LENGTH)
+            slot.steps.search_policy[:] = 0.5
+            slot.steps.legal_actions[:] = True
+            slot.steps.weights_version[:] = 1
             for name, value in planted.items():
-                slot[name][0] = value
+                named(slot)[name][0] = value
             self.episode += 1
             self.actors[actor].commit()
         return records
@@ -90,7 +93,7 @@ class Bench:
     def take_batches(self):
         keys = []
         while (slot := self.batches.peek()) is not None:
-            keys.append({name: slot[name].copy() for name in ("slot", "generation", "weight")})
+            keys.append(copied(slot.keys))
             self.batches.release()
         return keys
 
@@ -134,7 +137,7 @@ def test_server_says_who_waits_for_whom(bench):
         "replay.max_insert_lead=11",
         "replay.samples_per_insert=4.0",
         name="lagging",
-        journal="other",
+        journal="other/journal",
     )
     while lagging.play(4) == 4:
         lagging.laps(8)
@@ -181,9 +184,9 @@ def test_server_takes_priorities_and_drops_those_of_what_is_gone(bench):
     server.laps()
     keys = server.take_batches()[-1]
     slot = server.priorities.claim()
-    slot["slot"][:], slot["generation"][:] = keys["slot"], keys["generation"]
-    slot["generation"][0] -= 1
-    slot["priority"][:] = 1e9
+    slot.keys.slot_B[:], slot.keys.generation_B[:] = keys
+    slot.keys.generation_B[0] -= 1
+    slot.priority_B[:] = 1e9
     server.priorities.commit()
     server.laps(1)
     assert server.get("stale_priorities") == 1
@@ -192,10 +195,10 @@ def test_server_takes_priorities_and_drops_those_of_what_is_gone(bench):
     for _ in range(6):
         server.play(1)
         server.laps(8)
-        drawn += [keys["slot"] for keys in server.take_batches()]
+        drawn += [keys.slot_B for keys in server.take_batches()]
     assert len(drawn) >= 4
     # The first one may have been drawn before.
-    assert set(np.concatenate(drawn[1:]).tolist()) <= set(keys["slot"][1:].tolist())
+    assert set(np.concatenate(drawn[1:]).tolist()) <= set(keys.slot_B[1:].tolist())
 
 
 def test_server_restores_what_it_had_and_counts_what_a_kill_took(bench, tmp_path):

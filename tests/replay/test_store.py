@@ -44,7 +44,8 @@ class Session:
         rows = stored % self.table.capacity
         stacks = np.zeros((len(stored), 4 * FRAME_SHAPE[0]), np.float32)
         self.gatherer.stacks(stored, stacks)
-        steps = {name: column[rows] for name, column in self.table.steps._asdict().items() if name != "trajectory_C"}
+        columns = self.table.steps._asdict() | self.table.added._asdict()
+        steps = {name: column[rows] for name, column in columns.items() if name != "trajectory_C"}
         return {**steps, "stacks": stacks, "priority": self.sampler.weights(stored)}
 
 

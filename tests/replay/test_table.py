@@ -28,7 +28,7 @@ def test_table_removes_whole_oldest_trajectories_when_it_is_full():
 def test_table_cuts_the_link_to_a_removed_trajectory():
     table = make_table(10)
     insert(table, random_episode(np.random.default_rng(0), 15, "terminated"))
-    oldest = table.steps.trajectory_C[table.tail % table.capacity]
+    oldest = table.added.trajectory_C[table.tail % table.capacity]
     assert table.trajectories.before_R[oldest % table.capacity] == NONE
 
 
@@ -55,7 +55,7 @@ def test_table_takes_no_more_bytes_than_its_bound():
             capacity_bytes=1 << 20, frame_shape=(1, 8, 8), frame_dtype="uint8", num_actions=6, trajectory_length=16
         )
     )
-    columns = [*table.steps, *table.trajectories]
+    columns = [*table.steps, *table.added, *table.trajectories]
     frames = table.frames.num_raw * table.frames.frame_size
     nbytes = sum(column.nbytes for column in columns) + frames + sum_tree_bytes(table.capacity)
     assert 0.99 * (1 << 20) < nbytes <= 1 << 20

@@ -21,6 +21,7 @@ from mzpipe.ipc.ring import (
     commit_kernel,
 )
 
+from .memory import Words
 from .orders import Action
 from .peer import Peer
 from .peers import Peers
@@ -67,7 +68,7 @@ def take_kernel(header_S, tail, nbytes, sequence, last):
 
 def send_from_kernel(peers: Peers, count: int) -> None:
     """Records to the peer, as fast as its kernel takes them."""
-    ring = peers.segments.ring("there")
+    ring = peers.segments.ring("there", Words)
     sequence = RingWriter(ring).sequence
     last, headers = sequence + count, _headers(ring)
     peers.tell(0, Action.TAKE_INTO_KERNEL, count)
@@ -80,7 +81,7 @@ def send_from_kernel(peers: Peers, count: int) -> None:
 
 def take_into_kernel(peer: Peer, count: int) -> None:
     """For the peer: its side of send_from_kernel."""
-    ring = peer.segments.ring("there")
+    ring = peer.segments.ring("there", Words)
     sequence = RingReader(ring).sequence
     last, headers = sequence + count, _headers(ring)
     while (sequence := take_kernel(headers, ring.tail, ring.sealed_bytes, sequence, last)) < last:

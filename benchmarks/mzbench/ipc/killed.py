@@ -14,12 +14,13 @@ import numpy as np
 
 from mzpipe.ipc.ring import Ring, RingReader, RingWriter
 
+from .memory import Words
 from .orders import Action
 from .peer import Peer, linger, spun
 from .peers import Peers
 from .torn import Seen, verdict
 
-_RING, _DATA = "killed", "data"
+_RING = "killed"
 _MAX_RECORDS, _MAX_DELAY_NS = 8, 1_000_000
 # So that most of a producer's time goes into building records, and one takes longer than a turn on a shared core.
 _PIECES = 4_096
@@ -30,7 +31,7 @@ _PER_EPOCH = 1 << 32
 class Consumer:
     """Reads what the producers of one epoch after the other have committed."""
 
-    def __init__(self, ring: Ring, reader: RingReader | None = None) -> None:
+    def __init__(self, ring: Ring[Words], reader: RingReader[Words] | None = None) -> None:
         self._ring, self._reader = ring, reader or RingReader(ring)
         self.checked, self.control = Seen(), Seen()
         self._expected = 0
@@ -44,7 +45,7 @@ class Consumer:
         slot = self._reader.peek()
         if slot is None:
             return None
-        self.checked = self.checked.after(slot[_DATA], self._expected)
+        self.checked = self.checked.after(slot.data, self._expected)
         self._expected += 1
         self._reader.release()
         return True
@@ -65,7 +66,7 @@ class Consumer:
         self.control = self.control.after(self._next_slot(), self._expected)
 
     def _next_slot(self) -> np.ndarray:
-        return self._ring.slots[self._reader.sequence % self._ring.num_slots][_DATA]
+        return self._ring.slots[self._reader.sequence % self._ring.num_slots].data
 
 
 def first_number(epoch: int) -> int:
@@ -75,7 +76,7 @@ def first_number(epoch: int) -> int:
 
 def check_records(peers: Peers, num_kills: int) -> str:
     """Kills so many producers; raises MzpipeError as `verdict` does."""
-    consumer, rng = Consumer(peers.segments.ring(_RING)), random.Random(0)
+    consumer, rng = Consumer(peers.segments.ring(_RING, Words)), random.Random(0)
     for epoch in range(num_kills):
         victim = epoch % peers.num_peers
         peers.await_loaded(victim)
@@ -93,13 +94,13 @@ def check_records(peers: Peers, num_kills: int) -> str:
 
 def write_records(peer: Peer, epoch: int) -> None:
     """For the peer: records for ever, until it is killed."""
-    write(RingWriter(peer.segments.ring(_RING), epoch=epoch), epoch, peer.look)
+    write(RingWriter(peer.segments.ring(_RING, Words), epoch=epoch), epoch, peer.look)
 
 
-def write(writer: RingWriter, epoch: int, look: Callable[[], object]) -> None:
+def write(writer: RingWriter[Words], epoch: int, look: Callable[[], object]) -> None:
     """One record after the other, each built piece by piece, as an actor builds a trajectory."""
     for number in count(first_number(epoch)):
-        slot: dict[str, np.ndarray] = writer.claim() or spun(writer.claim, look)
-        for piece in slot[_DATA].reshape(_PIECES, -1):
+        slot = writer.claim() or spun(writer.claim, look)
+        for piece in slot.data.reshape(_PIECES, -1):
             piece.fill(number)
         writer.commit()

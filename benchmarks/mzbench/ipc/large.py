@@ -16,14 +16,14 @@ from mzpipe.ipc.ring import Ring, RingReader, RingWriter
 
 from ..rates import MZPIPE, Counted, Rates, rates_of_counted, rows_of
 from ..report import Comparison
-from .memory import LARGE_BYTES, LARGE_SLOTS, BareRing
+from .memory import LARGE_BYTES, LARGE_SLOTS, BareRing, Words
 from .orders import Action
 from .peer import Peer, spun
 from .peers import Peers
 from .sockets import patiently
 
 MEMCPY, ZMQ, BARE, CHECKSUM = "memcpy", "zmq", "without checksums", "checksum alone"
-_CASE, _DATA = "ipc/ring/1MiB", "data"
+_CASE = "ipc/ring/1MiB"
 _RECORDS = 100
 _MEGABYTES = _RECORDS * LARGE_BYTES / 1e6
 
@@ -34,7 +34,7 @@ def compare_large(peers: Peers, rounds: int) -> tuple[list[Comparison], list[str
     calls = {
         MZPIPE: partial(send_records, peers, source, "large", Ring, Action.TAKE_LARGE_RECORDS),
         BARE: partial(send_records, peers, source, "bare", BareRing, Action.TAKE_BARE_RECORDS),
-        MEMCPY: partial(copy_records, peers.segments.ring("large"), source),
+        MEMCPY: partial(copy_records, peers.segments.ring("large", Words), source),
         ZMQ: partial(send_large_frames, peers, source),
         CHECKSUM: partial(check_records, source),
     }
@@ -51,30 +51,30 @@ def _note(rates: Rates) -> str:
 
 def send_records(peers: Peers, source: np.ndarray, name: str, kind: type[Ring], action: Action) -> None:
     """Records to the peer, each built in its slot."""
-    writer = RingWriter(peers.segments.ring(name, kind))
+    writer = RingWriter(peers.segments.ring(name, Words, kind))
     peers.tell(0, action, _RECORDS)
     for _ in range(_RECORDS):
         slot = writer.claim() or spun(writer.claim, peers.look)
-        np.copyto(slot[_DATA], source)
+        np.copyto(slot.data, source)
         writer.commit()
     peers.finish(0)
 
 
 def take_large_records(peer: Peer, count: int) -> None:
     """For the peer: views of so many records."""
-    _take(peer, peer.segments.ring("large"), count)
+    _take(peer, peer.segments.ring("large", Words), count)
 
 
 def take_bare_records(peer: Peer, count: int) -> None:
     """For the peer: the same without checksums."""
-    _take(peer, peer.segments.ring("bare", BareRing), count)
+    _take(peer, peer.segments.ring("bare", Words, BareRing), count)
 
 
-def _take(peer: Peer, ring: Ring, count: int) -> None:
+def _take(peer: Peer, ring: Ring[Words], count: int) -> None:
     reader = RingReader(ring)
     for _ in range(count):
         slot = reader.peek() or spun(reader.peek, peer.look)
-        _glance(slot[_DATA])
+        _glance(slot.data)
         reader.release()
 
 
@@ -83,10 +83,10 @@ def _glance(words: np.ndarray) -> int:
     return int(words[0]) ^ int(words[-1])
 
 
-def copy_records(ring: Ring, source: np.ndarray) -> None:
+def copy_records(ring: Ring[Words], source: np.ndarray) -> None:
     """memcpy from the same place into the same slots; nobody may be using them."""
     for slot in itertools.islice(itertools.cycle(ring.slots), _RECORDS):
-        np.copyto(slot[_DATA], source)
+        np.copyto(slot.data, source)
 
 
 def check_records(source: np.ndarray) -> None:

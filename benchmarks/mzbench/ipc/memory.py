@@ -10,6 +10,11 @@ weights              versions of 40 MB
 torn_weights, killed what is read while it is overwritten, and what a producer was killed over
 """
 
+from typing import NamedTuple
+
+import numpy as np
+
+from mzpipe.ipc.columns import RecordLayout
 from mzpipe.ipc.doorbell import doorbell_layout
 from mzpipe.ipc.lane import lane_layout
 from mzpipe.ipc.layout import WORDS_PER_LINE, ArrayLayout, Field
@@ -30,8 +35,16 @@ NUM_ROWS, NUM_ACTIONS = 64, 18
 WEIGHTS_BYTES, TORN_WEIGHTS_BYTES = 40_000_000, 1_000_000
 
 _WORDS = (NUM_PEERS, WORDS_PER_LINE)
-_SMALL = ArrayLayout([Field("data", "int64", (SMALL_BYTES // 8,))])
-_LARGE = ArrayLayout([Field("data", "int64", (LARGE_BYTES // 8,))])
+
+
+class Words(NamedTuple):
+    """What a record of a ring is here."""
+
+    data: np.ndarray
+
+
+_SMALL = RecordLayout(Words, [Field("data", "int64", (SMALL_BYTES // 8,))])
+_LARGE = RecordLayout(Words, [Field("data", "int64", (LARGE_BYTES // 8,))])
 
 SPECS: dict[str, ArrayLayout | RingSpec] = {
     "orders": ArrayLayout([Field("order", "int64", _WORDS), Field("answer", "int64", _WORDS)]),

@@ -14,7 +14,7 @@ from mzpipe.ipc.ring import Ring, RingReader, RingWriter
 from ..rates import Counted, Rates, rates_of_counted, rows_beside
 from ..report import Comparison
 from .kernels import send_from_kernel
-from .memory import SMALL_BYTES
+from .memory import SMALL_BYTES, Words
 from .orders import Action
 from .peer import Peer, spun
 from .peers import Peers
@@ -27,7 +27,6 @@ KERNELS = "ring: one way, from kernel to kernel"
 ZMQ_CYCLE, ZMQ_ROUND_TRIP, ZMQ_STREAM = "zmq send and recv", "zmq there and back", "zmq one way"
 MSGPACK_ROUND_TRIP = "zmq + msgpack there and back"
 _FRAME = bytes(SMALL_BYTES)
-_DATA = "data"
 # Calls long enough that waking the peer does not count.
 _PINGS, _CALLS, _CYCLES, _RECORDS, _FRAMES = 50_000, 10_000, 2_000, 10_000, 300
 _STREAMED_FRAMES, _KERNEL_RECORDS = 5_000, 100_000
@@ -75,17 +74,17 @@ def _rates(peers: Peers, rounds: int) -> Rates:
     return rates_of_counted([Counted(name, partial(call, peers, count), count) for name, call, count in every], rounds)
 
 
-def put(writer: RingWriter, number: int, peer: Peer | Peers) -> None:
+def put(writer: RingWriter[Words], number: int, peer: Peer | Peers) -> None:
     """Claims, writes a word, commits."""
     slot = writer.claim() or spun(writer.claim, peer.look)
-    slot[_DATA][0] = number
+    slot.data[0] = number
     writer.commit()
 
 
-def take(reader: RingReader, peer: Peer | Peers) -> int:
+def take(reader: RingReader[Words], peer: Peer | Peers) -> int:
     """Peeks, reads a word, releases."""
     slot = reader.peek() or spun(reader.peek, peer.look)
-    number = int(slot[_DATA][0])
+    number = int(slot.data[0])
     reader.release()
     return number
 
@@ -100,7 +99,7 @@ def call_kernel(peers: Peers, count: int) -> None:
 
 def ring_cycles(peers: Peers, count: int) -> None:
     """Claim, commit, peek, release, all in one process."""
-    ring = peers.segments.ring("back")
+    ring = peers.segments.ring("back", Words)
     writer, reader = RingWriter(ring), RingReader(ring)
     for number in range(count):
         put(writer, number, peers)
@@ -117,7 +116,7 @@ def zmq_cycles(peers: Peers, count: int) -> None:
 
 def send_records_and_back(peers: Peers, count: int) -> None:
     """A record to the peer, and one back; both sides spin."""
-    there, back = _ends(peers.segments.ring("there"), peers.segments.ring("back"))
+    there, back = _ends(peers.segments.ring("there", Words), peers.segments.ring("back", Words))
     peers.tell(0, Action.ANSWER_RECORDS, count)
     for number in range(count):
         put(there, number, peers)
@@ -127,12 +126,12 @@ def send_records_and_back(peers: Peers, count: int) -> None:
 
 def answer_records(peer: Peer, count: int) -> None:
     """For the peer: its side of send_records_and_back."""
-    back, there = _ends(peer.segments.ring("back"), peer.segments.ring("there"))
+    back, there = _ends(peer.segments.ring("back", Words), peer.segments.ring("there", Words))
     for _ in range(count):
         put(back, take(there, peer), peer)
 
 
-def _ends(out: Ring, into: Ring) -> tuple[RingWriter, RingReader]:
+def _ends(out: Ring[Words], into: Ring[Words]) -> tuple[RingWriter[Words], RingReader[Words]]:
     return RingWriter(out), RingReader(into)
 
 
@@ -158,7 +157,7 @@ def send_messages_and_back(peers: Peers, count: int) -> None:
     socket = peers.sockets.bound("small", zmq.PAIR)
     peers.tell(0, Action.ANSWER_MESSAGES, count)
     for number in range(count):
-        send(socket, msgpack.packb({"number": number, _DATA: _FRAME}), peers.look)
+        send(socket, msgpack.packb({"number": number, "data": _FRAME}), peers.look)
         msgpack.unpackb(patiently(socket.recv, peers.look))
     peers.finish(0)
 
@@ -173,7 +172,7 @@ def answer_messages(peer: Peer, count: int) -> None:
 
 def send_records(peers: Peers, count: int) -> None:
     """Records to the peer, as fast as it takes them."""
-    writer = RingWriter(peers.segments.ring("there"))
+    writer = RingWriter(peers.segments.ring("there", Words))
     peers.tell(0, Action.TAKE_RECORDS, count)
     for number in range(count):
         put(writer, number, peers)
@@ -182,7 +181,7 @@ def send_records(peers: Peers, count: int) -> None:
 
 def take_records(peer: Peer, count: int) -> None:
     """For the peer: its side of send_records."""
-    reader = RingReader(peer.segments.ring("there"))
+    reader = RingReader(peer.segments.ring("there", Words))
     for _ in range(count):
         take(reader, peer)
 

@@ -16,6 +16,8 @@ import torch
 from mzpipe.errors import MzpipeError
 from mzpipe.ipc.dataplane import DataPlane
 from mzpipe.ipc.ring import Ring
+from mzpipe.ipc.roles import Role
+from mzpipe.ipc.schema import BatchSlot
 from mzpipe.ipc.shape import Member
 from mzpipe.launch.roles import LAST_STAGE
 from mzpipe.measure.ceilings.noise import fill_batch
@@ -24,10 +26,10 @@ from mzpipe.runtime.agent import Agent
 from mzpipe.runtime.idle import IdleStrategy
 
 from ..children import Children, meeting_place
-from .processes import REPLAY, make_rank
+from .processes import REPLAY, make_member
 from .work import Work, make_profile, make_shape
 
-_FIRST = Member("learner", 0)
+_FIRST = Member(Role.LEARNER, 0)
 _PROGRAM = "mzbench.learner.processes"
 
 
@@ -86,7 +88,7 @@ def _running(
             words = [str(run.path), ",".join(devices), ",".join(map(str, cores)), str(os.getpid())]
             children.start(member.identity, [member.role, str(member.index), *words])
         children.await_ready(lambda: all(plane.counters(member).get("ready") for member in cores_of))
-        learner = make_rank(_FIRST, run, plane, devices)
+        learner = make_member(_FIRST, run, plane, devices)
         learner.on_start()
         yield FedLearner(learner, plane, children)
     finally:
@@ -101,7 +103,7 @@ def _running(
 
 def shared_out(spare_cores: list[int], num_ranks: int) -> dict[Member, list[int]]:
     """The cores of each process beside rank 0: a core for every rank, the others, if any, for the refiller."""
-    ranks = {Member("learner", rank): [spare_cores[-rank % len(spare_cores)]] for rank in range(1, num_ranks)}
+    ranks = {Member(Role.LEARNER, rank): [spare_cores[-rank % len(spare_cores)]] for rank in range(1, num_ranks)}
     return {REPLAY: spare_cores[: 1 - num_ranks or None] or spare_cores, **ranks}
 
 
@@ -113,7 +115,7 @@ def fill_rings(plane: DataPlane) -> None:
             fill_batch(slot, rng)
 
 
-def unpin(ring: Ring, device: str) -> None:
+def unpin(ring: Ring[BatchSlot], device: str) -> None:
     """Takes back what BatchFeed asked of the driver, before the next ring can lie at the same address."""
     if device != "cpu" and torch.from_numpy(ring.payloads[0]).is_pinned():
         torch.cuda.synchronize(device)

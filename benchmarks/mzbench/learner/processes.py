@@ -10,45 +10,40 @@ from pathlib import Path
 from mzpipe.config import load_profile
 from mzpipe.ipc.control import LocalPort
 from mzpipe.ipc.dataplane import DataPlane
-from mzpipe.ipc.messages import Failed, Message
+from mzpipe.ipc.messages import Failed
 from mzpipe.ipc.ring import RingReader, RingWriter
+from mzpipe.ipc.roles import Role
 from mzpipe.ipc.shape import Member
-from mzpipe.launch.roles import STOP_STAGES, Devices, RoleContext, make_agent
+from mzpipe.launch.roles import STOP_STAGES, Devices, make_agent
 from mzpipe.runs.directory import RunDirectory
 from mzpipe.runtime.agent import Agent, StopView, run_agent
+from mzpipe.runtime.context import RoleContext
 from mzpipe.runtime.idle import IdleStrategy
 from mzpipe.runtime.process import end_process, follow_supervisor
 
-REPLAY = Member("replay", 0)
+REPLAY = Member(Role.REPLAY, 0)
 
 
-class Refiller:
+class Refiller(Agent):
     """Stands in for the replay server: hands out the batches that lie in the ring, again and again.
 
     Reads   priority_ring[r]
     Writes  batch_ring[r], of each slot its header alone
     """
 
-    role = "replay"
+    role = Role.REPLAY
 
-    def __init__(self, plane: DataPlane) -> None:
+    def __init__(self, context: RoleContext) -> None:
+        super().__init__(context)
+        plane = self._plane
         ranks = range(plane.shape.learner_ranks)
         self._writers = [RingWriter(plane.batch_ring(rank)) for rank in ranks]
         self._answers = [RingReader(plane.priority_ring(rank)) for rank in ranks]
         self._bells = [plane.doorbell(member) for member in plane.shape.learners()]
 
-    def on_start(self) -> None:
-        """Nothing more."""
-
     def do_work(self) -> int:
         """Takes what the ranks have answered, and commits the next slot of every rank once all have one free."""
         return sum(self._take(answers) for answers in self._answers) + self._refill()
-
-    def on_message(self, message: Message) -> None:
-        """Nobody sends one."""
-
-    def on_close(self) -> None:
-        """Nothing to let go."""
 
     def _take(self, answers: RingReader) -> int:
         if answers.peek() is None:
@@ -66,27 +61,28 @@ class Refiller:
         return 1
 
 
-def make_rank(member: Member, run: RunDirectory, plane: DataPlane, devices: tuple[str, ...]) -> Agent:
-    """A rank of the learner as a run would have it."""
-    context = RoleContext(load_profile(run.profile), plane, run.storage, Devices(devices, ("cpu",)), LocalPort())
-    return make_agent(member, context)
+def make_member(member: Member, run: RunDirectory, plane: DataPlane, devices: tuple[str, ...]) -> Agent:
+    """A rank of the learner as a run would have it, or the refiller."""
+    device = Devices(devices, ("cpu",)).of(member)
+    context = RoleContext(load_profile(run.profile), plane, member, run.storage, device, LocalPort())
+    return Refiller(context) if member == REPLAY else make_agent(context)
 
 
 def main(role: str, index: str, path: str, devices: str, cores: str, parent_pid: str) -> int:
     """The program: works until the run stops; what went wrong goes to stderr."""
     os.sched_setaffinity(0, [int(core) for core in cores.split(",")])
-    run, member, control = RunDirectory(Path(path)), Member(role, int(index)), LocalPort()
+    run, member, control = RunDirectory(Path(path)), Member(Role(role), int(index)), LocalPort()
     runtime = Path(run.live().runtime_directory)
     follow_supervisor(runtime, int(parent_pid))
     plane = DataPlane.attach(runtime)
-    agent = Refiller(plane) if member == REPLAY else make_rank(member, run, plane, tuple(devices.split(",")))
+    agent = make_member(member, run, plane, tuple(devices.split(",")))
     counters, idle = plane.counters(member), IdleStrategy(plane.doorbell(member))
     idle.after(0)  # compiles what waits, before anybody is measured
     counters.set("ready", 1)  # a rank's start waits for all ranks; this says that there is one to wait for
     code = run_agent(
         agent,
         control=control,
-        stop=StopView(plane.stop_word(), STOP_STAGES[role]),
+        stop=StopView(plane.stop_word(), STOP_STAGES[member.role]),
         idle=idle,
         counters=counters,
         clock=plane.stage_clock(member),

@@ -23,7 +23,7 @@ def resident_step(work: Work, batch_size: int, device: str) -> Callable[[], None
     model = place_model(Model(work.network, shape.observation_shape, shape.num_actions, training_heads=True), device)
     step, slot = TrainingStep(model, profile.learner), private_slot(shape)
     fill_batch(slot, np.random.default_rng(0))
-    batch = load_batch(slot, torch.device(device))
+    batch = load_batch(slot.unrolls, torch.device(device))
 
     def call() -> None:
         if step(batch).skipped:

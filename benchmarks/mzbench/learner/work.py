@@ -14,11 +14,11 @@ from mzpipe.config import (
     TopologyConfig,
 )
 from mzpipe.games import GameSpec
-from mzpipe.ipc.segments import RingSpec
+from mzpipe.ipc.columns import RecordLayout
+from mzpipe.ipc.schema import BatchSlot
 from mzpipe.ipc.shape import PlaneShape
 from mzpipe.launch.plan import ModelSizes, make_plan
 from mzpipe.launch.roles import Devices
-from mzpipe.measure.ceilings.noise import Slot
 from mzpipe.nets import FlatWeights, Model
 
 # More steps than any measurement takes: a limit that a profile must have, and what is left out of the clock.
@@ -92,8 +92,7 @@ def make_shape(work: Work, profile: Profile) -> PlaneShape:
     return make_plan(profile, game, Devices.assumed(profile), sizes).shape
 
 
-def private_slot(shape: PlaneShape) -> Slot:
+def private_slot(shape: PlaneShape) -> BatchSlot:
     """A slot of rank 0's batch ring, outside any ring."""
-    ring = shape.segments()["batch-0"]
-    assert isinstance(ring, RingSpec)
-    return ring.slot.views(mmap.mmap(-1, ring.slot.nbytes))
+    layout = RecordLayout.of(BatchSlot, shape.sizes())
+    return layout.record(mmap.mmap(-1, layout.nbytes))

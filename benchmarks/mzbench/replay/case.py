@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from mzpipe.ipc.schema import BatchSlot
 from mzpipe.measure.machine import one_core
 from mzpipe.replay.gather import Gatherer
 from mzpipe.replay.table import Table
@@ -19,7 +20,7 @@ from ..registry import Progress
 from ..report import CaseResult, Panel
 from ..timing import Contestant
 from .cpprb import cpprb_buffer, load_cpprb
-from .episodes import Episodes, Slot, random_episodes
+from .episodes import Episodes, random_episodes
 from .rates import CPPRB, NUMPY, PIECES, WHOLE, panel_of
 from .references import memcpy_pieces, memcpy_whole, numpy_gather
 from .sampling import compare_sampling
@@ -109,17 +110,17 @@ def contestants(stock: Stock, batch_size: int) -> list[Contestant]:
     return every
 
 
-def gather(stock: Stock, batch_size: int, num_batches: int) -> Callable[[], Slot]:
+def gather(stock: Stock, batch_size: int, num_batches: int) -> Callable[[], BatchSlot]:
     """What the replay server does for a batch between claim and commit; returns the slot."""
     gatherer = Gatherer(stock.table, discount=DISCOUNT, td_steps=TD_STEPS)
     slots = ring_slots(stock.episodes, batch_size)
     batches = itertools.cycle(drawn_steps(stock.table.size, (num_batches, batch_size)))
     td_steps_B, weight_B = np.full(batch_size, TD_STEPS), np.ones(batch_size, np.float32)
 
-    def call() -> Slot:
+    def call() -> BatchSlot:
         slot = next(slots)
         gatherer.fill(slot, next(batches), td_steps_B, 7)
-        slot["weight"][:] = weight_B
+        slot.unrolls.weight_B[:] = weight_B
         return slot
 
     return call

@@ -10,7 +10,9 @@ from typing import Any
 
 import numpy as np
 
-from .episodes import Episodes, Slot
+from mzpipe.ipc.columns import named
+
+from .episodes import Episodes
 from .references import numpy_gather, take_stacks
 from .tables import ALPHA, FRAME_STACK, slot_layout
 
@@ -42,14 +44,13 @@ def cpprb_buffer(cpprb: Any, episodes: Episodes) -> Any:
     return buffer
 
 
-def _all_targets(episodes: Episodes) -> Slot:
+def _all_targets(episodes: Episodes) -> dict[str, np.ndarray]:
     """Every array of a batch but the observations, of all transitions in order."""
     frameless = episodes._replace(frame_T=np.zeros((len(episodes.frame_T), 1), np.uint8))
     layout = slot_layout(frameless, len(frameless.frame_T))
-    slot = layout.views(bytearray(layout.nbytes))
+    slot = layout.record(bytearray(layout.nbytes))
     numpy_gather(frameless, np.arange(len(frameless.frame_T)), slot, np.random.default_rng(0))
-    del slot["observation"]
-    return slot
+    return {name: array for name, array in named(slot).items() if name != "observation"}
 
 
 def prioritized_buffer(cpprb: Any, priority_N: np.ndarray) -> Any:

@@ -11,23 +11,19 @@ import numpy as np
 
 from mzpipe.config import GameConfig
 from mzpipe.games.registry import make_game
-from mzpipe.ipc.slots import TERMINATED, TRUNCATED, UNFINISHED, trajectory_layout
+from mzpipe.ipc.columns import RecordLayout, Sizes, allocate
+from mzpipe.ipc.schema import TERMINATED, TRUNCATED, UNFINISHED, Steps, Trajectory
 
 NUM_ACTIONS, FRAME_SHAPE = 18, (1, 84, 84)
 # In transitions; the last one of a table may be shorter.
 EPISODE_LENGTHS = (300, 1500)
-
-Slot = dict[str, np.ndarray]
 
 
 class Episodes(NamedTuple):
     """Transitions side by side, and of each of them where its episode begins, stops, and how that ends."""
 
     frame_T: np.ndarray
-    action_T: np.ndarray
-    reward_T: np.ndarray
-    root_value_T: np.ndarray
-    policy_TA: np.ndarray
+    steps: Steps
     first_T: np.ndarray
     stop_T: np.ndarray
     terminated_T: np.ndarray
@@ -41,12 +37,15 @@ def make_episodes(frame_T: np.ndarray, rng: np.random.Generator) -> Episodes:
     lengths, number = np.diff(borders), np.arange(len(borders) - 1)
     terminated = number % 2 == 0
     final_value = np.where(terminated, 0.0, rng.standard_normal(len(number))).astype(np.float32)
+    steps = allocate(Steps, Sizes(num_actions=NUM_ACTIONS), total)
+    steps.action[:] = rng.integers(0, NUM_ACTIONS, total, np.int32)
+    steps.reward[:] = rng.choice(np.array([-1, 0, 1], np.float32), total, p=[0.02, 0.96, 0.02])
+    steps.root_value[:] = rng.standard_normal(total, np.float32)
+    steps.search_policy[:] = rng.dirichlet(np.full(NUM_ACTIONS, 0.3), total)
+    steps.legal_actions[:] = True
     return Episodes(
         frame_T=frame_T,
-        action_T=rng.integers(0, NUM_ACTIONS, total, np.int32),
-        reward_T=rng.choice(np.array([-1, 0, 1], np.float32), total, p=[0.02, 0.96, 0.02]),
-        root_value_T=rng.standard_normal(total, np.float32),
-        policy_TA=rng.dirichlet(np.full(NUM_ACTIONS, 0.3), total).astype(np.float32),
+        steps=steps,
         first_T=np.repeat(borders[:-1], lengths),
         stop_T=np.repeat(borders[1:], lengths),
         terminated_T=np.repeat(terminated, lengths),
@@ -71,10 +70,12 @@ def play(game: str, num_frames: int) -> np.ndarray:
     return np.stack(frames)
 
 
-def records(episodes: Episodes, rng: np.random.Generator, lengths: tuple[int, int]) -> Iterator[Slot]:
+def records(episodes: Episodes, rng: np.random.Generator, lengths: tuple[int, int]) -> Iterator[Trajectory]:
     """The episodes as trajectory records, the way actors cut them; one buffer serves all records."""
-    layout = trajectory_layout(lengths[1], NUM_ACTIONS, episodes.frame_T.shape[1:], episodes.frame_T.dtype.name)
-    record = layout.views(bytearray(layout.nbytes))
+    frame_shape, dtype = episodes.frame_T.shape[1:], episodes.frame_T.dtype.name
+    sizes = Sizes(length=lengths[1], num_actions=NUM_ACTIONS, frame_shape=frame_shape, frame_dtype=dtype)
+    layout = RecordLayout.of(Trajectory, sizes)
+    record = layout.record(bytearray(layout.nbytes))
     first = 0
     while first < len(episodes.frame_T):
         stop = int(episodes.stop_T[first])
@@ -84,26 +85,16 @@ def records(episodes: Episodes, rng: np.random.Generator, lengths: tuple[int, in
         first = stop
 
 
-def _write_record(record: Slot, episodes: Episodes, begin: int, end: int) -> None:
-    length, stop = end - begin, int(episodes.stop_T[begin])
+def _write_record(record: Trajectory, episodes: Episodes, begin: int, end: int) -> None:
+    length, stop, first = end - begin, int(episodes.stop_T[begin]), episodes.first_T[begin]
     over = TERMINATED if episodes.terminated_T[begin] else TRUNCATED
-    numbers = {
-        "game": 0,
-        "episode": episodes.first_T[begin],
-        "offset": begin - episodes.first_T[begin],
-        "length": length,
-        "end": over if end == stop else UNFINISHED,
-        "final_value": episodes.final_value_T[begin] if end == stop else episodes.root_value_T[min(end, stop - 1)],
-    }
-    for name, number in numbers.items():
-        record[name][0] = number
-    steps = slice(begin, end)
-    record["frame"][:length] = episodes.frame_T[steps]
-    record["action"][:length] = episodes.action_T[steps]
-    record["reward"][:length] = episodes.reward_T[steps]
-    record["root_value"][:length] = episodes.root_value_T[steps]
-    record["search_policy"][:length] = episodes.policy_TA[steps]
-    record["legal_actions"][:length] = True
+    record.game[0], record.episode[0], record.offset[0], record.length[0] = 0, first, begin - first, length
+    record.end[0] = over if end == stop else UNFINISHED
+    next_value = episodes.steps.root_value[min(end, stop - 1)]
+    record.final_value[0] = episodes.final_value_T[begin] if end == stop else next_value
+    record.frame[:length] = episodes.frame_T[begin:end]
+    for column, values in zip(record.steps, episodes.steps, strict=True):
+        column[:length] = values[begin:end]
 
 
 def _borders(first: int, stop: int, lengths: tuple[int, int], rng: np.random.Generator) -> np.ndarray:

@@ -13,7 +13,9 @@ from typing import Any
 
 import numpy as np
 
-from .episodes import NUM_ACTIONS, Episodes, Slot
+from mzpipe.ipc.schema import BatchSlot
+
+from .episodes import NUM_ACTIONS, Episodes
 from .tables import DISCOUNT, FRAME_STACK, SLOTS_OF_THE_RING, TD_STEPS, UNROLL_STEPS, batch_bytes
 
 
@@ -55,11 +57,12 @@ def _targets(shape: tuple[int, ...]) -> Iterator[np.ndarray]:
     return itertools.cycle(targets)
 
 
-def numpy_gather(episodes: Episodes, step_B: np.ndarray, slot: Slot, rng: np.random.Generator) -> None:
+def numpy_gather(episodes: Episodes, step_B: np.ndarray, slot: BatchSlot, rng: np.random.Generator) -> None:
     """Fills a slot with index arrays, as one writes it without a compiler; weights are 1."""
+    steps, unrolls = episodes.steps, slot.unrolls
     first_B1, stop_B1 = episodes.first_T[step_B, None], episodes.stop_T[step_B, None]
     terminated_B1 = episodes.terminated_T[step_B, None]
-    take_stacks(episodes.frame_T, step_B[:, None] + np.arange(1 - FRAME_STACK, 1), first_B1, slot["observation"])
+    take_stacks(episodes.frame_T, step_B[:, None] + np.arange(1 - FRAME_STACK, 1), first_B1, unrolls.observation)
     state_BK1 = step_B[:, None] + np.arange(UNROLL_STEPS + 1)
     inside_BK1 = state_BK1 < stop_B1
     known_BK1 = inside_BK1 | terminated_B1
@@ -67,15 +70,15 @@ def numpy_gather(episodes: Episodes, step_B: np.ndarray, slot: Slot, rng: np.ran
     value_BK1 = _n_step_values(episodes, stored_BK1, stop_B1[..., None])
     inside_BK, stored_BK = inside_BK1[:, :-1], stored_BK1[:, :-1]
     random_BK = rng.integers(0, NUM_ACTIONS, stored_BK.shape, np.int32)
-    slot["value_target"][...] = np.where(inside_BK1, value_BK1, 0.0)
-    slot["value_mask"][...] = known_BK1
-    slot["policy_target"][...] = np.where(inside_BK1[..., None], episodes.policy_TA[stored_BK1], np.float32(0.0))
-    slot["policy_mask"][...] = inside_BK1
-    slot["action"][...] = np.where(inside_BK, episodes.action_T[stored_BK], random_BK)
-    slot["reward_target"][...] = np.where(inside_BK, episodes.reward_T[stored_BK], np.float32(0.0))
-    slot["reward_mask"][...] = known_BK1[:, :-1]
-    slot["weight"][...] = 1.0
-    slot["generation"][...], slot["slot"][...] = np.divmod(step_B, len(episodes.frame_T))
+    unrolls.value_target_BK1[...] = np.where(inside_BK1, value_BK1, 0.0)
+    unrolls.value_mask_BK1[...] = known_BK1
+    unrolls.policy_target_BK1A[...] = np.where(inside_BK1[..., None], steps.search_policy[stored_BK1], np.float32(0.0))
+    unrolls.policy_mask_BK1[...] = inside_BK1
+    unrolls.action_BK[...] = np.where(inside_BK, steps.action[stored_BK], random_BK)
+    unrolls.reward_target_BK[...] = np.where(inside_BK, steps.reward[stored_BK], np.float32(0.0))
+    unrolls.reward_mask_BK[...] = known_BK1[:, :-1]
+    unrolls.weight_B[...] = 1.0
+    slot.keys.generation_B[...], slot.keys.slot_B[...] = np.divmod(step_B, len(episodes.frame_T))
 
 
 def take_stacks(frame_T: np.ndarray, frame_BS: np.ndarray, first_B1: Any, observation_B: np.ndarray) -> None:
@@ -88,11 +91,11 @@ def take_stacks(frame_T: np.ndarray, frame_BS: np.ndarray, first_B1: Any, observ
 def _n_step_values(episodes: Episodes, state_BK1: np.ndarray, stop_B11: np.ndarray) -> np.ndarray:
     """z of stored states; float64 sums as in mzpipe.targets.n_step."""
     later_BK1n = state_BK1[..., None] + np.arange(TD_STEPS)
-    reward_BK1n = np.where(later_BK1n < stop_B11, episodes.reward_T[np.minimum(later_BK1n, stop_B11 - 1)], 0.0)
+    reward_BK1n = np.where(later_BK1n < stop_B11, episodes.steps.reward[np.minimum(later_BK1n, stop_B11 - 1)], 0.0)
     stop_B1 = stop_B11[..., 0]
     steps_BK1 = np.minimum(TD_STEPS, stop_B1 - state_BK1)
     last_BK1 = state_BK1 + steps_BK1
-    root_BK1 = episodes.root_value_T[np.minimum(last_BK1, stop_B1 - 1)]
+    root_BK1 = episodes.steps.root_value[np.minimum(last_BK1, stop_B1 - 1)]
     bootstrap_BK1 = np.where(last_BK1 < stop_B1, root_BK1, episodes.final_value_T[state_BK1])
     return reward_BK1n @ DISCOUNT ** np.arange(TD_STEPS) + DISCOUNT**steps_BK1 * bootstrap_BK1
 

@@ -5,13 +5,15 @@ from collections.abc import Callable
 
 import numpy as np
 
+from mzpipe.ipc.columns import copied, named
+from mzpipe.ipc.schema import Trajectory
 from mzpipe.replay.gather import Gatherer
 from mzpipe.replay.table import Table
 
 from ..rates import MZPIPE, rates_of, rows_of
 from ..report import Comparison
 from ..timing import Contestant
-from .episodes import Episodes, Slot, make_episodes, play, random_episodes, records
+from .episodes import Episodes, make_episodes, play, random_episodes, records
 from .rates import RAW, WHOLE
 from .tables import BATCH_SIZE, DISCOUNT, TD_STEPS, drawn_steps, make_table, make_tiered, ring_slots
 
@@ -42,7 +44,7 @@ def stacks(table: Table, episodes: Episodes, batches: np.ndarray) -> Callable[[]
     slots = ring_slots(episodes, batches.shape[1])
 
     def call() -> np.ndarray:
-        observation_B = next(slots)["observation"]
+        observation_B = next(slots).unrolls.observation
         gatherer.stacks(next(turns), observation_B)
         return observation_B
 
@@ -54,9 +56,9 @@ def compare_insertion(rounds: int) -> list[Comparison]:
     rng, length = np.random.default_rng(0), _RECORD_LENGTH
     episodes = random_episodes(_INSERT_TRANSITIONS, rng)
     table = make_table(episodes, rng)
-    full = (record for record in records(episodes, rng, (length, length)) if record["length"][0] == length)
-    copies = [{name: array.copy() for name, array in record.items()} for record in itertools.islice(full, _RECORDS)]
-    nbytes = sum(array.nbytes for array in copies[0].values())
+    full = (record for record in records(episodes, rng, (length, length)) if record.length[0] == length)
+    copies = [copied(record) for record in itertools.islice(full, _RECORDS)]
+    nbytes = sum(array.nbytes for array in named(copies[0]).values())
     every = [
         Contestant(MZPIPE, _insert_call(table, copies)),
         Contestant(WHOLE, _copy_call(nbytes, len(copies), _INSERT_TRANSITIONS // length)),
@@ -64,7 +66,7 @@ def compare_insertion(rounds: int) -> list[Comparison]:
     return rows_of(f"replay/insert/{length}", "MB/s", rates_of(every, nbytes / 1e6, rounds))
 
 
-def _insert_call(table: Table, copies: list[Slot]) -> Callable[[], object]:
+def _insert_call(table: Table, copies: list[Trajectory]) -> Callable[[], object]:
     turns = itertools.cycle(copies)
     return lambda: table.insert(next(turns), actor=0, epoch=0)
 

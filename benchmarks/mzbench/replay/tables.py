@@ -6,13 +6,13 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from mzpipe.ipc.layout import ArrayLayout
-from mzpipe.ipc.slots import batch_layout
+from mzpipe.ipc.columns import RecordLayout, Sizes, named
+from mzpipe.ipc.schema import BatchSlot
 from mzpipe.replay.compressed import INDEX_BYTES_PER_STEP
 from mzpipe.replay.sizes import TableShape, bytes_per_transition
 from mzpipe.replay.table import Table
 
-from .episodes import NUM_ACTIONS, Episodes, Slot, records
+from .episodes import NUM_ACTIONS, Episodes, records
 
 FRAME_STACK, UNROLL_STEPS, TD_STEPS, DISCOUNT = 4, 5, 5, 0.997
 BATCH_SIZE = 256
@@ -64,18 +64,25 @@ def make_tiered(episodes: Episodes, rng: np.random.Generator) -> Table:
     return fill(table, episodes, rng)
 
 
-def slot_layout(episodes: Episodes, batch_size: int) -> ArrayLayout:
+def slot_layout(episodes: Episodes, batch_size: int) -> RecordLayout[BatchSlot]:
     """A slot of the batch ring."""
     channels, *rest = episodes.frame_T.shape[1:]
     observation_shape = (FRAME_STACK * channels, *rest)
-    return batch_layout(batch_size, UNROLL_STEPS, NUM_ACTIONS, observation_shape, episodes.frame_T.dtype.name)
+    sizes = Sizes(
+        num_actions=NUM_ACTIONS,
+        frame_dtype=episodes.frame_T.dtype.name,
+        observation_shape=observation_shape,
+        batch_size=batch_size,
+        num_unroll_steps=UNROLL_STEPS,
+    )
+    return RecordLayout.of(BatchSlot, sizes)
 
 
-def ring_slots(episodes: Episodes, batch_size: int) -> Iterator[Slot]:
+def ring_slots(episodes: Episodes, batch_size: int) -> Iterator[BatchSlot]:
     """Slots of shared memory without end, in a ring's order, every page touched."""
     layout = slot_layout(episodes, batch_size)
-    slots = [layout.views(mmap.mmap(-1, layout.nbytes)) for _ in range(SLOTS_OF_THE_RING)]
-    for array in itertools.chain.from_iterable(slot.values() for slot in slots):
+    slots = [layout.record(mmap.mmap(-1, layout.nbytes)) for _ in range(SLOTS_OF_THE_RING)]
+    for array in itertools.chain.from_iterable(named(slot).values() for slot in slots):
         array.fill(0)
     return itertools.cycle(slots)
 

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from ...ipc.roles import Role
 from ...telemetry.rates import PROGRESS, STAGE_NAMES
 from ...telemetry.report import ProfileReport
 
@@ -62,7 +63,7 @@ class Ceilings:
 
     # Items/s of every stage while it works; None for one that did nothing alone.
     stages: Mapping[str, float | None]
-    roles: Mapping[str, RoleCeiling]
+    roles: Mapping[Role, RoleCeiling]
     processors_env_steps_per_s: float
     lowest: str
     efficiency: float
@@ -81,18 +82,18 @@ class Ceilings:
         """The ceiling of the pipeline."""
         if self.lowest == PROCESSORS:
             return self.processors_env_steps_per_s
-        return self.roles[self.lowest].env_steps_per_s
+        return self.roles[Role(self.lowest)].env_steps_per_s
 
 
-def make_ceilings(report: ProfileReport, alone: Mapping[str, RoleAlone], below: Below) -> Ceilings:
+def make_ceilings(report: ProfileReport, alone: Mapping[Role, RoleAlone], below: Below) -> Ceilings:
     """The ceilings of the pipeline that `report` is about, which must have played: env_steps_per_s > 0."""
     roles = {role: _role_ceiling(report, role, each) for role, each in alone.items()}
-    bounds = {role: each.env_steps_per_s for role, each in roles.items()}
+    bounds: dict[str, float] = {role: each.env_steps_per_s for role, each in roles.items()}
     others = sum(use.cpu or 0.0 for name, use in report.processes.items() if name.rpartition("-")[0] not in alone)
     bounds[PROCESSORS] = (report.cores - others) / sum(each.cpu_s_per_env_step for each in roles.values())
     lowest = min(bounds, key=lambda name: bounds[name])
-    inference = alone["inference"]
-    through_lanes = inference.stages[STAGE_NAMES[PROGRESS["inference"]].name].items / inference.working_s
+    inference = alone[Role.INFERENCE]
+    through_lanes = inference.stages[STAGE_NAMES[PROGRESS[Role.INFERENCE]].name].items / inference.working_s
     return Ceilings(
         stages={
             name: _processes(report, role) * stage.items / stage.busy_s if stage.items else None
@@ -108,10 +109,10 @@ def make_ceilings(report: ProfileReport, alone: Mapping[str, RoleAlone], below: 
     )
 
 
-def _role_ceiling(report: ProfileReport, role: str, alone: RoleAlone) -> RoleCeiling:
+def _role_ceiling(report: ProfileReport, role: Role, alone: RoleAlone) -> RoleCeiling:
     progress, processes = STAGE_NAMES[PROGRESS[role]], _processes(report, role)
     items = alone.stages[progress.name].items
-    ranks = processes if role == "learner" else 1  # they take every step together, each its part of the batch
+    ranks = processes if role == Role.LEARNER else 1  # they take every step together, each its part of the batch
     per_s = processes / ranks * items / alone.working_s
     per_env_step = report.stages[progress.name].items_per_s / ranks / report.env_steps_per_s
     return RoleCeiling(
@@ -123,5 +124,5 @@ def _role_ceiling(report: ProfileReport, role: str, alone: RoleAlone) -> RoleCei
     )
 
 
-def _processes(report: ProfileReport, role: str) -> int:
+def _processes(report: ProfileReport, role: Role) -> int:
     return sum(name.rpartition("-")[0] == role for name in report.processes)

@@ -7,6 +7,7 @@ import numpy as np
 
 from ...config import Profile
 from ...ipc.dataplane import DataPlane
+from ...ipc.roles import Role
 from ...ipc.shape import Member
 from ...ipc.stages import StageReading
 from ...runtime.agent import Agent
@@ -90,7 +91,7 @@ def _of_learner(member: Member, plane: DataPlane, profile: Profile, rng: np.rand
 def _of_replay(member: Member, plane: DataPlane, profile: Profile, rng: np.random.Generator) -> list[StandIn]:
     shape = plane.shape
     rings = [plane.trajectory_ring(actor) for actor in range(shape.actors)]
-    trajectories = [Source(ring, fill_trajectory, rng, "episode") for ring in rings]
+    trajectories = [Source(ring, fill_trajectory, rng, lambda record: record.episode) for ring in rings]
     trainers = [Trainer(plane, rank, rng) for rank in range(shape.learner_ranks)]
     return [*trajectories, *trainers, *(FreshTargets(plane, index) for index in range(shape.reanalyzers))]
 
@@ -98,20 +99,20 @@ def _of_replay(member: Member, plane: DataPlane, profile: Profile, rng: np.rando
 def _of_reanalyzer(member: Member, plane: DataPlane, profile: Profile, rng: np.random.Generator) -> list[StandIn]:
     return [
         Answers(plane, member, rng),
-        Source(plane.position_ring(member.index), fill_positions, rng, "ticket"),
+        Source(plane.position_ring(member.index), fill_positions, rng, lambda record: record.ticket),
         Drain(plane.target_ring(member.index)),
     ]
 
 
-_NEIGHBOURS: dict[str, Callable[[Member, DataPlane, Profile, np.random.Generator], list[StandIn]]] = {
-    "actor": _of_actor,
-    "inference": _of_inference,
-    "learner": _of_learner,
-    "reanalyzer": _of_reanalyzer,
-    "replay": _of_replay,
+_NEIGHBOURS: dict[Role, Callable[[Member, DataPlane, Profile, np.random.Generator], list[StandIn]]] = {
+    Role.ACTOR: _of_actor,
+    Role.INFERENCE: _of_inference,
+    Role.LEARNER: _of_learner,
+    Role.REANALYZER: _of_reanalyzer,
+    Role.REPLAY: _of_replay,
 }
 
 
-def roles_alone(present: Collection[str]) -> list[str]:
+def roles_alone(present: Collection[Role]) -> list[Role]:
     """Roles of a run that can be measured alone; the evaluator plays beside the pipeline and holds nobody back."""
     return [role for role in _NEIGHBOURS if role in present]

@@ -10,9 +10,10 @@ import numpy as np
 import torch
 
 from ...config import Profile
+from ...ipc.columns import named
 from ...ipc.dataplane import DataPlane
 from ...ipc.ring import RingReader, RingWriter
-from ...ipc.segments import RingSpec
+from ...ipc.roles import Role
 from ...ipc.shape import LANES_PER_SEARCH, PlaneShape
 from ...nets import FlatWeights, Model, place_model
 from ...nets.engines.host_pool import HostPool
@@ -45,10 +46,10 @@ class BareModel:
         self.seconds += time.monotonic() - began_s
 
 
-def _searches(shape: PlaneShape, server: int) -> dict[str, int]:
+def _searches(shape: PlaneShape, server: int) -> dict[Role, int]:
     """Searches that go on at once over one server's lanes, by role."""
     owners = [owner.role for owner in shape.lane_clients(server)]
-    return {"actor": owners.count("actor"), "reanalyzer": owners.count("reanalyzer") // LANES_PER_SEARCH}
+    return {Role.ACTOR: owners.count(Role.ACTOR), Role.REANALYZER: owners.count(Role.REANALYZER) // LANES_PER_SEARCH}
 
 
 def _torch_search(
@@ -98,17 +99,16 @@ def _inputs(shape: PlaneShape, num_rows: int) -> tuple[np.ndarray, np.ndarray]:
 
 def transitions_through_ring(plane: DataPlane, seconds: float) -> float:
     """Transitions/s through an actor's ring, writer and reader in turn: built in a slot, sealed, checked, released."""
-    ring, spec = plane.trajectory_ring(0), plane.shape.segments()["trajectory-0"]
-    assert isinstance(spec, RingSpec)
-    record = spec.slot.views(bytearray(spec.slot.nbytes))
+    ring = plane.trajectory_ring(0)
+    record = ring.layout.record(bytearray(ring.layout.nbytes))
     fill_trajectory(record, np.random.default_rng(0))
+    places = [list(zip(named(slot).values(), named(record).values(), strict=True)) for slot in ring.slots]
     writer, reader, records = RingWriter(ring), RingReader(ring), 0
     began_s = time.monotonic()
     while (elapsed_s := time.monotonic() - began_s) < seconds:
-        slot = writer.claim()
-        assert slot is not None
-        for name, values in record.items():
-            slot[name][...] = values
+        assert writer.claim() is not None
+        for place, values in places[writer.sequence % len(places)]:
+            place[...] = values
         writer.commit()
         assert reader.peek() is not None
         reader.release()

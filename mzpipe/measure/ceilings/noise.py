@@ -5,9 +5,8 @@ Shape legend    A actions
 
 import numpy as np
 
-from ...ipc.slots import TERMINATED
-
-Slot = dict[str, np.ndarray]
+from ...ipc.columns import named
+from ...ipc.schema import TERMINATED, BatchSlot, Positions, Trajectory
 
 _PIXELS = 256
 
@@ -20,36 +19,37 @@ def fill_frames(frames: np.ndarray, rng: np.random.Generator) -> None:
         frames[...] = rng.standard_normal(frames.shape)
 
 
-def fill_batch(slot: Slot, rng: np.random.Generator) -> None:
+def fill_batch(slot: BatchSlot, rng: np.random.Generator) -> None:
     """A slot of a batch ring, with nothing masked."""
-    num_actions = slot["policy_target"].shape[-1]
-    for name in ("observation", "next_observation"):
-        if name in slot:
-            fill_frames(slot[name], rng)
-    slot["action"][...] = rng.integers(0, num_actions, slot["action"].shape)
-    for name in ("value_target", "reward_target"):
-        slot[name][...] = rng.standard_normal(slot[name].shape)
-    slot["policy_target"][...] = rng.dirichlet(np.ones(num_actions), slot["policy_target"].shape[:-1])
-    for name in ("value_mask", "reward_mask", "policy_mask", "weight", "observation_mask"):
-        if name in slot:
-            slot[name][...] = 1.0
-    slot["slot"][...], slot["generation"][...] = np.arange(len(slot["slot"])), 0
+    unrolls = slot.unrolls
+    num_actions = unrolls.policy_target_BK1A.shape[-1]
+    for name, array in named(unrolls).items():
+        if name.endswith("observation"):
+            fill_frames(array, rng)
+        elif name.endswith("_target"):
+            array[...] = rng.standard_normal(array.shape)
+        else:  # masks and weights
+            array[...] = 1
+    unrolls.action_BK[...] = rng.integers(0, num_actions, unrolls.action_BK.shape)
+    unrolls.policy_target_BK1A[...] = rng.dirichlet(np.ones(num_actions), unrolls.policy_target_BK1A.shape[:-1])
+    slot.keys.slot_B[...], slot.keys.generation_B[...] = np.arange(len(slot.keys.slot_B)), 0
 
 
-def fill_positions(slot: Slot, rng: np.random.Generator) -> None:
+def fill_positions(slot: Positions, rng: np.random.Generator) -> None:
     """A slot of a position ring, with as many positions as it has room for."""
-    for name in ("observation", "bootstrap_observation"):
-        fill_frames(slot[name], rng)
-    slot["legal_actions"][...], slot["rows"][0] = True, len(slot["observation"])
+    for observations in (slot.observation, slot.bootstrap_observation):
+        fill_frames(observations, rng)
+    slot.legal_actions[...], slot.rows[0] = True, len(slot.observation)
 
 
-def fill_trajectory(slot: Slot, rng: np.random.Generator) -> None:
+def fill_trajectory(slot: Trajectory, rng: np.random.Generator) -> None:
     """A slot of a trajectory ring: a whole episode, as long as a record can be."""
-    length, num_actions = slot["search_policy"].shape
-    fill_frames(slot["frame"], rng)
-    slot["action"][...] = rng.integers(0, num_actions, length)
-    slot["reward"][...], slot["root_value"][...] = rng.standard_normal(length), rng.standard_normal(length)
-    slot["search_policy"][...] = rng.dirichlet(np.ones(num_actions), length)
-    slot["legal_actions"][...], slot["to_play"][...], slot["weights_version"][...] = True, 0, 1
-    slot["game"][0], slot["episode"][0], slot["offset"][0], slot["length"][0] = 0, 0, 0, length
-    slot["end"][0], slot["final_value"][0] = TERMINATED, 0.0
+    steps = slot.steps
+    length, num_actions = steps.search_policy.shape
+    fill_frames(slot.frame, rng)
+    for column in steps:
+        column[...] = rng.standard_normal(column.shape) if column.dtype.kind == "f" else 1
+    steps.action[...], steps.to_play[...] = rng.integers(0, num_actions, length), 0
+    steps.search_policy[...] = rng.dirichlet(np.ones(num_actions), length)
+    slot.game[0], slot.episode[0], slot.offset[0], slot.length[0] = 0, 0, 0, length
+    slot.end[0], slot.final_value[0] = TERMINATED, 0.0

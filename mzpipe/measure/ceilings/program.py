@@ -14,11 +14,12 @@ from ...errors import MzpipeError
 from ...games import describe_game
 from ...ipc.control import LocalPort
 from ...ipc.dataplane import DataPlane
+from ...ipc.roles import Role
 from ...ipc.shape import Member
 from ...launch.plan import make_plan
 from ...launch.rehearsal import Prepared, describe_model
-from ...launch.roles import RoleContext, make_agent
-from ...runs.directory import Storage
+from ...launch.roles import make_agent
+from ...runtime.context import RoleContext, Storage
 from ...runtime.process import end_process, follow_supervisor
 from . import Below, RoleAlone
 from .alone import Alone, stand_ins_of
@@ -27,23 +28,24 @@ from .alone import Alone, stand_ins_of
 _TURN_S = 0.25
 
 
-def measure_role(profile: Profile, role: str, seconds: float, directory: Path) -> dict[str, object]:
+def measure_role(profile: Profile, role: Role, seconds: float, directory: Path) -> dict[str, object]:
     """What the first process of a role does alone; and with the inference server, what lies below the roles."""
     game = describe_game(profile.game)
     prepared = describe_model(profile, game)
-    profile, prepared = _for_one_rank(profile, prepared) if role == "learner" else (profile, prepared)
+    profile, prepared = _for_one_rank(profile, prepared) if role == Role.LEARNER else (profile, prepared)
     plan = make_plan(_unhindered(profile), game, prepared.devices, prepared.model)
     with tempfile.TemporaryDirectory(dir=directory) as name:
         home, member = Path(name), Member(role, 0)
         plane = DataPlane.create(home, plan.shape)
         storage = Storage(home / "checkpoints", home / "journal", home)
-        agent = make_agent(member, RoleContext(plan.profile, plane, storage, prepared.devices, LocalPort()))
+        device = prepared.devices.of(member)
+        agent = make_agent(RoleContext(plan.profile, plane, member, storage, device, LocalPort()))
         try:
             _publish_weights(plan.profile, plane)
             agent.on_start()
             alone = Alone(agent, plane, member, stand_ins_of(member, plane, plan.profile))
             alone.warm_up()
-            below = _turns(alone, plan.profile, plane, prepared, seconds) if role == "inference" else None
+            below = _turns(alone, plan.profile, plane, prepared, seconds) if role == Role.INFERENCE else None
             if below is None:
                 alone.run(seconds)
             return {"alone": dataclasses.asdict(alone.result()), "below": below and dataclasses.asdict(below)}
@@ -90,27 +92,27 @@ def _for_one_rank(profile: Profile, prepared: Prepared) -> tuple[Profile, Prepar
     return dataclasses.replace(profile, learner=learner), prepared
 
 
-def read_alone(directory: Path, role: str) -> tuple[RoleAlone, Below | None]:
+def read_alone(directory: Path, role: Role) -> tuple[RoleAlone, Below | None]:
     """What the program wrote."""
     fields = json.loads(_result(directory, role).read_text())
     alone, below = fields["alone"], fields["below"]
     return RoleAlone.of(alone), None if below is None else Below(**below)
 
 
-def _result(directory: Path, role: str) -> Path:
+def _result(directory: Path, role: Role) -> Path:
     return directory / f"alone-{role}.json"
 
 
 def main(profile_path: str, directory: str, role: str, seconds: str, parent_pid: str) -> int:
     """The program; an expected error is one line on stderr and its exit code."""
-    home = Path(directory)
+    home, measured = Path(directory), Role(role)
     try:
         follow_supervisor(home, int(parent_pid))
-        result = measure_role(load_profile(profile_path), role, float(seconds), home)
+        result = measure_role(load_profile(profile_path), measured, float(seconds), home)
     except MzpipeError as error:
         sys.stderr.write(f"{error}\n")
         return error.exit_code
-    _result(home, role).write_text(json.dumps(result))
+    _result(home, measured).write_text(json.dumps(result))
     return 0
 
 

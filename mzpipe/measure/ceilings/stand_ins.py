@@ -6,15 +6,17 @@ Shape legend    T trees of a lane   A actions
 """
 
 from collections.abc import Callable
-from typing import Protocol
+from typing import Generic, Protocol
 
 import numpy as np
 
+from ...ipc.columns import R
 from ...ipc.dataplane import DataPlane
 from ...ipc.lane import LaneClient, RequestKind
 from ...ipc.ring import Ring, RingReader, RingWriter
+from ...ipc.roles import Role
 from ...ipc.shape import LANES_PER_SEARCH, Member
-from .noise import Slot, fill_frames
+from .noise import fill_frames
 
 # Answers that a lane gets in turn, so that its trees do not all grow alike.
 _ANSWERS = 16
@@ -63,18 +65,18 @@ class Drain:
             self._reader.release()
 
 
-class Source:
+class Source(Generic[R]):
     """In place of a ring's writer: keeps it full of records that `fill` has written once.
 
-    `numbered` is a field of a record that counts them.
+    `numbered` gives the field of a record that counts them.
     """
 
     def __init__(
         self,
-        ring: Ring,
-        fill: Callable[[Slot, np.random.Generator], None],
+        ring: Ring[R],
+        fill: Callable[[R, np.random.Generator], None],
         rng: np.random.Generator,
-        numbered: str | None = None,
+        numbered: Callable[[R], np.ndarray] | None = None,
     ) -> None:
         self._writer, self._numbered, self._number = RingWriter(ring), numbered, 0
         for slot in ring.slots:
@@ -84,7 +86,7 @@ class Source:
         """Fills the ring."""
         while (slot := self._writer.claim()) is not None:
             if self._numbered:
-                slot[self._numbered][0] = self._number
+                self._numbered(slot)[0] = self._number
                 self._number += 1
             self._writer.commit()
 
@@ -99,8 +101,9 @@ class Trainer:
     def serve(self) -> None:
         """Takes what there is, as far as there is room for the answers."""
         while (batch := self._batches.peek()) is not None and (answer := self._answers.claim()) is not None:
-            answer["slot"][:], answer["generation"][:] = batch["slot"], batch["generation"]
-            answer["priority"][:] = self._priority_B
+            for key_B, sampled_B in zip(answer.keys, batch.keys, strict=True):
+                key_B[:] = sampled_B
+            answer.priority_B[:] = self._priority_B
             self._answers.commit()
             self._batches.release()
 
@@ -115,10 +118,10 @@ class FreshTargets:
     def serve(self) -> None:
         """Answers every ticket."""
         while (positions := self._positions.peek()) is not None and (targets := self._targets.claim()) is not None:
-            targets["ticket"][:] = positions["ticket"]
-            targets["search_version"][0] = targets["bootstrap_version"][0] = 1
-            targets["search_policy"][...] = 1.0 / targets["search_policy"].shape[1]
-            targets["root_value"][...] = targets["bootstrap_value"][...] = 0.0
+            targets.ticket[:] = positions.ticket
+            targets.search_version[0] = targets.bootstrap_version[0] = 1
+            targets.search_policy[...] = 1.0 / targets.search_policy.shape[1]
+            targets.root_value[...] = targets.bootstrap_value[...] = 0.0
             self._targets.commit()
             self._positions.release()
 
@@ -129,11 +132,11 @@ class Requests:
     def __init__(self, plane: DataPlane, server: int, num_simulations: int, rng: np.random.Generator) -> None:
         self._searches: list[_Searching] = []
         for member in plane.shape.members():
-            if member.role not in ("actor", "reanalyzer") or plane.shape.lanes_of(member)[0] != server:
+            if member.role not in (Role.ACTOR, Role.REANALYZER) or plane.shape.lanes_of(member)[0] != server:
                 continue
             lanes, trees = plane.lane_clients(member), plane.shape.trees_of(member.role)
             # A reanalyzer asks over every second lane for the values of the positions that it searches over the first.
-            step = LANES_PER_SEARCH if member.role == "reanalyzer" else 1
+            step = LANES_PER_SEARCH if member.role == Role.REANALYZER else 1
             for first in range(0, len(lanes), step):
                 searching = _Searching(
                     lanes[first : first + step], trees, num_simulations, plane.shape.num_actions, rng

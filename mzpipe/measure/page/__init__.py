@@ -10,6 +10,7 @@ from itertools import groupby
 from pathlib import Path
 from typing import NamedTuple
 
+from ...ipc.roles import Role
 from ...pages import page_environment
 from ...telemetry.report import ProfileReport, StageUse
 from . import latencies, trends
@@ -48,6 +49,6 @@ def render_page(report: ProfileReport, about: About) -> str:
     )
 
 
-def _stages_by_role(report: ProfileReport) -> list[tuple[str, list[tuple[str, StageUse]]]]:
+def _stages_by_role(report: ProfileReport) -> list[tuple[Role, list[tuple[str, StageUse]]]]:
     """Stages stand role by role already."""
     return [(role, list(group)) for role, group in groupby(report.stages.items(), lambda item: item[1].role)]

@@ -3,6 +3,7 @@
 from typing import NamedTuple
 
 from ...format import percent
+from ...ipc.roles import Role
 from ...telemetry.report import ProfileReport
 
 _PADDING, _BAR_Y, _BAR_HEIGHT, _FIRST_ROW_Y, _ROW_HEIGHT = 12.0, 48.0, 14.0, 80.0, 16.0
@@ -42,7 +43,7 @@ class Row(NamedTuple):
 class Box(NamedTuple):
     """A role where it is drawn."""
 
-    role: str
+    role: Role
     x: float
     y: float
     width: float
@@ -83,7 +84,7 @@ class Box(NamedTuple):
         return self.y + self.height / 2
 
 
-def parts_of(role: str, report: ProfileReport) -> list[Part]:
+def parts_of(role: Role, report: ProfileReport) -> list[Part]:
     """A role's time in the order of its bar: its stages, other work, both waits."""
     use, bottleneck = report.roles[role], report.verdict.stage
     stages = {name: stage.busy for name, stage in report.stages.items() if stage.role == role}
@@ -100,14 +101,14 @@ def parts_of(role: str, report: ProfileReport) -> list[Part]:
     ]
 
 
-def height_of(role: str, report: ProfileReport, columns: int = 1) -> float:
+def height_of(role: Role, report: ProfileReport, columns: int = 1) -> float:
     """What a box needs for its rows."""
     rows = -(-len(parts_of(role, report)) // columns)
     return _FIRST_ROW_Y + rows * _ROW_HEIGHT - 4.0
 
 
 def make_box(
-    role: str,
+    role: Role,
     report: ProfileReport,
     place: tuple[float, float, float, float],
     columns: int = 1,

@@ -7,6 +7,7 @@ from collections.abc import Collection
 from typing import NamedTuple
 
 from ...format import number
+from ...ipc.roles import Role
 from ...ipc.stages import Stage
 from ...telemetry.rates import STAGE_NAMES
 from ...telemetry.report import ProfileReport
@@ -18,8 +19,8 @@ class Flow(NamedTuple):
     """Something that one role sends another; a two-way flow is asked for and answered."""
 
     name: str
-    source: str
-    target: str
+    source: Role
+    target: Role
     is_two_way: bool
     stage: Stage
     # Of the rate, where that is not the stage's own.
@@ -27,20 +28,20 @@ class Flow(NamedTuple):
 
 
 _FLOWS = (
-    Flow("trajectories", "actor", "replay", False, Stage.REPLAY_INSERT),
-    Flow("batches", "replay", "learner", False, Stage.REPLAY_SAMPLE),
-    Flow("priorities", "learner", "replay", False, Stage.OPTIMIZER, "batches"),
-    Flow("weights", "learner", "inference", False, Stage.PUBLISH),
-    Flow("positions", "replay", "reanalyzer", False, Stage.REANALYZE),
-    Flow("fresh targets", "reanalyzer", "replay", False, Stage.REANALYZE),
+    Flow("trajectories", Role.ACTOR, Role.REPLAY, False, Stage.REPLAY_INSERT),
+    Flow("batches", Role.REPLAY, Role.LEARNER, False, Stage.REPLAY_SAMPLE),
+    Flow("priorities", Role.LEARNER, Role.REPLAY, False, Stage.OPTIMIZER, "batches"),
+    Flow("weights", Role.LEARNER, Role.INFERENCE, False, Stage.PUBLISH),
+    Flow("positions", Role.REPLAY, Role.REANALYZER, False, Stage.REANALYZE),
+    Flow("fresh targets", Role.REANALYZER, Role.REPLAY, False, Stage.REANALYZE),
     # An actor's answers are counted with the roots', which the headline's simulations are without.
-    Flow("lanes", "actor", "inference", True, Stage.TREE, "requests"),
-    Flow("lanes", "reanalyzer", "inference", True, Stage.REANALYZE),
-    Flow("lane", "evaluator", "inference", True, Stage.EVALUATION),
+    Flow("lanes", Role.ACTOR, Role.INFERENCE, True, Stage.TREE, "requests"),
+    Flow("lanes", Role.REANALYZER, Role.INFERENCE, True, Stage.REANALYZE),
+    Flow("lane", Role.EVALUATOR, Role.INFERENCE, True, Stage.EVALUATION),
 )
 
 
-def flows_between(roles: Collection[str]) -> list[Flow]:
+def flows_between(roles: Collection[Role]) -> list[Flow]:
     """The flows whose two ends are there."""
     return [flow for flow in _FLOWS if flow.source in roles and flow.target in roles]
 
@@ -51,7 +52,7 @@ def rate_of(flow: Flow, report: ProfileReport) -> tuple[float, str]:
     return use.items_per_s, f"{flow.unit or use.unit}/s"
 
 
-SERVER, REANALYZER = "inference", "reanalyzer"
+SERVER, REANALYZER = Role.INFERENCE, Role.REANALYZER
 # Above the first boxes, for the tag on a box's edge; below the last ones, for the edge itself.
 TOP, BOTTOM = 12.0, 2.0
 

@@ -11,11 +11,12 @@
   evaluator   <-> |
 """
 
+from ...ipc.roles import Role
 from ...telemetry.report import ProfileReport
 from .boxes import Box, height_of, make_box
 from .drawing import BOTTOM, REANALYZER, SERVER, TOP, Drawing, Flow, Route, draw_flow, flows_between
 
-_COLUMN = ("actor", "replay", "learner", REANALYZER, "evaluator")
+_COLUMN = (Role.ACTOR, Role.REPLAY, Role.LEARNER, REANALYZER, Role.EVALUATOR)
 _BOX_WIDTH, _GAP_BESIDE, _SERVER_WIDTH, _GAP_BELOW = 192.0, 84.0, 144.0, 64.0
 # Upright arrows, from the left edge, with the tag between them.
 _FORWARD_X, _TAG_X, _BACK_X = 23.0, 78.0, 134.0
@@ -34,8 +35,8 @@ def tall(report: ProfileReport) -> Drawing:
     return Drawing("tall", width, height + BOTTOM, list(boxes.values()), arrows)
 
 
-def _boxes(report: ProfileReport) -> dict[str, Box]:
-    boxes: dict[str, Box] = {}
+def _boxes(report: ProfileReport) -> dict[Role, Box]:
+    boxes: dict[Role, Box] = {}
     x, y = _MARGIN if REANALYZER in report.roles else 0.0, TOP
     for role in _COLUMN:
         if role in report.roles:
@@ -47,7 +48,7 @@ def _boxes(report: ProfileReport) -> dict[str, Box]:
     return boxes
 
 
-def _route(flow: Flow, boxes: dict[str, Box]) -> Route:
+def _route(flow: Flow, boxes: dict[Role, Box]) -> Route:
     source, target = boxes[flow.source], boxes[flow.target]
     if flow.target == SERVER:
         y = source.center_y

@@ -8,11 +8,12 @@ actor  ->  replay  <->  learner    evaluator
 [                 inference                ]
 """
 
+from ...ipc.roles import Role
 from ...telemetry.report import ProfileReport
 from .boxes import Box, height_of, make_box, parts_of
 from .drawing import BOTTOM, REANALYZER, SERVER, TOP, Drawing, Flow, Route, draw_flow, flows_between
 
-_ROW = ("actor", "replay", "learner", "evaluator")
+_ROW = (Role.ACTOR, Role.REPLAY, Role.LEARNER, Role.EVALUATOR)
 _WIDTH, _BOX_WIDTH, _GAP_BELOW = 1160.0, 212.0, 86.0
 # Level arrows: parts of a box's height.
 _FORWARD, _BACK = 0.27, 0.62
@@ -29,14 +30,14 @@ def wide(report: ProfileReport) -> Drawing:
     return Drawing("wide", _WIDTH, max(box.bottom for box in boxes.values()) + BOTTOM, list(boxes.values()), arrows)
 
 
-def _boxes(report: ProfileReport) -> dict[str, Box]:
+def _boxes(report: ProfileReport) -> dict[Role, Box]:
     row = [role for role in _ROW if role in report.roles]
     step = (_WIDTH - _BOX_WIDTH) / max(len(row) - 1, 1)
     height = max(height_of(role, report) for role in row)
     boxes = {role: make_box(role, report, (place * step, TOP, _BOX_WIDTH, height)) for place, role in enumerate(row)}
     bottom = TOP + height
     if REANALYZER in report.roles:
-        place = (boxes["replay"].x, bottom + _GAP_BELOW, _BOX_WIDTH, height_of(REANALYZER, report))
+        place = (boxes[Role.REPLAY].x, bottom + _GAP_BELOW, _BOX_WIDTH, height_of(REANALYZER, report))
         boxes[REANALYZER] = make_box(REANALYZER, report, place)
         bottom = boxes[REANALYZER].bottom
     if SERVER in report.roles:
@@ -47,7 +48,7 @@ def _boxes(report: ProfileReport) -> dict[str, Box]:
     return boxes
 
 
-def _route(flow: Flow, boxes: dict[str, Box]) -> Route:
+def _route(flow: Flow, boxes: dict[Role, Box]) -> Route:
     source, target = boxes[flow.source], boxes[flow.target]
     if flow.target == SERVER:
         x = source.center_x

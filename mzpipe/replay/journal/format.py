@@ -10,20 +10,37 @@ V2  The header's CRC32C covers the payload's, which covers every byte of the pay
 V3  `synced` is how much of this segment was on disk for certain when the record was written. A record behind a
     bad one so proves whether the bad one had ever been safe (damage) or not (a power failure's torn tail).
 V4  Serials ascend within a segment and from one to the next; gaps are legal.
+V5  A file's version says which columns its records have: those above are version 1, and every later version has
+    added some behind them (Column.since). A record without a column reads as zeros there.
 """
 
 import struct
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import lru_cache
+from operator import attrgetter
 from typing import Any, NamedTuple
 
 import numpy as np
 from crc32c import crc32c
 
 from ...errors import InputOutputError
+from ...ipc.columns import Column, Sizes, assemble, columns
 from ...ipc.layout import Field, align
+from ...ipc.schema import Steps, Trajectory
 
-FORMAT_VERSION = 1
+# The columns of a record: frames, and all of Steps.
+_COLUMNS: dict[str, Column] = {"frame": columns(Trajectory)["frame"], **columns(Steps)}
+_FIRST_ORDER = (
+    "weights_version",
+    "action",
+    "reward",
+    "root_value",
+    "search_policy",
+    "frame",
+    "to_play",
+    "legal_actions",
+)
+FORMAT_VERSION = max(column.since for column in _COLUMNS.values())
 RECORD_MAGIC = b"MZr1"
 # Longer payloads are not believed. The writer drops what does not fit into its queue, long before.
 MAX_PAYLOAD_BYTES = 1 << 30
@@ -82,17 +99,12 @@ class RecordHeader(NamedTuple):
 
 
 class StoredTrajectory(NamedTuple):
-    """One trajectory as it was appended; `columns` are read-only arrays of length len(columns["action"])."""
+    """One trajectory as it was appended; the record's columns are read-only and exactly `length` long."""
 
     serial: int
     actor: int
     epoch: int
-    game: int
-    episode: int
-    offset: int
-    end: int
-    final_value: float
-    columns: dict[str, np.ndarray]
+    record: Trajectory
 
 
 def _is_plain_dtype(name: str) -> bool:
@@ -103,54 +115,67 @@ def _is_plain_dtype(name: str) -> bool:
     return dtype.kind in "biuf" and dtype.name == name and len(name) < 16
 
 
+class _Placed(NamedTuple):
+    """A column, where it begins in a record, and what takes it out of a Trajectory."""
+
+    field: Field
+    offset: int
+    of: Callable[[Trajectory], np.ndarray]
+
+
+def _names(version: int) -> list[str]:
+    """Columns in a record's order: those of the first version, then what later ones have added."""
+    added = [name for name in _COLUMNS if name not in _FIRST_ORDER]
+    return [*_FIRST_ORDER, *sorted((n for n in added if _COLUMNS[n].since <= version), key=lambda n: _COLUMNS[n].since)]
+
+
 @lru_cache(maxsize=1024)
-def _columns(layout: JournalLayout, length: int) -> tuple[tuple[tuple[Field, int], ...], int]:
-    """Fields with their offsets in a record, and the record's bytes."""
-    fields = (
-        Field("weights_version", "int64", (length,)),
-        Field("action", "int32", (length,)),
-        Field("reward", "float32", (length,)),
-        Field("root_value", "float32", (length,)),
-        Field("search_policy", "float32", (length, layout.num_actions)),
-        Field("frame", layout.frame_dtype, (length, *layout.frame_shape)),
-        Field("to_play", "int8", (length,)),
-        Field("legal_actions", "bool", (length, layout.num_actions)),
-    )
+def _placed(layout: JournalLayout, length: int, version: int) -> tuple[tuple[_Placed, ...], int]:
+    """Columns with their offsets in a record, and the record's bytes."""
+    sizes = _sizes(layout, length)
     placed, end = [], RECORD_HEADER_BYTES + _IDENTITY.size
-    for field in fields:
-        placed.append((field, end))
+    for name in _names(version):
+        leading, path = ((), name) if name == "frame" else ((length,), f"steps.{name}")
+        field = _COLUMNS[name].field(name, sizes, leading)
+        placed.append(_Placed(field, end, attrgetter(path)))
         end = align(end + field.nbytes, RECORD_ALIGNMENT)
     return tuple(placed), end
 
 
-def record_bytes(layout: JournalLayout, length: int) -> int:
+def _sizes(layout: JournalLayout, length: int) -> Sizes:
+    return Sizes(length=length, **layout._asdict())
+
+
+def record_bytes(layout: JournalLayout, length: int, version: int = FORMAT_VERSION) -> int:
     """Bytes of a record of `length` transitions, header and padding included."""
-    return _columns(layout, length)[1]
+    return _placed(layout, length, version)[1]
 
 
-def file_header(layout: JournalLayout, segment: int) -> bytearray:
+def file_header(layout: JournalLayout, segment: int, version: int = FORMAT_VERSION) -> bytearray:
     """The first bytes of a segment file."""
     dims = layout.frame_shape + (0,) * (_MAX_DIMS - len(layout.frame_shape))
     dtype, actions = layout.frame_dtype.encode(), layout.num_actions
-    header = bytearray(
-        _FILE.pack(_FILE_MAGIC, FORMAT_VERSION, 0, segment, actions, dtype, len(layout.frame_shape), *dims)
-    )
+    header = bytearray(_FILE.pack(_FILE_MAGIC, version, 0, segment, actions, dtype, len(layout.frame_shape), *dims))
     struct.pack_into("<I", header, _FILE_CRC_OFFSET, crc32c(header))
     return header
 
 
-def encode_record(
-    layout: JournalLayout, serial: int, record: Mapping[str, np.ndarray], *, actor: int, epoch: int
-) -> bytearray:
+def file_version(head: bytes, layout: JournalLayout, segment: int) -> int | None:
+    """The version of the segment that begins with these bytes; None when they are not whole, or too new."""
+    versions = range(1, FORMAT_VERSION + 1)
+    return next((version for version in versions if head == file_header(layout, segment, version)), None)
+
+
+def encode_record(layout: JournalLayout, serial: int, record: Trajectory, *, actor: int, epoch: int) -> bytearray:
     """A private copy of the first `length` transitions, complete but for seal()."""
-    length = int(record["length"][0])
-    placed, nbytes = _columns(layout, length)
+    length = int(record.length[0])
+    placed, nbytes = _placed(layout, length, FORMAT_VERSION)
     buffer = bytearray(nbytes)
-    identity = (int(record[name][0]) for name in ("game", "episode", "offset", "end"))
-    _IDENTITY.pack_into(buffer, RECORD_HEADER_BYTES, actor, epoch, *identity, float(record["final_value"][0]))
-    for field, offset in placed:
+    identity = (int(number[0]) for number in (record.game, record.episode, record.offset, record.end))
+    _IDENTITY.pack_into(buffer, RECORD_HEADER_BYTES, actor, epoch, *identity, float(record.final_value[0]))
+    for field, offset, of in placed:
         column = np.ndarray(field.shape, field.dtype, buffer, offset)
-        np.copyto(column, record[field.name][:length], casting="equiv")
+        np.copyto(column, of(record)[:length], casting="equiv")
     payload_crc = crc32c(memoryview(buffer)[RECORD_HEADER_BYTES:])
     _RECORD.pack_into(buffer, 0, RECORD_MAGIC, _TRAJECTORY, serial, length, 0, payload_crc, 0)
     return buffer
@@ -171,25 +196,36 @@ def parse_record_header(head: bytes) -> RecordHeader | None:
     return RecordHeader(serial, length, synced, payload_crc)
 
 
-def payload_bytes(layout: JournalLayout, header: RecordHeader) -> int | None:
+def payload_bytes(layout: JournalLayout, header: RecordHeader, version: int) -> int | None:
     """Bytes behind a record's header; None when its length is beyond belief."""
     if header.length > MAX_PAYLOAD_BYTES:
         return None
-    nbytes = record_bytes(layout, header.length) - RECORD_HEADER_BYTES
+    nbytes = record_bytes(layout, header.length, version) - RECORD_HEADER_BYTES
     return nbytes if nbytes <= MAX_PAYLOAD_BYTES else None
 
 
-def decode_payload(layout: JournalLayout, header: RecordHeader, payload: bytes) -> StoredTrajectory | None:
+def decode_payload(
+    layout: JournalLayout, header: RecordHeader, payload: bytes, version: int
+) -> StoredTrajectory | None:
     """The trajectory in a payload of payload_bytes() bytes, or None when its CRC is not the header's."""
     if crc32c(payload) != header.payload_crc:
         return None
-    *identity, final_value = _IDENTITY.unpack_from(payload)
-    actor, epoch, game, episode, offset, end = identity
-    columns = {
-        field.name: np.ndarray(field.shape, field.dtype, payload, place - RECORD_HEADER_BYTES)
-        for field, place in _columns(layout, header.length)[0]
+    actor, epoch, game, episode, offset, end, final_value = _IDENTITY.unpack_from(payload)
+    head = {
+        "game": game,
+        "episode": episode,
+        "offset": offset,
+        "length": header.length,
+        "end": end,
+        "final_value": final_value,
     }
-    return StoredTrajectory(header.serial, actor, epoch, game, episode, offset, end, final_value, columns)
+    arrays = {name: np.array([value]) for name, value in head.items()}
+    for field, place, _ in _placed(layout, header.length, version)[0]:
+        arrays[field.name] = np.ndarray(field.shape, field.dtype, payload, place - RECORD_HEADER_BYTES)
+    for field, _, _ in _placed(layout, header.length, FORMAT_VERSION)[0]:
+        if field.name not in arrays:
+            arrays[field.name] = np.zeros(field.shape, field.dtype)
+    return StoredTrajectory(header.serial, actor, epoch, assemble(Trajectory, arrays))
 
 
 # A segment's line in the manifest, at most.

@@ -62,10 +62,10 @@ def segment_files(directory: Path) -> dict[int, Path]:
     return dict(sorted((int(match[1]), path) for path, match in found.items() if match))
 
 
-def encode_manifest(manifest: Manifest) -> bytes:
+def encode_manifest(manifest: Manifest, version: int = FORMAT_VERSION) -> bytes:
     """The one way to write this manifest."""
     plain: dict[str, Any] = {
-        "format": FORMAT_VERSION,
+        "format": version,
         "layout": manifest.layout.to_dict(),
         "segments": [entry._asdict() for entry in manifest.segments],
     }
@@ -81,10 +81,10 @@ def decode_manifest(data: bytes) -> Manifest:
         segments = tuple(SegmentEntry(**entry) for entry in plain["segments"])
     except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise InputOutputError(f"damaged: {error!r}") from None
-    if version != FORMAT_VERSION:
+    if type(version) is not int or not 1 <= version <= FORMAT_VERSION:
         raise InputOutputError(f"format {version!r}, this program has {FORMAT_VERSION}")
     manifest = Manifest(layout, segments)
-    if not all(entry.is_sane() for entry in segments) or encode_manifest(manifest) != data:
+    if not all(entry.is_sane() for entry in segments) or encode_manifest(manifest, version) != data:
         raise InputOutputError("damaged: its CRC32C is not that of its contents")
     numbers = [entry.number for entry in segments]
     if numbers != sorted(set(numbers)) or any(entry.bytes is None for entry in segments[:-1]):

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from ...errors import InputOutputError
 from .contents import JournalContents
-from .format import FILE_HEADER_BYTES, JournalLayout, file_header
+from .format import FILE_HEADER_BYTES, JournalLayout, file_version
 from .manifest import MANIFEST, MAX_MANIFEST_BYTES, NONE, Manifest, SegmentEntry, decode_manifest, segment_files
 from .scan import START_ANEW, Bad, judge_tail, records
 from .state import MAX_STATE_BYTES, STATE, JournalState, decode_state
@@ -155,7 +155,7 @@ def _read_manifest(path: Path, expected: JournalLayout | None) -> Manifest:
 
 def _check_header(path: Path, layout: JournalLayout, number: int) -> None:
     with open(path, "rb") as file:
-        if file.read(FILE_HEADER_BYTES) != file_header(layout, number):
+        if file_version(file.read(FILE_HEADER_BYTES), layout, number) is None:
             raise InputOutputError(f"{path}, offset 0: damaged header: restore it from a copy, {START_ANEW}")
 
 

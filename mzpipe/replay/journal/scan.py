@@ -17,7 +17,7 @@ from .format import (
     RecordHeader,
     StoredTrajectory,
     decode_payload,
-    file_header,
+    file_version,
     parse_record_header,
     payload_bytes,
 )
@@ -35,12 +35,14 @@ class Bad(NamedTuple):
 
 def records(file: BinaryIO, layout: JournalLayout, number: int, end: int) -> Iterator[StoredTrajectory | Bad]:
     """The records in the file's first `end` bytes, checked; after the first Bad nothing follows."""
-    if file.read(min(end, FILE_HEADER_BYTES)) != file_header(layout, number):
+    head = file.read(min(end, FILE_HEADER_BYTES))
+    version = file_version(head, layout, number)
+    if version is None:
         yield Bad(0, "the file header is cut off" if end < FILE_HEADER_BYTES else "the file header is damaged")
         return
     offset, last_serial = FILE_HEADER_BYTES, -1
     while offset < end:
-        record, nbytes = _record(file, layout, offset, end)
+        record, nbytes = _record(file, layout, version, offset, end)
         if isinstance(record, StoredTrajectory) and record.serial <= last_serial:
             record = Bad(offset, f"serial {record.serial} does not follow {last_serial}")
         yield record
@@ -49,19 +51,21 @@ def records(file: BinaryIO, layout: JournalLayout, number: int, end: int) -> Ite
         offset, last_serial = offset + nbytes, record.serial
 
 
-def _record(file: BinaryIO, layout: JournalLayout, offset: int, end: int) -> tuple[StoredTrajectory | Bad, int]:
+def _record(
+    file: BinaryIO, layout: JournalLayout, version: int, offset: int, end: int
+) -> tuple[StoredTrajectory | Bad, int]:
     """The record at the file's position, and its bytes."""
     if end - offset < RECORD_HEADER_BYTES:
         return Bad(offset, "a record is cut off in its header"), 0
     header = parse_record_header(file.read(RECORD_HEADER_BYTES))
     if header is None:
         return Bad(offset, "this is no record's header"), 0
-    nbytes = payload_bytes(layout, header)
+    nbytes = payload_bytes(layout, header, version)
     if nbytes is None:
         return Bad(offset, f"a record claims {header.length} transitions"), 0
     if nbytes > end - offset - RECORD_HEADER_BYTES:
         return Bad(offset, f"a record is cut off: its {header.length} transitions take {nbytes} bytes"), 0
-    trajectory = decode_payload(layout, header, file.read(nbytes))
+    trajectory = decode_payload(layout, header, file.read(nbytes), version)
     if trajectory is None:
         return Bad(offset, "a record's CRC32C is not that of its bytes"), 0
     return trajectory, RECORD_HEADER_BYTES + nbytes

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from ...errors import InputOutputError, MzpipeError
+from ...ipc.schema import Trajectory
 from .contents import JournalContents
 from .counts import Counts, Outage
 from .files import FileOperations
@@ -82,7 +83,7 @@ class Journal:
         )
         self._closed = False
 
-    def append(self, serial: int, record: Mapping[str, np.ndarray], *, actor: int, epoch: int) -> bool:
+    def append(self, serial: int, record: Trajectory, *, actor: int, epoch: int) -> bool:
         """Queues a private copy of a trajectory record; False when it was dropped. Never waits for the disk.
 
         `serial` must be larger than any before. Raises MzpipeError when the journal's thread has failed.
@@ -90,7 +91,7 @@ class Journal:
         self._raise_fault()
         assert serial > self._newest_serial and not self._closed
         self._newest_serial = serial
-        length = int(record["length"][0])
+        length = int(record.length[0])
         if not self._has_room(record_bytes(self._layout, length)):
             self._counts.refused_transitions += length
             return False

@@ -69,7 +69,7 @@ def test_supports_are_not_guessed_where_no_reward_was_seen(monkeypatch):
     ("name", "check", "text"),
     [
         (f"{OWN}:Restless", "repeats", "two games of one seed differ in their first frame"),
-        (f"{OWN}:Stuck", "game", f"{OWN}:Stuck: no legal action though the game goes on"),
+        (f"{OWN}:Stuck", "game", f"{OWN}:Stuck: no legal action though the game continues"),
         (f"{OWN}:WrongShape", "game", "returned a frame of shape"),
         ("Pendulum-v1", "game", "only a finite list"),
         ("Pnog", "game", "did you mean Pong?"),

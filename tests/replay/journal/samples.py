@@ -6,7 +6,8 @@ from pathlib import Path
 
 import numpy as np
 
-from mzpipe.ipc.slots import trajectory_layout
+from mzpipe.ipc.columns import RecordLayout, Sizes, named
+from mzpipe.ipc.schema import Trajectory
 from mzpipe.replay.journal import Journal, JournalLayout
 from mzpipe.replay.journal.format import encode_record
 from mzpipe.replay.journal.open_segment import Encoded
@@ -14,27 +15,16 @@ from tests.waiting import eventually
 
 LAYOUT = JournalLayout((2,), "float32", 3)
 RECORD_LENGTH = 5
-IDENTITY = ("game", "episode", "offset", "end")
-COLUMNS = (
-    "frame",
-    "action",
-    "reward",
-    "to_play",
-    "legal_actions",
-    "search_policy",
-    "root_value",
-    "weights_version",
-)
 
 
 def make_record(serial: int, layout: JournalLayout = LAYOUT, length: int | None = None):
     """A trajectory record as it stands in the ring: random bytes, garbage behind `length` included."""
     rng = np.random.default_rng(serial)
-    fields = trajectory_layout(RECORD_LENGTH, layout.num_actions, layout.frame_shape, layout.frame_dtype)
-    record = fields.views(bytearray(rng.bytes(fields.nbytes)))
-    record["legal_actions"][...] = rng.random(record["legal_actions"].shape) < 0.5
-    record["length"][0] = 1 + serial % RECORD_LENGTH if length is None else length
-    record["final_value"][0] = serial / 8
+    fields = RecordLayout.of(Trajectory, Sizes(RECORD_LENGTH, **layout._asdict()))
+    record = fields.record(bytearray(rng.bytes(fields.nbytes)))
+    record.steps.legal_actions[...] = rng.random(record.steps.legal_actions.shape) < 0.5
+    record.length[0] = 1 + serial % RECORD_LENGTH if length is None else length
+    record.final_value[0] = serial / 8
     return record
 
 
@@ -57,16 +47,18 @@ def batch_of(*serials: int) -> deque:
 def assert_is_record(stored, serial: int, layout: JournalLayout = LAYOUT, length: int | None = None) -> None:
     """Every byte is that of make_record(serial)."""
     record = make_record(serial, layout, length)
-    count = int(record["length"][0])
+    count = int(record.length[0])
     assert stored.serial == serial
     assert (stored.actor, stored.epoch) == (serial % 7, serial % 3)
-    assert tuple(getattr(stored, name) for name in IDENTITY) == tuple(int(record[name][0]) for name in IDENTITY)
-    assert stored.final_value == record["final_value"][0]
-    assert sorted(stored.columns) == sorted(COLUMNS)
-    for name in COLUMNS:
-        assert stored.columns[name].dtype == record[name].dtype
-        assert stored.columns[name].shape == record[name][:count].shape
-        assert stored.columns[name].tobytes() == record[name][:count].tobytes()
+    found = named(stored.record)
+    for name, array in named(record).items():
+        is_column = len(array) == RECORD_LENGTH
+        if is_column:
+            assert found[name].dtype == array.dtype
+            assert found[name].shape == array[:count].shape
+            assert found[name].tobytes() == array[:count].tobytes()
+        else:
+            assert found[name] == array
 
 
 def serials_in(contents) -> list[int]:

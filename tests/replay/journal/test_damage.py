@@ -151,8 +151,8 @@ def test_bit_flips_pass_without_the_checksum(killed, monkeypatch):
     monkeypatch.setattr(
         journal_scan,
         "decode_payload",
-        lambda layout, header, payload: decode(
-            layout, header._replace(payload_crc=journal_format.crc32c(payload)), payload
+        lambda layout, header, payload, version: decode(
+            layout, header._replace(payload_crc=journal_format.crc32c(payload)), payload, version
         ),
     )
     contents = read_journal(killed)

@@ -175,7 +175,7 @@ def test_record_that_waits_is_written_as_it_was_appended(tmp_path):
     journal = begin(tmp_path / "journal", operations=disk)
     record = make_record(3)
     journal.append(3, record, actor=3, epoch=0)
-    record["reward"][...] = 0
+    record.steps.reward[...] = 0
     disk.go.set()
     journal.close(60.0)
     (stored,) = read_journal(tmp_path / "journal").trajectories()

@@ -1,0 +1,186 @@
+"""Columns: a record is a NamedTuple whose fields say what lies in them; layouts, arrays and typed views follow from it.
+
+    class Steps(NamedTuple):                                          the declaration: see schema.py
+        reward: Annotated[np.ndarray, Column("float32", (), "...")]
+    class Trajectory(NamedTuple):
+        steps: Annotated[Steps, Each("length")]                       a record in a record: one row per transition
+
+A field's name in a layout is its attribute without the shape suffix: `action` of `action_BK`.
+"""
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from functools import cache
+from typing import Annotated, Any, Generic, Literal, NamedTuple, TypeVar, get_args, get_origin, get_type_hints
+
+import numpy as np
+
+from .layout import ArrayLayout, Field
+
+R = TypeVar("R", bound=tuple[Any, ...])
+Axis = Literal[
+    "length",
+    "num_actions",
+    "frame_shape",
+    "observation_shape",
+    "batch_size",
+    "num_unroll_steps",
+    "num_states",
+    "num_trees",
+]
+# In place of a dtype: the frames' own.
+FRAME_DTYPE = "frame_dtype"
+_SUFFIX = re.compile(r"_[A-Z][A-Z0-9]*$")
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """How long the axes of a record are; those that it does not have may be left out."""
+
+    length: int = 0
+    num_actions: int = 0
+    frame_shape: tuple[int, ...] = ()
+    frame_dtype: str = "uint8"
+    observation_shape: tuple[int, ...] = ()
+    batch_size: int = 0
+    num_unroll_steps: int = 0
+    num_trees: int = 0
+    next_observations: bool = False
+
+    @property
+    def num_states(self) -> int:
+        """States of an unroll."""
+        return self.num_unroll_steps + 1
+
+    def along(self, axes: Iterable[Axis | int]) -> tuple[int, ...]:
+        """The shape with these axes."""
+        shape: list[int] = []
+        for axis in axes:
+            size = axis if isinstance(axis, int) else getattr(self, axis)
+            shape += size if isinstance(size, tuple) else (size,)
+        return tuple(shape)
+
+
+class Column(NamedTuple):
+    """What one array of a record holds."""
+
+    dtype: str
+    axes: tuple[Axis | int, ...]
+    meaning: str
+    # Its name in exported datasets, where that is not the attribute.
+    exported: str = ""
+    # Version of the journal's format that it came with; journals of an earlier one have zeros for it.
+    since: int = 1
+    # A switch of Sizes without which there is no such array.
+    only_with: Literal["", "next_observations"] = ""
+
+    def field(self, attribute: str, sizes: Sizes, leading: tuple[int, ...] = ()) -> Field:
+        """Its place in a layout, below these leading axes."""
+        dtype = sizes.frame_dtype if self.dtype == FRAME_DTYPE else self.dtype
+        return Field(name_of(attribute), dtype, (*leading, *sizes.along(self.axes)))
+
+
+class Each(NamedTuple):
+    """Says of a field that is a record itself: its columns have this axis in front."""
+
+    axis: Axis
+
+
+class _Declared(NamedTuple):
+    """A field of a record: an array with its Column, or a record with its Each; None where nothing is said of it."""
+
+    attribute: str
+    kind: Any
+    note: Column | Each | None
+
+
+@cache
+def _declared(record: Any) -> tuple[_Declared, ...]:
+    hints = get_type_hints(_class_of(record), include_extras=True)
+    return tuple(
+        _Declared(name, *(get_args(hint)[:2] if get_origin(hint) is Annotated else (hint, None)))
+        for name, hint in hints.items()
+    )
+
+
+def _class_of(record: Any) -> Any:
+    """The NamedTuple itself, where it is one of a kind of array."""
+    return get_origin(record) or record
+
+
+def name_of(attribute: str) -> str:
+    """A field's name in a layout."""
+    return _SUFFIX.sub("", attribute)
+
+
+def columns(record: type[tuple[Any, ...]]) -> dict[str, Column]:
+    """The arrays of a record by attribute, without those of records in it."""
+    return {each.attribute: each.note for each in _declared(record) if isinstance(each.note, Column)}
+
+
+def fields(record: type[tuple[Any, ...]], sizes: Sizes, *leading: int) -> list[Field]:
+    """Every array of a record, those of records in it included, below these leading axes."""
+    found: list[Field] = []
+    for attribute, kind, note in _declared(record):
+        if isinstance(note, Each):
+            found += fields(kind, sizes, *leading, *sizes.along((note.axis,)))
+        elif isinstance(note, Column) and (not note.only_with or getattr(sizes, note.only_with)):
+            found.append(note.field(attribute, sizes, leading))
+    return found
+
+
+def nbytes(record: type[tuple[Any, ...]], sizes: Sizes) -> int:
+    """Bytes of one of them, without padding."""
+    return sum(field.nbytes for field in fields(record, sizes))
+
+
+def assemble(record: type[R], arrays: Mapping[str, np.ndarray]) -> R:
+    """The record whose arrays are these, by their names in a layout; None where there is none."""
+    values = [
+        assemble(kind, arrays) if isinstance(note, Each) else arrays.get(name_of(attribute))
+        for attribute, kind, note in _declared(record)
+    ]
+    made: R = _class_of(record)(*values)
+    return made
+
+
+def allocate(record: type[R], sizes: Sizes, *leading: int) -> R:
+    """A record of zeros whose pages are all there from the start."""
+    arrays = {field.name: np.empty(field.shape, field.dtype) for field in fields(record, sizes, *leading)}
+    for array in arrays.values():
+        array.fill(0)
+    return assemble(record, arrays)
+
+
+def named(record: tuple[Any, ...]) -> dict[str, np.ndarray]:
+    """Every array of a record by its name in a layout."""
+    found: dict[str, np.ndarray] = {}
+    for each, value in zip(_declared(type(record)), record, strict=True):
+        if isinstance(value, tuple):
+            found |= named(value)
+        elif value is not None:
+            found[name_of(each.attribute)] = value
+    return found
+
+
+def copied(record: R) -> R:
+    """The record with arrays of its own."""
+    return assemble(type(record), {name: array.copy() for name, array in named(record).items()})
+
+
+class RecordLayout(ArrayLayout, Generic[R]):
+    """The layout of a record, and the record itself over a buffer."""
+
+    def __init__(self, kind: type[R], fields_of_it: Iterable[Field]) -> None:
+        super().__init__(fields_of_it)
+        self.kind = kind
+
+    @classmethod
+    def of(cls, kind: type[R], sizes: Sizes) -> "RecordLayout[R]":
+        """As it is declared."""
+        return cls(kind, fields(kind, sizes))
+
+    def record(self, buffer, offset: int = 0) -> R:
+        """A record of views over `buffer` from `offset` on; no copy."""
+        return assemble(self.kind, self.views(buffer, offset))

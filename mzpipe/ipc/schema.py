@@ -1,0 +1,132 @@
+"""Every record that goes through a ring, declared once: kind of number, shape, and what it means.
+
+    actor --Trajectory--> replay --BatchSlot--> learner --Priorities--> replay
+                          replay --Positions--> reanalyzer --FreshTargets--> replay
+
+All else follows from here: ring slots, the recorder's and the table's columns, their sizes, the journal, the export,
+and what benchmarks draw at random. To add a field: declare it, write it, read it. A field of Steps gets the next
+`since`, for the journals that lack it.
+
+Shape legend    B unrolls of a batch   K unroll steps   K1 = K + 1 states   A actions   T positions searched in lockstep
+"""
+
+from typing import Annotated, Generic, NamedTuple, TypeVar
+
+import numpy as np
+
+from .columns import FRAME_DTYPE, Column, Each
+
+# Values of `end` in a trajectory: what follows its last transition.
+UNFINISHED, TERMINATED, TRUNCATED = 0, 1, 2
+
+Array = TypeVar("Array")
+
+
+class Steps(NamedTuple):
+    """Transitions, one row each, without their frames, which are large and stored in another way."""
+
+    action: Annotated[np.ndarray, Column("int32", (), "the action taken", "actions")]
+    reward: Annotated[np.ndarray, Column("float32", (), "the reward that followed it", "rewards")]
+    to_play: Annotated[np.ndarray, Column("int8", (), "the player to move")]
+    legal_actions: Annotated[np.ndarray, Column("bool", ("num_actions",), "what the rules allow")]
+    search_policy: Annotated[
+        np.ndarray, Column("float32", ("num_actions",), "what the search says of the actions", "search_policies")
+    ]
+    root_value: Annotated[np.ndarray, Column("float32", (), "what the search says of the position", "root_values")]
+    weights_version: Annotated[np.ndarray, Column("int64", (), "of the weights that it used", "weights_versions")]
+
+
+class Trajectory(NamedTuple):
+    """Consecutive transitions of one episode (actor -> replay); rows from `length` on are whatever was there before."""
+
+    game: Annotated[np.ndarray, Column("int32", (1,), "the actor's game")]
+    episode: Annotated[np.ndarray, Column("int64", (1,), "its episode, counted within the actor's epoch")]
+    offset: Annotated[np.ndarray, Column("int64", (1,), "move number of the first transition here")]
+    length: Annotated[np.ndarray, Column("int32", (1,), "transitions here")]
+    end: Annotated[np.ndarray, Column("int32", (1,), "UNFINISHED, TERMINATED or TRUNCATED")]
+    final_value: Annotated[
+        np.ndarray, Column("float32", (1,), "value of the state after the last transition; 0 when terminated")
+    ]
+    frame: Annotated[
+        np.ndarray,
+        Column(FRAME_DTYPE, ("length", "frame_shape"), "the single frame that an action was chosen at", "observations"),
+    ]
+    steps: Annotated[Steps, Each("length")]
+
+
+class Keys(NamedTuple):
+    """Sampled positions: their places in the table, and the table's count of laps when they were stored."""
+
+    slot_B: Annotated[np.ndarray, Column("int64", (), "row of the table")]
+    generation_B: Annotated[np.ndarray, Column("int64", (), "lap of the table")]
+
+
+class Unrolls(NamedTuple, Generic[Array]):
+    """What is trained on: arrays in the ring, tensors on the device; index k belongs to the state after k actions.
+
+    The last two are None unless the model has a consistency head: place k - 1 holds the stacked observation of the
+    state after k actions, and whether there is one.
+    """
+
+    observation: Annotated[Array, Column(FRAME_DTYPE, ("observation_shape",), "stacked frames of the position")]
+    action_BK: Annotated[Array, Column("int32", ("num_unroll_steps",), "the actions from there on")]
+    value_target_BK1: Annotated[Array, Column("float32", ("num_states",), "n-step values")]
+    value_mask_BK1: Annotated[Array, Column("float32", ("num_states",), "1 where the value counts")]
+    reward_target_BK: Annotated[Array, Column("float32", ("num_unroll_steps",), "place k - 1: of the action into k")]
+    reward_mask_BK: Annotated[Array, Column("float32", ("num_unroll_steps",), "1 where the reward counts")]
+    policy_target_BK1A: Annotated[Array, Column("float32", ("num_states", "num_actions"), "search policies")]
+    policy_mask_BK1: Annotated[Array, Column("float32", ("num_states",), "1 where the policy counts")]
+    weight_B: Annotated[Array, Column("float32", (), "importance weights")]
+    next_observation_BK: Annotated[
+        Array | None,
+        Column(
+            FRAME_DTYPE,
+            ("num_unroll_steps", "observation_shape"),
+            "stacked frames after each action",
+            only_with="next_observations",
+        ),
+    ] = None
+    observation_mask_BK: Annotated[
+        Array | None,
+        Column("float32", ("num_unroll_steps",), "1 where they are stored", only_with="next_observations"),
+    ] = None
+
+
+class BatchSlot(NamedTuple):
+    """One rank's part of a batch (replay -> learner)."""
+
+    keys: Annotated[Keys, Each("batch_size")]
+    unrolls: Annotated[Unrolls[np.ndarray], Each("batch_size")]
+
+
+class Priorities(NamedTuple):
+    """New priorities of one batch's positions (learner -> replay)."""
+
+    keys: Annotated[Keys, Each("batch_size")]
+    priority_B: Annotated[np.ndarray, Column("float32", ("batch_size",), "|v - z|, both as they were in the step")]
+
+
+class Positions(NamedTuple):
+    """Positions to search again (replay -> reanalyzer); places from `rows` on hold none."""
+
+    ticket: Annotated[np.ndarray, Column("int64", (1,), "which request of the replay server this is")]
+    rows: Annotated[np.ndarray, Column("int32", (1,), "positions in it")]
+    observation: Annotated[np.ndarray, Column(FRAME_DTYPE, ("num_trees", "observation_shape"), "stacked frames")]
+    legal_actions: Annotated[np.ndarray, Column("bool", ("num_trees", "num_actions"), "what the rules allow")]
+    bootstrap_observation: Annotated[
+        np.ndarray,
+        Column(
+            FRAME_DTYPE, ("num_trees", "observation_shape"), "where the value target bootstraps from; zeros: nowhere"
+        ),
+    ]
+
+
+class FreshTargets(NamedTuple):
+    """What the search and the target network say of one ticket's positions (reanalyzer -> replay)."""
+
+    ticket: Annotated[np.ndarray, Column("int64", (1,), "as in Positions")]
+    search_version: Annotated[np.ndarray, Column("int64", (1,), "of the weights that searched")]
+    bootstrap_version: Annotated[np.ndarray, Column("int64", (1,), "of the target network")]
+    search_policy: Annotated[np.ndarray, Column("float32", ("num_trees", "num_actions"), "as in Steps")]
+    root_value: Annotated[np.ndarray, Column("float32", ("num_trees",), "as in Steps")]
+    bootstrap_value: Annotated[np.ndarray, Column("float32", ("num_trees",), "of the bootstrap's position")]

@@ -1,0 +1,67 @@
+"""One way to be a role: its name is declared once, and its agent is made from the one context."""
+
+import ast
+from pathlib import Path
+from typing import get_args
+
+import pytest
+
+from mzpipe.config.profile import ExternalRole
+from mzpipe.ipc.roles import Role
+from mzpipe.launch.roles import RESTARTED_ROLES, STOP_STAGES, make_agent
+from mzpipe.runtime.agent import Agent
+from tests.tiny import make_context, make_plane, tiny_profile
+
+ROOT = Path(__file__).parents[2]
+# Here these words are something else: sections of a profile, a row of the live view, cases of a benchmark. Only
+# ExternalRole names roles, as words of the profile.
+OTHER_WORDS = {
+    "mzpipe/config/load.py": {"replay"},
+    "mzpipe/config/profile.py": set(Role),
+    "mzpipe/config/validate.py": {"inference", "learner"},
+    "mzpipe/telemetry/dashboard.py": {"replay"},
+    "benchmarks/mzbench/registry.py": {"replay", "learner"},
+}
+
+
+def roles_written_out(path):
+    """(place, word) of every string of a file that is a role's name and nothing else."""
+    name = str(path.relative_to(ROOT))
+    words = set(Role) - OTHER_WORDS.get(name, set())
+    nodes = ast.walk(ast.parse(path.read_text()))
+    return [
+        (f"{name}:{node.lineno}", node.value)
+        for node in nodes
+        if isinstance(node, ast.Constant) and node.value in words
+    ]
+
+
+def test_role_is_written_out_only_where_it_is_declared():
+    files = [path for folder in ("mzpipe", "benchmarks/mzbench") for path in (ROOT / folder).rglob("*.py")]
+    declaration = ROOT / "mzpipe/ipc/roles.py"
+    assert len(roles_written_out(declaration)) == len(Role)
+    assert [word for path in files if path != declaration for word in roles_written_out(path)] == []
+
+
+def test_external_role_is_none_or_any_role():
+    assert sorted(get_args(ExternalRole)) == sorted(["none", *Role])
+
+
+def test_stop_has_a_stage_for_every_role_and_no_role_is_restarted_after_what_it_feeds():
+    assert set(STOP_STAGES) == set(Role)
+    assert {STOP_STAGES[role] for role in RESTARTED_ROLES} == {1}
+
+
+@pytest.mark.parametrize("role", Role)
+def test_make_agent_makes_every_role_from_the_same_context(tmp_path, role):
+    profile = tiny_profile("reanalyze.fraction=0.5")
+    agent = make_agent(make_context(profile, make_plane(tmp_path, profile), role))
+    assert isinstance(agent, Agent)
+    assert agent.role is role
+
+
+def test_agents_of_two_players_take_the_discount_with_its_sign(tmp_path):
+    profile = tiny_profile("game.name=tic_tac_toe", "reanalyze.fraction=0.5", "search.discount=0.9")
+    plane = make_plane(tmp_path, profile)
+    replay, reanalyzer = (make_agent(make_context(profile, plane, role)) for role in (Role.REPLAY, Role.REANALYZER))
+    assert (replay._discount, reanalyzer._search.discount) == (-0.9, -0.9)
