@@ -4,16 +4,11 @@ import subprocess
 import sys
 
 _MEASURE = """
-import resource
-from pathlib import Path
-
-def resident_bytes():
-    return int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize()
-
+import psutil
 {setup}
-before = resident_bytes()
+before = psutil.Process().memory_info().rss
 made = {expression}
-print(resident_bytes() - before)
+print(psutil.Process().memory_info().rss - before)
 """
 
 

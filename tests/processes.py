@@ -1,45 +1,36 @@
-"""What /proc tells of processes and threads; each may end between being listed and being looked at."""
+"""What psutil tells of processes and threads; each may end between being listed and being looked at."""
 
 import contextlib
 import os
-from pathlib import Path
 
-_STATE, _PARENT = 0, 1
+import psutil
 
 
 def alive(pid: int) -> bool:
     """Whether a process runs (a zombie does not)."""
-    status = _status(pid)
-    return bool(status) and status[_STATE] != "Z"
-
-
-def exists(pid: int) -> bool:
-    """Whether it is there, be it as a zombie that nobody has waited for."""
-    return bool(_status(pid))
+    with contextlib.suppress(psutil.NoSuchProcess):
+        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+    return False
 
 
 def command_line(pid: int) -> list[str]:
     """The words of its command line; none when it has ended."""
-    try:
-        return Path(f"/proc/{pid}/cmdline").read_text(errors="replace").split("\0")
-    except OSError:
-        return []
+    with contextlib.suppress(psutil.Error):
+        return psutil.Process(pid).cmdline()
+    return []
 
 
 def descendants(pid: int) -> set[int]:
     """`pid` and every process that it has started, directly or not."""
-    status_of = {child: _status(child) for child in processes()}
-    parents = {child: int(status[_PARENT]) for child, status in status_of.items() if status}
-    found = {pid}
-    while more := {child for child, parent in parents.items() if parent in found} - found:
-        found |= more
-    return found
+    with contextlib.suppress(psutil.NoSuchProcess):
+        return {pid} | {child.pid for child in psutil.Process(pid).children(recursive=True)}
+    return {pid}
 
 
 def holders(path: str | os.PathLike) -> set[int]:
-    """Pids of the processes that have the file open."""
+    """Pids of the processes that have the file open; psutil lists regular files only, and this may be a pipe."""
     path = os.path.realpath(path)
-    return {pid for pid in processes() if path in _open_files(pid)}
+    return {pid for pid in psutil.pids() if path in _open_files(pid)}
 
 
 def _open_files(pid: int) -> set[str]:
@@ -51,19 +42,6 @@ def _open_files(pid: int) -> set[str]:
     return found
 
 
-def processes() -> list[int]:
-    """Every pid there is."""
-    return [int(name) for name in os.listdir("/proc") if name.isdigit()]
-
-
 def threads() -> set[int]:
     """Those of this process; a joined one stands among them a moment longer."""
-    return {int(name) for name in os.listdir("/proc/self/task")}
-
-
-def _status(pid: int) -> list[str]:
-    """The fields of /proc/PID/stat after the name; none when it has ended."""
-    try:
-        return Path(f"/proc/{pid}/stat").read_text(errors="replace").rpartition(")")[2].split()
-    except OSError:
-        return []
+    return {thread.id for thread in psutil.Process().threads()}

@@ -9,7 +9,6 @@ DIR gets its name by one rename, when everything is in it.
 
 import json
 import os
-import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -24,6 +23,7 @@ from ..nets.onnx_export import Graph, export_graphs
 from ..planning import signed_search
 from ..runs.checkpoint import CheckpointStore
 from ..runs.directory import RunDirectory
+from ..runs.files import replacing
 
 FORMAT = "mzpipe-onnx-1"
 INDEX = "model.json"
@@ -82,13 +82,10 @@ def _file_name(function: str) -> str:
 
 def _write_directory(out: Path, files: Mapping[str, bytes]) -> None:
     """A new directory with these files, or none; raises InputOutputError."""
-    draft = out.with_name(f".{out.name}.{os.getpid()}.new")
     try:
-        draft.mkdir(parents=True)
-        for name, data in files.items():
-            (draft / name).write_bytes(data)
-        os.rename(draft, out)
+        with replacing(out) as draft:
+            draft.mkdir(parents=True)
+            for name, data in files.items():
+                (draft / name).write_bytes(data)
     except OSError as error:
         raise InputOutputError(f"{out}: cannot be written: {error.strerror}") from None
-    finally:
-        shutil.rmtree(draft, ignore_errors=True)

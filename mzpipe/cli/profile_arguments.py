@@ -33,7 +33,11 @@ def write_json(path: Path | None, fields: Any) -> None:
 
 
 def write_text(path: Path, text: str, option: str) -> None:
-    """Writes what an option has named a file for; raises InputOutputError."""
+    """Writes what an option has named a file for; raises InputOutputError.
+
+    It is written in place and without a draft: the user may name a pipe, a terminal, or a file whose directory is
+    closed to us, and can give the command again.
+    """
     try:
         path.write_text(text, encoding="utf-8")
     except OSError as error:

@@ -8,14 +8,14 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from ..config import Profile, load_profile, save_profile
+from ..config import Profile, load_profile, profile_text
 from ..errors import ExitCode, UsageError
 from ..format import number, percent
 from ..measure.profile import MIN_SECONDS, measure_profile
 from ..measure.tune import Setting, Trial, Tuning, as_override, tune
 from ..telemetry import Snapshot
 from ..telemetry.report import ProfileReport
-from .profile_arguments import add_json_argument, add_profile_arguments, refuse_unwritable, write_json
+from .profile_arguments import add_json_argument, add_profile_arguments, refuse_unwritable, write_json, write_text
 
 _DEFAULT_MINUTES, _DEFAULT_SECONDS = 5.0, 10.0
 
@@ -69,7 +69,7 @@ def run(arguments: argparse.Namespace) -> int:
             return ended[-1]
         raise
     console.print(_surface(tuning))
-    save_profile(load(tuning.best.setting), out)
+    write_text(out, profile_text(load(tuning.best.setting)), "--out")
     console.print(Text(_conclusion(tuning, out), style="bold"))
     write_json(arguments.json, [asdict(trial) for trial in tuning.trials])
     return ended[-1]

@@ -1,7 +1,7 @@
 """Profiles: frozen, typed, closed; see `load` for the way from a file to a `Profile`."""
 
 from .game import AtariConfig, BoardConfig, GameConfig, GymnasiumConfig, MinAtarConfig
-from .load import load_profile, parse_profile, save_profile
+from .load import load_profile, parse_profile, profile_text
 from .profile import (
     ActorConfig,
     EvaluatorConfig,
@@ -44,7 +44,7 @@ __all__ = [
     "find_protocol",
     "load_profile",
     "parse_profile",
-    "save_profile",
+    "profile_text",
     "score_protocol",
     "under_protocol",
 ]

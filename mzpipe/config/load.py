@@ -50,11 +50,11 @@ def parse_profile(text: str, overrides: Iterable[str] = (), *, source: str = "pr
     return profile
 
 
-def save_profile(profile: Profile, path: Path) -> None:
-    """Writes every field of `profile` as TOML; fields without a value are left out."""
+def profile_text(profile: Profile) -> str:
+    """Every field of `profile` as TOML; fields without a value are left out."""
     tree = _without_none(dataclasses.asdict(profile))
     _rename(tree, "source", "from")
-    path.write_text(tomli_w.dumps(tree), encoding="utf-8")
+    return tomli_w.dumps(tree)
 
 
 def _rename(tree: dict[str, Any], name: str, new_name: str) -> None:

@@ -48,11 +48,6 @@ class Evaluator(Agent):
         self._due_steps = self._next_due(self._learner.get("learner_steps"))
         self._pulled: PulledWeights | None = None
 
-    @property
-    def is_examining(self) -> bool:
-        """Whether an evaluation is under way."""
-        return not self._episodes.finished
-
     def do_work(self) -> int:
         """Plays on, or begins an evaluation when one is due."""
         if self._episodes.finished:

@@ -37,8 +37,7 @@ class DataPlane:
 
     def __init__(self, directory: Path, shape: PlaneShape) -> None:
         self.directory, self.shape = directory, shape
-        self._specs = shape.segments()
-        self._segments = Segments(directory, self._specs)
+        self._segments = Segments(directory, shape.segments())
         self._clocks: dict[Member, StageClock] = {}
         self._writers: dict[Member, TraceWriter] = {}
         self._indices = {member: index for index, member in enumerate(shape.members())}
@@ -63,12 +62,6 @@ class DataPlane:
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise InputOutputError(f"{directory / SHAPE_FILE}: no run to join: {error}") from None
         return cls(directory, shape)
-
-    def clear(self, keep: tuple[str, ...]) -> None:
-        """Sets every segment but the named ones back to what it was when it was created; nobody may be using them."""
-        for name in self._specs:
-            if name not in keep:
-                self._segments.clear(name)
 
     def index(self, member: Member) -> int:
         """Row of a process in doorbells, counters and errors; raises KeyError for a stranger."""

@@ -41,10 +41,6 @@ class Segments:
         for name, spec in self._specs.items():
             self._mapped[name] = Segment.create(self._directory / name, spec.nbytes)
 
-    def clear(self, name: str) -> None:
-        """Sets a segment back to what it was when it was created; nobody may be using it."""
-        np.ndarray((self._specs[name].nbytes,), "uint8", self._segment(name).buffer, HEADER_BYTES)[:] = 0
-
     def arrays(self, name: str) -> dict[str, np.ndarray]:
         """Arrays of a segment that is no ring."""
         spec = self._specs[name]

@@ -9,6 +9,8 @@ import sys
 import time
 from pathlib import Path
 
+import psutil
+
 from ..config import load_profile
 from ..errors import MzpipeError, UsageError
 from ..ipc.control import RoleSocket
@@ -21,7 +23,7 @@ from ..runs.directory import LiveRun, RunDirectory
 from ..runtime.agent import StopView, failure, run_agent
 from ..runtime.context import RoleContext
 from ..runtime.idle import IdleStrategy
-from ..runtime.process import end_process, follow_supervisor, process_exists
+from ..runtime.process import end_process, follow_supervisor
 from .rehearsal import read_prepared
 from .roles import STOP_STAGES, make_agent
 
@@ -58,7 +60,7 @@ def join_run(member: Member, path: Path, parent_pid: int | None) -> int:
 
 def _refuse_second(pid: int, member: Member) -> None:
     """A second process of the same name would take the first one's place on the supervisor's socket."""
-    if pid and process_exists(pid):
+    if pid and psutil.pid_exists(pid):
         raise UsageError(f"{member.identity}: is running already as pid {pid}: give another --index")
 
 

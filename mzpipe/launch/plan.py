@@ -4,9 +4,9 @@ import dataclasses
 import os
 from dataclasses import dataclass
 from math import prod
-from pathlib import Path
 
 import numpy as np
+import psutil
 
 from ..config import Profile
 from ..errors import PlanError
@@ -223,11 +223,8 @@ def make_plan(profile: Profile, game: GameSpec, devices: Devices, model: ModelSi
 
 
 def available_memory_bytes() -> int:
-    """MemAvailable of this machine."""
-    for line in Path("/proc/meminfo").read_text().splitlines():
-        if line.startswith("MemAvailable:"):
-            return int(line.split()[1]) * 1024
-    raise PlanError("/proc/meminfo has no MemAvailable")
+    """What programs can have of this machine's memory without swapping."""
+    return int(psutil.virtual_memory().available)
 
 
 def mebibytes(nbytes: int) -> str:

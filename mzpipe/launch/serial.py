@@ -7,7 +7,6 @@ comes from the seed.
 
 import dataclasses
 from collections.abc import Collection
-from typing import TYPE_CHECKING, cast
 
 from ..config import Profile
 from ..ipc.control import LocalPort
@@ -18,11 +17,6 @@ from ..ipc.shape import Member
 from ..runtime.agent import Agent, deliver
 from ..runtime.context import RoleContext, Storage
 from .roles import Devices, make_agent
-
-if TYPE_CHECKING:  # it loads torch
-    from ..evaluator.evaluator import Evaluator
-
-_EVALUATOR = Member(Role.EVALUATOR, 0)
 
 
 class SerialPipeline:
@@ -58,15 +52,6 @@ class SerialPipeline:
     def lap(self) -> int:
         """One lap of every agent; returns the work done."""
         return sum(self._lap(member) for member in self._members)
-
-    def finish_evaluation(self) -> None:
-        """Plays an evaluation that is under way to its end, while everything else stands still."""
-        evaluator = cast("Evaluator", self.agents[_EVALUATOR])
-        while evaluator.is_examining:
-            self._lap(_EVALUATOR)
-            for member in self._members:
-                if member.role == Role.INFERENCE:
-                    self._lap(member)
 
     def _lap(self, member: Member) -> int:
         agent, clock = self.agents[member], self._clocks[member]

@@ -1,15 +1,13 @@
-"""A whole run in one process: `train --serial`, as a chain of sessions from border to border."""
+"""A whole run in one process: `train --serial`."""
 
-import gc
+from contextlib import closing
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
 
-from ..errors import ExitCode, InputOutputError
+from ..errors import ExitCode
 from ..ipc.dataplane import DataPlane
-from ..ipc.messages import CheckpointSaved, Evaluated, Message, Note, SaveCheckpoint
+from ..ipc.messages import Evaluated, Note, SaveCheckpoint
 from ..ipc.roles import Role
 from ..ipc.shape import Member
-from ..runs.border import Border, keep_border
 from ..runs.directory import LiveRun, RunDirectory
 from ..telemetry import View
 from ..telemetry.reports import Reached, Reports
@@ -17,16 +15,8 @@ from .plan import Plan
 from .serial import SerialPipeline
 from .signals import Outcome, SignalPipe, signal_outcome, solved
 
-if TYPE_CHECKING:  # a process that starts a run loads no role
-    from ..replay.server import ReplayServer
-
 _LAPS_BETWEEN_REPORTS = 64
-# No terminal waits for a serial run to end within seconds.
-_JOURNAL_S = 60.0
-
-
-# What outlives a border: counts for people, which nothing that is learnt depends on.
-KEPT_SEGMENTS = ("counters", "stages", "errors")
+_LEARNER = Member(Role.LEARNER, 0)
 
 
 def run_serial(
@@ -34,90 +24,51 @@ def run_serial(
 ) -> Outcome:
     """Steps every agent in turn until a stop condition is met or a signal comes; saves, and returns how it ended."""
     plane = DataPlane.create(Path(live.runtime_directory), plan.shape)
-    reports = Reports(plan.profile, plane, run, view, reached)
-    try:
-        while True:
-            outcome = _SerialSession(plan, run, plane, reports, view, signals).run()
-            if outcome is not None:
-                return outcome
-            gc.collect()  # agents and their models refer to one another
-            plane.clear(keep=KEPT_SEGMENTS)
-    finally:
-        reports.close()
+    with closing(Reports(plan.profile, plane, run, view, reached)) as reports:
+        pipeline = SerialPipeline(plan.profile, plane, run.storage, plan.devices)
+        with closing(_SerialRun(plan, pipeline, reports, view, signals)) as serial:
+            return serial.run()
 
 
-class _SerialSession:
-    """The agents from one border to the next, or to the end of the run."""
+class _SerialRun:
+    """A pipeline, what it reports to, and what ends it."""
 
-    def __init__(
-        self, plan: Plan, run: RunDirectory, plane: DataPlane, reports: Reports, view: View, signals: SignalPipe
-    ) -> None:
-        self._plan, self._run, self._plane = plan, run, plane
-        self._reports, self._view, self._signals = reports, view, signals
-        self._pipeline = SerialPipeline(plan.profile, plane, run.storage, plan.devices)
-        self._has_borders = plan.profile.replay.journal and not plan.profile.replay.source
+    def __init__(self, plan: Plan, pipeline: SerialPipeline, reports: Reports, view: View, signals: SignalPipe) -> None:
+        self._plan, self._pipeline, self._reports = plan, pipeline, reports
+        self._view, self._signals = view, signals
 
-    def run(self) -> Outcome | None:
-        """How the run ended; None at a border."""
-        border = outcome = None
-        try:
-            self._pipeline.start()
-            while outcome is None and border is None:
-                border, outcome = self._step()
-            if border is None and self._save():
-                border = self._border()
-        finally:
-            self._pipeline.close()
-        if self._has_borders and border is not None:
-            self._await_journal()
-            keep_border(self._run, border)
+    def run(self) -> Outcome:
+        """Everything from the first lap to the last checkpoint; returns how it ended."""
+        self._pipeline.start()
+        outcome = None
+        while outcome is None:
+            outcome = self._step()
+        self._pipeline.agents[_LEARNER].on_message(SaveCheckpoint(request_id=1))  # at once, without another step
+        self._take_messages()
         return outcome
 
-    def _await_journal(self) -> None:
-        """Until nothing writes to it any more."""
-        replay = cast("ReplayServer", self._pipeline.agents[Member(Role.REPLAY, 0)])
-        if not replay.close_journal(_JOURNAL_S):
-            raise InputOutputError(
-                f"{self._run.journal}: the disk has not taken it within {_JOURNAL_S:g} s: "
-                "free the disk, or train without a journal: --set replay.journal=false"
-            )
+    def close(self) -> None:
+        """Closes the agents and tells what they say last."""
+        self._pipeline.close()
+        self._take_messages()
 
-    def _step(self) -> tuple[Border | None, Outcome | None]:
-        """Laps up to the next report, or to the checkpoint that makes a border."""
-        border = outcome = None
+    def _step(self) -> Outcome | None:
+        """Laps up to the next report; how the run ended, if it did."""
+        outcome = None
         for _ in range(_LAPS_BETWEEN_REPORTS):
             self._pipeline.lap()
-            messages = self._pipeline.receive()
-            outcome = self._take(messages) or outcome
-            if self._has_borders and any(isinstance(message, CheckpointSaved) for _, message in messages):
-                border = self._border()
-                self._pipeline.finish_evaluation()  # however long it takes, else none would ever come to its end
-                outcome = self._take(self._pipeline.receive()) or outcome
-                break
+            outcome = self._take_messages() or outcome
         outcome = outcome or signal_outcome(self._signals)
         self._reports.tick(lambda: None)
         limit = self._reports.limit_reached()
-        if limit is not None:
-            outcome = outcome or Outcome(ExitCode.FINISHED, limit)
-        return border, outcome
+        return outcome or (Outcome(ExitCode.FINISHED, limit) if limit is not None else None)
 
-    def _take(self, messages: list[tuple[Member, Message]]) -> Outcome | None:
+    def _take_messages(self) -> Outcome | None:
         outcome = None
-        for member, message in messages:
+        for member, message in self._pipeline.receive():
             if isinstance(message, Note):
                 self._view.line(f"{member.identity}: {message.text}")
             if isinstance(message, Evaluated):
                 self._reports.evaluation(message)
                 outcome = outcome or solved(self._plan.profile, message)
         return outcome
-
-    def _border(self) -> Border:
-        env_steps = self._plane.total(Role.ACTOR, "env_steps")
-        return Border(self._plane.total(Role.LEARNER, "learner_steps"), env_steps)
-
-    def _save(self) -> bool:
-        """Has the learner save at once, without another step of training; whether it did."""
-        self._pipeline.agents[Member(Role.LEARNER, 0)].on_message(SaveCheckpoint(request_id=1))
-        messages = self._pipeline.receive()
-        self._take(messages)
-        return any(isinstance(message, CheckpointSaved) for _, message in messages)

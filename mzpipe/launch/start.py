@@ -38,6 +38,5 @@ def _traces(run: RunDirectory, store: CheckpointStore) -> list[str]:
         " and ".join(pointers): bool(pointers),
         f"{run.scores.name} with scores": bool(read_scores(run.scores)),
         "a journal with transitions": has_records(run.journal),
-        f"a {run.border.name}": run.border.is_dir(),
     }
     return [trace for trace, is_there in found.items() if is_there]

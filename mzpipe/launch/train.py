@@ -4,16 +4,15 @@ import dataclasses
 from pathlib import Path
 from typing import NamedTuple
 
-from ..config import Profile, load_profile, save_profile
+from ..config import Profile, load_profile
 from ..errors import ExitCode, MzpipeError, UsageError
 from ..games import describe_game
 from ..ipc.dataplane import DataPlane
 from ..ipc.roles import Role
 from ..ipc.shape import Member
 from ..replay.journal import has_journal, has_records
-from ..runs.border import Border, forget_border, read_border, return_to_border
 from ..runs.checkpoint import LATEST, CheckpointStore
-from ..runs.directory import LiveRun, RunDirectory, sweep_leftovers
+from ..runs.directory import LiveRun, RunDirectory, save_profile, sweep_leftovers
 from ..runs.resume import ResumePoint
 from ..runs.scores import read_scores
 from ..telemetry import View
@@ -73,16 +72,12 @@ def train(
             view.line(f"removed {path}, left by a run that was killed")
         start = find_start(run, view)
         reached = read_reached(run, start, last)
-        border = _exact_border(run, profile, reached, view) if serial else None
-        if border is not None:  # what a kill took is played again
-            last, reached = None, reached._replace(env_steps=border.env_steps, inserted=0)
         if start is not None or run.profile.is_file():
-            _announce_resume(run, reached, _empty_table(run, profile, reached, border), last, view)
+            _announce_resume(run, reached, _empty_table(run, profile, reached), last, view)
             _announce_changes(run, profile, view)
         limit = _already_reached(profile, reached)
         if limit is not None:
             return Outcome(ExitCode.FINISHED, limit)
-        _go_to_border(run, border, view)
         if start is not None and start.fault:
             CheckpointStore(run.checkpoints).point(LATEST, start.name)
         save_profile(profile, run.profile)
@@ -110,30 +105,6 @@ def read_reached(run: RunDirectory, start: ResumePoint | None, last: LastMoment 
     return Reached(env_steps, state["learner_steps"], best, last.inserted if last else 0)
 
 
-def _exact_border(run: RunDirectory, profile: Profile, reached: Reached, view: View) -> Border | None:
-    """The border that a serial run can be resumed at exactly; a line says why there is none where one was kept."""
-    border = read_border(run)
-    if border is None:
-        return None
-    if not profile.replay.journal:
-        reason = "replay.journal=false: its trajectories are not read"
-    elif border.learner_steps != reached.learner_steps:
-        reason = f"of learner step {border.learner_steps:,}, the latest checkpoint is of {reached.learner_steps:,}"
-    else:
-        return border
-    view.line(f"{run.border}: {reason}: the run goes on, though not exactly as it would have")
-    return None
-
-
-def _go_to_border(run: RunDirectory, border: Border | None, view: View) -> None:
-    """Puts the journal back as it was at the border; a session without one leaves none behind either."""
-    if border is None:
-        forget_border(run)
-        return
-    return_to_border(run)
-    view.line(f"{run.path}: exactly as it was at learner step {border.learner_steps:,}; what came after is done again")
-
-
 def _check_source(profile: Profile) -> None:
     """Refuses a run to learn from that has no journal, or that still writes it."""
     if not profile.replay.source:
@@ -150,11 +121,11 @@ def _announce_resume(run: RunDirectory, reached: Reached, empty: str, last: Last
         view.line(f"it was killed with {last.in_flight:,} transitions on their way to the replay server: they are lost")
 
 
-def _empty_table(run: RunDirectory, profile: Profile, reached: Reached, border: Border | None) -> str:
+def _empty_table(run: RunDirectory, profile: Profile, reached: Reached) -> str:
     """Why the replay table starts empty, in brackets; nothing where it does not, or where nothing was played."""
     if not profile.replay.journal:
         return " (no journal: the replay table starts empty)"
-    if border is not None or profile.replay.source or not reached.env_steps or has_records(run.journal):
+    if profile.replay.source or not reached.env_steps or has_records(run.journal):
         return ""
     return f" ({run.journal} holds no transitions: the replay table starts empty)"
 

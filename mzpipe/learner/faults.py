@@ -7,6 +7,7 @@ import numpy as np
 from ..errors import MzpipeError
 from ..ipc.columns import named
 from ..ipc.schema import BatchSlot
+from ..runs.files import replacing
 
 # Skipped steps in a row after which the fault is not the batch's but the weights'.
 ROLLBACK_AFTER = 3
@@ -44,5 +45,6 @@ class FaultWatch:
 
     def _dump(self, slot: BatchSlot, learner_steps: int) -> Path:
         path = self._directory / f"nonfinite-step-{learner_steps:08d}.npz"
-        np.savez_compressed(path, **named(slot))  # type: ignore[arg-type]
+        with replacing(path) as draft, draft.open("wb") as file:
+            np.savez_compressed(file, **named(slot))  # type: ignore[arg-type]
         return path

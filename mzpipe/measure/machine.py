@@ -8,9 +8,10 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import NamedTuple
 
+import psutil
+
 UNKNOWN = "unknown"
-_CPU_INFO = Path("/proc/cpuinfo")
-_THREADS = Path("/proc/self/task")
+_CPU_INFO = Path("/proc/cpuinfo")  # psutil does not tell the model
 _SOURCES = Path(__file__).resolve().parents[1]
 
 
@@ -60,7 +61,7 @@ def one_core() -> Iterator[int]:
 
 
 def _threads() -> list[int]:
-    return [int(path.name) for path in _THREADS.iterdir()]
+    return [thread.id for thread in psutil.Process().threads()]
 
 
 def _cores_of_threads() -> dict[int, set[int]]:

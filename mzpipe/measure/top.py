@@ -5,6 +5,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+import psutil
+
 from ..config import load_profile
 from ..errors import InputOutputError, UsageError
 from ..ipc.dataplane import DataPlane
@@ -14,8 +16,6 @@ from ..telemetry import Snapshot
 from ..telemetry.rates import Moment, read_moment
 from ..telemetry.report import ProfileReport, make_report, whole_report
 from ..telemetry.snapshots import SnapshotMaker
-
-_PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
 
 
 @dataclass(frozen=True)
@@ -87,7 +87,7 @@ class Onlooker:
 def _private_bytes(pid: int) -> int | None:
     """Resident pages of a process that no file or segment stands behind."""
     try:
-        _, resident, shared, *_ = Path(f"/proc/{pid}/statm").read_text().split()
-    except OSError:
+        memory = psutil.Process(pid).memory_info()
+    except psutil.Error:
         return None
-    return (int(resident) - int(shared)) * _PAGE_BYTES
+    return memory.rss - memory.shared

@@ -3,6 +3,8 @@
     DATASET/dataset.json            format, game, discount, shapes, number of transitions, the files in order
             transitions-00000.npz   flat arrays, one row per transition, episodes one after another
 
+DATASET gets its name when everything is in it.
+
 | array | per row | |
 |---|---|---|
 | observations | frame_shape, frame_dtype | the single frame that the action was chosen at; stack them yourself |
@@ -24,7 +26,9 @@ the observation after the last action too, which a journal does not.
 Shape legend    A actions
 """
 
+import errno
 import json
+import os
 import zipfile
 import zlib
 from collections.abc import Iterator
@@ -36,6 +40,7 @@ import numpy as np
 from ..errors import InputOutputError
 from ..ipc.columns import columns
 from ..ipc.schema import TERMINATED, TRUNCATED, UNFINISHED, Steps, Trajectory
+from ..runs.files import replacing
 from .journal import JournalContents, StoredTrajectory
 
 FORMAT = "mzpipe-transitions-1"
@@ -54,31 +59,35 @@ class Exported(NamedTuple):
 
 def export_dataset(contents: JournalContents, directory: Path, *, game: str, discount: float) -> Exported:
     """Writes every trajectory of a journal; raises InputOutputError where `directory` exists or cannot be written."""
+    if os.path.lexists(directory):
+        raise InputOutputError(f"{directory}: cannot be created: {os.strerror(errno.EEXIST)}")
     try:
-        directory.mkdir(parents=True)
-    except OSError as error:
-        raise InputOutputError(f"{directory}: cannot be created: {error.strerror}") from None
-    files: list[str] = []
-    rows = episodes = 0
-    try:
-        for part in _parts(contents):
-            arrays = _arrays(part, first_id=episodes)
-            files.append(f"transitions-{len(files):05d}.npz")
-            np.savez_compressed(directory / files[-1], **arrays)  # type: ignore[arg-type]
-            rows, episodes = rows + len(arrays["actions"]), episodes + len(part)
-        index = {
-            "format": FORMAT,
-            "game": game,
-            "discount": discount,
-            "frame_shape": list(contents.layout.frame_shape),
-            "num_actions": contents.layout.num_actions,
-            "transitions": rows,
-            "episodes": episodes,
-            "files": files,
-        }
-        (directory / _INDEX).write_text(json.dumps(index, indent=1) + "\n")
+        with replacing(directory) as draft:
+            draft.mkdir(parents=True)
+            return _write(contents, draft, game, discount)
     except OSError as error:
         raise InputOutputError(f"{directory}: cannot be written: {error.strerror}") from None
+
+
+def _write(contents: JournalContents, directory: Path, game: str, discount: float) -> Exported:
+    files: list[str] = []
+    rows = episodes = 0
+    for part in _parts(contents):
+        arrays = _arrays(part, first_id=episodes)
+        files.append(f"transitions-{len(files):05d}.npz")
+        np.savez_compressed(directory / files[-1], **arrays)  # type: ignore[arg-type]
+        rows, episodes = rows + len(arrays["actions"]), episodes + len(part)
+    index = {
+        "format": FORMAT,
+        "game": game,
+        "discount": discount,
+        "frame_shape": list(contents.layout.frame_shape),
+        "num_actions": contents.layout.num_actions,
+        "transitions": rows,
+        "episodes": episodes,
+        "files": files,
+    }
+    (directory / _INDEX).write_text(json.dumps(index, indent=1) + "\n")
     return Exported(rows, episodes, len(files))
 
 

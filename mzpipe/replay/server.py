@@ -121,16 +121,8 @@ class ReplayServer(Agent):
                 continue
         if self._recovery.journal is not None:
             self._store.save_state()
-            self.close_journal(_JOURNAL_CLOSE_S)
-
-    def close_journal(self, timeout_s: float) -> bool:
-        """Whether the journal, if there is one, is written to its end within the time; for after on_close too."""
-        journal = self._recovery.journal
-        if journal is None:
-            return True
-        done = journal.close(timeout_s)
-        self._tell(journal)
-        return done
+            self._recovery.journal.close(_JOURNAL_CLOSE_S)
+            self._tell(self._recovery.journal)
 
     def _make_limiter(self) -> RateLimiter | OpenLimiter:
         replay, profile = self._profile.replay, self._profile

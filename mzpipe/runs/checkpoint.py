@@ -8,14 +8,12 @@
 
 A directory gets its name by one rename after every file and the directory
 itself are on disk; one that has the name already changes places with it in the
-same rename. A pointer file is replaced by one rename. A checkpoint that is not finite
-is neither written nor loaded. Drafts and what is being
-removed are called .NAME.PID.new and .NAME.PID.old.
+same rename. A pointer file is replaced by one rename (runs/files.py). A checkpoint
+that is not finite is neither written nor loaded. What is being removed is called
+.NAME.PID.old.
 """
 
 import contextlib
-import ctypes
-import errno
 import hashlib
 import json
 import os
@@ -27,15 +25,14 @@ from typing import Any, NamedTuple
 
 import msgpack
 import numpy as np
+import psutil
 from safetensors import SafetensorError
 from safetensors.numpy import load as load_tensors
 from safetensors.numpy import save as save_tensors
 
 from ..errors import CheckpointError, NotFiniteError
-from ..runtime.process import process_exists
-from .files import sync_directory, write_synced
+from .files import remove_any, replace_file, replacing
 
-Tensors = Mapping[str, np.ndarray]
 MANIFEST = "manifest.json"
 # Pointers that every run has: the last one saved, and the best that an evaluation has seen.
 LATEST, BEST = "latest", "best"
@@ -43,7 +40,6 @@ _WEIGHTS, _OPTIMIZER, _STATE = "weights.safetensors", "optimizer.safetensors", "
 _FORMAT_VERSION = 1
 _STEP = re.compile(r"step_(\d{8,18})")
 _SHOWN = 40  # characters of a pointer that is not ours
-_AT_FDCWD, _RENAME_EXCHANGE = -100, 2
 
 
 def step_name(learner_steps: int) -> str:
@@ -80,22 +76,14 @@ class CheckpointStore:
             _OPTIMIZER: save_tensors(checkpoint.optimizer),
             _STATE: msgpack.packb(checkpoint.state),
         }
-        draft = self.directory / f".{name}.{os.getpid()}.new"
         try:
-            self.directory.mkdir(parents=True, exist_ok=True)
-            shutil.rmtree(draft, ignore_errors=True)
-            draft.mkdir()
-            for file_name, data in files.items():
-                write_synced(draft / file_name, data)
-            write_synced(draft / MANIFEST, _manifest(files))
-            sync_directory(draft)
-            _rename_or_exchange(draft, self.directory / name)
-            sync_directory(self.directory)
+            with replacing(self.directory / name, exchange=True) as draft:
+                draft.mkdir(parents=True)
+                for file_name, data in {**files, MANIFEST: _manifest(files)}.items():
+                    (draft / file_name).write_bytes(data)
             self._point(pointer, name)
         except OSError as error:
-            shutil.rmtree(draft, ignore_errors=True)
             raise CheckpointError(f"{self.directory / name}: cannot be saved: {error.strerror}") from error
-        shutil.rmtree(draft, ignore_errors=True)  # the checkpoint that had the name before
         return self.directory / name
 
     def load(self, pointer_or_name: str) -> Checkpoint:
@@ -208,7 +196,7 @@ class CheckpointStore:
         """
         for path in [*self.directory.glob(".*.new"), *self.directory.glob(".*.old")]:
             if not _is_anothers(path):
-                _remove_any(path)
+                remove_any(path)
         pointed = {self._pointed(path.name) for path in self.directory.glob("[!.]*") if path.is_file()}
         whole = self.names()
         steps = [name for name in self.step_names() if name in whole]
@@ -221,16 +209,10 @@ class CheckpointStore:
         return path.read_bytes().decode(errors="replace").strip() if os.path.isfile(path) else None
 
     def _point(self, pointer: str, name: str) -> None:
-        draft, path = self.directory / f".{pointer}.{os.getpid()}.new", self.directory / pointer
-        try:
-            write_synced(draft, name.encode())
-            if path.is_dir() and not path.is_symlink():  # not ours: it is not removed, but it cannot stay in the way
-                os.rename(path, path.with_suffix(".directory"))
-            os.replace(draft, path)
-        except OSError:
-            _remove_any(draft)
-            raise
-        sync_directory(self.directory)
+        path = self.directory / pointer
+        if path.is_dir() and not path.is_symlink():  # not ours: it is not removed, but it cannot stay in the way
+            os.rename(path, path.with_suffix(".directory"))
+        replace_file(path, name.encode())
 
 
 def _check_finite(checkpoint: Checkpoint) -> None:
@@ -241,38 +223,10 @@ def _check_finite(checkpoint: Checkpoint) -> None:
                 raise NotFiniteError(f"{name} in {file_name} is not finite")
 
 
-def _rename_or_exchange(draft: Path, final: Path) -> None:
-    """Gives the draft its final name; a directory that has it gets the draft's.
-
-    The two change places at once where the file system can do that; elsewhere the
-    name is missing for a moment.
-    """
-    if not final.exists():
-        os.rename(draft, final)
-        return
-    library = ctypes.CDLL(None, use_errno=True)
-    if library.renameat2(_AT_FDCWD, bytes(draft), _AT_FDCWD, bytes(final), _RENAME_EXCHANGE) == 0:
-        return
-    number = ctypes.get_errno()
-    if number not in (errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP):
-        raise OSError(number, os.strerror(number), str(final))
-    former = draft.with_suffix(".old")
-    os.rename(final, former)
-    os.rename(draft, final)
-    os.rename(former, draft)
-
-
 def _is_anothers(path: Path) -> bool:
     """Whether a draft belongs to another process that still lives: two roles save into one directory."""
     pid = path.name.split(".")[-2]
-    return pid != str(os.getpid()) and process_exists(pid)
-
-
-def _remove_any(path: Path) -> None:
-    if path.is_dir():
-        shutil.rmtree(path, ignore_errors=True)
-    else:
-        path.unlink(missing_ok=True)
+    return pid != str(os.getpid()) and pid in map(str, psutil.pids())
 
 
 def _manifest(files: Mapping[str, bytes]) -> bytes:

@@ -3,7 +3,6 @@
 RUN/run.lock        held (flock) by the live supervisor; says its pid, run id and runtime directory
 RUN/profile.toml    the resolved profile     RUN/checkpoints/   RUN/logs/ROLE-INDEX.log   RUN/journal/
 RUN/tensorboard/    event files              RUN/scores.csv     evaluations
-RUN/border/         the last moment at which a serial run can be resumed exactly
 
 /dev/shm/mzpipe-UID-RUNID/   0700: lock (held as long as the supervisor lives), segments, socket, death pipe
 """
@@ -21,8 +20,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from ..config import Profile, profile_text
 from ..errors import AlreadyRunningError, InputOutputError, UsageError
 from ..runtime.context import Storage
+from .files import file_errors, replace_file
 
 # The resolved profile, and the directory of checkpoints.
 PROFILE, CHECKPOINTS = "profile.toml", "checkpoints"
@@ -32,6 +33,12 @@ def refuse_no_run(path: Path) -> None:
     """Raises UsageError unless a run lives, or has lived, in the directory."""
     if not (path / PROFILE).is_file():
         raise UsageError(f"{path}: no run here (no {PROFILE})")
+
+
+def save_profile(profile: Profile, path: Path) -> None:
+    """Writes every field of a profile; raises InputOutputError."""
+    with file_errors("write", path):
+        replace_file(path, profile_text(profile).encode())
 
 
 SHARED_MEMORY = Path("/dev/shm")
@@ -60,7 +67,6 @@ class RunDirectory:
         self.profile = path / PROFILE
         self.checkpoints = path / CHECKPOINTS
         self.journal = path / "journal"
-        self.border = path / "border"
         self.logs = path / "logs"
         self.tensorboard = path / "tensorboard"
         self.scores = path / "scores.csv"

@@ -10,7 +10,7 @@ from typing import Any
 from mzpipe.errors import InputOutputError
 
 from ..config import GREEDY
-from .files import file_errors
+from .files import file_errors, replace_file
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,7 @@ COLUMNS = tuple(_KINDS)
 
 
 class ScoresFile:
-    """Appends evaluations to scores.csv; a row is written in one piece, its newline last."""
+    """Appends evaluations to scores.csv."""
 
     def __init__(self, path: Path | str) -> None:
         self._path = Path(path)
@@ -62,15 +62,12 @@ class ScoresFile:
     def append(self, evaluation: Evaluation) -> None:
         """Adds a row, after the header in a new file and over a row that a crash cut short."""
         with file_errors("write", self._path):
-            self._path.touch()
-            with self._path.open("r+b") as file:
-                content = file.read()
-                whole_bytes = _whole_bytes(content)
-                columns = _columns(self._path, content[:whole_bytes])
-                header = [] if whole_bytes else [columns]
-                file.truncate(whole_bytes)
-                file.seek(whole_bytes)
-                file.write(_encode([*header, [getattr(evaluation, name) for name in columns]]))
+            content = self._path.read_bytes() if self._path.exists() else b""
+            whole = content[: _whole_bytes(content)]
+            columns = _columns(self._path, whole)
+            header = [] if whole else [columns]
+            row = [getattr(evaluation, name) for name in columns]
+            replace_file(self._path, whole + _encode([*header, row]))
 
 
 def read_scores(path: Path | str) -> list[Evaluation]:

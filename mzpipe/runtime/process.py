@@ -75,11 +75,6 @@ def spawn(
     return Child(process, os.pidfd_open(process.pid))
 
 
-def process_exists(pid: int | str) -> bool:
-    """Whether there is a process of that number, be it as a zombie."""
-    return Path("/proc", str(pid)).exists()
-
-
 def end_process(code: int) -> NoReturn:
     """Ends this process without the interpreter's tear-down, which torch makes half a second to a second long.
 

@@ -3,22 +3,17 @@
 Shape legend    P processes   S stages
 """
 
-import os
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
+import psutil
 
 from ..ipc.dataplane import DataPlane
 from ..ipc.shape import Member
 from ..ipc.stages import Stage, StageReading
-
-_TICKS_PER_S = os.sysconf("SC_CLK_TCK")
-# Fields of /proc/PID/stat, counted from the one after the name: user and system time.
-_USER_TIME, _SYSTEM_TIME = 11, 12
 
 
 class ProcessorTime(NamedTuple):
@@ -48,13 +43,11 @@ def read_moment(plane: DataPlane) -> Moment:
 
 
 def _cpu_s(pid: int) -> float | None:
-    if pid == 0:
-        return None
     try:
-        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    except OSError:
-        return None  # it ended a moment ago
-    return (int(fields[_USER_TIME]) + int(fields[_SYSTEM_TIME])) / _TICKS_PER_S
+        times = psutil.Process(pid).cpu_times()
+    except psutil.Error:
+        return None  # it has not begun, or ended a moment ago
+    return times.user + times.system
 
 
 # The last interval is as long as the measurement leaves it: a shorter one would show little but chance.

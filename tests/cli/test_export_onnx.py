@@ -12,9 +12,9 @@ import torch
 
 from mzpipe.cli import export_onnx
 from mzpipe.cli.main import main
-from mzpipe.config import save_profile
 from mzpipe.nets import Model, numpy_state
 from mzpipe.runs.checkpoint import BEST, LATEST, Checkpoint, CheckpointStore
+from mzpipe.runs.directory import save_profile
 from tests.tiny import observations, tiny_profile
 from tests.unchecked import save_unchecked
 

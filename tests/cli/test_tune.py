@@ -7,10 +7,11 @@ import pytest
 
 from mzpipe.cli import tune as verb
 from mzpipe.cli.main import main
-from mzpipe.config import load_profile, save_profile
+from mzpipe.config import load_profile
 from mzpipe.errors import ExitCode
 from mzpipe.launch.signals import Outcome
 from mzpipe.measure.profile import Measured
+from mzpipe.runs.directory import save_profile
 from tests.tiny import tiny_profile
 
 

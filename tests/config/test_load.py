@@ -4,8 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from mzpipe.config import Profile, SearchConfig, load_profile, parse_profile, save_profile
+from mzpipe.config import Profile, SearchConfig, load_profile, parse_profile
 from mzpipe.errors import ConfigError, ExitCode
+from mzpipe.runs.directory import save_profile
 
 PROFILES = sorted((Path(__file__).parents[2] / "profiles").glob("*.toml"))
 STOP = "stop.env_steps=1"

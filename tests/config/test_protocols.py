@@ -12,11 +12,11 @@ from mzpipe.config import (
     find_protocol,
     load_profile,
     parse_profile,
-    save_profile,
     score_protocol,
     under_protocol,
 )
 from mzpipe.errors import ConfigError
+from mzpipe.runs.directory import save_profile
 
 STOP = "stop.env_steps=1"
 # ALGORITHM of the papers: skip, sticky, no-ops, frames of an episode and in training, clipping, life loss, 18 actions.

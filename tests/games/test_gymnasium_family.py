@@ -9,12 +9,13 @@ import numpy as np
 import pytest
 from gymnasium.spaces import Box
 
-from mzpipe.config import GameConfig, GymnasiumConfig, load_profile, parse_profile, save_profile
+from mzpipe.config import GameConfig, GymnasiumConfig, load_profile, parse_profile
 from mzpipe.config.game import GymnasiumWrapper
 from mzpipe.errors import ConfigError
 from mzpipe.games import Game, describe_game, make_game
 from mzpipe.games.gymnasium_wrappers import WRAPPERS
 from mzpipe.games.names import gymnasium_names
+from mzpipe.runs.directory import save_profile
 
 CARTPOLE, LUNAR_LANDER = GameConfig(name="CartPole-v1"), GameConfig(name="LunarLander-v3")
 

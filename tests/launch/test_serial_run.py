@@ -1,13 +1,14 @@
-"""What a serial run does at its borders."""
+"""How a serial run ends."""
 
 import os
 
 import pytest
 
-from mzpipe.errors import InputOutputError
 from mzpipe.launch.serial_run import run_serial
 from mzpipe.launch.signals import SignalPipe
-from mzpipe.replay.server import ReplayServer
+from mzpipe.replay.journal import has_records
+from mzpipe.replay.journal.thread import JournalThread
+from mzpipe.runs.checkpoint import CheckpointStore
 from mzpipe.runs.directory import LiveRun, RunDirectory
 from mzpipe.telemetry.reports import Reached
 from tests.launch.fakes import Screen
@@ -28,21 +29,23 @@ def run_to_its_end(tmp_path, shm_path):
     return to_end
 
 
-def test_no_border_is_kept_where_the_checkpoint_of_the_end_is_refused(run_to_its_end):
+def test_serial_run_saves_a_checkpoint_and_its_journal_at_its_end(run_to_its_end):
+    outcome, run, _ = run_to_its_end("stop.learner_steps=2")
+    assert outcome.reason == "stop.learner_steps=2 reached"
+    assert CheckpointStore(run.checkpoints).load("latest").state["learner_steps"] == 2
+    assert has_records(run.journal)
+
+
+def test_serial_run_says_so_when_the_checkpoint_of_its_end_is_refused(run_to_its_end):
     outcome, run, screen = run_to_its_end("stop.learner_steps=1", "learner.learning_rate=1e38")
     assert outcome.reason == "stop.learner_steps=1 reached"
     assert screen.lines[-1].startswith("learner-0: learner step 1: no checkpoint is saved: ")
-    assert not run.border.exists()
+    assert CheckpointStore(run.checkpoints).step_names() == ["step_00000000"]
 
 
-def test_no_border_is_kept_of_a_journal_that_the_disk_has_not_taken(tmp_path, shm_path, monkeypatch):
-    monkeypatch.setattr(ReplayServer, "close_journal", lambda server, timeout_s: False)
-    run, live = RunDirectory(tmp_path / "run"), LiveRun(os.getpid(), "x", str(shm_path))
-    run.logs.mkdir(parents=True)
-    plan, progress = planned(tiny_profile("stop.learner_steps=2")), Reached(0, 0, None)
-    with (
-        SignalPipe() as signals,
-        pytest.raises(InputOutputError, match="journal: the disk has not taken it within 60 s"),
-    ):
-        run_serial(plan, run, live, Screen(), signals, progress)
-    assert not run.border.exists()
+def test_serial_run_says_so_when_the_disk_does_not_take_its_journal_in_time(run_to_its_end, monkeypatch):
+    threads, close = [], JournalThread.close
+    monkeypatch.setattr(JournalThread, "close", lambda thread, timeout_s: threads.append(thread))
+    *_, screen = run_to_its_end("stop.learner_steps=2")
+    assert all(close(thread, 60.0) for thread in threads)
+    assert "the disk has not taken the rest of the journal" in screen.lines[-1]

@@ -7,13 +7,12 @@ import shutil
 import numpy as np
 import pytest
 
-from mzpipe.config import save_profile
 from mzpipe.errors import ExitCode, MzpipeError
 from mzpipe.launch import train as module
 from mzpipe.launch.train import train
 from mzpipe.replay.journal.format import FILE_HEADER_BYTES
 from mzpipe.runs.checkpoint import Checkpoint, CheckpointStore
-from mzpipe.runs.directory import RunDirectory
+from mzpipe.runs.directory import RunDirectory, save_profile
 from mzpipe.runs.scores import Evaluation, ScoresFile
 from tests.launch.fakes import Screen
 from tests.tiny import tiny_profile

@@ -5,15 +5,13 @@ import re
 import numpy as np
 import pytest
 
-from mzpipe.config import save_profile
 from mzpipe.errors import AlreadyRunningError, CheckpointError, ConfigError, ExitCode, PlanError, UsageError
 from mzpipe.launch import plan as plan_module
 from mzpipe.launch import train as module
 from mzpipe.launch.start import find_start
 from mzpipe.launch.train import LastMoment, read_reached, train
-from mzpipe.runs.border import Border, keep_border
 from mzpipe.runs.checkpoint import Checkpoint, CheckpointStore
-from mzpipe.runs.directory import RunDirectory
+from mzpipe.runs.directory import RunDirectory, save_profile
 from mzpipe.runs.scores import Evaluation, ScoresFile
 from mzpipe.telemetry.reports import Reached
 from tests.launch.fakes import Screen
@@ -90,15 +88,11 @@ def test_train_prints_every_changed_setting_and_no_other(run, screen):
 
 
 @pytest.mark.usefixtures("former_session")
-def test_train_does_not_return_to_a_border_whose_journal_it_will_not_read(run, screen):
-    keep_border(run, Border(learner_steps=10, env_steps=200))
+def test_train_says_so_when_there_is_no_journal_to_resume_from(run, screen):
     train(tiny_profile("replay.journal=false", "stop.env_steps=7"), run, screen, serial=True)
-    assert "border: replay.journal=false: its trajectories are not read: the run goes on, though not" in screen.lines[0]
-    assert screen.lines[1].endswith(
+    assert screen.lines[0].endswith(
         "resuming at env step 300, learner step 10 (no journal: the replay table starts empty)"
     )
-    train(tiny_profile("stop.env_steps=7"), run, screen, serial=True)
-    assert screen.lines[-2].endswith("resuming at env step 200, learner step 10")
 
 
 @pytest.mark.usefixtures("former_session")

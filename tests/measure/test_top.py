@@ -5,13 +5,12 @@ from pathlib import Path
 
 import pytest
 
-from mzpipe.config import save_profile
 from mzpipe.errors import UsageError
 from mzpipe.ipc.dataplane import DataPlane
 from mzpipe.ipc.shape import Member
 from mzpipe.ipc.stages import Stage
 from mzpipe.measure.top import Onlooker
-from mzpipe.runs.directory import RunDirectory
+from mzpipe.runs.directory import RunDirectory, save_profile
 from mzpipe.runs.scores import Evaluation, ScoresFile
 from tests.tiny import make_plane, tiny_profile
 

@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from functools import partial
 
 import numpy as np
+import psutil
 import pytest
 import zmq
 from mzbench import timing
@@ -25,7 +26,6 @@ from mzpipe.errors import MzpipeError
 from mzpipe.ipc.ring import RingReader, RingWriter
 from mzpipe.ipc.segments import Segments
 from mzpipe.ipc.weights import WeightsPublisher, WeightsSubscriber
-from tests.processes import exists
 
 CACHE_HOME = os.environ.get("XDG_CACHE_HOME")
 GOOD = Seen(whole=3)
@@ -223,11 +223,11 @@ def peers_that_leave_nothing(num_peers, cores=None):
     try:
         with started_peers(cores or sorted(os.sched_getaffinity(0)), num_peers) as peers:
             pids = [peers.pid(peer) for peer in range(num_peers)]
-            assert all(map(exists, pids))
+            assert all(map(psutil.pid_exists, pids))
             yield peers
     finally:
         assert not peers.runtime.exists()
-        assert not any(map(exists, pids))
+        assert not any(map(psutil.pid_exists, pids))
 
 
 @pytest.mark.slow

@@ -15,14 +15,14 @@ from mzbench.learner.processes import REPLAY, Refiller, make_member
 from mzbench.learner.reference import resident_step
 from mzbench.learner.work import MLP, RESIDUAL, Work, make_profile, make_shape, private_slot
 
-from mzpipe.config import NetworkConfig, load_profile, save_profile
+from mzpipe.config import NetworkConfig, load_profile
 from mzpipe.errors import MzpipeError
 from mzpipe.ipc.columns import named
 from mzpipe.ipc.dataplane import DataPlane
 from mzpipe.ipc.ring import RingReader, RingWriter
 from mzpipe.ipc.shape import Member
 from mzpipe.measure.ceilings.noise import fill_batch
-from mzpipe.runs.directory import RunDirectory
+from mzpipe.runs.directory import RunDirectory, save_profile
 from tests.leftovers import runtime_directories, unexplained
 from tests.tiny import make_context
 

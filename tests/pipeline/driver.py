@@ -9,9 +9,11 @@ import sys
 import time
 from pathlib import Path
 
+import psutil
+
 from mzpipe.ipc.dataplane import DataPlane
 from mzpipe.runs.directory import RunDirectory
-from tests.processes import alive, command_line, processes
+from tests.processes import alive, command_line
 from tests.waiting import wait_until
 
 START_S = 100.0  # the first start of a machine compiles every kernel
@@ -95,7 +97,7 @@ class Run:
     def roles(self):
         """{identity: pid} of the run's live role processes."""
         found = {}
-        for pid in processes():
+        for pid in psutil.pids():
             words = command_line(pid)
             if "mzpipe.launch.join" in words and str(self.directory) in words and alive(pid):
                 place = words.index("mzpipe.launch.join")

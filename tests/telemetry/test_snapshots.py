@@ -7,7 +7,6 @@ import pytest
 from mzpipe.ipc.messages import Evaluated
 from mzpipe.ipc.shape import Member
 from mzpipe.ipc.stages import Stage
-from mzpipe.launch.serial_run import KEPT_SEGMENTS
 from mzpipe.runs.directory import RunDirectory
 from mzpipe.runs.scores import Evaluation, read_scores
 from mzpipe.telemetry import rates as moment_module
@@ -138,17 +137,6 @@ def test_snapshot_has_the_time_of_every_stage_under_its_tag(maker, plane, clock)
     assert metrics["stage/env step/busy"] > 0.0
     assert metrics["stage/env step/wait_in"] == metrics["stage/learner backward/busy"] == 0.0
     assert {f"stage/sample/{part}" for part in ("busy", "wait_in", "wait_out")} <= set(metrics)
-
-
-def test_snapshot_looks_back_over_a_border_of_a_serial_run(maker, plane, clock):
-    maker.make("")
-    stages = plane.stage_clock(Member("actor", 0))
-    stages.end(Stage.ENV_STEP, 8)
-    stages.lap(1)
-    maker.make("")
-    plane.clear(keep=KEPT_SEGMENTS)
-    clock.now_s += 1.0
-    assert maker.make("").metrics["stage/env step/busy"] > 0.0
 
 
 def test_snapshot_gives_means_over_what_happened_since(maker, plane, clock):

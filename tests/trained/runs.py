@@ -4,10 +4,11 @@ from pathlib import Path
 
 import torch
 
-from mzpipe.config import Profile, save_profile
+from mzpipe.config import Profile
 from mzpipe.games import describe_game
 from mzpipe.nets import Model, numpy_state
 from mzpipe.runs.checkpoint import LATEST, Checkpoint, CheckpointStore
+from mzpipe.runs.directory import save_profile
 from tests.tiny import tiny_profile
 
 CHECKPOINT = "step_00000030"

@@ -7,14 +7,14 @@ import numpy as np
 import pytest
 
 from mzpipe.cli.main import main
-from mzpipe.config import GREEDY, save_profile
+from mzpipe.config import GREEDY
 from mzpipe.errors import CheckpointError, ConfigError, UsageError
 from mzpipe.evaluator.versus import make_episodes
 from mzpipe.games import make_game
 from mzpipe.nets import Model, numpy_state, restore_model
 from mzpipe.planning import LanePlanner, derive_seed, greedy_search
 from mzpipe.runs.checkpoint import LATEST, Checkpoint, CheckpointStore, step_name
-from mzpipe.runs.directory import RunDirectory
+from mzpipe.runs.directory import RunDirectory, save_profile
 from mzpipe.trained import evaluate as module
 from mzpipe.trained.evaluate import Examination, evaluate
 from tests.tiny import EVALUATOR, make_plane, publish, started_server, tiny_profile

@@ -13,7 +13,6 @@ from contextlib import contextmanager
 import numpy as np
 import torch
 
-from mzpipe.config import save_profile
 from mzpipe.errors import MzpipeError
 from mzpipe.ipc.dataplane import DataPlane
 from mzpipe.ipc.ring import Ring
@@ -22,7 +21,7 @@ from mzpipe.ipc.schema import BatchSlot
 from mzpipe.ipc.shape import Member
 from mzpipe.launch.roles import LAST_STAGE
 from mzpipe.measure.ceilings.noise import fill_batch
-from mzpipe.runs.directory import RunDirectory
+from mzpipe.runs.directory import RunDirectory, save_profile
 from mzpipe.runtime.agent import Agent
 from mzpipe.runtime.idle import IdleStrategy
 

@@ -2,12 +2,12 @@
 
 from pathlib import Path
 
-from ...config import Profile, save_profile
+from ...config import Profile
 from ...errors import UsageError
 from ...launch.plan import num_threads
 from ...launch.program import run_program
 from ...launch.signals import Outcome, SignalPipe, signal_outcome
-from ...runs.directory import RunDirectory
+from ...runs.directory import RunDirectory, save_profile
 from ...telemetry import View
 from ...telemetry.report import ProfileReport
 from . import Ceilings, make_ceilings

@@ -56,9 +56,9 @@ class JournalContents:
                 last_serial = record.serial
                 yield record
 
-    def repair(self, operations: FileOperations | None = None) -> None:
+    def repair(self) -> None:
         """Cuts what was noted off the files and removes leftovers; raises InputOutputError. Twice is fine."""
-        operations = operations or FileOperations()
+        operations = FileOperations()
         try:
             for path, nbytes in self._cuts.items():
                 _cut(operations, path, nbytes)

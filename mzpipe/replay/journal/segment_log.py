@@ -117,7 +117,7 @@ class SegmentLog:
         """Replaces the state file."""
         path = self._directory / STATE
         try:
-            replace_file(self._operations, path, data)
+            replace_file(path, data, self._operations)
         except OSError as error:
             self._counts.state_failures += 1
             self._state_outage.begin(f"{path}: cannot be saved: {error.strerror}; the former one stays. {self._room()}")
@@ -179,7 +179,7 @@ class SegmentLog:
     def _write_manifest(self) -> None:
         opened = [SegmentEntry(self._next_number)] if self._next_is_named else []
         manifest = Manifest(self._layout, (*self._closed, *opened))
-        replace_file(self._operations, self._directory / MANIFEST, encode_manifest(manifest))
+        replace_file(self._directory / MANIFEST, encode_manifest(manifest), self._operations)
 
     def _remove_struck_off(self) -> bool:
         while self._struck_off:

@@ -1,7 +1,6 @@
 """Encode: pictures one after the other to an mp4 (PyAV, the extra `video`) or gif (Pillow), whole or not there."""
 
 import contextlib
-import os
 from collections.abc import Callable, Iterator
 from importlib.util import find_spec
 from pathlib import Path
@@ -12,6 +11,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from ...errors import InputOutputError, UsageError
+from ...runs.files import replacing
 
 Add: TypeAlias = Callable[[NDArray[np.uint8]], None]
 _GIF_COLOURS, _GIF_TICK_MS = 128, 10
@@ -33,15 +33,11 @@ def open_video(path: Path, size: tuple[int, int], fps: int, comment: str) -> Ite
 
     The size is (W, H), both even. The comment goes into the file's metadata. Raises InputOutputError.
     """
-    draft = path.with_name(f".{path.name}.{os.getpid()}.new")
     try:
-        with _FORMATS[path.suffix](draft, size, fps, comment) as add:
+        with replacing(path) as draft, _FORMATS[path.suffix](draft, size, fps, comment) as add:
             yield add
-        os.replace(draft, path)
     except OSError as error:
         raise InputOutputError(f"--output {path}: cannot be written: {error.strerror}") from None
-    finally:
-        draft.unlink(missing_ok=True)
 
 
 @contextlib.contextmanager

@@ -6,7 +6,6 @@ import signal
 import numpy as np
 import pytest
 
-from mzpipe.config import save_profile
 from mzpipe.errors import PlanError
 from mzpipe.ipc.ring import RingWriter
 from mzpipe.ipc.shape import Member
@@ -19,6 +18,7 @@ from mzpipe.measure.ceilings.measure import PROGRAM
 from mzpipe.measure.ceilings.noise import fill_trajectory
 from mzpipe.measure.ceilings.program import measure_role, read_alone
 from mzpipe.replay.store import fault_of
+from mzpipe.runs.directory import save_profile
 from tests.tiny import make_plane, tiny_profile
 
 REANALYZING = ("reanalyze.fraction=0.5", "topology.trees_per_reanalyzer_lane=2")

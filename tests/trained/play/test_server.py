@@ -11,6 +11,7 @@ from http.client import HTTPConnection
 from pathlib import Path
 from urllib.parse import urlencode, urlsplit
 
+import psutil
 import pytest
 
 import mzpipe
@@ -43,9 +44,9 @@ def refused(capsys):
 
 
 def listeners(port):
-    """Local addresses that are listened to on the port, as the kernel lists them."""
-    rows = [row.split() for table in ("tcp", "tcp6") for row in Path(f"/proc/net/{table}").read_text().splitlines()[1:]]
-    return [row[1].split(":")[0] for row in rows if row[3] == "0A" and int(row[1].split(":")[1], 16) == port]
+    """Local addresses that are listened to on the port."""
+    listening = [each for each in psutil.net_connections("tcp") if each.status == psutil.CONN_LISTEN]
+    return [each.laddr.ip for each in listening if each.laddr.port == port]
 
 
 @pytest.mark.slow
@@ -56,7 +57,7 @@ def test_page_listens_on_the_loopback_address_only_and_leaves_nothing_behind_at_
     try:
         process.stdout.readline()
         port = int(re.search(r"http://127\.0\.0\.1:(\d+)/", process.stdout.readline())[1])
-        assert listeners(port) == ["0100007F"]
+        assert listeners(port) == ["127.0.0.1"]
         with socket.create_connection(("127.0.0.1", port), timeout=10.0) as silent:
             assert silent.getpeername()[1] == port  # a connection that asks nothing holds up neither others nor the end
             process.send_signal(signal.SIGINT)
