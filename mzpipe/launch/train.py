@@ -18,7 +18,7 @@ from ..runs.scores import read_scores
 from ..telemetry import View
 from ..telemetry.snapshots import Progress
 from .plan import ModelSizes, make_plan, plan_lines
-from .rehearsal import prepare
+from .prepare import prepare
 from .roles import Devices
 from .serial_run import run_serial
 from .signals import Outcome, SignalPipe, signal_outcome
@@ -86,7 +86,7 @@ def train(
             CheckpointStore(run.checkpoints).point(LATEST, start.name)
         save_profile(profile, run.profile)
         with locked.runtime() as live:
-            prepared = prepare(run, live, view, signals)
+            prepared = prepare(profile, game, run, live, view, signals)
             stopped = signal_outcome(signals, "stopped before training began")
             if stopped is not None:
                 return stopped
