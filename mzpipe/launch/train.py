@@ -58,10 +58,12 @@ def train(
     serial: bool = False,
     watch: Watch | None = None,
     trace_events: int = 0,
+    began_s: float | None = None,
 ) -> Outcome:
     """Runs a profile in its run directory until it stops; resumes what the directory holds.
 
-    `watch` looks at a run of processes while it is live; there is room for a trace of so many events.
+    `watch` looks at a run of processes while it is live; there is room for a trace of so many events. A line says how
+    long after `began_s` on the monotonic clock, if that is given, the first env step was played.
     """
     game = describe_game(profile.game)
     make_plan(profile, game, Devices.assumed(profile), ModelSizes(), trace_events=trace_events).check()
@@ -96,6 +98,7 @@ def train(
             view.line(prepared.model_line())
             for line in plan_lines(plan):
                 view.line(line)
+            progress = progress._replace(began_s=began_s)
             if serial:
                 return run_serial(plan, run, live, view, signals, progress)
             return Supervisor(plan, run, live, view, signals, progress, watch).run()

@@ -67,12 +67,14 @@ class Progress(NamedTuple):
     """What former sessions of a run have reached.
 
     `inserted`: transitions that a session which was killed had taken into its table; 0 where nobody knows.
+    `began_s`: when the command that starts this session began, on the monotonic clock; None where it is not told.
     """
 
     env_steps: int
     learner_steps: int
     best_return_mean: float | None
     inserted: int = 0
+    began_s: float | None = None
 
 
 class SnapshotMaker:
