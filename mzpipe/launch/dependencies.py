@@ -39,6 +39,13 @@ def dependencies(profile: Profile, game: GameSpec) -> dict[str, object] | None:
 
     The tiny profile is all of a profile that a rehearsal sees.
     """
+    try:
+        return _dependencies(profile, game)
+    except OSError:
+        return None
+
+
+def _dependencies(profile: Profile, game: GameSpec) -> dict[str, object] | None:
     source, processor = _own_source(profile.game.name), _processor()
     if source is None or processor is None:
         return None
@@ -77,18 +84,12 @@ def _own_source(name: str) -> str | None:
     spec = getattr(module, "__spec__", None)
     if spec is None or spec.parent or not (spec.origin or "").endswith(".py"):
         return None
-    try:
-        return f"{spec.origin} {hashlib.sha256(Path(spec.origin).read_bytes()).hexdigest()}"
-    except OSError:
-        return None
+    return f"{spec.origin} {hashlib.sha256(Path(spec.origin).read_bytes()).hexdigest()}"
 
 
 def _processor() -> list[str] | None:
     """Kind and instructions of the first processor; None on a machine that does not list its instructions."""
-    try:
-        text = (_ROOT / "proc/cpuinfo").read_text().partition("\n\n")[0]
-    except OSError:
-        return None
+    text = (_ROOT / "proc/cpuinfo").read_text().partition("\n\n")[0]
     fields = {name.strip(): value for name, _, value in (line.partition(":") for line in text.splitlines())}
     if not any(name in fields for name in _FLAGS):
         return None

@@ -163,6 +163,13 @@ def test_prepare_remembers_nothing_when_it_cannot_see_the_processor(rehearsals, 
     assert [rehearsals.start() for _ in range(2)] == [True, True]
 
 
+def test_prepare_remembers_nothing_when_a_package_is_being_replaced(rehearsals, tmp_path, monkeypatch):
+    (tmp_path / "site").mkdir()
+    (tmp_path / "site" / "numba-98.0.dist-info").symlink_to("gone")
+    monkeypatch.syspath_prepend(tmp_path / "site")
+    assert [rehearsals.start() for _ in range(2)] == [True, True]
+
+
 @pytest.mark.parametrize("name", ["dev/nvidia0", "dev/kfd", "proc/driver/nvidia/version"])
 def test_prepare_rehearses_again_when_a_gpu_comes(rehearsals, machine, name):
     assert rehearsals.start()
