@@ -23,8 +23,6 @@ STOP_STAGES = {"actor": 1, "evaluator": 1, "reanalyzer": 1, "replay": 2, "learne
 RESTARTED_ROLES = ("actor", "evaluator", "reanalyzer")
 # Roles that search, and so own lanes.
 SEARCHING_ROLES = ("actor", "evaluator", "reanalyzer")
-# Roles that nothing waits for: they are started last, when the others are, and leave them the cores until then.
-LATE_ROLES = ("evaluator",)
 LAST_STAGE = max(STOP_STAGES.values())
 
 

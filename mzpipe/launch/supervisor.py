@@ -25,12 +25,11 @@ from ..telemetry.reports import Reports
 from ..telemetry.snapshots import Progress
 from .join import SOCKET_FILE
 from .plan import Plan
-from .roles import LAST_STAGE, LATE_ROLES, RESTARTED_ROLES, SEARCHING_ROLES, STOP_STAGES
+from .roles import LAST_STAGE, RESTARTED_ROLES, SEARCHING_ROLES, STOP_STAGES
 from .roster import Entry, Roster, State, describe_exit
 from .signals import Outcome, SignalPipe, signal_outcome, solved
 
 _TICK_MS = 200
-_NOT_READY = (State.ABSENT, State.STARTED)
 _LAST_WORDS_MS = 50
 _FIRST_STAGE = 1
 # A stop takes at most the sum of these: sources, checkpoint, the rest.
@@ -78,7 +77,6 @@ class Supervisor:
                 self._turn(_TICK_MS)
                 if self._outcome is None:  # else whoever's death ends the run would be started again first
                     self._restart_due()
-                    self._start_late()
                 self._check_signals()
                 self._report()
             self._stop(self._outcome)
@@ -95,16 +93,7 @@ class Supervisor:
             if self._roster.is_external(entry):
                 member = entry.member
                 self._view.line(f"waiting for: mzpipe-{member.role} {self._run.path} --index {member.index}")
-            elif entry.member.role not in LATE_ROLES:
-                self._roster.start(entry)
-
-    def _start_late(self) -> None:
-        """Starts the rest once no other role is on its way."""
-        late = [entry for entry in self._roster.entries if entry.member.role in LATE_ROLES]
-        if any(entry.state in _NOT_READY for entry in self._roster.entries if entry not in late):
-            return
-        for entry in late:
-            if entry.state is State.ABSENT and not self._roster.is_external(entry):
+            else:
                 self._roster.start(entry)
 
     # One turn: sleep until something happens, then take it in.
@@ -255,7 +244,8 @@ class Supervisor:
             self._outcome = Outcome(ExitCode.FINISHED, limit)
 
     def _note(self) -> str | None:
-        starting = [entry.member.identity for entry in self._roster.entries if entry.state in _NOT_READY]
+        waiting = (State.ABSENT, State.STARTED)
+        starting = [entry.member.identity for entry in self._roster.entries if entry.state in waiting]
         return f"starting {', '.join(starting)}" if starting else None
 
     # The stop: sources first, then a checkpoint, then the rest.

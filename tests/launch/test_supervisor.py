@@ -40,37 +40,3 @@ def test_a_checkpoint_at_its_interval_does_not_hide_the_one_that_was_asked_for(s
     for request_id in (1, 0):
         supervisor._handle("learner-0", CheckpointSaved(request_id=request_id, learner_steps=9))
     assert supervisor._saved_request == 1
-
-
-@pytest.fixture
-def started(supervisor, monkeypatch):
-    """Names of the processes that it has started, in order; none of them runs."""
-    names = []
-
-    def start(entry):
-        names.append(entry.member.identity)
-        entry.state = State.STARTED
-
-    monkeypatch.setattr(supervisor._roster, "start", start)
-    return names
-
-
-def test_the_evaluator_is_started_once_when_no_other_process_is_on_its_way(supervisor, started):
-    supervisor._start_all()
-    first = ["learner-0", "inference-0", "replay-0", "actor-0"]
-    for identity in first:
-        supervisor._start_late()
-        assert started == first
-        supervisor._handle(identity, Ready(seconds=1.0))
-    for _ in range(2):
-        supervisor._start_late()
-        assert started == [*first, "evaluator-0"]
-
-
-def test_the_evaluator_does_not_wait_for_a_process_that_died_too_often(supervisor, started):
-    supervisor._start_all()
-    for identity in ("learner-0", "inference-0", "replay-0"):
-        supervisor._handle(identity, Ready(seconds=1.0))
-    supervisor._roster["actor-0"].state = State.GIVEN_UP
-    supervisor._start_late()
-    assert started[-1] == "evaluator-0"
