@@ -10,6 +10,7 @@ from ..launch.signals import Outcome
 from ..launch.train import train
 from ..runs.checkpoint import BEST, LATEST, CheckpointStore
 from ..runs.directory import RunDirectory
+from ..runtime.process import process_began_s
 from ..telemetry import View, make_view
 from .profile_arguments import add_profile_arguments
 
@@ -27,7 +28,7 @@ def run(arguments: argparse.Namespace) -> int:
     run_directory = RunDirectory(arguments.run_dir or default_run_directory(arguments.profile, profile))
     view = make_view(run_directory.path.name, interval_s=profile.telemetry.interval_s)
     try:
-        outcome = train(profile, run_directory, view, serial=arguments.serial)
+        outcome = train(profile, run_directory, view, serial=arguments.serial, began_s=process_began_s())
     finally:
         view.close()
     _say_where(run_directory, outcome, view)

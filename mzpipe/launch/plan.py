@@ -84,7 +84,7 @@ def process_bytes(role: Role, load: RoleLoad, model: ModelSizes, bytes_per_game:
         batch = load.root_rows * row
         runtime = _INFERENCE_BYTES + load.in_openvino * _OPENVINO_BYTES
         return runtime + load.resident_models * _RESIDENT_COPIES * model.weights + pool + batch
-    examined = model.weights if role == "evaluator" else 0
+    examined = model.weights if role == Role.EVALUATOR else 0
     return _PLAIN_BYTES + examined + load.games * bytes_per_game
 
 

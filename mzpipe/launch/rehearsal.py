@@ -8,28 +8,23 @@ Run as a program: `python -m mzpipe.launch.rehearsal PROFILE DIRECTORY PARENT_PI
 """
 
 import dataclasses
-import json
 import sys
 import tempfile
-import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..config import Profile, load_profile
+from pydantic import TypeAdapter
+
+from ..config import Profile, StopConfig, TelemetryConfig, load_profile
 from ..errors import MzpipeError
 from ..games import GameSpec, describe_game
 from ..ipc.dataplane import DataPlane
-from ..ipc.layout import read_fields
 from ..ipc.messages import CheckpointSaved
-from ..runs.directory import LiveRun, RunDirectory
 from ..runtime.context import Storage
 from ..runtime.process import end_process, follow_supervisor
-from ..telemetry import View
 from .plan import ModelSizes, make_plan, operations
-from .program import run_program
 from .roles import Devices
 from .serial import SerialPipeline
-from .signals import SignalPipe
 
 RESULT_FILE = "prepared.json"
 _MAX_LAPS = 10_000
@@ -85,10 +80,17 @@ def describe_model(profile: Profile, game: GameSpec) -> Prepared:
 
 
 def tiny(profile: Profile) -> Profile:
-    """The profile with everything small that no kernel's type depends on."""
+    """The profile with everything small that no kernel's type depends on, and what no rehearsal depends on fixed.
+
+    A rehearsal is remembered by it (`launch.prepare`): whatever it leaves as it is leads to a rehearsal of its own.
+    """
     replace = dataclasses.replace
     return replace(
         profile,
+        seed=0,
+        stop=StopConfig(learner_steps=profile.stop.learner_steps and 1),
+        telemetry=TelemetryConfig(),
+        inference=replace(profile.inference, batch_timeout_us=0),
         search=replace(profile.search, num_simulations=2),
         actor=replace(profile.actor, trajectory_length=4),
         replay=replace(
@@ -146,14 +148,17 @@ def _step_until_saved(pipeline: SerialPipeline) -> None:
     raise MzpipeError(f"rehearsal: no training step after {_MAX_LAPS} laps of the tiny pipeline")
 
 
+_FORMAT = TypeAdapter(Prepared)
+
+
+def write_prepared(directory: Path, prepared: Prepared) -> None:
+    """Puts a result where the roles of a run read it."""
+    (directory / RESULT_FILE).write_bytes(_FORMAT.dump_json(prepared))
+
+
 def read_prepared(directory: Path) -> Prepared:
-    """The result of a rehearsal program that ended well."""
-    fields = json.loads((directory / RESULT_FILE).read_text())
-    model, learner, inference = (fields.pop(name) for name in ("model", "learner_devices", "inference_devices"))
-    model["state"] = read_fields(model["state"])
-    return Prepared(
-        model=ModelSizes(**model), learner_devices=tuple(learner), inference_devices=tuple(inference), **fields
-    )
+    """The result of a rehearsal program that ended well, or a remembered one."""
+    return _FORMAT.validate_json((directory / RESULT_FILE).read_bytes(), strict=True)
 
 
 def main(profile_path: str, directory: str, parent_pid: str) -> int:
@@ -167,21 +172,9 @@ def main(profile_path: str, directory: str, parent_pid: str) -> int:
     except MzpipeError as error:
         sys.stderr.write(f"{error}\n")
         return error.exit_code
-    (Path(directory) / RESULT_FILE).write_text(json.dumps(dataclasses.asdict(prepared)))
+    write_prepared(Path(directory), prepared)
     return 0
 
 
 if __name__ == "__main__":
     end_process(main(*sys.argv[1:]))
-
-
-def prepare(run: RunDirectory, live: LiveRun, view: View, signals: SignalPipe) -> Prepared | None:
-    """What the rehearsal found out; None when a signal came first. Raises the error that it ended with."""
-    view.line("compiling kernels and rehearsing the pipeline ...")
-    start_s = time.monotonic()
-    runtime = Path(live.runtime_directory)
-    words = [str(run.profile), str(runtime)]
-    if not run_program("mzpipe.launch.rehearsal", words, runtime, signals, what="rehearsal"):
-        return None
-    view.line(f"compiling kernels: {time.monotonic() - start_s:.1f} s")
-    return read_prepared(runtime)

@@ -18,7 +18,7 @@ from ..runs.scores import read_scores
 from ..telemetry import View
 from ..telemetry.reports import Reached
 from .plan import ModelSizes, make_plan, plan_lines
-from .rehearsal import prepare
+from .prepare import prepare
 from .roles import Devices
 from .serial_run import run_serial
 from .signals import Outcome, SignalPipe, signal_outcome
@@ -58,10 +58,12 @@ def train(
     serial: bool = False,
     watch: Watch | None = None,
     trace_events: int = 0,
+    began_s: float | None = None,
 ) -> Outcome:
     """Runs a profile in its run directory until it stops; resumes what the directory holds.
 
-    `watch` looks at a run of processes while it is live; there is room for a trace of so many events.
+    `watch` looks at a run of processes while it is live; there is room for a trace of so many events. A line says how
+    long after `began_s` on the monotonic clock, if that is given, the first env step was played.
     """
     game = describe_game(profile.game)
     make_plan(profile, game, Devices.assumed(profile), ModelSizes(), trace_events=trace_events).check()
@@ -82,7 +84,7 @@ def train(
             CheckpointStore(run.checkpoints).point(LATEST, start.name)
         save_profile(profile, run.profile)
         with locked.runtime() as live:
-            prepared = prepare(run, live, view, signals)
+            prepared = prepare(profile, game, run, live, view, signals)
             stopped = signal_outcome(signals, "stopped before training began")
             if stopped is not None:
                 return stopped
@@ -92,6 +94,7 @@ def train(
             view.line(prepared.model_line())
             for line in plan_lines(plan):
                 view.line(line)
+            reached = reached._replace(began_s=began_s)
             if serial:
                 return run_serial(plan, run, live, view, signals, reached)
             return Supervisor(plan, run, live, view, signals, reached, watch).run()

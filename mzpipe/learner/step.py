@@ -16,7 +16,7 @@ from ..config import LearnerConfig
 from ..ipc.stages import Stage
 from ..nets import Model
 from .loss import Batch, Losses, LossFunction, compiled
-from .optimizer import learning_rate, make_optimizer
+from .optimizer import Optimizer, learning_rate
 from .ranks import OneRank, Ranks
 
 
@@ -56,7 +56,7 @@ class TrainingStep:
         self._ranks = ranks or OneRank()
         self._loss: nn.Module = self._ranks.spread(LossFunction(model, config))
         self._is_compiled = False
-        self.optimizer = make_optimizer(model, config)
+        self.optimizer = Optimizer(model, config)
         self.learner_steps = 0
         # False on one rank: every rank skips its steps, until what they train is restored.
         self.is_sound = True
@@ -72,17 +72,14 @@ class TrainingStep:
         buffers = [buffer.clone() for buffer in self._model.buffers()]
         losses: Losses = self._loss(batch)
         self._ended(Stage.FORWARD)
-        self.optimizer.zero_grad(set_to_none=True)
+        self.optimizer.clear_gradients()
         losses.total.backward()
         finite = self._finite(losses)
         self._ended(Stage.BACKWARD)
         if not finite:
             self._restore_buffers(buffers)
             return StepResult(losses, skipped=True)
-        rate = learning_rate(self._config, self.learner_steps)
-        for group in self.optimizer.param_groups:
-            group["lr"] = rate
-        self.optimizer.step()
+        self.optimizer.step(learning_rate(self._config, self.learner_steps))
         self._ended(Stage.OPTIMIZER)
         self.learner_steps += 1
         return StepResult(losses, skipped=False)

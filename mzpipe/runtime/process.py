@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +16,8 @@ from typing import IO, NoReturn
 from ..errors import ExitCode, InputOutputError
 
 _PR_SET_PDEATHSIG = 1
+# Among the fields of /proc/PID/stat after the name: clock ticks from the machine's start to the process's.
+_START_TICKS = 19
 DEATH_PIPE = "death"
 # What a terminal sends; the supervisor alone acts on it, and has every role stop in its turn.
 _OF_THE_TERMINAL = (signal.SIGINT, signal.SIGQUIT, signal.SIGHUP)
@@ -73,6 +76,19 @@ def spawn(
         process_group=0,
     )
     return Child(process, os.pidfd_open(process.pid))
+
+
+def process_began_s() -> float:
+    """When this process began, on the monotonic clock; a machine's sleep counts as if it were awake.
+
+    psutil counts from a boot time in whole seconds.
+    """
+    fields = Path("/proc/self/stat").read_text().rpartition(")")[2].split()
+    return (
+        int(fields[_START_TICKS]) / os.sysconf("SC_CLK_TCK")
+        + time.monotonic()
+        - time.clock_gettime(time.CLOCK_BOOTTIME)
+    )
 
 
 def end_process(code: int) -> NoReturn:

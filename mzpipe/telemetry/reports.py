@@ -21,13 +21,15 @@ _VIEW_INTERVAL_S = 0.5
 class Reached(NamedTuple):
     """What former sessions of a run have reached.
 
-    `inserted`: transitions that a session which was killed had taken into its table; 0 where nobody knows.
+    `inserted`: transitions that a session which was killed had taken into its table; 0 where that is unknown.
+    `began_s`: when the command that starts this session began, on the monotonic clock; None where it is unknown.
     """
 
     env_steps: int
     learner_steps: int
     best_return_mean: float | None
     inserted: int = 0
+    began_s: float | None = None
 
 
 class Reports:
@@ -44,6 +46,7 @@ class Reports:
         self._tensorboard = TensorBoardWriter(run.tensorboard)
         self._scores = ScoresFile(run.scores)
         self._view_due_s = self._curve_due_s = 0.0
+        self._began_s, self._former_env_steps = reached.began_s, reached.env_steps
 
     def evaluation(self, message: Evaluated) -> None:
         """Takes in the result of one evaluation."""
@@ -71,6 +74,7 @@ class Reports:
     def tick(self, note: Callable[[], str | None]) -> None:
         """Shows and writes what is due."""
         now_s = time.monotonic()
+        self._announce_first_step(now_s)
         if now_s < self._view_due_s:
             return
         self._view_due_s = now_s + _VIEW_INTERVAL_S
@@ -79,6 +83,12 @@ class Reports:
         if now_s >= self._curve_due_s and snapshot.axis:
             self._curve_due_s = now_s + self._profile.telemetry.interval_s
             self._tensorboard.write(snapshot)
+
+    def _announce_first_step(self, now_s: float) -> None:
+        """One line, once, as soon as a move is counted."""
+        if self._began_s is not None and self._plane.total(Role.ACTOR, "env_steps") > self._former_env_steps:
+            self._view.line(f"first env step after {now_s - self._began_s:.1f} s")
+            self._began_s = None
 
     def close(self) -> None:
         """Writes the last point of the curves."""

@@ -33,9 +33,10 @@ def test_clean_keeps_a_live_run(tmp_path, capsys):
     assert capsys.readouterr().out == "0 leftovers removed\n"
 
 
-def test_clean_removes_kernels_of_other_versions_and_keeps_ours(tmp_path, capsys):
+def test_clean_removes_kernels_and_rehearsals_of_other_versions_and_keeps_ours(tmp_path, capsys):
     old = tmp_path / "cache" / "mzpipe" / "kernels-0.0.0-0123456789abcdef"
-    old.mkdir(parents=True)
+    (old / "rehearsals").mkdir(parents=True)
+    (old / "rehearsals" / "0123").write_text("remembered")
     other = old.with_name("settings")
     other.mkdir()
     assert main(["clean"]) == 0

@@ -21,6 +21,8 @@ from tests.waiting import wait_until
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
 CLONE = Path(__file__).parents[2]
+# Of a profile that no test lets rehearse to the end, so that it is remembered nowhere.
+NEVER_REHEARSED = "network.value_support_size=19"
 
 
 @pytest.fixture
@@ -77,7 +79,7 @@ def rehearsal_of(run):
 
 
 def test_rehearsal_is_given_up_when_a_signal_comes(start):
-    run = start()
+    run = start(NEVER_REHEARSED)
     rehearsal = rehearsal_of(run)
     assert alive(rehearsal)
     os.killpg(run.process.pid, signal.SIGINT)
@@ -90,7 +92,7 @@ def test_rehearsal_is_given_up_when_a_signal_comes(start):
 
 
 def test_rehearsal_ends_when_the_supervisor_is_killed(start):
-    run = start()
+    run = start(NEVER_REHEARSED)
     rehearsal = rehearsal_of(run)
     death_pipe = run.runtime / "death"
     wait_until(lambda: rehearsal in holders(death_pipe), 60, "it follows the supervisor")
@@ -101,7 +103,7 @@ def test_rehearsal_ends_when_the_supervisor_is_killed(start):
 
 
 def test_run_ends_with_70_and_says_so_when_the_rehearsal_is_killed(start):
-    run = start()
+    run = start(NEVER_REHEARSED)
     os.kill(rehearsal_of(run), signal.SIGKILL)
     assert run.wait(10) == 70
     assert run.output.rstrip().splitlines()[-1] == "mzpipe train: the rehearsal was killed by SIGKILL"

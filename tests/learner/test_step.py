@@ -1,13 +1,16 @@
 """One training step: schedule, clipping, and what a non-finite loss leaves behind."""
 
 import copy
+import subprocess
+import sys
+from functools import partial
 
 import pytest
 import torch
 
 from mzpipe.config import LearnerConfig, NetworkConfig
 from mzpipe.errors import CheckpointError
-from mzpipe.learner.optimizer import learning_rate, optimizer_arrays, restore_optimizer
+from mzpipe.learner.optimizer import Optimizer, learning_rate, optimizer_arrays, restore_optimizer
 from mzpipe.learner.step import TrainingStep
 from mzpipe.nets import Model, place_model
 from tests.learner.batches import make_batch, make_model
@@ -114,6 +117,42 @@ def test_adamw_takes_the_weight_decay_off_the_weights_themselves():
     before = unused[1].detach().clone()
     step(batch)
     torch.testing.assert_close(unused[1].detach(), before * (1.0 - 0.1 * 0.5))
+
+
+@pytest.mark.parametrize("make_model", [make_model, placed_residual_model], ids=["mlp", "residual"])
+@pytest.mark.parametrize(
+    ("config", "reference"),
+    [
+        (LearnerConfig(optimizer="adam"), torch.optim.Adam),
+        (LearnerConfig(optimizer="adamw"), torch.optim.AdamW),
+        (LearnerConfig(optimizer="sgd"), partial(torch.optim.SGD, momentum=0.9)),
+        (LearnerConfig(optimizer="sgd", momentum=0.0), torch.optim.SGD),
+    ],
+    ids=["adam", "adamw", "sgd", "sgd without momentum"],
+)
+def test_optimizer_takes_the_steps_of_torchs_own(config, reference, make_model):
+    model = make_model()
+    twin = copy.deepcopy(model)
+    optimizer = Optimizer(model, config)
+    theirs = reference(twin.parameters(), lr=1.0, weight_decay=config.weight_decay, fused=True)
+    generator = torch.Generator().manual_seed(0)
+    for rate in (0.1, 0.01, 0.02):
+        theirs.param_groups[0]["lr"] = rate
+        for ours, same in zip(list(model.parameters())[1:], list(twin.parameters())[1:], strict=True):
+            ours.grad = torch.empty_like(ours).copy_(torch.randn(ours.shape, generator=generator))
+            same.grad = ours.grad.clone()
+        optimizer.step(rate)
+        theirs.step()
+    assert states_equal(model.state_dict(), twin.state_dict())
+
+
+def test_training_step_does_not_load_torchs_compiler_when_nothing_is_compiled():
+    program = (
+        "import sys; from mzpipe.config import LearnerConfig; from mzpipe.learner.step import TrainingStep; "
+        "from tests.learner.batches import make_batch, make_model; "
+        "TrainingStep(make_model(), LearnerConfig())(make_batch()); sys.exit('torch._dynamo' in sys.modules)"
+    )
+    assert subprocess.run([sys.executable, "-c", program], timeout=100).returncode == 0
 
 
 @pytest.mark.parametrize("optimizer", ["adam", "adamw", "sgd"])

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import textwrap
+import time
 from pathlib import Path
 
 import pytest
@@ -211,3 +212,14 @@ end_process(7)
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
     assert (done.returncode, done.stdout, done.stderr) == (7, "said", "warned")
+
+
+def test_process_began_between_its_parents_decision_and_its_own_first_line():
+    program = "import time; first = time.monotonic(); from mzpipe.runtime import process; "
+    before_s = time.monotonic()
+    said = subprocess.check_output(
+        [sys.executable, "-c", program + "print(first, process.process_began_s())"], text=True
+    )
+    first_s, began_s = map(float, said.split())
+    tick_s = 1 / os.sysconf("SC_CLK_TCK")
+    assert before_s - tick_s <= began_s <= first_s

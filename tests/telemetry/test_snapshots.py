@@ -10,6 +10,7 @@ from mzpipe.ipc.stages import Stage
 from mzpipe.runs.directory import RunDirectory
 from mzpipe.runs.scores import Evaluation, read_scores
 from mzpipe.telemetry import rates as moment_module
+from mzpipe.telemetry import reports as reports_module
 from mzpipe.telemetry import snapshots as module
 from mzpipe.telemetry.reports import Reached, Reports
 from mzpipe.telemetry.snapshots import SnapshotMaker
@@ -229,3 +230,24 @@ def test_tick_says_what_the_run_waits_for(make_reports, screen):
     reports.tick(lambda: None)
     reports.tick(lambda: "too soon after the last one to be shown")
     assert [snapshot.note for snapshot in screen.snapshots] == ["waiting for replay: 7 of 20 transitions"]
+
+
+def test_reports_say_once_when_the_first_env_step_of_the_session_came(make_reports, screen, monkeypatch):
+    clock = Clock()
+    monkeypatch.setattr(reports_module, "time", clock)
+    reports = make_reports(reached=Reached(700, 90, None, began_s=clock.now_s - 2.0))
+    reports.tick(lambda: None)
+    assert screen.lines == []
+    clock.now_s += 3.84
+    actor(reports.plane).add("env_steps")
+    for _ in range(2):
+        reports.tick(lambda: None)
+        actor(reports.plane).add("env_steps")
+    assert screen.lines == ["first env step after 5.8 s"]
+
+
+def test_reports_do_not_speak_of_the_first_env_step_when_nobody_says_when_the_start_was(make_reports, screen):
+    reports = make_reports()
+    actor(reports.plane).add("env_steps")
+    reports.tick(lambda: None)
+    assert screen.lines == []

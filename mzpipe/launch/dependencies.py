@@ -1,0 +1,107 @@
+"""What the result of a rehearsal depends on, besides this package's own sources; loads no library to look."""
+
+import dataclasses
+import hashlib
+import os
+import sys
+from pathlib import Path
+
+from ..config import Profile
+from ..games import GameSpec
+from ..runtime.environment import child_environment
+from .rehearsal import tiny
+
+_ROOT = Path("/")
+# Lines of /proc/cpuinfo that say which instructions there are; the flags are "flags" or, on ARM, "Features".
+_PROCESSOR = (
+    "vendor_id",
+    "cpu family",
+    "model",
+    "model name",
+    "stepping",
+    "CPU implementer",
+    "CPU part",
+    "CPU revision",
+)
+_FLAGS = ("flags", "Features")
+# What a GPU shows of itself to a program that does not load its driver.
+_GPU_NODES = ("dev/nvidia[0-9]*", "dev/kfd", "dev/dxg")
+_GPU_TEXTS = ("proc/driver/nvidia/version", "proc/driver/nvidia/gpus/*/information")
+# Beginnings of the names of variables that Python, the libraries below mzpipe, or mzpipe itself listen to.
+_VARIABLES = (
+    *("PYTHON", "LD_", "MZPIPE_", "NUMBA_", "OMP_", "KMP_", "MKL_", "OPENBLAS_", "TORCH", "PYTORCH_", "ATEN_"),
+    *("CUDA_", "NVIDIA_", "NCCL_", "HIP_", "ROCR_", "ONEDNN_", "DNNL_", "ORT_", "OV_", "OPENVINO_", "ALE_", "SDL_"),
+)
+
+
+def dependencies(profile: Profile, game: GameSpec) -> dict[str, object] | None:
+    """What must be the same for a rehearsal's result to hold again; None where a part of it cannot be seen.
+
+    The tiny profile is all of a profile that a rehearsal sees.
+    """
+    try:
+        return _dependencies(profile, game)
+    except OSError:
+        return None
+
+
+def _dependencies(profile: Profile, game: GameSpec) -> dict[str, object] | None:
+    source, processor = _own_source(profile.game.name), _processor()
+    if source is None or processor is None:
+        return None
+    return {
+        "profile": dataclasses.asdict(tiny(profile)),
+        "game": dataclasses.asdict(game),
+        "source": source,
+        "python": [sys.version, sys.prefix],
+        "packages": _packages(),
+        "processor": processor,
+        "kernel": [os.uname().release, os.uname().machine],
+        "gpus": [*gpu_nodes(), *_gpu_texts()],
+        "environment": _environment(),
+    }
+
+
+def gpu_nodes() -> list[str]:
+    """The GPUs of this machine as device files, and whether this user may open them."""
+    paths = sorted(path for pattern in _GPU_NODES for path in _ROOT.glob(pattern))
+    return [f"{path} {os.access(path, os.R_OK | os.W_OK)}" for path in paths]
+
+
+def _gpu_texts() -> list[str]:
+    paths = sorted(path for pattern in _GPU_TEXTS for path in _ROOT.glob(pattern))
+    return [path.read_text(errors="replace") for path in paths]
+
+
+def _own_source(name: str) -> str | None:
+    """File and digest of a game of one's own, "" for mzpipe's; None where it is not one file: a package, or a library.
+
+    A game of one's own is named module:Class, and whoever has its spec has imported it.
+    """
+    if ":" not in name:
+        return ""
+    module = sys.modules.get(name.partition(":")[0])
+    spec = getattr(module, "__spec__", None)
+    if spec is None or spec.parent or not (spec.origin or "").endswith(".py"):
+        return None
+    return f"{spec.origin} {hashlib.sha256(Path(spec.origin).read_bytes()).hexdigest()}"
+
+
+def _processor() -> list[str] | None:
+    """Kind and instructions of the first processor; None on a machine that does not list its instructions."""
+    text = (_ROOT / "proc/cpuinfo").read_text().partition("\n\n")[0]
+    fields = {name.strip(): value for name, _, value in (line.partition(":") for line in text.splitlines())}
+    if not any(name in fields for name in _FLAGS):
+        return None
+    return [fields.get(name, "") for name in (*_PROCESSOR, *_FLAGS)]
+
+
+def _packages() -> list[str]:
+    """Names, versions and times of installation of all packages that Python finds."""
+    found = {path for directory in sys.path for path in Path(directory).glob("*.dist-info")}
+    return sorted(f"{path.name} {path.stat().st_mtime_ns}" for path in found)
+
+
+def _environment() -> list[str]:
+    """The variables that count, as the rehearsal program has them."""
+    return sorted(f"{name}={value}" for name, value in child_environment(1).items() if name.startswith(_VARIABLES))

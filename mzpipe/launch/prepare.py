@@ -1,0 +1,107 @@
+"""What only a process with torch can find out, before a run starts: remembered, or found out by a rehearsal.
+
+KERNEL CACHE/rehearsals/KEY    the result of one rehearsal that ended well, and the digest of KEY and result
+
+KEY is a digest of all that a rehearsal depends on: where any of it is another, and in every case of doubt, the pipeline
+is rehearsed again. The memory lies among the kernels that it speaks of, and is removed with them.
+"""
+
+import contextlib
+import hashlib
+import json
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from pydantic import TypeAdapter
+
+from ..config import Profile
+from ..games import GameSpec
+from ..runs.directory import LiveRun, RunDirectory
+from ..runtime.environment import kernel_cache
+from ..telemetry import View
+from .dependencies import dependencies, gpu_nodes
+from .program import run_program
+from .rehearsal import Prepared, read_prepared, write_prepared
+from .signals import SignalPipe
+
+_DIRECTORY = "rehearsals"
+
+
+def prepare(
+    profile: Profile, game: GameSpec, run: RunDirectory, live: LiveRun, view: View, signals: SignalPipe
+) -> Prepared | None:
+    """What a rehearsal found out; None when a signal came first. Raises the error that it ended with."""
+    runtime, memory = Path(live.runtime_directory), find_memory(profile, game)
+    remembered = memory.recall() if memory else None
+    if remembered is not None:
+        view.line("rehearsed before on this machine: kernels are compiled")
+        write_prepared(runtime, remembered)
+        return remembered
+    view.line("compiling kernels and rehearsing the pipeline ...")
+    start_s = time.monotonic()
+    words = [str(run.profile), str(runtime)]
+    if not run_program("mzpipe.launch.rehearsal", words, runtime, signals, what="rehearsal"):
+        return None
+    view.line(f"compiling kernels: {time.monotonic() - start_s:.1f} s")
+    prepared = read_prepared(runtime)
+    if memory and _is_lasting(profile, prepared):
+        memory.keep(prepared)
+    return prepared
+
+
+def find_memory(profile: Profile, game: GameSpec) -> "Memory | None":
+    """Where the profile's rehearsal is remembered; None where what it depends on cannot be seen."""
+    found = dependencies(profile, game)
+    return None if found is None else Memory(kernel_cache(), _digest(json.dumps(found, sort_keys=True)))
+
+
+def _is_lasting(profile: Profile, prepared: Prepared) -> bool:
+    """False where "auto" found no GPU though there is one: it may be there again at the next start."""
+    chosen = "auto" in (*profile.learner.devices, *profile.inference.devices)
+    found = (*prepared.learner_devices, *prepared.inference_devices)
+    return not (chosen and "cpu" in found and gpu_nodes())
+
+
+@dataclass(frozen=True)
+class _Remembered:
+    num_kernels: int
+    prepared: Prepared
+
+
+_FORMAT = TypeAdapter(_Remembered)
+
+
+class Memory:
+    """The place of one rehearsal's result."""
+
+    def __init__(self, cache: Path, key: str) -> None:
+        self._cache, self._path, self._key = cache, cache / _DIRECTORY / key, key
+
+    def recall(self) -> Prepared | None:
+        """The result; None where there is none, where it is damaged, and where kernels have gone since."""
+        try:
+            digest, text = self._path.read_text().split("\n")
+            remembered = _FORMAT.validate_json(text, strict=True)
+        except (OSError, ValueError):
+            return None
+        is_whole = digest == _digest(self._key + text) and remembered.num_kernels <= self._num_kernels()
+        return remembered.prepared if is_whole else None
+
+    def keep(self, prepared: Prepared) -> None:
+        """Remembers a result; without room on the disk the next start rehearses again.
+
+        A file that is written by half is not recalled, so no draft is needed.
+        """
+        text = _FORMAT.dump_json(_Remembered(self._num_kernels(), prepared)).decode()
+        with contextlib.suppress(OSError):
+            self._path.parent.mkdir(mode=0o700, exist_ok=True)
+            self._path.write_text(f"{_digest(self._key + text)}\n{text}")
+
+    def _num_kernels(self) -> int:
+        """Compiled kernels in the cache, which somebody may have thinned out."""
+        return sum(1 for _ in self._cache.rglob("*.nbc"))
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
