@@ -6,12 +6,12 @@ import sys
 import pytest
 from safetensors.numpy import save as save_tensors
 
-from mzpipe.config import save_profile
 from mzpipe.evaluator.best import BestCheckpoint
 from mzpipe.ipc.dataplane import DataPlane
 from mzpipe.ipc.weights import WeightsSubscriber
 from mzpipe.nets import numpy_state
 from mzpipe.runs.checkpoint import BEST, CheckpointStore
+from mzpipe.runs.directory import save_profile
 from tests.tiny import make_plane, publish, random_model, tiny_profile
 
 BOARD = ("game.name=tic_tac_toe", "network.kind=residual", "network.downsample=none", "network.num_channels=4")
