@@ -32,7 +32,7 @@ lint: $(VENV)/installed-dev
 	$(BIN)/lint-imports
 
 check: lint
-	$(BIN)/python -m pytest $(SHARED) -m "not slow"
+	$(BIN)/python -m pytest $(SHARED) -m "not slow and not alone"
 
 $(VENV)/installed: setup.cfg constraints.txt
 	$(PYTHON) -m venv $(VENV)
