@@ -7,6 +7,9 @@ ARGS    ?=
 VENV    := .venv
 BIN     := $(VENV)/bin
 PURE    := tests/search tests/targets
+# Tests that measure time or the use of processors run after the others, alone (marker `alone`).
+WORKERS ?= 2
+SHARED  := -n $(WORKERS) --dist loadgroup --no-loadscope-reorder
 
 .PHONY: train test check lint install install-dev clean
 
@@ -18,8 +21,9 @@ install: $(VENV)/installed
 install-dev: $(VENV)/installed-dev
 
 test: $(VENV)/installed-dev
-	$(BIN)/python -m pytest -rs
-	NUMBA_DISABLE_JIT=1 $(BIN)/python -m pytest $(PURE) -m "not jit"
+	$(BIN)/python -m pytest -rs $(SHARED) -m "not alone"
+	$(BIN)/python -m pytest -rs -m alone
+	NUMBA_DISABLE_JIT=1 $(BIN)/python -m pytest $(SHARED) $(PURE) -m "not jit"
 
 lint: $(VENV)/installed-dev
 	$(BIN)/ruff format --check .
@@ -28,7 +32,7 @@ lint: $(VENV)/installed-dev
 	$(BIN)/lint-imports
 
 check: lint
-	$(BIN)/python -m pytest -m "not slow"
+	$(BIN)/python -m pytest $(SHARED) -m "not slow and not alone"
 
 $(VENV)/installed: setup.cfg constraints.txt
 	$(PYTHON) -m venv $(VENV)

@@ -23,7 +23,31 @@ settings.load_profile("mzpipe")
 # What is printed is as wide as where nobody asked for a width.
 os.environ.pop("COLUMNS", None)
 
+# The group of the tests that look at all of /dev/shm: runs start and are killed there, one test at a time.
+RUNS = "runs"
 BROWSERS = ("chromium-headless-shell", "chromium", "chromium-browser", "google-chrome-stable", "google-chrome")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(config, items):
+    """Workers share the tests by module, so that its fixtures are made once; the runs, which take longest, begin."""
+    for item in items:
+        if "nothing_left" in item.fixturenames:
+            item.add_marker(pytest.mark.xdist_group(RUNS))
+        elif item.get_closest_marker("xdist_group") is None:
+            item.add_marker(pytest.mark.xdist_group(item.nodeid.partition("::")[0]))
+    if hasattr(config, "workerinput"):
+        items.sort(key=lambda item: item.get_closest_marker("xdist_group").args[0] != RUNS)
+
+
+@pytest.fixture
+def nothing_left():
+    """A guard over /dev/shm; the tests that it guards are not run at the same time."""
+    from tests.leftovers import runtime_directories, unexplained
+
+    before = runtime_directories()
+    yield
+    assert unexplained(before) == set()
 
 
 @pytest.fixture

@@ -15,5 +15,5 @@ print(psutil.Process().memory_info().rss - before)
 def resident_growth(setup: str, expression: str) -> int:
     """Bytes that a process grows by when it evaluates `expression`."""
     code = _MEASURE.format(setup=setup, expression=expression)
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=250, check=True)
     return int(done.stdout)

@@ -5,10 +5,14 @@ import shutil
 import subprocess
 import sys
 
+import pytest
+
 from mzpipe.runs.directory import runtime_prefix
 from tests import leftovers
 from tests.leftovers import SHARED_MEMORY, held_by_a_stranger, runtime_directories, unexplained
 from tests.processes import descendants, holders
+
+pytestmark = pytest.mark.usefixtures("nothing_left")
 
 
 def test_unexplained_finds_a_directory_that_a_test_left(monkeypatch):

@@ -23,10 +23,8 @@ from .trace import TraceReading, read_trace
 
 # A process sleeps up to 20 ms, and a lap of a large network takes a second: in less than this neither averages out.
 MIN_SECONDS = 5.0
-# The learner has trained so many steps, and this long, when measuring begins: games, rings and caches are filled.
-_WARM_STEPS, _WARM_UP_S = 5, 10.0
-# How long each role is measured alone.
-_ALONE_S = 5.0
+# The learner has trained so many steps when the warm-up begins.
+_WARM_STEPS = 5
 # A trace begins with the measurement, and ends once a process has no room for more, or after this long. Written down,
 # an event takes 100 to 200 bytes: room for so many, in all processes together, makes a file of 40 MB at most.
 _TRACE_EVENTS, _TRACE_S = 200_000, 5.0
@@ -34,11 +32,23 @@ _TRACE_EVENTS, _TRACE_S = 200_000, 5.0
 _INTERVAL_S, _MAX_COUNTS = 0.5, 240
 
 
+class Windows(NamedTuple):
+    """Seconds of what `--seconds` does not set."""
+
+    # From the first learner steps to where measuring begins: games, rings and caches are filled then.
+    warm_up: float = 10.0
+    # Each role alone.
+    alone: float = 5.0
+
+
+WINDOWS = Windows()
+
+
 class Measurement:
     """Watches a run: waits until it is warm, takes a moment, and another `seconds` later."""
 
-    def __init__(self, seconds: float, *, trace: bool = False) -> None:
-        self._seconds, self._is_traced = seconds, trace
+    def __init__(self, seconds: float, *, trace: bool = False, warm_up_s: float = WINDOWS.warm_up) -> None:
+        self._seconds, self._is_traced, self._warm_up_s = seconds, trace, warm_up_s
         self.trace: TraceReading | None = None
         self._interval_s = max(_INTERVAL_S, seconds / _MAX_COUNTS)
         self._warm_s: float | None = None
@@ -57,7 +67,7 @@ class Measurement:
             if plane.total(Role.LEARNER, "loss_steps") >= _WARM_STEPS:
                 self._warm_s = now_s
         elif self.first is None:
-            if now_s - self._warm_s >= _WARM_UP_S:
+            if now_s - self._warm_s >= self._warm_up_s:
                 self.first = read_moment(plane)
                 if self._is_traced:
                     plane.trace().start(_TRACE_S)
@@ -85,7 +95,13 @@ class Measured(NamedTuple):
 
 
 def measure_profile(
-    profile: Profile, seconds: float, view: View, *, ceilings: bool = False, trace: bool = False
+    profile: Profile,
+    seconds: float,
+    view: View,
+    *,
+    ceilings: bool = False,
+    trace: bool = False,
+    windows: Windows = WINDOWS,
 ) -> Measured:
     """Trains a profile for as long as it takes to measure `seconds` of it; then, if asked to, every role alone.
 
@@ -96,7 +112,8 @@ def measure_profile(
         raise UsageError(f"--seconds {seconds:g}: must be at least {MIN_SECONDS:g}, or slow stages are not seen")
     if ceilings:
         refuse_without_actors(profile)
-    profile, measurement = _endless(profile), Measurement(seconds, trace=trace)
+    profile = _endless(profile)
+    measurement = Measurement(seconds, trace=trace, warm_up_s=windows.warm_up)
     trace_events = _TRACE_EVENTS if trace else 0
     with tempfile.TemporaryDirectory(prefix="mzpipe-profile-") as directory:
         run = RunDirectory(Path(directory) / "run")
@@ -109,7 +126,7 @@ def measure_profile(
         if not ceilings or outcome.exit_code != ExitCode.FINISHED:
             return measured
         try:
-            found = measure_ceilings(profile, report, RunDirectory(Path(directory) / "alone"), _ALONE_S, view)
+            found = measure_ceilings(profile, report, RunDirectory(Path(directory) / "alone"), windows.alone, view)
         except MzpipeError as error:
             return measured._replace(failure=error)
     return measured._replace(outcome=found) if isinstance(found, Outcome) else measured._replace(ceilings=found)

@@ -42,15 +42,14 @@ from mzpipe.ipc.control import LocalPort
 from mzpipe.ipc.dataplane import DataPlane
 from mzpipe.ipc.shape import Member
 from mzpipe.ipc.weights import WeightsSubscriber
-from mzpipe.launch.join import RoleContext, make_agent
-from mzpipe.launch.roles import Devices
-from mzpipe.runs.directory import Storage
+from mzpipe.launch.roles import make_agent
+from mzpipe.runtime.context import RoleContext, Storage
 
 path = Path(sys.argv[1])
 profile, plane = load_profile(path / "profile.toml"), DataPlane.attach(path)
 storage = Storage(path / "checkpoints", path / "journal", path)
-context = RoleContext(profile, plane, storage, Devices.assumed(profile), LocalPort())
-evaluator = make_agent(Member("evaluator", 0), context)
+context = RoleContext(profile, plane, Member("evaluator", 0), storage, "cpu", LocalPort())
+evaluator = make_agent(context)
 evaluator.on_start()
 evaluator.do_work()
 assert evaluator._best.offer(WeightsSubscriber(plane.weights()).pull(), 1.0)

@@ -124,7 +124,7 @@ def test_a_child_process_may_import_what_its_parent_may(allowed):
         f"describe_game(GameConfig(name='{GAMES}:Walk'))"
     )
     child = subprocess.run(
-        [sys.executable, "-c", code], env=child_environment(1), capture_output=True, text=True, timeout=60
+        [sys.executable, "-c", code], env=child_environment(1), capture_output=True, text=True, timeout=250
     )
     assert (child.returncode == 0) is allowed
     assert ("give --allow-env-import" in child.stderr) is not allowed

@@ -14,4 +14,4 @@ def peer(what, directory, *arguments):
     finally:
         if process.poll() is None:
             process.kill()
-        process.wait(10)
+        process.wait(120)

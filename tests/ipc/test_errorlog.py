@@ -48,5 +48,5 @@ def test_errorlog_keeps_the_end_of_a_long_text_and_the_first_errors_when_full(wo
 def test_errorlog_is_readable_after_its_writer_was_killed(shm_path):
     words = open_arrays(shm_path, "errors", errorlog_layout(2), create=True)["words"]
     with peer("log_error", shm_path) as process:
-        assert process.wait(30) == -9
+        assert process.wait(120) == -9
     assert [(error.text, error.count) for error in ErrorLog(words, 1).read()] == [("the last words", 1)]

@@ -172,7 +172,7 @@ def test_ring_loses_tears_and_repeats_nothing_between_two_processes(shm_path, ri
                 atomics.yield_core()
                 number = take(reader)
             assert number == expected
-        assert process.wait(10) == 0
+        assert process.wait(120) == 0
     assert take(reader) is None
 
 
@@ -195,7 +195,7 @@ def test_ring_continues_without_a_gap_when_its_writer_is_killed_again_and_again(
     reader, expected, rng = RingReader(ring), 0, random.Random(0)
     for epoch in range(8):
         with peer("write_records", shm_path, 10**9, epoch) as process:
-            first, end_s = expected, time.monotonic() + 30
+            first, end_s = expected, time.monotonic() + 120
             goal = expected + rng.randint(1, 3_000)
             while expected < goal:
                 assert time.monotonic() < end_s
@@ -204,7 +204,7 @@ def test_ring_continues_without_a_gap_when_its_writer_is_killed_again_and_again(
                     assert number == expected
                     expected += 1
             process.kill()
-            process.wait(10)
+            process.wait(120)
         number = take(reader)
         while number is not None:  # what it had committed is not lost
             assert number == expected

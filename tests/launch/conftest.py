@@ -1,12 +1,8 @@
-"""A guard over /dev/shm for the supervisor's tests."""
+"""The supervisor's tests leave nothing in /dev/shm."""
 
 import pytest
 
-from tests.leftovers import runtime_directories, unexplained
-
 
 @pytest.fixture(autouse=True)
-def nothing_left():
-    before = runtime_directories()
-    yield
-    assert unexplained(before) == set()
+def guarded(nothing_left):
+    """Every test is."""

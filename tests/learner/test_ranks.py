@@ -61,7 +61,7 @@ def results(directory, size, spoil=False):
     program = f"from tests.learner.test_ranks import run_rank; run_rank({str(directory)!r}, %d, {size}, {spoil})"
     children = [subprocess.Popen([sys.executable, "-c", program % rank]) for rank in range(size)]
     try:
-        assert [child.wait(90) for child in children] == [0] * size
+        assert [child.wait(120) for child in children] == [0] * size
     finally:
         for child in children:
             child.kill()

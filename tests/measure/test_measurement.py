@@ -42,6 +42,12 @@ def test_measurement_counts_every_half_second_from_when_the_run_is_warm(clock):
     assert measurement.counts == [begin_s + 0.5 * place for place in range(1, 10)]
 
 
+def test_measurement_begins_sooner_where_the_warm_up_is_shorter(clock):
+    measurement = Measurement(5.0, warm_up_s=3.0)
+    watch(measurement, clock, 100.0)
+    assert measurement.first.time_s == 0.25 + 3.0
+
+
 def test_measurement_keeps_few_counts_of_a_long_time(clock):
     measurement = Measurement(4_800.0)
     assert watch(measurement, clock, 9_000.0) == "measured for 4800.0 s"

@@ -180,7 +180,7 @@ while cores:
     gc.collect()
 signal.raise_signal(signal.SIGUSR1)
 """
-    assert subprocess.run([sys.executable, "-c", program], timeout=60.0).returncode == 0
+    assert subprocess.run([sys.executable, "-c", program], timeout=250).returncode == 0
 
 
 def test_bfloat16_is_refused_in_onnxruntime():

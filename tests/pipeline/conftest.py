@@ -5,17 +5,15 @@ import shutil
 
 import pytest
 
-from tests.leftovers import SHARED_MEMORY, runtime_directories, unexplained
+from tests.leftovers import SHARED_MEMORY
 from tests.pipeline.driver import PROFILE, Run, clean
 from tests.processes import alive
 from tests.waiting import wait_until
 
 
 @pytest.fixture(autouse=True)
-def nothing_left():
-    before = runtime_directories()
-    yield
-    assert unexplained(before) == set()
+def guarded(nothing_left):
+    """Every test is."""
 
 
 @pytest.fixture

@@ -53,7 +53,7 @@ def command(*arguments):
     return [sys.executable, "-m", "mzpipe.cli.main", *map(str, arguments)]
 
 
-def mzpipe(*arguments, timeout=120, **options):
+def mzpipe(*arguments, timeout=3 * START_S, **options):
     """Runs one command to its end."""
     return subprocess.run(command(*arguments), capture_output=True, text=True, timeout=timeout, **options)
 

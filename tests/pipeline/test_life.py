@@ -2,14 +2,11 @@
 
 import json
 import re
-import signal
 
 import pytest
-import zmq
 
 from mzpipe.runs.scores import read_scores
 from tests.pipeline.driver import mzpipe
-from tests.waiting import wait_until
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
@@ -37,24 +34,6 @@ def test_run_exits_0_and_leaves_its_files(finished):
     }
     assert read_scores(directory / "scores.csv")[0].episodes == 2
     assert finished.roles() == {}
-
-
-def test_run_goes_on_when_somebody_talks_nonsense_on_its_control_socket(start):
-    run = start()
-    roles = run.wait_ready()
-    socket = zmq.Context.instance().socket(zmq.DEALER)
-    socket.connect(f"ipc://{run.runtime / 'control'}")
-    for _ in range(5):
-        socket.send(b"nonsense")
-    run.wait_for_line("a control message is refused: message version", 20, count=3)
-    steps = run.learner_steps()
-    wait_until(lambda: run.learner_steps() > steps, 30, "training goes on")
-    assert run.roles() == roles
-    run.process.send_signal(signal.SIGINT)
-    assert run.wait() == 130
-    socket.close(linger=0)
-    assert run.output.count("a control message is refused") == 3
-    assert "further ones are not shown" in run.output
 
 
 def test_run_says_what_runs_where_and_how_large_every_segment_is(finished):

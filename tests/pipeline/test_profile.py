@@ -4,36 +4,50 @@ import json
 import os
 import signal
 import subprocess
-import tempfile
-import time
+import sys
+from types import SimpleNamespace
 
 import pytest
 
 from tests.measure.traces import check_trace, flows
-from tests.pipeline.driver import START_S, command, mzpipe
+from tests.pipeline.driver import PROFILE, START_S, command, mzpipe
 from tests.waiting import wait_until
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
 
-@pytest.fixture
-def scratch(tmp_path, monkeypatch):
-    """Where the command keeps its run; the test's own."""
-    directory = tmp_path / "scratch"
-    directory.mkdir()
-    monkeypatch.setenv("TMPDIR", str(directory))
-    tempfile.tempdir = None
-    yield directory
-    tempfile.tempdir = None
+def short_profile(*words, **options):
+    """Runs the command to its end, with a short warm-up."""
+    command = [sys.executable, "-m", "tests.pipeline.short_profile", *map(str, words)]
+    return subprocess.run(command, capture_output=True, text=True, timeout=400, **options)
 
 
-def test_profile_accounts_for_the_time_of_every_process_within_two_percent(profile, scratch, tmp_path):
-    path, page = tmp_path / "report.json", tmp_path / "page.html"
+@pytest.fixture(scope="module")
+def measured(tmp_path_factory):
+    """One measured run, from which every file comes that the command can write."""
+    home, words = tmp_path_factory.mktemp("profile"), []
+    (home / "tiny.toml").write_text(PROFILE)
+    (home / "scratch").mkdir()
+    files = {name: home / name for name in ("report.json", "page.html", "trace.json")}
+    for option, path in zip(("--json", "--html", "--trace"), files.values(), strict=True):
+        words += [option, path]
     # A save takes as long as the disk does, and a lap that begins before a look counts as a whole.
     saves = ("--set", "learner.checkpoint_interval=1000000")
-    result = mzpipe("profile", profile, "--seconds", 5, "--json", path, "--html", page, *saves, timeout=200)
+    scratch = {**os.environ, "TMPDIR": str(home / "scratch")}
+    result = short_profile(home / "tiny.toml", "--seconds", 5, "--ceilings", *words, *saves, env=scratch)
     assert result.returncode == 0, result.stdout + result.stderr
-    report = json.loads(path.read_text())
+    return SimpleNamespace(
+        report=json.loads(files["report.json"].read_text()),
+        page=files["page.html"].read_text(),
+        trace_path=files["trace.json"],
+        said=" ".join(result.stdout.split()),
+        left=list((home / "scratch").glob("mzpipe-*")),
+    )
+
+
+@pytest.mark.alone
+def test_profile_accounts_for_the_time_of_every_process_within_two_percent(measured):
+    report = measured.report
     assert {name.partition("-")[0] for name in report["processes"]} == {
         "actor",
         "inference",
@@ -48,17 +62,15 @@ def test_profile_accounts_for_the_time_of_every_process_within_two_percent(profi
     assert report["env_steps_per_s"] > 0
     assert report["learner_steps_per_s"] > 0
     assert report["bottleneck"] in report["stages"]
-    assert report["verdict"] in " ".join(result.stdout.split())
-    assert report["verdict"] in page.read_text()
-    assert "Rates over time" in page.read_text()
-    assert list(scratch.glob("mzpipe-*")) == []
+    assert report["verdict"] in measured.said
+    assert report["verdict"] in measured.page
+    assert "Rates over time" in measured.page
+    assert measured.left == []
 
 
-def test_a_trace_shows_whole_simulations_and_whole_batches_of_all_processes(profile, scratch, tmp_path):
-    path = tmp_path / "trace.json"
-    result = mzpipe("profile", profile, "--seconds", 5, "--trace", path, timeout=200)
-    assert result.returncode == 0, result.stdout + result.stderr
-    events = check_trace(path.read_text())
+@pytest.mark.alone
+def test_a_trace_shows_whole_simulations_and_whole_batches_of_all_processes(measured):
+    events = check_trace(measured.trace_path.read_text())
     names = {event["pid"]: event["args"]["name"] for event in events if event["name"] == "process_name"}
     working = {names[event["pid"]] for event in events if event["ph"] == "X"}
     assert working == set(names.values()) == {"actor-0", "inference-0", "replay-0", "learner-0", "evaluator-0"}
@@ -73,22 +85,18 @@ def test_a_trace_shows_whole_simulations_and_whole_batches_of_all_processes(prof
     found = flows(events)
     assert ("simulation", simulation) in found
     assert ("batch", batch) in found
-    assert f"open {path} in https://ui.perfetto.dev" in " ".join(result.stdout.split())
-    assert list(scratch.glob("mzpipe-*")) == []
+    assert f"open {measured.trace_path} in https://ui.perfetto.dev" in measured.said
 
 
-def test_ceilings_are_those_of_every_role_and_of_the_processors(profile, scratch, tmp_path):
-    path = tmp_path / "report.json"
-    result = mzpipe("profile", profile, "--seconds", 5, "--ceilings", "--json", path, timeout=250)
-    assert result.returncode == 0, result.stdout + result.stderr
-    ceilings = json.loads(path.read_text())["ceilings"]
+@pytest.mark.alone
+def test_ceilings_are_those_of_every_role_and_of_the_processors(measured):
+    ceilings = measured.report["ceilings"]
     assert set(ceilings["roles"]) == {"actor", "inference", "learner", "replay"}
     lowest = min(role["env_steps_per_s"] for role in ceilings["roles"].values())
     assert ceilings["efficiency"] > 0.0
     assert ceilings["lowest"] == "processors" or ceilings["roles"][ceilings["lowest"]]["env_steps_per_s"] == lowest
-    assert f"of its lowest ceiling, {ceilings['lowest']}:" in " ".join(result.stdout.split())
-    assert "inference through lanes:" in result.stdout
-    assert list(scratch.glob("mzpipe-*")) == []
+    assert f"of its lowest ceiling, {ceilings['lowest']}:" in measured.said
+    assert "inference through lanes:" in measured.said
 
 
 # Games that cost much beside a search that costs next to nothing, and a learner with nearly nothing to do.
@@ -107,7 +115,7 @@ GAMES_ARE_THE_LIMIT = (
 
 def profiled(profile, path, *overrides):
     sets = [word for override in overrides for word in ("--set", override)]
-    result = mzpipe("profile", profile, "--seconds", 10, "--json", path, *sets, timeout=200)
+    result = short_profile(profile, "--seconds", 6, "--json", path, *sets)
     assert result.returncode == 0, result.stdout + result.stderr
     return json.loads(path.read_text())
 
@@ -117,6 +125,7 @@ def processor_seconds_per_env_step(report):
     return sum(actors) / report["env_steps_per_s"]
 
 
+@pytest.mark.alone
 @pytest.mark.skipif(len(os.sched_getaffinity(0)) < 2, reason="what is added needs a core of its own")
 def test_the_prediction_holds_when_the_resource_is_really_added(profile, tmp_path):
     one = profiled(profile, tmp_path / "one.json", *GAMES_ARE_THE_LIMIT)
@@ -138,18 +147,19 @@ def test_profile_refuses_too_short_a_time_and_an_unwritable_file_before_it_start
     assert "no such directory" in result.stderr
 
 
-def test_profile_ends_on_ctrl_c_with_130_and_without_a_report(profile, scratch, tmp_path):
+def test_profile_ends_on_ctrl_c_with_130_and_without_a_report(profile, tmp_path):
+    (tmp_path / "scratch").mkdir()
+    scratch = {**os.environ, "TMPDIR": str(tmp_path / "scratch")}
     with open(tmp_path / "output", "wb") as output:
         arguments = command("profile", profile, "--seconds", 600, "--json", tmp_path / "report.json")
-        process = subprocess.Popen(arguments, stdout=output, stderr=output, start_new_session=True)
+        process = subprocess.Popen(arguments, stdout=output, stderr=output, start_new_session=True, env=scratch)
     try:
         wait_until(lambda: b"processes are ready" in (tmp_path / "output").read_bytes(), START_S, "processes")
-        time.sleep(0.5)
         os.kill(process.pid, signal.SIGINT)
-        assert process.wait(20) == 130
+        assert process.wait(START_S) == 130
     finally:
         process.kill()
         process.wait(10)
     assert "nothing was measured: SIGINT" in (tmp_path / "output").read_text()
     assert not (tmp_path / "report.json").exists()
-    assert list(scratch.glob("mzpipe-*")) == []
+    assert list((tmp_path / "scratch").glob("mzpipe-*")) == []

@@ -8,7 +8,7 @@ import signal
 import pytest
 
 from mzpipe.replay.dataset import read_dataset
-from tests.pipeline.driver import mzpipe
+from tests.pipeline.driver import START_S, mzpipe
 from tests.waiting import wait_until
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
@@ -21,18 +21,25 @@ def number(text, pattern):
     return int(found[1].replace(",", ""))
 
 
-def test_kill_of_everything_loses_no_more_than_the_window_and_counts_it(start):
-    """Every move played before the kill is restored, lost by the journal, or was on its way: the three add up."""
-    run = start(*REANALYZE, name="killed")
-    pids = run.wait_for_processes(6)
-    wait_until(lambda: run.learner_steps() > 400, 60, "some learner steps")
-    for pid in [run.process.pid, *pids.values()]:
+def check_run_goes_on_when_a_reanalyzer_is_killed(run, pids):
+    for _ in range(2):
+        pid = run.roles()["reanalyzer-0"]
+        os.kill(pid, signal.SIGKILL)
+        wait_until(lambda pid=pid: run.roles().get("reanalyzer-0", pid) != pid, START_S, "its successor")
+        steps = run.learner_steps()
+        wait_until(lambda steps=steps: run.learner_steps() > steps + 200, START_S, "learner steps after the kill")
+    assert run.roles()["replay-0"] == pids["replay-0"]
+    assert run.output.count("was killed by SIGKILL: it is started again") == 2
+
+
+def kill_everything(run):
+    for pid in [run.process.pid, *run.roles().values()]:
         with contextlib.suppress(ProcessLookupError):  # gone with the supervisor
             os.kill(pid, signal.SIGKILL)
-    run.process.wait(10)
-    again = start(*REANALYZE, name="killed")
-    again.wait_for_line("restored .* lost by a kill")
-    text = again.output
+    run.process.wait(START_S)
+
+
+def check_restored_lost_and_on_their_way_add_up(text):
     env_steps = number(text, r"resuming at env step ([\d,]+)")
     in_flight = number(text, r"killed with ([\d,]+) transitions on their way")
     inserted = number(text, r"of ([\d,]+) inserted so far")
@@ -40,24 +47,18 @@ def test_kill_of_everything_loses_no_more_than_the_window_and_counts_it(start):
     assert inserted + lost + in_flight == env_steps
     assert 0 <= lost <= 4096 * 8
     assert inserted > 0
+
+
+def test_killed_reanalyzers_stop_no_run_and_a_kill_of_everything_loses_the_window_and_counts_it(start):
+    """One run for both; every move played before the kill is restored, lost by the journal, or was on its way."""
+    run = start(*REANALYZE, name="killed")
+    check_run_goes_on_when_a_reanalyzer_is_killed(run, run.wait_for_processes(6))
+    kill_everything(run)
+    again = start(*REANALYZE, name="killed")
+    again.wait_for_line("restored .* lost by a kill")
+    check_restored_lost_and_on_their_way_add_up(again.output)
     again.process.send_signal(signal.SIGINT)
     assert again.wait() == 130
-
-
-def test_run_goes_on_when_a_reanalyzer_is_killed(start):
-    run = start(*REANALYZE)
-    pids = run.wait_for_processes(6)
-    wait_until(lambda: run.learner_steps() > 50, 60, "some learner steps")
-    for _ in range(2):
-        pid = run.roles()["reanalyzer-0"]
-        os.kill(pid, signal.SIGKILL)
-        wait_until(lambda pid=pid: run.roles().get("reanalyzer-0", pid) != pid, 30, "its successor")
-        steps = run.learner_steps()
-        wait_until(lambda steps=steps: run.learner_steps() > steps + 200, 60, "learner steps after the kill")
-    assert run.roles()["replay-0"] == pids["replay-0"]
-    assert run.output.count("was killed by SIGKILL: it is started again") == 2
-    run.process.send_signal(signal.SIGINT)
-    assert run.wait() == 130
 
 
 def test_a_finished_run_is_exported_and_trained_on_without_actors(start, tmp_path):

@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from tests.pipeline.driver import mzpipe
+from tests.pipeline.driver import START_S, mzpipe
 from tests.waiting import wait_until
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
@@ -13,13 +13,13 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 def test_top_shows_a_live_run_leaves_it_alone_and_shows_it_after_a_kill(start):
     run = start()
     roles = run.wait_ready()
-    run.wait_for_line(r"\| training", 60)
+    run.wait_for_line(r"\| training")
     result = mzpipe("top", run.directory, "--once", "--interval", "1")
     assert result.returncode == 0, result.stderr
     assert float(re.search(r"over the last ([\d.]+)", result.stdout)[1]) >= 1.0
     assert "-bound: " in result.stdout
     steps = run.learner_steps()
-    wait_until(lambda: run.learner_steps() > steps + 50, 30, "training goes on")
+    wait_until(lambda: run.learner_steps() > steps + 50, START_S, "training goes on")
     assert run.roles() == roles
     run.process.kill()
     run.process.wait(10)

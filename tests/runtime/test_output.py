@@ -51,5 +51,5 @@ sys.exit(7)
     words = [sys.executable, "-c", code]
     process = subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     process.stdout.close()
-    _, errors = process.communicate("\n", timeout=60)
+    _, errors = process.communicate("\n", timeout=250)
     assert (process.returncode, errors) == (7, TOLD.format("Broken pipe"))

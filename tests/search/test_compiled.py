@@ -52,7 +52,7 @@ def scale_and_hits(library: Path, cache: dict[str, str]) -> list[str]:
         capture_output=True,
         text=True,
         check=True,
-        timeout=50,
+        timeout=250,
     )
     return found.stdout.split()
 

@@ -33,6 +33,6 @@ def test_search_has_the_same_bits_without_the_compiler():
         capture_output=True,
         text=True,
         check=True,
-        timeout=100,
+        timeout=250,
     )
     assert plain.stdout.strip() == digest()

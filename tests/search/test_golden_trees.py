@@ -106,6 +106,6 @@ def test_search_grows_the_trees_that_mctx_grows_now(case):
         pytest.skip("mctx is not installed, and it grows the trees to compare with: pip install mctx")
     command = [sys.executable, "-W", "ignore", "-m", "tests.search.mctx_trees", case]
     environment = os.environ | {"JAX_PLATFORMS": "cpu"}
-    grown = subprocess.run(command, env=environment, capture_output=True, text=True, check=True, timeout=110)
+    grown = subprocess.run(command, env=environment, capture_output=True, text=True, check=True, timeout=250)
     for golden in json.loads(grown.stdout):
         assert_grows(golden)

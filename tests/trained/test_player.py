@@ -237,5 +237,5 @@ def test_evaluator_package_loads_torch_only_for_the_player():
         "import sys, json, mzpipe.launch.train, mzpipe.evaluator; before = 'torch' in sys.modules;"
         "from mzpipe.evaluator import Player; json.dump([before, 'torch' in sys.modules], sys.stdout)"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=250, check=True)
     assert json.loads(done.stdout) == [False, True]

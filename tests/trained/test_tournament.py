@@ -71,7 +71,7 @@ def test_openings_are_legal_go_on_and_repeat_with_the_seed(board):
         assert len(opening) == 6 and not step.terminated_B[0]
 
 
-@pytest.mark.timeout(20)
+@pytest.mark.timeout(100)
 def test_openings_as_long_as_the_game_are_refused(board):
     with pytest.raises(UsageError, match="openings of 9 random moves end tic_tac_toe: take fewer"):
         draw_opening(board, 9, np.random.default_rng(0))

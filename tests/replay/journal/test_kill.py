@@ -40,7 +40,7 @@ def _run_and_kill(directory, after_s):
             timers.append(threading.Timer(after_s, child.kill))
             timers[1].start()
             lines += child.stdout.readlines()
-            assert child.wait(60) == -9
+            assert child.wait(120) == -9
         finally:
             child.kill()
             for timer in timers:

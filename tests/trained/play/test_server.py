@@ -58,10 +58,10 @@ def test_page_listens_on_the_loopback_address_only_and_leaves_nothing_behind_at_
         process.stdout.readline()
         port = int(re.search(r"http://127\.0\.0\.1:(\d+)/", process.stdout.readline())[1])
         assert listeners(port) == ["127.0.0.1"]
-        with socket.create_connection(("127.0.0.1", port), timeout=10.0) as silent:
+        with socket.create_connection(("127.0.0.1", port), timeout=100.0) as silent:
             assert silent.getpeername()[1] == port  # a connection that asks nothing holds up neither others nor the end
             process.send_signal(signal.SIGINT)
-            _, said = process.communicate(timeout=20.0)
+            _, said = process.communicate(timeout=250)
     finally:
         process.kill()
         process.communicate()
@@ -95,7 +95,7 @@ def test_ctrl_c_lets_a_search_under_way_end():
 
     def play(address):
         agent.port = urlsplit(address).port
-        asked.append(HTTPConnection("127.0.0.1", agent.port, timeout=10.0))
+        asked.append(HTTPConnection("127.0.0.1", agent.port, timeout=100.0))
         form, kind = urlencode({"action": 4, "ply": 0}), {"Content-Type": "application/x-www-form-urlencoded"}
         asked[0].request("POST", f"/games/{name}/moves", form, kind)
 
@@ -112,7 +112,7 @@ def test_terminal_plays_from_a_pipe_and_ends_with_it(board):
         [*COMMAND, str(board), "--simulations", "3"],
         input=b"?\n\xff\x1b[2J\nx(1,1)\n",
         capture_output=True,
-        timeout=60.0,
+        timeout=250,
     )
     assert (played.returncode, played.stderr) == (0, b"")
     said = played.stdout.decode()
