@@ -1,0 +1,35 @@
+"""The pages for people: their links lead somewhere, and their tables name what there is."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from mzpipe.cli.main import VERBS
+
+ROOT = Path(__file__).parents[1]
+PAGES = [ROOT / "README.md", ROOT / "benchmarks/README.md", *sorted((ROOT / "docs").glob("*.md"))]
+PLACES = (ROOT / "docs/where-things-are.md").read_text()
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_local_links_lead_to_files(page):
+    targets = re.findall(r"\]\(([^)#\s]+)(?:#[^)]*)?\)", page.read_text())
+    missing = [name for name in targets if "://" not in name and not (page.parent / name).exists()]
+    assert missing == []
+
+
+def test_readme_has_every_verb_in_its_table():
+    assert set(re.findall(r"^\|[^|]+\| `([\w-]+)` \|", (ROOT / "README.md").read_text(), re.MULTILINE)) == set(VERBS)
+
+
+def test_where_things_are_has_a_line_for_every_package():
+    packages = {path.parent.name for path in (ROOT / "mzpipe").glob("*/__init__.py")}
+    named = set(re.findall(r"^\| `(\w+)` \|", PLACES, re.MULTILINE))
+    assert named == packages | {"examples"}
+
+
+def test_where_things_are_names_files_that_exist():
+    files = re.findall(r"`([\w/]+\.py)`", PLACES)
+    homes = (ROOT / "mzpipe", ROOT / "benchmarks/mzbench")
+    assert [name for name in files if not any((home / name).is_file() for home in homes)] == []
