@@ -115,7 +115,7 @@ GAMES_ARE_THE_LIMIT = (
 
 def profiled(profile, path, *overrides):
     sets = [word for override in overrides for word in ("--set", override)]
-    result = short_profile(profile, "--seconds", 6, "--json", path, *sets)
+    result = mzpipe("profile", profile, "--seconds", 10, "--json", path, *sets)
     assert result.returncode == 0, result.stdout + result.stderr
     return json.loads(path.read_text())
 
