@@ -1,4 +1,4 @@
-"""The optimiser: which one, its learning rate, and its state as named arrays for a checkpoint."""
+"""The optimiser, its learning rate, and its state as named arrays for a checkpoint."""
 
 from collections.abc import Mapping
 
@@ -22,9 +22,9 @@ def make_optimizer(model: nn.Module, config: LearnerConfig) -> Optimizer:
 
 
 def learning_rate(config: LearnerConfig, learner_steps: int) -> float:
-    """Of the step after `learner_steps`: a linear warm-up, times the decay of the schedule.
+    """The learning rate of the step after `learner_steps`: a linear warm-up, times the decay of the schedule.
 
-    "exponential" decays a little at every step (MuZero: 0.1 over 350,000), "step" at once at every lr_decay_steps
+    "exponential" decays a little at every step (MuZero: 0.1 over 350,000), "step" all at once every lr_decay_steps
     (EfficientZero: 0.1 at 100,000).
     """
     warmup = min(1.0, (learner_steps + 1) / config.warmup_steps) if config.warmup_steps else 1.0
@@ -34,7 +34,7 @@ def learning_rate(config: LearnerConfig, learner_steps: int) -> float:
 
 
 def optimizer_arrays(optimizer: Optimizer) -> dict[str, np.ndarray]:
-    """Arrays named `index.field`, index counting the model's parameters."""
+    """The state as arrays named `index.field`; index counts the model's parameters."""
     return {
         f"{index}.{field}": value.detach().cpu().numpy().copy()
         for index, fields in optimizer.state_dict()["state"].items()
@@ -44,7 +44,7 @@ def optimizer_arrays(optimizer: Optimizer) -> dict[str, np.ndarray]:
 
 
 def restore_optimizer(optimizer: Optimizer, arrays: Mapping[str, np.ndarray]) -> None:
-    """Puts the arrays back; raises CheckpointError when they are another optimiser's."""
+    """Restores the state from the arrays; raises CheckpointError if they belong to another optimiser."""
     state: dict[int, dict[str, torch.Tensor]] = {}
     parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
     for name, array in arrays.items():
@@ -57,5 +57,5 @@ def restore_optimizer(optimizer: Optimizer, arrays: Mapping[str, np.ndarray]) ->
 
 
 def _laid_out_as(parameter: torch.Tensor, tensor: torch.Tensor) -> torch.Tensor:
-    """A copy with the parameter's strides: fused optimisers walk through the memory of both at once."""
+    """A copy with the parameter's strides: fused optimisers step through the memory of both together."""
     return torch.empty_like(parameter, dtype=tensor.dtype, device=tensor.device).copy_(tensor)
