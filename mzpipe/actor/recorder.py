@@ -39,7 +39,7 @@ class Recorder:
         truncated_G: np.ndarray,
         final_value_G: np.ndarray,
     ) -> None:
-        """Adds one move of every game, a row each; final_value_G: value of the next state, used if the record ends here.
+        """Adds one move of every game, a row each; final_value_G: value of the next state, used if the record ends.
 
         Precondition: `flush` returned True since the last call.
         """
