@@ -37,7 +37,7 @@ class LastingStream:
         os.dup2(nowhere, self._stream.fileno())
         os.close(nowhere)
         if self._teller is not None:
-            self._teller.write(f"mzpipe: output cannot be written ({error.strerror}): the command continues without it\n")
+            self._teller.write(f"mzpipe: output cannot be written ({error.strerror}): continuing without it\n")
             self._teller.flush()
 
 
