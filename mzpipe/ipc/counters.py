@@ -28,8 +28,8 @@ class Kind(Enum):
     COUNT = "a sum", True, 1
     FRACTIONS = "a sum, kept in millionths", True, _MILLION
     SECONDS = "a sum of seconds, kept in microseconds", True, _MILLION
-    GAUGE = "as it stands", False, 1
-    FRACTION = "as it stands, kept in millionths", False, _MILLION
+    GAUGE = "current value", False, 1
+    FRACTION = "current value, kept in millionths", False, _MILLION
 
     def __init__(self, label: str, adds_up: bool, scale: int) -> None:
         self.label, self.adds_up, self.scale = label, adds_up, scale
@@ -74,11 +74,11 @@ COUNTERS = (
     Counter("sampled", _REPLAY, Kind.COUNT, "positions sampled"),
     Counter("stored", _REPLAY, Kind.GAUGE, "transitions now in the table"),
     Counter("capacity", _REPLAY, Kind.GAUGE, "transitions that fit into the table"),
-    Counter("refused", _REPLAY, Kind.COUNT, "transitions of records with values that cannot be"),
+    Counter("refused", _REPLAY, Kind.COUNT, "transitions of records with impossible values"),
     Counter("staleness", _REPLAY, Kind.FRACTIONS, "age of the positions handed out, in weights versions"),
-    Counter("target_age", _REPLAY, Kind.FRACTIONS, "age of the searches of their policy targets, in weights versions"),
+    Counter("target_age", _REPLAY, Kind.FRACTIONS, "age of their policy targets' searches, in weights versions"),
     Counter("handed_out", _REPLAY, Kind.COUNT, "positions in batches given to the learner"),
-    Counter("reanalyzed", _REPLAY, Kind.COUNT, "positions handed out that had been searched again"),
+    Counter("reanalyzed", _REPLAY, Kind.COUNT, "positions handed out after being searched again"),
     Counter("evicted", _REPLAY, Kind.COUNT, "positions that left the table between draw and batch"),
     Counter("stale_priorities", _REPLAY, Kind.COUNT, "priorities dropped because their positions are gone"),
     Counter("priority_updates", _REPLAY, Kind.COUNT, "priorities taken in"),
@@ -91,7 +91,7 @@ COUNTERS = (
     Counter("journal_bytes", _REPLAY, Kind.GAUGE, "bytes of the journal on disk"),
     Counter("unjournaled", _REPLAY, Kind.COUNT, "transitions that the journal had to leave out"),
     Counter("restored", _REPLAY, Kind.GAUGE, "transitions restored from the journal"),
-    Counter("lost", _REPLAY, Kind.GAUGE, "transitions that a kill took: played, but not restored"),
+    Counter("lost", _REPLAY, Kind.GAUGE, "transitions lost in a kill: played, but not restored"),
     Counter("targets", _REPLAY, Kind.COUNT, "targets computed"),
     Counter("positions", _REANALYZER, Kind.COUNT, "positions searched again"),
     Counter("busy", _REANALYZER, Kind.SECONDS, "time with a search under way"),

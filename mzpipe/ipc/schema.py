@@ -29,11 +29,9 @@ class Steps(NamedTuple):
     reward: Annotated[np.ndarray, Column("float32", (), "the reward that followed it", "rewards")]
     to_play: Annotated[np.ndarray, Column("int8", (), "the player to move")]
     legal_actions: Annotated[np.ndarray, Column("bool", ("num_actions",), "what the rules allow")]
-    search_policy: Annotated[
-        np.ndarray, Column("float32", ("num_actions",), "what the search says of the actions", "search_policies")
-    ]
-    root_value: Annotated[np.ndarray, Column("float32", (), "what the search says of the position", "root_values")]
-    weights_version: Annotated[np.ndarray, Column("int64", (), "of the weights that it used", "weights_versions")]
+    search_policy: Annotated[np.ndarray, Column("float32", ("num_actions",), "the search's policy", "search_policies")]
+    root_value: Annotated[np.ndarray, Column("float32", (), "the search's value of the position", "root_values")]
+    weights_version: Annotated[np.ndarray, Column("int64", (), "weights version of the search", "weights_versions")]
 
 
 class Trajectory(NamedTuple):
@@ -72,7 +70,7 @@ class Unrolls(NamedTuple, Generic[Array]):
     action_BK: Annotated[Array, Column("int32", ("num_unroll_steps",), "the actions from there on")]
     value_target_BK1: Annotated[Array, Column("float32", ("num_states",), "n-step values")]
     value_mask_BK1: Annotated[Array, Column("float32", ("num_states",), "1 where the value counts")]
-    reward_target_BK: Annotated[Array, Column("float32", ("num_unroll_steps",), "place k - 1: of the action into k")]
+    reward_target_BK: Annotated[Array, Column("float32", ("num_unroll_steps",), "place k - 1: for the action into k")]
     reward_mask_BK: Annotated[Array, Column("float32", ("num_unroll_steps",), "1 where the reward counts")]
     policy_target_BK1A: Annotated[Array, Column("float32", ("num_states", "num_actions"), "search policies")]
     policy_mask_BK1: Annotated[Array, Column("float32", ("num_states",), "1 where the policy counts")]
@@ -125,8 +123,8 @@ class FreshTargets(NamedTuple):
     """Results of the search and the target network for one ticket's positions (reanalyzer -> replay)."""
 
     ticket: Annotated[np.ndarray, Column("int64", (1,), "as in Positions")]
-    search_version: Annotated[np.ndarray, Column("int64", (1,), "of the weights that searched")]
-    bootstrap_version: Annotated[np.ndarray, Column("int64", (1,), "of the target network")]
+    search_version: Annotated[np.ndarray, Column("int64", (1,), "weights version of the search")]
+    bootstrap_version: Annotated[np.ndarray, Column("int64", (1,), "weights version of the target network")]
     search_policy: Annotated[np.ndarray, Column("float32", ("num_trees", "num_actions"), "as in Steps")]
     root_value: Annotated[np.ndarray, Column("float32", ("num_trees",), "as in Steps")]
-    bootstrap_value: Annotated[np.ndarray, Column("float32", ("num_trees",), "of the bootstrap's position")]
+    bootstrap_value: Annotated[np.ndarray, Column("float32", ("num_trees",), "value of the bootstrap's position")]
