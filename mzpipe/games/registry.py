@@ -39,7 +39,7 @@ def make_game(config: GameConfig, num_games: int, seed: int, *, training: bool =
     family = _family(config.name)
     if config.protocol and not family.has_protocols:
         raise ConfigError(
-            f"game.protocol={config.protocol!r}: {config.name} is not an Atari game, it has no protocols: leave it out"
+            f"game.protocol={config.protocol!r}: {config.name} is not an Atari game, so has no protocols: leave it out"
         )
     game = family.make(config, num_games, seed, training)
     return ActionPlanes(game) if config.action_planes else game
