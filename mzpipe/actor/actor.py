@@ -40,7 +40,7 @@ class Actor(Agent):
         self._turns = Turns(len(self._groups))
 
     def do_work(self) -> int:
-        """Takes every answer that has come; begins moves where none is under way; lanes write to the ring in turn."""
+        """Takes every answer that has arrived and begins the next moves; lanes write to the ring in turn."""
         work_count = 0
         for number in self._turns.order():
             committed = self._writer.sequence
@@ -56,7 +56,7 @@ class Actor(Agent):
 
     def _make_group(self, number: int, lane: LaneClient) -> LaneGroup:
         profile, num_games = self._profile, self._plane.shape.trees_per_lane
-        # A session that goes on from learner step n does not play the games again that began at step 0.
+        # A session that resumes at learner step n must not repeat the games that began at step 0.
         path = (self.role, self._index, self._epoch, self._learner.get("learner_steps"), number)
         game = make_game(profile.game, num_games, derive_seed(profile.seed, *path, "game"))
         search = signed_search(profile.search, game.spec.num_players)
@@ -100,7 +100,7 @@ class Actor(Agent):
         self._replay_bell.ring()
 
     def _temperature(self) -> float:
-        """Temperature for the part of the training that has passed."""
+        """The temperature at this point of the training."""
         limit = self._profile.stop.learner_steps
         passed = self._learner.get("learner_steps") / limit if limit else 0.0
         schedule = zip(self._profile.actor.temperature_fractions, self._profile.actor.temperatures, strict=True)

@@ -1,4 +1,4 @@
-"""A lane's games: search a move of all of them, play it, record it, begin the next.
+"""A lane's games: searches a move of all of them, plays it, records it and begins the next.
 
 Shape legend    G games of the lane   A actions
 """
@@ -20,7 +20,7 @@ _GREEDY = 0.0
 
 
 class Played(NamedTuple):
-    """What one played move amounts to."""
+    """Counts of one played move."""
 
     moves: int
     episodes: int
@@ -67,7 +67,7 @@ class LaneGroup:
         self._game.close()
 
     def begin(self) -> bool:
-        """Starts searching the next move if nothing is under way."""
+        """Begins the search of the next move if no search is running."""
         if not self._planner.idle:
             return False
         self._clock.skip()
@@ -87,7 +87,7 @@ class LaneGroup:
         return self._planner.answered
 
     def advance(self, temperature: Callable[[], float]) -> Played | None:
-        """Takes one answer; when it completes the search, plays the move of every game at this temperature."""
+        """Takes one answer; if it completes the search, plays a move in every game at this temperature."""
         result = self._planner.advance()
         self._clock.end(Stage.TREE, self._game.num_games)
         return None if result is None else self._play(result, temperature())
@@ -113,7 +113,7 @@ class LaneGroup:
         self._recorder.add(self._frames, steps, step.terminated_B, step.truncated_B, next_value_G)
         self._clock.end(Stage.TRAJECTORY_WRITE, len(action_G))
         played = self._finish_episodes(step.frame_BF, step.reward_B, step.terminated_B | step.truncated_B)
-        self._clock.add(Stage.ENV_STEP, 0)  # stacks, and games that begin anew
+        self._clock.add(Stage.ENV_STEP, 0)  # stacks, and games that are reset
         return played
 
     def _next_values(self, result: SearchResult, action_G: np.ndarray, reward_G: np.ndarray) -> np.ndarray:

@@ -1,7 +1,7 @@
 """Recorder: collects each game's transitions and writes them as trajectory records.
 
-One game's transitions arrive one per move, interleaved with the other games',
-so they are collected privately and copied once into the claimed ring slot.
+A game's transitions arrive one per move, interleaved with the other games', so
+it collects them privately and copies them once into the claimed ring slot.
 
 Shape legend    G games   L transitions of a trajectory   A actions
 """
@@ -39,7 +39,7 @@ class Recorder:
         truncated_G: np.ndarray,
         final_value_G: np.ndarray,
     ) -> None:
-        """Adds one move of every game, a row each; final_value_G: value of the next state, were the record to end here.
+        """Adds one move of every game, a row each; final_value_G: value of the next state, used if the record ends.
 
         Precondition: `flush` returned True since the last call.
         """
@@ -57,7 +57,7 @@ class Recorder:
         return len(self._full)
 
     def flush(self) -> bool:
-        """Writes finished records; False while the ring is full and some are left."""
+        """Writes finished records; returns False if the ring is full and some are left."""
         while self._full:
             slot = self._ring.claim()
             if slot is None:
@@ -69,7 +69,7 @@ class Recorder:
         return True
 
     def flush_unfinished(self) -> None:
-        """Writes what there is of every game as a record of its own, as far as the ring has room; nothing follows."""
+        """Writes every game's unfinished record, as far as the ring has room; no move may follow."""
         waiting = set(self._full)
         self._full.extend(int(game) for game in np.flatnonzero(self._length_G) if int(game) not in waiting)
         self.flush()

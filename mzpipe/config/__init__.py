@@ -1,4 +1,4 @@
-"""Profiles: frozen, typed, closed; see `load` for the way from a file to a `Profile`."""
+"""Profiles: frozen, typed, closed; `load` reads a `Profile` from a file."""
 
 from .game import AtariConfig, BoardConfig, GameConfig, GymnasiumConfig, MinAtarConfig
 from .load import load_profile, parse_profile, profile_text

@@ -1,4 +1,4 @@
-"""The decorator that every section of a profile wears: frozen, typed, closed."""
+"""The decorator of every section of a profile: frozen, typed, closed."""
 
 from typing import TYPE_CHECKING, Annotated
 
@@ -20,7 +20,7 @@ from collections.abc import Iterable
 
 
 def near(name: str, known: Iterable[str], prefix: str = "") -> str:
-    """`; did you mean ...?` of the nearest known name, else `; known here: ...`; empty where nothing is known."""
+    """`; did you mean ...?` with the nearest known name, else `; known here: ...`; empty if no names are known."""
     known = list(known)
     matches = difflib.get_close_matches(name, known, n=1, cutoff=0.4)
     if matches:

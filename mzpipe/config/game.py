@@ -1,4 +1,4 @@
-"""What is played, and how the raw environment is wrapped."""
+"""The game that is played, and how its raw environment is wrapped."""
 
 from dataclasses import field
 from typing import Annotated, Literal
@@ -10,7 +10,7 @@ from .base import Fraction, NonNegativeInt, PositiveInt, section
 
 @section(frozen=True)
 class AtariConfig:
-    """Preprocessing of an Arcade Learning Environment game; mzpipe alone owns the frame skip."""
+    """Preprocessing of an Arcade Learning Environment game; only mzpipe sets the frame skip."""
 
     # Emulator frames per action; the last two are max-pooled.
     frame_skip: Annotated[int, Field(ge=1, le=64)] = 4
@@ -20,7 +20,7 @@ class AtariConfig:
     noop_max: Annotated[int, Field(ge=0, le=1000)] = 30
     # Emulator frames after which an episode is truncated.
     max_episode_frames: PositiveInt = 108_000
-    # As max_episode_frames, for training games alone; 0: the same.
+    # The same for training games only; 0: max_episode_frames.
     max_training_frames: NonNegativeInt = 0
     # Side of the square frame handed to the agent, in pixels.
     image_size: Annotated[int, Field(ge=16, le=256)] = 84
@@ -33,7 +33,7 @@ class AtariConfig:
 
     @property
     def max_pool(self) -> bool:
-        """Whether an action's frame is the maximum over two: with one frame per action there is no second."""
+        """Whether an action's frame is the maximum of two: with one frame per action there is no second."""
         return self.frame_skip > 1
 
 
@@ -43,7 +43,7 @@ class BoardConfig:
 
     # Rows and columns of gomoku, hex and go; 0: 15, 11 and 19.
     size: Annotated[int, Field(ge=0, le=25)] = 0
-    # go: points that the second player is given.
+    # go: points that the second player gets.
     komi: Annotated[float, Field(ge=-100.0, le=100.0)] = 7.5
 
 
@@ -53,7 +53,7 @@ class MinAtarConfig:
 
     # Probability that the game repeats the previous action instead of the new one.
     sticky_actions: Fraction = 0.1
-    # Asterix, Seaquest and Space Invaders grow faster as the game goes on.
+    # Asterix, Seaquest and Space Invaders become faster during the game.
     difficulty_ramping: bool = True
 
 
@@ -68,7 +68,7 @@ class GymnasiumConfig:
     # Keyword arguments of the environment, as in { is_slippery = false }.
     arguments: dict[ArgumentName, bool | int | float | str] = field(default_factory=dict, hash=False)
     # Wrappers of gymnasium environments, the innermost first; "halve" and "twice" may be repeated:
-    # "pixels" shows what the environment draws in place of its observation, "grayscale" makes an RGB image grey,
+    # "pixels" replaces the observation by the environment's picture, "grayscale" makes an RGB image grey,
     # "halve" takes means of 2x2 pixels, "twice" plays every action twice and adds up the rewards (max_episode_moves
     # then counts the environment's own steps).
     wrappers: tuple[GymnasiumWrapper, ...] = ()
@@ -86,8 +86,8 @@ class GameConfig:
     frame_stack: Annotated[int, Field(ge=1, le=64)] = 1
     # Images only: each frame gets a plane that holds the action which led to it (docs/games.md).
     action_planes: bool = False
-    # Atari only: `atari100k`, `muzero` or `machado` sets what mzpipe/config/protocols.py says under [game.atari]; what
-    # else is given there must not contradict it. "": the settings as they stand.
+    # Atari only: `atari100k`, `muzero` or `machado` sets fields of [game.atari] (mzpipe/config/protocols.py). A field
+    # that is also given must not contradict it. "": no protocol, the settings as given.
     protocol: str = ""
     # Moves after which an episode is truncated; 0 leaves the environment's own limit.
     max_episode_moves: NonNegativeInt = 0

@@ -1,7 +1,7 @@
-"""From a TOML file and `--set` overrides to a checked `Profile`, and back to a file.
+"""Reads a checked `Profile` from a TOML file and `--set` overrides, and writes it back to a file.
 
-Everything a user can mistype ends in one `ConfigError` line with the field,
-the value, the bound, and the nearest valid name.
+Every user mistake becomes one `ConfigError` line with the field, the value, the
+bound, and the nearest valid name.
 """
 
 import dataclasses
@@ -30,7 +30,7 @@ _LONG_KEY = re.compile(rf"(?<![\w-]){_KEY_PART}(?:[ \t]*+\.[ \t]*+{_KEY_PART}){{
 def load_profile(path: Path | str, overrides: Iterable[str] = ()) -> Profile:
     """The profile in `path` with the `key=value` overrides applied, in order.
 
-    Raises ConfigError: the file is missing, too large or no TOML; a field is
+    Raises ConfigError: the file is missing, too large or not TOML; a field is
     unknown, of the wrong type, out of range, or contradicts the game's protocol.
     """
     text = _read(Path(path))
@@ -58,7 +58,7 @@ def profile_text(profile: Profile) -> str:
 
 
 def _rename(tree: dict[str, Any], name: str, new_name: str) -> None:
-    """`replay.from` is `source` in the program, where `from` is a keyword."""
+    """Renames a field of [replay]: `from` in a file is `source` in the program, where `from` is a keyword."""
     section = tree.get("replay")
     if isinstance(section, dict) and name in section:
         section[new_name] = section.pop(name)
@@ -89,9 +89,9 @@ def _parse_toml(text: str, source: str) -> dict[str, Any]:
     try:
         return tomllib.loads(text)
     except RecursionError:
-        raise ConfigError(f"{source}: no valid TOML: nested too deeply") from None
-    except ValueError as error:  # tomllib's own, and Python's for an integer of thousands of digits
-        raise ConfigError(f"{source}: no valid TOML: {error}") from None
+        raise ConfigError(f"{source}: not valid TOML: nested too deeply") from None
+    except ValueError as error:  # from tomllib, or from Python for an integer of thousands of digits
+        raise ConfigError(f"{source}: not valid TOML: {error}") from None
 
 
 def _apply_override(tree: dict[str, Any], override: str) -> None:
@@ -155,7 +155,7 @@ def _first_problem(error: ValidationError, prefix: str) -> str:
 
 
 def _tuples(value: Any) -> Any:
-    """TOML's arrays as tuples, which is what the sections declare."""
+    """The value with TOML's arrays as tuples, as the sections declare them."""
     if isinstance(value, list):
         return tuple(_tuples(item) for item in value)
     return value

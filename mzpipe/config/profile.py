@@ -1,4 +1,4 @@
-"""A profile: one complete run, with one section per process."""
+"""The profile of a complete run, with one section per process."""
 
 from typing import Annotated, Literal
 
@@ -20,17 +20,17 @@ class ActorConfig:
     temperatures: tuple[NonNegativeFloat, ...] = (1.0, 0.5, 0.25)
     # ...from these fractions of stop.learner_steps on (the first must be 0).
     temperature_fractions: tuple[Fraction, ...] = (0.0, 0.5, 0.75)
-    # Moves of an episode that are sampled; after them the most visited action is played (board games: 30). 0: all.
+    # Moves at an episode's start that are sampled; later the most visited action is played (board games: 30). 0: all.
     temperature_moves: NonNegativeInt = 0
 
 
 @section(frozen=True)
 class ReanalyzeConfig:
-    """How much of each batch is fresh (MuZero Reanalyze; Schrittwieser et al. 2020, appendix H)."""
+    """Searching stored positions again (MuZero Reanalyze; Schrittwieser et al. 2020, appendix H)."""
 
     # Part of each batch's positions that is searched again before the learner sees it; 0: no reanalyzers run.
     fraction: Fraction = 0.0
-    # Learner steps after which the target network, whose values targets bootstrap from, becomes the newest one.
+    # Learner steps between updates of the target network, from whose values targets bootstrap, to the newest weights.
     target_interval: PositiveInt = 200
     # Batches that may wait for their fresh targets at the same time.
     batches_in_flight: Annotated[int, Field(ge=1, le=64)] = 4
@@ -38,16 +38,16 @@ class ReanalyzeConfig:
 
 @section(frozen=True)
 class InferenceConfig:
-    """One server per device."""
+    """The inference servers, one per device."""
 
     # Devices, one server each: "auto" (every GPU, or the CPU), "cpu", or CUDA indices.
     devices: tuple[int | str, ...] = ("auto",)
     # How long the oldest pending lane may wait for the others, in microseconds.
     batch_timeout_us: NonNegativeInt = 200
-    # What runs the network; "auto": torch on GPUs; on CPUs OpenVINO for residual networks, onnxruntime for an mlp.
+    # The network's library; "auto": torch on GPUs; on CPUs OpenVINO for residual networks, onnxruntime for an mlp.
     runtime: Literal["auto", "torch", "onnxruntime", "openvino"] = "auto"
-    # Arithmetic of the network; "auto": bfloat16 where the device multiplies in it (GPUs since Ampere; with OpenVINO,
-    # CPUs with AVX-512 BF16 or AMX), else float32. Hidden states are kept in float32 always.
+    # Arithmetic of the network; "auto": bfloat16 if the device multiplies in it (GPUs since Ampere; with OpenVINO,
+    # CPUs with AVX-512 BF16 or AMX), else float32. Hidden states are always kept in float32.
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
     # Intra-op threads of the process.
     num_threads: Annotated[int, Field(ge=1, le=256)] = 1
@@ -58,7 +58,7 @@ OpponentName = Literal["random", "rollouts", "perfect", "every_line"]
 
 @section(frozen=True)
 class EvaluatorConfig:
-    """How often the agent is examined, and by how many games."""
+    """How often the agent is evaluated, and in how many games."""
 
     # Whole games per evaluation, played side by side.
     episodes: PositiveInt = 20
@@ -66,10 +66,10 @@ class EvaluatorConfig:
     interval_steps: PositiveInt = 1_000
     # Simulations per move; 0 takes search.num_simulations.
     num_simulations: NonNegativeInt = 0
-    # Two-player games: who plays against the agent. "random" draws legal actions, "rollouts" is OpenSpiel's tree search
-    # with random playouts, "perfect" never loses (tic_tac_toe). The agent begins every other game; a return is
-    # its outcome: 1, 0 or -1. "every_line" is not one opponent but all: every line of play that the agent can meet, as
-    # the first and as the second player, counts as an episode (tic_tac_toe).
+    # Two-player games: the agent's opponent. "random" draws legal actions, "rollouts" is OpenSpiel's tree search with
+    # random playouts, "perfect" never loses (tic_tac_toe). The agent begins every other game; a return is its outcome:
+    # 1, 0 or -1. "every_line" stands for all opponents: every line of play that the agent can meet, as the first and as
+    # the second player, counts as an episode (tic_tac_toe).
     opponent: OpponentName = "random"
     # Playouts per move of "rollouts".
     opponent_simulations: PositiveInt = 100
@@ -83,7 +83,7 @@ class TopologyConfig:
     """Numbers of processes and of the lanes between them."""
 
     actors: Annotated[int, Field(ge=1, le=1024)] = 1
-    # Groups of trees searched in lockstep; while one is on the device another is in the kernels.
+    # Groups of trees searched in lockstep; while the device works for one, the search kernels work for another.
     lanes_per_actor: Annotated[int, Field(ge=1, le=16)] = 2
     # Games of one lane.
     trees_per_lane: Annotated[int, Field(ge=1, le=4096)] = 16
@@ -91,7 +91,7 @@ class TopologyConfig:
     reanalyzers: Annotated[int, Field(ge=1, le=1024)] = 1
     lanes_per_reanalyzer: Annotated[int, Field(ge=1, le=16)] = 2
     trees_per_reanalyzer_lane: Annotated[int, Field(ge=1, le=4096)] = 32
-    # A role that the supervisor leaves to be started by hand, under a debugger say.
+    # A role that the supervisor does not start, so that you can start it by hand, for example under a debugger.
     external: ExternalRole = "none"
     # Slots of each ring.
     trajectory_ring_slots: PositiveInt = 64
@@ -133,7 +133,7 @@ class NetworkConfig:
     # residual: "atari" halves images four times before the blocks; "none" keeps a board's rows and columns.
     downsample: Literal["atari", "none"] = "atari"
     # residual: how an action enters the dynamics function: "scaled", a plane that holds (action + 1) / A; "board", a
-    # plane of its own for each action, which begins as the place where the action plays and is learnt from there.
+    # learnt plane for each action, which starts as the place where the action plays.
     action_encoding: Literal["scaled", "board"] = "scaled"
     # residual, "atari": blocks after the first strided convolution, after the second, and between the two pools.
     # (1, 1, 1) is EfficientZero's size; MuZero's is (2, 3, 3) with num_channels=256 and num_blocks=16.
@@ -151,8 +151,8 @@ class NetworkConfig:
     consistency: bool = False
     consistency_projection_size: PositiveInt = 1024
     consistency_hidden_size: PositiveInt = 512
-    # EfficientZero's value prefix: the sum of rewards since the last reset in place of each reward, by an LSTM that is
-    # reset every value_prefix_horizon steps. lstm_size holds for residual networks; an mlp takes hidden_size.
+    # EfficientZero's value prefix: instead of each reward an LSTM predicts the sum of rewards since its last reset,
+    # every value_prefix_horizon steps. lstm_size applies to residual networks; an mlp takes hidden_size.
     value_prefix: bool = False
     value_prefix_horizon: Annotated[int, Field(ge=1, le=64)] = 5
     lstm_size: PositiveInt = 512
@@ -160,17 +160,17 @@ class NetworkConfig:
 
 @section(frozen=True)
 class LearnerConfig:
-    """One training step and what follows from it."""
+    """The training step, and how often the learner publishes and saves."""
 
     # Devices of the learner ranks, one rank each: "auto", "cpu", or CUDA indices.
     devices: tuple[int | str, ...] = ("auto",)
     # Intra-op threads of each rank's process.
     num_threads: Annotated[int, Field(ge=1, le=256)] = 1
-    # Unrolls per training step, over all ranks together: each takes an equal part.
+    # Unrolls per training step over all ranks; each rank takes an equal part.
     batch_size: Annotated[int, Field(ge=1, le=65536)] = 128
     # Dynamics steps unrolled from each sampled position.
     num_unroll_steps: Annotated[int, Field(ge=1, le=64)] = 5
-    # "adam" adds weight_decay to the gradient, "adamw" takes it off the weights; "sgd" has momentum.
+    # "adam" adds weight_decay to the gradient, "adamw" subtracts it from the weights; "sgd" has momentum.
     optimizer: Literal["adam", "adamw", "sgd"] = "adam"
     learning_rate: PositiveFloat = 1e-3
     # The learning rate is multiplied by lr_decay_rate every lr_decay_steps: a little at every step, or all at once.
@@ -187,22 +187,22 @@ class LearnerConfig:
     # Weight of EfficientZero's consistency loss; used where network.consistency is set.
     consistency_loss_weight: NonNegativeFloat = 2.0
     # Arithmetic of forward and backward passes; "auto": bfloat16 on GPUs that have it, float32 elsewhere. Weights and
-    # the optimiser are float32 always.
+    # the optimiser are always float32.
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
-    # Forward and backward passes through torch.compile, and as CUDA graphs (which implies compile). Where that fails
+    # Run forward and backward passes through torch.compile, and as CUDA graphs (which implies compile). If that fails,
     # the learner says so and continues without it.
     compile: bool = False
     cuda_graphs: bool = False
-    # The published weights are an exponential average of the trained ones, which keep this part of it each step; 0:
-    # the trained ones themselves.
+    # The published weights are an exponential average of the trained ones, of which each step keeps this part; 0: the
+    # trained weights themselves.
     average_decay: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.0
     # Training steps between two published weights versions, and between two checkpoints.
     publish_interval: PositiveInt = 100
     checkpoint_interval: PositiveInt = 2_000
-    # Newest checkpoints that are kept, and the interval in training steps of those that are kept for ever; 0: none.
+    # Number of newest checkpoints to keep, and the interval in training steps of those to keep for ever; 0: none.
     keep_checkpoints: PositiveInt = 3
     keep_every: NonNegativeInt = 0
-    # Training steps between two looks at what is being learnt (entropies, errors per unroll step, gradient norms).
+    # Training steps between two diagnostics (entropies, errors per unroll step, gradient norms).
     diagnostics_interval: PositiveInt = 100
 
 

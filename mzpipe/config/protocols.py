@@ -1,8 +1,8 @@
-"""Protocols for Atari by name: how the emulator is run in training and in evaluation, and what a score is the mean of.
+"""Protocols for Atari by name: how the emulator runs in training and evaluation, and which episodes make a score.
 
-A profile names one as `game.protocol`. Its settings then take their places under
-`game.atari`, in training and evaluation games alike; what a protocol leaves open
-(image size, colour, frame stack) stays the profile's.
+A profile names one as `game.protocol`. Its settings then replace those under
+`game.atari`, in training and evaluation games. Settings that a protocol leaves open
+(image size, colour, frame stack) stay the profile's.
 """
 
 import dataclasses
@@ -14,7 +14,7 @@ from ..errors import ConfigError
 from .base import near
 from .game import GameConfig
 
-# What a score without a protocol is called: greedy whole games under the profile's own settings.
+# The name of scores without a protocol: greedy whole games under the profile's own settings.
 GREEDY = "greedy"
 
 
@@ -27,7 +27,7 @@ class Protocol:
     frame_skip: int
     sticky_actions: float
     noop_max: int
-    # Emulator frames of an episode, and of one in training.
+    # The most emulator frames of an episode, and of one in training.
     max_episode_frames: int
     max_training_frames: int
     # In training games only: evaluation games give true rewards and last over all lives.
@@ -78,7 +78,7 @@ PROTOCOLS = {
             episodes=100,
             seeds=1,
         ),
-        # Machado et al. 2018, section 6. Their score is the last 100 training episodes'; here it is of 100 greedy ones.
+        # Machado et al. 2018, section 6. Their score is over the last 100 training episodes; here over 100 greedy ones.
         Protocol(
             name="machado",
             frame_skip=4,
@@ -97,14 +97,14 @@ PROTOCOLS = {
 
 
 def find_protocol(name: str, *, said_by: str = "game.protocol=") -> Protocol:
-    """The protocol of that name; raises ConfigError naming the nearest, and the field or option that said it."""
+    """The protocol of that name; raises ConfigError with the nearest name, and the field or option that gave it."""
     if name not in PROTOCOLS:
         raise ConfigError(f"{said_by}{name!r}: unknown protocol{near(name, PROTOCOLS)}")
     return PROTOCOLS[name]
 
 
 def under_protocol(game: GameConfig, protocol: Protocol) -> GameConfig:
-    """The game as the protocol runs it; what the network sees of it stays as it was."""
+    """The game under the protocol; the network's observations stay the same."""
     atari = dataclasses.replace(game.atari, **protocol.settings())
     return dataclasses.replace(game, protocol=protocol.name, max_episode_moves=0, atari=atari)
 

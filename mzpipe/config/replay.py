@@ -1,4 +1,4 @@
-"""The replay server: how much is kept, how often it is reused, what is drawn, and its targets."""
+"""The replay server: how much it keeps, how often it reuses and how it samples it, and how it computes targets."""
 
 import math
 from typing import Annotated, Literal
@@ -15,28 +15,28 @@ class ReplayConfig:
 
     # Bytes of the preallocated table; the oldest trajectories make room for new ones.
     capacity_bytes: Annotated[int, Field(ge=1 << 16)] = 256 << 20
-    # Bytes of the compressed tier, which takes the frames that no longer fit into the table; 0: none.
+    # Bytes of the compressed tier, which holds the frames that no longer fit into the table; 0: no tier.
     compressed_bytes: NonNegativeInt = 0
-    # How many times smaller the tier's frames are expected to be; only says how many transitions it has room for.
+    # How many times smaller the tier's frames are expected to be; it only sets how many transitions the tier can hold.
     compression_ratio: Annotated[float, Field(ge=1.0, le=1000.0)] = 16.0
     # How often each transition is trained on, on average.
     samples_per_insert: PositiveFloat = 32.0
-    # Width of the corridor around samples_per_insert, in transitions inserted ahead of (or
-    # behind) what the learner has consumed.
+    # Half the width of the corridor around samples_per_insert: the transitions by which inserting
+    # may be ahead of the learner's consumption, or behind it.
     max_insert_lead: PositiveInt = 2_000
     # Transitions stored before the first batch is sampled.
     min_size_to_sample: PositiveInt = 1_000
-    # "prioritized" draws transitions by |v - z|^priority_alpha, "uniform" all alike.
+    # "prioritized" draws transitions in proportion to |v - z|^priority_alpha, "uniform" all with the same probability.
     sampler: Literal["prioritized", "uniform"] = "prioritized"
     priority_alpha: Annotated[float, Field(gt=0.0, le=4.0)] = 0.6
     # Exponent of the importance weights: from the first to the last value over stop.learner_steps
-    # (where that is not set, it stays at the first).
+    # (it stays at the first if that is not set).
     priority_beta: tuple[Fraction, Fraction] = (0.4, 1.0)
     # Rewards summed before the value target bootstraps; past the end of a game it never does.
     td_steps: Annotated[int, Field(ge=1, le=4096)] = 10
     # Off-policy correction: td_steps falls by 1 per this many learner steps of a transition's age, to 1; 0: never.
     auto_td_steps: NonNegativeInt = 0
-    # The journal that a resume restores the table from.
+    # Whether to keep a journal, from which a resume restores the table.
     journal: bool = True
     # Seconds between two saves of the priorities into the journal's directory.
     journal_state_s: PositiveFloat = 30.0
@@ -47,9 +47,9 @@ class ReplayConfig:
 def least_insert_lead(*, batch_size: int, samples_per_insert: float, trajectory_length: int) -> int:
     """The narrowest corridor in which sampling and inserting can never wait for each other for ever.
 
-    Inserting stops within one record of the corridor's upper end, sampling within
-    one batch (as transitions) of its lower end; both ends are max_insert_lead away
-    from the middle.
+    Inserting stops within one record of the corridor's upper end, sampling within one
+    batch (counted in transitions) of its lower end. Both ends are max_insert_lead from
+    the middle.
     """
     return math.ceil((batch_size / samples_per_insert + trajectory_length) / 2)
 

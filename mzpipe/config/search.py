@@ -6,7 +6,7 @@ from pydantic import AfterValidator, Field
 
 from .base import Fraction, PositiveInt, section
 
-# The search computes in float32: within these bounds its own numbers leave its scores finite.
+# The search computes in float32: within these bounds its settings keep its scores finite.
 Factor = Annotated[float, Field(ge=0.0, le=1e6)]
 Bound = Annotated[float, Field(ge=-1e9, le=1e9)]
 _LEAST_SPREAD = 1e-6
@@ -31,8 +31,8 @@ class SearchConfig:
     # The two constants of the pUCT exploration term (appendix B, equation 2): 0 to 1e6, and 1e-6 to 1e12.
     pb_c_init: Factor = 1.25
     pb_c_base: Annotated[float, Field(ge=1e-6, le=1e12)] = 19652.0
-    # Where pUCT scales Q to [0, 1]: over everything seen in this tree (the paper), over a node's value and its visited
-    # edges (mctx), or over q_bounds, which lie from -1e9 to 1e9 and at least 1e-6 apart.
+    # The range that pUCT scales to [0, 1]: every Q seen in this tree (the paper), a node's value and its visited edges
+    # (mctx), or q_bounds, which lie from -1e9 to 1e9 and at least 1e-6 apart.
     q_normalization: Literal["tree", "siblings", "bounds"] = "tree"
     q_bounds: Annotated[tuple[Bound, Bound], AfterValidator(_apart)] = (-1.0, 1.0)
     # Exploration noise that pUCT mixes into the root's prior over legal actions; alpha from 1e-6 to 1e6.

@@ -6,7 +6,7 @@ from .replay import check_corridor
 
 
 def check_profile(profile: Profile) -> None:
-    """Raises ConfigError naming the fields that contradict each other, and the mend."""
+    """Raises ConfigError that names the fields which contradict each other, and the fix."""
     _check_temperatures(profile)
     _check_stop(profile)
     _check_rate_limiter(profile)
@@ -51,7 +51,7 @@ def _check_offline(profile: Profile) -> None:
     if profile.replay.source and profile.reanalyze.fraction == 0.0:
         raise ConfigError(
             f"replay.from={profile.replay.source!r}: without actors nothing but reanalyze improves on the stored "
-            "searches: set reanalyze.fraction, 1.0 say"
+            "searches: set reanalyze.fraction, for example to 1.0"
         )
     if profile.replay.source and profile.stop.learner_steps is None and profile.stop.minutes is None:
         raise ConfigError("replay.from: no game is played, so set stop.learner_steps or stop.minutes to end the run")
@@ -66,7 +66,7 @@ def _check_devices(profile: Profile) -> None:
                 raise ConfigError(f"{name}.devices: {device!r} is not 'auto', 'cpu' or a CUDA index such as 0")
     ranks = len(profile.learner.devices)
     if ranks > 1 and "auto" in profile.learner.devices:
-        raise ConfigError(f"learner.devices={list(profile.learner.devices)}: 'auto' stands alone: name every rank's")
+        raise ConfigError(f"learner.devices={list(profile.learner.devices)}: 'auto' must be alone: name every device")
     if profile.learner.batch_size % ranks:
         raise ConfigError(
             f"learner.batch_size={profile.learner.batch_size}: {ranks} ranks (learner.devices) take equal parts: "
@@ -78,17 +78,17 @@ def _check_precision(profile: Profile) -> None:
     if (profile.inference.runtime, profile.inference.precision) == ("onnxruntime", "bfloat16"):
         raise ConfigError(
             "inference.precision='bfloat16': inference.runtime='onnxruntime' has no bfloat16 on CPUs: "
-            "set inference.runtime='openvino', or leave either out"
+            "set inference.runtime='openvino', or leave one of them out"
         )
 
 
 def _check_downsampling(network: NetworkConfig) -> None:
-    """Refuses sizes of a down-sampling that the network does not have, and planes for what has no cells."""
+    """Refuses sizes for a down-sampling that the network lacks, and action planes for states without board cells."""
     plain = NetworkConfig()
     if network.action_encoding == "board" and (network.kind, network.downsample) != ("residual", "none"):
         raise ConfigError(
             f"network.action_encoding='board': network.kind={network.kind!r} with network.downsample="
-            f"{network.downsample!r} has no board's cells: leave it out, or set kind='residual' and downsample='none'"
+            f"{network.downsample!r} has no board cells: leave it out, or set kind='residual' and downsample='none'"
         )
     if network.kind == "mlp" and network.downsample != plain.downsample:
         raise ConfigError(
@@ -106,7 +106,7 @@ def _check_downsampling(network: NetworkConfig) -> None:
 
 
 def _check_value_prefix(profile: Profile) -> None:
-    """A sum over more steps than an unroll has would be asked for in searches and never trained."""
+    """Refuses sums over more steps than an unroll has: searches would ask for them, but training never shows them."""
     horizon, steps = profile.network.value_prefix_horizon, profile.learner.num_unroll_steps
     if profile.network.value_prefix and horizon > steps:
         raise ConfigError(
@@ -116,7 +116,7 @@ def _check_value_prefix(profile: Profile) -> None:
 
 
 def _check_batch_norm(profile: Profile) -> None:
-    """Batch statistics of vectors need two of them, on every rank."""
+    """Refuses a rank with one vector: batch statistics need two."""
     network, least = profile.network, 2 * len(profile.learner.devices)
     for name in ("consistency", "value_prefix"):
         if getattr(network, name) and profile.learner.batch_size < least:

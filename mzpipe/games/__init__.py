@@ -1,4 +1,4 @@
-"""Rules only, a batch of games at a time; see `game` for what every family promises."""
+"""The rules of games, for a batch of games at a time; see `game` for the promises of every family."""
 
 from .game import Game, GameSpec, StepResult, TwoPlayerGame
 from .registry import describe_game, has_protocols, make_game, same_game

@@ -1,12 +1,12 @@
-"""Action history for images: each frame gets a constant plane, the action that led to it (MuZero, appendix E).
+"""Action history for images: each frame gets a constant plane with the action that led to it (MuZero, appendix E).
 
 Shape legend    B games   F... one frame (C, H, W), without the plane
 
 The plane is part of the frame, its last channel, so history, replay and network
 treat it as one more colour: 32 RGB frames of 96 x 96 with planes are the paper's
 128 channels. Action a of A is 255 (a + 1) / A, rounded, in uint8 frames and
-(a + 1) / A in float32 ones; 0 stands where an episode begins. The paper has
-a / 18, which is 0 both for its first action and for none.
+(a + 1) / A in float32 ones; an episode's first frame has 0. The paper has a / 18,
+which is 0 both for its first action and for none.
 """
 
 import dataclasses
@@ -84,14 +84,14 @@ def add_planes(frame_BF: np.ndarray, level_B: np.ndarray) -> np.ndarray:
 
 
 def _spec(spec: GameSpec) -> GameSpec:
-    """With one more channel; raises ConfigError where frames are no images, or two players move in turn."""
+    """The spec with one more channel; raises ConfigError if frames are not images, or if the game has two players."""
     if len(spec.frame_shape) != 3:
         raise ConfigError(
-            f"game.action_planes=True: {spec.name} has vectors of {spec.frame_shape[0]} values, no images: leave it out"
+            f"game.action_planes=True: {spec.name} has frames of {spec.frame_shape[0]} values, not images: leave it out"
         )
     if spec.num_players == 2:
         raise ConfigError(
-            f"game.action_planes=True: {spec.name} is a game for two: leave it out, game.frame_stack shows former moves"
+            f"game.action_planes=True: {spec.name} has two players: leave it out, game.frame_stack shows earlier moves"
         )
     channels, *sides = spec.frame_shape
     return dataclasses.replace(

@@ -1,18 +1,18 @@
 """Atari games, emulated and preprocessed in C++ by ale_py's vector environment.
 
-What ale_py does, and what is made of it here:
+How ale_py behaves, and how this module uses it:
 
-- Its only modes reset ended games by themselves, the default one inside the
-  next step. The explicit reset(mask) comes first, so that one never happens.
-- `noop_max=n` draws 0..n-1 no-ops; it is handed n + 1, so that n means at most n.
+- All its modes reset ended games by themselves, the default one inside the next
+  step. The explicit reset(mask) comes before that, so its own reset never happens.
+- `noop_max=n` draws 0..n-1 no-ops; this module passes n + 1, so that n means at most n.
 - Its cap counts emulator frames from the end of the no-ops.
-- `episodic_life` would restart the whole game after each life, and no one would
-  see later lives. So a lost life is only reported (`life_loss_info`): it ends the
-  episode with `terminated`, and reset(mask) goes on in the same game, the new
-  episode's first frame being the old one's last. The cap spans all lives.
-- A skip cut short by the game's end leaves the frames it did not reach as they
-  were: the final frame may show the screen one move earlier.
-- It returns fresh arrays from each call: nothing is copied here.
+- `episodic_life` would restart the whole game after each life, so that no agent
+  would see later lives. A lost life is only reported instead (`life_loss_info`): it
+  ends the episode with `terminated`, and reset(mask) continues the same game. The new
+  episode's first frame is the old one's last. The cap spans all lives.
+- A skip that the game's end cuts short does not update the frames it did not reach:
+  the final frame may show the screen one move earlier.
+- It returns new arrays from each call, so nothing is copied here.
 """
 
 import dataclasses
@@ -28,7 +28,7 @@ from .atari_emulators import SCREEN, AtariScreen, EmulatorUse, emulator_use, mak
 from .game import GameSpec, SoloGame, StepResult, game_seeds
 from .names import atari_names, canonical_name
 
-# Resident memory that each emulator of a vector environment adds, measured.
+# Measured resident memory of each emulator in a vector environment.
 _EMULATOR_BYTES = 1_700_000
 
 
@@ -55,7 +55,7 @@ class AtariGame(SoloGame):
     def reset(self, mask_B: NDArray[np.bool_] | None = None) -> np.ndarray:
         """The current frames of all games, after those under the mask began a new episode.
 
-        Without a mask every cartridge restarts; with one, a game that has only lost a life goes on.
+        Without a mask every cartridge restarts; with one, a game that has only lost a life continues.
         """
         restart_B = self._begin(mask_B)
         if mask_B is not None:
@@ -86,9 +86,9 @@ class AtariGame(SoloGame):
         return self._end(StepResult(self._frame_BF, reward_B.astype(np.float32), terminated_B, truncated_B))
 
     def render(self) -> NDArray[np.uint8]:
-        """The colour screen of game 0, uint8 [210, 160, 3]; asked for first between the first reset and the first step.
+        """The colour screen of game 0, uint8 [210, 160, 3]; the first call must come before the first step.
 
-        From then on an emulator more is played along.
+        From then on one more emulator plays the same game.
         """
         if self._screen is None:
             assert self._is_at_start, "render() after a step or another reset: the screen is followed from the start"
@@ -96,7 +96,7 @@ class AtariGame(SoloGame):
         return self._screen.picture()
 
     def action_names(self) -> tuple[str, ...]:
-        """Returns the emulator's names: NOOP, FIRE, UPRIGHT."""
+        """Returns the emulator's names, such as NOOP, FIRE, UPRIGHT."""
         return tuple(action.name for action in self._env.ale.get_action_set())
 
     def close(self) -> None:
@@ -104,7 +104,7 @@ class AtariGame(SoloGame):
         if self._screen is not None:
             self._screen.close()
         self._env.close()
-        # ale_py stops them only when its interface object goes.
+        # ale_py stops them only when its interface object is freed.
         vars(self._env).pop("ale", None)
 
     def _start(self, screen: np.ndarray, info: dict[str, np.ndarray], restart_B: NDArray[np.bool_]) -> None:
@@ -119,7 +119,7 @@ class AtariGame(SoloGame):
 
 
 def _screen_maker(config: GameConfig, seed: int, use: EmulatorUse) -> Callable[[], AtariScreen]:
-    """Returns a function that makes a screen which follows the game of this seed."""
+    """Returns a function that makes a screen which plays the game of this seed."""
     coloured = dataclasses.replace(config, atari=dataclasses.replace(config.atari, grayscale=False))
     make_env = partial(make_emulators, coloured, 1, 1, use._replace(image_shape=SCREEN))
     return lambda: AtariScreen(make_env, seed)

@@ -1,8 +1,8 @@
-"""Asserts at the start that the emulators are run as `game.atari` says.
+"""Checks at the start that the emulators run as `game.atari` says.
 
-ale_py's vector environment tells nothing of its settings. So one of its
-emulators and ale_py's plain interface play the same few actions, seeded alike and
-stepped one frame at a time, and both must show the same after every action:
+ale_py's vector environment does not report its settings. Therefore one of its
+emulators and ale_py's plain interface, which is stepped one frame at a time, play
+the same few actions from the same seed. Both must agree after every action: on
 frame counts (frame skip, no-ops, cap), the screen (max-pooling, sticky actions),
 reward (clipping) and the episode's end (lives, cap).
 """
@@ -23,7 +23,7 @@ from .names import atari_names
 
 _SEED = 5
 _NUM_ACTIONS = 12
-# What is seen after an action, in the order in which it is compared: the setting to blame for a difference, and words.
+# What an action shows, in the order of comparison: for each, the setting to blame for a difference, and its words.
 _BLAMED = {
     "truncated": ("max_episode_frames", "cut"),
     "terminated": ("life_loss_terminates", "end"),
@@ -70,7 +70,7 @@ class PlainEmulator:
         self._start = self.frames
 
     def play(self, action: int) -> Seen:
-        """One action, `frame_skip` frames or up to an end."""
+        """Plays one action, for `frame_skip` frames or until the episode ends."""
         lives, reward, screens = self._ale.lives(), 0.0, []
         for _ in range(self._atari.frame_skip):
             if self._ale.game_over() or self._capped():
@@ -92,7 +92,7 @@ class PlainEmulator:
 
 @functools.cache
 def check_emulator(config: GameConfig, *, training: bool) -> None:
-    """Raises MzpipeError unless the emulators do what the configuration says; looks once in a process."""
+    """Raises MzpipeError unless the emulators run as the configuration says; checks once per process."""
     use = emulator_use(config, training=training)
     use = use._replace(max_frames=min(use.max_frames, _NUM_ACTIONS * config.atari.frame_skip))
     plain = PlainEmulator(config, use)
@@ -104,7 +104,7 @@ def check_emulator(config: GameConfig, *, training: bool) -> None:
         before, expected = plain.frames, plain.play(action)
         seen = _look(env.step(np.array([action])))
         if expected.terminated or expected.truncated:
-            # A skip cut short leaves the frames that it did not reach as they were.
+            # A skip that was cut short does not update the frames that it did not reach.
             seen = seen._replace(screen=expected.screen)
         _compare(config, before, expected, seen)
         if expected.terminated or expected.truncated:

@@ -16,22 +16,22 @@ _ALL = np.ones(1, np.bool_)
 
 
 class AtariScreen:
-    """Game 0 of a batch, played along in an environment of one game, from the seeded reset on."""
+    """A copy of game 0 of a batch, played in an environment of its own from the seeded reset on."""
 
     def __init__(self, make_env: Callable[[], AtariVectorEnv], seed: int) -> None:
         self._env = make_env()
         self._screen, _ = self._env.reset(seed=np.array([seed]))
 
     def step(self, action: int) -> None:
-        """Plays the same action."""
+        """Plays the action that game 0 played."""
         self._screen = self._env.step(np.array([action], np.int64))[0]
 
     def restart(self) -> None:
-        """Resets as the game was."""
+        """Resets the copy as game 0 was reset."""
         self._screen, _ = self._env.reset(options={"reset_mask": _ALL})
 
     def picture(self) -> NDArray[np.uint8]:
-        """Returns the screen, uint8 [210, 160, 3], max-pooled as frames are."""
+        """Returns the screen, uint8 [210, 160, 3], max-pooled like frames."""
         picture: NDArray[np.uint8] = self._screen[0, 0]
         return picture
 
@@ -42,7 +42,7 @@ class AtariScreen:
 
 
 class EmulatorUse(NamedTuple):
-    """The purpose of a batch of emulators."""
+    """The settings of a batch of emulators that differ between training and evaluation."""
 
     training: bool
     # Emulator frames after which an episode is truncated.

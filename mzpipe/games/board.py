@@ -1,14 +1,14 @@
 """Two-player board games by OpenSpiel's rules.
 
-A frame shows the board to the player who moves next: planes with 255 where
-something stands, so that a network sees 1. Where both players have the same
-aim (`symmetric`), they are my stones and then my opponent's; else the first
-player's, then the second's. One more plane is 255 while the second player
-moves. Of games with pieces (chess, shogi) all of OpenSpiel's planes are kept,
-counters as round(255 * x) of its x in [0, 1].
+A frame shows the board to the player who moves next: its planes are 255 at each
+stone, which a network sees as 1. If both players have the same aim (`symmetric`),
+the planes hold the stones of the player to move, then the opponent's; else the
+first player's, then the second's. One more plane is 255 while the second player
+moves. Games with pieces (chess, shogi) keep all of OpenSpiel's planes; a counter x
+in [0, 1] becomes round(255 * x).
 
 The outcome is the reward of the move that ends the game, for the player who
-made it: 1 won, 0 drawn, -1 lost. Rewards before it are 0.
+made it: 1 won, 0 drawn, -1 lost. Earlier rewards are 0.
 """
 
 import numpy as np
@@ -22,12 +22,12 @@ from .board_rules import BOARDS, load_parameters
 from .game import GameSpec, LiveGames, StepResult
 
 _SET = 255
-# Moves of the longest game whose positions are few enough to know the outcome of each.
+# A game of at most this many moves has few enough positions to know the outcome of each.
 _LONGEST_SOLVED = 9
 
 
 class BoardGame(LiveGames):
-    """B games of one kind; the rules draw nothing, so there is no seed."""
+    """B games of one kind; the rules have no chance, so there is no seed."""
 
     def __init__(self, config: GameConfig, num_games: int) -> None:
         super().__init__(num_games)
@@ -41,7 +41,7 @@ class BoardGame(LiveGames):
         self._legal_BA = np.zeros((num_games, self.spec.num_actions), np.bool_)
 
     def reset(self, mask_B: NDArray[np.bool_] | None = None) -> np.ndarray:
-        """The current frames of all games, after those under the mask went back to the first position."""
+        """The current frames of all games, after those under the mask were reset to the first position."""
         mask_B = self._begin(mask_B)
         self._frame_BF, self._legal_BA = self._frame_BF.copy(), self._legal_BA.copy()
         for game in map(int, np.flatnonzero(mask_B)):
@@ -69,7 +69,7 @@ class BoardGame(LiveGames):
         return self._legal_BA
 
     def to_play(self) -> NDArray[np.int8]:
-        """0 for the player who began, 1 for the other, [B]; in games that have ended, who would be next."""
+        """0 if the player who began moves next, else 1, [B]; in games that have ended, the player who would be next."""
         return np.array([_next_player(state) for state in self.states], np.int8)
 
     def render(self) -> NDArray[np.uint8]:
@@ -80,7 +80,7 @@ class BoardGame(LiveGames):
         return draw_stones(stones_2RC[:, ::-1] if self._rules.first_row_below else stones_2RC)
 
     def action_names(self) -> tuple[str, ...]:
-        """Returns OpenSpiel's names of the places of stones; none for pieces, whose moves are named by position."""
+        """Returns OpenSpiel's names for placing stones; none for pieces, whose moves' names depend on the position."""
         if self._rules.stones is None:
             return ()
         first = self.rules.new_initial_state()
@@ -91,7 +91,7 @@ class BoardGame(LiveGames):
         """Nothing to free."""
 
     def _play(self, game: int, action: int) -> tuple[float, bool, bool]:
-        """Reward, terminated, truncated."""
+        """Plays the action; returns (reward, terminated, truncated)."""
         state = self.states[game]
         player = state.current_player()
         state.apply_action(action)
@@ -119,14 +119,14 @@ class BoardGame(LiveGames):
         return np.asarray(state.observation_tensor(0), np.float32).reshape(self._planes_shape)
 
     def _num_planes(self) -> int:
-        """Planes of a frame but for the one that says who moves."""
+        """Number of planes in a frame without the one for the player to move."""
         return self._planes_shape[0] if self._rules.stones is None else len(self._rules.stones)
 
 
 def _next_player(state: pyspiel.State) -> int:
-    """Who moves next; after the end, who would: the players alternate without exception.
+    """The player who moves next, or would after the end: the players always alternate.
 
-    0 began. OpenSpiel's own numbers are not those everywhere: White, who begins chess, is its player 1.
+    Player 0 began. OpenSpiel numbers some games differently: White, who begins chess, is its player 1.
     """
     return state.move_number() % 2
 
@@ -138,7 +138,7 @@ def _load(config: GameConfig) -> pyspiel.Game:
         )
     try:
         rules = pyspiel.load_game(config.name, load_parameters(config.name, config.board))
-        rules.new_initial_state()  # only now does every game look at its size
+        rules.new_initial_state()  # some games check their size only here
         return rules
     except pyspiel.SpielError as error:
         reason = " ".join(str(error).split())
@@ -146,7 +146,7 @@ def _load(config: GameConfig) -> pyspiel.Game:
 
 
 def planes_shape(rules: pyspiel.Game) -> tuple[int, int, int]:
-    """Planes, rows, columns of OpenSpiel's observation; gomoku gives its board as one row."""
+    """Planes, rows, columns of OpenSpiel's observation; its gomoku gives the board as one row."""
     shape = rules.observation_tensor_shape()
     if len(shape) == 2:
         side = round(shape[1] ** 0.5)
@@ -158,7 +158,7 @@ def _spec(config: GameConfig, rules: pyspiel.Game, num_planes: int) -> GameSpec:
     _, rows, columns = planes_shape(rules)
     num_actions, longest = rules.num_distinct_actions(), rules.max_game_length()
     cap = config.max_episode_moves or longest
-    # Outcomes are known of whole games, not of games that a limit cuts.
+    # Outcomes are known for whole games, not for games that a limit cuts.
     is_solved = longest <= min(cap, _LONGEST_SOLVED)
     return GameSpec(
         name=config.name,

@@ -1,4 +1,4 @@
-"""Pictures of boards, for people: stones as discs, pieces as their letters, uint8 [H, W, 3].
+"""Pictures of boards for people: stones as discs, pieces as letters, uint8 [H, W, 3].
 
 Shape legend    R rows, C columns
 """
@@ -23,8 +23,8 @@ def draw_stones(stones_2RC: np.ndarray) -> NDArray[np.uint8]:
 
 
 def draw_pieces(position: str) -> NDArray[np.uint8]:
-    """The board of a position in FEN or SFEN: capitals light, small letters dark, promoted ones with their plus."""
-    from PIL import Image, ImageDraw, ImageFont  # loaded by who looks
+    """The board of a position in FEN or SFEN: capitals light, small letters dark, promoted pieces with a plus."""
+    from PIL import Image, ImageDraw, ImageFont  # loaded only for pictures
 
     rows = [pieces_of(row) for row in position.split()[0].split("/")]
     image = Image.fromarray(_empty(len(rows), len(rows[0])))

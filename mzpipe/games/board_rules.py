@@ -1,4 +1,4 @@
-"""The board games that a profile may name, and how OpenSpiel's planes of each are read."""
+"""The board games that a profile may name, and the meaning of OpenSpiel's planes for each."""
 
 from dataclasses import dataclass, field
 
@@ -13,12 +13,12 @@ class BoardRules:
     size_parameter: str = ""
     # Parameters that are always given.
     parameters: dict[str, bool] = field(default_factory=dict)
-    # Planes that hold the first player's and the second player's stones; None: all planes are needed as they are.
+    # Planes that hold the first player's and the second player's stones; None: all planes are kept.
     stones: tuple[int, int] | None = None
-    # Whether both players have the same aim, so that a position is the same with colours exchanged.
+    # Whether both players have the same aim, so that a position stays the same when colours are swapped.
     symmetric: bool = True
     has_komi: bool = False
-    # Whether people see the planes' first row at the bottom.
+    # Whether pictures have the planes' first row at the bottom.
     first_row_below: bool = False
 
 

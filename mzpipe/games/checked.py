@@ -1,4 +1,4 @@
-"""Checks of what a single game returned against its spec; each raises GameError where the game breaks the protocol."""
+"""Checks of a single game's return values against its spec; each raises GameError if the game breaks the protocol."""
 
 from typing import Any
 
@@ -13,13 +13,13 @@ _GREATEST = float(np.finfo(np.float32).max)
 
 
 def checked_frame(spec: GameSpec, method: str, frame: Any) -> np.ndarray:
-    """The frame that `method` returned, in the spec's kind."""
+    """The frame that `method` returned, in the spec's dtype."""
     frame = np.asarray(frame)
     if frame.shape != spec.frame_shape:
         raise GameError(
             f"{spec.name}: {method}() returned a frame of shape {frame.shape}, frame_shape={spec.frame_shape}"
         )
-    # What holds more than a byte would lose its upper part.
+    # A wider dtype would lose its upper bytes.
     if not np.can_cast(frame.dtype, spec.frame_dtype, "safe" if spec.frame_dtype == "uint8" else "same_kind"):
         raise GameError(f"{spec.name}: {method}() returned a frame of {frame.dtype}, frame_dtype={spec.frame_dtype!r}")
     with np.errstate(over="ignore"):
@@ -36,11 +36,11 @@ def checked_step(spec: GameSpec, step: Any) -> tuple[np.ndarray, float, bool, bo
         raise GameError(f"{spec.name}: step() must return (frame, reward, terminated, truncated), it returned {what}")
     frame, reward, terminated, truncated = step
     if not isinstance(reward, int | float | np.integer | np.floating) or not -_GREATEST <= reward <= _GREATEST:
-        raise GameError(f"{spec.name}: step() returned the reward {reward!r}, which is no finite number")
+        raise GameError(f"{spec.name}: step() returned the reward {reward!r}, which is not a finite number")
     if terminated and truncated:
         raise GameError(
             f"{spec.name}: step() said terminated and truncated at once: "
-            "truncated is for a limit that cuts a game which the rules have not ended"
+            "truncated is for a limit that cuts a game before the rules end it"
         )
     return checked_frame(spec, "step", frame), float(reward), bool(terminated), bool(truncated)
 
@@ -59,7 +59,7 @@ def checked_legal_actions(spec: GameSpec, legal_A: Any) -> NDArray[np.bool_]:
 
 
 def checked_player(spec: GameSpec, player: Any) -> int:
-    """A player of the game."""
+    """Returns the player, which must be one of the game's."""
     if player not in range(spec.num_players):
         raise GameError(f"{spec.name}: to_play() returned {player!r}, num_players={spec.num_players}")
     return int(player)
@@ -74,7 +74,7 @@ def check_turns(spec: GameSpec, mover_B: np.ndarray, to_play_B: np.ndarray) -> N
 
 
 def checked_picture(spec: GameSpec, picture: Any) -> NDArray[np.uint8] | None:
-    """uint8 [H, W, 3], or None."""
+    """Returns the picture, which must be uint8 [H, W, 3] or None."""
     if picture is None:
         return None
     picture = np.asarray(picture)
@@ -84,7 +84,7 @@ def checked_picture(spec: GameSpec, picture: Any) -> NDArray[np.uint8] | None:
 
 
 def checked_names(spec: GameSpec, names: Any) -> tuple[str, ...]:
-    """A word for each action, or none at all."""
+    """Returns the names, which must be a word for each action, or none at all."""
     names = tuple(names)
     if names and (len(names) != spec.num_actions or not all(isinstance(name, str) for name in names)):
         raise GameError(

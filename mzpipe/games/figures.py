@@ -1,6 +1,6 @@
-"""Figures: what a random player, a person and published agents score in 57 Atari games; data/README.md says where from.
+"""Figures: scores of a random player, a person and published agents in 57 Atari games; data/README.md has the sources.
 
-Spellings of the files become ours: `ms pacman` is `MsPacman`.
+The files' spellings become canonical names: `ms pacman` is `MsPacman`.
 """
 
 import csv
@@ -48,7 +48,7 @@ def atari_figures() -> Mapping[str, Figures]:
 
 
 def game_of(text: str) -> str:
-    """A game's own name, from any spelling or a description: `Pong` of `ALE/Pong-v5` and of `Atari Pong: 84x84 ...`.
+    """A game's own name, from any spelling or a description: `Pong` for `ALE/Pong-v5` and for `Atari Pong: 84x84 ...`.
 
     A game of one's own keeps its module: `my_games:Maze`. Boards of different sizes are different games: `go 9x9`.
     """
@@ -62,19 +62,19 @@ def game_of(text: str) -> str:
 
 
 def human_normalised(game: str, score: float) -> float | None:
-    """0 for random play, 1 for a person's score; None in a game without figures. `game` as game_of takes it."""
+    """The score scaled to 0 for random play and 1 for a person; None without figures. `game` is as for game_of."""
     figures = atari_figures().get(game_of(game))
     return None if figures is None else figures.normalised(score)
 
 
 def normalised_fields(game: str, score: float) -> dict[str, float]:
-    """{"human_normalised": ...}, to be written with a score; empty for a game without figures."""
+    """{"human_normalised": ...}, to write with a score; empty for a game without figures."""
     value = human_normalised(game, score)
     return {} if value is None else {"human_normalised": value}
 
 
 def spoken_normalised(game: str, score: float) -> str:
-    """The end of a line that says a score: "; human-normalised 0.93"; empty for a game without figures."""
+    """The end of a line with a score: "; human-normalised 0.93"; empty for a game without figures."""
     value = human_normalised(game, score)
     return "" if value is None else f"; human-normalised {value:.2f}"
 

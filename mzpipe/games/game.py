@@ -4,7 +4,7 @@ Shape legend    B games   A actions   F... one frame (C, H, W for images, D for 
 
 A batch never resets itself: `step` ends a game by reporting `terminated` or
 `truncated` together with the game's final frame, and the caller resets the ended
-games before it steps again. Frames travel single; `stack.FrameStack` stacks.
+games before it steps again. Games return single frames; `stack.FrameStack` stacks them.
 """
 
 from dataclasses import dataclass
@@ -22,11 +22,11 @@ class GameSpec:
     description: str  # one line saying what was built
     frame_shape: tuple[int, ...]  # one frame, channels first: (4,), (1, 84, 84), (3, 96, 96)
     frame_dtype: str  # "float32" or "uint8"
-    frame_stack: int  # frames stacked for the representation function
+    frame_stack: int  # number of frames stacked for the representation function
     num_actions: int
     num_players: int  # 1 or 2
-    opponents: tuple[str, ...] = ()  # of evaluator.opponent: who can play it against an agent
-    bytes_per_game: int = 0  # memory of one game beyond its arrays, where it counts: an emulator's
+    opponents: tuple[str, ...] = ()  # values of evaluator.opponent that can play it against an agent
+    bytes_per_game: int = 0  # memory of one game beyond its arrays, if it is large: an emulator's
 
     @property
     def observation_shape(self) -> tuple[int, ...]:
@@ -37,7 +37,7 @@ class GameSpec:
 class StepResult(NamedTuple):
     """One step of all B games; the arrays are the caller's, no later call writes to them."""
 
-    frame_BF: np.ndarray  # after the action; of a game that ended, its final frame
+    frame_BF: np.ndarray  # the frame after the action; for a game that ended, its final frame
     reward_B: NDArray[np.float32]
     terminated_B: NDArray[np.bool_]  # the rules ended the game: nothing follows
     truncated_B: NDArray[np.bool_]  # a limit cut the game: its value does not end there
@@ -74,7 +74,7 @@ class Game(Protocol):
 
 
 class TwoPlayerGame(Game, Protocol):
-    """Games of two players in turn; a step may be of some of them only: in a match the players think apart."""
+    """Games of two players in turn; a step may play only some of them, because in a match players search separately."""
 
     def step(self, action_B: NDArray[np.integer], mask_B: NDArray[np.bool_] | None = None) -> StepResult:
         """Plays one action in every game under the mask (None: all); the rewards are the mover's."""
@@ -82,7 +82,7 @@ class TwoPlayerGame(Game, Protocol):
 
 
 class LiveGames:
-    """Base of all families: keeps which games are live, and checks every step."""
+    """Base of all families: records which games are live, and checks every step."""
 
     def __init__(self, num_games: int) -> None:
         assert num_games >= 1, f"num_games={num_games}"
@@ -92,7 +92,7 @@ class LiveGames:
     spec: GameSpec
 
     def _begin(self, mask_B: NDArray[np.bool_] | None) -> NDArray[np.bool_]:
-        """Marks the games under the mask live; the mask, spelt out."""
+        """Marks the games under the mask live; returns the mask as an array."""
         if mask_B is None:
             mask_B = np.ones(self.num_games, np.bool_)
         assert mask_B.shape == (self.num_games,) and mask_B.dtype == np.bool_, f"{mask_B.dtype} {mask_B.shape}"
@@ -115,11 +115,11 @@ class SoloGame(LiveGames):
     """Base of the one-player families: all actions are legal."""
 
     def legal_actions(self) -> NDArray[np.bool_]:
-        """All of them, [B, A]."""
+        """Returns that all actions are legal, [B, A]."""
         return np.ones((self.num_games, self.spec.num_actions), np.bool_)
 
     def to_play(self) -> NDArray[np.int8]:
-        """Player 0, [B]."""
+        """Returns player 0 for each game, [B]."""
         return np.zeros(self.num_games, np.int8)
 
 

@@ -1,4 +1,4 @@
-"""Gymnasium's environments with a finite list of actions, through its own SyncVectorEnv without autoreset."""
+"""Gymnasium's environments with a finite list of actions, in its own SyncVectorEnv without autoreset."""
 
 import os
 from collections.abc import Callable
@@ -21,7 +21,7 @@ _PICTURES = "rgb_array"
 
 
 class GymnasiumGame(SoloGame):
-    """B games of one gymnasium environment; `gymnasium_frames` says what their frames are."""
+    """B games of one gymnasium environment; `gymnasium_frames` describes their frames."""
 
     def __init__(
         self, config: GameConfig, num_games: int, seed: int, make_env: Callable[[GameConfig], gymnasium.Env]
@@ -49,7 +49,7 @@ class GymnasiumGame(SoloGame):
         self._check_step(action_B)
         observation_B, reward_B, terminated_B, truncated_B, _ = self._env.step(action_B + self._actions.start)
         self._frame_BF = self._frames.convert(observation_B)
-        # A game that falls on its last allowed move has ended by the rules.
+        # A game that the rules end on its last allowed move is terminated, not truncated.
         result = StepResult(
             self._frame_BF, reward_B.astype(np.float32), terminated_B.copy(), truncated_B & ~terminated_B
         )
@@ -60,9 +60,9 @@ class GymnasiumGame(SoloGame):
         env = self._env.envs[0]
         if _PICTURES not in env.metadata.get("render_modes", ()):
             return None
-        # Pictures need no window, whose absence SDL would report on stderr.
+        # Pictures need no window; without this SDL would report on stderr that there is none.
         os.environ.setdefault("SDL_VIDEODRIVER", "dummy")
-        env.unwrapped.render_mode = _PICTURES  # as late as this, so that games without a viewer draw nothing
+        env.unwrapped.render_mode = _PICTURES  # set this late, so that games without a viewer draw nothing
         return cast(NDArray[np.uint8], env.render())
 
     def action_names(self) -> tuple[str, ...]:
@@ -75,8 +75,8 @@ class GymnasiumGame(SoloGame):
 
 
 def make_registered(config: GameConfig) -> gymnasium.Env:
-    """The registered environment that `config` names; raises ConfigError where gymnasium cannot make it."""
-    # Box2D games load pygame, which greets on stdout.
+    """The registered environment that `config` names; raises ConfigError if gymnasium cannot make it."""
+    # Box2D games load pygame, which prints a greeting on stdout.
     os.environ.setdefault("PYGAME_HIDE_SUPPORT_PROMPT", "1")
     # None keeps the environment's registered limit.
     limit = config.max_episode_moves or None
@@ -92,7 +92,7 @@ def make_registered(config: GameConfig) -> gymnasium.Env:
 
 
 def environment_arguments(config: GameConfig) -> dict[str, bool | int | float | str]:
-    """`game.gymnasium.arguments`, and what its wrappers need."""
+    """`game.gymnasium.arguments`, and the arguments that its wrappers need."""
     drawn = {"render_mode": "rgb_array"} if "pixels" in config.gymnasium.wrappers else {}
     return {**config.gymnasium.arguments, **drawn}
 
@@ -107,7 +107,7 @@ def _checked_spaces(config: GameConfig, env: SyncVectorEnv) -> tuple[Discrete, F
     actions, observations = env.single_action_space, env.single_observation_space
     if not isinstance(actions, Discrete):
         raise ConfigError(
-            f"game.name={config.name!r}: its actions are {actions}: only a finite list, Discrete(n), is searched"
+            f"game.name={config.name!r}: its actions are {actions}: only a finite list, Discrete(n), can be searched"
         )
     frames = frame_kind(observations)
     if frames is None:
@@ -123,7 +123,7 @@ def _spec(config: GameConfig, env: SyncVectorEnv, frames: FrameKind, num_actions
     cap = config.max_episode_moves or (registered and registered.max_episode_steps)
     observed = f"{'x'.join(map(str, frames.shape))} {frames.dtype} {'values' if len(frames.shape) == 1 else 'image'}"
     wrappers = "".join(f", {name}" for name in config.gymnasium.wrappers)
-    # The limit stands inside of the wrappers.
+    # The limit applies inside the wrappers.
     unit = "steps of its own" if "twice" in config.gymnasium.wrappers else "moves"
     return GameSpec(
         name=config.name,

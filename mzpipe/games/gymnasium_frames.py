@@ -1,4 +1,4 @@
-"""Frames from what gymnasium environments observe.
+"""Frames from the observations of gymnasium environments.
 
 | observation space | frame |
 |---|---|
@@ -6,10 +6,10 @@
 | Box, an image [Y, X], [Y, X, C] or [C, Y, X] | [C, Y, X], float32 where its numbers are |
 | Discrete(n) | float32 [n], one-hot |
 | MultiDiscrete | float32, the one-hots of its parts, joined |
-| MultiBinary | float32, laid flat |
+| MultiBinary | float32, flattened |
 
-uint8 stays uint8, which networks see divided by 255; images of integers that hold only 0 and 1 become 0 and 255. The
-channels of an image are its last axis, unless its first is shorter.
+uint8 stays uint8, which networks see divided by 255; in images of integers with only 0 and 1, 1 becomes 255. The
+channels of an image are its last axis, unless its first axis is shorter.
 """
 
 from collections.abc import Callable
@@ -31,7 +31,7 @@ class FrameKind(NamedTuple):
 
 
 def frame_kind(space: Space) -> FrameKind | None:
-    """How to make frames of what `space` describes; None where nothing here does."""
+    """The kind of frame for observations of `space`; None if there is none."""
     if isinstance(space, Discrete):
         return _one_hots(np.array([space.n]), np.array([space.start]))
     if isinstance(space, MultiDiscrete):
@@ -50,7 +50,7 @@ def _vector(size: int, dtype: str) -> FrameKind:
 
 
 def _one_hots(num_values: np.ndarray, start: np.ndarray) -> FrameKind:
-    """One part of `num_values` entries for each number, which counts from `start`."""
+    """Frames with one part of `num_values` entries for each number, which counts from `start`."""
     offsets = np.cumsum(num_values) - num_values - start
 
     def convert(values_B: np.ndarray) -> np.ndarray:

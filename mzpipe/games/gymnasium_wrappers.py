@@ -13,7 +13,7 @@ from ..errors import ConfigError
 
 
 def halve(env: gymnasium.Env) -> gymnasium.Env:
-    """Means of 2x2 pixels of [Y, X] or [Y, X, C] images; an odd last row or column is dropped."""
+    """Replaces [Y, X] or [Y, X, C] images by means of 2x2 pixels; an odd last row or column is dropped."""
     space = env.observation_space
     if not isinstance(space, Box) or len(space.shape) not in (2, 3) or min(space.shape[:2]) < 2:
         raise ValueError(f"it takes images, not {space}")
@@ -24,7 +24,7 @@ class Twice(gymnasium.Wrapper):
     """Plays every action twice, but not past the end of an episode."""
 
     def step(self, action: Any) -> tuple[Any, float, bool, bool, dict[str, Any]]:
-        """The second step's observation, and the rewards of both."""
+        """Steps twice; returns the second step's observation and the sum of both rewards."""
         observation, reward, terminated, truncated, info = self.env.step(action)
         if terminated or truncated:
             return observation, float(reward), terminated, truncated, info
@@ -41,7 +41,7 @@ WRAPPERS: dict[str, Callable[[gymnasium.Env], gymnasium.Env]] = {
 
 
 def wrapped(env: gymnasium.Env, config: GameConfig) -> gymnasium.Env:
-    """The environment inside its `game.gymnasium.wrappers`; raises ConfigError where one does not suit it."""
+    """The environment inside its `game.gymnasium.wrappers`; raises ConfigError if one does not suit it."""
     for name in config.gymnasium.wrappers:
         try:
             env = WRAPPERS[name](env)

@@ -1,11 +1,11 @@
 """MinAtar's five games (Young and Tian 2019): 10x10 planes, stepped in Python.
 
-What the package does, and what is made of it here:
+How the package behaves, and how this module uses it:
 
-- Its `__init__` loads matplotlib and seaborn for a window: 3 s and 120 MB in every
-  process. A game's own module needs numpy only, and is loaded from its file.
-- The sticky action is drawn before each move from the game's own stream, as there.
-- Freeway ends after 2501 moves, which no plane shows: that is a limit, so the
+- Its `__init__` loads matplotlib and seaborn for a window, which costs 3 s and 120 MB
+  in every process. A game's own module needs only numpy, so it is loaded from its file.
+- The sticky action is drawn before each move from the game's own stream, as in the package.
+- Freeway ends after 2501 moves, which no plane shows. That is a limit, so the
   episode is truncated. The other four end by their rules.
 - Planes are 0 or 255, so that the network sees 0 and 1.
 """
@@ -31,7 +31,7 @@ _ACTION_NAMES = {"n": "nothing", "l": "left", "u": "up", "r": "right", "d": "dow
 
 
 class MinAtarGame:
-    """One game, as `single.SingleGame` has it."""
+    """One game, which follows `single.SingleGame`."""
 
     frame_dtype = "uint8"
 
@@ -59,7 +59,7 @@ class MinAtarGame:
         return self._frame(), reward, ended and not self._ends_by_time, ended and self._ends_by_time
 
     def action_names(self) -> tuple[str, ...]:
-        """By the package's letters: n is no-op."""
+        """Returns the package's letters; n is no-op."""
         return tuple(_ACTION_NAMES[self._env.action_map[action]] for action in self._actions)
 
     def _frame(self) -> np.ndarray:
@@ -67,7 +67,7 @@ class MinAtarGame:
 
 
 def make_minatar(config: GameConfig, num_games: int, seed: int) -> BatchedGame:
-    """`num_games` games; raises ConfigError where the package is missing."""
+    """`num_games` games; raises ConfigError if the package is missing."""
     name, settings = minatar_names()[config.name], config.minatar
     games = [
         MinAtarGame(name, sticky_actions=settings.sticky_actions, difficulty_ramping=settings.difficulty_ramping)

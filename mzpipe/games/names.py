@@ -1,7 +1,7 @@
 """The Atari names a user may type, and the ROM each one means.
 
 Suffixes that elsewhere choose a frame skip or sticky actions (`NoFrameskip`,
-`Deterministic`, `-v4`, `-v5`) choose nothing here: `game.atari` alone does.
+`Deterministic`, `-v4`, `-v5`) have no effect here: only `game.atari` sets these.
 """
 
 import functools
@@ -38,7 +38,7 @@ def minatar_names() -> dict[str, MinAtarName]:
     return names
 
 
-# What the actions do, by number.
+# The names of the actions, in order of their numbers.
 ACTION_NAMES = {
     "CartPole-v1": ("left", "right"),
     "LunarLander-v3": ("nothing", "left engine", "main engine", "right engine"),
@@ -51,18 +51,18 @@ _LEFT_TO_OTHERS = ("ale_py", "minatar")
 
 
 def gymnasium_names() -> list[str]:
-    """Registered ids; whether their actions and observations suit is seen when one is made."""
+    """The registered ids; whether an environment's actions and observations suit is checked when it is made."""
     import gymnasium
 
     return [
         name
         for name, spec in gymnasium.registry.items()
-        # An entry that is not a string only says how to install an adapter.
+        # An entry point that is not a string only says how to install an adapter.
         if isinstance(spec.entry_point, str) and not spec.entry_point.startswith(_LEFT_TO_OTHERS)
     ]
 
 
-# Two-player cartridges without a mode for one.
+# Two-player cartridges without a one-player mode.
 _NO_SOLO_MODE = frozenset({"combat", "joust", "maze_craze", "warlords"})
 _SPELLINGS = ("{}", "ALE/{}-v5", "{}NoFrameskip-v4", "{}Deterministic-v4", "{}-v4")
 
@@ -78,5 +78,5 @@ def atari_names() -> dict[str, str]:
 
 
 def canonical_name(rom: str) -> str:
-    """`MsPacman` of `ms_pacman`."""
+    """The canonical name of a ROM: `MsPacman` for `ms_pacman`."""
     return rom.title().replace("_", "")

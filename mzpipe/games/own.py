@@ -1,7 +1,7 @@
-"""A game of your own, `module:Class`: imported only where the command line allows it.
+"""A game of your own, `module:Class`: imported only if the command line allows it.
 
-The class (or any function) is called with `game.gymnasium.arguments` and gives
-one game: an object as `single.SingleGame` has it, or a gymnasium environment.
+The class (or any function) is called with `game.gymnasium.arguments` and returns
+one game: an object that follows `single.SingleGame`, or a gymnasium environment.
 """
 
 import importlib
@@ -25,7 +25,7 @@ _VARIABLE = "MZPIPE_ALLOW_ENV_IMPORT"
 
 
 def allow_env_import(allowed: bool) -> None:
-    """Gives this process and its children the permission, or takes an inherited one away."""
+    """Gives this process and its children the permission, or removes an inherited one."""
     os.environ.pop(_VARIABLE, None)
     if allowed:
         os.environ[_VARIABLE] = "1"
@@ -44,8 +44,8 @@ _DTYPES = ("float32", "uint8")
 def make_own(config: GameConfig, num_games: int, seed: int) -> Game:
     """`num_games` games of the class that `game.name` names.
 
-    Raises ConfigError: no permission, no such module or class; GameError: what
-    it gives is no game.
+    Raises ConfigError: no permission, no such module or class; GameError: it
+    does not return a game.
     """
     make = _find(config.name)
     first = _call(make, config)
@@ -71,7 +71,7 @@ def _find(name: str) -> Any:
 
 
 def _import(name: str, module_name: str) -> Any:
-    """The module, from the directory that the command was started in too."""
+    """The module, looked for in the directory in which the command was started too."""
     if os.getcwd() not in sys.path:
         sys.path.append(os.getcwd())
     try:
@@ -97,7 +97,7 @@ def _limited(env: gymnasium.Env, config: GameConfig) -> gymnasium.Env:
 
 
 def _spec(config: GameConfig, game: SingleGame) -> GameSpec:
-    """The spec of a game that says what it is; raises GameError where it does not."""
+    """The spec from the game's own members; raises GameError if some are missing or wrong."""
     missing = [member for member in _MEMBERS if not hasattr(game, member)]
     if missing:
         raise GameError(

@@ -1,4 +1,4 @@
-"""From a game's name to a batch of games; every family of games stands here once.
+"""Makes a batch of games from a game's name; every family of games is declared here once.
 
 A family's module is loaded only when one of its games is made.
 """
@@ -19,7 +19,7 @@ from .names import atari_names, gymnasium_names, minatar_names
 class Family:
     """Games that one module plays."""
 
-    # What a message lists where no name is near.
+    # The text for messages when no known name is near.
     known: str
     # Every name that a profile may give; the nearest of them is suggested.
     names: Callable[[], Collection[str]]
@@ -27,19 +27,19 @@ class Family:
     make: Callable[[GameConfig, int, int, bool], Game]
     # Whether `game.protocol` may name a protocol.
     has_protocols: bool = False
-    # Whether a name that no list contains is one of the family's.
+    # Whether a name that is in no list belongs to the family.
     takes: Callable[[str], bool] = lambda name: False
 
 
 def make_game(config: GameConfig, num_games: int, seed: int, *, training: bool = True) -> Game:
-    """`num_games` games that repeat from `seed`; reward clipping and life loss hold in training games only.
+    """`num_games` games that repeat from `seed`; reward clipping and life loss apply to training games only.
 
-    Raises ConfigError: no such game, or one that has no protocols, or no images for action planes.
+    Raises ConfigError: no such game, or a protocol or action planes for a game that cannot have them.
     """
     family = _family(config.name)
     if config.protocol and not family.has_protocols:
         raise ConfigError(
-            f"game.protocol={config.protocol!r}: {config.name} is no Atari game, protocols are for Atari: leave it out"
+            f"game.protocol={config.protocol!r}: {config.name} is not an Atari game, so has no protocols: leave it out"
         )
     game = family.make(config, num_games, seed, training)
     return ActionPlanes(game) if config.action_planes else game
@@ -53,12 +53,12 @@ def describe_game(config: GameConfig, *, training: bool = True) -> GameSpec:
 
 
 def has_protocols(config: GameConfig) -> bool:
-    """Whether the game is one that protocols are for; raises ConfigError where there is no such game."""
+    """Whether the game may have a protocol; raises ConfigError if there is no such game."""
     return _family(config.name).has_protocols
 
 
 def same_game(name: str, other: str) -> bool:
-    """Whether two names mean one game: `Pong` and `ALE/Pong-v5`, `MinAtar/Breakout` and `MinAtar/Breakout-v1` do."""
+    """Whether two names mean one game, like `Pong` and `ALE/Pong-v5`, `MinAtar/Breakout` and `MinAtar/Breakout-v1`."""
     meanings = {**atari_names(), **minatar_names()}
     return meanings.get(name, name) == meanings.get(other, other)
 
@@ -113,4 +113,4 @@ def _suggestion(name: str) -> str:
     near = difflib.get_close_matches(name, [known for family in FAMILIES for known in family.names()], n=1)
     if near:
         return f"; did you mean {near[0]}?"
-    return f"; known are {'; '.join(family.known for family in FAMILIES)}"
+    return f"; known games: {'; '.join(family.known for family in FAMILIES)}"

@@ -1,4 +1,4 @@
-"""One game at a time: the protocol of a game of your own, and the batch that is made of such games.
+"""Single games: the protocol of a game of your own, and a batch made of such games.
 
 Shape legend    B games   A actions   F... one frame
 """
@@ -21,7 +21,7 @@ from .checked import (
 from .game import GameSpec, SoloGame, StepResult, game_seeds
 
 # The frame after the action, the reward of the player who moved, terminated (the rules ended the game) and truncated (a
-# limit did).
+# limit ended it).
 Step: TypeAlias = tuple[np.ndarray, float, bool, bool]
 
 
@@ -30,14 +30,14 @@ class SingleGame(Protocol):
 
     Optional: frame_dtype ("float32", the default, or "uint8", which networks see divided by 255), num_players (1 or
     2), legal_actions() -> [A] of bool, to_play() -> 0 or 1, close(); for people render() -> uint8 [H, W, 3] and
-    action_names() -> a word for each.
+    action_names() -> a word for each action.
     """
 
     num_actions: int
     frame_shape: tuple[int, ...]
 
     def reset(self, seed: int) -> np.ndarray:
-        """The first frame of a new episode; all that is random in it comes from `seed`."""
+        """Starts an episode and returns its first frame; all its randomness comes from `seed`."""
         ...
 
     def step(self, action: int) -> Step:
@@ -46,9 +46,9 @@ class SingleGame(Protocol):
 
 
 class BatchedGame(SoloGame):
-    """B single games side by side; everything that they return is checked.
+    """A batch of B single games; all their return values are checked.
 
-    Raises GameError where a game breaks the protocol.
+    Raises GameError if a game breaks the protocol.
     """
 
     def __init__(self, spec: GameSpec, games: Sequence[SingleGame], seed: int, *, max_moves: int = 0) -> None:
@@ -92,7 +92,7 @@ class BatchedGame(SoloGame):
         return self._end(StepResult(frame_BF, reward_B, terminated_B, truncated_B))
 
     def legal_actions(self) -> NDArray[np.bool_]:
-        """Returns each game's legal actions; all actions where a game names none, or has ended."""
+        """Returns each game's legal actions; all actions if a game does not say, or has ended."""
         legal_BA = super().legal_actions()
         for index, game in self._under(self._live_B):
             tell = getattr(game, "legal_actions", None)
@@ -101,11 +101,11 @@ class BatchedGame(SoloGame):
         return legal_BA
 
     def to_play(self) -> NDArray[np.int8]:
-        """Returns the player to move in each game; player 0 where a game names none."""
+        """Returns the player to move in each game; player 0 if a game does not say."""
         return self._to_play(np.ones(self.num_games, np.bool_))
 
     def render(self) -> NDArray[np.uint8] | None:
-        """Returns the first game's picture, uint8 [H, W, 3]; None where it draws none."""
+        """Returns the first game's picture, uint8 [H, W, 3]; None if it draws none."""
         return checked_picture(self.spec, getattr(self._games[0], "render", lambda: None)())
 
     def action_names(self) -> tuple[str, ...]:
@@ -113,13 +113,13 @@ class BatchedGame(SoloGame):
         return checked_names(self.spec, getattr(self._games[0], "action_names", tuple)())
 
     def close(self) -> None:
-        """Closes the games that can be."""
+        """Closes the games that have a close()."""
         games, self._games = self._games, ()
         for game in games:
             getattr(game, "close", lambda: None)()
 
     def _to_play(self, mask_B: NDArray[np.bool_]) -> NDArray[np.int8]:
-        """Asks the games under the mask; the others count as 0."""
+        """Asks the games under the mask for their player; the others get 0."""
         to_play_B = super().to_play()
         for index, game in self._under(mask_B):
             tell = getattr(game, "to_play", None)

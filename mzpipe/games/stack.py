@@ -2,8 +2,8 @@
 
 Shape legend    B games   S... one stacked observation, oldest frame first along its first axis
 
-Frames before an episode's start are zeros. The replay gather fills the same
-way, so a network sees one kind of early observation wherever it comes from.
+Frames before an episode's start are zeros. The replay gather fills them in the
+same way, so a network sees the same early observations from both.
 """
 
 import numpy as np
@@ -13,7 +13,7 @@ from .game import GameSpec
 
 
 class FrameStack:
-    """A rolling stack per game; reset where an episode begins, pushed once per step."""
+    """A rolling stack per game; reset it when an episode begins, push once per step."""
 
     def __init__(self, spec: GameSpec, num_games: int) -> None:
         self._stack_BS = np.zeros((num_games, *spec.observation_shape), spec.frame_dtype)
@@ -21,7 +21,7 @@ class FrameStack:
         self._single = spec.frame_stack == 1
 
     def reset(self, frame_BF: np.ndarray, mask_B: NDArray[np.bool_] | None = None) -> None:
-        """Begins the games under the mask (None: all) with zeros and their frame as the newest."""
+        """Resets the games under the mask (None: all) to zeros, with their frame as the newest."""
         if mask_B is None:
             mask_B = np.ones(len(self._stack_BS), np.bool_)
         self._stack_BS[mask_B] = 0

@@ -1,7 +1,7 @@
-"""Watching: what a game may offer to people: pictures of its first game, and names of its actions.
+"""Watching: pictures of a batch's first game, and names of actions, for people.
 
-A family that can draw has `render`, one that names its actions has
-`action_names`; for all others the frame is drawn: images as they are, planes as
+A family that can draw has `render`, and one that names its actions has
+`action_names`. For all others the frame is drawn: images as they are, planes as
 coloured squares, numbers as bars.
 
 Shape legend    F... one frame   C, H, W planes, rows, columns
@@ -15,10 +15,10 @@ from numpy.typing import NDArray
 from .board_picture import SQUARE
 from .game import Game
 
-# From this side on, bytes are an image and not a board.
+# Frames of bytes with sides of at least this length are images, not boards.
 _LEAST_IMAGE = 16
 _GROUND, _LINE = np.array([24, 28, 34]), np.array([52, 60, 72])
-# Okabe and Ito's colours, told apart by all eyes; plane after plane.
+# Okabe and Ito's colours, one per plane, which colour-blind people can tell apart too.
 _COLOURS = np.array(
     [(230, 159, 0), (86, 180, 233), (0, 158, 115), (240, 228, 66), (0, 114, 178), (213, 94, 0), (204, 121, 167)]
 )
@@ -30,7 +30,7 @@ class Drawn(Protocol):
     """A game that draws itself."""
 
     def render(self) -> NDArray[np.uint8] | None:
-        """Game 0 as it stands, uint8 [H, W, 3]; None where this one cannot be drawn."""
+        """The current picture of game 0, uint8 [H, W, 3]; None if this game cannot be drawn."""
         ...
 
 
@@ -39,24 +39,24 @@ class Named(Protocol):
     """A game whose actions have names."""
 
     def action_names(self) -> tuple[str, ...]:
-        """One per action, or none."""
+        """One name per action, or none."""
         ...
 
 
 def picture(game: Game, frame_F: np.ndarray) -> NDArray[np.uint8]:
-    """Game 0, whose newest frame is given, as uint8 [H, W, 3]."""
+    """The picture of game 0, uint8 [H, W, 3]; `frame_F` is its newest frame."""
     drawn = game.render() if isinstance(game, Drawn) else None
     return draw_frame(frame_F) if drawn is None else drawn
 
 
 def action_names(game: Game) -> tuple[str, ...]:
-    """Returns the name of each action; its number where the game has no names."""
+    """Returns the name of each action, or its number if the game has no names."""
     names = game.action_names() if isinstance(game, Named) else ()
     return names or tuple(str(action) for action in range(game.spec.num_actions))
 
 
 def draw_frame(frame_F: np.ndarray) -> NDArray[np.uint8]:
-    """One frame as uint8 [H, W, 3]: of images the first one or three channels, other planes in colours, other numbers
+    """One frame as uint8 [H, W, 3]: the first one or three channels of an image, other planes in colours, other numbers
     as bars."""
     if frame_F.ndim != 3:
         return _bars(frame_F.reshape(-1))
@@ -67,9 +67,9 @@ def draw_frame(frame_F: np.ndarray) -> NDArray[np.uint8]:
 
 
 def _planes(frame_CHW: np.ndarray) -> NDArray[np.uint8]:
-    """A square per place, in the colour of the last plane that is set there; the stronger, the brighter.
+    """A square per place, in the colour of the last plane that is set there; a higher value is brighter.
 
-    A plane that is the same everywhere says nothing of places, and is left out.
+    A constant plane says nothing about places and is left out.
     """
     most = max(float(frame_CHW.max()), 1e-9)
     squares = np.broadcast_to(_GROUND, (*frame_CHW.shape[1:], 3)).astype(float)
@@ -84,7 +84,7 @@ def _planes(frame_CHW: np.ndarray) -> NDArray[np.uint8]:
 
 
 def _bars(value_D: np.ndarray) -> NDArray[np.uint8]:
-    """A bar per number from the middle line, x as x / (1 + |x|) of half the height."""
+    """A bar per number from the middle line; a number x is x / (1 + |x|) of half the height."""
     height, width = _CHART
     drawn = np.broadcast_to(_GROUND, (height, width, 3)).astype(np.uint8)
     middle, edges = height // 2, np.linspace(0, width, len(value_D) + 1).astype(int)

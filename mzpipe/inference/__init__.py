@@ -1,1 +1,1 @@
-"""The inference server: one batch from everybody, hidden states on the device."""
+"""The inference server: batches the requests of all clients and keeps hidden states on the device."""

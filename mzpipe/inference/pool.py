@@ -1,4 +1,4 @@
-"""The rows of one batch: of the hidden-state pool for its requests, of the lanes for its answers.
+"""The rows of one batch: where its requests lie in the hidden-state pool, and its answers in the lanes.
 
 Node n of tree t of lane l lives in row (l * T + t) * N + n of the pool.
 
@@ -12,7 +12,7 @@ from ..config import Profile
 
 
 def nodes_of_a_tree(profile: Profile) -> int:
-    """N: the root, and a node for every simulation of the longest search that a lane is for."""
+    """N: the root, and a node for every simulation of the longest search on any lane."""
     return 1 + max(profile.search.num_simulations, profile.evaluator.num_simulations)
 
 
@@ -20,7 +20,7 @@ def nodes_of_a_tree(profile: Profile) -> int:
 def gather_kernel(
     lanes_L, num_rows_L, node_index_L, parent_index_LT, action_LT, num_nodes, num_actions, source_R, target_R, action_R
 ):
-    """Fills the rows of a recurrent batch; returns how many, or -1 - lane for a lane with a row out of range."""
+    """Fills the rows of a recurrent batch; returns their number, or -1 - lane for a lane with a row out of range."""
     row, num_trees = 0, parent_index_LT.shape[1]
     for lane in lanes_L:
         node = node_index_L[lane]
@@ -50,7 +50,7 @@ def scatter_kernel(
     weights_version_L,
     finished_L,
 ):
-    """Writes each lane its rows of the answers; returns how many lanes' searches end with them, named in finished_L."""
+    """Writes each lane its rows of the answers; returns the number of lanes whose search ends, listed in finished_L."""
     row, num_finished = 0, 0
     for lane in lanes_L:
         for tree in range(num_rows_L[lane]):
@@ -67,7 +67,7 @@ def scatter_kernel(
 
 @njit(cache=True, nogil=True)
 def common_version(lanes_L, kind_L, held_L, recurrent):
-    """The weights version by which all these lanes search on; 0 where one begins, or they differ."""
+    """The weights version with which all these lanes continue; 0 if one begins a search, or the versions differ."""
     version = held_L[lanes_L[0]]
     for lane in lanes_L:
         if kind_L[lane] != recurrent or held_L[lane] != version:

@@ -36,7 +36,7 @@ class InferenceServer(Agent):
         self._device = torch.device(context.device)
 
     def on_start(self) -> None:
-        """Allocates pool, staging arrays and networks; weights come once the learner has published them."""
+        """Allocates pool, staging arrays and networks; the weights follow once the learner has published them."""
         shape = self._plane.shape
         self._lanes = self._plane.lane_server(self._index)
         self._block = self._lanes.block
@@ -59,7 +59,7 @@ class InferenceServer(Agent):
         self._target_R = np.zeros(max_rows, np.int64)
         self._action_R = np.zeros(max_rows, np.int32)
         self._finished_L = np.zeros(len(self._block["request"]), np.int32)
-        # Arguments of the kernels that run for every batch, looked up once.
+        # Arguments of the kernels that run for every batch, looked up only once.
         block = self._block
         self._gathered = (block["num_rows"], block["node_index"], block["parent_index"], block["action"])
         self._rows = (self._source_R, self._target_R, self._action_R)
@@ -69,7 +69,7 @@ class InferenceServer(Agent):
         self._waiting_since_ns = 0
 
     def do_work(self) -> int:
-        """Answers what is pending, once it is worth a batch."""
+        """Answers the pending requests once they are worth a batch."""
         loaded = self._versions.refresh()
         if loaded:
             self._counters.set("weights_version", self._versions.newest)
@@ -97,14 +97,14 @@ class InferenceServer(Agent):
         return False
 
     def _num_expected(self) -> int:
-        """Lanes whose requests are waited for; one that asks for roots only does so now and then."""
+        """The number of lanes to wait for; a lane that asks for roots alone does so rarely and does not count."""
         return int(((self._block["attached"] != 0) & (self._block["last_node"] != 0)).sum())
 
     def _groups(self, pending: np.ndarray) -> list[tuple[np.ndarray, RequestKind, int]]:
-        """Lanes that may share a batch: same kind, same weights version.
+        """Groups of lanes that may share a batch: same kind, same weights version.
 
         A recurrent request on a lane that holds no version was left by a client
-        that died: nobody reads its answer, so it is answered empty.
+        that died. No process reads its answer, so it gets an empty one.
         """
         held_L = self._versions.held_L
         common = common_version(pending, self._block["kind"], held_L, int(RequestKind.RECURRENT))

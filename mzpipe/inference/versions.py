@@ -1,7 +1,7 @@
-"""Resident weights versions: a move is searched with one version from root to last simulation.
+"""Resident weights versions: a move is searched with one version from its root to its last simulation.
 
 A lane holds the version that answered its root until its last simulation is
-answered, and as long as its client pins it. A newer version is loaded only into
+answered, or as long as its client pins it. A newer version is loaded only into
 a network that no lane holds.
 """
 
@@ -14,12 +14,12 @@ import numpy as np
 from ..ipc.shape import PlaneShape
 from ..ipc.weights import WeightsSubscriber
 
-if TYPE_CHECKING:  # nets loads torch, and the planner, which must not, takes num_resident from here
+if TYPE_CHECKING:  # nets loads torch; the memory planner imports num_resident from here and must not load torch
     from ..nets.engines.network import Network
 
 # The newest, its predecessor while searches finish, and one pinned by the evaluator...
 _RESIDENT = 3
-# ...and the target network, with its successor while reanalyzers change over.
+# ...and the target network, with its successor while reanalyzers switch.
 _RESIDENT_TARGETS = 2
 _NONE = 0
 
@@ -31,7 +31,7 @@ class _Resident:
 
 
 def num_resident(shape: PlaneShape) -> int:
-    """Networks that a server needs so that one is free whenever a newer version comes."""
+    """The number of networks with which a server always has one free for a newer version."""
     return _RESIDENT + (_RESIDENT_TARGETS if shape.reanalyzers else 0)
 
 
@@ -43,13 +43,13 @@ class ResidentVersions:
     ) -> None:
         self._subscriber, self._block = subscriber, block
         self._residents = [_Resident(network) for network in networks]
-        # Version by which each lane searches; 0 where it never began to.
+        # The version with which each lane searches; 0 if it holds none.
         self.held_L = np.zeros(len(block["request"]), np.int64)
         self._pin_L = np.zeros(len(block["request"]), np.int64)
         self.newest = _NONE
 
     def refresh(self) -> bool:
-        """Loads the newest published version if there is one and room for it."""
+        """Loads the newest published version if there is a newer one and room for it."""
         if self._subscriber.latest() <= self.newest:
             return False
         free = self._free_resident()
@@ -62,7 +62,7 @@ class ResidentVersions:
         return True
 
     def adopt(self, lane: int) -> int:
-        """Version for a root request: the newest, unless the lane's client pins the one it has."""
+        """Returns the version for a root request: the newest, unless the lane's client pins its current one."""
         pin = int(self._block["pin"][lane])
         if not (pin and pin == self._pin_L[lane] and self.held_L[lane]):
             self.held_L[lane] = self.newest
@@ -70,7 +70,7 @@ class ResidentVersions:
         return int(self.held_L[lane])
 
     def finish(self, lane: int) -> None:
-        """The lane's search is over: it lets go of its version unless its client pins it."""
+        """Ends the lane's search: releases its version unless its client pins it."""
         if not self._block["pin"][lane]:
             self.held_L[lane] = _NONE
 

@@ -1,1 +1,1 @@
-"""The only bytes two processes share, and the only sockets between them."""
+"""The only bytes that two processes share, and the only sockets between them."""

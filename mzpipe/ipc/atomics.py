@@ -1,8 +1,8 @@
-"""Atomic words between processes: the one file from which every ordering comes.
+"""Atomic words between processes: every memory ordering in mzpipe comes from this file.
 
-Each intrinsic emits one LLVM instruction on a word of `words`: a C-contiguous
-int64 array that lies in a shared mapping (8-byte aligned, which a mapping and
-our layouts guarantee), or the address of one, for as long as the mapping is:
+Each intrinsic emits one LLVM instruction on a word of `words`, which is a C-contiguous
+int64 array in a shared mapping (the mapping and our layouts align it to 8 bytes), or
+the address of such an array while the mapping exists:
 
     load_acquire     load atomic i64, acquire
     load_relaxed     load atomic i64, monotonic (whole, in no order)
@@ -13,14 +13,14 @@ our layouts guarantee), or the address of one, for as long as the mapping is:
     fetch_add        atomicrmw add, seq_cst (a full barrier)
     fence            fence seq_cst
 
-and three calls to the C library: futex_wait and futex_wake (process-shared, on
+Four functions call the C library: futex_wait and futex_wake (process-shared, on
 the low 32 bits of the word; little-endian only), yield_core, monotonic_ns.
 
-They are compiled: a process started with NUMBA_DISABLE_JIT=1 cannot use them.
+All are compiled: a process started with NUMBA_DISABLE_JIT=1 cannot use them.
 
-A call from Python costs more than what it calls: an array is taken apart in 0.1 us, and as long goes by until the
-arguments' types have found their kernel. `entry` spares both; what it gives takes addresses and other int64.
-Kernels that are over in no time keep the interpreter's lock (no nogil): to let it go and take it again is 30 ns more.
+A call from Python costs more than the kernel itself: unpacking an array takes 0.1 us, and finding the kernel for the
+arguments' types takes as long again. `entry` avoids both; the function it returns takes addresses and other int64.
+Very short kernels keep the interpreter's lock (no nogil), because releasing and retaking it costs 30 ns more.
 """
 
 import platform
@@ -211,13 +211,13 @@ def store_ordered(words, index, value):
 
 @njit(cache=True, inline="never")
 def fetch_add(words, index, value):
-    """Adds to the word and returns what it was; a full barrier."""
+    """Adds to the word and returns its old value; a full barrier."""
     return _fetch_add(words, index, value)
 
 
 @njit(cache=True, inline="never")
 def fence():
-    """A full barrier: nothing before it is ordered after anything behind it."""
+    """A full barrier: everything before it is ordered before everything after it."""
     _fence()
 
 
@@ -252,5 +252,5 @@ def futex_wake(words, index):
 
 
 def entry(kernel: Any, num_arguments: int) -> Callable[..., int]:
-    """The kernel for callers in Python: takes so many int64 and nothing else, compiled by now."""
+    """The kernel for callers in Python: compiled on return, it takes exactly `num_arguments` int64."""
     return kernel.compile((types.int64,) * num_arguments)

@@ -1,4 +1,4 @@
-"""Columns: a record is a NamedTuple whose fields say what lies in them; layouts, arrays and typed views follow from it.
+"""Columns: a record is a NamedTuple whose fields declare their contents; layouts, arrays and typed views follow.
 
     class Steps(NamedTuple):                                          the declaration: see schema.py
         reward: Annotated[np.ndarray, Column("float32", (), "...")]
@@ -29,14 +29,14 @@ Axis = Literal[
     "num_states",
     "num_trees",
 ]
-# In place of a dtype: the frames' own.
+# Stands for the frames' own dtype.
 FRAME_DTYPE = "frame_dtype"
 _SUFFIX = re.compile(r"_[A-Z][A-Z0-9]*$")
 
 
 @dataclass(frozen=True)
 class Sizes:
-    """How long the axes of a record are; those that it does not have may be left out."""
+    """The lengths of a record's axes; axes that the record does not have may be left out."""
 
     length: int = 0
     num_actions: int = 0
@@ -50,7 +50,7 @@ class Sizes:
 
     @property
     def num_states(self) -> int:
-        """States of an unroll."""
+        """Number of states in an unroll."""
         return self.num_unroll_steps + 1
 
     def along(self, axes: Iterable[Axis | int]) -> tuple[int, ...]:
@@ -63,16 +63,16 @@ class Sizes:
 
 
 class Column(NamedTuple):
-    """What one array of a record holds."""
+    """The declaration of one array of a record."""
 
     dtype: str
     axes: tuple[Axis | int, ...]
     meaning: str
-    # Its name in exported datasets, where that is not the attribute.
+    # Its name in exported datasets, if that differs from the attribute.
     exported: str = ""
-    # Version of the journal's format that it came with; journals of an earlier one have zeros for it.
+    # The version of the journal's format that introduced it; older journals have zeros for it.
     since: int = 1
-    # A switch of Sizes without which there is no such array.
+    # The array exists only when this switch of Sizes is on.
     only_with: Literal["", "next_observations"] = ""
 
     def field(self, attribute: str, sizes: Sizes, leading: tuple[int, ...] = ()) -> Field:
@@ -82,13 +82,13 @@ class Column(NamedTuple):
 
 
 class Each(NamedTuple):
-    """Says of a field that is a record itself: its columns have this axis in front."""
+    """Marks a field that is itself a record: its columns have this axis in front."""
 
     axis: Axis
 
 
 class _Declared(NamedTuple):
-    """A field of a record: an array with its Column, or a record with its Each; None where nothing is said of it."""
+    """A field of a record: an array with its Column, or a record with its Each; `note` is None without either."""
 
     attribute: str
     kind: Any
@@ -105,7 +105,7 @@ def _declared(record: Any) -> tuple[_Declared, ...]:
 
 
 def _class_of(record: Any) -> Any:
-    """The NamedTuple itself, where it is one of a kind of array."""
+    """The NamedTuple without its type argument, if it has one."""
     return get_origin(record) or record
 
 
@@ -115,12 +115,12 @@ def name_of(attribute: str) -> str:
 
 
 def columns(record: type[tuple[Any, ...]]) -> dict[str, Column]:
-    """The arrays of a record by attribute, without those of records in it."""
+    """The arrays of a record by attribute, without those of nested records."""
     return {each.attribute: each.note for each in _declared(record) if isinstance(each.note, Column)}
 
 
 def fields(record: type[tuple[Any, ...]], sizes: Sizes, *leading: int) -> list[Field]:
-    """Every array of a record, those of records in it included, below these leading axes."""
+    """Every array of a record and of its nested records, below these leading axes."""
     found: list[Field] = []
     for attribute, kind, note in _declared(record):
         if isinstance(note, Each):
@@ -131,12 +131,12 @@ def fields(record: type[tuple[Any, ...]], sizes: Sizes, *leading: int) -> list[F
 
 
 def nbytes(record: type[tuple[Any, ...]], sizes: Sizes) -> int:
-    """Bytes of one of them, without padding."""
+    """Bytes of one record, without padding."""
     return sum(field.nbytes for field in fields(record, sizes))
 
 
 def assemble(record: type[R], arrays: Mapping[str, np.ndarray]) -> R:
-    """The record whose arrays are these, by their names in a layout; None where there is none."""
+    """The record made of these arrays, named as in a layout; a missing array is None."""
     values = [
         assemble(kind, arrays) if isinstance(note, Each) else arrays.get(name_of(attribute))
         for attribute, kind, note in _declared(record)
@@ -146,7 +146,7 @@ def assemble(record: type[R], arrays: Mapping[str, np.ndarray]) -> R:
 
 
 def allocate(record: type[R], sizes: Sizes, *leading: int) -> R:
-    """A record of zeros whose pages are all there from the start."""
+    """A record of zeros whose pages are all resident from the start."""
     arrays = {field.name: np.empty(field.shape, field.dtype) for field in fields(record, sizes, *leading)}
     for array in arrays.values():
         array.fill(0)
@@ -178,7 +178,7 @@ class RecordLayout(ArrayLayout, Generic[R]):
 
     @classmethod
     def of(cls, kind: type[R], sizes: Sizes) -> "RecordLayout[R]":
-        """As it is declared."""
+        """The layout as the record declares it."""
         return cls(kind, fields(kind, sizes))
 
     def record(self, buffer, offset: int = 0) -> R:

@@ -1,7 +1,7 @@
 """Control plane: the supervisor's ROUTER, each role's DEALER, and the shared stop word.
 
 Bulk data never travels here. A role's identity is its name (`actor-0`), so a
-process that was started again takes over its predecessor's place.
+restarted process takes over its predecessor's place.
 """
 
 from collections import deque
@@ -35,18 +35,18 @@ class StopWord:
         self._words = words
 
     def raise_to(self, stage: int) -> None:
-        """Stops every role whose stage is at most `stage`; the supervisor's alone."""
+        """Stops every role whose stage is at most `stage`; only the supervisor calls it."""
         # SYNC stop.raise release: nothing but the stage itself
         atomics.store_release(self._words, 0, stage)
 
     def stage(self) -> int:
-        """The stage that the run has reached; RUNNING while it goes on."""
+        """The stage that the run has reached; RUNNING until it stops."""
         # SYNC stop.raise acquire: nothing but the stage itself
         return atomics.load_acquire(self._words, 0)
 
 
 class ControlPort(Protocol):
-    """What a role sees of the supervisor."""
+    """A role's connection to the supervisor."""
 
     def send(self, message: Message) -> None:
         """Queues a message for the supervisor; never blocks."""
@@ -70,11 +70,11 @@ class RoleSocket:
         self._socket.connect(endpoint)
 
     def send(self, message: Message) -> None:
-        """Queues a message for the supervisor; one too many is dropped rather than waited for."""
+        """Queues a message for the supervisor; a full queue drops the message instead of waiting."""
         try:
             self._socket.send(encode(message), zmq.NOBLOCK)
         except zmq.Again:
-            return  # the supervisor is gone or stuck; the death pipe decides what follows
+            return  # the supervisor is gone or stuck; the death pipe decides what happens next
 
     def receive(self) -> list[Message]:
         """Messages that have arrived."""
@@ -88,9 +88,9 @@ class RoleSocket:
         return bool(self._socket.poll(round(timeout_s * 1000)))
 
     def close(self) -> None:
-        """Sends what is queued, for at most a second, then closes."""
+        """Sends the queued messages, for at most a second, then closes."""
         self._socket.close(linger=_LAST_WORDS_MS)
-        self._context.term()  # waits for that: a process may end at once afterwards
+        self._context.term()  # waits for the sending, because the process may end right after this call
 
 
 class SupervisorSocket:
@@ -108,7 +108,7 @@ class SupervisorSocket:
 
     @property
     def socket(self) -> zmq.Socket:
-        """For a poller."""
+        """The socket itself, for a poller."""
         return self._socket
 
     def send(self, identity: str, message: Message) -> bool:
@@ -120,7 +120,7 @@ class SupervisorSocket:
         return True
 
     def receive(self) -> list[tuple[str, Message | MessageError]]:
-        """(identity, message) of everything that has arrived; what is malformed comes as the error that it is."""
+        """(identity, message) of everything that has arrived; a malformed message is returned as its MessageError."""
         messages: list[tuple[str, Message | MessageError]] = []
         while _readable(self._socket):
             identity, *frames = self._socket.recv_multipart(zmq.NOBLOCK)
@@ -140,17 +140,17 @@ class LocalPort:
         self.to_supervisor: deque[Message] = deque()
 
     def send(self, message: Message) -> None:
-        """To the supervisor."""
+        """Queues a message for the supervisor."""
         self.to_supervisor.append(message)
 
     def receive(self) -> list[Message]:
-        """From the supervisor."""
+        """Messages from the supervisor since the last call."""
         messages = list(self.to_role)
         self.to_role.clear()
         return messages
 
     def close(self) -> None:
-        """Nothing to close."""
+        """Does nothing: there is nothing to close."""
 
 
 def _decoded(frames: list[bytes]) -> Message | MessageError:

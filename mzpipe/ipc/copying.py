@@ -1,19 +1,19 @@
-"""copy_rows: rows of one array into rows of another by memcpy; prefetch_rows: rows that are about to be read;
-copy_floats: weights, looked at for NaN and infinity in the pass that copies them.
+"""Kernels that copy: copy_rows copies rows between arrays by memcpy; prefetch_rows asks for rows before they are read;
+copy_floats copies weights and checks them for NaN and infinity in the same pass.
 
-An assignment of a row of small numbers compiles to a loop over its elements, at
-a tenth of memcpy's speed for single bytes; this is the C library's memcpy, which
-LLVM calls for `llvm.memcpy` of a size that is not known beforehand. A prefetch
-brings cache lines closer while other work goes on: rows of a large table, drawn at
-random, are in no cache, and nothing in the machine guesses which one comes next.
+An assignment of a row of small numbers compiles to a loop over its elements, which
+for single bytes has a tenth of memcpy's speed. copy_rows uses the C library's memcpy,
+which LLVM calls for an `llvm.memcpy` whose size is not a constant. A prefetch loads
+cache lines while other work runs: rows drawn at random from a large table are in no
+cache, and the hardware cannot guess which one is next.
 
-Preconditions   P1  both arrays are C-contiguous, of one dtype, and their rows of one size.
+Preconditions   P1  both arrays are C-contiguous, of one dtype, and have rows of one size.
                 P2  first + count rows exist on both sides, and they do not overlap.
                 P3  rows to prefetch are of a C-contiguous array; they need not all exist.
                 P4  copy_floats: both arrays are C-contiguous float32, of one size, and do not overlap.
-Postconditions  I1  copy_floats: target is bit for bit source, finite or not.
+Postconditions  I1  copy_floats: target equals source bit for bit, finite or not.
 
-The first two are compiled: a process started with NUMBA_DISABLE_JIT=1 cannot use them.
+copy_rows and prefetch_rows are compiled: a process started with NUMBA_DISABLE_JIT=1 cannot use them.
 """
 
 import numpy as np
@@ -24,9 +24,9 @@ from numba.extending import intrinsic
 
 from .layout import CACHE_LINE_BYTES
 
-# As many lines as one prefetch asks for; whoever reads on from there is followed by the hardware.
+# Lines that one prefetch asks for; the hardware prefetches the lines after them once they are read.
 _MAX_LINES = 8
-# Of a float32: all bits but the sign's, which order magnitudes as integers do; from infinity on it is not finite.
+# All bits of a float32 except its sign: as integers they order magnitudes, and from infinity's on they are not finite.
 _MAGNITUDE, _INFINITY = np.int32(0x7FFFFFFF), np.int32(0x7F800000)
 
 
@@ -76,7 +76,7 @@ def prefetch_rows(source_P, first, count):
 
 
 def copy_floats(source: np.ndarray, target: np.ndarray) -> bool:
-    """Copies float32 to `target`; says whether all of them are finite."""
+    """Copies float32 to `target`; returns whether all of them are finite."""
     return bool(_copy_bits(source.view(np.int32), target.view(np.int32)) < _INFINITY)
 
 

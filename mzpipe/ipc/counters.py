@@ -1,11 +1,11 @@
-"""Counters: one row of int64 words per process, written by it alone, read by anybody.
+"""Counters: one row of int64 words per process, which writes it alone and any process reads.
 
     process i:  | laps | busy_laps | env_steps | ... |      names in COUNTERS' order
 
 V1  A row has one writer; every word is stored whole (aligned 8 bytes).
 V2  Words are gauges: no order between them is promised, and none is needed.
 
-A counter is declared once, here: the row, the sums over a role's processes, the metrics (`telemetry.metrics`) and the
+A counter is declared once, here. The row, the sums over a role's processes, the metrics (`telemetry.metrics`) and the
 page about them (docs/metrics.md) follow from the declaration.
 """
 
@@ -23,20 +23,20 @@ _MILLION = 1_000_000
 
 
 class Kind(Enum):
-    """What a word holds: (its unit for people, whether it adds up, words to one of what is counted)."""
+    """The kind of number in a word: (label for people, whether it adds up over processes, word value of one unit)."""
 
     COUNT = "a sum", True, 1
     FRACTIONS = "a sum, kept in millionths", True, _MILLION
     SECONDS = "a sum of seconds, kept in microseconds", True, _MILLION
-    GAUGE = "as it stands", False, 1
-    FRACTION = "as it stands, kept in millionths", False, _MILLION
+    GAUGE = "current value", False, 1
+    FRACTION = "current value, kept in millionths", False, _MILLION
 
     def __init__(self, label: str, adds_up: bool, scale: int) -> None:
         self.label, self.adds_up, self.scale = label, adds_up, scale
 
 
 class Counter(NamedTuple):
-    """One word of the row of every process that has one of these roles."""
+    """One word in the row of every process that has one of these roles."""
 
     name: str
     roles: tuple[Role, ...]
@@ -74,11 +74,11 @@ COUNTERS = (
     Counter("sampled", _REPLAY, Kind.COUNT, "positions sampled"),
     Counter("stored", _REPLAY, Kind.GAUGE, "transitions now in the table"),
     Counter("capacity", _REPLAY, Kind.GAUGE, "transitions that fit into the table"),
-    Counter("refused", _REPLAY, Kind.COUNT, "transitions of records with values that cannot be"),
+    Counter("refused", _REPLAY, Kind.COUNT, "transitions of records with impossible values"),
     Counter("staleness", _REPLAY, Kind.FRACTIONS, "age of the positions handed out, in weights versions"),
-    Counter("target_age", _REPLAY, Kind.FRACTIONS, "age of the searches of their policy targets, in weights versions"),
+    Counter("target_age", _REPLAY, Kind.FRACTIONS, "age of their policy targets' searches, in weights versions"),
     Counter("handed_out", _REPLAY, Kind.COUNT, "positions in batches given to the learner"),
-    Counter("reanalyzed", _REPLAY, Kind.COUNT, "positions handed out that had been searched again"),
+    Counter("reanalyzed", _REPLAY, Kind.COUNT, "positions handed out after being searched again"),
     Counter("evicted", _REPLAY, Kind.COUNT, "positions that left the table between draw and batch"),
     Counter("stale_priorities", _REPLAY, Kind.COUNT, "priorities dropped because their positions are gone"),
     Counter("priority_updates", _REPLAY, Kind.COUNT, "priorities taken in"),
@@ -91,7 +91,7 @@ COUNTERS = (
     Counter("journal_bytes", _REPLAY, Kind.GAUGE, "bytes of the journal on disk"),
     Counter("unjournaled", _REPLAY, Kind.COUNT, "transitions that the journal had to leave out"),
     Counter("restored", _REPLAY, Kind.GAUGE, "transitions restored from the journal"),
-    Counter("lost", _REPLAY, Kind.GAUGE, "transitions that a kill took: played, but not restored"),
+    Counter("lost", _REPLAY, Kind.GAUGE, "transitions lost in a kill: played, but not restored"),
     Counter("targets", _REPLAY, Kind.COUNT, "targets computed"),
     Counter("positions", _REANALYZER, Kind.COUNT, "positions searched again"),
     Counter("busy", _REANALYZER, Kind.SECONDS, "time with a search under way"),
@@ -130,7 +130,7 @@ def sums(words_PC: np.ndarray, roles: Sequence[Role]) -> dict[str, float]:
 
 
 class Counters:
-    """One process's row; `add` and `set` are the owner's, the others anybody's. Amounts are in the counter's unit."""
+    """One process's row: only its owner calls `add` and `set`, any process reads. Amounts are in the counter's unit."""
 
     def __init__(self, words_PC: np.ndarray, process_index: int) -> None:
         self._words = memoryview(words_PC[process_index])
@@ -146,11 +146,11 @@ class Counters:
         self._words[index] = round(value * scale)
 
     def get(self, name: str) -> int:
-        """The word as it stands: of fractions and seconds the millionths."""
+        """The word itself; fractions and seconds are in millionths."""
         return self._words[_INDEX[name]]
 
     def value(self, name: str) -> float:
-        """Any counter as it stands, in its unit."""
+        """The current value of a counter, in its unit."""
         index, scale = _WORDS[name]
         return self._words[index] / scale
 
@@ -162,7 +162,7 @@ class Counters:
 
 
 class WaitClock:
-    """Adds the time from one lap to the next to every counter that the first of them marked."""
+    """Adds the time from one lap to the next to every counter that was marked in between."""
 
     def __init__(self, counters: Counters) -> None:
         self._counters = counters

@@ -1,4 +1,4 @@
-"""The data plane of one run: which segments exist, how large they are, who attaches to what.
+"""The data plane of one run: which segments exist, how large they are, and which process attaches to which.
 
 `PlaneShape` is everything the sizes depend on. The supervisor creates every
 segment from it and saves it; each role reads it back and attaches, so no two
@@ -30,9 +30,9 @@ SHAPE_FILE = "shape.json"
 
 
 class DataPlane:
-    """Every segment of a run, mapped when first asked for.
+    """Every segment of a run, mapped on first use.
 
-    Owns    nothing: files belong to the supervisor, which removes their directory.
+    Owns    nothing: the files belong to the supervisor, which removes their directory.
     """
 
     def __init__(self, directory: Path, shape: PlaneShape) -> None:
@@ -47,7 +47,7 @@ class DataPlane:
         """Reserves and maps every segment in an existing 0700 directory; raises PlanError when one does not fit."""
         plane = cls(directory, shape)
         plane._segments.create()
-        draft = directory / f".{SHAPE_FILE}.new"  # whoever joins finds the whole file, or none yet
+        draft = directory / f".{SHAPE_FILE}.new"  # a process that joins finds the whole file, or none yet
         draft.write_text(json.dumps(dataclasses.asdict(shape)))
         draft.replace(directory / SHAPE_FILE)
         return plane
@@ -64,7 +64,7 @@ class DataPlane:
         return cls(directory, shape)
 
     def index(self, member: Member) -> int:
-        """Row of a process in doorbells, counters and errors; raises KeyError for a stranger."""
+        """Row of a process in doorbells, counters and errors; raises KeyError for a process that is not of this run."""
         return self._indices[member]
 
     def stop_word(self) -> StopWord:
@@ -88,24 +88,24 @@ class DataPlane:
         return sums(self._segments.arrays("counters")["words"], [member.role for member in self.shape.members()])
 
     def stage_clock(self, member: Member) -> StageClock:
-        """A process's stage clock, one and the same for whoever asks in this process."""
+        """A process's stage clock; every call in this process returns the same one."""
         if member not in self._clocks:
             words = self._segments.arrays("stages")["words"]
             self._clocks[member] = StageClock(words, self.index(member), trace=self.trace_writer(member))
         return self._clocks[member]
 
     def trace_writer(self, member: Member) -> TraceWriter | None:
-        """A process's row of the trace, one and the same for whoever asks in this process; None where there is none."""
+        """A process's row of the trace, the same one on every call in this process; None without a trace."""
         if self.shape.trace_events and member not in self._writers:
             self._writers[member] = TraceWriter(self._segments.arrays("trace"), self.index(member))
         return self._writers.get(member)
 
     def trace(self) -> Trace:
-        """The trace of a run that has one."""
+        """The trace; only for a run that has one."""
         return Trace(self._segments.arrays("trace"))
 
     def read_stages(self) -> StageReading:
-        """What every process has spent its time on so far; rows in members' order."""
+        """How every process has spent its time so far; rows in members' order."""
         return StageReading(self._segments.arrays("stages")["words"])
 
     def errors(self, member: Member) -> ErrorLog:
@@ -135,7 +135,7 @@ class DataPlane:
         )
 
     def release_lanes(self, member: Member) -> None:
-        """Lets go of the weights that a process's lanes hold; for the supervisor, once the process is reaped."""
+        """Releases the weights that a process's lanes hold; for the supervisor, once the process is reaped."""
         server, lanes = self.shape.lanes_of(member)
         self._segments.arrays(f"lanes-{server}")["attached"][lanes] = 0
 

@@ -1,6 +1,6 @@
-"""Diagnostics: what the learner sees of its latest measured batch (learner -> supervisor).
+"""Diagnostics: the learner's measurements of its latest measured batch (learner -> supervisor).
 
-A number is declared once, here: the segment, its curves (`telemetry.metrics`) and docs/metrics.md follow.
+A number is declared once, here. The segment, its curves (`telemetry.metrics`) and docs/metrics.md follow.
 """
 
 from collections.abc import Callable, Sequence
@@ -13,11 +13,11 @@ MODEL_PARTS = ("representation", "dynamics", "prediction", "value_prefix", "cons
 
 
 class Per(NamedTuple):
-    """What a diagnostic has one number for: its place in the tag, and the keys that stand there, by unroll steps."""
+    """The axis of a diagnostic: its placeholder in the tag, and the keys that replace it, by unroll steps."""
 
     place: str
     keys: Callable[[int], Sequence[str]]
-    # Whether 0 says that there is no such thing.
+    # Whether 0 means that the model has no such part.
     may_lack: bool = False
 
 
@@ -64,7 +64,7 @@ DIAGNOSTICS = (
 
 
 def diagnostics_layout(num_unroll_steps: int) -> ArrayLayout:
-    """The segment; gauges, in no promised order."""
+    """The layout of the segment; its words are gauges, in no promised order."""
     numbers = [Field(each.name, "float64", (len(each.per.keys(num_unroll_steps)),)) for each in DIAGNOSTICS]
-    # learner_steps: training steps when it was measured; 0: never.
+    # learner_steps: training steps at the measurement; 0: nothing was measured yet.
     return ArrayLayout([Field("learner_steps", "int64", (1,)), *numbers])

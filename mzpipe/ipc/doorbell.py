@@ -1,4 +1,4 @@
-"""Doorbells: one word per process, bumped by whoever gave that process work.
+"""Doorbells: one word per process, bumped by every process that gives it work.
 
     process i:  | sequence | sleeping | ...pad to 128 bytes |
 
@@ -23,26 +23,26 @@ def doorbell_layout(num_processes: int) -> ArrayLayout:
 
 
 class Doorbell:
-    """One process's doorbell: anybody rings it, its owner waits on it."""
+    """One process's doorbell: any process rings it, its owner waits on it."""
 
     def __init__(self, words_PW: np.ndarray, process_index: int) -> None:
         self._words = words_PW[process_index]
-        # Of its words, which stay as long as this object keeps the array.
+        # The address of its words, valid while this object keeps the array.
         self.address = self._words.ctypes.data
         self._ring, self._wait = atomics.entry(ring_kernel, 1), atomics.entry(wait_kernel, 5)
         self._load_acquire = atomics.entry(atomics.load_acquire, 2)
 
     def own(self) -> None:
-        """Clears what an owner that died in its sleep has left; called once by a new owner."""
+        """Clears the flag of an owner that died while it slept; a new owner calls it once."""
         # SYNC doorbell.sleep release: nobody sleeps here any more
         atomics.store_ordered(self._words, _SLEEPING, 0)
 
     def ring(self) -> None:
-        """Wakes the owner if it sleeps; whatever was published before is visible to it."""
+        """Wakes the owner if it sleeps; the owner sees everything published before."""
         self._ring(self.address)
 
     def sequence(self) -> int:
-        """How often it was rung."""
+        """The number of rings so far."""
         # SYNC doorbell.ring acquire: what the ringer published before it rang
         return self._load_acquire(self.address, 0)
 
@@ -51,7 +51,7 @@ class Doorbell:
         return self.next_sequence(seen, spin_ns, yield_ns, timeout_ns) != seen
 
     def next_sequence(self, seen: int, spin_ns: int, yield_ns: int, timeout_ns: int) -> int:
-        """Waits as `wait` does; how often it was rung by then."""
+        """Waits as `wait` does; returns the number of rings at its end."""
         return self._wait(self.address, seen, spin_ns, yield_ns, timeout_ns)
 
 
@@ -67,7 +67,7 @@ def ring_kernel(words):
 
 @njit(cache=True, nogil=True)
 def wait_kernel(words, seen, spin_ns, yield_ns, timeout_ns):
-    """Spins, then yields, then sleeps, until the limits, which count from the first look; the sequence by then."""
+    """Spins, then yields, then sleeps; returns the sequence at the end. The limits count from the first look."""
     start_ns = 0
     while True:
         # SYNC doorbell.ring acquire: what the ringer published before it rang

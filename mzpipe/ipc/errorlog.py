@@ -1,4 +1,4 @@
-"""Error log: each distinct error of a process once, with a count; readable after a crash.
+"""Error log: stores each distinct error of a process once, with a count; readable after a crash.
 
     process i, place j:  | count | nbytes | utf-8 text ... 4080 bytes |
 
@@ -44,7 +44,7 @@ class ErrorLog:
         self.record_text("".join(traceback.format_exception(error)))
 
     def record_text(self, text: str) -> None:
-        """As `record`; an error that finds every place taken is counted on the last."""
+        """Stores or counts a text as `record` does; once every place is taken, a new error counts on the last."""
         data = text.encode(errors="replace")[-_TEXT_BYTES:]
         for place in self._places:
             if place[_COUNT] == 0:

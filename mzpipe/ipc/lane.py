@@ -1,13 +1,13 @@
-"""Lanes: one outstanding inference request each, side by side for one server.
+"""Lanes: each holds one outstanding inference request; a server's lanes lie in one block.
 
     request [L, 16]  response [L, 16]     one sequence word per lane, 128 bytes apart
     kind, node_index, last_node, num_rows, pin, attached, doorbell [L]
     observation [L, T, ...]  parent_index, action [L, T]                client -> server
     reward, value [L, T]  policy_logits [L, T, A]  weights_version [L]  server -> client
 
-V1  A lane is pending while request > response; then its request arrays belong
-    to the server and its response arrays to nobody else.
-V2  request == response: everything of the lane belongs to the client.
+V1  A lane is pending while request > response; until then its request and
+    response arrays belong to the server alone.
+V2  While request == response, the whole lane belongs to the client.
 V3  Work left by a server that died is simply request > response.
 
 Shape legend    L lanes   T trees of a lane   A actions
@@ -85,7 +85,7 @@ class LaneClient:
         block["doorbell"][lane] = client_index
         block["pin"][lane] = 0
         block["attached"][lane] = 1
-        # A former client may have died with a request in flight: its answer is awaited like our own.
+        # A former client may have died with a request in flight: we wait for its answer as for our own.
         self._sequence = int(self._request[0])
         self._request_address, self._response_address = (
             int(words.ctypes.data) for words in (self._request, self._response)
@@ -93,7 +93,7 @@ class LaneClient:
         self._hand_over, self._load_acquire = atomics.entry(request_kernel, 3), atomics.entry(atomics.load_acquire, 2)
 
     def prepare(self, *, last_node: int) -> None:
-        """Says how far searches on this lane go: with that node answered, the server lets its weights go."""
+        """Sets the last node of searches on this lane: once it is answered, the server releases the lane's weights."""
         self._block["last_node"][self._lane] = last_node
 
     def request(self, kind: RequestKind, *, node_index: int, num_rows: int) -> None:
@@ -112,21 +112,21 @@ class LaneClient:
         return self._load_acquire(self._response_address, 0) == self._sequence
 
     def taken(self) -> None:
-        """Says that the answer is being used now: for the trace alone."""
+        """Tells the trace that the answer is used now; does nothing else."""
         if self._trace is not None:
             self._trace.mark(Mark.ANSWER_TAKEN, self._place, self._sequence)
 
     def pin(self, number: int) -> None:
-        """Keeps one weights version from the next root request on while `number` stays; 0 lets go."""
+        """Keeps one weights version from the next root request on, until `number` changes; 0 releases it."""
         self._block["pin"][self._lane] = number
 
     @property
     def weights_version(self) -> int:
-        """Version of the weights that gave the last answer."""
+        """Weights version of the last answer."""
         return int(self._block["weights_version"][self._lane])
 
     def detach(self) -> None:
-        """Tells the server that no search of this lane goes on."""
+        """Tells the server that no search of this lane will continue."""
         self._block["attached"][self._lane] = 0
 
 
@@ -150,7 +150,7 @@ class LaneServer:
         return self._lanes[: pending_kernel(self._request, self._response, self._lanes)]
 
     def gathered(self, lanes: np.ndarray) -> None:
-        """Says that the requests of `lanes` go into a batch now: for the trace alone."""
+        """Tells the trace that the requests of `lanes` go into a batch now; does nothing else."""
         if self._trace is not None:
             for lane in lanes.tolist():
                 self._trace.mark(Mark.REQUEST_GATHERED, self._first_place + lane, int(self._request[lane, 0]))
@@ -162,7 +162,7 @@ class LaneServer:
 
 @njit(cache=True)
 def request_kernel(request, doorbell, sequence):
-    """Hands a lane to the server and rings it; addresses."""
+    """Hands a lane to the server and rings it; takes addresses."""
     # SYNC lane.request release: the request's arrays and words
     atomics.store_release(request, 0, sequence)
     ring_kernel(doorbell)
@@ -182,7 +182,7 @@ def pending_kernel(request_LW, response_LW, lanes_L):
 
 @njit(cache=True, nogil=True)
 def respond_kernel(lanes_L, request_LW, response_LW, doorbell_L, doorbell_words_PW):
-    """Marks the requests of these lanes answered, then rings their clients; a client's lanes lie side by side."""
+    """Marks the requests of these lanes answered, then rings their clients; a client's lanes are adjacent."""
     for lane in lanes_L:
         # SYNC lane.response release: the response's arrays and words
         atomics.store_release(response_LW[lane], 0, request_LW[lane, 0])

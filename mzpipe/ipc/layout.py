@@ -33,7 +33,7 @@ class Field(NamedTuple):
 
 
 def read_fields(rows: Iterable[tuple[str, str, Iterable[int]]]) -> tuple[Field, ...]:
-    """Fields as JSON gives them back."""
+    """Fields from their rows (name, dtype, shape) in JSON."""
     return tuple(Field(name, dtype, tuple(shape)) for name, dtype, shape in rows)
 
 
@@ -43,7 +43,7 @@ def align(nbytes: int, boundary: int = CACHE_LINE_BYTES) -> int:
 
 
 class ArrayLayout:
-    """Offsets of a sequence of fields, and the views they give on a buffer."""
+    """The offsets of a sequence of fields, and views of a buffer at these offsets."""
 
     def __init__(self, fields: Iterable[Field]) -> None:
         self.fields = tuple(fields)

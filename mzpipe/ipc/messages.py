@@ -1,7 +1,7 @@
 """Control messages: typed, flat, small; one encoder and one decoder.
 
 On the wire: one version byte, then a MessagePack map of the message's name under
-"kind" and its fields. Whatever else arrives (too large, nested, extension types,
+"kind" and its fields. Anything else that arrives (too large, nested, extension types,
 unknown, missing or duplicate keys, wrong types) is a MessageError.
 """
 
@@ -22,7 +22,7 @@ _MAX_FIELDS = 32
 
 @dataclass(frozen=True)
 class Hello:
-    """Role to supervisor, first: who is here. The answer is Welcome or silence."""
+    """Role to supervisor, its first message: who it is. The answer is Welcome or silence."""
 
     run_id: str
     role: str
@@ -33,7 +33,7 @@ class Hello:
 
 @dataclass(frozen=True)
 class Welcome:
-    """Supervisor to role: the hello was accepted; epoch counts the starts of this process."""
+    """Supervisor to role: its hello is accepted; epoch counts the starts of this process."""
 
     epoch: int
 
@@ -47,7 +47,7 @@ class Ready:
 
 @dataclass(frozen=True)
 class Failed:
-    """Role to supervisor: it ends because of an error."""
+    """Role to supervisor: the role ends because of an error."""
 
     exit_code: int
     summary: str
@@ -63,7 +63,7 @@ class SaveCheckpoint:
 
 @dataclass(frozen=True)
 class CheckpointSaved:
-    """Learner to supervisor: a checkpoint is on disk; request_id 0 when nobody asked."""
+    """Learner to supervisor: a checkpoint is on disk; request_id is 0 when the supervisor did not ask for it."""
 
     request_id: int
     learner_steps: int
@@ -85,7 +85,7 @@ class Evaluated:
 
 @dataclass(frozen=True)
 class Note:
-    """Role to supervisor: one line for the person who watches."""
+    """Role to supervisor: one line for the user."""
 
     text: str
 

@@ -7,11 +7,11 @@ V1  Sequence s lives in slot s mod 2^n; its commit word is s + 1 once it is whol
 V2  tail <= every readable sequence < tail + 2^n; only the consumer writes tail.
 V3  The commit word is stored last, so a producer killed while it builds a slot
     leaves nothing to read; the next producer continues after the last commit.
-V4  The commit word names the sequence, so a record of another lap, whole as it is,
-    is not taken for this one.
-V5  head counts commits, for gauges only: nobody's safety depends on it.
+V4  The commit word names the sequence, so a whole record of another lap is not
+    mistaken for this one.
+V5  head counts commits, for gauges only: no correctness depends on it.
 
-What is done to a slot is one call of a kernel that takes addresses (see atomics).
+Each operation on a slot is one call of a kernel that takes addresses (see atomics).
 """
 
 from typing import Generic
@@ -49,7 +49,7 @@ class Ring(Generic[R]):
         self.slots = [layout.record(buffer, place + SLOT_HEADER_BYTES) for place in places]
         self.payloads = [np.ndarray((layout.nbytes,), "uint8", buffer, place + SLOT_HEADER_BYTES) for place in places]
 
-        # Of what lies above, which stays as long as this object keeps its arrays.
+        # Addresses in the arrays above, valid while this object keeps them.
         self.head, self.tail = (int(self.cursors[place:].ctypes.data) for place in (_HEAD, _TAIL))
         self.addresses = [int(header.ctypes.data) for header in self.headers]
 
@@ -64,8 +64,8 @@ class Ring(Generic[R]):
         return _CURSOR_BYTES + power_of_two(num_slots) * cls.stride(layout)
 
     def fill(self) -> float:
-        """Committed and not yet released slots, as a fraction; a gauge that may be a lap old."""
-        # A record can be released before its writer gets round to counting it.
+        """The fraction of slots that are committed and not yet released; a gauge that may be a lap old."""
+        # A record can be released before its writer has counted it.
         return max(0.0, float(self.cursors[_HEAD] - self.cursors[_TAIL]) / self.num_slots)
 
 
@@ -91,7 +91,7 @@ class RingWriter(Generic[R]):
 
     @property
     def sequence(self) -> int:
-        """Number of the slot that is committed next; the first was 0."""
+        """Number of the next slot to commit; the first is 0."""
         return self._sequence
 
     def claim(self) -> R | None:
@@ -124,17 +124,17 @@ class RingReader(Generic[R]):
 
     @property
     def sequence(self) -> int:
-        """Number of the oldest slot that has not been released; the first was 0."""
+        """Number of the oldest slot that has not been released; the first is 0."""
         return self._sequence
 
     def peek(self, ahead: int = 0) -> R | None:
-        """The oldest committed slot, or of the one `ahead` places behind it; None where there is none yet.
+        """The oldest committed slot, or the one `ahead` places after it; None while it is not committed.
 
-        Peeking twice gives the same slot; slots are first peeked at in their order.
+        Peeking twice gives the same slot. The first peek at each slot must follow the slots' order.
         """
         ring, sequence = self._ring, self._sequence + ahead
         index = sequence % ring.num_slots
-        # Only whether it is worth a call: the order is that of the acquire, here or at the first peek.
+        # This load only saves a call: the order comes from the acquire, here or at the first peek.
         if ahead >= ring.num_slots or self._commit_words[index][_COMMIT] != sequence + 1:
             return None
         if self._acquired < sequence:
@@ -145,7 +145,7 @@ class RingReader(Generic[R]):
         return ring.slots[index]
 
     def epoch(self) -> int:
-        """Epoch of the writer of the peeked slot: how often its process was restarted."""
+        """Epoch of the peeked slot's writer: how often its process was restarted."""
         return int(self._ring.headers[self._sequence % self._ring.num_slots][_EPOCH])
 
     def release(self) -> None:
@@ -157,7 +157,7 @@ class RingReader(Generic[R]):
 
 @njit(cache=True)
 def commit_kernel(header, head, nbytes, epoch, sequence):
-    """Publishes a slot; the sequence of the next one."""
+    """Publishes a slot; returns the sequence of the next one."""
     atomics.store_relaxed(header, _NBYTES, nbytes)
     atomics.store_relaxed(header, _EPOCH, epoch)
     # SYNC ring.commit release: the slot's payload and header

@@ -1,10 +1,10 @@
-"""Roles by name, declared once. A value is the word on the command line, in files and in messages."""
+"""The roles, declared once. A role's value is its name on the command line, in files and in messages."""
 
 from enum import StrEnum
 
 
 class Role(StrEnum):
-    """What a process of a run does."""
+    """The work of one process of a run."""
 
     ACTOR = "actor"
     INFERENCE = "inference"

@@ -1,10 +1,10 @@
-"""Every record that goes through a ring, declared once: kind of number, shape, and what it means.
+"""Every record that goes through a ring, declared once: the dtype, shape and meaning of each array.
 
     actor --Trajectory--> replay --BatchSlot--> learner --Priorities--> replay
                           replay --Positions--> reanalyzer --FreshTargets--> replay
 
-All else follows from here: ring slots, the recorder's and the table's columns, their sizes, the journal, the export,
-and what benchmarks draw at random. To add a field: declare it, write it, read it. A field of Steps gets the next
+Everything else follows: ring slots, the recorder's and the table's columns, their sizes, the journal, the export,
+and the random records of benchmarks. To add a field: declare it, write it, read it. A field of Steps gets the next
 `since`, for the journals that lack it.
 
 Shape legend    B unrolls of a batch   K unroll steps   K1 = K + 1 states   A actions   T positions searched in lockstep
@@ -16,28 +16,26 @@ import numpy as np
 
 from .columns import FRAME_DTYPE, Column, Each
 
-# Values of `end` in a trajectory: what follows its last transition.
+# Values of `end` in a trajectory: whether its last transition ended the episode, and how.
 UNFINISHED, TERMINATED, TRUNCATED = 0, 1, 2
 
 Array = TypeVar("Array")
 
 
 class Steps(NamedTuple):
-    """Transitions, one row each, without their frames, which are large and stored in another way."""
+    """Transitions, one row each, without their frames, which are large and stored separately."""
 
     action: Annotated[np.ndarray, Column("int32", (), "the action taken", "actions")]
     reward: Annotated[np.ndarray, Column("float32", (), "the reward that followed it", "rewards")]
     to_play: Annotated[np.ndarray, Column("int8", (), "the player to move")]
     legal_actions: Annotated[np.ndarray, Column("bool", ("num_actions",), "what the rules allow")]
-    search_policy: Annotated[
-        np.ndarray, Column("float32", ("num_actions",), "what the search says of the actions", "search_policies")
-    ]
-    root_value: Annotated[np.ndarray, Column("float32", (), "what the search says of the position", "root_values")]
-    weights_version: Annotated[np.ndarray, Column("int64", (), "of the weights that it used", "weights_versions")]
+    search_policy: Annotated[np.ndarray, Column("float32", ("num_actions",), "the search's policy", "search_policies")]
+    root_value: Annotated[np.ndarray, Column("float32", (), "the search's value of the position", "root_values")]
+    weights_version: Annotated[np.ndarray, Column("int64", (), "weights version of the search", "weights_versions")]
 
 
 class Trajectory(NamedTuple):
-    """Consecutive transitions of one episode (actor -> replay); rows from `length` on are whatever was there before."""
+    """Consecutive transitions of one episode (actor -> replay); rows from `length` on hold old data."""
 
     game: Annotated[np.ndarray, Column("int32", (1,), "the actor's game")]
     episode: Annotated[np.ndarray, Column("int64", (1,), "its episode, counted within the actor's epoch")]
@@ -55,24 +53,24 @@ class Trajectory(NamedTuple):
 
 
 class Keys(NamedTuple):
-    """Sampled positions: their places in the table, and the table's count of laps when they were stored."""
+    """Sampled positions: their rows in the table, and the table's lap when they were stored."""
 
     slot_B: Annotated[np.ndarray, Column("int64", (), "row of the table")]
     generation_B: Annotated[np.ndarray, Column("int64", (), "lap of the table")]
 
 
 class Unrolls(NamedTuple, Generic[Array]):
-    """What is trained on: arrays in the ring, tensors on the device; index k belongs to the state after k actions.
+    """The training data: arrays in the ring, tensors on the device; index k belongs to the state after k actions.
 
-    The last two are None unless the model has a consistency head: place k - 1 holds the stacked observation of the
-    state after k actions, and whether there is one.
+    The last two are None unless the model has a consistency head: index k - 1 holds the stacked observation of the
+    state after k actions, and whether it is stored.
     """
 
     observation: Annotated[Array, Column(FRAME_DTYPE, ("observation_shape",), "stacked frames of the position")]
     action_BK: Annotated[Array, Column("int32", ("num_unroll_steps",), "the actions from there on")]
     value_target_BK1: Annotated[Array, Column("float32", ("num_states",), "n-step values")]
     value_mask_BK1: Annotated[Array, Column("float32", ("num_states",), "1 where the value counts")]
-    reward_target_BK: Annotated[Array, Column("float32", ("num_unroll_steps",), "place k - 1: of the action into k")]
+    reward_target_BK: Annotated[Array, Column("float32", ("num_unroll_steps",), "place k - 1: for the action into k")]
     reward_mask_BK: Annotated[Array, Column("float32", ("num_unroll_steps",), "1 where the reward counts")]
     policy_target_BK1A: Annotated[Array, Column("float32", ("num_states", "num_actions"), "search policies")]
     policy_mask_BK1: Annotated[Array, Column("float32", ("num_states",), "1 where the policy counts")]
@@ -107,7 +105,7 @@ class Priorities(NamedTuple):
 
 
 class Positions(NamedTuple):
-    """Positions to search again (replay -> reanalyzer); places from `rows` on hold none."""
+    """Positions to search again (replay -> reanalyzer); only the first `rows` rows hold one."""
 
     ticket: Annotated[np.ndarray, Column("int64", (1,), "which request of the replay server this is")]
     rows: Annotated[np.ndarray, Column("int32", (1,), "positions in it")]
@@ -122,11 +120,11 @@ class Positions(NamedTuple):
 
 
 class FreshTargets(NamedTuple):
-    """What the search and the target network say of one ticket's positions (reanalyzer -> replay)."""
+    """Results of the search and the target network for one ticket's positions (reanalyzer -> replay)."""
 
     ticket: Annotated[np.ndarray, Column("int64", (1,), "as in Positions")]
-    search_version: Annotated[np.ndarray, Column("int64", (1,), "of the weights that searched")]
-    bootstrap_version: Annotated[np.ndarray, Column("int64", (1,), "of the target network")]
+    search_version: Annotated[np.ndarray, Column("int64", (1,), "weights version of the search")]
+    bootstrap_version: Annotated[np.ndarray, Column("int64", (1,), "weights version of the target network")]
     search_policy: Annotated[np.ndarray, Column("float32", ("num_trees", "num_actions"), "as in Steps")]
     root_value: Annotated[np.ndarray, Column("float32", ("num_trees",), "as in Steps")]
-    bootstrap_value: Annotated[np.ndarray, Column("float32", ("num_trees",), "of the bootstrap's position")]
+    bootstrap_value: Annotated[np.ndarray, Column("float32", ("num_trees",), "value of the bootstrap's position")]

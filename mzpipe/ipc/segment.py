@@ -4,10 +4,10 @@
     | magic  | layout version | nbytes | ...zero           | payload ...
 
 V1  The file is created O_EXCL | O_NOFOLLOW with mode 0600 in a 0700 directory.
-V2  Its pages are reserved (posix_fallocate) before anybody maps it: a full
+V2  Its pages are reserved (posix_fallocate) before any process maps it: a full
     /dev/shm is an error here and never a SIGBUS later.
-V3  The header is written before the file gets its final name, so whoever can
-    open a segment sees a whole header.
+V3  The header is written before the file gets its final name, so every process
+    that can open a segment sees a whole header.
 """
 
 import errno
@@ -55,7 +55,7 @@ class Segment:
 
     @classmethod
     def attach(cls, path: Path, payload_bytes: int) -> "Segment":
-        """Maps an existing segment; raises InputOutputError when it is missing or laid out otherwise."""
+        """Maps an existing segment; raises InputOutputError when it is missing or has another layout."""
         descriptor = _open(path, os.O_RDWR)
         try:
             nbytes = os.fstat(descriptor).st_size

@@ -1,4 +1,4 @@
-"""Segments of one directory, by name: created all at once, each mapped when it is first asked for."""
+"""Segments of one directory, by name: all are created at once, and each is mapped on first use."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -27,9 +27,9 @@ class RingSpec:
 
 
 class Segments:
-    """Segments whose layouts are known beforehand; all processes that use them must agree on `specs`.
+    """Segments with known layouts; all processes that use them must agree on `specs`.
 
-    Owns    nothing: files belong to whoever removes their directory.
+    Owns    nothing: the files belong to the process that removes their directory.
     """
 
     def __init__(self, directory: Path, specs: Mapping[str, ArrayLayout | RingSpec]) -> None:
@@ -42,7 +42,7 @@ class Segments:
             self._mapped[name] = Segment.create(self._directory / name, spec.nbytes)
 
     def arrays(self, name: str) -> dict[str, np.ndarray]:
-        """Arrays of a segment that is no ring."""
+        """Arrays of a segment that is not a ring."""
         spec = self._specs[name]
         assert isinstance(spec, ArrayLayout)
         return spec.views(self._segment(name).buffer, HEADER_BYTES)

@@ -41,7 +41,7 @@ class Member:
 
 @dataclass(frozen=True)
 class PlaneShape:
-    """Numbers and shapes from which every segment's size follows."""
+    """The numbers and shapes that determine every segment's size."""
 
     frame_shape: tuple[int, ...]
     frame_dtype: str
@@ -59,35 +59,35 @@ class PlaneShape:
     trajectory_length: int
     trajectory_ring_slots: int
     batch_ring_slots: int
-    # Unrolls of a training step, in equal parts for the learner's ranks.
+    # Unrolls of a training step, split equally between the learner's ranks.
     batch_size: int
     num_unroll_steps: int
     weights_bytes: int
-    # What the weights are of: the model's state as a checkpoint has it. Integers are not in the weights.
+    # Names, dtypes and shapes of the model's state, as in a checkpoint. Integers are not in the weights.
     model_state: tuple[Field, ...] = ()
     learner_ranks: int = 1
     # Whether batches hold the observations that follow the sampled ones.
     next_observations: bool = False
-    # Events that each process can keep; 0: there is no trace.
+    # Events that each process can keep; 0: no trace.
     trace_events: int = 0
 
     @property
     def observation_shape(self) -> tuple[int, ...]:
-        """A stacked observation: the frames' first axis, `frame_stack` times."""
+        """Shape of a stacked observation: a frame's, with the first axis `frame_stack` times as long."""
         return (self.frame_shape[0] * self.frame_stack, *self.frame_shape[1:])
 
     def trees_of(self, role: Role) -> int:
-        """Rows that a searching role uses of each of its lanes."""
+        """Rows that a searching role uses in each of its lanes."""
         trees = {Role.REANALYZER: self.trees_per_reanalyzer_lane, Role.EVALUATOR: self.evaluator_trees}
         return trees.get(role, self.trees_per_lane)
 
     @property
     def trees_of_a_lane(self) -> int:
-        """Rows that every lane has room for."""
+        """Rows in every lane."""
         return max(self.trees_of(owner.role) for owner in self.lane_clients(0))
 
     def members(self) -> list[Member]:
-        """Every process in start order: downstream first, so that whoever sends finds a receiver."""
+        """Every process in start order: downstream first, so that every sender finds its receiver."""
         servers = [Member(Role.INFERENCE, index) for index in range(self.inference_servers)]
         actors = [Member(Role.ACTOR, index) for index in range(self.actors)]
         reanalyzers = [Member(Role.REANALYZER, index) for index in range(self.reanalyzers)]
@@ -119,7 +119,7 @@ class PlaneShape:
         return server, [lane for lane, owner in enumerate(owners) if owner == member]
 
     def first_lane(self, server: int) -> int:
-        """Number of a server's first lane, where the lanes of all servers are counted through."""
+        """Number of a server's first lane, counted over the lanes of all servers."""
         return sum(len(self.lane_clients(before)) for before in range(server))
 
     def sizes(self) -> Sizes:

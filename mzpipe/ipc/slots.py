@@ -1,4 +1,4 @@
-"""What the weights segment holds; the rings' records are in schema.py."""
+"""The layout of the weights segment; the rings' records are in schema.py."""
 
 from .layout import WORDS_PER_LINE, ArrayLayout, Field
 

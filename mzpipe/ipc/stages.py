@@ -1,12 +1,12 @@
-"""Stages: what every process spends its time on, as words that anybody can read while it runs, or after it died.
+"""Stages: how every process spends its time, in words that any process can read while it runs or after it died.
 
     process i:  | wait_in_ns | wait_out_ns | other_ns | ...                its own time, outside any stage
                 | stage 0: items, busy_ns, histogram | stage 1: ... |       one row per Stage
 
 T1  A process's rows have one writer; every word is stored whole (aligned 8 bytes).
-T2  Every moment is counted once, when what fills it ends: in the busy_ns of one stage, in `wait_in_ns` (laps that found
-    nothing to do), in `wait_out_ns` (laps that a full ring, or a limit, kept from going on) or in `other_ns`. The sum
-    is the time for which the process accounts.
+T2  Every moment is counted once, when its stage or wait ends: in the busy_ns of one stage, in `wait_in_ns` (laps that
+    found nothing to do), in `wait_out_ns` (laps that a full ring or a limit held up) or in `other_ns`. The sum is the
+    time for which the process accounts.
 T3  Words are gauges, read without order: a reader may see a stage's items before its time.
 
 Shape legend    P processes   S stages   B buckets of a histogram   W words
@@ -33,7 +33,7 @@ class Stage(IntEnum):
     meaning: str
 
     def __new__(cls, *declared: Any) -> "Stage":
-        """Stages are numbered from 0 on, in their order here; the label names one in reports, tags and on pages."""
+        """Numbers stages from 0 on, in their order here; the label names a stage in reports, tags and docs."""
         stage = int.__new__(cls, len(cls.__members__))
         stage._value_ = int(stage)
         stage.label, stage.role, stage.unit, stage.meaning = declared
@@ -62,7 +62,7 @@ class Stage(IntEnum):
     EVALUATION = "evaluation", Role.EVALUATOR, "env steps", "a move of one evaluation game"
 
 
-# The stage whose items count a role's progress, for each role whose work can hold the pipeline back.
+# For each role that can limit the pipeline: the stage whose items count its progress.
 PROGRESS_STAGES = {
     Role.ACTOR: Stage.ENV_STEP,
     Role.INFERENCE: Stage.INFERENCE_REPLY,
@@ -80,9 +80,9 @@ def stages_of(role: Role) -> list[Stage]:
 # Buckets of a histogram: four to every doubling of nanoseconds, up to 2^43 ns (more than two hours).
 _PER_DOUBLING, _DOUBLINGS = 4, 42
 BUCKETS = _PER_DOUBLING * _DOUBLINGS
-_BITS = 3  # of a duration's leading digits: one that is always 1, two that say which quarter of its doubling
+_BITS = 3  # leading bits of a duration: the first is always 1, two more name the quarter of its doubling
 _ITEMS, _BUSY, _FIRST_BUCKET = 0, 1, 2
-_STAGE_WORDS = 176  # the two, the buckets, and what fills whole cache lines
+_STAGE_WORDS = 176  # items, busy_ns, the buckets, and padding to whole cache lines
 _OWN_WORDS = 8
 _WAIT_IN, _WAIT_OUT, _OTHER = range(3)
 _NO_STAGES = (NoStage.WAIT_IN, NoStage.WAIT_OUT, NoStage.OTHER)
@@ -97,8 +97,8 @@ def stages_layout(num_processes: int) -> ArrayLayout:
 class StageClock:
     """One process's rows, for the process itself.
 
-    A lap consists of stages, each closed by `end`, and ends with `lap`. Time before a stage that is not its own is
-    given away by `skip`. Where there is a trace, each of these is also a slice of it.
+    A lap consists of stages, each closed by `end`, and ends with `lap`. `skip` counts the time before a stage that does
+    not belong to it. In a run with a trace, each of these is also a slice of the trace.
     """
 
     def __init__(
@@ -113,11 +113,11 @@ class StageClock:
         self._is_blocked = self._is_starved = False
 
     def start(self) -> None:
-        """The time since the last call belongs to nobody: the process began only now, or others had their turn."""
+        """Discards the time since the last call: the process has only begun, or other roles had their turn."""
         self._last_ns = self._now_ns()
 
     def end(self, stage: Stage, items: int = 1) -> None:
-        """The time since the last call was this stage's, which has dealt with so many items."""
+        """Counts the time since the last call as this stage's, with this many items."""
         now_ns, words = self._now_ns(), self._words
         elapsed_ns = now_ns - self._last_ns
         if self._trace is not None:
@@ -133,7 +133,7 @@ class StageClock:
             words[base + _FIRST_BUCKET + bucket_of(elapsed_ns)] += 1
 
     def add(self, stage: Stage, items: int) -> None:
-        """As `end`, for a stage whose latency `took` counts: only its time and items."""
+        """Counts time and items as `end` does, but no latency: for a stage whose latency `took` counts."""
         now_ns, words = self._now_ns(), self._words
         base = _BASES[stage]
         words[base] += items
@@ -143,11 +143,11 @@ class StageClock:
         self._last_ns = now_ns
 
     def took(self, stage: Stage, elapsed_ns: int) -> None:
-        """Counts one latency of a stage that other stages interrupt, measured by the caller."""
+        """Counts one latency, measured by the caller, of a stage that other stages interrupt."""
         self._words[_BASES[stage] + _FIRST_BUCKET + bucket_of(elapsed_ns)] += 1
 
     def skip(self) -> None:
-        """The time since the last call was no stage's."""
+        """Counts the time since the last call as no stage's."""
         now_ns = self._now_ns()
         self._words[_OTHER] += now_ns - self._last_ns
         if self._trace is not None:
@@ -155,15 +155,15 @@ class StageClock:
         self._last_ns = now_ns
 
     def blocked(self) -> None:
-        """Something downstream kept work back in this lap: if nothing else was done, the lap's time is `wait_out`."""
+        """Says that downstream held work up in this lap: if the lap did nothing else, its time is `wait_out`."""
         self._is_blocked = True
 
     def starved(self) -> None:
-        """This lap waited for more to come in, though it does not count as idle."""
+        """Says that this lap waited for input, although it does not count as idle."""
         self._is_starved = True
 
     def lap(self, work_count: int) -> None:
-        """Ends a lap, its wait included: the rest of its time was a wait if there was nothing to do."""
+        """Ends a lap, including its wait: the rest of its time was a wait if there was nothing to do."""
         now_ns = self._now_ns()
         waited = _WAIT_OUT if self._is_blocked else _WAIT_IN
         slot = waited if self._is_starved or not work_count else _OTHER
@@ -174,20 +174,20 @@ class StageClock:
         self._is_blocked = self._is_starved = False
 
     def mark(self, mark: Mark, place: int, sequence: int) -> None:
-        """Tells the trace, if there is one, what passes by now; it lies in the stage that ends next."""
+        """Writes a mark into the trace, if there is one; it belongs to the stage that ends next."""
         if self._trace is not None:
             self._trace.mark(mark, place, sequence)
 
 
 class StageReading:
-    """A copy of every process's rows at one moment; the difference of two is what happened between them."""
+    """A copy of every process's rows at one moment; the difference of two says what happened between them."""
 
     def __init__(self, words_PW: np.ndarray) -> None:
         self._own_PW = words_PW[:, :_OWN_WORDS].copy()
         self._stages_PSW = words_PW[:, _OWN_WORDS:].reshape(len(words_PW), len(Stage), _STAGE_WORDS).copy()
 
     def since(self, earlier: "StageReading") -> "StageReading":
-        """What was counted after `earlier`."""
+        """The counts since `earlier`."""
         change = StageReading.__new__(StageReading)
         change._own_PW = self._own_PW - earlier._own_PW
         change._stages_PSW = self._stages_PSW - earlier._stages_PSW
@@ -200,17 +200,17 @@ class StageReading:
 
     @property
     def wait_out_P(self) -> np.ndarray:
-        """Seconds in which each process was kept back from downstream."""
+        """Seconds in which downstream held each process up."""
         return self._own_PW[:, _WAIT_OUT] / _NS_PER_S
 
     @property
     def other_P(self) -> np.ndarray:
-        """Seconds of work that is no stage's."""
+        """Seconds of work outside any stage."""
         return self._own_PW[:, _OTHER] / _NS_PER_S
 
     @property
     def accounted_P(self) -> np.ndarray:
-        """Seconds of each process that any of the above or below counts."""
+        """Seconds of each process in all of these: stages, waits and other work."""
         return self.busy_PS.sum(axis=1) + self.wait_in_P + self.wait_out_P + self.other_P
 
     @property
@@ -225,12 +225,12 @@ class StageReading:
 
     @property
     def histogram_PSB(self) -> np.ndarray:
-        """Calls of every stage by how long they took: bucket_edges_ns() says how long."""
+        """Calls of every stage by duration; bucket_edges_ns() has the buckets' bounds."""
         return self._stages_PSW[:, :, _FIRST_BUCKET : _FIRST_BUCKET + BUCKETS]
 
 
 def bucket_of(elapsed_ns: int) -> int:
-    """Bucket of a duration: four to every doubling; what is longer than 2^43 ns counts as just that long."""
+    """Bucket of a duration: four to every doubling; a duration above 2^43 ns falls into the last."""
     shift = elapsed_ns.bit_length() - _BITS
     if shift < 0:
         return max(0, elapsed_ns)

@@ -1,16 +1,16 @@
-"""Trace: what every process did when, for as long as somebody wants to know, on one clock (CLOCK_MONOTONIC).
+"""Trace: what every process did and when, during one window of time, on one clock (CLOCK_MONOTONIC).
 
-    window      | until_ns |                     whoever measures: events that end by then are kept; 0: none
-    process i:  | count | lost |                 its own: events written, and left out because there was no room
+    window      | until_ns |                     set by the measurer: events that end by then are kept; 0: none
+    process i:  | count | lost |                 its own: events written, and events left out for lack of room
                 | event 0 | event 1 | ...        begin_ns, end_ns, kind, items of a slice
                                                  at_ns, place, kind, sequence of a mark
 
 V1  A process's row has one writer, which continues after its predecessor's events.
-V2  An event below `count` is whole, and stays as it is; only the end of a wait, or of other work, that goes on moves.
+V2  An event below `count` is whole and does not change; only the end of a wait or of other work moves while it lasts.
 V3  Slices of a process follow one another; a mark is written before the slice that it lies in.
 
-A mark says that something with a number passed by here. Two processes that mark the same place and sequence have
-dealt with the same thing: one handed it over before it could be seen, the other took it after.
+A mark says that a numbered item passed here. Two processes that mark the same place and sequence handled the same
+item: one marked it before it published the item, the other after it took the item.
 
 Shape legend    P processes   E events of a process   W words of an event
 """
@@ -27,7 +27,7 @@ from .layout import WORDS_PER_LINE, ArrayLayout, Field
 
 
 class NoStage(IntEnum):
-    """Slices that are no stage's; those of a stage have its number, which is lower."""
+    """Kinds of slices outside any stage; a stage's slices have the stage's number, which is lower."""
 
     WAIT_IN = 32
     WAIT_OUT = 33
@@ -35,7 +35,7 @@ class NoStage(IntEnum):
 
 
 class Mark(IntEnum):
-    """What passed by; the comments say what place and sequence are."""
+    """Kinds of marks; each comment says which process writes it, and its place and sequence."""
 
     ROOT_ASKED = 64  # a search's client: lane, request
     SIMULATION_ASKED = 65  # a search's client: lane, request
@@ -55,7 +55,7 @@ _NS_PER_S = 1_000_000_000
 
 
 def trace_layout(num_processes: int, num_events: int) -> ArrayLayout:
-    """Room for so many events of each process."""
+    """The layout with room for `num_events` events of each process."""
     return ArrayLayout(
         [
             Field("window", "int64", (WORDS_PER_LINE,)),
@@ -76,10 +76,10 @@ class TraceWriter:
         self._words = arrays["event"][process_index].reshape(-1).data
         self._num_events = arrays["event"].shape[1]
         self._count = int(self._own[_COUNT])
-        self._last_wait, self._last_end_ns = -1, -1  # while it is the last event
+        self._last_wait, self._last_end_ns = -1, -1  # the last event, if it is a wait or other work
 
     def slice(self, kind: int, begin_ns: int, end_ns: int, items: int = 0) -> None:
-        """Keeps what took from begin to end; where nothing comes between, waits, and other work, go on."""
+        """Keeps a slice from begin to end; a wait, or other work, extends an adjacent slice of its kind."""
         if end_ns > self._window[_UNTIL]:
             return
         if kind == self._last_wait and begin_ns == self._last_end_ns:
@@ -88,7 +88,7 @@ class TraceWriter:
             self._last_wait, self._last_end_ns = kind, end_ns
 
     def mark(self, mark: Mark, place: int, sequence: int) -> None:
-        """Keeps that this passes by now: called before it is handed on, or after it is taken."""
+        """Keeps a mark at this moment: called before the item is handed on, or after it is taken."""
         until_ns = self._window[_UNTIL]
         if until_ns and (now_ns := self._now_ns()) <= until_ns:
             self._write(now_ns, place, mark, sequence)
@@ -107,29 +107,29 @@ class TraceWriter:
 
 
 class TraceRow(NamedTuple):
-    """A copy of what one process has kept."""
+    """A copy of one process's events."""
 
     event_EW: np.ndarray
     lost: int
 
 
 class Trace:
-    """All rows, for whoever measures."""
+    """All rows, for the process that measures."""
 
     def __init__(self, arrays: dict[str, np.ndarray]) -> None:
         self._window, self._count, self._event = arrays["window"], arrays["count"], arrays["event"]
 
     def start(self, seconds: float) -> None:
-        """Events are kept from now on, for so long at most."""
+        """Keeps events from now on, for at most this many seconds."""
         self._window[_UNTIL] = time.monotonic_ns() + round(seconds * _NS_PER_S)
 
     def stop_when_full(self) -> None:
-        """Ends the window once a process has no room left, so that all rows tell of about the same time."""
+        """Ends the window once a process has no room left, so that all rows cover about the same time."""
         if (self._count[:, _COUNT] == self._event.shape[1]).any():
             self._window[_UNTIL] = min(self._window[_UNTIL], time.monotonic_ns())
 
     def read(self) -> list[TraceRow]:
-        """Whole events only, of each process in members' order; it may go on writing."""
+        """The whole events of each process, in members' order; the processes may still be writing."""
         rows = []
         for own, event_EW in zip(self._count, self._event, strict=True):
             # SYNC trace.event acquire: the words of every event below the count

@@ -5,8 +5,8 @@
 V1  stamp[i] is the version in buffer i, or WRITING while it is overwritten.
 V2  `latest` is the newest version; version v lies in buffer v mod 3, so `latest`
     and the version before it stay readable while the next one is written.
-V3  Only finite weights are ever published. That they are not is found while they are copied, so a refused
-    publication has cost the oldest version its buffer, as the next version would have.
+V3  Only finite weights are ever published. The check is part of the copy, so a refused publication overwrites the
+    oldest version's buffer, as the next version would have.
 """
 
 from typing import NamedTuple
@@ -23,7 +23,7 @@ NO_VERSION = 0
 
 
 class WeightsPublisher:
-    """The learner's end. A restarted learner goes on from the last version."""
+    """The learner's end. A restarted learner continues after the last version."""
 
     def __init__(self, segment: dict[str, np.ndarray]) -> None:
         self._segment = segment
@@ -55,7 +55,7 @@ class WeightsPublisher:
 
 
 class PulledWeights(NamedTuple):
-    """One version, whole: weights is the caller's own flat float32 array; the steps are those at publication."""
+    """One whole version: weights is the caller's own flat float32 array; the steps are those at publication."""
 
     version: int
     learner_steps: int
@@ -75,13 +75,13 @@ class WeightsSubscriber:
         return atomics.load_acquire(self._segment["latest"], 0)
 
     def pull(self, version: int | None = None) -> PulledWeights | None:
-        """The newest version, or the given one; None when it is not (or no longer) there."""
+        """The newest version, or the given one; None when it is not there, or no longer there."""
         wanted = self.latest() if version is None else version
         while wanted != NO_VERSION:
             pulled = self._copy(wanted)
             if pulled is not None or version is not None:
                 return pulled
-            wanted = self.latest()  # overwritten while it was copied: three versions newer now
+            wanted = self.latest()  # the version was overwritten during the copy: there are three newer ones
         return None
 
     def _copy(self, version: int) -> PulledWeights | None:

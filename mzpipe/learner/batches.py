@@ -1,8 +1,8 @@
-"""BatchFeed: batches of the ring on the learner's device, the next one on its way while this one trains.
+"""BatchFeed: brings batches from the ring to the learner's device, the next one while this one trains.
 
-On a CPU a batch is views of the ring's slot. On a GPU the ring is pinned memory
-and slots are copied on a stream of their own, one ahead of training; a slot goes
-back to its producer once its copy has ended.
+On a CPU a batch consists of views of the ring's slot. On a GPU the ring is pinned
+memory, and slots are copied on their own stream, one ahead of training; a slot
+returns to its producer once its copy has ended.
 """
 
 from collections import deque
@@ -19,7 +19,7 @@ _COPIED_AHEAD = 2
 
 
 class _Staged(NamedTuple):
-    """A slot and its batch; copied is None where the batch is the slot itself."""
+    """A slot and its batch; copied is None if the batch is the slot itself."""
 
     slot: BatchSlot
     batch: Batch
@@ -39,11 +39,11 @@ class BatchFeed:
 
     @property
     def sequence(self) -> int:
-        """Number of the oldest batch: how many were released before it."""
+        """The number of the oldest batch, which is the count of batches released before it."""
         return self._reader.sequence
 
     def peek(self) -> tuple[BatchSlot, Batch] | None:
-        """The oldest batch as it lies in the ring and as tensors on the device, or None while there is none."""
+        """The oldest batch, as its slot in the ring and as tensors on the device; None while there is none."""
         while len(self._staged) < self._ahead and (slot := self._reader.peek(len(self._staged))) is not None:
             self._staged.append(self._stage(slot))
         if not self._staged:
@@ -74,14 +74,14 @@ class BatchFeed:
 
 
 def load_batch(unrolls: Unrolls[np.ndarray], device: torch.device) -> Batch:
-    """The slot's batch; on a CPU these are views that die with the slot's release."""
+    """The slot's batch; on a CPU it consists of views, valid until the slot is released."""
     return Unrolls._make(
         None if array is None else torch.from_numpy(array).to(device, non_blocking=True) for array in unrolls
     )
 
 
 def pin_memory(ring: Ring) -> None:
-    """Registers the ring's slots with the GPU's driver, so that copies run beside training; else they take its time."""
+    """Registers the ring's slots with the GPU's driver; without this, copies would not overlap with training."""
     first, last = ring.payloads[0], ring.payloads[-1]
     start = first.ctypes.data
     torch.cuda.cudart().cudaHostRegister(start, last.ctypes.data + last.nbytes - start, 0)

@@ -1,4 +1,4 @@
-"""Diagnostics: what says why a run does not learn, of one batch, now and then.
+"""Diagnostics: measures one batch at intervals, to show why a run does not learn.
 
 Shape legend    B unrolls   K unroll steps   A actions   G parts of the model
 """
@@ -15,7 +15,7 @@ from .loss import Batch
 
 
 def gradient_norms(model: Model) -> np.ndarray:
-    """norm_G of the gradients that the last backward pass left, by MODEL_PARTS; 0 where there is none."""
+    """norm_G of the gradients of the last backward pass, in MODEL_PARTS' order; 0 for a part that the model lacks."""
     norms = [_norm(getattr(model, part, None)) for part in MODEL_PARTS]
     return np.array(norms, np.float64)
 
@@ -28,9 +28,9 @@ def _norm(module: nn.Module | None) -> float:
 
 @torch.no_grad()
 def diagnose(model: Model, batch: Batch) -> dict[str, np.ndarray | float]:
-    """Fields of the diagnostics segment (`ipc.diagnostics`) but gradient norms; leaves the model as it was.
+    """The fields of the diagnostics segment (`ipc.diagnostics`) except gradient norms; does not change the model.
 
-    Errors are means over targets that count, of |v_k - z_k| and |r_k - u_k|; entropies are in nats.
+    Errors are means of |v_k - z_k| and |r_k - u_k| over the targets that count; entropies are in nats.
     """
     was_training = model.training
     model.eval()
@@ -67,6 +67,6 @@ def _masked_mean(values: Tensor, mask: Tensor) -> Tensor:
 
 
 def _step_means(error_BK: Tensor, mask_BK: Tensor) -> np.ndarray:
-    """Mean of each unroll step over the samples whose target counts."""
+    """The mean at each unroll step over the samples whose target counts."""
     means_K = (error_BK * mask_BK).sum(0) / mask_BK.sum(0).clamp(min=1.0)
     return means_K.double().cpu().numpy()

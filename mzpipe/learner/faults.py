@@ -1,4 +1,4 @@
-"""What the learner does about losses that are not finite: keeps the first such batch, and goes back after three."""
+"""The learner's answer to losses that are not finite: it keeps the first such batch, and rolls back after three."""
 
 from pathlib import Path
 
@@ -9,12 +9,12 @@ from ..ipc.columns import named
 from ..ipc.schema import BatchSlot
 from ..runs.files import replacing
 
-# Skipped steps in a row after which the fault is not the batch's but the weights'.
+# After this many skipped steps in a row the fault is in the weights, not in a batch.
 ROLLBACK_AFTER = 3
 
 
 class FaultWatch:
-    """Counts skipped steps in a row, and rollbacks to one and the same checkpoint."""
+    """Counts skipped steps in a row, and rollbacks to the same checkpoint."""
 
     def __init__(self, directory: Path) -> None:
         self._directory = directory
@@ -23,18 +23,18 @@ class FaultWatch:
         self.dumped: Path | None = None
 
     def good(self) -> None:
-        """A step was taken."""
+        """Records that a step was taken."""
         self._in_a_row = 0
 
     def bad(self, slot: BatchSlot, learner_steps: int) -> bool:
-        """A step was skipped; keeps the batch if it is the first. Whether it is time to roll back."""
+        """Records a skipped step and keeps its batch if it is the first; returns whether to roll back."""
         self._in_a_row += 1
         if self.dumped is None:
             self.dumped = self._dump(slot, learner_steps)
         return self._in_a_row >= ROLLBACK_AFTER
 
     def rolled_back(self, learner_steps: int) -> None:
-        """Training went back to a checkpoint; raises MzpipeError when it did so twice with nothing learnt between."""
+        """Records a rollback; raises MzpipeError if it is the second to the same learner step."""
         self._in_a_row = 0
         if self._rolled_back_to == learner_steps:
             raise MzpipeError(

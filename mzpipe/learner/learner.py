@@ -64,7 +64,7 @@ class Learner(Agent):
         self._feed = BatchFeed(self._plane.batch_ring(self._index), self._device)
         self._priorities = RingWriter(self._plane.priority_ring(self._index))
         if self._index == 0:
-            self._first.set("step_ticket", 0)  # before the others can have joined, and so before they look
+            self._first.set("step_ticket", 0)  # the other ranks read it only after joining, so it is set before
         self._ranks = self._join_ranks()
         self._step = TrainingStep(self._model, config, ranks=self._ranks, note=self._note, ended=self._clock.end)
         if not self._restore():
@@ -86,7 +86,7 @@ class Learner(Agent):
         peeked = self._feed.peek()
         if peeked is None:
             return 0
-        if self._feed.sequence < self._first_batch:  # another rank has trained on its part before a restart
+        if self._feed.sequence < self._first_batch:  # before a restart another rank trained on its part
             return self._release()
         priorities = self._priorities.claim()
         if priorities is None:
@@ -98,12 +98,12 @@ class Learner(Agent):
         return self._train(*peeked, priorities)
 
     def on_message(self, message: Message) -> None:
-        """Saves a checkpoint when asked to."""
+        """Saves a checkpoint when the supervisor asks for one."""
         if isinstance(message, SaveCheckpoint) and self._index == 0:
             self._save(message.request_id)
 
     def on_close(self) -> None:
-        """Takes part in the step that rank 0 has begun, if it has begun one; then leaves the group."""
+        """Takes part in the step that rank 0 has begun, if any; then leaves the group."""
         if self._ranks is None:
             return
         if self._index and not self._training and self._first.get("step_ticket") > self._feed.sequence:
@@ -120,7 +120,7 @@ class Learner(Agent):
         return Ranks(self._plane.directory, index=self._index, size=size, epoch=self._epoch, device=self._device)
 
     def _call_ranks(self) -> None:
-        """Rank 0 tells the others that the oldest batch is trained on now; they have had their parts of it before."""
+        """On rank 0, tells the other ranks to train on the oldest batch now; they already have their parts of it."""
         if self._index == 0 and self._rank_bells:
             self._first.set("step_ticket", self._feed.sequence + 1)
             for bell in self._rank_bells:
@@ -148,7 +148,7 @@ class Learner(Agent):
         return 1
 
     def _after_step(self, batch: Batch, result: StepResult) -> None:
-        """What rank 0 does with a step besides taking it."""
+        """Counts and measures a step, publishes and saves; only rank 0 calls it."""
         config, steps = self._profile.learner, self._step.learner_steps
         self._count(result.losses)
         if steps % config.diagnostics_interval == 0:
@@ -159,7 +159,7 @@ class Learner(Agent):
             self._save(request_id=0)
 
     def _take_fault(self, slot: BatchSlot) -> None:
-        """A skipped step: counted, its batch kept if it is the first, three in a row undone."""
+        """Counts a skipped step, keeps the first one's batch, and rolls back after three in a row."""
         self._counters.add("skipped_steps")
         had_dump = self._faults.dumped is not None
         roll_back = self._faults.bad(slot, self._step.learner_steps)
@@ -234,7 +234,7 @@ class Learner(Agent):
         self._store.save(step_name(self._step.learner_steps), checkpoint, pointer=LATEST)
 
     def _distrust(self, error: NotFiniteError) -> None:
-        """A state that is not finite stays so, whatever the next losses are: steps are skipped until it is restored."""
+        """Skips steps until the state is restored: it is not finite and stays so, whatever the next losses are."""
         self._step.is_sound = False
         self._note(
             f"learner step {self._step.learner_steps:,}: no checkpoint is saved: {error}: "
@@ -242,7 +242,7 @@ class Learner(Agent):
         )
 
     def _begin(self) -> None:
-        """Saves the untrained model before anything is played, so that a run without a checkpoint has lost it."""
+        """Saves the untrained model before any game is played, so a run without a checkpoint must have lost it."""
         steps = self._first.get("learner_steps")
         if steps:
             raise CheckpointError(
@@ -252,7 +252,7 @@ class Learner(Agent):
             self._write_checkpoint()
 
     def _restore(self) -> bool:
-        """Goes back to the checkpoint that a resume would go on from; False where there is none."""
+        """Restores the checkpoint that a resume would take; returns False if there is none."""
         point = find_resume_point(self._store)
         if point is None:
             return False

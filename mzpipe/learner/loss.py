@@ -1,17 +1,17 @@
-"""MuZero's loss over an unroll, with EfficientZero's two additions where the model has them.
+"""MuZero's loss over an unroll, with EfficientZero's two additions if the model has them.
 
     sum_{k=0..K} scale_k * (l_policy + w_v * l_value + l_reward + w_c * l_consistency),  scale_0 = 1, scale_k = 1 / K
 
-Policies by cross-entropy; values and rewards by cross-entropy on two-hot targets,
-or by squared error where the heads say plain numbers. There is a reward and a
-consistency term for k >= 1 only. The state's gradient is halved at the entry of
-each dynamics call; importance weights multiply each sample (Schrittwieser et al.
-2020, equation 1 and appendix G).
+l_policy is a cross-entropy. l_value and l_reward are cross-entropies on two-hot
+targets, or squared errors if the heads output plain numbers. The reward and
+consistency terms exist for k >= 1 only. The state's gradient is halved at the
+entry of each dynamics call; importance weights multiply each sample
+(Schrittwieser et al. 2020, equation 1 and appendix G).
 
 Value prefix: the target of a step is the sum of rewards since the last reset,
-and the LSTM's state starts anew there; its own gradient is not halved, as in
-EfficientZero. Masks never rise again along an unroll, so a sum under a mask of 1
-holds no unknown reward.
+where the LSTM's state is reset too. The LSTM's own gradient is not halved, as in
+EfficientZero. A mask never returns to 1 along an unroll, so a sum under a mask of
+1 contains no unknown reward.
 
 Shape legend    B unrolls   K unroll steps   A actions   M outputs of a value or reward head
 """
@@ -34,10 +34,10 @@ Batch = Unrolls[Tensor]
 
 
 class Losses(NamedTuple):
-    """Means over the batch; `total` carries the gradient. clipped: targets outside their support.
+    """Means over the batch; `total` carries the gradient. `clipped` counts targets outside their support.
 
     value_error_B is |v - z| of the sampled positions, their new priorities (MuZero, appendix G). `reward` is the value
-    prefix's where the model has one; `consistency` is 0 where it has no such head.
+    prefix's loss if the model has one; `consistency` is 0 if it has no such head.
     """
 
     total: Tensor
@@ -50,7 +50,7 @@ class Losses(NamedTuple):
 
 
 class _Unroll(NamedTuple):
-    """Outputs of all steps, and the states after each action [B, K, ...]."""
+    """The outputs of all steps, and the states after each action [B, K, ...]."""
 
     policy_logits_BK1A: Tensor
     value_logits_BK1M: Tensor
@@ -97,7 +97,7 @@ def _unroll(model: Model, batch: Batch) -> _Unroll:
 
 
 def _consistency(model: Model, batch: Batch, state_BK: Tensor, scale_K: Tensor) -> Tensor:
-    """Of the dynamics' states with h of the observations made there; the latter without gradient."""
+    """The consistency loss between the dynamics' states and h of the observations there, which gets no gradient."""
     assert model.consistency is not None
     assert batch.next_observation_BK is not None and batch.observation_mask_BK is not None
     with torch.no_grad():
@@ -115,14 +115,14 @@ def _step_scales(batch: Batch) -> Tensor:
 
 
 def _reward_targets(model: Model, batch: Batch) -> Tensor:
-    """Rewards [B, K]; with value prefix their sums since each reset."""
+    """Reward targets [B, K]; with value prefix, their sums since the last reset."""
     if model.value_prefix is None:
         return batch.reward_target_BK
     return torch.cat([part.cumsum(1) for part in batch.reward_target_BK.split(model.value_prefix.horizon, 1)], dim=1)
 
 
 def _scalar_loss(outputs: Tensor, target_BK: Tensor, bins_M: Tensor | None) -> tuple[Tensor, Tensor]:
-    """Loss of each place [B, K], and which targets lie outside the bins; without bins squared error."""
+    """The loss [B, K], squared error if there are no bins, and which targets lie outside the bins."""
     if bins_M is None:
         return (outputs.squeeze(-1) - target_BK) ** 2, torch.zeros_like(target_BK, dtype=torch.bool)
     target, clipped = two_hot(target_BK, bins_M)
@@ -140,17 +140,17 @@ def _weighted(loss_BK: Tensor, scale_BK: Tensor, batch: Batch) -> Tensor:
 
 @torch.no_grad()
 def _value_error(outputs_BM: Tensor, value_target_B: Tensor, bins_M: Tensor | None) -> Tensor:
-    """|v - z| in the targets' own precision: an expectation over bins is too coarse in a lower one."""
+    """|v - z| in the targets' own precision: in a lower one an expectation over bins is too coarse."""
     with torch.autocast(value_target_B.device.type, enabled=False):
         return (head_scalar(outputs_BM.to(value_target_B.dtype), bins_M) - value_target_B).abs()
 
 
-# What a missing compiler, an unsupported device or an operator that cannot be compiled raise.
+# Errors that a missing compiler, an unsupported device or an operator that cannot be compiled raise.
 _COMPILE_FAILURES = (RuntimeError, ImportError, OSError)
 
 
 class LossFunction(nn.Module):
-    """`forward(batch)` is the loss of the model under the profile's weights and precision."""
+    """The loss of the model, with the profile's loss weights and precision."""
 
     def __init__(self, model: Model, config: LearnerConfig) -> None:
         super().__init__()
@@ -172,23 +172,23 @@ class LossFunction(nn.Module):
 
 
 def uses_bfloat16(config: LearnerConfig, device: torch.device) -> bool:
-    """Whether forward and backward passes run in bfloat16 there."""
+    """Whether forward and backward passes run in bfloat16 on this device."""
     if config.precision == "auto":
         return device_has_bfloat16(device)
     return config.precision == "bfloat16"
 
 
 def compiled(loss: nn.Module, batch: Batch, *, cuda_graphs: bool, note: Callable[[str], None]) -> nn.Module:
-    """`loss` compiled, after an announced trial on `batch`; where that fails, says so and returns it as it is."""
+    """Returns `loss` compiled, after a trial on `batch`; if that fails, notes why and returns `loss` unchanged."""
     on_cuda = batch.weight_B.device.type == "cuda"
     if cuda_graphs and not on_cuda:
-        note(f"learner.cuda_graphs=true: the learner's device is {batch.weight_B.device}: it goes on without")
+        note(f"learner.cuda_graphs=true: the learner's device is {batch.weight_B.device}: it continues without graphs")
     note("learner.compile: the first step compiles the loss, which can take minutes")
     fast = torch.compile(loss, mode="reduce-overhead" if cuda_graphs and on_cuda else "default")
     try:
         fast(batch).total.backward()
     except _COMPILE_FAILURES as error:
         reason = str(error).strip().partition("\n")[0]
-        note(f"learner.compile: {type(error).__name__}: {reason}: the learner goes on without")
+        note(f"learner.compile: {type(error).__name__}: {reason}: the learner continues without it")
         return loss
     return fast  # type: ignore[return-value]

@@ -1,4 +1,4 @@
-"""The optimiser: which one, its learning rate, and its state as named arrays for a checkpoint."""
+"""The optimiser, its learning rate, and its state as named arrays for a checkpoint."""
 
 from collections.abc import Mapping
 from typing import Any, cast
@@ -71,9 +71,9 @@ def _fields(config: LearnerConfig) -> tuple[str, ...]:
 
 
 def learning_rate(config: LearnerConfig, learner_steps: int) -> float:
-    """Of the step after `learner_steps`: a linear warm-up, times the decay of the schedule.
+    """The learning rate of the step after `learner_steps`: a linear warm-up, times the decay of the schedule.
 
-    "exponential" decays a little at every step (MuZero: 0.1 over 350,000), "step" at once at every lr_decay_steps
+    "exponential" decays a little at every step (MuZero: 0.1 over 350,000), "step" all at once every lr_decay_steps
     (EfficientZero: 0.1 at 100,000).
     """
     warmup = min(1.0, (learner_steps + 1) / config.warmup_steps) if config.warmup_steps else 1.0
@@ -83,7 +83,7 @@ def learning_rate(config: LearnerConfig, learner_steps: int) -> float:
 
 
 def optimizer_arrays(optimizer: Optimizer) -> dict[str, np.ndarray]:
-    """Arrays named `index.field`, index counting the model's parameters."""
+    """The state as arrays named `index.field`; index counts the model's parameters."""
     return {
         f"{index}.{field}": value.cpu().numpy().copy()
         for index, fields in sorted(optimizer.state.items())
@@ -92,12 +92,12 @@ def optimizer_arrays(optimizer: Optimizer) -> dict[str, np.ndarray]:
 
 
 def restore_optimizer(optimizer: Optimizer, arrays: Mapping[str, np.ndarray]) -> None:
-    """Puts the arrays back; raises CheckpointError when they are another optimiser's."""
+    """Restores the state from the arrays; raises CheckpointError if they belong to another optimiser."""
     state: dict[int, dict[str, Tensor]] = {}
+    parameters = optimizer.parameters
     for name, array in arrays.items():
         number, _, field = name.partition(".")
         index, tensor = int(number), torch.from_numpy(array)
-        parameters = optimizer.parameters
         if index >= len(parameters) or (tensor.ndim and tensor.shape != parameters[index].shape):
             raise CheckpointError(f"optimiser state {index}.{field} {tuple(tensor.shape)} is another model's")
         state.setdefault(index, {})[field] = _placed_as(parameters[index], tensor)
@@ -105,7 +105,7 @@ def restore_optimizer(optimizer: Optimizer, arrays: Mapping[str, np.ndarray]) ->
 
 
 def _placed_as(parameter: Tensor, tensor: Tensor) -> Tensor:
-    """A copy on the parameter's device, with its strides: fused optimisers walk through the memory of both at once."""
+    """A copy on the parameter's device, with its strides: fused optimisers step through the memory of both together."""
     if not tensor.ndim:
         return tensor.to(parameter.device, copy=True)
     return torch.empty_like(parameter, dtype=tensor.dtype).copy_(tensor)

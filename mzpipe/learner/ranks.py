@@ -1,12 +1,12 @@
-"""Ranks: the learner's processes as one, through torch.distributed.
+"""Ranks: lets the learner's processes train as one, through torch.distributed.
 
     rank 0            ticket n  ->  step n  ->  ...           publishes, saves
     ranks 1 .. R - 1  wait for ticket n, then step n          only train
 
-A gradient's mean is taken inside the backward pass, where every rank waits for
-the others. So that nobody waits for a rank that has stopped, a step begins with
-a ticket: rank 0 writes its number into a counter, and whoever reads a number that
-it has not trained on yet will, even when it has been told to stop meanwhile.
+The mean of the gradient is taken inside the backward pass, where every rank waits
+for the others. A step begins with a ticket, so that no rank waits for one that
+has stopped: rank 0 writes the step's number into a counter, and every rank that
+reads a new number trains on that step, even if it was told to stop before.
 """
 
 import gc
@@ -18,12 +18,12 @@ import torch.distributed as dist
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
-# The ranks of a run are processes of one machine: what they tell one another never leaves it.
+# The ranks of a run are processes of one machine: their traffic never leaves it.
 _LOOPBACK = {"GLOO_SOCKET_IFNAME": "lo", "NCCL_SOCKET_IFNAME": "lo"}
 
 
 class OneRank:
-    """A learner that is alone."""
+    """A learner with only one rank."""
 
     def spread(self, loss: nn.Module) -> nn.Module:
         """The module whose backward pass leaves the gradient of all ranks."""
@@ -52,7 +52,7 @@ class Ranks:
         dist.init_process_group(backend, store=store, rank=index, world_size=size)
 
     def spread(self, loss: nn.Module) -> nn.Module:
-        """See OneRank; rank 0's weights become everybody's."""
+        """See OneRank; every rank takes rank 0's weights."""
         return DistributedDataParallel(loss)
 
     def all(self, flag: Tensor) -> bool:
@@ -68,9 +68,9 @@ class Ranks:
         return int(tensor)
 
     def close(self) -> None:
-        """See OneRank; what `spread` has returned must have been let go.
+        """See OneRank; the caller must have dropped the module that `spread` returned.
 
-        While it lives the group's threads do, and now and then such a process aborts at its end instead of leaving.
+        The group's threads live as long as that module, and a process with such threads sometimes aborts at its end.
         """
         gc.collect()
         dist.destroy_process_group()

@@ -1,7 +1,7 @@
-"""What of the learner goes into a checkpoint, and back.
+"""Saves the learner's state in a checkpoint and restores it.
 
-weights     what plays: the published weights, and what only the learner has of the model
-optimizer   INDEX.FIELD of the optimiser; trained.NAME of the trained weights where an average is published
+weights     the published weights, and the parts of the model that only the learner has
+optimizer   INDEX.FIELD of the optimiser; trained.NAME of the trained weights if an average is published
 state       counters
 """
 
@@ -20,7 +20,7 @@ from .step import TrainingStep
 
 
 class AverageWeights:
-    """`model` is the average of `trained`, whose weight `update` takes in; batch statistics are its latest."""
+    """Keeps in `model` a running average of the weights of `trained`; its batch statistics are the latest ones."""
 
     def __init__(self, trained: Model, decay: float) -> None:
         self.model, self._decay = copy.deepcopy(trained).requires_grad_(False), decay
@@ -42,7 +42,7 @@ _TRAINED = "trained."
 def make_checkpoint(
     model: Model, average: AverageWeights | None, step: TrainingStep, state: Mapping[str, Any]
 ) -> Checkpoint:
-    """Everything that training goes on from."""
+    """A checkpoint with everything that training needs to resume."""
     optimizer = optimizer_arrays(step.optimizer)
     if average is not None:
         optimizer |= {_TRAINED + name: array for name, array in numpy_state(model).items()}
@@ -53,9 +53,9 @@ def make_checkpoint(
 def restore_checkpoint(
     checkpoint: Checkpoint, model: Model, average: AverageWeights | None, step: TrainingStep
 ) -> None:
-    """Puts a checkpoint back; raises CheckpointError where it is another model's or optimiser's.
+    """Restores a checkpoint; raises CheckpointError if it belongs to another model or optimiser.
 
-    A run that begins to average, or no longer does, goes on from the trained weights.
+    A run that starts or stops averaging resumes from the trained weights.
     """
     trained, fields = _split(checkpoint.optimizer)
     restore_model(model, checkpoint._replace(weights=trained or checkpoint.weights))
@@ -70,6 +70,6 @@ def restore_checkpoint(
 
 
 def _split(arrays: Mapping[str, np.ndarray]) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
-    """(trained weights, fields of the optimiser)."""
+    """Splits the arrays into (trained weights, fields of the optimiser)."""
     trained = {name.removeprefix(_TRAINED): array for name, array in arrays.items() if name.startswith(_TRAINED)}
     return trained, {name: array for name, array in arrays.items() if not name.startswith(_TRAINED)}

@@ -1,8 +1,8 @@
 """One training step: forward, backward, finite check, update.
 
-The same on one rank or many: with ranks the gradient is the mean over them, so
-that each of R ranks with B / R unrolls takes the step of one with B (where
-batch statistics play no part), and all of them skip a step or none.
+A step is the same on one rank or many. The gradient is the mean over the ranks, so
+R ranks with B / R unrolls each take the same step as one rank with B, except for
+batch statistics. Either all ranks skip a step or none does.
 """
 
 from collections.abc import Callable, Iterator
@@ -22,9 +22,9 @@ from .ranks import OneRank, Ranks
 
 @contextmanager
 def flushed_denormals() -> Iterator[None]:
-    """Inside, this thread's torch arithmetic on CPUs takes and gives zeros for denormal numbers; not afterwards.
+    """Makes this thread's torch arithmetic on CPUs treat denormal numbers as zero, in and out, inside the context.
 
-    Threads that torch starts for the first time inside keep to it.
+    Threads that torch starts inside it keep this setting afterwards.
     """
     torch.set_flush_denormal(True)
     try:
@@ -34,7 +34,7 @@ def flushed_denormals() -> Iterator[None]:
 
 
 class StepResult(NamedTuple):
-    """What a training step did; a skipped one left the model as it was."""
+    """The result of a training step; a skipped step leaves the model as it was."""
 
     losses: Losses
     skipped: bool
@@ -58,11 +58,11 @@ class TrainingStep:
         self._is_compiled = False
         self.optimizer = Optimizer(model, config)
         self.learner_steps = 0
-        # False on one rank: every rank skips its steps, until what they train is restored.
+        # If this is False on one rank, every rank skips its steps until the state is restored.
         self.is_sound = True
 
     def __call__(self, batch: Batch) -> StepResult:
-        """Trains on one batch; a non-finite loss or gradient, on any rank, skips the update."""
+        """Trains on one batch; a non-finite loss or gradient on any rank skips the update."""
         with flushed_denormals():
             return self._train(batch)
 
@@ -85,14 +85,14 @@ class TrainingStep:
         return StepResult(losses, skipped=False)
 
     def _finite(self, losses: Losses) -> bool:
-        """Clips the gradient; whether it and the loss are finite, and what is trained is sound, on every rank."""
+        """Clips the gradient; returns whether it, the loss and the trained state are sound on every rank."""
         limit = self._config.max_grad_norm or float("inf")
         norm = nn.utils.clip_grad_norm_(self._model.parameters(), limit)
         finite: Tensor = torch.isfinite(norm) & torch.isfinite(losses.total.detach())
         return self._ranks.all(finite & self.is_sound)
 
     def _restore_buffers(self, buffers: list[Tensor]) -> None:
-        """Batch statistics of a skipped step are as bad as its gradient."""
+        """Restores batch statistics: those of a skipped step are as bad as its gradient."""
         for buffer, before in zip(self._model.buffers(), buffers, strict=True):
             buffer.copy_(before)
 

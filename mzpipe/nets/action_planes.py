@@ -1,4 +1,4 @@
-"""How an action enters a residual dynamics function: as one more plane of the hidden state.
+"""Action planes: an action enters a residual dynamics function as one more plane of the hidden state.
 
 Shape legend    B samples   A actions   Y, X rows and columns of the hidden state; `grid` is (Y, X)
 """
@@ -6,7 +6,7 @@ Shape legend    B samples   A actions   Y, X rows and columns of the hidden stat
 import torch
 from torch import Tensor, nn
 
-# Scale of planes without a known place: small next to features in [0, 1], and different for every action.
+# Scale of the random planes of actions without a known place: small next to features in [0, 1].
 _RANDOM_SCALE = 0.1
 
 
@@ -24,10 +24,11 @@ class ScaledAction(nn.Module):
 
 
 class BoardAction(nn.Module):
-    """A learnt plane for each action, which begins as the place where the action plays (MuZero, appendix E).
+    """A learnt plane for each action, which starts as the place where the action plays (MuZero, appendix E).
 
-    With one action per cell (and one more, a pass, whose plane is empty) that is
-    the cell; with one per column, the column; any other numbering begins at random.
+    That place is a cell if there is one action per cell (one more action is a pass,
+    whose plane is empty), and a column if there is one per column. Planes of any
+    other numbering start at random.
     """
 
     def __init__(self, num_actions: int, grid: tuple[int, int]) -> None:
@@ -41,7 +42,7 @@ class BoardAction(nn.Module):
 
 
 def first_planes(num_actions: int, grid: tuple[int, int]) -> Tensor:
-    """[A, Y, X]: 1 where the action plays, else 0; small random numbers where the place is unknown."""
+    """[A, Y, X]: 1 where the action plays, else 0; small random numbers if the places are unknown."""
     rows, columns = grid
     cells = rows * columns
     if num_actions in (cells, cells + 1):

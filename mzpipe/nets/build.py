@@ -24,7 +24,7 @@ class Functions(NamedTuple):
 
 
 def build_functions(config: NetworkConfig, observation_shape: tuple[int, ...], num_actions: int) -> Functions:
-    """Freshly initialised functions; raises ConfigError when the observations do not suit the kind of network."""
+    """Newly initialised functions; raises ConfigError when the observations do not suit the kind of network."""
     if config.kind == "mlp":
         return _build_mlp(config, observation_shape, num_actions)
     return _build_residual(config, observation_shape, num_actions)

@@ -1,13 +1,13 @@
 """Self-supervised consistency: the dynamics' next state should resemble h(next observation).
 
-EfficientZero's (Ye et al. 2021, section 4.1), after SimSiam (Chen and He 2021): a
-projector on both branches, a predictor on the dynamics' branch only, negative
-cosine similarity, no gradient into the other branch. Torch's default
-initialisation. Its modules serve the training alone: they are in the learner's
+This is EfficientZero's (Ye et al. 2021, section 4.1), after SimSiam (Chen and He
+2021): a projector on both branches, a predictor on the dynamics' branch only,
+negative cosine similarity, no gradient into the other branch, and torch's default
+initialisation. Only training needs its modules: they are in the learner's
 checkpoints, never in published weights, and no other process has them.
 
-Batch normalisation runs over the rows of a call; rows that a mask takes out of
-the loss are among them.
+Batch normalisation runs over all rows of a call, including rows that a mask removes
+from the loss.
 
 Shape legend    R rows (samples times unroll steps)   P projection   D hidden-state values
 """

@@ -12,7 +12,7 @@ from .model import Model
 
 
 class OutputBytes(NamedTuple):
-    """Bytes of a node's hidden state, and of all modules' outputs for one root and for one unroll."""
+    """Bytes of a node's hidden state, and of the outputs of all modules for one root and for one unroll."""
 
     hidden_state: int
     root: int
@@ -21,7 +21,7 @@ class OutputBytes(NamedTuple):
 
 @torch.no_grad()
 def output_bytes(model: Model, observation: Tensor, num_unroll_steps: int) -> OutputBytes:
-    """Counts the operations for one stacked observation [1, ...]; changes the model's training mode only."""
+    """Measures the outputs for one stacked observation [1, ...]; changes the model's training mode only."""
     model.eval()
     state = model.represent(observation)
     action = torch.zeros(1, dtype=torch.int32, device=observation.device)
@@ -30,7 +30,7 @@ def output_bytes(model: Model, observation: Tensor, num_unroll_steps: int) -> Ou
     predict, _ = _bytes_of(model, lambda: model.prediction(state))
     unroll = represent + num_unroll_steps * step + (num_unroll_steps + 1) * predict
     if (consistency := model.consistency) is not None:
-        # Both branches of its modules; of the representation, which then runs without gradient, the widest output.
+        # Both branches of its modules count, and the representation's widest output: it runs without gradient then.
         compare, _ = _bytes_of(model, lambda: consistency(state, state))
         unroll += num_unroll_steps * (compare + widest)
     hidden_bytes = prod(model.hidden_shape) * state.element_size()
@@ -45,7 +45,7 @@ def _step(model: Model, state: Tensor, action: Tensor) -> None:
 
 
 def _bytes_of(model: Model, call: Callable[[], object]) -> tuple[int, int]:
-    """Bytes of the outputs of all innermost modules in one call: in all, and of the widest."""
+    """Bytes of the outputs of all innermost modules in one call: their sum, and the widest."""
     sizes: list[int] = []
 
     def add(module: nn.Module, inputs: object, outputs: object) -> None:
@@ -70,10 +70,10 @@ class InferenceFlops(NamedTuple):
 
 @torch.no_grad()
 def inference_flops(model: Model, observation: Tensor) -> InferenceFlops:
-    """Multiply-adds times two, of convolutions and matrix products, for one stacked observation [1, ...].
+    """Multiply-adds times two of convolutions and matrix products, for one stacked observation [1, ...].
 
-    Everything else (normalisation, activations, softmax) is left out, as is usual. Works on the meta device; leaves
-    the model as it was, but for its training mode.
+    Everything else (normalisation, activations, softmax) is left out, as is usual. Works on the meta device; changes
+    only the model's training mode.
     """
     model.eval()
     action = torch.zeros(1, dtype=torch.int32, device=observation.device)

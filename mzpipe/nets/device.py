@@ -1,4 +1,4 @@
-"""Devices by the names that profiles use."""
+"""Torch devices from the names that profiles use."""
 
 from collections.abc import Sequence
 
@@ -26,15 +26,15 @@ def resolve_devices(names: Sequence[int | str]) -> list[str]:
 
 
 def device_has_bfloat16(device: torch.device) -> bool:
-    """Whether torch multiplies faster in bfloat16 there: GPUs since Ampere. On CPUs it loses that to other overhead."""
+    """Whether torch is faster in bfloat16 on this device: GPUs since Ampere. On CPUs other overhead costs the gain."""
     return device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False)
 
 
 def place_model(model: Model, device: str | torch.device) -> Model:
-    """The model on its device, images and hidden states there in the order that its convolutions run fastest in.
+    """The model on its device, in the memory format in which its convolutions run fastest.
 
-    On CPUs that is channels last: a training step of a small residual network takes about four fifths of the time,
-    the representation of an EfficientZero-size one three quarters. What the model computes does not change.
+    On CPUs that is channels last: a training step of a small residual network takes about four fifths of the time, and
+    the representation of one of EfficientZero's size three quarters. The results do not change.
     """
     device = torch.device(device)
     if device.type == "cpu":

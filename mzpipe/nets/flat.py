@@ -12,7 +12,7 @@ from .model import Model, training_only_names
 
 
 def restore_model(model: Model, checkpoint: Checkpoint) -> None:
-    """Copies the checkpoint's weights into the model; those of training heads are left where the model has none.
+    """Copies the checkpoint's weights into the model; ignores those of training heads if the model has none.
 
     Raises CheckpointError naming the first tensor that is missing, unknown, or of
     another shape or dtype than the model's.
@@ -34,13 +34,13 @@ def restore_model(model: Model, checkpoint: Checkpoint) -> None:
 class FlatWeights:
     """Copies a model's floating-point parameters and buffers to and from a flat array, in state-dict order.
 
-    Training heads are left out: the array is that of the same model without them.
+    Training heads are left out: the array is the same as for the model without them.
     """
 
     def __init__(self, model: Model) -> None:
         left_out = training_only_names(model)
         state = {name: tensor for name, tensor in model.state_dict().items() if name not in left_out}
-        # The whole state, as a checkpoint has it: integers too, which are not in the array.
+        # The whole state, as in a checkpoint, including integers, which are not in the array.
         self.fields = tuple(
             Field(name, str(tensor.dtype).removeprefix("torch."), tuple(tensor.shape)) for name, tensor in state.items()
         )
@@ -52,7 +52,7 @@ class FlatWeights:
         self.places = dict(zip(state, map(slice, [0, *ends], ends), strict=False))
 
     def read(self) -> np.ndarray:
-        """A new flat float32 array of the model as it stands."""
+        """A new flat float32 array of the model's current weights."""
         return torch.cat([tensor.detach().reshape(-1).float() for tensor in self._tensors]).cpu().numpy()
 
     @torch.no_grad()

@@ -25,7 +25,7 @@ class MlpDynamics(nn.Module):
 
     The action enters as a learned vector added before the first activation, which
     is a linear layer over the one-hot action concatenated to the hidden state.
-    Without reward_outputs (None) the features themselves come out, for a value prefix to read.
+    Without reward_outputs (None) it returns the features themselves, for a value prefix.
     """
 
     def __init__(self, hidden_size: int, num_actions: int, num_layers: int, reward_outputs: int | None) -> None:

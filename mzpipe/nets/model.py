@@ -1,8 +1,8 @@
 """The model: initial_inference and recurrent_inference over the three functions.
 
-Last layers of the policy, value and reward heads (of the value prefix in place
-of the reward head) start at zero, as in EfficientZero: uniform policy, value 0,
-reward 0. Everything else keeps torch's default initialisation.
+The last layers of the policy, value and reward heads (or of the value prefix
+instead of the reward head) start at zero, as in EfficientZero: uniform policy,
+value 0, reward 0. Everything else keeps torch's default initialisation.
 
 Shape legend    B samples   A actions   M outputs of a value or reward head: logits of categories, or one plain number
 """
@@ -24,8 +24,8 @@ _MAX_PIXEL = 255.0
 class NetworkOutput(NamedTuple):
     """Outputs of one inference; reward_logits_BM is None at the root.
 
-    With value prefix reward_logits_BM are of the sum of rewards since the last reset, and reward_B is what the step
-    itself adds; without, reward_B is None.
+    With value prefix, reward_logits_BM predict the sum of rewards since the last reset, and reward_B is the reward of
+    the step itself; without it, reward_B is None.
     """
 
     hidden_state: Tensor
@@ -36,11 +36,11 @@ class NetworkOutput(NamedTuple):
 
 
 class Model(nn.Module):
-    """MuZero's three functions (Schrittwieser et al. 2020), hidden state in [0, 1] after each of them.
+    """MuZero's three functions (Schrittwieser et al. 2020); hidden states are scaled to [0, 1].
 
-    state_shape is the hidden state's own; hidden_shape that of what initial_ and recurrent_inference give and take for
-    a node: the same, or with value prefix the state and the node's memory in one flat vector. Bins are None where
-    heads say plain numbers. training_heads adds what only the learner needs.
+    state_shape is the shape of the hidden state; hidden_shape is the shape that initial_ and recurrent_inference take
+    and return for a node: the same, or with value prefix the state and the node's memory in one flat vector. Bins are
+    None if the heads output plain numbers. training_heads adds the modules that only the learner needs.
     """
 
     value_bins: Tensor | None
@@ -118,21 +118,21 @@ class Model(nn.Module):
 
 
 def make_consistency(config: NetworkConfig, state_shape: tuple[int, ...]) -> Consistency | None:
-    """The training-only modules of a model with such states; None where the profile has them off."""
+    """The training-only modules of a model with such states; None if the profile has them off."""
     if not config.consistency:
         return None
     return Consistency(prod(state_shape), config.consistency_projection_size, config.consistency_hidden_size)
 
 
 def training_only_names(model: Model) -> set[str]:
-    """Names that the state of this model has with training heads, and not without."""
+    """The names that this model's state has only with training heads."""
     with torch.device("meta"):
         heads = make_consistency(model.config, model.state_shape)
     return set() if heads is None else {f"consistency.{name}" for name in heads.state_dict()}
 
 
 def _zero_last_layers(model: Model) -> None:
-    """Value, reward and policy start at zero (uniform categories), as in EfficientZero's recipe."""
+    """Makes value, reward and policy start at zero (uniform categories), as in EfficientZero's recipe."""
     reward = model.value_prefix if model.value_prefix is not None else model.dynamics.reward
     for head in (model.prediction.policy, model.prediction.value, reward):
         last = getattr(head, "out", head)

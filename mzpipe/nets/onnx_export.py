@@ -6,12 +6,12 @@
 | dynamics | hidden_state [B, ...], action int64 [B] | reward float32 [B], next_hidden_state [B, ...] |
 | prediction | hidden_state [B, ...] | policy_logits float32 [B, A], value float32 [B] |
 
-Hidden states are float32 and have the model's hidden_shape: with value prefix one flat vector, the state and the node's
-memory, that goes from graph to graph as it is. Rewards and values are plain numbers, whatever the heads are; with value
-prefix the reward is that of the step.
+Hidden states are float32 and have the model's hidden_shape: with value prefix that is one flat vector of the state and
+the node's memory, passed unchanged from graph to graph. Rewards and values are plain numbers for either kind of heads;
+with value prefix the reward is that of the step.
 
-Torch traces the graphs (its exporter without dynamo, the one that every torch from 2.4 on has and that needs only the
-package onnx). Nothing in a forward below may turn a tensor or its length into a Python number.
+Torch traces the graphs with its exporter without dynamo, which every torch from 2.4 on has and which needs only the
+package onnx. No forward below may turn a tensor or its length into a Python number.
 
 Shape legend    B samples   A actions   M outputs of a value or reward head
 """
@@ -28,20 +28,20 @@ from torch.onnx import TrainingMode
 from .model import Model
 from .support import head_scalar
 
-# The newest that every torch from 2.4 on writes; runtimes have had it since 2022.
+# The newest opset that every torch from 2.4 on writes; runtimes have supported it since 2022.
 OPSET = 17
 BATCH_AXIS = "batch"
 
 
 class TensorSpec(NamedTuple):
-    """Dtype, and shape with the batch axis first, by its name."""
+    """The dtype of a tensor and its shape, whose first axis is the batch axis, by name."""
 
     dtype: str
     shape: tuple[int | str, ...]
 
 
 class Graph(NamedTuple):
-    """One function: an ONNX file's bytes, and what goes in and comes out, by name and in order."""
+    """One function: the bytes of an ONNX file, and its inputs and outputs by name, in order."""
 
     data: bytes
     inputs: dict[str, TensorSpec]
@@ -51,7 +51,7 @@ class Graph(NamedTuple):
 def export_graphs(model: Model, observation: Tensor) -> dict[str, Graph]:
     """The graphs of a model by name, each checked against ONNX's rules; leaves the model in evaluation mode.
 
-    `observation` says shape and dtype of stacked observations [B, ...]; its values do not count.
+    `observation` gives the shape and dtype of stacked observations [B, ...]; its values do not matter.
     """
     batch = len(observation)
     hidden_state = torch.rand(batch, *model.hidden_shape)
@@ -70,14 +70,14 @@ def export_graphs(model: Model, observation: Tensor) -> dict[str, Graph]:
 
 
 class ModelFunction(nn.Module):
-    """A function of a model and tensors, giving a tuple of tensors, as the module that a trace takes."""
+    """Wraps a function of a model and tensors, which returns a tuple of tensors, as a module for tracing."""
 
     def __init__(self, model: Model, function: Callable[..., tuple[Tensor, ...]]) -> None:
         super().__init__()
         self.model, self._function = model, function
 
     def forward(self, *inputs: Tensor) -> tuple[Tensor, ...]:
-        """The function of this model."""
+        """Calls the function with this model."""
         return self._function(self.model, *inputs)
 
 
@@ -90,12 +90,12 @@ def packed_state(model: Model, observation: Tensor) -> Tensor:
     state, prefix = model.represent(observation), model.value_prefix
     if prefix is None:
         return state
-    # The view says the size, which the graph cannot infer.
+    # The view states the size, which the graph cannot infer.
     return torch.cat([state.flatten(1), prefix.root_memory(state)], dim=1).view(-1, *model.hidden_shape)
 
 
 def packed_step(model: Model, hidden_state: Tensor, action_B: Tensor) -> tuple[Tensor, Tensor]:
-    """Scalar reward [B] of the action, and what its child keeps."""
+    """Scalar reward [B] of the action, and the packed state of the child."""
 
     def scalar(outputs_BM: Tensor) -> Tensor:
         return head_scalar(outputs_BM, model.reward_bins)
@@ -108,13 +108,13 @@ def packed_step(model: Model, hidden_state: Tensor, action_B: Tensor) -> tuple[T
 
 
 def packed_prediction(model: Model, hidden_state: Tensor) -> tuple[Tensor, Tensor]:
-    """Policy logits [B, A] and scalar value [B] of what a node keeps."""
+    """Policy logits [B, A] and scalar value [B] of a packed state."""
     policy_logits, value_outputs = model.prediction(_state(model, hidden_state))
     return policy_logits, head_scalar(value_outputs, model.value_bins)
 
 
 def _state(model: Model, hidden_state: Tensor) -> Tensor:
-    """The state alone of what a node keeps."""
+    """The hidden state without the memory that a packed state holds."""
     if model.value_prefix is None:
         return hidden_state
     return hidden_state[:, : model.state_size].unflatten(1, model.state_shape)
@@ -131,9 +131,9 @@ def _trace(function: nn.Module, inputs: dict[str, Tensor], output_names: tuple[s
 def trace(
     function: nn.Module, inputs: dict[str, Tensor], output_names: tuple[str, ...], *, keep_weights: bool = False
 ) -> Graph:
-    """The function as a graph whose first axes are open.
+    """The function as a graph whose tensors have any batch size.
 
-    keep_weights: every weight stays in the graph as it is in the module's state, under its name, merged with no other.
+    keep_weights: every weight stays in the graph unchanged, under its name in the module's state, and is not merged.
     """
     function.eval()
     outputs = dict(zip(output_names, function(*inputs.values()), strict=True))
@@ -147,7 +147,7 @@ def trace(
         dynamic_axes={name: {0: BATCH_AXIS} for name in [*inputs, *outputs]},
         opset_version=OPSET,
         dynamo=False,
-        # In its evaluation mode the exporter folds batch normalisation into the weights before it.
+        # In evaluation mode the exporter folds batch normalisation into the weights before it.
         training=TrainingMode.PRESERVE if keep_weights else TrainingMode.EVAL,
         do_constant_folding=not keep_weights,
     )

@@ -1,8 +1,8 @@
 """The three functions as residual convolutional networks, for image observations.
 
 Down-sampling of images (MuZero appendix F): stride-2 convolution, residual
-blocks, stride-2 convolution, blocks, pool, blocks, pool: a 96x96 image becomes
-6x6, and so does an 84x84 one. Boards keep their rows and columns (appendix F).
+blocks, stride-2 convolution, blocks, pool, blocks, pool. A 96x96 or 84x84 image
+becomes 6x6. Boards keep their rows and columns (appendix F).
 
 Shape legend    B samples   C channels   Y, X hidden-state rows and columns   A actions
                 M outputs of a value or reward head   `grid` is (Y, X)   `head` is (channels, units) of a head
@@ -30,7 +30,7 @@ class ResidualBlock(nn.Module):
         self.second = _convolution(num_channels, num_channels)
 
     def forward(self, features: Tensor) -> Tensor:
-        """Same shape as its input."""
+        """The features after the block, in the same shape."""
         return torch.relu(features + self.second(torch.relu(self.first(features))))
 
 
@@ -58,8 +58,8 @@ class ResidualRepresentation(nn.Module):
 class ResidualDynamics(nn.Module):
     """Hidden state and action -> (reward outputs, unscaled next hidden state).
 
-    The action enters as the plane that `action_plane` [B] -> [B, 1, Y, X] makes of it. Without reward_outputs
-    (None) flat features come out, head channels * Y * X of them, for a value prefix to read.
+    The action enters as a plane, made by `action_plane` [B] -> [B, 1, Y, X]. Without reward_outputs (None) it returns
+    head channels * Y * X flat features, for a value prefix.
     """
 
     def __init__(

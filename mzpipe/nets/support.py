@@ -1,4 +1,4 @@
-"""Torch twins of `mzpipe.targets`: scalar <-> categorical over integer support [-n, n]; and what a head says.
+"""Torch twins of `mzpipe.targets`: scalar <-> categorical over integer support [-n, n], and the scalar of a head.
 
 Shape legend    ... any leading axes   M = 2n + 1 bins
 """
@@ -8,7 +8,7 @@ from torch import Tensor
 
 from ..targets.support import EPSILON
 
-# Keeps a constant hidden state finite; far below any spread that a trained network shows.
+# Keeps a constant hidden state finite; far below the spread of any trained network.
 _MIN_SPREAD = 1e-5
 
 
@@ -30,14 +30,14 @@ def transform(scalar: Tensor) -> Tensor:
 
 
 def inverse_transform(scalar: Tensor) -> Tensor:
-    """The inverse of `transform`; (r - 1) / 2 eps in the form 2 u / (1 + r), which subtracts no near equals."""
+    """The inverse of `transform`, with (r - 1) / 2 eps written as 2 u / (1 + r), which subtracts no near equals."""
     shifted = scalar.abs() + 1.0 + EPSILON
     root = torch.sqrt(1.0 + 4.0 * EPSILON * shifted)
     return torch.sign(scalar) * ((2.0 * shifted / (1.0 + root)) ** 2 - 1.0)
 
 
 def two_hot(scalar: Tensor, bins_M: Tensor) -> tuple[Tensor, Tensor]:
-    """(target_M, clipped): weights on the two neighbours of each transformed scalar; which were out of range.
+    """(target_M, clipped): weights on the two neighbours of each transformed scalar; which scalars were out of range.
 
     Every bin gets 1 minus its distance, at least 0; a NaN stays a NaN in every bin.
     """
@@ -53,5 +53,5 @@ def expected_scalar(logits_M: Tensor, bins_M: Tensor) -> Tensor:
 
 
 def head_scalar(outputs_M: Tensor, bins_M: Tensor | None) -> Tensor:
-    """The scalar that a head's outputs say: of categories over the bins, or without bins (M = 1) the number itself."""
+    """The scalar of a head's outputs: the expectation over the bins, or without bins (M = 1) the number itself."""
     return outputs_M.squeeze(-1) if bins_M is None else expected_scalar(outputs_M, bins_M)

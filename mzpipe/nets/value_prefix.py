@@ -1,15 +1,15 @@
 """The value prefix: an LSTM that predicts the sum of rewards since its last reset (Ye et al. 2021, section 4.2).
 
-In training the LSTM's state runs along the unroll and starts anew every
-`horizon` steps. In a search every node carries it, as its `memory`, flat after
-the hidden state, so that a pool of hidden states stores one vector a node:
+In training the LSTM's state runs along the unroll and is reset every `horizon`
+steps. In a search every node carries it as its `memory`, flat after the hidden
+state, so that a pool of hidden states stores one vector per node:
 
     memory_BV = [ h : U | c : U | prefix : 1 | steps : 1 ]
 
-prefix is the node's own predicted sum and steps the number of steps since the
-reset; a root's memory is zero, and so is that of a node `horizon` steps below
-the reset, which starts its children anew. The reward of a step is the child's
-sum less its parent's. Sums are not discounted.
+prefix is the node's own predicted sum, and steps is the number of steps since
+the reset. The memory of a root is zero, and so is that of a node `horizon` steps
+below the reset, which resets its children. The reward of a step is the child's
+sum minus its parent's. Sums are not discounted.
 
 Shape legend    B samples   F features   U LSTM units   M outputs of a reward head   V = 2 U + 2
 """
@@ -42,7 +42,7 @@ class ValuePrefix(nn.Module):
         self.out = nn.Linear(num_units, num_outputs)
 
     def forward(self, features_BF: Tensor, lstm: LstmState | None) -> tuple[Tensor, LstmState]:
-        """Outputs [B, M] for the sum up to this step, and the LSTM's next state; None starts anew."""
+        """Outputs [B, M] for the sum up to this step, and the LSTM's next state; `lstm` None is a reset."""
         lstm = self.lstm(features_BF, lstm)
         return self.out(self.layers(lstm[0])), lstm
 

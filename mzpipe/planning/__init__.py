@@ -1,4 +1,4 @@
-"""Planning: a batch of trees driven over one inference lane."""
+"""Planning: searches a batch of trees over one inference lane."""
 
 import dataclasses
 import zlib
@@ -19,7 +19,7 @@ class _State(Enum):
 
 
 class Planner(Protocol):
-    """What evaluation games ask for moves: fill `observation`, `begin`, then `advance` until it returns a result."""
+    """The planner of evaluation games: fill `observation`, `begin`, then `advance` until it returns a result."""
 
     # Stacked observations of the roots [B, ...].
     observation: np.ndarray
@@ -36,7 +36,7 @@ class Planner(Protocol):
         """Begins the search of every root."""
 
     def advance(self) -> SearchResult | None:
-        """Goes on with the search; the result once it is over."""
+        """Continues the search; returns the result at its end, else None."""
 
     def best_action(self) -> np.ndarray:
         """action_B int32: what the last search would play."""
@@ -55,7 +55,7 @@ class LanePlanner:
             parent_index_B=lane.parent_index[:num_trees],  # selected edges go straight into the request
             action_B=lane.action[:num_trees],
         )
-        # The lane's first rows: where answers come, and where stacked observations of roots are written before `begin`.
+        # The lane's first rows hold the answers; stacked observations of roots are written there before `begin`.
         self._reward, self._value, self._policy_logits = (
             array[:num_trees] for array in (lane.reward, lane.value, lane.policy_logits)
         )
@@ -68,7 +68,7 @@ class LanePlanner:
 
     @property
     def idle(self) -> bool:
-        """Whether a search may begin: none is under way and no answer is outstanding."""
+        """Whether a search may begin: none is running and no answer is outstanding."""
         return self._state is _State.IDLE and self._lane.ready()
 
     def begin(self, legal_actions_BA: np.ndarray) -> None:
@@ -78,7 +78,7 @@ class LanePlanner:
         self._lane.request(RequestKind.ROOT, node_index=0, num_rows=self._num_trees)
 
     def advance(self) -> SearchResult | None:
-        """Takes the answer if it is there and asks the next question; the result once the search is over."""
+        """Takes the answer if it is there and sends the next request; returns the result at the end, else None."""
         if self._state is _State.IDLE or not self._lane.ready():
             return None
         lane = self._lane
@@ -98,9 +98,7 @@ class LanePlanner:
     def choose(self, result: SearchResult, temperature: float | np.ndarray, rng: np.random.Generator) -> np.ndarray:
         """action_B int32 to play after `result`: drawn from the visits for pUCT, the search's own choice for Gumbel.
 
-        `temperature` is one number or one per tree.
-
-        Gumbel explores through its noise and knows no temperature.
+        `temperature` is one number or one per tree. Gumbel ignores it, because its noise already explores.
         """
         if self._config.policy == "gumbel":
             return self._search.best_action()
@@ -112,7 +110,7 @@ class LanePlanner:
 
     @property
     def answered(self) -> bool:
-        """Whether the answer to the outstanding request has come."""
+        """Whether the answer to the outstanding request has arrived."""
         return self._state is not _State.IDLE and self._lane.ready()
 
     def _simulate(self) -> None:
@@ -128,13 +126,13 @@ def derive_seed(seed: int, *path: str | int) -> int:
 
 
 def signed_search(config: SearchConfig, num_players: int) -> SearchConfig:
-    """With the discount's sign: negative where two players alternate, whatever sign the profile gives."""
+    """The config with the sign of its discount set: negative if two players alternate, whatever the profile says."""
     sign = -1.0 if num_players == 2 else 1.0
     return dataclasses.replace(config, discount=sign * abs(config.discount))
 
 
 def greedy_search(config: SearchConfig, num_simulations: int) -> SearchConfig:
-    """Without root noise, for evaluation; num_simulations 0 keeps the training's."""
+    """The config without root noise, for evaluation; num_simulations 0 keeps the number of training."""
     simulations = num_simulations or config.num_simulations
     return dataclasses.replace(config, root_exploration_fraction=0.0, gumbel_scale=0.0, num_simulations=simulations)
 

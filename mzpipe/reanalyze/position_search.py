@@ -1,4 +1,4 @@
-"""PositionSearch: one batch of stored positions, searched again over one lane, their bootstraps valued over another.
+"""PositionSearch: searches one batch of stored positions over one lane and values their bootstraps over another.
 
 Shape legend    T positions searched in lockstep   A actions
 """
@@ -14,19 +14,19 @@ from ..search import SearchResult
 class PositionSearch:
     """`begin` with a slot of the position ring, `advance` until `finished`, `write` into a slot of the target ring.
 
-    The search runs on the newest weights, as every search; the value lane stays on the
-    version that it was pinned to (see LaneClient.pin): that is the target network.
+    The search runs on the newest weights, like every search. The value lane stays on the
+    version that it is pinned to (see LaneClient.pin), which is the target network.
     """
 
     def __init__(self, planner: LanePlanner, value_lane: LaneClient, *, num_trees: int) -> None:
         self._planner, self._value_lane, self._num_trees = planner, value_lane, num_trees
         value_lane.prepare(last_node=0)
         self._result: SearchResult | None = None
-        self.begun_ns = 0  # of the monotonic clock
+        self.begun_ns = 0  # on the monotonic clock
 
     @property
     def idle(self) -> bool:
-        """Whether a search may begin: nothing is under way and no answer outstanding."""
+        """Whether a search may begin: none is running and no answer is outstanding."""
         return self._planner.idle and self._value_lane.ready()
 
     @property
@@ -35,7 +35,7 @@ class PositionSearch:
         return self._result is not None and self._value_lane.ready()
 
     def begin(self, slot: Positions, target_number: int) -> None:
-        """Copies the positions into both lanes and asks; a new target_number takes newer target weights."""
+        """Copies the positions into both lanes and sends requests; a new target_number takes newer target weights."""
         lane, trees = self._value_lane, self._num_trees
         self.begun_ns = time.monotonic_ns()
         self._result, self._ticket = None, int(slot.ticket[0])

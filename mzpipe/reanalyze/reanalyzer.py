@@ -24,8 +24,8 @@ from .position_search import PositionSearch
 class Reanalyzer(Agent):
     """Agent of role `reanalyzer`.
 
-    A slot of the position ring is released only once its targets are committed, so
-    that a successor of a killed reanalyzer searches again what was under way.
+    It releases a slot of the position ring only once its targets are committed, so
+    the successor of a killed reanalyzer repeats the unfinished searches.
     """
 
     role = Role.REANALYZER
@@ -47,7 +47,7 @@ class Reanalyzer(Agent):
         self._waits = WaitClock(self._counters)
 
     def do_work(self) -> int:
-        """Takes every answer that has come, hands out what is finished, begins what has arrived."""
+        """Takes every answer that has arrived, sends finished targets and begins new searches."""
         self._waits.lap()
         if self._active:
             self._waits.mark("busy")
@@ -98,5 +98,5 @@ class Reanalyzer(Agent):
         return 1
 
     def _target_number(self) -> int:
-        """Changes whenever the target network is due for newer weights; never 0, which would unpin the lane."""
+        """A number that changes when the target network is due for new weights; never 0, which would unpin the lane."""
         return 1 + self._learner.get("learner_steps") // self._profile.reanalyze.target_interval

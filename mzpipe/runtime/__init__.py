@@ -1,1 +1,1 @@
-"""What every process of a run is: an agent, its idle strategy, its life and death."""
+"""The parts that every process of a run shares: its agent, its idle strategy, its start and its end."""

@@ -31,14 +31,14 @@ class Agent:
         """Attaches and allocates; called once, before the first lap."""
 
     def do_work(self) -> int:
-        """Does what can be done at once and returns how much that was; never waits."""
+        """Does all work that is possible now and returns how much it did; never waits."""
         raise NotImplementedError
 
     def on_message(self, message: Message) -> None:
-        """Takes one message from the supervisor, between laps."""
+        """Handles one message from the supervisor, between laps."""
 
     def on_close(self) -> None:
-        """Lets go; called once, on every way out after on_start was called."""
+        """Releases everything; called once, however the agent ends after on_start was called."""
 
 
 class StopView:
@@ -48,7 +48,7 @@ class StopView:
         self._word, self._stage = word, stop_stage
 
     def requested(self) -> bool:
-        """Whether this role's turn to stop has come."""
+        """Whether this role must stop now."""
         return 0 < self._stage <= self._word.stage()
 
 

@@ -1,10 +1,10 @@
-"""What a role is made from."""
+"""The context that a role is made from."""
 
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:  # a run directory, which has a Storage, is read without loading the data plane
+if TYPE_CHECKING:  # reading a run directory, which has a Storage, must not load the data plane
     from ..config import Profile
     from ..ipc.control import ControlPort
     from ..ipc.dataplane import DataPlane
@@ -13,7 +13,7 @@ if TYPE_CHECKING:  # a run directory, which has a Storage, is read without loadi
 
 @dataclass(frozen=True)
 class Storage:
-    """Where roles keep what outlives the run."""
+    """The directories in which roles keep files that outlive the run."""
 
     checkpoints: Path
     journal: Path
@@ -22,13 +22,13 @@ class Storage:
 
 @dataclass(frozen=True)
 class RoleContext:
-    """All that one process of a run is given."""
+    """Everything that one process of a run is given."""
 
     profile: "Profile"
     plane: "DataPlane"
     member: "Member"
     storage: Storage
-    # Torch's name of the device on which the process computes.
+    # Torch's name for the process's device.
     device: str
     control: "ControlPort"
     # How often the process was started before.

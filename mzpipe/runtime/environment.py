@@ -1,4 +1,4 @@
-"""Environment of mzpipe's processes, set before numpy, numba or torch are loaded."""
+"""The environment of mzpipe's processes, set before numpy, numba or torch are loaded."""
 
 import contextlib
 import fcntl
@@ -13,7 +13,7 @@ from ..errors import InputOutputError
 
 _THREAD_CAPS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS")
 _PACKAGE = Path(__file__).resolve().parent.parent
-# Of the cache that this process uses: open, and locked, as long as it lives.
+# The descriptor of this process's cache; it stays open and locked as long as the process lives.
 _held: list[int] = []
 
 
@@ -30,7 +30,7 @@ def child_environment(num_threads: int) -> dict[str, str]:
 
 
 def _module_path() -> str:
-    """PYTHONPATH with this package first: a child runs the same code, from a clone that is not installed too.
+    """PYTHONPATH with this package first, so that a child runs the same code, even from a clone that is not installed.
 
     An empty entry is left out: Python takes it for the current directory.
     """
@@ -39,9 +39,9 @@ def _module_path() -> str:
 
 
 def prepare_environment() -> None:
-    """Gives this process the kernel cache and one thread per library; before their first import.
+    """Sets the kernel cache and one thread per library; call it before their first import.
 
-    Raises InputOutputError where somebody else could put kernels into the cache: they are code that will run.
+    Raises InputOutputError when another user could put kernels into the cache: they are code that will run.
     """
     os.environ.update({key: value for key, value in child_environment(1).items() if key not in os.environ})
     cache = kernel_cache()
@@ -55,15 +55,15 @@ def prepare_environment() -> None:
     if status.st_uid != os.getuid() or status.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
         raise InputOutputError(
             f"kernel cache {cache}: others can write to it (owner {status.st_uid}, mode {status.st_mode & 0o777:o}), "
-            "and what lies there is run: remove it, or point XDG_CACHE_HOME to a directory of your own"
+            "and mzpipe runs the code in it: remove it, or point XDG_CACHE_HOME to a directory of your own"
         )
 
 
 def _make_and_hold(cache: Path) -> None:
-    """The first cache of this process is held, because numba keeps to it."""
+    """Makes the cache, and holds the first one of this process, because numba does not change to another."""
     cache.mkdir(mode=0o700, parents=True, exist_ok=True)
     while not _held:
-        with contextlib.suppress(FileNotFoundError):  # somebody is removing it: once more
+        with contextlib.suppress(FileNotFoundError):  # another process is removing it: try again
             cache.mkdir(mode=0o700, parents=True, exist_ok=True)
             descriptor = _open_locked(cache, fcntl.LOCK_SH)
             if os.path.samestat(os.fstat(descriptor), cache.stat()):
@@ -71,7 +71,7 @@ def _make_and_hold(cache: Path) -> None:
 
 
 def remove_unused(cache: Path) -> bool:
-    """Removes a kernel cache unless a process that lives uses it; says whether it did."""
+    """Removes a kernel cache unless a live process uses it; returns whether it did."""
     try:
         descriptor = _open_locked(cache, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:
@@ -82,7 +82,10 @@ def remove_unused(cache: Path) -> bool:
 
 
 def _open_locked(cache: Path, operation: int) -> int:
-    """Raises BlockingIOError where the lock is another's; a file system without locks does without."""
+    """Opens and locks the cache, or only opens it if its file system has no locks.
+
+    Raises BlockingIOError if another process holds the lock.
+    """
     descriptor = os.open(cache, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
     try:
         fcntl.flock(descriptor, operation)
@@ -95,14 +98,14 @@ def _open_locked(cache: Path, operation: int) -> int:
 
 
 def kernel_cache() -> Path:
-    """Where compiled kernels are kept: private, and a new place whenever a source file changes.
+    """The directory of compiled kernels: private, and a new one whenever a source file changes.
 
     Numba looks only at a kernel's own file when it validates its cache, so the
-    place is named by the contents of the whole package.
+    directory is named by the contents of the whole package.
     """
     base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
     digest = hashlib.sha256()
     for source in sorted(_PACKAGE.rglob("*.py")):
-        with contextlib.suppress(FileNotFoundError):  # somebody updates the package while a run goes on
+        with contextlib.suppress(FileNotFoundError):  # the package is being updated during a run
             digest.update(source.read_bytes())
     return base / "mzpipe" / f"kernels-{__version__}-{digest.hexdigest()[:16]}"

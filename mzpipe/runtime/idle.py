@@ -1,7 +1,7 @@
-"""The idle strategy: the only place in mzpipe that waits; `pause` is for programs that watch and are told nothing.
+"""The idle strategy: the only place in mzpipe that waits; `pause` is for programs that poll without a doorbell.
 
-Spin about 2 us on the doorbell, yield the core up to 50 us, then sleep on the
-futex. This order is fast with a core per process and with many processes per
+It spins about 2 us on the doorbell, yields the core up to 50 us, then sleeps on
+the futex. This is fast with one core per process and with many processes per
 core, and costs nothing while idle; see docs/decisions/0002-waiting.md.
 """
 
@@ -11,7 +11,7 @@ from ..ipc.doorbell import Doorbell
 
 SPIN_NS = 2_000
 YIELD_NS = 50_000
-# A sleeper looks at its control socket and at the stop word this often, whatever its doorbell does.
+# A sleeper checks its control socket and the stop word this often, whether its doorbell rings or not.
 SLEEP_NS = 20_000_000
 CONTROL_INTERVAL_NS = 10_000_000
 
@@ -19,7 +19,7 @@ CONTROL_INTERVAL_NS = 10_000_000
 class IdleStrategy:
     """Waits after a lap without work until the doorbell rings.
 
-    The sequence compared with is read *before* the lap, so a ring that comes
+    It reads the doorbell's sequence *before* the lap, so a ring that comes
     during the lap ends the wait at once.
     """
 
@@ -30,14 +30,14 @@ class IdleStrategy:
         self._control_due_ns = 0
 
     def after(self, work_count: int) -> None:
-        """Ends a lap: returns at once after work, else when the doorbell rings or after SLEEP_NS."""
+        """Ends a lap: returns at once if it did work, otherwise when the doorbell rings or after SLEEP_NS."""
         if work_count:
             self._seen = self._doorbell.sequence()
         else:
             self._seen = self._doorbell.next_sequence(self._seen, SPIN_NS, YIELD_NS, SLEEP_NS)
 
     def control_is_due(self) -> bool:
-        """Whether the control socket should be looked at in this lap."""
+        """Whether this lap should check the control socket."""
         now_ns = time.monotonic_ns()
         if now_ns < self._control_due_ns:
             return False
@@ -46,5 +46,5 @@ class IdleStrategy:
 
 
 def pause(seconds: float) -> None:
-    """Lets time pass between two looks at what somebody else does; no process of a run calls it."""
+    """Sleeps between two polls of other processes' work; no process of a run calls it."""
     time.sleep(seconds)

@@ -1,4 +1,4 @@
-"""Output that a run outlasts: a terminal that is gone, a pipe without a reader, a full disk."""
+"""Output that may fail without ending the run: a closed terminal, a pipe without a reader, a full disk."""
 
 import os
 import sys
@@ -8,13 +8,13 @@ from typing import Any, TextIO, cast
 
 
 class LastingStream:
-    """A text stream that is let go once it cannot be written to: what is written to it later goes nowhere."""
+    """A text stream that is dropped at its first failed write; later writes go nowhere."""
 
     def __init__(self, stream: TextIO, teller: "LastingStream | None" = None) -> None:
         self._stream, self._teller = stream, teller
 
     def write(self, text: str) -> int:
-        """Writes what can be written."""
+        """Writes the text if the stream can be written to."""
         try:
             return self._stream.write(text)
         except OSError as error:
@@ -22,7 +22,7 @@ class LastingStream:
             return len(text)
 
     def flush(self) -> None:
-        """Flushes what can be flushed."""
+        """Flushes the stream if it can be written to."""
         try:
             self._stream.flush()
         except OSError as error:
@@ -32,18 +32,18 @@ class LastingStream:
         return getattr(self._stream, name)
 
     def _let_go(self, error: OSError) -> None:
-        """Lets the descriptor itself go, because the interpreter flushes it once more at its end."""
+        """Redirects the descriptor itself to nowhere, because the interpreter flushes it once more at its end."""
         nowhere = os.open(os.devnull, os.O_WRONLY)
         os.dup2(nowhere, self._stream.fileno())
         os.close(nowhere)
         if self._teller is not None:
-            self._teller.write(f"mzpipe: output cannot be written ({error.strerror}): it goes on without\n")
+            self._teller.write(f"mzpipe: output cannot be written ({error.strerror}): continuing without it\n")
             self._teller.flush()
 
 
 @contextmanager
 def lasting_output() -> Iterator[None]:
-    """Meanwhile a failed write to stdout or stderr raises nothing; stderr says so, if it can, when it is stdout's."""
+    """Keeps failed writes to stdout and stderr from raising inside; stderr, if it can, reports a failure of stdout."""
     stderr = LastingStream(sys.stderr)
     stdout = LastingStream(sys.stdout, teller=stderr)
     with redirect_stdout(cast(TextIO, stdout)), redirect_stderr(cast(TextIO, stderr)):

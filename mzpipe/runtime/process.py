@@ -19,7 +19,7 @@ _PR_SET_PDEATHSIG = 1
 # Among the fields of /proc/PID/stat after the name: clock ticks from the machine's start to the process's.
 _START_TICKS = 19
 DEATH_PIPE = "death"
-# What a terminal sends; the supervisor alone acts on it, and has every role stop in its turn.
+# Signals from the terminal; only the supervisor acts on them, and it stops the roles in order.
 _OF_THE_TERMINAL = (signal.SIGINT, signal.SIGQUIT, signal.SIGHUP)
 
 
@@ -40,14 +40,14 @@ class Child:
         return self.process.wait()
 
     def signal(self, number: int) -> None:
-        """Sends a signal to exactly this process, even if its pid was taken over."""
+        """Sends a signal to exactly this process, even if its pid was reused."""
         try:
             signal.pidfd_send_signal(self.pidfd, number)
         except ProcessLookupError:
             return
 
     def close(self) -> None:
-        """Lets go of the descriptor, and of pipes to it."""
+        """Closes the descriptor and the pipes to the process."""
         os.close(self.pidfd)
         for pipe in (self.process.stdin, self.process.stdout):
             if pipe is not None:
@@ -64,7 +64,7 @@ def spawn(
 ) -> Child:
     """Starts `python -P -m arguments...` in its own process group, output to `log`; stdin and stdout as Popen has them.
 
-    -P keeps the current directory from the module search path: a json.py that lies there is not ours to run.
+    -P keeps the current directory off the module search path: a json.py that lies there is not ours to run.
     Call it from the main thread: PDEATHSIG follows the thread that started the child.
     """
     process = subprocess.Popen(
@@ -92,9 +92,9 @@ def process_began_s() -> float:
 
 
 def end_process(code: int) -> NoReturn:
-    """Ends this process without the interpreter's tear-down, which torch makes half a second to a second long.
+    """Ends this process without the interpreter's tear-down, which takes half a second to a second with torch.
 
-    What was written to stdout and stderr is flushed; atexit functions do not run.
+    It flushes stdout and stderr; atexit functions do not run.
     """
     sys.stdout.flush()
     sys.stderr.flush()
@@ -102,7 +102,7 @@ def end_process(code: int) -> NoReturn:
 
 
 def make_death_pipe(directory: Path) -> int:
-    """Creates the run's death pipe and returns the end that its supervisor holds as long as it lives."""
+    """Creates the run's death pipe; returns the end that the supervisor holds as long as it lives."""
     path = directory / DEATH_PIPE
     os.mkfifo(path, 0o600)
     # Read-write, so that opening neither blocks nor fails while no role reads yet.
@@ -110,11 +110,11 @@ def make_death_pipe(directory: Path) -> int:
 
 
 def follow_supervisor(directory: Path, parent_pid: int | None) -> None:
-    """Ends this process as soon as the supervisor is gone; `parent_pid` when the supervisor started it.
+    """Makes this process end as soon as the supervisor is gone; `parent_pid` is given if the supervisor started it.
 
-    Two nets, because PDEATHSIG is lost across a changed parent and does not
-    exist for a role that was started by hand: the kernel's signal, and end of
-    file on the death pipe.
+    There are two ways to notice: the kernel's signal, and end of file on the death
+    pipe. PDEATHSIG alone is not enough: it is lost when the parent changes, and a
+    role that was started by hand does not have it.
     """
     for number in _OF_THE_TERMINAL:
         signal.signal(number, signal.SIG_IGN)
@@ -133,7 +133,7 @@ def follow_supervisor(directory: Path, parent_pid: int | None) -> None:
 
 
 def _has_writer(descriptor: int) -> bool:
-    """Whether the supervisor still holds the pipe; one that had let go before we came would never hang up on us."""
+    """Whether the supervisor still holds the pipe; if it closed the pipe before we opened it, POLLHUP never comes."""
     try:
         return os.read(descriptor, 1) != b""
     except BlockingIOError:

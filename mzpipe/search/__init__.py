@@ -1,12 +1,12 @@
 """Monte Carlo tree search over a batch of trees: numpy and Numba only, no network, no clock, no socket.
 
-BatchedSearch (search) steps the kernels of simulate; a simulation does, in this order:
+BatchedSearch (search) steps the kernels of simulate. The steps of a simulation, in order:
 
     select    roots to edges: puct, gumbel          expand    outputs to node k, its row of weights (rows)
     backup    node k's value to the root            decide    roots to policies; visits to actions
 
-tree holds the records they share, arithmetic what keeps their bits the same everywhere, noise the exploration at the
-root; faults and inputs check what callers hand in; reading shows a tree to those who ask.
+tree holds the records they share, arithmetic keeps their bits the same everywhere, noise makes the exploration at the
+root; faults and inputs check the callers' arrays; reading copies a tree for inspection.
 """
 
 from ..config.search import SearchConfig

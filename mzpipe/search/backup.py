@@ -1,4 +1,4 @@
-"""Backup kernel: carry each new leaf value up its path to the root.
+"""Backup kernel: carries each new leaf value up its path to the root.
 
 Third of the four search kernels (select, expand, backup, decide). From the leaf
 up, G = value of the leaf, then G = reward + discount * G over each edge; a
@@ -27,7 +27,7 @@ from .tree import ROOT
 
 @kernel
 def add_return(edge, node, path_return):
-    """Counts one visit of a node and takes the return into its mean."""
+    """Counts one visit of a node and adds the return to its mean."""
     visits = edge.visits + 1
     edge.visits = visits
     node.value += (path_return - node.value) / np.float32(visits)

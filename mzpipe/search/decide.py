@@ -1,11 +1,11 @@
-"""Decide kernels: read the searched roots; choose actions.
+"""Decide kernels: read the searched roots and choose actions.
 
 Last of the four search kernels (select, expand, backup, decide).
 
 Shape legend    B trees   A actions
 Reads           the arena
 Writes          visits_BA, root_value_B, q_BA, search_policy_BA; best_action_B
-Preconditions   P1  every tree has at least one finished simulation, and none is under way.
+Preconditions   P1  every tree has at least one finished simulation, and no unfinished one.
 Postconditions  I1  visits_BA sums to the finished simulations; illegal actions have 0.
                 I2  search_policy_BA sums to 1: for pUCT it is visits / sum of visits, for Gumbel the improved policy of
                     its own module; illegal actions have 0.
@@ -64,7 +64,7 @@ def decide_root(tree: Tree, visits_A, q_A, search_policy_A):
 
 @entry
 def decide(arena, is_gumbel, visits_BA, root_value_B, q_BA, search_policy_BA):
-    """Writes what the simulations so far say about every root; the arrays come filled with zeros."""
+    """Writes the results of the simulations so far for every root; the arrays must be filled with zeros."""
     header = header_of(arena)
     for b in range(root_value_B.shape[0]):
         tree = tree_of(arena, header, b)
@@ -76,7 +76,7 @@ def decide(arena, is_gumbel, visits_BA, root_value_B, q_BA, search_policy_BA):
 
 @kernel
 def most_visits(edges_N):
-    """The most visits of any edge of the root."""
+    """The number of visits of the root's most visited edge."""
     most = np.uint16(0)
     child = edges_N[ROOT].first_child
     while child != NONE:
@@ -100,8 +100,8 @@ def sample_action(visits_BA: np.ndarray, temperature: float | np.ndarray, rng: n
     """action_B int32, drawn with probability proportional to visits^(1 / temperature).
 
     `temperature` is one number or one per tree; 0 takes the most visited action, the lowest index among equals.
-    Never an action without visits. Raises SearchInputError for a temperature that is negative, infinite or NaN, and for
-    a tree without visits.
+    An action without visits is never drawn. Raises SearchInputError for a temperature that is negative, infinite or
+    NaN, and for a tree without visits.
     """
     temperature_B1 = np.broadcast_to(np.asarray(temperature, np.float64), visits_BA.shape[:1])[:, None]
     bad_B1 = ~(np.isfinite(temperature_B1) & (temperature_B1 >= 0.0))

@@ -5,7 +5,7 @@ Second of the four search kernels (select, expand, backup, decide).
 Shape legend    N nodes per tree   A actions   L places of one row
 Reads           reward, value, policy_A and legal_A of one tree
 Writes          node k with its row, the edge into it, and its parent's best unvisited edge; of a root also root_prior_A
-Preconditions   P1  `find_fault` or `find_root_fault` found nothing in the arrays.
+Preconditions   P1  `find_fault` or `find_root_fault` found no fault in the arrays.
                 P2  select chose the parent of node k, and name_edge its best unvisited edge.
 Postconditions  I1  root_prior_A sums to 1 over the legal actions and is 0 elsewhere.
                 I2  a root has visits 1 and the network's value; a leaf has visits 0 and value 0 until backup carries
@@ -34,7 +34,7 @@ def row_of(tree: Tree, node):
 
 @expression
 def name_best(tree: Tree, node, place):
-    """Remembers the edge at `place` of a node's row as its best unvisited one."""
+    """Records the edge at `place` of a node's row as its best unvisited one."""
     record = tree.nodes_N[node]
     record.best_place = place
     if place == NONE:
@@ -58,7 +58,7 @@ def take_best(tree: Tree, node):
 
 @expression
 def close_row(tree: Tree, node, full_L):
-    """Ends the making of a row: padding, the short row where rows are short, and the best edge."""
+    """Completes a row: writes its padding, the short row if rows are short, and the best edge."""
     row_L = row_of(tree, node)
     take_from(full_L, tree.root_prior_A.shape[0])
     if tree.labels_R.shape[0]:
@@ -80,8 +80,8 @@ def weigh_row(tree: Tree, node, full_L, from_logits):
 
 @expression
 def write_row(tree: Tree, node, policy_A, from_logits):
-    """Keeps the policy of a new node. A full row waits for its weights until an edge of it is needed (`open_row`): most
-    nodes are never left again."""
+    """Keeps the policy of a new node. A full row gets its weights only when an edge of it is needed (`open_row`): most
+    nodes never get a child."""
     padding = _NOTHING if from_logits else _ZERO
     if tree.labels_R.shape[0]:
         copy_padded(policy_A, tree.spare_L, padding)
@@ -164,6 +164,6 @@ def write_root_row(tree: Tree, legal_A):
 
 @expression
 def expand_leaf(tree: Tree, k, policy_A, from_logits):
-    """Gives node `k` its row, and takes the edge into it out of its parent's."""
+    """Gives node `k` its row, and takes the edge into it out of its parent's row."""
     take_best(tree, tree.nodes_N[k].parent)
     write_row(tree, k, policy_A, from_logits)

@@ -1,19 +1,19 @@
-"""Checks of what the network said, done in one pass over the bits before anything is written.
+"""Checks of the network's outputs, in one pass over their bits, before anything is written.
 
 Shape legend    B trees   A actions
 Reads           reward_B, value_B, policy_BA, legal_actions_BA
 Writes          nothing
 Postconditions  I1  the fault returned is that of the first bad tree: its reward before its value before its policy.
-Numerics        a float32 is finite where its bits without the sign are below those of infinity; a probability is in
-                [0, 1] where its bits are at most those of the largest that is let through. Integer maxima, which the
-                compiler takes many at a time. Whether a row has a probability above 0 is mostly told by its first.
+Numerics        a float32 is finite if its bits without the sign are below those of infinity; a probability is in [0, 1]
+                if its bits are at most those of LARGEST_PROBABILITY. The checks are integer maxima, which the compiler
+                vectorises. The first probability of a row usually shows that the row has one above 0.
 """
 
 import numpy as np
 
 from .compiled import kernel
 
-# What a check found wrong; the tree's index comes with it.
+# The faults that a check returns, together with the tree's index.
 NO_FAULT = 0
 BAD_REWARD = 1
 BAD_VALUE = 2
@@ -28,13 +28,13 @@ _SIGNLESS = np.int32(0x7FFFFFFF)
 _LARGEST_FINITE = np.int32(0x7F7FFFFF)
 # Rounding of a softmax may leave a probability of 1 + 2^-13 at most.
 LARGEST_PROBABILITY = np.int32(0x3F800400)
-# Smallest normal float32: anything below it counts as no probability where a node needs some.
+# Smallest normal float32: a lower probability counts as 0 where a node needs one above 0.
 _LEAST_PROBABILITY = np.float32(1.1754944e-38)
 
 
 @kernel
 def worst_bits(values):
-    """Greatest bits, signs left out, among the float32 values of a flat array."""
+    """Greatest bits, without signs, among the float32 values of a flat array."""
     bits = values.view(np.int32)
     worst = np.int32(0)
     for place in range(bits.shape[0]):

@@ -1,21 +1,21 @@
 """Selection by Gumbel MuZero (Danihelka et al. 2022): sequential halving at the root, a fixed rule below it.
 
-First of the four search kernels (select, expand, backup, decide), in its other form. With g the root's Gumbel noise,
-N the visits of an edge and pi the prior:
+First of the four search kernels (select, expand, backup, decide), an alternative to puct. With g the root's Gumbel
+noise, N the visits of an edge and pi the prior:
 
     completed q    q of a visited edge; for all others the mixed value (appendix D, equation 33)
                    v_mix = (v + n * sum_visited pi q / sum_visited pi) / (n + 1),  n = sum of N, v the network's value
     sigma(q)       (maxvisit_init + max N) * value_scale * q, where q is first scaled to [0, 1] over the node's
                    completed q if rescale_values is set (equation 8)
-    root           the m legal actions of the greatest g + ln pi are visited first; then, of those whose visits are what
-                   sequential halving asks for, the one with the greatest g + ln pi + sigma(q)
+    root           the m legal actions of the greatest g + ln pi are visited first; then, of those with the number of
+                   visits that sequential halving asks for, the one with the greatest g + ln pi + sigma(q)
     below it       argmax of pi'(a) - N(a) / (1 + n),  pi' = softmax(ln pi + sigma(completed q))     (equation 14)
     policy target  pi' at the root, over the legal actions
     action         the greatest g + ln pi + sigma(q) among the most visited root actions
 
-The unvisited edges of a node share one completed q, so the one with the greatest prior comes first and their part of
-the softmax is their mass: selection looks at the visited edges and the best unvisited one alone. Illegal actions take
-no part in anything (mctx counts them among the unvisited).
+The unvisited edges of a node share one completed q, so the one with the greatest prior comes first, and their part of
+the softmax is their mass. Selection therefore reads only the visited edges and the best unvisited one. Illegal actions
+are excluded everywhere (mctx counts them among the unvisited).
 
 Shape legend    A actions   N nodes per tree   L children and more
 Reads           edges_N, nodes_N, root_logit_A, root_score_A, halving_K
@@ -96,13 +96,13 @@ def root_completion(edges_N, root, header):
 
 @kernel
 def improved(prior, q, top, slope):
-    """A visited edge's weight in pi' below the root, up to the node's common factor."""
+    """A visited edge's weight in pi' below the root, up to a factor common to the node."""
     return max(prior, _TINY) * exp_nonpositive(slope * (q - top))
 
 
 @kernel
 def unvisited_prior(node):
-    """Probability of a node's unvisited edges together: at least that of the best, however far its weight is below the
+    """Probability of a node's unvisited edges together: at least that of the best one, even if its weight is below the
     unit of the sum."""
     prior, best = np.float32(node.unvisited_mass) / FIXED_ONE * node.row_scale, node.best_prior
     return prior if prior > best else best

@@ -24,9 +24,9 @@ from .compiled import kernel
 from .tree import NONE, ROOT, Tree
 
 _ZERO, _LOWEST = np.float32(0.0), np.float32(-np.inf)
-# What a legal action's logit is at least: minus infinity stands for an illegal one.
+# The least logit of a legal action: minus infinity stands for an illegal one.
 _LEAST_LOGIT = np.float32(-3.4028235e38)
-# Smallest normal float32, in whose place a probability of zero counts.
+# Smallest normal float32; replaces a probability of zero.
 _TINY = np.float32(1.1754944e-38)
 
 
@@ -108,8 +108,8 @@ def name_considered(tree: Tree, place):
 
 @kernel
 def start_root(tree: Tree, noise_A, max_considered):
-    """Ranks the root's actions by score and noise, and names the first to visit. One more than is considered is ranked:
-    whether any legal action stays unvisited decides whether the mixed value takes part in the scaling of q."""
+    """Ranks the root's actions by score and noise, and names the first to visit. It ranks one more than is considered:
+    the mixed value takes part in the scaling of q only if a legal action stays unvisited."""
     for action in range(noise_A.shape[0]):
         tree.root_score_A[action] = tree.root_logit_A[action] + noise_A[action]
     tree.nodes_N[ROOT].num_considered = min(consider(tree, max_considered + 1), max_considered)

@@ -1,4 +1,4 @@
-"""Checks of what callers hand to the search, with messages that name the argument and the tree."""
+"""Checks of the arguments of the search, with messages that name the argument and the tree."""
 
 from typing import NoReturn
 
@@ -27,9 +27,9 @@ _FAULTS = {
 
 
 def checked(name: str, array: np.ndarray, shape: tuple[int, ...], dtype: type) -> np.ndarray:
-    """The array as the kernels were compiled for (C order, aligned, writeable), copied only where it is not.
+    """The array in the form that the kernels need (C order, aligned, writeable), copied only if it is in another.
 
-    SearchInputError for another shape or kind.
+    Raises SearchInputError for another shape or kind.
     """
     if not isinstance(array, np.ndarray):
         raise SearchInputError(f"{name} must be a numpy array, not {type(array).__name__}")
@@ -41,7 +41,7 @@ def checked(name: str, array: np.ndarray, shape: tuple[int, ...], dtype: type) -
 
 
 def checked_out(name: str, array: np.ndarray | None, shape: tuple[int, ...], dtype: type) -> np.ndarray:
-    """An array the search may write into, a new one for None; SearchInputError where writing in place is impossible."""
+    """An array for the search to write into, a new one for None; raises SearchInputError if it cannot be written to."""
     if array is None:
         return np.zeros(shape, dtype)
     if checked(name, array, shape, dtype) is not array:
@@ -50,18 +50,18 @@ def checked_out(name: str, array: np.ndarray | None, shape: tuple[int, ...], dty
 
 
 def refuse_shared(first_name: str, second_name: str, first: np.ndarray, second: np.ndarray) -> None:
-    """SearchInputError where writing into one array would change the other."""
+    """Raises SearchInputError if writing into one array would change the other."""
     if np.shares_memory(first, second):
         raise SearchInputError(f"{first_name} and {second_name} share memory: each needs an array of its own")
 
 
 def raise_fault(fault: int, tree: int) -> NoReturn:
-    """SearchInputError for the fault that a kernel found in tree `tree`."""
+    """Raises SearchInputError for the fault that a kernel found in tree `tree`."""
     raise SearchInputError(_FAULTS[fault].format(tree))
 
 
 def checked_count(name: str, value: int, lowest: int, highest: int | None = None) -> int:
-    """The number itself; SearchInputError where it is below `lowest` or above `highest`."""
+    """The number itself; raises SearchInputError if it is below `lowest` or above `highest`."""
     if value < lowest:
         raise SearchInputError(f"{name}={value} must be at least {lowest}")
     if highest is not None and value > highest:

@@ -1,8 +1,8 @@
 """Root noise: Dirichlet draws for pUCT, Gumbel draws for Gumbel MuZero.
 
-Every tree draws from its own generator, seeded by (seed, index of the tree), and always one number per action. So the
-noise of a tree depends on neither the size of the batch nor the other trees' legal actions, and a search repeats bit
-for bit. Draws are made for several searches at a time: a call of a generator costs more than a row of numbers.
+Every tree draws from its own generator, seeded by (seed, index of the tree), and always one number per action.
+Therefore the noise of a tree depends on neither the size of the batch nor the other trees' legal actions, and a search
+repeats bit for bit. Noise is drawn for several searches at once: a generator's call costs more than a row of numbers.
 
 Shape legend    B trees   A actions   T searches drawn ahead
 Reads           log_gamma_A, legal_A
@@ -10,9 +10,9 @@ Writes          root_prior_A
 Postconditions  I1  prior = (1 - fraction) * prior + fraction * Dirichlet(alpha) over the
                     legal actions of the root; illegal ones stay 0.
 Numerics        a Dirichlet draw is the softmax of log-gamma draws: it does not underflow for the small alpha of large
-                boards. Draws are float32, and depend on numpy's generators and its logarithm alone: where two
-                platforms' logarithms differ in the last place, so may a draw in its last place. Sums over actions
-                are float64, in their order. fastmath off.
+                boards. Draws are float32 and depend only on numpy's generators and its logarithm: where two platforms'
+                logarithms differ in the last place, a draw may differ in its last place. Sums over actions are
+                float64, in order of the actions. fastmath off.
 Oracle          tests/naive/search.py (mixing), moments of the distribution in tests/search
 """
 
@@ -22,16 +22,16 @@ from .arithmetic import exp_nonpositive
 from .compiled import kernel
 from .tree import Tree
 
-# Numbers a tree draws ahead.
+# Numbers that each tree draws ahead.
 _DRAWS_AHEAD = 1024
 # Keeps the logarithm finite where a float32 exponential number is drawn as 0.
 _LEAST_EXPONENTIAL = np.float32(2.0**-30)
 
 
 class RootNoise:
-    """Noise for many searches at a time, from generators that no other tree touches.
+    """Noise for many searches at a time; each tree has its own generator.
 
-    `alpha` makes it log-gamma noise, whose softmax is a Dirichlet draw; without it, it is Gumbel noise times `scale`.
+    With `alpha` it is log-gamma noise, whose softmax is a Dirichlet draw; without, it is Gumbel noise times `scale`.
     """
 
     def __init__(
@@ -45,7 +45,7 @@ class RootNoise:
         self._next = self._num_ahead
 
     def next(self) -> int:
-        """The t of noise_BTA[:, t] that belongs to the next search."""
+        """The index t of the next search's noise, noise_BTA[:, t]."""
         if self._next == self._num_ahead:
             self._draw_gumbel() if self._alpha is None else self._draw_log_gamma(self._alpha)
             self._next = 0
@@ -71,7 +71,7 @@ class RootNoise:
 
 @kernel
 def mix_dirichlet(tree: Tree, log_gamma_A, legal_A, fraction):
-    """Mixes the Dirichlet draw that log_gamma_A stands for into the root's prior."""
+    """Mixes the Dirichlet draw, softmax(log_gamma_A), into the root's prior."""
     highest, total = np.float32(-np.inf), np.float64(0.0)
     for action in range(legal_A.shape[0]):
         if legal_A[action]:

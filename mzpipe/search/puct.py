@@ -1,4 +1,4 @@
-"""Selection by pUCT: walk each tree from its root to the edge to expand next.
+"""Selection by pUCT: walks each tree from its root to the edge to expand next.
 
 First of the four search kernels (select, expand, backup, decide). The score of
 an edge is the pUCT rule of MuZero (Schrittwieser et al. 2020, appendix B) with
@@ -7,16 +7,16 @@ N(s) in place of the sum over its edges, as in mctx:
     score(s, a) = q(s, a) + prior(s, a) * exploration(N(s)) / (1 + N(s, a))
     exploration(n) = sqrt(n) * (pb_c_init + ln((n + pb_c_base + 1) / pb_c_base))
 
-where q is (q - low) * scale, and 0 for an edge never visited. `search.q_normalization` says what low and scale are:
+where q stands for (q - low) * scale, and for 0 on an unvisited edge. `search.q_normalization` sets low and scale:
 
     tree       to [0, 1] over every q this tree has seen; q as it is until two of them differ by 1.2e-38, the smallest
                normal float32: a lesser spread has no finite inverse
     siblings   to [0, 1] over V(s) and the visited q(s, .)
     bounds     to [0, 1] over search.q_bounds
 
-The unvisited edges of a node share the factor exploration, so the one with the greatest prior has their best score: a
-node keeps it, and selection compares it with the visited edges alone. That is the argmax of a full scan in which ties
-go to the lowest action; unvisited edges are compared by their weights, before rounding could make two scores equal.
+The unvisited edges of a node share the factor exploration, so the one with the greatest prior has their best score. A
+node keeps that edge, and selection compares it with the visited edges only. The result is the argmax of a full scan in
+which ties go to the lowest action; unvisited edges are compared by their weights, before rounding can equalise scores.
 
 Shape legend    B trees   N nodes per tree
 Reads           edges_N, nodes_N, tables_N.exploration
@@ -25,7 +25,7 @@ Preconditions   P1  1 <= k < N and nodes 0 .. k - 1 of the tree are expanded.
                 P2  the root has at least one legal action.
 Postconditions  I1  node k's parent has an unvisited edge, and it is the best there is.
                 I2  every edge on the way has the highest score of its node; ties go to the lowest action.
-Numerics        float32, fastmath off; exploration is tabulated in float64. Outputs so huge that scores become NaN
+Numerics        float32, fastmath off; exploration is tabulated in float64. Even outputs so large that scores become NaN
                 cannot lead to an illegal edge.
 Oracle          tests/naive/search.py
 """
@@ -53,7 +53,7 @@ def exploration_table(num_nodes: int, pb_c_init: float, pb_c_base: float) -> np.
 
 @kernel
 def tree_normalization(root, header):
-    """Low and scale that hold for all nodes of one tree."""
+    """Low and scale for all nodes of one tree."""
     if header.normalization == TREE:
         spread = root.q_max - root.q_min
         if spread >= _TINY:

@@ -1,4 +1,4 @@
-"""Reading: what one tree of a search holds, node by node, for those who want to see it; no kernel, no part of a search.
+"""Reading: copies one tree of a search, node by node, for inspection; it has no kernel, and no search uses it.
 
 Shape legend    K nodes: the root and one per finished simulation   A actions
 """
@@ -11,12 +11,12 @@ from numpy.typing import NDArray
 
 from .tree import ROOT, Tree, header_of, tree_of
 
-# In place of the root's parent and action.
+# Stands for the root's parent and action.
 NO_EDGE = -1
 
 
 class SearchedTree(NamedTuple):
-    """A tree as it stands, in arrays of the caller's own; entry k is node k, and describes the edge into it.
+    """The current state of a tree, in arrays of the caller's own; entry k is node k, and describes the edge into it.
 
     A node's visits count its own evaluation; those of the root are one more than the simulations.
     """
@@ -25,13 +25,13 @@ class SearchedTree(NamedTuple):
     parent_K: NDArray[np.int32]
     action_K: NDArray[np.int32]
     visits_K: NDArray[np.int32]
-    # reward + discount * value; of the root its value. Not normalised.
+    # reward + discount * value, not normalised; for the root, its value.
     q_K: NDArray[np.float32]
     # Probability of the action at its parent, noise included at the root; 1 for the root.
     prior_K: NDArray[np.float32]
-    # What the model said of the edge; 0 for the root.
+    # The model's reward of the edge; 0 for the root.
     reward_K: NDArray[np.float32]
-    # Mean return seen from the node, and what the model alone said of it.
+    # Mean return seen from the node, and the model's own value of it.
     value_K: NDArray[np.float32]
     raw_value_K: NDArray[np.float32]
     # Probability of each root action, visited or not: masked, noise included.
@@ -39,7 +39,7 @@ class SearchedTree(NamedTuple):
 
 
 def open_tree(arena: np.ndarray, b: int) -> Tree:
-    """Views of tree `b`, outside of any kernel."""
+    """Views of tree `b`, made outside a kernel."""
     return _plain(tree_of)(arena, _plain(header_of)(arena), b)
 
 
@@ -61,12 +61,12 @@ def read_tree(arena: np.ndarray, b: int, num_nodes: int) -> SearchedTree:
 
 
 def _with_root(field_K: np.ndarray, dtype: type, value: float) -> np.ndarray:
-    """A copy of the field, with `value` for the root: no edge leads there, and its record holds leftovers."""
+    """A copy of the field, with `value` for the root: no edge leads there, and its record holds old data."""
     copied_K: np.ndarray = field_K.astype(dtype)
     copied_K[ROOT] = value
     return copied_K
 
 
 def _plain(kernel: Any) -> Callable:
-    """The kernel as Python, in which it may return views."""
+    """The kernel as a Python function, which may return views."""
     return getattr(kernel, "py_func", kernel)

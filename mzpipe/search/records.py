@@ -1,10 +1,10 @@
-"""The records of the search trees, field by field. tree says how they lie together."""
+"""The records of the search trees, field by field; tree describes their layout."""
 
 import numpy as np
 
 
 def _record(fields: list[tuple[str, str]], itemsize: int) -> np.dtype:
-    """A record type with the fields side by side, readable by attribute in Python and in kernels alike."""
+    """A record type with adjacent fields, readable by attribute in Python and in kernels."""
     names, formats = zip(*fields, strict=True)
     sizes = [np.dtype(form).itemsize for form in formats]
     offsets = [sum(sizes[:place]) for place in range(len(sizes))]
@@ -12,7 +12,7 @@ def _record(fields: list[tuple[str, str]], itemsize: int) -> np.dtype:
     return np.dtype((np.record, layout))
 
 
-# What a scan of a node's children reads, four nodes a cache line.
+# The data that a scan of a node's children reads, four nodes a cache line.
 EDGE = _record(
     [
         # reward + discount * value of the edge into the node, after its last backup.
@@ -29,7 +29,7 @@ EDGE = _record(
     ],
     16,
 )
-# What is read of the nodes on a path alone.
+# The data that is read only for nodes on a path.
 NODE = _record(
     [
         # Weight of all unvisited edges together, in 2^-46 of the row's unit (for Gumbel's completed q).
@@ -38,7 +38,7 @@ NODE = _record(
         ("value", "f4"),
         # Reward of the edge into the node.
         ("reward", "f4"),
-        # What the network said of the node itself.
+        # The network's value of the node itself.
         ("raw_value", "f4"),
         # Probability of the best unvisited edge out of the node.
         ("best_prior", "f4"),
@@ -60,7 +60,7 @@ NODE = _record(
 )
 # Per node index: start of its row, and the exploration factor of a node with that many visits.
 TABLE = _record([("row", "i8"), ("exploration", "f4")], 16)
-# What the kernels need to know of the batch: sizes, where the parts begin, and the rules of the search.
+# The kernels' parameters of the batch: sizes, where the parts begin, and the rules of the search.
 HEADER = _record(
     [
         ("batch_size", "i8"),

@@ -27,7 +27,7 @@ from .tree import BLOCK, NONE, TAKEN
 
 _LOWEST = np.int32(-(2**31))
 _ZERO = np.float32(0.0)
-# No weight is as great: those of logits are at most 1, and the bits of a positive float32 are its `order`.
+# No weight has so great an `order`: weights of logits are at most 1, and a positive float32's bits are its `order`.
 _ZERO_ORDER, _ABOVE_ALL_ORDER = np.int32(0), np.int32(LARGEST_PROBABILITY + 1)
 _FAR = np.int32(0x7FFFFFFF)
 _COUNTS, _COUNTS_NOT = np.int32(1), np.int32(0)
@@ -111,8 +111,8 @@ def count_at_least(row_L, key):
 
 @kernel
 def keep_threshold(row_L, least, most):
-    """An `order` that `least` to `most` places reach, by bisection over the bits of a weight; where equal weights leave
-    none, the greatest that at least `least` places reach, and 0 where there are fewer places."""
+    """An `order` that `least` to `most` places reach, by bisection over the bits of a weight. If equal weights leave
+    none, it is the greatest that at least `least` places reach; it is 0 if there are fewer places."""
     low, high = _ZERO_ORDER, _ABOVE_ALL_ORDER
     while high - low > 1:
         middle = np.int32((low + high) // 2)
@@ -130,8 +130,8 @@ def keep_threshold(row_L, least, most):
 def shorten(full_L, row_L, labels_L, keep):
     """Copies the `keep` greatest weights of a full row, and perhaps some more, to a short one, in action order.
 
-    Every action is written where the next one to be kept belongs and is kept by moving on, so the row has a place more
-    than it may keep.
+    Every action is written at the next free place, and keeping it means advancing that place, so the row has one place
+    more than it may keep.
     """
     room = row_L.shape[0] - 1
     key = keep_threshold(full_L, keep, room)
@@ -148,7 +148,7 @@ def shorten(full_L, row_L, labels_L, keep):
 
 @kernel
 def shorten_equals(full_L, row_L, labels_L, keep, key):
-    """`shorten` where more weights equal the least one kept than there is room for: the lowest actions among them.
+    """`shorten` for more weights equal to the least kept one than fit: it keeps the lowest actions among them.
 
     Never writes more than `keep` places, whatever the weights.
     """

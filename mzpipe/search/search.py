@@ -3,10 +3,10 @@
     begin(root outputs) -> [select() -> network -> backup(outputs)] x num_simulations -> result()
 
 The search holds no network and no hidden state: select names, per tree, a node and an action; the caller evaluates the
-pair and hands the outputs to backup. Hidden states live wherever the caller keeps node k of each tree.
+pair and hands the outputs to backup. The caller keeps the hidden state of node k of each tree.
 
 One kernel call does all of a simulation's work: backup expands, carries the values up, and walks to the edges that the
-next select answers with.
+next select returns.
 """
 
 import numpy as np
@@ -33,9 +33,9 @@ class BatchedSearch:
     MuZero (Danihelka et al. 2022), as `config.policy` says.
 
     All arrays are allocated here, once; a search object is reused for every move. `seed` drives the root noise. With
-    `probabilities=True` the policies handed in are probabilities instead of logits: nonnegative, one at least above 0,
-    summing to 1 (which is taken on trust), so that a device can do the softmax. parent_index_B and action_B (int32,
-    shared memory, say) are where selected edges are written; without them the search has arrays of its own.
+    `probabilities=True` the given policies are probabilities instead of logits, so that a device can do the softmax:
+    they are nonnegative, at least one is above 0, and they sum to 1 (not checked). Selected edges are written to
+    parent_index_B and action_B (int32, possibly in shared memory); without them the search has arrays of its own.
 
     Every method raises SearchInputError for arrays of the wrong shape, kind or values, naming the argument and the
     first bad tree, and for calls out of order; the trees are then as they were before the call.
@@ -81,7 +81,7 @@ class BatchedSearch:
     def begin(
         self, policy_logits_BA: np.ndarray, value_B: np.ndarray, legal_actions_BA: np.ndarray | None = None
     ) -> None:
-        """Starts a new search from the roots' network outputs, forgetting the last one.
+        """Starts a new search from the roots' network outputs and discards the last one.
 
         policy_logits_BA and value_B are float32, legal_actions_BA is bool (None: every action is legal).
         """
@@ -121,7 +121,7 @@ class BatchedSearch:
             outputs = self._checked_outputs(*outputs)
         try:
             fault, tree = self._advance(self._arena, self._selected, *outputs, *self._selection)
-        except TypeError:  # an array of another kind than the kernel was compiled for
+        except TypeError:  # an array's kind differs from that for which the kernel was compiled
             outputs = self._checked_outputs(*outputs)
             fault, tree = self._advance(self._arena, self._selected, *outputs, *self._selection)
         if fault:
@@ -150,14 +150,14 @@ class BatchedSearch:
         return action_B
 
     def tree(self, b: int) -> SearchedTree:
-        """Every node of tree `b` after the simulations since begin, for a look at it."""
+        """Every node of tree `b` after the simulations since begin, for inspection."""
         self._refuse_unfinished("tree()")
         if not 0 <= b < self.batch_size:
             raise SearchInputError(f"tree({b}): there are trees 0 to {self.batch_size - 1}")
         return read_tree(self._arena, b, self._finished + 1)
 
     def _checked_outputs(self, *outputs: np.ndarray) -> list[np.ndarray]:
-        """The three arrays of backup, checked, and copied where the kernel cannot take them as they are."""
+        """The three arrays of backup, checked, and copied if the kernel cannot take them as they are."""
         names = ("reward_B", "value_B", self._policy_name)
         shapes = ((self.batch_size,), (self.batch_size,), (self.batch_size, self.num_actions))
         return [checked(*each, np.float32) for each in zip(names, outputs, shapes, strict=True)]
@@ -198,9 +198,9 @@ def num_considered_actions(config: SearchConfig, num_actions: int) -> int:
 def search_bytes(config: SearchConfig, *, batch_size: int, num_actions: int) -> int:
     """Bytes of the trees of one BatchedSearch.
 
-    Per tree: 64 a node, 12 an action of the root, and the rows of unvisited edges. These take 4 bytes an action and
-    node up to 1 MiB a tree; beyond, and with more actions than simulations, about 3.4 * num_simulations^2 in all,
-    however many actions there are.
+    Per tree: 64 a node, 12 an action of the root, and the rows of unvisited edges. The rows take 4 bytes an action and
+    node up to 1 MiB a tree; above that, if actions outnumber simulations, they take about 3.4 * num_simulations^2 in
+    all, for any number of actions.
     """
     header = arena_header(config.num_simulations, num_actions, batch_size, num_considered_actions(config, num_actions))
     return int(header.end)

@@ -1,4 +1,4 @@
-"""The kernels that Python calls: everything one simulation does to a batch of trees, in one call.
+"""The kernels that Python calls: each does all work of one simulation on a batch of trees.
 
     begin             start_roots -> mix_noise -> begin_puct | begin_gumbel     select of simulation 1
     each simulation   advance_puct | advance_gumbel                             expand k, backup k, select k + 1
@@ -7,7 +7,7 @@ Shape legend    B trees   A actions
 Reads           policy_BA, value_B, reward_B, legal_actions_BA, noise
 Writes          the arena; parent_index_B and action_B: the edge that the next simulation expands
 Preconditions   P1  shapes and types are as BatchedSearch checks them.
-Postconditions  I1  where a fault is returned, nothing was written: neither the arena nor parent_index_B nor action_B.
+Postconditions  I1  if a fault is returned, nothing was written: neither the arena nor parent_index_B nor action_B.
                 I2  parent_index_B and action_B are copies: later changes to them do not reach the trees.
                 I3  a tree's bits depend on its own inputs alone, not on the batch around it.
 Oracle          tests/naive/search.py        Benchmark  mzpipe bench search
@@ -26,8 +26,8 @@ from .tree import NONE, ROOT, header_of, tree_of
 
 @expression
 def name_edge(tree, k, b, from_logits, parent_index_B, action_B):
-    """Takes the best unvisited edge of the parent that select chose for node `k`, and writes it where the caller reads
-    it."""
+    """Takes the best unvisited edge of the parent that select chose for node `k`, and writes it to the caller's
+    arrays."""
     parent = tree.nodes_N[k].parent
     if tree.edges_N[parent].first_child == NONE:
         open_row(tree, parent, from_logits)
@@ -53,7 +53,7 @@ def start_roots(arena, value_B, policy_BA, legal_actions_BA):
 
 @entry
 def mix_noise(arena, log_gamma_BTA, t, legal_actions_BA, fraction):
-    """Mixes Dirichlet noise, row `t` of what was drawn ahead, into the prior of every root."""
+    """Mixes Dirichlet noise, row `t` of the draws, into the prior of every root."""
     header = header_of(arena)
     for b in range(legal_actions_BA.shape[0]):
         mix_dirichlet(tree_of(arena, header, b), log_gamma_BTA[b, t], legal_actions_BA[b], fraction)

@@ -5,20 +5,19 @@ Shape legend    B trees   N nodes per tree (num_simulations + 1)   A actions   M
 
 Node 0 is the root; node k is the one expanded at simulation k, counted from 1. An edge *is* the node it leads to:
 visits, prior, reward and q of node n describe the edge (parent of n, action of n). The children of a node form a list,
-newest first, through first_child and next_sibling. Of its unvisited edges a node keeps the best one, and a row of
-weights in which the next best is found when that one is taken.
+newest first, through first_child and next_sibling. A node keeps its best unvisited edge, and a row of weights in which
+the next best one is found when that edge is taken.
 
     arena       | header | tables | halving | B x (edges, nodes, root rows, rows of weights, labels) | spare row |
     edges_N     | node 0, 16 bytes | node 1 | ... | node S |                what a scan of children reads
     nodes_N     | node 0, 48 bytes | node 1 | ... | node S |                what is read on a path alone
     weights_R   | row of node 0 | row of node 1 | ... | row of node S-1 |   row n: tables_N[n].row .. tables_N[n+1].row
 
-A row is *full* when it has a place per action, in their order; until the node gets its first child it holds the
-network's policy as it came, and most nodes never get one. Where full rows would take more than FULL_ROWS_BYTES a
-tree and the actions outnumber the simulations, rows are *short*: node n, born at simulation n, can get at most S - n
-children, so the S - n greatest weights are all it can ever need; labels_R then names the action of each place. Rows are
-padded to whole blocks of eight places. What this search has not written yet holds leftovers of the last one and is
-never read.
+A row is *full* if it has a place per action, in their order. Until the node gets its first child, a full row holds the
+network's policy unchanged; most nodes never get a child. If full rows would take more than FULL_ROWS_BYTES a tree and
+the actions outnumber the simulations, rows are *short*: node n, made at simulation n, can get at most S - n children,
+so it only needs the S - n greatest weights; labels_R then names the action of each place. Rows are padded to whole
+blocks of eight places. Places that this search has not written yet hold old data of the last one and are never read.
 """
 
 from typing import NamedTuple
@@ -31,9 +30,9 @@ from .records import EDGE, HEADER, NODE, TABLE
 ROOT = np.uint16(0)
 # Where a list of children ends, and where no unvisited edge is left.
 NONE = np.uint16(0xFFFF)
-# What a place in a row holds once its edge is visited, and where the edge is illegal or only padding.
+# A place in a row holds this once its edge is visited, if its edge is illegal, and if it is padding.
 TAKEN = np.float32(-1.0)
-# Bytes of full rows per tree from which rows are short; see docs/decisions/0006.
+# Rows are short if full rows take more bytes per tree than this; see docs/decisions/0006.
 FULL_ROWS_BYTES = 1 << 20
 BLOCK = 8
 # A short row has one spare place per this many, so that the exact least weight in it need not be found.
@@ -44,18 +43,18 @@ _EDGE_BYTES, _NODE_BYTES = EDGE.itemsize, NODE.itemsize
 
 
 class Tree(NamedTuple):
-    """One tree, as the kernels see it: views of the arena."""
+    """One tree for the kernels: views of the arena."""
 
     # EDGE and NODE records.
     edges_N: np.ndarray
     nodes_N: np.ndarray
     # Probability of each root action after masking and noise.
     root_prior_A: np.ndarray
-    # Gumbel: the logarithm of each root action's probability, that of the likeliest legal one being 0; with the noise
-    # added. Minus infinity where illegal.
+    # Gumbel: the logarithm of each root action's probability, shifted so that the likeliest legal one has 0; then the
+    # same with the noise added. Minus infinity where illegal.
     root_logit_A: np.ndarray
     root_score_A: np.ndarray
-    # The root actions that sequential halving considers and the next one after them, best first; then NONE.
+    # The root actions that sequential halving considers and the next one, best first; then NONE.
     considered_M: np.ndarray
     # Weights of the unvisited edges, in [0, 1] of the row's unit; TAKEN elsewhere.
     weights_R: np.ndarray
@@ -65,12 +64,12 @@ class Tree(NamedTuple):
     spare_L: np.ndarray
     # TABLE records, one more than nodes.
     tables_N: np.ndarray
-    # halving_K[m * S + i]: visits an action must have to be considered after i of S simulations, when m are considered.
+    # halving_K[m * S + i]: visits an action must have to be considered after i of S simulations, if m are considered.
     halving_K: np.ndarray
 
 
 def has_short_rows(num_simulations: int, num_actions: int) -> bool:
-    """Whether a node keeps only the edges it can still visit."""
+    """Whether a node keeps only as many edges as it can still visit."""
     return num_actions > num_simulations and 4 * num_simulations * num_actions > FULL_ROWS_BYTES
 
 
@@ -111,7 +110,7 @@ def arena_header(num_simulations: int, num_actions: int, batch_size: int, num_co
 
 
 def allocate_arena(header: np.record, exploration_N: np.ndarray, halving_K: np.ndarray) -> np.ndarray:
-    """A uint8 array with header and tables written; trees mean nothing before their roots are expanded."""
+    """A uint8 array with header and tables written; trees are undefined until their roots are expanded."""
     buffer = np.zeros(int(header.end) + _CACHE_LINE, np.uint8)
     start = -buffer.ctypes.data % _CACHE_LINE
     arena = buffer[start : start + int(header.end)]
@@ -129,7 +128,7 @@ def _up_to(size, unit: int):
 
 
 def _lay_out(header: np.record, parts: dict[str, int], start: int) -> None:
-    """Gives every part the place where those before it end; parts[name] is the size of what comes before `name`."""
+    """Puts every part where the parts before it end; parts[name] is the size of the part before `name`."""
     for name, size_before in parts.items():
         start = int(_up_to(start + size_before, _CACHE_LINE))
         header[name] = start

@@ -1,10 +1,10 @@
-"""n-step value targets, from episodes that lie in circular arrays.
+"""n-step value targets, from episodes in circular arrays.
 
     z_t = sum_{i < n} discount^i u_{t+i+1} + discount^n v_{t+n},  n = min(td_steps, end - t)
 
-u_{t+1} is the reward that follows action t and lies at index t. Rewards are for
-the player who moved and values for the player to move, so that with two
-alternating players the discount is negative and the formula the same.
+u_{t+1} is the reward that follows action t; it lies at index t. Rewards are for
+the player who moved and values for the player to move, so with two alternating
+players the formula is the same and the discount is negative.
 
 Shape legend    C places of a circular array: step s lives at s % capacity   T steps of an episode
 Reads           reward_C, root_value_C

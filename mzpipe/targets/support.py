@@ -3,9 +3,9 @@
     h(x)    = sign(x) * (sqrt(|x| + 1) - 1) + eps * x                                  eps = 0.001
     h^-1(y) = sign(y) * (((sqrt(1 + 4 eps (|y| + 1 + eps)) - 1) / (2 eps))^2 - 1)
 
-from Pohlen et al. 2018, in the form of R2D2 (the print of MuZero's appendix F is
-wrong for x < 0). The support is the integers -n .. n in transformed space, n =
-support_size: a transformed 3.7 puts 0.3 on 3 and 0.7 on 4.
+The equations are from Pohlen et al. 2018, in the form of R2D2 (MuZero's appendix F
+misprints them for x < 0). The support is the integers -n .. n in transformed space,
+n = support_size: a transformed 3.7 puts 0.3 on 3 and 0.7 on 4.
 
 Shape legend    `...` any shape, the same in and out   S = 2 * support_size + 1 bins, the last axis
 Numerics        float64 inside: h^-1(h(x)) is within 1e-4 of x over +-1e5.
@@ -57,7 +57,7 @@ def support_to_scalar(probabilities: np.ndarray, support_size: int) -> np.ndarra
 
 
 def count_clipped(x: np.ndarray, support_size: int) -> int:
-    """How many of the scalars `scalar_to_support` has to clip."""
+    """The number of scalars that `scalar_to_support` has to clip."""
     return int(np.count_nonzero(np.abs(_transformed(x, support_size)) > support_size))
 
 

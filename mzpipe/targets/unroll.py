@@ -1,4 +1,4 @@
-"""Unroll targets: what the network should say at one position and after K actions.
+"""Unroll targets: the outputs that the network should give at one position and after K actions.
 
     k             0        1        2     ...    K
     state        s_t  ->  s_t+1 -> s_t+2  ...   s_t+K        value, policy targets at every state
@@ -15,9 +15,9 @@ Preconditions   P1  0 <= t < end, td_steps >= 1, end - t <= capacity <= C.
                 P2  stored actions are in 0 .. A - 1.
 Postconditions  I1  at a stored step s = t + k < end: value_target = z_s (see n_step),
                     policy_target = search policy of s, both masks 1.
-                I2  past a terminated episode: value 0 and reward 0 with mask 1, as of an
+                I2  past a terminated episode: value 0 and reward 0 with mask 1, as for an
                     absorbing state; policy mask 0.
-                I3  past a truncated or unfinished one nothing is known: all masks 0, at
+                I3  past a truncated or unfinished one nothing is known: all masks are 0, at
                     `end` itself too. `final_value` enters only through z.
                 I4  actions past the end are random ids in 0 .. A - 1, the same for the same key.
                 I5  where a mask is 0 the target is 0.
@@ -67,7 +67,7 @@ class EpisodeSteps(NamedTuple):
 
 
 class UnrollTargets(NamedTuple):
-    """Targets of one unroll; float32 but for the actions. Masks are 1 where the target counts, else 0."""
+    """Targets of one unroll; all are float32 except the actions. Masks are 1 where the target counts, else 0."""
 
     action_K: np.ndarray
     value_target_K1: np.ndarray

@@ -76,7 +76,7 @@ def test_save_and_load_give_the_same_profile(tmp_path):
         ("replay.max_insert_lead=1", "would wait for each other for ever: set it to at least 34"),
         ("learner.devices=[]", r"learner.devices=\[\]: name at least one device"),
         ("inference.devices=['cuda']", "inference.devices: 'cuda' is not 'auto', 'cpu' or a CUDA index"),
-        ("learner.devices=['auto',1]", "'auto' stands alone: name every rank's"),
+        ("learner.devices=['auto',1]", "'auto' must be alone: name every device"),
         ("learner.devices=[0,1,2]", r"learner.batch_size=128: 3 ranks \(learner.devices\) take equal parts"),
     ],
 )
@@ -94,7 +94,7 @@ def test_load_refuses_a_run_without_an_end():
 
 def test_load_names_the_line_when_the_file_is_no_toml(tmp_path):
     (tmp_path / "bad.toml").write_text("[learner\n")
-    with pytest.raises(ConfigError, match=r"bad.toml: no valid TOML: .*line 1"):
+    with pytest.raises(ConfigError, match=r"bad.toml: not valid TOML: .*line 1"):
         load_profile(tmp_path / "bad.toml")
 
 

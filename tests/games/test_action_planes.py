@@ -87,7 +87,7 @@ def test_planes_are_refused_where_observations_are_vectors():
     with pytest.raises(ConfigError) as caught:
         make_game(GameConfig(action_planes=True), 1, seed=0)
     assert str(caught.value) == (
-        "game.action_planes=True: CartPole-v1 has vectors of 4 values, no images: leave it out"
+        "game.action_planes=True: CartPole-v1 has frames of 4 values, not images: leave it out"
     )
 
 
@@ -109,5 +109,5 @@ def test_the_papers_atari_observation_has_128_channels():
 
 
 def test_planes_are_refused_for_games_of_two():
-    with pytest.raises(ConfigError, match=r"tic_tac_toe is a game for two: leave it out, game.frame_stack shows"):
+    with pytest.raises(ConfigError, match=r"tic_tac_toe has two players: leave it out, game.frame_stack shows"):
         make_game(GameConfig(name="tic_tac_toe", action_planes=True), 1, seed=0)

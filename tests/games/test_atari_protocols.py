@@ -105,5 +105,5 @@ def test_a_life_is_an_episode_in_training_games_of_atari100k_alone(protocol, tra
 
 
 def test_a_protocol_is_refused_where_the_game_is_not_an_atari_game():
-    with pytest.raises(ConfigError, match=r"game.protocol='muzero': CartPole-v1 is no Atari game, .*: leave it out"):
+    with pytest.raises(ConfigError, match=r"game.protocol='muzero': CartPole-v1 is not an Atari game, .*leave it out"):
         make_game(under_protocol(GameConfig(), find_protocol("muzero")), 1, seed=0)

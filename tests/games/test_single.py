@@ -131,7 +131,7 @@ def test_close_closes_every_game_once():
         ("FiveValues", r"step\(\) must return \(frame, reward, terminated, truncated\), it returned 5 values"),
         ("WrongShape", r"reset\(\) returned a frame of shape \(9,\), frame_shape=\(8,\)"),
         ("NotANumber", r"reset\(\) returned a frame with numbers that are not finite"),
-        ("BadReward", r"step\(\) returned the reward inf, which is no finite number"),
+        ("BadReward", r"step\(\) returned the reward inf, which is not a finite number"),
         ("Endless", r"step\(\) said terminated and truncated at once"),
         ("Stuck", "walk: no legal action though the game continues"),
     ],
@@ -170,7 +170,7 @@ def test_a_reward_that_float32_does_not_hold_is_refused(reward):
             frame, _, terminated, truncated = super().step(action)
             return frame, reward, terminated, truncated
 
-    with pytest.raises(GameError, match="which is no finite number"):
+    with pytest.raises(GameError, match="which is not a finite number"):
         play_one_move(batch(Rich, 1))
 
 

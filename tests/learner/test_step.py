@@ -215,7 +215,7 @@ def test_compile_that_fails_is_said_and_training_goes_on_as_before(monkeypatch):
     step(batch)
     assert notes == [
         "learner.compile: the first step compiles the loss, which can take minutes",
-        "learner.compile: RuntimeError: no C++ compiler: the learner goes on without",
+        "learner.compile: RuntimeError: no C++ compiler: the learner continues without it",
     ]
 
 
@@ -240,4 +240,4 @@ def test_cuda_graphs_without_cuda_are_said_and_left_out(monkeypatch):
     step = TrainingStep(make_model(), LearnerConfig(cuda_graphs=True), note=notes.append)
     step(make_batch())
     assert modes == ["default"]
-    assert notes[0] == "learner.cuda_graphs=true: the learner's device is cpu: it goes on without"
+    assert notes[0] == "learner.cuda_graphs=true: the learner's device is cpu: it continues without graphs"

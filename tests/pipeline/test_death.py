@@ -143,7 +143,7 @@ def test_run_goes_on_when_its_output_has_no_reader_and_is_saved_at_its_end(defau
         steps = steps_of(tmp_path / "run")
         process.send_signal(signal.SIGHUP)
         assert process.wait(START_S) == 129
-        assert process.stderr.read() == "mzpipe: output cannot be written (Broken pipe): it goes on without\n"
+        assert process.stderr.read() == "mzpipe: output cannot be written (Broken pipe): continuing without it\n"
     finally:
         process.kill()
         process.wait(10)

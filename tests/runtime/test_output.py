@@ -7,7 +7,7 @@ import sys
 
 from mzpipe.runtime.output import LastingStream
 
-TOLD = "mzpipe: output cannot be written ({}): it goes on without\n"
+TOLD = "mzpipe: output cannot be written ({}): continuing without it\n"
 
 
 def test_stream_of_a_pipe_without_a_reader_is_let_go_and_told_of_once():

@@ -173,7 +173,7 @@ def test_evaluate_takes_another_spelling_for_the_same_game(make_run, played):
         (
             {"protocol": "muzero"},
             ConfigError,
-            "^game.protocol='muzero': CartPole-v1 is no Atari game, .*: leave it out$",
+            "^game.protocol='muzero': CartPole-v1 is not an Atari game, .*: leave it out$",
         ),
         ({"checkpoint": "99"}, CheckpointError, "step_00000099: no such checkpoint; there are: step_00000010$"),
         ({"checkpoint": "best"}, CheckpointError, "best: no such checkpoint; there are: step_00000010$"),

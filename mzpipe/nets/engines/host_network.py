@@ -1,7 +1,7 @@
 """Networks in a runtime for CPUs: the model is traced once, and every weights version is a pair of sessions.
 
-Making a session lets the runtime fold, fuse and lay out the weights for this processor: 5 to 50 ms in onnxruntime,
-30 to 80 in OpenVINO.
+While a session is made, the runtime folds, fuses and lays out the weights for this processor: 5 to 50 ms in
+onnxruntime, 30 to 80 in OpenVINO.
 
 Shape legend    R rows of a batch   A actions   S... a hidden state
 """
@@ -21,7 +21,7 @@ class Sessions(Protocol):
         """Hidden states [R, S...] and answers [R, 1 + A], without rewards; the next call may overwrite both."""
 
     def run_child(self, num_rows: int) -> None:
-        """Answers the first rows of the pool's staging arrays, in its answer arrays."""
+        """Answers the first rows of the pool's staging arrays, and writes into its answer arrays."""
 
 
 # Makes sessions with the weights of a flat array, as FlatWeights makes it.

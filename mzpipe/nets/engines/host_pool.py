@@ -1,4 +1,4 @@
-"""Hidden states in the host's memory, and where a batch of them lies between its two ends.
+"""Hidden states in the host's memory, and the arrays through which a batch of them passes.
 
     states [P, ...]  --source_R-->  state_R, action_R  --the network-->  next_state_R, answer_RC  --target_R-->  states
 
@@ -26,18 +26,18 @@ class HostPool:
         )
 
     def gather(self, source_R: np.ndarray, action_R: np.ndarray) -> None:
-        """Brings the states of these rows, and the actions, to where a network reads them."""
+        """Copies the states of these rows, and the actions, into the arrays that a network reads."""
         gather_kernel(self._states_PF, source_R, action_R, self._state_RF, self.action_R)
 
     def keep(self, target_R: np.ndarray, states_R: np.ndarray | None = None) -> None:
-        """Stores states in these rows of the pool: what the network has written, if no others are given."""
+        """Stores states in these rows of the pool: the given ones, or else those that the network wrote."""
         states_RF = self._next_state_RF if states_R is None else states_R.reshape(len(target_R), -1)
         keep_kernel(states_RF, target_R, self._states_PF)
 
 
 @njit(cache=True, nogil=True)
 def gather_kernel(states_PF, source_R, action_R, state_RF, gathered_action_R):
-    """Copies rows source_R of the pool, one after the other, and the actions."""
+    """Copies rows source_R of the pool, and the actions, to consecutive places."""
     for row in range(len(source_R)):
         copy_rows(state_RF, row, states_PF, source_R[row], 1)
         gathered_action_R[row] = action_R[row]

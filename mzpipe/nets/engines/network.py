@@ -1,4 +1,4 @@
-"""What an inference server runs its batches on.
+"""The protocol of a network on which an inference server runs its batches.
 
 The networks of a server share its pool of hidden states, one row per node of every tree of every lane.
 

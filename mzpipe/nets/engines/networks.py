@@ -1,6 +1,6 @@
-"""The networks of an inference server, in the runtime and the precision that its profile and device ask for.
+"""The networks of an inference server, in the runtime and precision that its profile and device ask for.
 
-A runtime for CPUs is imported where it is chosen: each takes half a second and tens of megabytes.
+A runtime for CPUs is imported only when it is chosen: each takes half a second and tens of megabytes.
 """
 
 from typing import NamedTuple, Protocol
@@ -18,23 +18,23 @@ from .torch_network import make_torch_networks
 
 
 class Sizes(Protocol):
-    """What a model takes and answers: of a GameSpec, or of a PlaneShape."""
+    """The sizes of a model's inputs and outputs; a GameSpec or a PlaneShape has them."""
 
     @property
     def observation_shape(self) -> tuple[int, ...]:
-        """One stacked observation."""
+        """Shape of one stacked observation."""
 
     @property
     def frame_dtype(self) -> str:
-        """What observations are of."""
+        """Dtype of observations."""
 
     @property
     def num_actions(self) -> int:
-        """Policy logits."""
+        """Number of policy logits."""
 
 
 class Arithmetic(NamedTuple):
-    """What a server computes with."""
+    """The runtime and precision of a server."""
 
     runtime: str
     bfloat16: bool
@@ -43,7 +43,7 @@ class Arithmetic(NamedTuple):
 def make_networks(
     profile: Profile, sizes: Sizes, device: torch.device, *, count: int, pool_rows: int, max_batch: int
 ) -> list[Network]:
-    """So many networks over one pool, as `resolve_arithmetic` says, for batches of up to max_batch.
+    """`count` networks over one pool, as `resolve_arithmetic` says, for batches of up to max_batch.
 
     Raises DeviceError for a runtime or a precision that the device does not have.
     """
@@ -60,7 +60,7 @@ def make_networks(
 
 
 def session_maker(profile: Profile, model: Model, sizes: Sizes, pool: HostPool, arithmetic: Arithmetic) -> SessionMaker:
-    """What makes a CPU runtime's sessions of this model."""
+    """The maker of a CPU runtime's sessions for this model."""
     graphs, threads = inference_graphs(model, sample_observation(sizes)), profile.inference.num_threads
     if arithmetic.runtime == "onnxruntime":
         from .onnxruntime_sessions import onnxruntime_maker
@@ -72,9 +72,9 @@ def session_maker(profile: Profile, model: Model, sizes: Sizes, pool: HostPool, 
 
 
 def resolve_arithmetic(profile: Profile, device: torch.device) -> Arithmetic:
-    """What "auto" stands for (decision 16): torch on GPUs; on CPUs OpenVINO for convolutions, else onnxruntime.
+    """Resolves "auto" (decision 16): torch on GPUs; on CPUs OpenVINO for convolutions, else onnxruntime.
 
-    Raises DeviceError for a CPU's runtime on a GPU.
+    Raises DeviceError for a CPU runtime on a GPU.
     """
     runtime, precision = _runtime(profile, device), profile.inference.precision
     if precision != "auto":

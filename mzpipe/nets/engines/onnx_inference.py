@@ -5,7 +5,7 @@
 | root | observation [B, ...], stacked, in the game's dtype | hidden_state [B, ...], answer float32 [B, 1 + A] |
 | child | hidden_state [B, ...], action int32 [B] | next_hidden_state [B, ...], answer float32 [B, 2 + A] |
 
-An answer is reward, value and policy logits side by side, at the root without the reward.
+An answer is reward, value and policy logits side by side; a root's answer has no reward.
 
 Shape legend    B samples   A actions
 """
@@ -23,7 +23,8 @@ from ..flat import FlatWeights
 from ..model import Model
 from ..onnx_export import ModelFunction, packed_prediction, packed_state, packed_step, trace
 
-# Of weights while a graph is traced: all different, for the exporter merges what is equal, and none a bad variance.
+# The range of weights while a graph is traced: all must differ, because the exporter merges equal ones, and a variance
+# must be positive.
 _LOW, _HIGH = 0.5, 1.5
 _PREFIX = "model."
 
@@ -31,8 +32,8 @@ _PREFIX = "model."
 class ExchangeableGraph:
     """One traced inference, to be filled with any weights of its model.
 
-    It is kept as the bytes between its weights. A message whose weights were set again and again would keep all of
-    them: what a message has allocated is freed with the message.
+    It keeps the graph as the bytes between its weights. Setting the weights of one message again and again would keep
+    them all, because a message frees its allocations only at its own end.
     """
 
     def __init__(self, data: bytes, places: dict[str, slice]) -> None:
@@ -58,7 +59,7 @@ class ExchangeableGraph:
 
 
 def _values(weights: Any, written: bytes) -> tuple[int, int]:
-    """Where the values of these weights begin and end in their graph's bytes: they are the last of the weights' own.
+    """Where the values of these weights begin and end in their graph's bytes: they are the last bytes of the weights.
 
     No two weights have the same bytes, because their names differ.
     """
@@ -76,9 +77,9 @@ class InferenceGraphs(NamedTuple):
 
 
 def inference_graphs(model: Model, observation: Tensor) -> InferenceGraphs:
-    """Traces a model on a CPU, whose weights do not count and stay as they are.
+    """Traces a model on a CPU; its weights do not matter and do not change.
 
-    `observation` says shape and dtype of stacked observations [B, ...]; its values do not count.
+    `observation` gives the shape and dtype of stacked observations [B, ...]; its values do not matter.
     """
     model = copy.deepcopy(model).eval()
     for tensor in model.state_dict().values():

@@ -10,18 +10,18 @@ from .host_pool import HostPool
 from .onnx_inference import InferenceGraphs
 
 _ERRORS_ONLY = 3
-# Of an arena: no more than is asked for at a time.
+# The arena grows by no more than each request needs.
 _GROW_AS_NEEDED = 1
 
 
 def onnxruntime_maker(graphs: InferenceGraphs, pool: HostPool, *, num_threads: int) -> SessionMaker:
-    """What makes sessions of these graphs over the pool's arrays."""
+    """The maker of sessions for these graphs over the pool's arrays."""
     options = ort.SessionOptions()
     options.intra_op_num_threads, options.inter_op_num_threads = num_threads, 1
     options.log_severity_level = _ERRORS_ONLY
     _share_arena()
     options.add_session_config_entry("session.use_env_allocators", "1")
-    # Threads that spin for work would take the cores from the other processes.
+    # Threads that spin for work would take cores from the other processes.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
 
     def make(weights: np.ndarray) -> "_Sessions":
@@ -38,7 +38,7 @@ class _Sessions:
 
     def __init__(self, root: ort.InferenceSession, child: ort.InferenceSession, pool: HostPool) -> None:
         self._root, self._child, self._pool = root, child, pool
-        self._bindings: dict[int, ort.IOBinding] = {}  # of the child's session, by rows
+        self._bindings: dict[int, ort.IOBinding] = {}  # of the child's session, by number of rows
 
     def run_root(self, observation_R: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         states_R, answer_R = self._root.run(None, {"observation": observation_R})
@@ -48,7 +48,7 @@ class _Sessions:
         self._child.run_with_iobinding(self._bindings.get(num_rows) or self._bind(num_rows))
 
     def _bind(self, num_rows: int) -> ort.IOBinding:
-        """Tells the child's session where a batch of so many rows lies."""
+        """Binds the child's session to the arrays of a batch with this many rows."""
         pool, binding = self._pool, self._child.io_binding()
         for name, array in (("hidden_state", pool.state_R), ("action", pool.action_R)):
             binding.bind_input(name, *_place(array[:num_rows]))
@@ -59,12 +59,12 @@ class _Sessions:
 
 
 def _place(array: np.ndarray) -> tuple[str, int, np.dtype, tuple[int, ...], int]:
-    """An array in the host's memory, as bindings take it."""
+    """The arguments by which a binding takes an array in the host's memory."""
     return "cpu", 0, array.dtype, array.shape, array.ctypes.data
 
 
 @functools.cache
 def _share_arena() -> None:
-    """One arena for all sessions of this process: only one of them runs at a time, and each would keep its peak."""
+    """Makes all sessions of this process share one arena: only one runs at a time, and each would keep its own peak."""
     kind = ort.OrtMemoryInfo("Cpu", ort.OrtAllocatorType.ORT_ARENA_ALLOCATOR, 0, ort.OrtMemType.DEFAULT)
     ort.create_and_register_allocator(kind, ort.OrtArenaCfg(0, _GROW_AS_NEEDED, -1, -1))

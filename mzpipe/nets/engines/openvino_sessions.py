@@ -1,4 +1,4 @@
-"""Sessions in OpenVINO: convolutions in the best instructions of the processor, and bfloat16 where it has them."""
+"""Sessions in OpenVINO: convolutions in the processor's best instructions, and in bfloat16 if it has that."""
 
 import functools
 
@@ -14,7 +14,7 @@ _DEVICE = "CPU"
 
 
 def openvino_maker(graphs: InferenceGraphs, pool: HostPool, *, num_threads: int, bfloat16: bool) -> SessionMaker:
-    """What makes sessions of these graphs over the pool's arrays.
+    """The maker of sessions for these graphs over the pool's arrays.
 
     Raises DeviceError for bfloat16 on a processor that has no instructions for it.
     """
@@ -28,7 +28,7 @@ def openvino_maker(graphs: InferenceGraphs, pool: HostPool, *, num_threads: int,
         "PERFORMANCE_HINT": "LATENCY",
         "NUM_STREAMS": 1,
         "INFERENCE_NUM_THREADS": num_threads,
-        # Which core a process has is the kernel's choice: pinned servers would all sit on the first one.
+        # The kernel chooses each process's core: pinned servers would all run on the first one.
         "ENABLE_CPU_PINNING": False,
     }
 
@@ -41,11 +41,11 @@ def openvino_maker(graphs: InferenceGraphs, pool: HostPool, *, num_threads: int,
 
 @functools.cache
 def shared_core() -> ov.Core:
-    """The one core of this process, for as long as it lives.
+    """The one OpenVINO core of this process, kept as long as the process lives.
 
-    It gives the calling thread a larger stack for signal handlers, which AMX needs. A core that is let go frees that
-    stack and puts back the one that it found; of two cores the later one finds what the earlier one then frees, and the
-    next signal ends the process by a segmentation fault.
+    A core gives the calling thread a larger stack for signal handlers, which AMX needs. When it is freed, it frees that
+    stack and restores the one it found. A second core would find, and later restore, a stack that the first one has
+    freed, and the next signal would end the process with a segmentation fault.
     """
     return ov.Core()
 
@@ -60,7 +60,7 @@ class _Sessions:
 
     def __init__(self, root: ov.CompiledModel, child: ov.CompiledModel, pool: HostPool) -> None:
         self._root, self._child, self._pool = root.create_infer_request(), child, pool
-        self._requests: dict[int, ov.InferRequest] = {}  # of the child's model, by rows
+        self._requests: dict[int, ov.InferRequest] = {}  # of the child's model, by number of rows
 
     def run_root(self, observation_R: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         self._root.infer({"observation": observation_R}, share_inputs=True, share_outputs=True)

@@ -1,4 +1,4 @@
-"""Networks in torch, eager: on GPUs, or where a profile asks for it. Hidden states are float32 in either precision.
+"""Networks in eager torch: on GPUs, or where a profile asks for it. Hidden states are float32 in either precision.
 
 Shape legend    R rows of a batch   A actions
 """
@@ -45,7 +45,7 @@ class TorchNetwork:
         return torch.from_numpy(array).to(self._pool.device)
 
     def _finish(self, output: NetworkOutput, target_R: Tensor) -> np.ndarray:
-        """Keeps the hidden states; the answers, once the device has brought them into the host's memory."""
+        """Stores the hidden states; returns the answers once the device has copied them into the host's memory."""
         output = _in_float32(output)
         self._pool.index_copy_(0, target_R, output.hidden_state)
         reward, value = self._model.reward(output).unsqueeze(1), self._model.value(output).unsqueeze(1)
@@ -56,7 +56,7 @@ class TorchNetwork:
 def make_torch_networks(
     model: Model, device: torch.device, *, count: int, pool_rows: int, bfloat16: bool
 ) -> list[TorchNetwork]:
-    """So many networks over one pool."""
+    """`count` networks over one pool."""
     model = place_model(model, device).eval()
     pool = torch.zeros(pool_rows, *model.hidden_shape, device=device)
     return [
@@ -66,6 +66,6 @@ def make_torch_networks(
 
 
 def _in_float32(output: NetworkOutput) -> NetworkOutput:
-    """Categories make a scalar, and states enter the pool, without another rounding."""
+    """The outputs in float32, so that neither scalars nor states in the pool are rounded once more."""
     rounded = {name: part.float() for name, part in output._asdict().items() if part is not None}
     return output._replace(**rounded)
