@@ -24,6 +24,12 @@ def test_module_imports_and_has_what_it_exports(name):
         assert hasattr(module, exported)
 
 
+def test_every_module_stands_in_a_package_so_that_it_is_installed_and_imported_here():
+    assert {str(path.relative_to(ROOT.parent)) for path in SOURCES} == {
+        str(Path(importlib.import_module(name).__file__).relative_to(ROOT.parent)) for name in ["mzpipe", *MODULES]
+    }
+
+
 @pytest.mark.parametrize(
     ("banned", "allowed_in"),
     [

@@ -13,9 +13,8 @@ from ..ipc.ring import RingWriter
 from ..ipc.roles import Role
 from ..ipc.shape import Member
 from ..planning import LanePlanner, derive_seed, signed_search
-from ..runtime.agent import Agent
+from ..runtime.agent import Agent, Turns
 from ..runtime.context import RoleContext
-from ..runtime.turns import Turns
 from .lane_group import LaneGroup, Played
 from .recorder import Recorder
 

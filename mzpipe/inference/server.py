@@ -16,7 +16,7 @@ from ..ipc.lane import RequestKind
 from ..ipc.roles import Role
 from ..ipc.stages import Stage
 from ..ipc.weights import WeightsSubscriber
-from ..nets.engines.network import Network
+from ..nets.engines import Network
 from ..nets.engines.networks import make_networks
 from ..runtime.agent import Agent
 from ..runtime.context import RoleContext

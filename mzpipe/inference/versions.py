@@ -15,7 +15,7 @@ from ..ipc.shape import PlaneShape
 from ..ipc.weights import WeightsSubscriber
 
 if TYPE_CHECKING:  # nets loads torch; the memory planner imports num_resident from here and must not load torch
-    from ..nets.engines.network import Network
+    from ..nets.engines import Network
 
 # The newest, its predecessor while searches finish, and one pinned by the evaluator...
 _RESIDENT = 3

@@ -14,9 +14,9 @@ from .roles import Role
 from .schema import BatchSlot, FreshTargets, Positions, Priorities, Trajectory
 from .segment import HEADER_BYTES
 from .segments import RingSpec
-from .slots import weights_layout
 from .stages import stages_layout
 from .trace import trace_layout
+from .weights import weights_layout
 
 # A reanalyzer searches over one lane and asks the target network over another.
 LANES_PER_SEARCH = 2

@@ -1,4 +1,4 @@
-"""Publisher: writes a new weights version into shared memory so that no reader sees a torn one.
+"""Weights in shared memory: a publisher writes versions, subscribers pull them, and no reader sees a torn one.
 
     | latest | stamp[3] | learner_steps[3] | env_steps[3] | buffer[3] |
 
@@ -16,10 +16,24 @@ import numpy as np
 from ..errors import InputOutputError, NotFiniteError
 from . import atomics
 from .copying import copy_floats
-from .slots import NUM_WEIGHTS_BUFFERS
+from .layout import WORDS_PER_LINE, ArrayLayout, Field
 
+NUM_WEIGHTS_BUFFERS = 3
 WRITING = -1
 NO_VERSION = 0
+
+
+def weights_layout(nbytes: int) -> ArrayLayout:
+    """Versioned buffers of the whole model (learner -> many)."""
+    return ArrayLayout(
+        [
+            Field("latest", "int64", (WORDS_PER_LINE,)),
+            Field("stamp", "int64", (NUM_WEIGHTS_BUFFERS, WORDS_PER_LINE)),
+            Field("learner_steps", "int64", (NUM_WEIGHTS_BUFFERS,)),
+            Field("env_steps", "int64", (NUM_WEIGHTS_BUFFERS,)),
+            Field("buffer", "uint8", (NUM_WEIGHTS_BUFFERS, nbytes)),
+        ]
+    )
 
 
 class WeightsPublisher:

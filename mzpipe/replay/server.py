@@ -20,9 +20,8 @@ from ..ipc.shape import Member, PlaneShape
 from ..ipc.stages import Stage
 from ..ipc.trace import Mark
 from ..planning import derive_seed, signed_search
-from ..runtime.agent import Agent
+from ..runtime.agent import Agent, Turns
 from ..runtime.context import RoleContext
-from ..runtime.turns import Turns
 from .batches import BatchMaker
 from .gather import Gatherer
 from .journal import Journal, JournalContents, JournalLayout, has_journal, read_journal

@@ -13,9 +13,8 @@ from mzpipe.ipc.errorlog import ErrorLog, errorlog_layout
 from mzpipe.ipc.layout import ArrayLayout, Field
 from mzpipe.ipc.ring import Ring, RingWriter
 from mzpipe.ipc.segment import HEADER_BYTES, Segment
-from mzpipe.ipc.slots import weights_layout
 from mzpipe.ipc.trace import TraceWriter, trace_layout
-from mzpipe.ipc.weights import WeightsPublisher
+from mzpipe.ipc.weights import WeightsPublisher, weights_layout
 
 
 class Numbered(NamedTuple):

@@ -9,8 +9,7 @@ from mzpipe.errors import InputOutputError, NotFiniteError
 from mzpipe.ipc import atomics
 from mzpipe.ipc import weights as weights_module
 from mzpipe.ipc.copying import copy_floats
-from mzpipe.ipc.slots import NUM_WEIGHTS_BUFFERS, weights_layout
-from mzpipe.ipc.weights import WeightsPublisher, WeightsSubscriber
+from mzpipe.ipc.weights import NUM_WEIGHTS_BUFFERS, WeightsPublisher, WeightsSubscriber, weights_layout
 from tests.ipc.peer import WEIGHTS_BYTES, open_arrays
 from tests.ipc.processes import peer
 

@@ -1,6 +1,6 @@
 """Round robin: who is asked, and in which order."""
 
-from mzpipe.runtime.turns import Turns
+from mzpipe.runtime.agent import Turns
 
 
 def test_turns_ask_first_the_one_after_the_last_served():

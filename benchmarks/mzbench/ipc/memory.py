@@ -19,7 +19,7 @@ from mzpipe.ipc.doorbell import doorbell_layout
 from mzpipe.ipc.lane import lane_layout
 from mzpipe.ipc.layout import WORDS_PER_LINE, ArrayLayout, Field
 from mzpipe.ipc.segments import RingSpec
-from mzpipe.ipc.slots import weights_layout
+from mzpipe.ipc.weights import weights_layout
 
 MAX_PAIRS = MAX_CLIENTS = 4
 NUM_PEERS = 2 * MAX_PAIRS

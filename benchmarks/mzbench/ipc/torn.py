@@ -12,8 +12,7 @@ from typing import NamedTuple
 import numpy as np
 
 from mzpipe.errors import MzpipeError
-from mzpipe.ipc.slots import NUM_WEIGHTS_BUFFERS
-from mzpipe.ipc.weights import WeightsPublisher, WeightsSubscriber
+from mzpipe.ipc.weights import NUM_WEIGHTS_BUFFERS, WeightsPublisher, WeightsSubscriber
 
 from .memory import TORN_WEIGHTS_BYTES
 from .peer import Peer, linger, spun

@@ -10,8 +10,7 @@ import zmq
 
 from mzpipe.errors import MzpipeError
 from mzpipe.ipc.ring import RingReader, RingWriter
-from mzpipe.ipc.slots import NUM_WEIGHTS_BUFFERS
-from mzpipe.ipc.weights import WeightsPublisher, WeightsSubscriber
+from mzpipe.ipc.weights import NUM_WEIGHTS_BUFFERS, WeightsPublisher, WeightsSubscriber
 
 from ..rates import Counted, Rates, rates_of_counted, rows_beside
 from ..report import Comparison

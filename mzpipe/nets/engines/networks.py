@@ -10,9 +10,9 @@ import torch
 from ...config import Profile
 from ...errors import DeviceError
 from .. import Model, device_has_bfloat16
+from . import Network
 from .host_network import HostNetwork, SessionMaker
 from .host_pool import HostPool
-from .network import Network
 from .onnx_inference import inference_graphs
 from .torch_network import make_torch_networks
 

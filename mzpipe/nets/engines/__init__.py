@@ -1,4 +1,4 @@
-"""The protocol of a network on which an inference server runs its batches.
+"""Engines: what runs the model in an inference server: torch, onnxruntime, OpenVINO.
 
 The networks of a server share its pool of hidden states, one row per node of every tree of every lane.
 
