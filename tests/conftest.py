@@ -13,24 +13,24 @@ from hypothesis import settings
 
 from mzpipe.runtime.environment import prepare_environment
 
-# Numba validates a cached kernel by its own file alone; the cache of the runs is named by all sources. A plugin may
-# have loaded numba already, which then has read the environment.
+# Numba checks a cached kernel against its own file only, so the cache of the runs is named after all sources. A plugin
+# may have loaded Numba already; then Numba has also read the environment.
 prepare_environment()
 numba.config.CACHE_DIR = os.environ["NUMBA_CACHE_DIR"]
-# The same examples at every run, however slow the machine; new ones are for a run with `--hypothesis-profile default`.
+# Every run draws the same examples, however slow the machine; `--hypothesis-profile default` draws new ones.
 settings.register_profile("mzpipe", deadline=None, derandomize=True)
 settings.load_profile("mzpipe")
-# What is printed is as wide as where nobody asked for a width.
+# Output has its default width, whatever COLUMNS the caller has set.
 os.environ.pop("COLUMNS", None)
 
-# The group of the tests that look at all of /dev/shm: runs start and are killed there, one test at a time.
+# The tests that look at all of /dev/shm are one group: they start and kill runs there, one test at a time.
 RUNS = "runs"
 BROWSERS = ("chromium-headless-shell", "chromium", "chromium-browser", "google-chrome-stable", "google-chrome")
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(config, items):
-    """Workers share the tests by module, so that its fixtures are made once; the runs, which take longest, begin."""
+    """Gives a worker whole modules, whose fixtures are then made once; the runs, which take longest, come first."""
     for item in items:
         if "nothing_left" in item.fixturenames:
             item.add_marker(pytest.mark.xdist_group(RUNS))
@@ -42,7 +42,7 @@ def pytest_collection_modifyitems(config, items):
 
 @pytest.fixture
 def nothing_left():
-    """A guard over /dev/shm; the tests that it guards are not run at the same time."""
+    """Guards /dev/shm; the tests that it guards run one at a time."""
     from tests.leftovers import runtime_directories, unexplained
 
     before = runtime_directories()
@@ -52,7 +52,7 @@ def nothing_left():
 
 @pytest.fixture
 def default_signals():
-    """HUP and QUIT as programs of a terminal have them, children too, however the tests were started."""
+    """Handles HUP and QUIT as a terminal's programs do, in children too, however the tests were started."""
     former = {number: signal.signal(number, signal.SIG_DFL) for number in (signal.SIGHUP, signal.SIGQUIT)}
     yield
     for number, handler in former.items():
@@ -69,7 +69,7 @@ def shm_path():
 
 @pytest.fixture(scope="module")
 def browser():
-    """Headless Chromium; skips without one, but where MZPIPE_BROWSER names one, as CI does, it has to be there."""
+    """Headless Chromium; skips if there is none, unless MZPIPE_BROWSER names one, as CI does: then it must be there."""
     named = os.environ.get("MZPIPE_BROWSER")
     path = next(filter(None, map(shutil.which, [named] if named else BROWSERS)), None)
     missing = "" if find_spec("playwright") else "the package playwright (extra `dev`)"
@@ -89,7 +89,7 @@ def browser():
 
 @pytest.fixture
 def open_page(browser, tmp_path):
-    """Opens a page's text, so many pixels wide, "light" or "dark"; collects what it asks for and logs."""
+    """Opens a page's text, `width` pixels wide, "light" or "dark"; collects what it requests and logs."""
     opened = []
 
     def open_text(text, width, scheme):
@@ -111,8 +111,8 @@ def open_page(browser, tmp_path):
 
 @pytest.fixture
 def shared_memory(tmp_path, monkeypatch):
-    """A directory that stands for /dev/shm, so that no other run on this machine meets these."""
-    from mzpipe.runs import directory  # imports above would load torch before the environment is prepared
+    """A directory in place of /dev/shm, so that no other run on this machine meets these."""
+    from mzpipe.runs import directory  # an import at the top would load torch before the environment is prepared
 
     path = tmp_path / "shm"
     path.mkdir()

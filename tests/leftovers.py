@@ -1,4 +1,4 @@
-"""What a test may have left in /dev/shm; runs of other people on the same machine do not count."""
+"""Finds what a test has left in /dev/shm; runs of other people on the same machine do not count."""
 
 import os
 import time
@@ -13,7 +13,7 @@ _PATIENCE_S = 20.0
 
 
 def runtime_directories() -> set[Path]:
-    """This user's, of every run."""
+    """This user's runtime directories, of every run."""
     return set(SHARED_MEMORY.glob(f"{runtime_prefix()}*"))
 
 

@@ -1,4 +1,4 @@
-"""What psutil tells of processes and threads; each may end between being listed and being looked at."""
+"""Processes and threads as psutil sees them; each may end after it is listed and before it is looked at."""
 
 import contextlib
 import os
@@ -14,7 +14,7 @@ def alive(pid: int) -> bool:
 
 
 def command_line(pid: int) -> list[str]:
-    """The words of its command line; none when it has ended."""
+    """The words of a process's command line; none when it has ended."""
     with contextlib.suppress(psutil.Error):
         return psutil.Process(pid).cmdline()
     return []
@@ -43,5 +43,5 @@ def _open_files(pid: int) -> set[str]:
 
 
 def threads() -> set[int]:
-    """Those of this process; a joined one stands among them a moment longer."""
+    """The threads of this process; a joined one is listed a moment longer."""
     return {thread.id for thread in psutil.Process().threads()}

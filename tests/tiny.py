@@ -48,7 +48,7 @@ learner_steps = 10
 
 
 def tiny_profile(*overrides: str) -> Profile:
-    """CartPole with next to nothing of everything."""
+    """CartPole with as little of everything as will run."""
     return parse_profile(_PROFILE, overrides)
 
 
@@ -63,13 +63,13 @@ def random_model(profile: Profile, plane: DataPlane, seed: int) -> Model:
 
 
 def model_sizes(model: Model) -> ModelSizes:
-    """What a plane must know of a model."""
+    """The sizes of a model that a plane must know."""
     flat = FlatWeights(model)
     return ModelSizes(4 * flat.size, state=flat.fields)
 
 
 def planned(profile: Profile) -> Plan:
-    """The profile's run, its model as large as it is."""
+    """The plan of the profile's run, with the true sizes of its model."""
     game = describe_game(profile.game)
     model = Model(profile.network, game.observation_shape, game.num_actions)
     return make_plan(profile, game, Devices.assumed(profile), model_sizes(model))
@@ -95,7 +95,7 @@ def make_context(
     directory: Path | None = None,
     port: LocalPort | None = None,
 ) -> RoleContext:
-    """What a process of the run is made from, on the CPU; what it stores is in `directory`, by default the plane's."""
+    """The context of a process of the run, on the CPU; it stores files in `directory`, by default the plane's."""
     home = directory or plane.directory
     storage = Storage(home / "checkpoints", home / "journal", home)
     return RoleContext(profile, plane, Member(role, index), storage, "cpu", port or LocalPort(), epoch)

@@ -93,7 +93,7 @@ def test_actor_plays_in_all_its_lanes_alike_when_the_ring_has_room_for_one_recor
     actor.on_start()
     reader, lanes = RingReader(plane.trajectory_ring(0)), []
     for _ in range(48):
-        for _ in range(200):  # every lane has records that wait, whichever was last to write
+        for _ in range(200):  # records wait in every lane, whichever lane wrote last
             actor.do_work()
             server.do_work()
         lanes.append(int(reader.peek().game[0]) // 3)
@@ -113,7 +113,7 @@ def test_actor_lowers_the_temperature_with_training_progress(tmp_path):
     assert temperatures == [1.0, 1.0, 0.5, 0.5, 0.25, 0.25]
 
 
-def test_actor_records_whose_turn_it_was_and_the_outcome_for_who_ended_the_game(tmp_path):
+def test_actor_records_whose_turn_it_was_and_the_outcome_for_the_player_who_ended_the_game(tmp_path):
     _, records = play(tmp_path, 40, "game.name=tic_tac_toe", "actor.trajectory_length=9")
     ended = [record for record in records if record.end[0] == TERMINATED]
     assert len(ended) >= 20
@@ -126,7 +126,7 @@ def test_actor_records_whose_turn_it_was_and_the_outcome_for_who_ended_the_game(
         assert record.steps.legal_actions[np.arange(length), record.steps.action[:length]].all()
         assert (record.steps.search_policy[:length][~record.steps.legal_actions[:length]] == 0.0).all()
         outcomes.add(float(record.steps.reward[length - 1]))
-    assert outcomes <= {0.0, 1.0} and 1.0 in outcomes  # nobody loses by his own move
+    assert outcomes <= {0.0, 1.0} and 1.0 in outcomes  # no move loses the game for the player who makes it
 
 
 def test_actor_plays_the_most_visited_action_after_the_sampled_moves(tmp_path):

@@ -10,7 +10,7 @@ from mzpipe.runs import directory as run_directory
 
 @pytest.fixture(autouse=True)
 def private_machine(tmp_path, monkeypatch):
-    """An environment that a command may change, a kernel cache and a /dev/shm of its own."""
+    """Gives the test its own environment, kernel cache and /dev/shm, which a command may change."""
     (tmp_path / "shm").mkdir()
     monkeypatch.setattr(run_directory, "SHARED_MEMORY", tmp_path / "shm")
     with mock.patch.dict(os.environ, {"XDG_CACHE_HOME": str(tmp_path / "cache")}):

@@ -1,4 +1,4 @@
-"""`mzpipe check-env`: rows, exit codes, profiles, and who may import."""
+"""`mzpipe check-env`: rows, exit codes, profiles, and when code may be imported."""
 
 import os
 

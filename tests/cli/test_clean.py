@@ -12,7 +12,7 @@ from mzpipe.runtime.environment import kernel_cache
 
 
 def leave(tmp_path):
-    """A runtime directory such as a killed run leaves."""
+    """Makes a runtime directory like the one that a killed run leaves."""
     path = tmp_path / "shm" / f"{runtime_prefix()}0123456789ab"
     path.mkdir()
     (path / "lock").touch()

@@ -51,7 +51,7 @@ def test_playouts_are_refused_where_the_opponent_has_none(board_run, capsys):
         assert message in capsys.readouterr().err
 
 
-def test_an_opponent_that_nobody_knows_is_refused(board_run, capsys):
+def test_an_unknown_opponent_is_refused(board_run, capsys):
     with pytest.raises(SystemExit):
         main(["eval", board_run, "--opponent", "grandmaster"])
     assert "invalid choice: 'grandmaster'" in capsys.readouterr().err

@@ -1,4 +1,4 @@
-"""`mzpipe export --onnx`: the files, whose weights they are, and what is refused."""
+"""`mzpipe export --onnx`: the files, the weights in them, and what is refused."""
 
 import errno
 import json
@@ -22,7 +22,7 @@ FILES = ["dynamics.onnx", "model.json", "prediction.onnx", "representation.onnx"
 
 
 def save(run, name, pointer, steps):
-    """Saves a model of its own as a checkpoint; returns it."""
+    """Saves a new model as a checkpoint; returns the model."""
     torch.manual_seed(steps)
     model = Model(tiny_profile().network, (4,), 2)
     state = {"learner_steps": steps, "env_steps": 10 * steps, "weights_version": steps + 1}
@@ -47,7 +47,7 @@ def trained(run):
 
 @pytest.fixture
 def refused(capsys):
-    """The one line with which an export is refused."""
+    """Runs an export that is refused; returns the one line that it prints."""
 
     def export(code, *words):
         assert main(["export", *map(str, words)]) == code

@@ -1,4 +1,4 @@
-"""`--json F`: refused before the work where it cannot be written, and whole where it can."""
+"""`--json F`: refused before the work if it cannot be written, written whole if it can."""
 
 import json
 

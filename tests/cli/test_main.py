@@ -17,7 +17,7 @@ PROFILE = "[stop]\nlearner_steps = 10\n"
 
 @pytest.fixture
 def refused(profile, tmp_path, capsys):
-    """The one line with which `train` refuses."""
+    """Runs a `train` that is refused; returns the one line that it prints."""
 
     def train(*overrides, path=profile, run="run"):
         sets = [word for override in overrides for word in ("--set", override)]

@@ -1,4 +1,4 @@
-"""`mzpipe profile --html F --trace F`: refused before the run where they cannot be written, files where they can."""
+"""`mzpipe profile --html F --trace F`: refused before the run if they cannot be written, written if they can."""
 
 import json
 
@@ -22,7 +22,7 @@ EVENTS = np.array([[0, 500_000_000, Stage.ENV_STEP, 16]])
 
 @pytest.fixture
 def measured(monkeypatch):
-    """Collects what was measured, in place of measuring."""
+    """Collects what would be measured, and measures nothing."""
     seen = []
 
     def measure_profile(profile, seconds, view, ceilings, trace):

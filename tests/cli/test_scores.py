@@ -1,4 +1,4 @@
-"""`mzpipe scores RUN...`: tables, JSON and a page; one line where something is wrong."""
+"""`mzpipe scores RUN...`: tables, JSON and a page; one line if something is wrong."""
 
 import json
 

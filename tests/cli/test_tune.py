@@ -44,7 +44,7 @@ def measured(monkeypatch):
     return make
 
 
-def test_tune_writes_the_winner_beside_the_profile_and_every_trial_as_json(profile, measured, tmp_path, capsys):
+def test_tune_writes_the_winner_next_to_the_profile_and_every_trial_as_json(profile, measured, tmp_path, capsys):
     measured(lambda topology: 10.0 * min(topology.trees_per_lane, 6))
     assert main(["tune", str(profile), "--json", str(tmp_path / "trials.json")]) == 0
     assert load_profile(tmp_path / "tiny-tuned.toml") == tiny_profile("topology.trees_per_lane=6")
@@ -76,7 +76,7 @@ def test_ctrl_c_in_the_first_trial_ends_with_130_and_writes_nothing(profile, mea
     assert capsys.readouterr().err == ""
 
 
-def test_a_later_trial_that_fails_is_a_line_and_the_rest_goes_on(profile, measured, tmp_path, capsys):
+def test_tune_says_so_and_continues_when_a_later_trial_fails(profile, measured, tmp_path, capsys):
     measured(lambda topology: float(topology.trees_per_lane), ExitCode.DEVICE, end_after=3)
     assert main(["tune", str(profile)]) == 0
     assert load_profile(tmp_path / "tiny-tuned.toml").topology.trees_per_lane == 6

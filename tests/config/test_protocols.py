@@ -1,4 +1,4 @@
-"""Protocols in a profile: their settings take their places, and what contradicts them is refused in one line."""
+"""Protocols in a profile: they set their fields, and a field that contradicts them is refused in one line."""
 
 import dataclasses
 

@@ -1,4 +1,4 @@
-"""checkpoints/best: the same file as the model itself would be saved as, written without torch."""
+"""checkpoints/best: the file that saving the model itself would write, written without torch."""
 
 import subprocess
 import sys

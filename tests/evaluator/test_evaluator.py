@@ -42,7 +42,7 @@ def make_evaluator(tmp_path, profile):
 
 
 def evaluate(plane, evaluator, server, port):
-    """Laps until the next result; new weights are published all the time."""
+    """Steps all agents until the next result, and keeps publishing new weights."""
     seed = 1000
     while not port.to_supervisor:
         evaluator.do_work()

@@ -1,4 +1,4 @@
-"""What a score was played under."""
+"""The protocol and settings under which a score was played."""
 
 from mzpipe.config import parse_profile
 from mzpipe.evaluator.episodes import match_protocol, protocol_settings
@@ -24,7 +24,7 @@ def test_settings_of_an_atari_game_are_those_of_the_emulator():
     }
 
 
-def test_a_match_is_named_by_who_played_against_the_agent():
+def test_a_match_is_named_after_the_opponent():
     profile = parse_profile("", ("game.name=connect_four", "evaluator.opponent=rollouts", "stop.learner_steps=1"))
     assert match_protocol(profile, 2) == "greedy-versus-rollouts-100"
     assert protocol_settings(profile, 2) == {"play": PLAY, "opponent": "rollouts", "opponent_simulations": 100}

@@ -1,4 +1,4 @@
-"""Games against an opponent: whose outcome, who begins, and opponents that play as they say."""
+"""Games against an opponent: the agent's outcome, the player who begins, and how each opponent plays."""
 
 import numpy as np
 import pyspiel
@@ -18,7 +18,7 @@ from tests.tiny import EVALUATOR, make_plane, publish, random_model, started_ser
 
 
 def play_match(tmp_path, episodes, opponent="perfect", game="tic_tac_toe"):
-    """A finished match of a random network; the opponent is the profile's, or an object of the test's."""
+    """A finished match of a random network; the opponent is the profile's, or the test's own object."""
     named = opponent if isinstance(opponent, str) else "random"
     profile = tiny_profile(f"game.name={game}", f"evaluator.opponent={named}", f"evaluator.episodes={episodes}")
     plane = make_plane(tmp_path, profile)
@@ -41,7 +41,7 @@ def play_match(tmp_path, episodes, opponent="perfect", game="tic_tac_toe"):
 
 
 class Ledger:
-    """Plays the lowest legal action and keeps what it was asked."""
+    """Plays the lowest legal action and records what it was asked."""
 
     def __init__(self):
         self.asked = []
@@ -105,7 +105,7 @@ def played_out(history):
 
 
 def test_every_line_is_played_once(tmp_path, monkeypatch):
-    """Lines of a plain recursion over OpenSpiel's positions, with the agent's moves as they were played."""
+    """Compares with a plain recursion over OpenSpiel's positions, with the agent's moves as they were played."""
     replies, play = {}, EveryLine._play
 
     def keeping(self, action_G):
@@ -201,4 +201,4 @@ def test_a_game_of_ones_own_is_played_against_random_moves(tmp_path, monkeypatch
     monkeypatch.setenv("MZPIPE_ALLOW_ENV_IMPORT", "1")
     match = play_match(tmp_path, episodes=6, game="tests.games.own_games:Nim", opponent="random")
     assert match.finished and len(match.results.returns) == 6
-    assert set(match.results.returns) <= {-1.0, 1.0}  # nobody draws at nim
+    assert set(match.results.returns) <= {-1.0, 1.0}  # nim has no draws

@@ -1,4 +1,4 @@
-"""The one-file example as an oracle: the pipeline makes the same batch, loss and gradient of the same games.
+"""The one-file example as an oracle: the pipeline makes the same batch, loss and gradient from the same games.
 
 Pipeline    recorder -> trajectory ring -> table -> batch maker -> batch ring -> batch feed -> loss
 One file    Episode.add -> make_batch -> muzero_loss
@@ -33,7 +33,7 @@ from tests.tiny import make_plane, random_model, tiny_profile
 
 ROOT = Path(__file__).parents[2]
 GAMES, MOVES, KEY = 3, 20, 1 << 40
-# (game, move) at which an episode ends: a game goes on with a new one. Records of 5 moves cut all of them.
+# (game, move) at which an episode ends and the game begins a new one. Records of 5 moves cut every episode.
 TERMINATED, TRUNCATED = {(0, 12), (1, 18)}, {(1, 7)}
 
 
@@ -127,7 +127,7 @@ def pipeline_batch(plane, profile, table):
 
 
 def config_of(profile, **changes):
-    """The one file's settings that say what the profile says."""
+    """The one file's settings, with the values of the profile."""
     fields = {
         "network": profile.network,
         "search": profile.search,
@@ -146,7 +146,7 @@ def different_arrays(games, *, positions=None, key=KEY, **changes):
 
 
 def different_losses(games, batch, **changes):
-    """Names of the losses in which the one file is not the pipeline on its own batch; "gradient" is of the total."""
+    """Names of the losses in which the one file and the pipeline differ on `batch`; "gradient" is of the total."""
     model = random_model(games.profile, games.plane, seed=3)
     found = one_file.muzero_loss(config_of(games.profile, **changes), model, batch)
     expected = LossFunction(model, games.profile.learner)(games.batch)

@@ -13,7 +13,7 @@ ALL_GAMES = (
     GameConfig(name="MinAtar/Freeway-v1"),
     PONG,
 )
-# Breakout's five lives are lost in about 25 moves each by who only serves.
+# A player who only serves loses each of Breakout's five lives in about 25 moves.
 SERVE_AND_WAIT = (1, 0)
 
 
@@ -38,7 +38,7 @@ def play(game: Game, action_TB: np.ndarray) -> list[StepResult]:
 
 
 def assert_same_results(left: list[StepResult], right: list[StepResult], games: slice = slice(None)) -> None:
-    """The results agree bit for bit in the games of the slice."""
+    """Asserts that the results agree bit for bit in the games of the slice."""
     assert len(left) == len(right)
     for step, (one, other) in enumerate(zip(left, right, strict=True)):
         for name in StepResult._fields:

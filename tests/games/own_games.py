@@ -1,4 +1,4 @@
-"""Games of somebody's own, right and wrong ones, for the tests to name."""
+"""A user's own games, right and wrong ones, for the tests to name."""
 
 import gymnasium
 import numpy as np
@@ -6,7 +6,7 @@ from gymnasium.spaces import Box, Dict, Discrete
 
 
 class Nim:
-    """Two players take one to three of `heap` stones; who takes the last one wins."""
+    """Two players take one to three of `heap` stones; the player who takes the last one wins."""
 
     num_actions = 3
     num_players = 2
@@ -56,21 +56,21 @@ class Walk:
 
 
 class Restless(Walk):
-    """Random on its own account."""
+    """Frames that do not follow from the seed."""
 
     def reset(self, seed):
         return super().reset(None) * np.random.default_rng().random()  # no two alike
 
 
 class Stuck(Walk):
-    """Allows nothing."""
+    """Has no legal action."""
 
     def legal_actions(self):
         return np.zeros(2, np.bool_)
 
 
 class Endless(Walk):
-    """Says both at once."""
+    """Ends terminated and truncated at once."""
 
     def step(self, action):
         frame, reward, *_ = super().step(action)
@@ -78,7 +78,7 @@ class Endless(Walk):
 
 
 class FiveValues(Walk):
-    """Returns what gymnasium does."""
+    """Returns gymnasium's five values."""
 
     def step(self, action):
         return *super().step(action), {}
@@ -104,7 +104,7 @@ class NotANumber(Walk):
 
 
 class BadReward(Walk):
-    """A reward that is none."""
+    """A reward that is not finite."""
 
     def step(self, action):
         frame, _, terminated, truncated = super().step(action)
@@ -118,7 +118,7 @@ class Board(Walk):
 
 
 class NoActions(Walk):
-    """Nothing to choose from."""
+    """No actions."""
 
     num_actions = 0
 
@@ -139,7 +139,7 @@ class RandomNim(Nim):
 
 
 class TurnsUnsaid(Nim):
-    """Two players, and no word of whose turn it is."""
+    """Two players, but no method that says whose turn it is."""
 
     @property
     def to_play(self):
@@ -147,7 +147,7 @@ class TurnsUnsaid(Nim):
 
 
 class MovesTwice(Nim):
-    """Who takes one stone moves again."""
+    """A player who takes one stone moves again."""
 
     def step(self, action):
         step = super().step(action)

@@ -12,7 +12,7 @@ B, A = 3, 4
 
 
 class CountingGame:
-    """Frames that hold the number of steps so far; game 2 ends with every fifth."""
+    """Frames that hold the number of steps so far; game 2 ends at every fifth step."""
 
     num_games = B
 

@@ -1,4 +1,4 @@
-"""The check at the start: emulators that run otherwise than configured are refused, with the field."""
+"""The check at the start: an emulator that does not run as configured is refused, and the field is named."""
 
 import pytest
 
@@ -12,7 +12,7 @@ pytestmark = pytest.mark.slow  # emulators take a tenth of a second each to boot
 
 @pytest.fixture
 def emulators_with(monkeypatch):
-    """Makes ale_py take other settings than it is given; nothing that was checked before counts."""
+    """Makes ale_py take other settings than it is given; forgets what was checked before."""
     check_emulator.cache_clear()
 
     def plant(**other):
@@ -62,6 +62,6 @@ def test_check_passes_when_the_cap_cuts_the_first_skip_short():
 def test_check_looks_once_at_one_configuration(emulators_with):
     config = GameConfig(name="Pong", atari=AtariConfig(image_size=42))
     make_game(config, 1, seed=0)
-    emulators_with(frameskip=16)  # nobody looks again
+    emulators_with(frameskip=16)  # it is not checked again
     assert make_game(config, 1, seed=0).reset().shape == (1, 1, 42, 42)
     assert (check_emulator.cache_info().misses, check_emulator.cache_info().hits) == (1, 1)

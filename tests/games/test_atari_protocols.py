@@ -1,4 +1,4 @@
-"""Protocols, held by counting emulator frames: no-ops, skip, sticky actions, caps, lives and rewards."""
+"""Protocols, checked by counting emulator frames: no-ops, skip, sticky actions, caps, lives and rewards."""
 
 import numpy as np
 import pytest
@@ -62,7 +62,7 @@ def test_description_says_the_cap_and_the_protocol(protocol, training, num_frame
 
 def test_a_training_episode_of_atari100k_is_truncated_after_exactly_12000_frames():
     config = under_protocol(GameConfig(name="Breakout", atari=AtariConfig(image_size=16)), find_protocol("atari100k"))
-    game = make_game(config, 1, seed=0, training=True)  # nobody serves: no life is lost
+    game = make_game(config, 1, seed=0, training=True)  # without a serve no life is lost
     game.reset()
     ends = [game.step(np.zeros(1, np.int64)).truncated_B[0] for _ in range(12_000 // 4)]
     assert not any(ends[:-1]) and ends[-1]
@@ -78,7 +78,7 @@ def test_games_that_begin_alike_part_by_sticky_actions_under_machado():
 
 @each_protocol
 def test_sticky_actions_are_those_of_an_emulator_with_ales_own_setting(protocol):
-    """Frame by frame; test_atari_check has 0.2 in place of 0.25 refused."""
+    """Compares frame by frame; test_atari_check shows that 0.2 in place of 0.25 is refused."""
     check_emulator(under_protocol(GameConfig(name="Boxing"), find_protocol(protocol)), training=False)
 
 

@@ -110,7 +110,7 @@ def test_a_frame_shows_mine_then_theirs_and_who_moves():
     assert np.count_nonzero(frame) == 2
 
 
-def test_a_frame_of_hex_shows_first_then_second_player_whoever_moves():
+def test_a_frame_of_hex_shows_first_then_second_player_for_either_mover():
     game = make_game(GameConfig(name="hex", board=BoardConfig(size=3)), 1, seed=0)
     game.reset()
     for action, mover in ((0, 1), (4, 0)):
@@ -127,7 +127,7 @@ def test_a_position_of_a_symmetric_game_looks_the_same_with_colours_exchanged():
         (0, 25),
         (7, 0),
         (25, 7),
-    ):  # 25 passes: game 1 is a move behind, its second player plays game 0's first
+    ):  # 25 passes: game 1 is a move late, its second player plays game 0's first
         frame_BF = game.step(np.array(actions)).frame_BF
     assert np.array_equal(frame_BF[0, :2], frame_BF[1, :2][::-1])
     later_BF = game.step(np.array((12, 25))).frame_BF

@@ -65,7 +65,7 @@ def test_human_normalised_is_0_for_random_play_1_for_a_person_and_linear_between
 
 def test_human_normalised_is_none_for_games_without_figures():
     assert human_normalised("CartPole-v1", 500.0) is None
-    assert human_normalised("Adventure", 1.0) is None  # an Atari game, but of no table
+    assert human_normalised("Adventure", 1.0) is None  # an Atari game that is in no table
     assert normalised_fields("CartPole-v1", 500.0) == {}
     assert normalised_fields("Pong", 14.6) == {"human_normalised": 1.0}
 
@@ -73,7 +73,7 @@ def test_human_normalised_is_none_for_games_without_figures():
 def test_human_normalised_is_what_the_paper_printed_for_its_own_scores():
     with (DATA / "muzero57.csv").open() as file:
         printed = {canonical_name(row["game"].replace(" ", "_")): row for row in csv.DictReader(file)}
-    # The others are normalised with the other file's random and human scores, which have a digit less.
+    # The others are normalised with the other file's random and human scores, which have one digit fewer.
     exact = [game for game, figures in atari_figures().items() if list(figures.published) == [MUZERO_20B]]
     assert len(exact) == 31
     for game in exact:

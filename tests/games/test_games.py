@@ -1,4 +1,4 @@
-"""What every family of games promises, and what each does of its own."""
+"""The promises that all families of games keep, and what each family adds."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""Gymnasium's environments: how episodes end, what is made of their spaces, and what is refused."""
+"""Gymnasium's environments: how episodes end, what their spaces become, and what is refused."""
 
 import subprocess
 import sys
@@ -180,7 +180,7 @@ def test_arguments_are_kept_with_a_saved_profile(tmp_path):
     assert load_profile(tmp_path / "profile.toml").game.gymnasium.arguments == {"is_slippery": False}
 
 
-def test_description_says_that_with_twice_the_limit_counts_steps():
+def test_description_says_that_the_limit_counts_steps_under_the_wrapper_twice():
     config = GameConfig(max_episode_moves=5, gymnasium=GymnasiumConfig(wrappers=("twice",)))
     assert describe_game(config).description.endswith("twice, stack 1, 2 actions, cap 5 steps of its own")
     game = make_game(config, 1, seed=0)

@@ -77,7 +77,7 @@ def test_freeway_is_truncated_by_its_2501_moves_and_breakout_terminated_by_a_los
     assert ends["MinAtar/Breakout"][1:] == (True, False)
 
 
-def test_sticky_actions_repeat_the_last_one_and_never_without_their_probability():
+def test_sticky_actions_repeat_the_last_action_unless_their_probability_is_0():
     def moves(sticky):
         game = single("MinAtar/Freeway-v1", MinAtarConfig(sticky_actions=sticky))
         game.reset(1)

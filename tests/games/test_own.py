@@ -1,4 +1,4 @@
-"""`module:Class`: who may import it, and what is said of what is not there or no game."""
+"""`module:Class`: when it may be imported, and the errors for a missing class and for one that is no game."""
 
 import subprocess
 import sys

@@ -1,4 +1,4 @@
-"""What the caller of every family may rely on beyond shapes and seeds: masks, arrays kept, misuse refused."""
+"""What every family promises beyond shapes and seeds: masks, arrays that keep their values, misuse refused."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""Names: what is known, and what is said of the rest."""
+"""Names of games: which are known, and the error for every other."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""A batch of single games, and what it refuses of them."""
+"""A batch of single games, and which faults in them it refuses."""
 
 import numpy as np
 import pytest
@@ -100,7 +100,7 @@ def test_a_step_of_a_mask_leaves_the_other_games_as_they_are():
     assert game.step(np.array([0, 0, 2])).truncated_B.all()
 
 
-def test_an_ended_game_allows_everything_so_that_a_search_over_it_can_go_on():
+def test_an_ended_game_allows_everything_so_that_it_can_still_be_searched():
     game = batch(lambda: Nim(1), 2, num_players=2)
     game.reset()
     game.step(np.array([0, 0]))

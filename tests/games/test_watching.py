@@ -1,4 +1,4 @@
-"""Pictures and names of games: their own where they have them, else drawn from frames."""
+"""Pictures and action names of games: the game's own if it has them, else drawn from frames."""
 
 from types import SimpleNamespace
 
@@ -16,7 +16,7 @@ from tests.games.helpers import PONG, play, random_actions
 
 @pytest.mark.slow
 def test_atari_screen_is_the_game_that_the_agent_plays():
-    # Sticky actions, no-ops and episodes of few moves: whatever is random has its part.
+    # Sticky actions, no-ops and episodes of few moves: everything random takes part.
     config = GameConfig(
         name="Breakout",
         max_episode_moves=40,
@@ -29,7 +29,7 @@ def test_atari_screen_is_the_game_that_the_agent_plays():
             picture(game, frame_BF[0])
         result = play(game, action_B[None])[0]
         if result.truncated_B[0]:
-            continue  # the game stands at its next start already
+            continue  # the game is at its next start already
         screen, frame = picture(game, result.frame_BF[0]).astype(float), result.frame_BF[0].astype(float)
         # The frame is the screen with its 210 rows pressed into 160: columns have the same mean colour.
         np.testing.assert_allclose(screen.mean(axis=0), frame.mean(axis=1).T, atol=2.0)
@@ -135,7 +135,7 @@ def test_what_a_single_game_offers_to_people_is_checked(member, value, text):
         ("gomoku", (0, 16), {(0, 0): 0, (1, 1): 1}, ("0,0", "14,14")),
     ],
 )
-def test_a_board_shows_each_players_stones_in_one_colour_whoever_moves(name, actions, stones, names):
+def test_a_board_shows_each_players_stones_in_one_colour_for_either_mover(name, actions, stones, names):
     game = make_game(GameConfig(name=name), 1, 0)
     game.reset()
     for action in actions:
@@ -172,7 +172,7 @@ def test_a_plane_that_is_the_same_everywhere_is_left_out():
 
 
 @pytest.mark.slow
-def test_a_game_with_action_planes_is_shown_as_without():
+def test_a_game_with_action_planes_is_shown_as_without_them():
     game = make_game(GameConfig(name="Pong", action_planes=True, atari=PONG.atari), 1, 0)
     frame_BF = game.reset()
     assert picture(game, frame_BF[0]).shape == (210, 160, 3)

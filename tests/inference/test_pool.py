@@ -1,4 +1,4 @@
-"""The kernels of a batch against loops that say what they mean."""
+"""The kernels that make a batch, against plain loops."""
 
 import numpy as np
 
@@ -7,7 +7,7 @@ from mzpipe.inference.pool import common_version, scatter_kernel
 LANES, TREES, ACTIONS = 4, 3, 2
 
 
-def test_answers_reach_their_lanes_and_nobody_elses():
+def test_answers_reach_their_own_lanes_only():
     rng = np.random.default_rng(0)
     lanes, num_rows = np.array([3, 0, 2], np.int32), np.array([2, 3, 1, 3], np.int32)
     node, last = np.array([4, 1, 4, 2], np.int32), np.array([4, 4, 4, 4], np.int32)
@@ -41,4 +41,4 @@ def test_lanes_that_search_by_one_version_are_answered_together():
     assert common(3) == 6
     assert common(0, 3) == 0  # two versions
     assert common(0, 2) == 0  # one begins a search
-    assert common_version(np.array([0], np.int32), kind, np.zeros(4, np.int64), 1) == 0  # never began one
+    assert common_version(np.array([0], np.int32), kind, np.zeros(4, np.int64), 1) == 0  # never began a search

@@ -80,7 +80,7 @@ ANSWERS = ("reward", "value", "policy_logits")
 
 
 def answers_at_the_response(plane, profile, monkeypatch):
-    """Whether the answers to a root and to a child are whole at the moment at which their client may read them."""
+    """Whether the answers to a root and to a child are whole at the moment when their client may read them."""
     respond, whole = LaneServer.respond, []
     publish(plane, random_model(profile, plane, 1))
     server, (lane, _) = started_server(profile, plane), plane.lane_clients(ACTOR)
@@ -120,7 +120,7 @@ def test_server_searches_a_move_with_one_version_when_newer_ones_are_published(p
         versions = [lane.weights_version]
         for node in range(1, 5):
             publish(plane, random_model(profile, plane, 100 + node))
-            ask_root(other, observations(3))  # another search adopts what is newest meanwhile
+            ask_root(other, observations(3))  # another search takes the newest version
             ask_child(lane, node, [0, 0, 0], [0, 1, 0])
             server.do_work()
             versions.append(lane.weights_version)
@@ -145,7 +145,7 @@ def test_server_keeps_a_pinned_version_until_it_is_let_go(plane, profile):
         ask_child(free, 1, [0, 0, 0], [0, 0, 0])
         server.do_work()
         assert free.weights_version == newest
-    pinned.pin(2)  # the next evaluation
+    pinned.pin(2)  # as the next evaluation does
     ask_root(pinned, observations(3), num_simulations=1)
     server.do_work()
     assert pinned.weights_version == newest
@@ -164,7 +164,7 @@ def test_server_takes_new_weights_when_a_client_died_in_the_middle_of_a_search(p
         newest = publish(plane, random_model(profile, plane, 10 + seed))
         server.do_work()
     successor, _ = plane.lane_clients(ACTOR)
-    assert successor.ready()  # what the dead client asked was answered
+    assert successor.ready()  # the dead client's request was answered
     ask_root(successor, observations(3))
     server.do_work()
     assert successor.weights_version == newest
@@ -203,11 +203,11 @@ def test_server_waits_for_the_other_lanes_only_as_long_as_the_timeout(tmp_path):
     assert all(lane.ready() for lane in lanes)  # all are in: no wait
     ask_root(lanes[0], observations(3))
     while not lanes[0].ready():
-        server.do_work()  # ends by the time-out
+        server.do_work()  # the time-out ends the wait
 
 
 def test_server_does_not_wait_for_a_lane_that_asks_for_roots_only(tmp_path):
-    """A reanalyzer's value lane asks now and then: were it waited for, every batch would wait for the time-out."""
+    """A reanalyzer's value lane asks now and then: if the server waited for it, every batch would take the time-out."""
     profile = tiny_profile("inference.batch_timeout_us=50000")
     plane = make_plane(tmp_path, profile)
     publish(plane, random_model(profile, plane, 0))

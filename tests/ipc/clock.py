@@ -1,4 +1,4 @@
-"""A clock for whoever measures time."""
+"""A clock for code that measures time."""
 
 
 class Time:

@@ -1,7 +1,7 @@
 """A program whose schema has one field more: `python -m tests.ipc.one_more_field DIRECTORY`; see test_schema.
 
-The field is declared where a person would declare it, in the text of schema.py; all else is as it stands. What is
-left to do by hand is to write it, once for the ring and once for the batch, and to read it.
+The field is declared where a person would declare it, in the text of schema.py; nothing else changes. What is
+left to do by hand is to write the field, once for the ring and once for the batch, and to read it.
 """
 
 import importlib
@@ -19,7 +19,7 @@ GAMES = 2
 
 
 def declare(directory):
-    """Loads schema.py with the two lines in it in place of the module."""
+    """Loads schema.py with two lines added, in place of the module."""
     text = Path(importlib.util.find_spec(SCHEMA).origin).read_text()
     for line, before in ((STEPS_FIELD, "\n\nclass Trajectory("), (BATCH_FIELD, "    next_observation_BK:")):
         assert text.count(before) == 1
@@ -50,7 +50,7 @@ def record_moves(plane, number_of_moves):
 
 
 def take(plane, table, journal):
-    """What the replay server does with the records; the surprises that it finds in the ring."""
+    """Does with the records what the replay server does; returns the surprises that it finds in the ring."""
     from mzpipe.ipc.ring import RingReader
     from mzpipe.replay.store import fault_of
 
@@ -67,7 +67,7 @@ def take(plane, table, journal):
 
 
 def trained_on(plane, table, step_B):
-    """The reader: the surprises of these steps, by way of the batch ring, as the learner has them."""
+    """The reader: returns the surprises of these steps, as the learner gets them through the batch ring."""
     import torch
 
     from mzpipe.ipc.ring import RingWriter
@@ -81,12 +81,12 @@ def trained_on(plane, table, step_B):
 
 
 def surprises(contents):
-    """What a journal says."""
+    """Returns the surprises in a journal."""
     return [value for each in contents.trajectories() for value in each.record.steps.surprise.tolist()]
 
 
 def main(directory):
-    """Writes what has arrived where into found.json."""
+    """Writes into found.json what has arrived at each place."""
     from mzpipe.measure.ceilings.noise import fill_trajectory
     from mzpipe.replay.dataset import export_dataset, read_dataset
     from mzpipe.replay.journal import Journal, JournalLayout, read_journal

@@ -47,7 +47,7 @@ def pattern(sequence: int) -> np.ndarray:
 
 
 def write_records(directory: Path, count: str, epoch: str = "0", planted: str = "") -> None:
-    """Writes `count` records that follow each other, from where the ring's first word says.
+    """Writes `count` consecutive records, the first where the ring's first word says.
 
     The planted bug is that a record's commit word comes before its payload.
     """

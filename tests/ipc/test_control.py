@@ -59,7 +59,7 @@ def test_successor_takes_over_a_dead_roles_identity(supervisor, shm_path):
 
 @pytest.fixture
 def stranger(shm_path, supervisor):
-    """A socket that says what it likes."""
+    """A socket that sends what a role would never send."""
     socket = zmq.Context.instance().socket(zmq.DEALER)
     socket.setsockopt(zmq.IDENTITY, b"str\xffnger")
     socket.setsockopt(zmq.LINGER, 0)

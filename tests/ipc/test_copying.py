@@ -12,12 +12,12 @@ LENGTHS, SHIFTS = st.integers(0, 300), st.integers(0, 15)
 
 @pytest.fixture(autouse=True, scope="module")
 def compiled():
-    """Before hypothesis looks at its watch."""
+    """Compiles the kernel before hypothesis takes the time."""
     copied(np.zeros(1, np.float32))
 
 
 def copied(weights, shift=0):
-    """What copy_floats says, and its copy, `shift` floats from a boundary, with what lies next to it."""
+    """The result of copy_floats, and its copy, `shift` floats from a boundary, with the floats next to it."""
     guarded = np.full(len(weights) + shift + 2, 7, np.float32)
     target = guarded[shift + 1 : len(weights) + shift + 1]
     return copy_floats(weights, target), target, guarded

@@ -19,7 +19,7 @@ def test_wait_returns_at_once_when_the_ring_came_before_it():
     assert bell.wait(seen, **WAIT)
 
 
-def test_wait_ends_with_false_when_nobody_rings():
+def test_wait_ends_with_false_when_no_ring_comes():
     bell = Doorbell(np.zeros((1, 16), np.int64), 0)
     bell.wait(bell.sequence(), **SHORT)  # compiled and loaded
     start_s = time.monotonic()
@@ -28,7 +28,7 @@ def test_wait_ends_with_false_when_nobody_rings():
 
 
 def test_wait_misses_a_ring_when_the_sequence_is_read_after_the_work():
-    """The control: reading the sequence after the lap, not before it, sleeps through what came during the lap."""
+    """The control: a wait that reads the sequence after the lap and not before it sleeps through a ring in the lap."""
     bell = Doorbell(np.zeros((1, 16), np.int64), 0)
     before = bell.sequence()
     bell.ring()  # during the lap

@@ -71,7 +71,7 @@ def test_new_client_is_ready_only_after_the_answer_to_a_dead_one(lanes):
 
 @pytest.fixture
 def steps(monkeypatch):
-    """The stores and rings of the lane's kernels, in their order, once they are called as Python."""
+    """Records the stores and rings of the lane's kernels in order, with the kernels run as Python."""
     steps = []
     recorder = SimpleNamespace(store_release=lambda words, place, value: steps.append(("store", words, place, value)))
     monkeypatch.setattr(lane_module, "atomics", recorder)
@@ -100,7 +100,7 @@ def test_request_is_stored_after_everything_that_the_server_reads(lanes):
         hand_over(*arguments)
 
     client._hand_over = look
-    for node_index in (9, 2):  # the second request is over a former one
+    for node_index in (9, 2):  # the second request overwrites the first
         client.request(RequestKind.RECURRENT, node_index=node_index, num_rows=4)
         server.respond(np.array([0]))
     assert seen == [(0, RequestKind.RECURRENT, 9, 4), (0, RequestKind.RECURRENT, 2, 4)]

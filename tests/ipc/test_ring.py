@@ -81,10 +81,10 @@ def test_new_writer_starts_where_a_killed_one_had_committed_last(ring):
     assert take(reader) == 12
 
 
-def test_new_writer_goes_on_when_the_former_died_between_commit_word_and_gauge(ring):
+def test_new_writer_continues_when_the_former_died_between_commit_word_and_gauge(ring):
     writer = RingWriter(ring)
     put(writer, 0)
-    ring.cursors[0] = 0  # the gauge was not stored any more
+    ring.cursors[0] = 0  # it died before it stored the gauge
     successor = RingWriter(ring)
     put(successor, 1)
     reader = RingReader(ring)
@@ -99,7 +99,7 @@ def test_new_writer_finds_a_full_ring_full(ring):
 
 
 def build(writer, number, *, commit_word_first=False):
-    """A record in its steps, each a moment at which the reader may look; or with the planted bug."""
+    """Builds a record in steps; the reader may look after each of them. `commit_word_first` plants the bug."""
     words = writer.claim()
     assert words is not None
     if commit_word_first:
@@ -117,9 +117,9 @@ def commit_word(ring, number):
 
 
 def torn_in(ring, *, commit_word_first):
-    """How many looks at records that are being built see a torn one; the records themselves tell."""
+    """How many looks at unfinished records see a torn one; the records themselves tell."""
     writer, reader, torn = RingWriter(ring), RingReader(ring), 0
-    for number in range(3 * NUM_SLOTS):  # over fresh slots, and over those that hold a whole record of a former lap
+    for number in range(3 * NUM_SLOTS):  # over fresh slots, and over those that hold a whole record of an earlier lap
         for _ in build(writer, number, commit_word_first=commit_word_first):
             slot = reader.peek()
             torn += slot is not None and not is_whole(slot, number)
@@ -152,7 +152,7 @@ def test_commit_word_is_stored_after_the_header(ring, monkeypatch):
 
 
 def test_reader_takes_no_record_of_another_lap_for_one_of_its_own(ring):
-    """The commit word tells, and nothing else: the payload is whole and of the very same slot."""
+    """Only the commit word tells: the payload is whole and of the very same slot."""
     reader = RingReader(ring)
     for lap in (-1, 1):
         commit_word(ring, lap * NUM_SLOTS)

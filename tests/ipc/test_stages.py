@@ -72,7 +72,7 @@ def test_a_lap_without_work_waits_for_what_comes_in_or_goes_out(words, clock, ti
     assert StageReading(words).wait_in_P[1] == pytest.approx(waits[0] + 10e-9)
 
 
-def test_a_lap_that_waits_for_more_is_no_work_though_it_counts_as_such(words, clock, time):
+def test_a_starved_lap_is_a_wait_although_it_counts_work(words, clock, time):
     clock.starved()
     time.passes(60)
     clock.lap(work_count=1)
@@ -150,7 +150,7 @@ def test_a_reading_is_a_copy_and_since_is_what_came_after(words, clock, time):
     assert StageReading(words).since(before).accounted_P[1] == pytest.approx(50e-9)
 
 
-def test_time_before_a_start_is_nobodys(words, clock, time):
+def test_time_before_a_start_is_not_counted(words, clock, time):
     time.passes(500)
     clock.start()
     time.passes(3)

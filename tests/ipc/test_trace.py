@@ -1,4 +1,4 @@
-"""The trace: what was kept is whole and in order, what is not asked for costs nothing and leaves nothing."""
+"""The trace: kept events are whole and in order; without a trace nothing is spent and nothing is left."""
 
 import numpy as np
 import pytest
@@ -44,7 +44,7 @@ def kept(arrays, row=1):
     return Trace(arrays).read()[row].event_EW.tolist()
 
 
-def test_every_moment_of_a_stage_clock_is_in_one_slice_behind_the_other(arrays, clock, time):
+def test_every_moment_of_a_stage_clock_is_in_one_of_its_consecutive_slices(arrays, clock, time):
     begin_ns = time.now_ns
     for elapsed_ns, end in (
         (30, clock.skip),
@@ -73,7 +73,7 @@ def test_a_mark_lies_in_the_stage_that_ends_after_it(arrays, clock, time):
     assert sample[:2] == [1_000, 1_020]
 
 
-def test_a_wait_that_goes_on_is_one_slice_until_something_comes_between(arrays, clock, time):
+def test_a_continued_wait_is_one_slice_until_something_comes_between(arrays, clock, time):
     for work_count in (0, 0, 0, 1, 0):
         time.passes(10)
         clock.lap(work_count)
@@ -88,7 +88,7 @@ def test_a_wait_that_goes_on_is_one_slice_until_something_comes_between(arrays, 
     ]
 
 
-def test_a_full_row_keeps_what_it_has_and_counts_what_it_has_not(arrays, clock, time):
+def test_a_full_row_keeps_what_it_has_and_counts_what_it_loses(arrays, clock, time):
     for number in range(NUM_EVENTS + 3):
         time.passes(10)
         clock.end(Stage.TREE, number)
@@ -125,7 +125,7 @@ def test_nothing_is_kept_before_the_window_opens_and_after_it_ends(arrays, clock
     assert not arrays["event"].any()
 
 
-def test_start_opens_the_window_for_so_long(arrays):
+def test_start_opens_the_window_for_the_given_time(arrays):
     writer = TraceWriter(arrays, 1)
     Trace(arrays).start(3600.0)
     writer.mark(Mark.BATCH_SENT, 0, 0)
@@ -135,7 +135,7 @@ def test_start_opens_the_window_for_so_long(arrays):
     assert len(kept(arrays)) == 1
 
 
-def test_a_successor_writes_behind_the_events_of_a_process_that_died(arrays, writer):
+def test_a_successor_writes_after_the_events_of_a_process_that_died(arrays, writer):
     writer.slice(Stage.TREE, 10, 20)
     TraceWriter(arrays, 1).slice(Stage.TREE, 30, 40)
     assert [event[:2] for event in kept(arrays)] == [[10, 20], [30, 40]]
@@ -146,7 +146,7 @@ def test_an_event_is_whole_when_its_count_is_stored_with_release(arrays, writer,
 
     def store_release(words, index, value):
         stored.append(arrays["event"][1, value - 1].tolist())
-        assert words[index] == value - 1  # nothing else has told of it
+        assert words[index] == value - 1  # no store before has counted the event
         words[index] = value
 
     monkeypatch.setattr(trace.atomics, "store_release", store_release)
@@ -170,7 +170,7 @@ def test_a_reader_sees_only_whole_events_while_another_process_writes(shm_path):
             counts.add(len(event_EW))
             atomics.yield_core()
         assert process.wait(120) == 0
-    assert len(counts) > 3  # it was looked at while it was written
+    assert len(counts) > 3  # the reader looked while the writer wrote
 
 
 def test_a_plane_has_a_trace_only_where_one_was_asked_for(shm_path):

@@ -60,7 +60,7 @@ def test_publisher_refuses_weights_that_are_not_finite(segment, bad):
     assert WeightsSubscriber(segment).latest() == 1
 
 
-def test_new_publisher_goes_on_from_the_last_version(segment):
+def test_new_publisher_continues_from_the_last_version(segment):
     publish(WeightsPublisher(segment), 1)
     assert publish(WeightsPublisher(segment), 2) == 2
 
@@ -83,7 +83,7 @@ def test_publisher_refuses_weights_of_another_size(segment, size):
 
 
 def interrupted(monkeypatch, between):
-    """Has the next copy of weights, by whichever end, do `between` in its middle."""
+    """Makes the next copy of weights, by either end, call `between` in its middle."""
 
     def copy(source, target):
         monkeypatch.setattr(weights_module, "copy_floats", copy_floats)
@@ -96,7 +96,7 @@ def interrupted(monkeypatch, between):
 
 
 def pulled_while_it_is_overwritten(segment, monkeypatch):
-    """Version 1, asked for in the middle of version 4's publication, which goes into the same buffer."""
+    """Pulls version 1 in the middle of version 4's publication, which goes into the same buffer."""
     publisher, subscriber, pulled = WeightsPublisher(segment), WeightsSubscriber(segment), []
     for value in (1, 2, 3):
         publish(publisher, value)
@@ -106,7 +106,7 @@ def pulled_while_it_is_overwritten(segment, monkeypatch):
 
 
 def pulled_and_overwritten_in_the_middle(segment, monkeypatch):
-    """Version 1, of which half is copied before versions 2 to 4 are published, and half after."""
+    """Pulls version 1: half is copied before versions 2 to 4 are published, and half after."""
     publisher, subscriber = WeightsPublisher(segment), WeightsSubscriber(segment)
     publish(publisher, 1)
     interrupted(monkeypatch, lambda: [publish(publisher, value) for value in (2, 3, 4)])

@@ -5,4 +5,4 @@ import pytest
 
 @pytest.fixture(autouse=True)
 def guarded(nothing_left):
-    """Every test is."""
+    """Guards every test."""

@@ -1,4 +1,4 @@
-"""What several of the supervisor's tests pretend with."""
+"""Fakes that several of the supervisor's tests share."""
 
 
 class Clock:
@@ -12,7 +12,7 @@ class Clock:
 
 
 class Screen:
-    """A view that remembers."""
+    """A view that remembers its lines and snapshots."""
 
     def __init__(self):
         self.lines, self.snapshots = [], []

@@ -1,4 +1,4 @@
-"""The plan: sizes that are those of the real files, and a check that refuses what does not fit."""
+"""The plan: sizes equal to those of the real files, and a check that refuses what does not fit."""
 
 import re
 from dataclasses import replace
@@ -113,7 +113,7 @@ def test_plan_prints_what_every_inference_server_keeps_on_its_device():
     ]
 
 
-def test_check_refuses_a_table_that_holds_no_two_trajectories(machine):
+def test_check_refuses_a_table_that_cannot_hold_two_trajectories(machine):
     plan = planned("replay.capacity_bytes=65536", "actor.trajectory_length=400", "replay.max_insert_lead=1000")
     machine(100 * GIB, 100 * GIB)
     with pytest.raises(ConfigError, match=r"replay.capacity_bytes=65536: holds \d+ transitions of 129 bytes, fewer"):

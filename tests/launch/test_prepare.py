@@ -1,4 +1,4 @@
-"""A rehearsal is remembered, under everything that it depends on."""
+"""A rehearsal is remembered under a key of everything that it depends on."""
 
 import dataclasses
 import importlib
@@ -26,7 +26,7 @@ CPU_INFO = "processor : 0\nmodel name : A\nflags : fpu avx2\ncpu MHz : {}\n\npro
 
 
 class Rehearsals:
-    """Starts of runs in one kernel cache; a rehearsal counts itself, compiles a kernel and ends as it is told."""
+    """Starts runs in one kernel cache; each rehearsal counts itself, compiles a kernel and ends as it is told."""
 
     def __init__(self, runtime, run):
         self.runtime, self.run, self.count = runtime, run, 0
@@ -42,7 +42,7 @@ class Rehearsals:
         return self.ending
 
     def start(self, *overrides, profile=None):
-        """Whether this start rehearses."""
+        """Starts a run; returns whether it rehearsed."""
         profile, before, screen = profile or tiny_profile(*overrides), self.count, Screen()
         (self.runtime / "prepared.json").unlink(missing_ok=True)
         prepared = prepare(profile, describe_game(profile.game), self.run, self.live, screen, None)
@@ -58,7 +58,7 @@ class Rehearsals:
 
 @pytest.fixture
 def machine(tmp_path, monkeypatch):
-    """The files in which a machine shows its processor and its GPUs; it has none."""
+    """The files in which a machine shows its processor and its GPUs; this machine has no GPU."""
     root = tmp_path / "machine"
     (root / "proc").mkdir(parents=True)
     (root / "dev").mkdir()
@@ -79,7 +79,7 @@ def rehearsals(tmp_path, monkeypatch, machine):
 
 @pytest.fixture
 def own_game(tmp_path, monkeypatch):
-    """A module of a game of one's own, imported as a start does."""
+    """A module with a user's own game, imported as a start imports it."""
     path = tmp_path / "games" / "my_treasure.py"
     path.parent.mkdir()
     path.write_text((Path(__file__).parents[2] / "examples" / "treasure.py").read_text())
@@ -89,7 +89,7 @@ def own_game(tmp_path, monkeypatch):
 
 
 def remembered():
-    """The one file of the memory."""
+    """The file of the one remembered rehearsal."""
     (path,) = (kernel_cache() / "rehearsals").iterdir()
     return path
 
@@ -258,6 +258,6 @@ def test_prepare_rehearses_again_when_kernels_have_gone(rehearsals):
     assert rehearsals.start()
 
 
-def test_prepare_goes_on_when_the_memory_cannot_be_written(rehearsals):
+def test_prepare_continues_when_the_memory_cannot_be_written(rehearsals):
     (kernel_cache() / "rehearsals").write_text("a file is in the way")
     assert [rehearsals.start() for _ in range(2)] == [True, True]

@@ -1,4 +1,4 @@
-"""What a rehearsal finds out about the model, and that whoever reads it finds the same."""
+"""The model's sizes that a rehearsal finds, and that every reader of its result gets the same."""
 
 import dataclasses
 import json

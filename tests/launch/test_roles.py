@@ -1,4 +1,4 @@
-"""One way to be a role: its name is declared once, and its agent is made from the one context."""
+"""A role's name is declared once, and its agent is made from the same context as every other."""
 
 import ast
 from pathlib import Path
@@ -13,7 +13,7 @@ from mzpipe.runtime.agent import Agent
 from tests.tiny import make_context, make_plane, tiny_profile
 
 ROOT = Path(__file__).parents[2]
-# Here these words are something else: sections of a profile, rows of the live view, cases of a benchmark. Only
+# In these files the words mean something else: sections of a profile, rows of the live view, cases of a benchmark. Only
 # ExternalRole names roles, as words of the profile.
 OTHER_WORDS = {
     "mzpipe/config/load.py": {"replay"},

@@ -1,4 +1,4 @@
-"""The roster: starts, back-off, budget and burial, with children that only pretend."""
+"""The roster: starts, back-off, budget and burial, with fake children."""
 
 import os
 import signal

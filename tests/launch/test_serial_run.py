@@ -17,7 +17,7 @@ from tests.tiny import planned, tiny_profile
 
 @pytest.fixture
 def run_to_its_end(tmp_path, shm_path):
-    """Runs a profile with these overrides serially; its outcome, its directory and its screen."""
+    """Runs a profile with these overrides serially; returns its outcome, its directory and its screen."""
 
     def to_end(*overrides):
         run, live, screen = RunDirectory(tmp_path / "run"), LiveRun(os.getpid(), "x", str(shm_path)), Screen()

@@ -1,4 +1,4 @@
-"""Damaged run directories: what a start goes on from and says, or with which line it is refused."""
+"""Damaged run directories: what a start resumes from and says, or the line that refuses it."""
 
 import os
 import re
@@ -27,7 +27,7 @@ class Prepared(Exception):
 
 @pytest.fixture
 def run(tmp_path, shared_memory, monkeypatch):
-    """What a session leaves that ended at learner step 30."""
+    """The directory of a session that ended at learner step 30."""
 
     def prepare(*_):
         raise Prepared
@@ -77,7 +77,7 @@ def damage(run, *steps, file="weights.safetensors"):
 
 
 def forge_state(run):
-    """A checkpoint that is whole, but of a state that counts nothing."""
+    """Saves a whole checkpoint with a word in place of a count."""
     state = {"env_steps": "many", "learner_steps": 30, "weights_version": 1}
     CheckpointStore(run.checkpoints).save("step_00000030", Checkpoint({}, {}, state), pointer="latest")
 
@@ -105,7 +105,7 @@ def only_a_pointer(run):
 
 
 def begin_only(run):
-    """As a session leaves it that is stopped while the learner still compiles."""
+    """Leaves the directory as a session does that is stopped while the learner still compiles."""
     empty(run)
     run.journal.mkdir()
     (run.journal / "manifest.json").write_text("{}")
@@ -221,7 +221,7 @@ def begin_journal(run):
 
 
 def contents(directory):
-    """Every file's bytes but the lock's, which says who looked last, and where each link leads."""
+    """The bytes of every file and the target of every link; not the lock, which names the last process that looked."""
     return {
         path.relative_to(directory): path.read_bytes() if path.is_file() else path.is_symlink() and os.readlink(path)
         for path in directory.rglob("*")

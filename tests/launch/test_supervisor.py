@@ -1,4 +1,4 @@
-"""What the supervisor makes of messages that come late."""
+"""How the supervisor takes messages that come late."""
 
 import os
 
@@ -16,7 +16,7 @@ from tests.tiny import planned
 
 @pytest.fixture
 def supervisor(profile, tmp_path, shm_path):
-    """Of a run whose processes have not been started."""
+    """The supervisor of a run whose processes have not been started."""
     run, live = RunDirectory(tmp_path / "run"), LiveRun(os.getpid(), "x", str(shm_path))
     with SignalPipe() as signals:
         supervisor = Supervisor(planned(profile), run, live, Screen(), signals, Reached(0, 0, None))
@@ -32,7 +32,7 @@ def test_a_process_that_died_right_after_it_was_ready_is_still_started_again(sup
     supervisor._handle("actor-0", Ready(seconds=1.0))
     assert actor.state is State.READY
     supervisor._roster.reap(actor)
-    supervisor._handle("actor-0", Ready(seconds=1.0))  # the same words, had they come a moment later
+    supervisor._handle("actor-0", Ready(seconds=1.0))  # the same message, had it come a moment later
     assert supervisor._roster.due_restarts() == [actor]
 
 

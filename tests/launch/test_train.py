@@ -33,7 +33,7 @@ def run(tmp_path, shared_memory, monkeypatch):
 
 @pytest.fixture
 def former_session(run):
-    """Leaves what a session leaves that ended at env step 300, learner step 10 with a mean return of 20."""
+    """Leaves the files of a session that ended at env step 300, learner step 10 with a mean return of 20."""
     weights = {"weight": np.zeros(3, np.float32)}
     state = {"env_steps": 300, "learner_steps": 10, "weights_version": 1, "game": "CartPole-v1"}
     CheckpointStore(run.checkpoints).save("step_00000010", Checkpoint(weights, {}, state), pointer="latest")

@@ -1,4 +1,4 @@
-"""Real runs where tests/runs leaves off: the rehearsal's life, a live run seen from outside, `--serial` resumed."""
+"""Real runs that tests/pipeline lacks: the rehearsal's life, a live run seen from outside, `--serial` resumed."""
 
 import os
 import re
@@ -21,13 +21,13 @@ from tests.waiting import wait_until
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
 CLONE = Path(__file__).parents[2]
-# Of a profile that no test lets rehearse to the end, so that it is remembered nowhere.
+# Makes a profile that no test rehearses to the end, so that no rehearsal of it is remembered.
 NEVER_REHEARSED = "network.value_support_size=19"
 
 
 @pytest.fixture
 def start(tmp_path):
-    """Starts a run; afterwards kills what lives of it and removes what it left."""
+    """Starts a run; afterwards kills its processes and removes what it left."""
     runs = []
 
     def start_run(*overrides, **options):
@@ -44,7 +44,7 @@ def start(tmp_path):
 
 @pytest.fixture(scope="module")
 def live(tmp_path_factory):
-    """A run that goes on; it has to end well after all that the tests did beside it."""
+    """A live run for these tests; it has to end well after everything that they did."""
     run = Run(tmp_path_factory.mktemp("live") / "run")
     try:
         run.wait_ready()
@@ -162,7 +162,7 @@ def test_serial_run_works_from_any_directory_and_resumes_its_optimiser(tmp_path)
 
 
 def serial(directory, override):
-    """A serial run, started in a directory from which mzpipe cannot be imported by itself."""
+    """Runs serially in a directory from which Python alone would not find mzpipe."""
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
     command = [sys.executable, CLONE / "bin" / "mzpipe", "train", "tiny.toml", "--run-dir", "run", "--serial"]
     return subprocess.run(

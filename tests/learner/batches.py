@@ -16,7 +16,7 @@ def make_model(seed=0, **changes):
 
 
 def with_observations(batch, seed=7):
-    """The batch as a model with consistency takes it, every observation there."""
+    """The batch as a model with consistency takes it, with no observation masked."""
     generator = torch.Generator().manual_seed(seed)
     shape = (*batch.action_BK.shape, *batch.observation.shape[1:])
     return batch._replace(

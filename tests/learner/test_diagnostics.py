@@ -1,4 +1,4 @@
-"""Diagnostics of a batch against the same numbers, one sample and one step at a time."""
+"""Diagnostics of a batch against the same numbers computed one sample and one step at a time."""
 
 import copy
 
@@ -19,7 +19,7 @@ def scalar(logits):
 
 
 def naive_errors(model, batch):
-    """Mean |v_k - z_k| and |r_k - u_k| per unroll step, over what counts."""
+    """Mean |v_k - z_k| and |r_k - u_k| per unroll step, over the targets that count."""
     values, rewards = [[] for _ in range(UNROLL + 1)], [[] for _ in range(UNROLL)]
     for row in range(len(batch.weight_B)):
         output = model.initial_inference(batch.observation[row : row + 1])
@@ -53,7 +53,7 @@ def test_entropies_run_from_zero_to_that_of_the_uniform_policy():
     half = torch.zeros_like(certain)
     half[..., :2] = 0.5
     batch.policy_mask_BK1[0] = 0.0
-    half[0] = 1.0 / NUM_ACTIONS  # masked: counts for nothing
+    half[0] = 1.0 / NUM_ACTIONS  # masked: does not count
     found = diagnose(model, batch._replace(policy_target_BK1A=half))["search_policy_entropy"]
     assert found == pytest.approx(np.log(2), rel=1e-5)
 

@@ -1,4 +1,4 @@
-"""The learner agent between hand-made rings: what it trains on, sends, publishes, saves, and does about bad batches."""
+"""The learner agent between hand-made rings: what it trains on, sends, publishes and saves, and its bad batches."""
 
 import re
 import shutil
@@ -51,7 +51,7 @@ class Bench:
         self.store = CheckpointStore(context.storage.checkpoints)
 
     def give(self, *, bad=False):
-        """Commits one batch, with a target that is no number if it is a bad one."""
+        """Commits one batch; a bad one has an observation that is NaN."""
         slot = self.writer.claim()
         for name, array in named(slot).items():
             array[...] = 1 if "mask" in name or name == "weight" else 0
@@ -103,7 +103,7 @@ def test_learner_answers_a_batch_with_its_keys_and_value_errors(bench):
     assert bench.learner.do_work() == 0
 
 
-def test_learner_waits_while_nobody_takes_its_priorities(bench):
+def test_learner_waits_while_its_priorities_are_not_taken(bench):
     room = bench.plane.priority_ring(0).num_slots
     for _ in range(room):
         bench.give()
@@ -129,7 +129,7 @@ def test_learner_publishes_and_saves_at_its_intervals_and_stops_at_the_limit(tmp
     assert (state["game"], state["protocol"]) == ("CartPole-v1", "greedy")
 
 
-def test_checkpoints_of_every_nth_step_are_kept_beside_the_newest(tmp_path):
+def test_checkpoints_of_every_nth_step_are_kept_with_the_newest(tmp_path):
     bench = Bench(tmp_path, "learner.checkpoint_interval=1", "learner.keep_checkpoints=2", "learner.keep_every=4")
     bench.train(11)
     assert bench.store.names() == [f"step_{steps:08d}" for steps in (4, 8, 10, 11)]
@@ -141,7 +141,7 @@ def test_learner_saves_the_untrained_model_before_it_publishes(bench):
     assert not bench.messages(CheckpointSaved)
 
 
-def test_learner_goes_on_from_the_newest_whole_checkpoint_when_latest_is_damaged(tmp_path):
+def test_learner_resumes_from_the_newest_whole_checkpoint_when_latest_is_damaged(tmp_path):
     bench = Bench(tmp_path, "learner.checkpoint_interval=2")
     bench.train(2)
     expected = bench.weights()
@@ -162,7 +162,7 @@ def test_learner_does_not_begin_again_when_every_checkpoint_is_gone(bench):
         bench.start()
 
 
-def test_learner_goes_on_exactly_from_its_checkpoint(tmp_path):
+def test_learner_resumes_exactly_from_its_checkpoint(tmp_path):
     bench = Bench(tmp_path, "learner.checkpoint_interval=3")
     bench.train(3)
     weights, state = bench.weights(), bench.rng.bit_generator.state
@@ -188,12 +188,12 @@ def test_published_weights_are_the_average_where_one_is_kept(tmp_path):
     published = bench.subscriber.pull().weights
     np.testing.assert_allclose(published, expected, atol=1e-6)
     assert not np.allclose(published, seen[-1], atol=1e-4)
-    bench.start()  # both come back
+    bench.start()  # restores both
     np.testing.assert_array_equal(bench.weights(), seen[-1])
     np.testing.assert_array_equal(bench.subscriber.pull().weights, published)
 
 
-def test_run_that_no_longer_averages_goes_on_from_the_trained_weights(tmp_path):
+def test_run_that_no_longer_averages_resumes_from_the_trained_weights(tmp_path):
     bench = Bench(tmp_path, "learner.average_decay=0.9", "learner.checkpoint_interval=2")
     bench.train(2)
     trained = bench.weights()
@@ -233,7 +233,7 @@ def test_first_bad_batch_is_kept_and_the_step_skipped(bench):
     assert bench.notes() == [f"a training step is not finite: it is skipped, its batch is in {kept}"]
     bench.train(1)
     bench.train(1, bad=True)
-    assert len(list(bench.directory.glob("nonfinite-*"))) == 1  # one says enough
+    assert len(list(bench.directory.glob("nonfinite-*"))) == 1  # one file is enough
     assert bench.get("learner_steps") == 3
 
 
@@ -243,7 +243,7 @@ def test_three_bad_steps_in_a_row_go_back_to_the_checkpoint(tmp_path):
     saved = bench.weights()
     bench.train(1)
     bench.train(2, bad=True)
-    bench.train(1)  # the row is broken
+    bench.train(1)  # a good step: the count of bad ones in a row starts again
     bench.train(2, bad=True)
     assert bench.get("learner_steps") == 4
     bench.train(1, bad=True)
@@ -272,7 +272,7 @@ def test_three_bad_steps_without_a_checkpoint_end_the_learner(bench):
 
 
 def spoil(tensors):
-    """Makes the last number infinite; neither the next loss nor its gradient is the worse for it."""
+    """Makes the last number infinite, which the next loss and its gradient do not show."""
     list(tensors)[-1].view(-1)[-1] = float("inf")
 
 
@@ -297,7 +297,7 @@ def test_what_is_not_finite_is_never_saved_and_three_steps_later_undone(tmp_path
     assert bench.messages(CheckpointSaved)[-1] == CheckpointSaved(0, 4)
 
 
-def test_run_whose_rate_was_too_high_goes_on_with_a_lower_one(tmp_path):
+def test_run_whose_rate_was_too_high_resumes_with_a_lower_one(tmp_path):
     bench = Bench(tmp_path, "learner.checkpoint_interval=1")
     bench.train(2)
     saved, sane = bench.weights(), bench.profile
@@ -316,7 +316,7 @@ def test_run_whose_rate_was_too_high_goes_on_with_a_lower_one(tmp_path):
 
 @pytest.fixture
 def second_rank(tmp_path, monkeypatch):
-    """Rank 1 of two, its group played by hand: ranks have come to batch `latest`."""
+    """Rank 1 of two, with a group played by hand whose ranks have reached batch `latest`."""
     group = SimpleNamespace(latest=0, closed=0)
 
     class Group(OneRank):

@@ -178,7 +178,7 @@ def step_slopes(model, batch, name, call):
 
 
 def expected_gradients(model, batch, scale_K1):
-    """Of representation and dynamics: each state's slope, halved once per dynamics call on its way back."""
+    """Gradients of representation and dynamics: each state's slope, halved once per dynamics call on its way back."""
     num_unroll_steps = batch.action_BK.shape[1]
 
     def total(name, call):
@@ -229,7 +229,7 @@ def test_loss_reaches_the_targets_entropy_when_one_batch_is_overfitted():
 
 
 def entropies(batch):
-    """What each loss cannot fall below: the entropy of its targets."""
+    """The lower bound of each loss: the entropy of its targets."""
     scale = torch.full((UNROLL + 1,), 1.0 / UNROLL)
     scale[0] = 1.0
     value, _ = two_hot(batch.value_target_BK1, BINS)

@@ -46,7 +46,7 @@ def run_rank(directory, rank, size, spoil):
 
     torch.set_num_threads(1)
     ranks = Ranks(Path(directory), index=rank, size=size, epoch=0, device=torch.device("cpu"))
-    step = TrainingStep(make_model(seed=rank), CONFIG, ranks=ranks)  # rank 0's weights become everybody's
+    step = TrainingStep(make_model(seed=rank), CONFIG, ranks=ranks)  # every rank takes rank 0's weights
     batches = [part(weighted_batch(seed), rank, size) for seed in range(3)]
     if spoil and rank == 1:
         batches[1].value_target_BK1[0, 0] = float("nan")
@@ -78,7 +78,7 @@ def test_two_ranks_of_64_have_the_gradient_of_one_of_128(tmp_path):
     np.testing.assert_allclose(first["gradients"], gradients, rtol=2e-4, atol=1e-6)
     np.testing.assert_allclose(first["weights"], weights, rtol=1e-4, atol=1e-5)
     half, _, _ = train(TrainingStep(make_model(), CONFIG), [part(weighted_batch(seed), 0, 2) for seed in range(3)])
-    assert not np.allclose(half, gradients, rtol=0.05)  # one rank's part alone is another gradient
+    assert not np.allclose(half, gradients, rtol=0.05)  # one rank's part alone has another gradient
     assert first["latest"] == second["latest"] == 20
 
 

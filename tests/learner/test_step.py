@@ -1,4 +1,4 @@
-"""One training step: schedule, clipping, and what a non-finite loss leaves behind."""
+"""One training step: schedule, clipping, and the state after a non-finite loss."""
 
 import copy
 import subprocess
@@ -108,8 +108,8 @@ def test_learning_rate_falls_at_once_under_the_step_schedule():
 
 
 def test_adamw_takes_the_weight_decay_off_the_weights_themselves():
-    """Where there is no gradient, AdamW still shrinks a weight by the factor 1 - rate * decay, and Adam's step is
-    that of its sign."""
+    """Without a gradient AdamW still shrinks a weight by the factor 1 - rate * decay; Adam would take a step of the
+    rate's size against the weight's sign."""
     config = LearnerConfig(optimizer="adamw", learning_rate=0.1, weight_decay=0.5, max_grad_norm=0.0)
     step, batch = TrainingStep(make_model(), config), make_batch()
     unused = step._model.dynamics.action.weight  # no gradient reaches the action that no unroll takes
@@ -156,7 +156,7 @@ def test_training_step_does_not_load_torchs_compiler_when_nothing_is_compiled():
 
 
 @pytest.mark.parametrize("optimizer", ["adam", "adamw", "sgd"])
-def test_optimizer_state_goes_on_exactly_when_it_is_restored(optimizer):
+def test_optimizer_state_continues_exactly_when_it_is_restored(optimizer):
     config = LearnerConfig(optimizer=optimizer)
     first, second = TrainingStep(make_model(), config), TrainingStep(make_model(), config)
     for seed in range(3):
@@ -169,7 +169,7 @@ def test_optimizer_state_goes_on_exactly_when_it_is_restored(optimizer):
 
 
 @pytest.mark.parametrize("optimizer", ["adam", "adamw", "sgd"])
-def test_optimizer_state_of_convolutions_goes_on_exactly_when_it_is_restored(optimizer):
+def test_optimizer_state_of_convolutions_continues_exactly_when_it_is_restored(optimizer):
     """Their weights lie in another order in memory than a checkpoint's arrays do."""
     config = LearnerConfig(optimizer=optimizer)
     first, second = TrainingStep(placed_residual_model(), config), TrainingStep(placed_residual_model(), config)
@@ -199,7 +199,7 @@ def test_bfloat16_step_takes_nearly_the_same_step():
     assert all(parameter.dtype == torch.float32 for parameter in coarse._model.parameters())
 
 
-def test_compile_that_fails_is_said_and_training_goes_on_as_before(monkeypatch):
+def test_training_says_so_and_continues_uncompiled_when_compile_fails(monkeypatch):
     def broken(*arguments, **options):
         def call(batch):
             raise RuntimeError("no C++ compiler\nand a long story")
@@ -233,7 +233,7 @@ def test_compile_s_trial_leaves_the_model_as_it_was(monkeypatch):
     assert states_equal(models[0].state_dict(), models[1].state_dict())
 
 
-def test_cuda_graphs_without_cuda_are_said_and_left_out(monkeypatch):
+def test_training_says_so_and_leaves_out_cuda_graphs_without_cuda(monkeypatch):
     modes = []
     monkeypatch.setattr(torch, "compile", lambda loss, mode: modes.append(mode) or loss)
     notes = []

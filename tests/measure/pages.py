@@ -18,12 +18,12 @@ ABOUT = About(
 )
 ACTORS = (Member("actor", 0), Member("actor", 1))
 WITH_REANALYZER = (*MEMBERS[:3], Member("reanalyzer", 0), *ACTORS, MEMBERS[-1])
-# Large enough for the widest words: of a machine faster than any.
+# The rate of a machine faster than any, so that the words are as wide as they can be.
 _ITEMS = 3_456_789
 
 
 def busy_report(members=WITH_REANALYZER, seconds=4, items=_ITEMS):
-    """Every stage of every process busy with so many items a second, in calls of many lengths."""
+    """Every stage of every process busy with this many items a second, in calls of many lengths."""
     pipeline = Pipeline(members)
     first, between = pipeline.moment(0.0, dict.fromkeys(members, 1.0)), []
     for second in range(1, seconds + 1):
@@ -38,7 +38,7 @@ def busy_report(members=WITH_REANALYZER, seconds=4, items=_ITEMS):
 
 
 def idle_report(members=MEMBERS):
-    """Nobody did anything, for as long as it took."""
+    """A report in which no process did anything."""
     pipeline = Pipeline(members)
     first = pipeline.moment(0.0)
     for member in members:

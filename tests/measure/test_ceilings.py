@@ -1,4 +1,4 @@
-"""Ceilings worked by hand."""
+"""Ceilings worked out by hand."""
 
 import json
 from dataclasses import asdict, replace
@@ -13,14 +13,14 @@ from mzpipe.measure.table import ceilings_table
 from mzpipe.telemetry.report import make_report
 from tests.telemetry.moments import Pipeline
 
-# What the measured run did in a second: for an env step 10 requests, 1 insert, 0.1 training steps.
+# What the measured run did in a second: per env step 10 requests, 1 insert and 0.1 training steps.
 ITEMS = {
     "actor": (Stage.ENV_STEP, 100),
     "inference": (Stage.INFERENCE_REPLY, 1_000),
     "replay": (Stage.REPLAY_INSERT, 100),
     "learner": (Stage.OPTIMIZER, 10),
 }
-# Alone, in a second of work: the actor could play 400, the others what follows for as many env steps.
+# What each role can do alone in a second of work: env steps, requests, inserts and training steps.
 ALONE = {"actor": 400, "inference": 3_000, "replay": 1_000, "learner": 20}
 BELOW = Below(bare_inferences_per_s=4_000.0, ring_transitions_per_s=1e6)
 

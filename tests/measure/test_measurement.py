@@ -14,7 +14,7 @@ from tests.tiny import tiny_profile
 
 @pytest.fixture
 def clock(monkeypatch):
-    """A time that moves when told; moments and counts are just that time."""
+    """A clock that moves when told; moments and counts are just its time."""
     clock = SimpleNamespace(now_s=0.0)
     monkeypatch.setattr(verb, "time", SimpleNamespace(monotonic=lambda: clock.now_s))
     monkeypatch.setattr(verb, "read_moment", lambda plane: SimpleNamespace(time_s=clock.now_s))
@@ -23,7 +23,7 @@ def clock(monkeypatch):
 
 
 def watch(measurement, clock, until_s, steps=5, turn_s=0.25, trace=None):
-    """Turns of the supervisor; the reason for which the run ends, once there is one."""
+    """Takes the supervisor's turns; returns the reason why the run ends, once there is one."""
     plane = SimpleNamespace(total=lambda role, name: steps, trace=lambda: trace)
     while clock.now_s < until_s:
         clock.now_s += turn_s
@@ -67,7 +67,7 @@ def test_a_trace_starts_with_the_measurement_and_is_read_at_its_end(clock, monke
 
 @pytest.fixture
 def ran(monkeypatch):
-    """A run that ends like this once it is measured; collects whether roles were measured alone."""
+    """A run that ends with `exit_code` once it is measured; collects whether roles were measured alone."""
 
     def make(exit_code, found):
         pipeline, asked = Pipeline(), []

@@ -1,4 +1,4 @@
-"""The page of a report: one well-formed file that asks nobody for anything and shows what the report holds."""
+"""The page of a report: one well-formed file that requests nothing and shows what the report holds."""
 
 import dataclasses
 import re

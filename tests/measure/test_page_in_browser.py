@@ -1,4 +1,4 @@
-"""The page in a browser: dark and light, wide and narrow; nothing asked for, nothing logged, nothing clipped."""
+"""The page in a browser: dark and light, wide and narrow; nothing requested, nothing logged, nothing clipped."""
 
 import io
 
@@ -15,7 +15,7 @@ pytestmark = pytest.mark.slow
 WIDE, PHONE = 1280, 390
 REPORTS = {"busy": busy_report, "without reanalyzers": lambda: busy_report(MEMBERS), "idle": idle_report}
 
-# Pairs of words that touch; words that leave their box or, beside an arrow, reach into one; words on an arrow.
+# Pairs of words that touch; words that leave their box, or reach into one from an arrow; words on an arrow.
 CLASHES = """() => {
     const clashes = [], shown = [...document.querySelectorAll('.pipeline svg')].filter(svg => svg.clientWidth);
     const touch = (a, b) => Math.min(a.right, b.right) - Math.max(a.left, b.left) > 0.5
@@ -48,7 +48,7 @@ def look(open_page):
 
 
 def picture(page):
-    """What it looks like, as shades of grey."""
+    """A picture of the page in shades of grey."""
     return np.asarray(Image.open(io.BytesIO(page.screenshot(full_page=True))).convert("L"), float)
 
 

@@ -107,7 +107,7 @@ def test_the_next_session_of_a_run_is_not_the_one_that_is_looked_at(run):
             assert not onlooker.look().is_live
 
 
-def test_a_session_that_has_ended_meanwhile_is_still_shown(run):
+def test_a_session_that_has_ended_since_the_attachment_is_still_shown(run):
     with run.locked() as locked, locked.runtime() as live:
         plane: DataPlane = make_plane(Path(live.runtime_directory), tiny_profile())
         play(plane, 30)

@@ -1,4 +1,4 @@
-"""The trace as a file: slices one behind the other, arrows from a start to a finish, times that only rise."""
+"""The trace as a file: slices one after the other, arrows from a start to a finish, times that only rise."""
 
 import json
 
@@ -17,7 +17,7 @@ LANE, RANK = 2, 0
 
 
 class Session:
-    """Four processes that say what they did at which microsecond."""
+    """Four processes that record what they did, at given microseconds."""
 
     def __init__(self):
         layout = trace_layout(len(MEMBERS), NUM_EVENTS)
@@ -30,7 +30,7 @@ class Session:
         }
 
     def works(self, role, kind, begin_us, end_us, *marks, items=1):
-        """A slice, and what passed by in it: (microsecond, mark, place, sequence)."""
+        """A slice, and the marks in it: (microsecond, mark, place, sequence)."""
         for self.now_us, mark, place, sequence in marks:
             self.writers[role].mark(mark, place, sequence)
         self.writers[role].slice(kind, 1_000 * begin_us, 1_000 * end_us, items)
@@ -120,7 +120,7 @@ def test_what_was_recorded_in_part_has_slices_and_no_flow(session):
     session.works("inference", Stage.INFERENCE_GATHER, 10, 20, (12, Mark.REQUEST_GATHERED, LANE, 1))
     session.works("actor", Stage.TREE, 90, 99, (91, Mark.ANSWER_TAKEN, LANE, 9))
     session.now_us = 120
-    session.writers["actor"].mark(Mark.SIMULATION_ASKED, LANE, 10)  # its slice found no room
+    session.writers["actor"].mark(Mark.SIMULATION_ASKED, LANE, 10)  # there was no room for its slice
     assert flows(session.events()) == []
 
 

@@ -57,7 +57,7 @@ def test_tune_keeps_the_profile_where_nothing_is_faster_by_more_than_the_noise()
     assert tuning.gain == 0.0
 
 
-def test_tune_never_tries_a_setting_twice_but_the_first():
+def test_tune_tries_no_setting_twice_except_the_first():
     settings = [tuple(sorted(trial.setting.items())) for trial in Machine(lambda topology: 1.0).tune().trials]
     assert settings[:2] == [(), ()]
     assert len(set(settings[1:])) == len(settings) - 1
@@ -78,7 +78,7 @@ def test_tune_ends_when_the_time_is_up():
     assert tuning.best.setting == {TREES: 24}
 
 
-def test_tune_ends_with_what_it_has_when_the_person_has_had_enough():
+def test_tune_ends_with_what_it_has_when_it_is_interrupted():
     rates = iter([10.0, 10.0, 20.0, None])
     tuning = Machine(lambda topology: next(rates)).tune()
     assert tuning.best.setting == {TREES: 6}
@@ -96,7 +96,7 @@ def test_tune_refuses_a_profile_that_does_nothing(rate):
         Machine(lambda topology: rate).tune()
 
 
-def test_a_failure_of_the_profile_as_it_is_is_raised_and_one_of_a_step_is_noted():
+def test_tune_raises_when_the_profile_itself_fails_and_notes_a_step_that_fails():
     machine = Machine(lambda topology: 1.0, most_trees=2)
     machine.load = lambda setting: (_ for _ in ()).throw(DeviceError("no such device")) if setting else tiny_profile()
     assert {trial.note for trial in machine.tune().trials if trial.setting} == {"no such device"}
@@ -123,7 +123,7 @@ def test_knobs_of_reanalyzers_are_turned_only_where_they_run():
     assert knobs(tiny_profile("reanalyze.fraction=0.5"))["topology.reanalyzers"] == 1
 
 
-def test_a_server_more_comes_with_an_actor_that_asks_it():
+def test_one_more_server_comes_with_an_actor_that_asks_it():
     def rate(profile):
         servers = len(profile.inference.devices) if profile.inference.devices != ("auto",) else 1
         return 10.0 * min(profile.topology.actors, servers, 2)

@@ -1,4 +1,4 @@
-"""Reads a trace file, and holds it to what every such file promises."""
+"""Reads a trace file, and checks that it keeps what every such file promises."""
 
 import json
 from bisect import bisect_right

@@ -9,7 +9,7 @@ from mzbench.report import Comparison, Measured
 
 @pytest.fixture(autouse=True)
 def private_environment(tmp_path):
-    """An environment that a command may change, and a kernel cache of its own."""
+    """Gives the test its own environment, which a command may change, and its own kernel cache."""
     with mock.patch.dict(os.environ, {"XDG_CACHE_HOME": str(tmp_path / "cache")}):
         yield
 

@@ -29,7 +29,7 @@ from mzpipe.ipc.weights import WeightsPublisher, WeightsSubscriber
 
 CACHE_HOME = os.environ.get("XDG_CACHE_HOME")
 GOOD = Seen(whole=3)
-# Small ones of those that a run of the case has.
+# The small ones of the segments that a run of the case has.
 NEEDED = ("ball", "killed", "torn_weights")
 
 
@@ -63,7 +63,7 @@ def put(writer, number):
 
 
 def put_half(writer, number):
-    """As far as a producer gets that is killed while it builds a record."""
+    """Builds half a record, as a producer does that is killed in the middle."""
     words = writer.claim().data
     words[: len(words) // 2] = number
 
@@ -171,7 +171,7 @@ def test_consumer_tells_a_lost_record_and_one_of_a_former_producer(segments):
     assert consumer.checked == Seen(whole=1, other=2)
 
 
-def test_kernels_of_the_ping_pong_give_up_without_an_answer_and_go_on_where_they_were(segments):
+def test_kernels_of_the_ping_pong_give_up_without_an_answer_and_resume_where_they_were(segments):
     words = segments.arrays("ball")["words"]
     assert ping_kernel(words, 3) == 0
     assert pong_kernel(words, 3) == 1
@@ -180,7 +180,7 @@ def test_kernels_of_the_ping_pong_give_up_without_an_answer_and_go_on_where_they
     assert ping_kernel(words, 2) == 2
 
 
-def test_kernels_of_the_ring_give_up_and_go_on_where_they_were_and_take_no_record_of_another_number(segments):
+def test_kernels_of_the_ring_give_up_and_resume_where_they_were_and_take_no_record_of_another_number(segments):
     ring = segments.ring("killed", Words)
     send = partial(send_kernel, np.array(ring.addresses), ring.head, ring.tail, ring.layout.nbytes)
     take = partial(take_kernel, np.array(ring.addresses), ring.tail)
@@ -196,7 +196,7 @@ def test_spun_looks_around_while_there_is_nothing():
     assert spun(lambda: "something" if looks else None, lambda: looks.append(1)) == "something"
 
 
-def test_patiently_looks_around_when_nobody_sends(tmp_path):
+def test_patiently_looks_around_when_no_message_comes(tmp_path):
     sockets, looks = Sockets(tmp_path), []
     bound = sockets.bound("it", zmq.PAIR)
 
@@ -219,7 +219,7 @@ def test_parts_are_the_same_in_a_hurry_and_the_kills_come_last():
 
 @contextmanager
 def peers_that_leave_nothing(num_peers, cores=None):
-    """Started peers; afterwards, however it ended, they and what they shared are gone."""
+    """Starts peers; afterwards, however the test ended, they and what they shared must be gone."""
     try:
         with started_peers(cores or sorted(os.sched_getaffinity(0)), num_peers) as peers:
             pids = [peers.pid(peer) for peer in range(num_peers)]

@@ -49,7 +49,7 @@ def make_refiller(plane):
 
 @pytest.fixture
 def fed(plane, tmp_path):
-    """A learner whose refiller works whenever the learner looks after it; a rank of its own in this process."""
+    """A learner in this process, of one rank; its refiller works whenever the learner looks after it."""
     run = RunDirectory(tmp_path / "run")
     run.logs.mkdir(parents=True)
     save_profile(make_profile(TINY, SIZE, 1), run.profile)
@@ -157,7 +157,7 @@ def test_every_rank_has_a_core_of_its_own_and_the_refiller_the_others(spare, num
     assert (cores[REPLAY], ranks) == (refiller, others)
 
 
-def test_feed_shapes_are_small_when_in_a_hurry_but_for_a_gpu(monkeypatch):
+def test_feed_shapes_are_small_when_in_a_hurry_except_for_a_gpu(monkeypatch):
     monkeypatch.setattr(learner, "_gpus", lambda: ["cuda:0", "cuda:1"])
     on_gpu = ["mlp/128/cuda", "residual/256/cuda"]
     assert names(feed_shapes(quick=False)) == ["mlp/128/cpu", "residual/256/cpu", *on_gpu]
@@ -208,7 +208,7 @@ def test_fed_learner_refuses_to_time_steps_that_are_skipped(fed, plane):
 
 
 @pytest.mark.slow
-def test_fed_learner_says_why_a_process_beside_it_has_ended_and_leaves_nothing(nothing_left):
+def test_fed_learner_says_why_another_process_has_ended_and_leaves_nothing(nothing_left):
     no_core = os.cpu_count() + 1000
     with (
         pytest.raises(MzpipeError, match=r"beside the learner \(replay-0\) has ended: OSError: .*Invalid argument"),
@@ -236,7 +236,7 @@ def test_measure_compares_both_networks_and_two_ranks_and_leaves_nothing(tiny, n
 
 
 @pytest.mark.slow
-def test_measure_leaves_out_who_is_too_slow(tiny, monkeypatch):
+def test_measure_leaves_out_a_contestant_that_is_too_slow(tiny, monkeypatch):
     monkeypatch.setattr(learner, "turn_about", lambda every, rounds: timing.turn_about(every, rounds=1, max_call_s=0.0))
     rows, notes = learner.compare_feed(Shape(TINY, SIZE, ("cpu",), 1), sorted(os.sched_getaffinity(0)))
     assert rows == []

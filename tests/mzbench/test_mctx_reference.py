@@ -1,4 +1,4 @@
-"""mctx as it is installed; in a process of its own, because jax's settings and threads last as long as theirs."""
+"""The installed mctx, in a process of its own, because jax's settings and threads last as long as the process."""
 
 import os
 import subprocess
@@ -31,5 +31,5 @@ assert os.environ["JAX_PLATFORMS"] == "cpu"
 @pytest.mark.parametrize("name", ["mctx.muzero_policy", "mctx.gumbel_muzero_policy"])
 def test_mctx_searches_every_tree_with_every_simulation_and_new_noise(name):
     environment = {key: value for key, value in os.environ.items() if key not in ("XLA_FLAGS", "JAX_PLATFORMS")}
-    environment["PYTHONPATH"] = os.pathsep.join(filter(None, sys.path))  # pytest's own has the benchmarks
+    environment["PYTHONPATH"] = os.pathsep.join(filter(None, sys.path))  # pytest's path has the benchmarks
     subprocess.run([sys.executable, "-c", _SEARCH.format(name=name)], check=True, env=environment, timeout=250)

@@ -30,7 +30,7 @@ def episodes():
 
 @pytest.fixture
 def short_episodes(monkeypatch):
-    """Episodes hardly longer than an unroll, so that many a batch goes past an end."""
+    """Episodes hardly longer than an unroll, so that many batches go past an end."""
     monkeypatch.setattr(stored, "EPISODE_LENGTHS", (1, 20))
     monkeypatch.setattr(tables, "TRAJECTORY_LENGTHS", (1, 7))
 
@@ -53,7 +53,7 @@ def stock_of(episodes, cpprb=None):
 
 
 def batch_of(episodes, step_B):
-    """What the NumPy reference makes of these steps, and which of its actions are stored ones."""
+    """The NumPy reference's batch of these steps, and which of its actions are stored ones."""
     slot = next(tables.ring_slots(episodes, len(step_B)))
     references.numpy_gather(episodes, step_B, slot, np.random.default_rng(0))
     return slot, step_B[:, None] + np.arange(tables.UNROLL_STEPS) < episodes.stop_T[step_B, None]
@@ -104,7 +104,7 @@ def test_records_hold_every_transition_once_in_order(short_episodes, episodes):
     np.testing.assert_array_equal(np.concatenate(actions), episodes.steps.action)
 
 
-def test_contestants_are_ours_both_of_memcpy_numpy_and_cpprb_where_it_is_there(episodes):
+def test_contestants_are_ours_two_of_memcpy_numpy_and_cpprb_where_it_is_installed(episodes):
     class Stub:
         def sample(self, batch_size):
             return batch_size

@@ -1,4 +1,4 @@
-"""The case `search`: who is measured where, and what is said of it."""
+"""The case `search`: which contestants are measured at which shapes, and the notes on them."""
 
 import functools
 import sys
@@ -92,7 +92,7 @@ def test_measure_says_that_mctx_is_missing_and_which_number_stands_alone(without
     ]
 
 
-def test_measure_says_who_was_too_slow_and_leaves_the_row_out(without_mctx, monkeypatch):
+def test_measure_says_which_contestant_was_too_slow_and_leaves_the_row_out(without_mctx, monkeypatch):
     monkeypatch.setattr(search, "turn_about", functools.partial(timing.turn_about, max_call_s=0.0))
     result = measure(quick=True, progress=lambda *words: None)
     assert result.comparisons == []

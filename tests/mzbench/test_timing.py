@@ -7,7 +7,7 @@ from mzbench.timing import Contestant, Timing, summary, turn_about
 
 @pytest.fixture
 def log(monkeypatch):
-    """Who was called, in order; a round is one call."""
+    """Names of the contestants that were called, in order; a round is one call."""
     monkeypatch.setattr(timing, "ROUND_S", 0.0)
     return []
 
@@ -16,7 +16,7 @@ def contestant(name, log, **fields):
     return Contestant(name, lambda: log.append(name), **fields)
 
 
-def test_turn_about_tries_everybody_first_and_then_takes_turns(log):
+def test_turn_about_tries_every_contestant_first_and_then_takes_turns(log):
     turns = turn_about([contestant("a", log), contestant("b", log)], rounds=3)
     assert "".join(log) == "aabb" + "ab" * 3
     assert list(turns.timings) == ["a", "b"]
@@ -29,7 +29,7 @@ def test_turn_about_calls_again_until_a_round_is_long_enough(log, monkeypatch):
     assert len(log) > 10
 
 
-def test_turn_about_leaves_out_who_would_take_too_long_and_never_calls_it_whole(log):
+def test_turn_about_leaves_out_a_contestant_that_would_take_too_long_and_never_calls_it_whole(log):
     slow = contestant("slow", log, trial=lambda: log.append("part"), trial_share=1e-12)
     turns = turn_about([contestant("a", log), slow], rounds=1)
     assert list(turns.timings) == ["a"]

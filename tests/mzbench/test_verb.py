@@ -14,7 +14,7 @@ from mzpipe.cli.main import main
 
 @pytest.fixture
 def measured(monkeypatch, comparison):
-    """Names and haste of the cases that were measured; each answers with one row and one note."""
+    """(name, quick) of every case that was measured; each answers with one row and one note."""
     calls = []
 
     def measure(name, *, quick, progress):

@@ -1,4 +1,4 @@
-"""Plain twin of the loss: one sample, one step, one bin at a time, in float64; models are in float64 and evaluating."""
+"""Plain twin of the loss: one sample, one step, one bin at a time, in float64; models too, in evaluation mode."""
 
 import numpy as np
 import torch
@@ -27,14 +27,14 @@ def scalar_loss(config, outputs, target, support_size):
 
 
 def reward_target(config, rewards, k):
-    """Of state k: the reward of the action into it, or the sum of rewards since the last reset."""
+    """The target of state k: the reward of the action into it, or the sum of rewards since the last reset."""
     if not config.value_prefix:
         return float(rewards[k - 1])
     return sum(float(reward) for j, reward in enumerate(rewards[:k]) if j >= last_reset(config, k))
 
 
 def last_reset(config, k):
-    """The state at which the value prefix that state k ends began anew."""
+    """The state from which the value prefix up to state k is summed."""
     return (k - 1) // config.value_prefix_horizon * config.value_prefix_horizon
 
 
@@ -47,7 +47,7 @@ def loss_parts(model, batch, support_size, training=False):
 
 @torch.no_grad()
 def step_parts(model, batch, support_size, *, dynamics=None, observer=None, training=False):
-    """The same of each state k before any scale, [K + 1, 4].
+    """The same for each state k before any scale, [K + 1, 4].
 
     dynamics[k - 1] makes the step into state k, observer sees the consistency's target; both are `model` if None.
     `training` lets the consistency normalise over the batch.

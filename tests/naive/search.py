@@ -1,7 +1,7 @@
 """Plain-Python twin of the search kernels: one tree of linked nodes, every selection a scan of all actions.
 
-It is read beside ALGORITHM's pUCT rules and the Gumbel paper. Every number is a float32 and sums run in the order that
-the kernels document, so visit counts must agree exactly. Of the package it uses one function, exp_nonpositive, which
+Read it next to ALGORITHM's pUCT rules and the Gumbel paper. Every number is a float32 and sums run in the order that
+the kernels document, so visit counts must agree exactly. It uses one function of the package, exp_nonpositive, which
 has tests of its own against float64.
 """
 
@@ -57,7 +57,7 @@ def float_of(count: int) -> F:
 
 
 def softmax(logits_A, legal_A) -> tuple[list, F]:
-    """Weights e^(logit - greatest), and what turns them into probabilities."""
+    """Weights e^(logit - greatest), and the factor that turns them into probabilities."""
     highest = max(logit for logit, legal in zip(logits_A, legal_A, strict=True) if legal)
     weights = [exp(F(logit - highest)) if legal else ZERO for logit, legal in zip(logits_A, legal_A, strict=True)]
     return weights, F(FIXED_ONE / float_of(sum(fixed(weight) for weight in weights)))
@@ -117,7 +117,7 @@ class NaiveSearch:
         return F(node.reward + F(self.discount * node.value))
 
     def bounds(self, node: Node) -> tuple[F, F]:
-        """What is subtracted from q, and what the difference is multiplied by."""
+        """The number that is subtracted from q, and the factor of the difference."""
         if self.config.q_normalization == "bounds":
             low, high = self.config.q_bounds
             return F(low), F(1.0 / (high - low))
@@ -178,7 +178,7 @@ class NaiveSearch:
         return {a: F(F(w * per_weight) - F(F(visits.get(a, 0)) * per_visit)) for a, w in weights.items()}
 
     def halving_scores(self, visits: int) -> dict:
-        """Scores of the root actions with so many visits."""
+        """Scores of the root actions with this many visits."""
         if visits == 0:
             return {a: self.score_A[a] for a in self.considered if a not in self.root.children}
         _, top, slope = self.completion(self.root)
@@ -255,7 +255,7 @@ def greatest(scores: dict) -> int:
 
 
 def mixed_prior(prior_A, log_gamma_A, legal_A, fraction) -> list:
-    """(1 - fraction) * prior + fraction * the Dirichlet draw behind `log_gamma_A`, over legal actions."""
+    """(1 - fraction) * prior + fraction * the Dirichlet draw of `log_gamma_A`, over legal actions."""
     highest = max(F(g) for g, legal in zip(log_gamma_A, legal_A, strict=True) if legal)
     weights = [exp(F(F(g) - highest)) if legal else ZERO for g, legal in zip(log_gamma_A, legal_A, strict=True)]
     total = 0.0

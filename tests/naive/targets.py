@@ -11,6 +11,6 @@ def n_step_value(reward_T, root_value_T, t, discount, td_steps, final_value) -> 
 
 
 def two_hot(y: float, support_size: int) -> list[float]:
-    """Weight of each integer -n .. n: what is left of 1 after the distance to y."""
+    """Weight of each integer -n .. n: 1 minus its distance to y, and no less than 0."""
     y = max(-support_size, min(support_size, y))
     return [max(0.0, 1.0 - abs(y - integer)) for integer in range(-support_size, support_size + 1)]

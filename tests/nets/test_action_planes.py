@@ -1,4 +1,4 @@
-"""How actions enter a residual network: where a board's action plays is known from the start."""
+"""How actions enter a residual network: the network knows from the start on which cell a board's action plays."""
 
 import pytest
 import torch

@@ -16,7 +16,7 @@ from tests.tiny import make_plane, observations, random_model, tiny_profile
 
 CPU, GPU = torch.device("cpu"), torch.device("cuda:0")
 NODES, TREES = 4, 3
-# Of a model with 192 units in every layer.
+# The size of a model with 192 units in every layer.
 MODEL_BYTES = 620_000
 RUNTIMES = ("torch", "onnxruntime", "openvino")
 # CartPole's four numbers as an image of one row, so that convolutions have something to do.
@@ -67,7 +67,7 @@ def test_all_runtimes_give_the_same_answers(plane):
 
 
 @pytest.mark.parametrize("runtime", RUNTIMES)
-def test_a_network_that_is_loaded_again_says_what_one_says_that_never_had_other_weights(plane, runtime):
+def test_a_network_that_is_loaded_again_answers_like_one_that_never_had_other_weights(plane, runtime):
     used, fresh = networks(plane, runtime)
     used.load(weights(plane, 1))
     former = walk(used)
@@ -166,7 +166,7 @@ def test_bfloat16_is_refused_where_the_processor_has_none(plane, monkeypatch):
 
 
 def test_a_signal_is_survived_after_two_users_of_openvino_are_gone():
-    """A core that is let go puts back the signal handlers' stack that it found, be it one that another has freed."""
+    """A core that is let go restores the signal handlers' stack that it found, even one that another has freed."""
     program = """
 import gc, signal
 from mzpipe.nets.engines.openvino_sessions import shared_core

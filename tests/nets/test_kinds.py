@@ -1,4 +1,4 @@
-"""Networks per profile: down-sampling, boards, plain heads; and what profiles are refused."""
+"""Networks per profile: down-sampling, boards, plain heads; and which profiles are refused."""
 
 from pathlib import Path
 

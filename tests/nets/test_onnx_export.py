@@ -10,7 +10,7 @@ from mzpipe.nets import Model
 from mzpipe.nets.onnx_export import export_graphs
 
 NUM_ACTIONS, HORIZON = 3, 2
-# Of 1, or of the number where that is more: what is left of float32 in a residual network.
+# Relative to the number, or to 1 if that is more: what a residual network leaves of float32's precision.
 TOLERANCE = 1e-5
 SUPPORTS = {"value_support_size": 5, "reward_support_size": 4}
 MLP = {"hidden_size": 16}

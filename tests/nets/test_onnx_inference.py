@@ -1,4 +1,4 @@
-"""Graphs whose weights are exchanged say what the model with these weights says, in both runtimes for CPUs."""
+"""Graphs with exchanged weights answer like the model with these weights, in both runtimes for CPUs."""
 
 import numpy as np
 import onnxruntime
@@ -72,7 +72,7 @@ def check(exact, output, hidden, answer):
     np.testing.assert_allclose(answer, expected, rtol=TOLERANCE, atol=TOLERANCE)
 
 
-def test_weights_that_are_equal_when_traced_stay_two():
+def test_weights_that_are_equal_when_traced_stay_apart():
     """The exporter merges weights of equal value; a fresh network has many, of zeros and ones."""
     config, shape, dtype = KINDS["residual"]
     torch.manual_seed(0)
@@ -83,7 +83,7 @@ def test_weights_that_are_equal_when_traced_stay_two():
     assert used == names
 
 
-def test_a_graph_with_weights_of_nobody_is_refused():
+def test_a_graph_with_weights_that_the_model_does_not_have_is_refused():
     model = torch.nn.Linear(2, 2)
     graph = trace(model, {"x": torch.zeros(1, 2)}, ("y",), keep_weights=True)
     with pytest.raises(MzpipeError, match="has weights that the model does not have: weight"):

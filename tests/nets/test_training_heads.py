@@ -1,4 +1,4 @@
-"""What only the learner has: in its checkpoints, not in published weights, nowhere else."""
+"""The heads that only the learner has: in its checkpoints, not in published weights, nowhere else."""
 
 import dataclasses
 
@@ -66,7 +66,7 @@ def test_learners_checkpoint_holds_the_training_heads_and_loads_everywhere(model
         assert all(torch.equal(tensor, learners.state_dict()[name]) for name, tensor in model.state_dict().items())
 
 
-def test_restore_refuses_every_other_stranger(models):
+def test_restore_refuses_every_other_unknown_tensor(models):
     learners, others = models
     weights = numpy_state(learners)
     weights["consistency.another.weight"] = np.zeros(3, np.float32)

@@ -1,4 +1,4 @@
-"""Every test of real runs leaves no process and nothing in /dev/shm."""
+"""No test of real runs leaves a process, or anything in /dev/shm."""
 
 import os
 import shutil
@@ -13,7 +13,7 @@ from tests.waiting import wait_until
 
 @pytest.fixture(autouse=True)
 def guarded(nothing_left):
-    """Every test is."""
+    """Guards every test."""
 
 
 @pytest.fixture
@@ -26,7 +26,7 @@ def profile(tmp_path):
 
 @pytest.fixture
 def start(tmp_path):
-    """Starts runs; afterwards kills what lives and removes what a killed one left."""
+    """Starts runs; afterwards kills those that still live and removes what a killed one left."""
     runs = []
 
     def start_run(*overrides, name="run", **options):

@@ -91,7 +91,7 @@ class Run:
 
     @property
     def runtime(self):
-        """Where under /dev/shm the live run is."""
+        """The live run's directory under /dev/shm."""
         return Path(RunDirectory(self.directory).live().runtime_directory)
 
     def roles(self):
@@ -120,16 +120,16 @@ class Run:
         return self.wait_for_processes(5)
 
     def wait_for_processes(self, count):
-        """As `wait_ready`, for a run of so many processes."""
+        """Like `wait_ready`, for a run of `count` processes."""
         self.wait_for_line(f"all {count} processes are ready")
         return self.roles()
 
     def learner_steps(self):
-        """How far the live run is."""
+        """Learner steps that the live run has taken."""
         return DataPlane.attach(self.runtime).total("learner", "learner_steps")
 
     def wait(self, timeout_s=2 * START_S):
-        """Exit code of the supervisor."""
+        """Waits for the supervisor's end; returns its exit code."""
         return self.process.wait(timeout_s)
 
     def kill(self):

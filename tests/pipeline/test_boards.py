@@ -1,4 +1,4 @@
-"""Real runs of board games, whose every move is played again by OpenSpiel alone."""
+"""Real runs of board games; OpenSpiel alone plays every move of them again."""
 
 import numpy as np
 import pyspiel
@@ -19,7 +19,7 @@ CAP = 20
 
 
 def exported_games(run, path):
-    """Episodes of a run that have their begin, each as arrays by name."""
+    """Episodes of a run that are stored from their first move on, each as arrays by name."""
     exported = mzpipe("export", run.directory, "--to", path)
     assert exported.returncode == 0, exported.stderr
     for part in read_dataset(path):
@@ -30,7 +30,7 @@ def exported_games(run, path):
 
 
 def check_move(state, game, t):
-    """What was stored of move t is what OpenSpiel says of it; plays it."""
+    """Checks what was stored of move t against OpenSpiel; plays the move."""
     mover, legal = state.current_player(), np.zeros_like(game["legal_actions"][t])
     legal[state.legal_actions()] = True
     assert np.array_equal(game["legal_actions"][t], legal)

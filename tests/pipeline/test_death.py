@@ -69,7 +69,7 @@ def check_signal_drains_saves_and_ends(run, number, code):
 
 
 def test_live_run_outlives_a_second_start_and_kills_and_is_saved_by_ctrl_c(start):
-    """One run, because each start costs seconds: exit 3, a control socket for everybody, two restarts, exit 130."""
+    """One run, because each start costs seconds: exit 3, nonsense on the control socket, two restarts, exit 130."""
     run = start()
     run.wait_ready()
     check_second_start_is_refused(run)
@@ -82,8 +82,8 @@ def test_live_run_outlives_a_second_start_and_kills_and_is_saved_by_ctrl_c(start
 
 
 def test_quit_drains_and_saves_like_ctrl_c(default_signals, start):
-    """TERM and HUP end runs below: one whose learner was killed, and one whose terminal goes."""
-    run = start("learner.checkpoint_interval=1000000")  # what is saved is saved at the stop
+    """TERM and HUP end runs in tests below: one whose learner was killed, and one whose terminal goes."""
+    run = start("learner.checkpoint_interval=1000000")  # only the stop saves a checkpoint
     run.wait_ready()
     check_training_goes_on(run)
     check_signal_drains_saves_and_ends(run, signal.SIGQUIT, 131)
@@ -103,7 +103,7 @@ def check_was_saved(directory, steps):
 
 
 def test_run_whose_terminal_goes_is_drained_and_saved(default_signals, profile, tmp_path):
-    """The kernel sends HUP, and whatever is written to the terminal afterwards fails."""
+    """The kernel sends HUP, and every later write to the terminal fails."""
     master, terminal = os.openpty()
     os.set_blocking(master, False)
     words = command("train", profile, "--run-dir", tmp_path / "run", "--set", "learner.checkpoint_interval=1000000")
@@ -133,7 +133,7 @@ def test_run_whose_terminal_goes_is_drained_and_saved(default_signals, profile, 
     check_was_saved(tmp_path / "run", steps)
 
 
-def test_run_goes_on_when_its_output_has_no_reader_and_is_saved_at_its_end(default_signals, profile, tmp_path):
+def test_run_continues_when_its_output_has_no_reader_and_is_saved_at_its_end(default_signals, profile, tmp_path):
     words = command("train", profile, "--run-dir", tmp_path / "run", "--serial")
     process = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     try:
@@ -174,7 +174,7 @@ def test_kill_of_the_supervisor_leaves_no_process_and_the_next_start_sweeps(star
     killed_s = time.monotonic()
     wait_until(lambda: not any(alive(pid) for pid in roles.values()), 2, "every role gone")
     assert time.monotonic() - killed_s < 2
-    assert runtime.is_dir()  # nobody was there to remove it
+    assert runtime.is_dir()  # no process was left to remove it
     again = start("stop.learner_steps=50", name="other")
     assert again.wait() == 0
     assert re.search(rf"removed {runtime}.*left by a run that was killed", again.output)
@@ -194,7 +194,7 @@ def test_run_ends_with_70_and_says_why_when_another_role_is_killed(start, identi
     assert not any(alive(pid) for pid in roles.values())
 
 
-def test_killed_learner_goes_on_from_its_checkpoint_with_newer_weights_until_term_drains_and_saves(start):
+def test_killed_learner_resumes_from_its_checkpoint_with_newer_weights_until_term_drains_and_saves(start):
     run = start("learner.checkpoint_interval=50")
     roles = run.wait_ready()
     wait_until(lambda: run.learner_steps() > 100, START_S, "some learner steps")

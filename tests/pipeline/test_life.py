@@ -79,7 +79,7 @@ def test_run_says_that_it_is_finished_already_when_it_is_started_again(finished)
 
 
 def test_run_resumes_weights_optimiser_and_counters_and_goes_back_when_they_are_damaged(finished):
-    """After the tests above, because it goes on with their run."""
+    """Comes after the tests above, because it resumes their run."""
     arguments = ("train", finished.profile, "--run-dir", finished.directory, "--set", "stop.learner_steps=700")
     resumed = mzpipe(*arguments, "--set", "learner.learning_rate=5e-4")
     assert resumed.returncode == 0, resumed.stderr

@@ -31,7 +31,7 @@ def measured(tmp_path_factory):
     files = {name: home / name for name in ("report.json", "page.html", "trace.json")}
     for option, path in zip(("--json", "--html", "--trace"), files.values(), strict=True):
         words += [option, path]
-    # A save takes as long as the disk does, and a lap that begins before a look counts as a whole.
+    # A save takes as long as the disk takes, and a lap that began before a look counts whole.
     saves = ("--set", "learner.checkpoint_interval=1000000")
     scratch = {**os.environ, "TMPDIR": str(home / "scratch")}
     result = short_profile(home / "tiny.toml", "--seconds", 5, "--ceilings", *words, *saves, env=scratch)
@@ -99,7 +99,7 @@ def test_ceilings_are_those_of_every_role_and_of_the_processors(measured):
     assert "inference through lanes:" in measured.said
 
 
-# Games that cost much beside a search that costs next to nothing, and a learner with nearly nothing to do.
+# Games that cost much, a search that costs almost nothing, and a learner with almost nothing to do.
 GAMES_ARE_THE_LIMIT = (
     "game.name=LunarLander-v3",
     "search.num_simulations=1",
@@ -133,7 +133,7 @@ def test_the_prediction_holds_when_the_resource_is_really_added(profile, tmp_pat
     assert one["predicted_speedup"] > 1.1
     two = profiled(profile, tmp_path / "two.json", *GAMES_ARE_THE_LIMIT, "topology.actors=2")
     speedup = two["env_steps_per_s"] / one["env_steps_per_s"]
-    # The prediction takes an env step to cost what it did; a machine that others use may have changed its speed since.
+    # The prediction assumes that an env step costs what it did; a shared machine may have changed its speed since.
     speedup *= processor_seconds_per_env_step(two) / processor_seconds_per_env_step(one)
     assert speedup == pytest.approx(one["predicted_speedup"], rel=0.3)
 

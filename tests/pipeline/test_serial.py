@@ -57,7 +57,7 @@ def saved_steps(run):
 
 
 def test_killed_serial_run_resumes_from_its_checkpoint_and_its_journal(start):
-    """A folder of the time when serial runs were resumed exactly is left alone."""
+    """A folder that a version with exact resume of serial runs made is left alone."""
     run = start("stop.learner_steps=5000", name="killed/run", extra=["--serial"])
     wait_until(lambda: saved_steps(run) > 0, 90, "a checkpoint after the untrained one")
     run.process.kill()

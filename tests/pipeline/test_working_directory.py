@@ -1,4 +1,4 @@
-"""What lies in the directory that a run is started in is not imported, but for a game that it is allowed to import."""
+"""Nothing is imported from the directory in which a run is started, except a game that it is allowed to import."""
 
 import shutil
 import subprocess
@@ -12,7 +12,7 @@ SHADOWS = ("json", "random", "queue", "mzpipe", "numpy")
 
 
 @pytest.mark.parametrize("words", [[], ["--set", "game.name=treasure:Treasure", "--allow-env-import"]])
-def test_run_imports_nothing_that_shadows_a_module_when_started_beside_it(tmp_path, profile, words):
+def test_run_imports_nothing_that_shadows_a_module_when_started_next_to_it(tmp_path, profile, words):
     marker = tmp_path / "imported"
     for name in SHADOWS:
         (tmp_path / f"{name}.py").write_text(f"open({str(marker)!r}, 'a').write({name!r} + chr(10))\n")

@@ -11,7 +11,7 @@ from tests.tiny import ACTOR, make_plane, observations, publish, random_model, s
 
 @torch.inference_mode()
 def direct_search(model, config, observation, seed):
-    """One search with the model in hand."""
+    """One search that calls the model directly."""
     search = BatchedSearch(config, batch_size=len(observation), num_actions=2, seed=seed)
     output = model.initial_inference(torch.from_numpy(observation))
     nodes = [output.hidden_state]

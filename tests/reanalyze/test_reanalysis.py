@@ -14,7 +14,7 @@ from mzpipe.runtime.context import Storage
 from tests.tiny import planned, tiny_profile
 
 REPLAY = Member("replay", 0)
-# The weights never change, and nothing is random: a search repeats up to what its batch does to rounding.
+# The weights never change, and nothing is random: a search repeats, but rounding depends on its batch.
 FROZEN = (
     "search.root_exploration_fraction=0.0",
     "learner.publish_interval=1000000",
@@ -33,7 +33,7 @@ FROZEN = (
 def run(tmp_path, monkeypatch):
     """Steps a pipeline for some laps; returns (its replay server, its inference server, the plane)."""
     pipelines = []
-    # Heads that start at zero would say the same of every position.
+    # Heads that start at zero would answer the same for every position.
     monkeypatch.setattr("mzpipe.nets.model._zero_last_layers", lambda model: None)
 
     def start(*overrides, laps=3000, name="plane"):

@@ -99,12 +99,12 @@ def test_target_network_stays_until_its_interval_has_passed(bench):
         (answer,) = bench.answers().values()
         versions.append((int(answer.search_version[0]), int(answer.bootstrap_version[0])))
     assert [search for search, _ in versions] == list(range(2, 10))
-    # The lane's version changes with the first request behind steps 10 and 20: tickets 3 and 5.
+    # The lane's version changes with the first request after steps 10 and 20: tickets 3 and 5.
     assert [target for _, target in versions] == [2, 2, 2, 5, 5, 7, 7, 7]
 
 
 class Waits:
-    """What a batch is to Reanalysis."""
+    """The fields of a batch that Reanalysis uses."""
 
     def __init__(self):
         self.waiting = self.fresh = 0

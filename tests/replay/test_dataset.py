@@ -54,7 +54,7 @@ def test_dataset_gives_back_every_episode_whole(tmp_path):
         assert not rows["final_values"][:-1].any()
 
 
-def test_dataset_begins_another_episode_behind_a_record_that_was_lost(tmp_path):
+def test_dataset_begins_another_episode_after_a_record_that_was_lost(tmp_path):
     episode = random_episode(np.random.default_rng(0), 15, "terminated")
     contents = journal_of(tmp_path / "journal", [list(records(episode, 0))], lose={1})
     assert export_dataset(contents, tmp_path / "out", game="Some", discount=1.0).episodes == 2

@@ -41,7 +41,7 @@ def make_slot(batch_size, observation_shape, **more):
 def gather(table, steps, *, discount, td_steps, random_key=7):
     slot = make_slot(len(steps), (STACK * FRAME_SHAPE[0],))
     for array in named(slot).values():
-        array.view(np.uint8)[...] = 0xAA  # whatever a former batch has left
+        array.view(np.uint8)[...] = 0xAA  # leftovers of an earlier batch
     steps = np.array(steps, np.int64)
     td_steps_B = np.broadcast_to(np.array(td_steps, np.int64), steps.shape).copy()
     Gatherer(table, discount=discount, td_steps=1).fill(slot, steps, td_steps_B, random_key)
@@ -49,7 +49,7 @@ def gather(table, steps, *, discount, td_steps, random_key=7):
 
 
 def store(episodes, transitions=200):
-    """All episodes in one table, their records taking turns; first step of each record, by (episode, offset)."""
+    """A table with all episodes, their records taking turns; the first step of each record, by (episode, offset)."""
     table = make_table(transitions)
     queues = [list(records(episode, number, game=number)) for number, episode in enumerate(episodes)]
     first_step = {}
@@ -68,7 +68,7 @@ def step_of(first_step, number, t):
 
 
 def assert_is_the_naive_unroll(slot, row, episode, t, discount, td_steps):
-    """This row of a batch holds the unroll of step t of the episode."""
+    """Asserts that this row of a batch holds the unroll of step t of the episode."""
     expected = naive.targets(episode, t, UNROLL, discount, td_steps)
     values, value_mask, rewards, reward_mask, policies, policy_mask, actions = expected
     np.testing.assert_allclose(slot.unrolls.value_target_BK1[row], values, rtol=1e-5, atol=1e-5)
@@ -149,7 +149,7 @@ def test_following_observations_are_those_after_each_action_and_masked_past_the_
     places = [(number, t) for number, episode in enumerate(episodes) for t in range(len(episode.rewards))]
     shape = (STACK * FRAME_SHAPE[0],)
     unrolls = make_slot(len(places), shape, next_observations=True).unrolls
-    unrolls.next_observation_BK[:] = 7.0  # whatever a former batch has left
+    unrolls.next_observation_BK[:] = 7.0  # leftovers of an earlier batch
     steps = np.array([step_of(first_step, *place) for place in places])
     Gatherer(table, discount=0.9, td_steps=1).fill_following(unrolls, steps)
     for row, (number, t) in enumerate(places):

@@ -110,14 +110,14 @@ def test_rate_limiter_refuses_to_wait_for_more_than_the_table_holds():
 
 
 @pytest.mark.parametrize(("inserted", "sampled"), [(5000, 4 * 4900), (5000, 0), (5000, 10**6), (40, 0)])
-def test_rate_limiter_goes_on_inside_its_corridor_after_a_resume(inserted, sampled):
+def test_rate_limiter_stays_inside_its_corridor_after_a_resume(inserted, sampled):
     limits = limiter()
     limits.resume(inserted=inserted, sampled=sampled)
     assert limits.inserted == inserted
     assert limits.can_insert(8) or limits.can_sample(32)
     if inserted == 5000 and sampled == 4 * 4900:
         assert limits.sampled == sampled
-    for _ in range(100):  # neither side is let loose for long
+    for _ in range(100):  # neither side runs without the other for long
         limits.sampled += 32 * limits.can_sample(32)
     assert limits.sampled / 4.0 <= max(0, inserted - 100) + 50 + 8
 

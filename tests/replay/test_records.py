@@ -1,4 +1,4 @@
-"""Records with numbers that cannot be are refused, and the fault is named."""
+"""Records with impossible numbers are refused, and the fault is named."""
 
 import re
 
@@ -44,7 +44,7 @@ def test_fault_names_the_field_and_the_value(field, place, value, fault):
     assert re.match(fault, fault_of(record))
 
 
-def test_what_lies_behind_the_length_is_nobodys_business():
+def test_what_lies_after_the_length_is_not_checked():
     record = a_record(length=2)
     record.steps.reward[3] = np.nan
     assert fault_of(record) is None

@@ -1,4 +1,4 @@
-"""Samplers: what is drawn how often, with what weight, and what becomes of what is gone."""
+"""Samplers: how often a step is drawn, with what weight, and what happens to removed steps."""
 
 import numpy as np
 import pytest
@@ -16,7 +16,7 @@ from tests.replay.episodes import make_table, random_episode, records
 
 
 def fill(table, sampler, episodes, priority=None, first_number=0):
-    """Stores episodes of five steps; priority(step numbers) says with which priorities."""
+    """Stores episodes of five steps; priority(step numbers) gives their priorities."""
     rng = np.random.default_rng(first_number)
     for number in range(first_number, first_number + episodes):
         for record in records(random_episode(rng, 5, "terminated"), number):

@@ -74,14 +74,14 @@ class Bench:
         return notes
 
     def fill(self, records):
-        """Plays and lets the server insert until so many records are in, the learner taking every batch."""
+        """Plays until the server has inserted this many records; the learner takes every batch."""
         while records > 0:
             records -= self.play(min(records, 4))
             self.laps(8)
             self.take_batches()
 
     def play_at_the_edge(self, laps, actors, **planted):
-        """Records taken from each of these actors, who always have more, the learner taking every batch."""
+        """Counts the records taken from each of these actors, which always have more; the learner takes every batch."""
         taken = dict.fromkeys(actors, 0)
         for _ in range(laps):
             for actor in actors:
@@ -147,7 +147,7 @@ def test_server_says_who_waits_for_whom(bench):
 
 
 def at_the_edge(bench, room, actors=range(4), **planted):
-    """Actors wait for the learner, each of whose batches makes room for so many transitions."""
+    """A server whose actors wait for the learner; each batch makes room for `room` transitions."""
     server = bench("topology.actors=4", f"learner.batch_size={4 * room}")
     server.play_at_the_edge(60, actors, **planted)
     assert server.get("insert_wait") > 0
@@ -213,7 +213,7 @@ def test_server_restores_what_it_had_and_counts_what_a_kill_took(bench, tmp_path
 
 
 def test_server_takes_in_at_its_end_what_still_lies_in_the_rings(bench):
-    """The rate limiter holds actors back while they play; at the end nobody plays any more."""
+    """The rate limiter holds actors back while they play; at the end no actor plays any more."""
     first = bench("replay.max_insert_lead=11", "learner.batch_size=64", name="first")
     committed = 0
     while (count := first.play(1)) or first.laps(3):
@@ -232,7 +232,7 @@ def test_server_trains_on_another_runs_journal_without_actors(bench, tmp_path):
         f"replay.from={tmp_path / 'finished'}", "reanalyze.fraction=1.0", name="offline", journal="own/journal"
     )
     assert offline.get("restored") == 60
-    offline.server._batches._reanalysis = None  # nobody answers here; tests/reanalyze has the whole
+    offline.server._batches._reanalysis = None  # no reanalyzer answers here; tests/reanalyze does
     offline.laps()
     assert len(offline.take_batches()) >= 4
     assert not (tmp_path / "own").exists()

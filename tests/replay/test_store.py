@@ -14,7 +14,7 @@ LAYOUT = JournalLayout(FRAME_SHAPE, "float32", NUM_ACTIONS)
 
 
 class Session:
-    """One session of a run: a store that goes on with what its directory holds."""
+    """One session of a run: a store that resumes from what its directory holds."""
 
     def __init__(self, directory, transitions=100, uniform=False, journal=True):
         self.table = make_table(transitions)
@@ -29,7 +29,7 @@ class Session:
         self.restored = self.store.restore(former) if former else None
 
     def play(self, episodes, first_number=0, keep=None):
-        """Inserts the records of episodes; the last `keep` of them at most of each."""
+        """Inserts the records of episodes, of each the first `keep` at most."""
         for number, episode in enumerate(episodes, first_number):
             for record in list(records(episode, number))[:keep]:
                 self.store.insert(record, actor=0, epoch=0)
@@ -124,7 +124,7 @@ def test_sessions_do_not_link_their_episodes_though_actor_game_and_number_are_th
     third.end()
 
 
-def test_serials_go_on_where_the_last_session_stopped(tmp_path):
+def test_serials_continue_where_the_last_session_stopped(tmp_path):
     for session in range(3):
         now = Session(tmp_path / "journal")
         now.play(episodes(2, seed=session), first_number=10 * session)
@@ -161,7 +161,7 @@ def test_a_changed_sampler_restores_the_other_ones_journal(tmp_path, uniform):
 
 
 def test_a_state_that_was_saved_of_an_empty_table_is_restored(tmp_path):
-    """The first one of every run is."""
+    """Every run's first saved state is of an empty table."""
     first = Session(tmp_path / "journal")
     first.store.save_state()
     first.play(episodes(2))

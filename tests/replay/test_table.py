@@ -99,12 +99,12 @@ def test_table_says_which_step_lives_in_a_row():
 
 
 def test_table_has_all_its_pages_before_the_first_record():
-    """Memory that only grows as the table fills would make the plan's figure a promise for later."""
+    """Memory that grows as the table fills could run out long after the plan has said that it is enough."""
     setup = "from mzpipe.replay.sizes import TableShape\nfrom mzpipe.replay.table import Table"
     sizes = "capacity_bytes=1 << 26, frame_shape=(1, 84, 84), frame_dtype='uint8', num_actions=6, trajectory_length=16"
     assert resident_growth(setup, f"Table(TableShape({sizes}))") > 0.95 * (1 << 26)
 
 
 def test_growth_of_a_table_without_touched_pages_would_be_seen():
-    """The negative control: numpy's zeros are promises."""
+    """The negative control: numpy's zeros have no pages yet."""
     assert resident_growth("import numpy as np", "np.zeros(1 << 26, np.uint8)") < 0.1 * (1 << 26)

@@ -79,7 +79,7 @@ def test_prune_keeps_the_newest_and_the_best(store):
     assert not list(store.directory.glob(".*"))
 
 
-def test_prune_keeps_multiples_but_the_untrained_one_and_leaves_what_only_begins_like_a_step(store):
+def test_prune_keeps_multiples_except_the_untrained_one_and_leaves_what_only_begins_like_a_step(store):
     for value in (0, 2, 3, 4, 5):
         save(store, value)
     (store.directory / "step_00000003").rename(store.directory / "step_00000003.bak")
@@ -138,7 +138,7 @@ def test_what_is_not_finite_is_neither_saved_nor_loaded(store, part, tensor, nam
 
 
 def count_calls(monkeypatch, store):
-    """How many of the calls that can fail one save makes."""
+    """Counts the calls of one save that can fail."""
     calls = []
     for name in ("fsync", "rename"):
         original = getattr(os, name)
@@ -207,7 +207,7 @@ def test_prune_leaves_the_draft_of_another_living_process(store):
 
 
 def test_prune_removes_drafts_of_no_process(store):
-    """Neither a pid beyond all that there can be, nor the name of a file in /proc, is a process."""
+    """A pid beyond the largest possible one is no process, and neither is the name of a file in /proc."""
     save(store, 1)
     for name in (".best_00000002.99999999999999999999.new", ".meminfo.new"):
         (store.directory / name).mkdir()
@@ -230,7 +230,7 @@ def test_save_replaces_where_the_file_system_cannot_exchange_names(store, monkey
 
 
 class Replaced:
-    """Somebody replaces a checkpoint between its being looked up and its being read, once."""
+    """Replaces a checkpoint once, after it is looked up and before it is read."""
 
     def __init__(self, monkeypatch, owner, name, replace):
         self.original, self.replace, self.count = getattr(owner, name), replace, 0
@@ -243,7 +243,7 @@ class Replaced:
         return self.original(*arguments)
 
 
-def test_load_finds_the_new_best_when_the_old_one_is_removed_meanwhile(store, monkeypatch):
+def test_load_finds_the_new_best_when_the_old_one_is_removed_during_the_load(store, monkeypatch):
     store.save("best_00000001", checkpoint(1), pointer="best")
 
     def replace():
@@ -264,7 +264,7 @@ def test_load_finds_the_new_checkpoint_of_the_same_name(store, monkeypatch):
     assert reads.count == 2
 
 
-def test_resolve_follows_a_pointer_that_moves_meanwhile(store, monkeypatch):
+def test_resolve_follows_a_pointer_that_moves_while_it_is_read(store, monkeypatch):
     for value in (1, 2):
         save(store, value)
     pointed = iter(["step_00000000", "step_00000002"])
@@ -272,7 +272,7 @@ def test_resolve_follows_a_pointer_that_moves_meanwhile(store, monkeypatch):
     assert store.resolve("latest") == "step_00000002"
 
 
-def test_load_raises_at_once_when_nobody_replaces_what_is_damaged(store, monkeypatch):
+def test_load_raises_at_once_when_a_damaged_checkpoint_is_not_replaced(store, monkeypatch):
     path = save(store, 1)
     (path / "state.msgpack").write_bytes(b"")
     reads = Replaced(monkeypatch, module, "_verified_files", lambda: None)

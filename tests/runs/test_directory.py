@@ -22,7 +22,7 @@ def run(tmp_path):
 
 @pytest.fixture
 def leave(shared_memory):
-    """Makes a runtime directory such as a killed supervisor leaves; `lock` False: half removed already."""
+    """Makes a runtime directory like a killed supervisor's; with `lock` False it is half removed already."""
 
     def make(name=None, *, lock=True):
         path = shared_memory / (name or f"{runtime_prefix()}0123456789ab")
@@ -187,7 +187,7 @@ def test_sweep_keeps_a_directory_whose_lock_is_a_link(leave, tmp_path):
     assert (path / "weights").is_file()
 
 
-def test_sweep_goes_on_when_a_run_ends_under_it(leave, shared_memory, monkeypatch):
+def test_sweep_continues_when_a_run_ends_under_it(leave, shared_memory, monkeypatch):
     path = leave()
     gone = shared_memory / f"{runtime_prefix()}gone"
     monkeypatch.setattr(type(path), "glob", lambda self, pattern: [gone, path])
@@ -195,7 +195,7 @@ def test_sweep_goes_on_when_a_run_ends_under_it(leave, shared_memory, monkeypatc
 
 
 def test_sweep_holds_the_lock_until_all_is_gone(leave, monkeypatch):
-    """A supervisor that has made its lock and not taken it yet must find it taken."""
+    """A supervisor that has made its lock file but not locked it yet must find it locked."""
     path, held, remove = leave(), [], module.shutil.rmtree
 
     def look_and_remove(directory, **options):
@@ -210,11 +210,11 @@ def test_sweep_holds_the_lock_until_all_is_gone(leave, monkeypatch):
     assert sweep_leftovers() == held == [path]
 
 
-def test_locked_waits_for_somebody_who_only_looks(run):
+def test_locked_waits_for_a_process_that_only_looks(run):
     run.path.mkdir()
     looking = os.open(run.path / "run.lock", os.O_RDWR | os.O_CREAT, 0o600)
     fcntl.flock(looking, fcntl.LOCK_SH)
-    assert not run.is_held()  # nor does one who looks take another for a supervisor
+    assert not run.is_held()  # a second onlooker does not take the first for a supervisor
     done = threading.Timer(0.05, os.close, [looking])
     done.start()
     with run.locked() as locked:

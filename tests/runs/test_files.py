@@ -1,4 +1,4 @@
-"""The one way in which files are replaced: whatever goes wrong, the name leads to the former contents or to the new."""
+"""The one way in which files are replaced: whatever goes wrong, the name leads to the former contents or the new."""
 
 import contextlib
 import errno
@@ -18,12 +18,12 @@ from tests.replay.journal.disk import Disk
 from tests.tiny import tiny_profile
 
 FORMER, NEW = b"former" * 100, b"new" * 300
-# Of one replacement: create, write, sync, rename, sync_directory, remove.
+# The calls of one replacement: create, write, sync, rename, sync_directory, remove.
 CALLS = 6
 
 
 def torn_images(directory, fails=lambda n, name: None, forgets=""):
-    """What a power cut after any of its calls leaves of a file that is being replaced, where that is neither."""
+    """Files that a power cut after any call of a replacement leaves, where they are neither the former nor the new."""
     disk, torn = Disk(directory, fails, forgets), []
     replace_file(directory / "file", FORMER, disk)
 
@@ -56,7 +56,7 @@ def test_a_replacement_that_is_not_synced_would_be_found(tmp_path):
 
 @pytest.fixture
 def order(monkeypatch):
-    """What is synced and renamed, in order."""
+    """Records what is synced and renamed, in order."""
     order, fsync, rename = [], os.fsync, os.rename
 
     def logged_fsync(descriptor):
@@ -135,7 +135,7 @@ def test_scores_stay_what_they_were_when_a_crash_comes_before_the_rename(tmp_pat
 
 
 def test_first_batch_that_is_not_finite_is_kept_whole(tmp_path, order, monkeypatch):
-    monkeypatch.setattr(faults, "named", dict)  # of one field, and not of all that a batch has
+    monkeypatch.setattr(faults, "named", dict)  # a batch of one field, and not of all fields
     faults.FaultWatch(tmp_path).bad({"reward": np.array([np.nan])}, 7)
     assert order[1:] == ["RENAME", tmp_path.name]
     with np.load(tmp_path / "nonfinite-step-00000007.npz") as kept:

@@ -74,7 +74,7 @@ def test_read_scores_names_the_line_when_a_row_has_another_length(path: Path, ro
         read_scores(path)
 
 
-def test_a_file_without_the_later_columns_is_read_and_goes_on_without_them(path: Path) -> None:
+def test_a_file_without_the_later_columns_is_read_and_appended_to_without_them(path: Path) -> None:
     path.write_text(FORMER_HEADER + "12000,3000,31,20,120.5,33.2\n")
     ScoresFile(path).append(dataclasses.replace(EVALUATION, human_normalised=0.5))
     assert path.read_text() == FORMER_HEADER + 2 * "12000,3000,31,20,120.5,33.2\n"

@@ -1,4 +1,4 @@
-"""The duty cycle: order, ends, and what is said of a failure."""
+"""The duty cycle: order, ends, and how a failure is reported."""
 
 import numpy as np
 import pytest
@@ -78,7 +78,7 @@ def test_run_agent_calls_in_order_and_ends_with_0_when_it_is_told_to_stop(world)
     assert errors.read() == []
 
 
-def test_run_agent_goes_on_until_the_stop_reaches_its_own_stage(world):
+def test_run_agent_continues_until_the_stop_reaches_its_own_stage(world):
     word, *_, run = world
     word.raise_to(1)
     agent = FakeAgent(word, laps=5)

@@ -10,7 +10,7 @@ from mzpipe.runtime.output import LastingStream
 TOLD = "mzpipe: output cannot be written ({}): continuing without it\n"
 
 
-def test_stream_of_a_pipe_without_a_reader_is_let_go_and_told_of_once():
+def test_stream_of_a_pipe_without_a_reader_is_dropped_and_reported_once():
     reading, writing = os.pipe()
     os.close(reading)
     said = io.StringIO()
@@ -22,7 +22,7 @@ def test_stream_of_a_pipe_without_a_reader_is_let_go_and_told_of_once():
     assert said.getvalue() == TOLD.format("Broken pipe")
 
 
-def test_stream_of_a_terminal_that_is_gone_is_let_go():
+def test_stream_of_a_terminal_that_is_gone_is_dropped():
     master, terminal = os.openpty()
     with open(terminal, "w") as screen:
         lasting = LastingStream(screen)

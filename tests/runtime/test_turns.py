@@ -1,4 +1,4 @@
-"""Round robin: who is asked, and in which order."""
+"""Round robin: which ones are asked, and in which order."""
 
 from mzpipe.runtime.agent import Turns
 

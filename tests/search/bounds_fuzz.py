@@ -1,7 +1,7 @@
-"""Random searches beside their twin, for a process whose kernels check every index: python -m tests.search.bounds_fuzz.
+"""Random searches and their twin, for a process whose kernels check every index: python -m tests.search.bounds_fuzz.
 
-Run with NUMBA_BOUNDSCHECK=1 and a cache of compiled kernels of its own: the flag is not among what Numba tells cached
-kernels apart by. An index out of bounds is an IndexError then, and not a byte of somebody else's.
+Run with NUMBA_BOUNDSCHECK=1 and a cache of compiled kernels of its own: Numba does not tell cached kernels apart by
+this flag. An index out of bounds is then an IndexError, and not a byte of another array.
 """
 
 import sys

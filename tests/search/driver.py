@@ -28,7 +28,7 @@ def quiet_config(num_simulations: int, **fields) -> SearchConfig:
 
 
 def random_model(seed: int, num_evaluations: int, batch_size: int, num_actions: int) -> Model:
-    """Normal outputs: no two scores are equal but by accident."""
+    """Normal outputs: no two scores are equal except by accident."""
     rng = np.random.default_rng(seed)
     shape = (num_evaluations, batch_size)
     return Model(

@@ -1,4 +1,4 @@
-"""Grows trees with mctx on a random model and prints them as its golden trees are written; a process of its own, since
+"""Grows trees with mctx on a random model and prints them in the form of its golden trees; a process of its own, since
 jax warns and starts threads.
 
     python -m tests.search.mctx_trees CASE
@@ -17,7 +17,7 @@ import numpy as np
 
 NUM_ROWS = 509
 INVALID = (1, 4)
-# algorithm, simulations, actions, discount, whether the INVALID actions are so in the second tree, arguments
+# algorithm, simulations, actions, discount, whether the INVALID actions are invalid in the second tree, arguments
 CASES = {
     "gumbel rescaled": ("gumbel_muzero", 40, 6, 0.997, True, {"max_num_considered_actions": 3}),
     "gumbel board": ("gumbel_muzero", 64, 9, -1.0, False, {"qtransform_kwargs": {"value_scale": 1.0}}),

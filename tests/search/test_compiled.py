@@ -10,7 +10,7 @@ import pytest
 
 import mzpipe
 
-# An entry of its own, so that seconds of compiling go to no more than what puct.py holds.
+# An entry of its own: compiling takes seconds, and this entry needs no more than what puct.py holds.
 PROBE = """
 import numpy as np
 
@@ -44,7 +44,7 @@ def library(tmp_path) -> Path:
 
 
 def scale_and_hits(library: Path, cache: dict[str, str]) -> list[str]:
-    """What the probe answers in a new process, and how many kernels it found compiled."""
+    """The probe's answer in a new process, and how many kernels it found compiled."""
     found = subprocess.run(
         [sys.executable, "-c", "from mzpipe.search.probe import main; main()"],
         cwd=library,

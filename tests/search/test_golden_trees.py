@@ -65,7 +65,7 @@ def nodes_in_order(root: dict) -> list[dict]:
 
 
 def logits_of(node: dict) -> np.ndarray:
-    """Logits behind the prior of a golden node's edges."""
+    """Logits that give the prior of a golden node's edges."""
     return np.log(np.array([[child["prior"] for child in node["child_stats"]]], np.float64)).astype(np.float32)
 
 

@@ -47,7 +47,7 @@ def test_root_visits_its_likeliest_actions_once_each_when_there_is_no_noise():
     assert chosen == [(0, 1), (0, 3), (0, 2)]
 
 
-def test_halving_goes_on_with_the_better_half():
+def test_halving_continues_with_the_better_half():
     # Four equal priors, values 0, 3, 1, 2: after the first round actions 1 and 3 are left.
     search = BatchedSearch(gumbel_config(8, max_num_considered_actions=4, discount=1.0), batch_size=1, num_actions=4)
     search.begin(np.zeros((1, 4), F), np.zeros(1, F))
@@ -132,8 +132,8 @@ def test_root_visits_a_legal_action_however_far_its_logit_is_below_the_others():
 @pytest.mark.parametrize("gap", [-23.0, -30.0])
 def test_unvisited_edges_count_below_the_root_when_their_weights_are_minute(gap):
     # The likely action of node 1 is bad, so all the weight in pi' lies on its 999 other actions, of which one is
-    # visited next. What that is worth says how long it stays the best: by equation 14 action 2 comes next, since
-    # pi'(1) is about 1 / 2.7 of it or less.
+    # visited next. That action's value says how long it stays the best: by equation 14 action 2 comes next, since
+    # pi'(1), about 2.7 / 1000, is less than action 1's share of the visits, 1 / 3.
     search = BatchedSearch(
         gumbel_config(4, max_num_considered_actions=1, value_scale=1.0, discount=1.0), batch_size=1, num_actions=1000
     )

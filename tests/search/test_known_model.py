@@ -55,7 +55,7 @@ def choose(states: list, num_simulations: int) -> list[int]:
 
 
 def after_every_reply(state) -> tuple[set, int]:
-    """Positions after each reply of the opponent that goes on, and how many replies win at once."""
+    """Positions after each reply of the opponent that does not end the game, and how many replies win at once."""
     replies = [action for action, legal in enumerate(tictactoe.legal_actions(state)) if legal]
     outcomes = [tictactoe.step(state, action) for action in replies]
     return {after for _, after in outcomes if after is not tictactoe.OVER}, sum(reward > 0 for reward, _ in outcomes)

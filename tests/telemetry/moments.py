@@ -40,7 +40,7 @@ class Pipeline:
 
 
 def busy_second(pipeline, working_ms):
-    """One second in which each role works so long on its main stage and waits for the rest."""
+    """One second in which each role works for its `working_ms` on its main stage and waits for the rest."""
     main = {
         "learner": Stage.BACKWARD,
         "inference": Stage.INFERENCE_DEVICE,

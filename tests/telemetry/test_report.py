@@ -89,7 +89,7 @@ def test_processes_of_one_role_are_one_row_and_a_role_that_does_not_run_has_none
 
 
 def test_a_process_that_accounts_for_nothing_is_no_bottleneck():
-    """It was dead, or a call of it outlasts the report."""
+    """The process was dead, or one of its calls outlasts the report."""
     pipeline = Pipeline((LEARNER, ACTOR))
     first = pipeline.moment(0.0)
     pipeline.works(ACTOR, Stage.TREE, 300)
@@ -129,7 +129,7 @@ def test_json_has_the_agreed_names(report):
     }
     assert agreed <= set(fields)
     assert fields["bottleneck"] == "inference device"
-    assert not {"roles", "histograms", "over_time"} & set(fields)  # for the page, and not small
+    assert not {"roles", "histograms", "over_time"} & set(fields)  # these are for the page, and large
     of_a_stage = {"items_per_s", "unit", "busy", "wait_in", "wait_out", "p50_us", "p99_us"}
     assert all(of_a_stage <= set(stage) for stage in fields["stages"].values())
 

@@ -194,7 +194,7 @@ def test_limit_reached_leaves_the_return_to_the_evaluation(make_reports):
     assert reports.limit_reached() is None
 
 
-def test_reports_go_on_where_the_last_session_stopped(make_reports):
+def test_reports_continue_where_the_last_session_stopped(make_reports):
     reports = make_reports(
         "stop.learner_steps=1000", reached=Reached(env_steps=700, learner_steps=90, best_return_mean=3.0)
     )
@@ -246,7 +246,7 @@ def test_reports_say_once_when_the_first_env_step_of_the_session_came(make_repor
     assert screen.lines == ["first env step after 5.8 s"]
 
 
-def test_reports_do_not_speak_of_the_first_env_step_when_nobody_says_when_the_start_was(make_reports, screen):
+def test_reports_do_not_mention_the_first_env_step_when_the_start_time_is_unknown(make_reports, screen):
     reports = make_reports()
     actor(reports.plane).add("env_steps")
     reports.tick(lambda: None)

@@ -1,4 +1,4 @@
-"""The verdict names who rests least, and predicts what one more of it would give."""
+"""The verdict names the busiest role, and predicts what one more process of it would give."""
 
 import pytest
 
@@ -36,19 +36,19 @@ def test_processors_bound_what_one_more_gives():
     )
 
 
-def test_full_processors_are_the_limit_whoever_is_busiest():
+def test_full_processors_are_the_limit_whichever_role_is_busiest():
     verdict = judge({"learner": use(0.97, cpu=1.2), "inference": use(0.6, cpu=0.7)}, cores=2)
     assert verdict.predicted_speedup == 1.0
     assert "the processors are the limit: 1.90 of 2 cores are in use (learner 1.20, inference 0.70)" in verdict.sentence
 
 
-def test_what_there_can_be_only_one_of_is_said_so():
+def test_verdict_says_so_when_there_can_be_only_one_of_a_role():
     verdict = judge({"replay": use(0.95, stage="sample"), "actor": use(0.5)}, cores=16)
     assert (verdict.stage, verdict.predicted_speedup) == ("sample", 1.0)
     assert verdict.sentence.endswith("there can be only one of it: less work per item would help")
 
 
-def test_the_evaluator_is_beside_the_pipeline():
+def test_the_evaluator_is_never_the_bottleneck():
     verdict = judge({"evaluator": use(1.0), "actor": use(0.4, stage="env step")}, cores=16)
     assert verdict.role == "actor"
     assert verdict.sentence.startswith("actor-bound: 40% busy, mostly with env step; another actor")

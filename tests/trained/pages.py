@@ -23,5 +23,5 @@ def make_page(name, path, step=2, simulations=12):
 
 
 def parsed(page: str) -> ElementTree.Element:
-    """As XML, which every page is below its doctype."""
+    """The page as XML, which every page is after its doctype."""
     return ElementTree.fromstring(page.partition("<!DOCTYPE html>")[2])

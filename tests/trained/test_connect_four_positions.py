@@ -31,7 +31,7 @@ def state_after(moves):
 
 
 def negamax(state):
-    """For the player to move."""
+    """The value for the player to move."""
     mover, values = state.current_player(), []
     for action in state.legal_actions():
         child = state.child(action)

@@ -59,7 +59,7 @@ def search(tmp_path):
     return DirectPlanner(agent_of(profile, model), config, num_trees=TREES)
 
 
-def test_a_tree_does_not_depend_on_the_trees_beside_it_nor_on_the_last_search(search):
+def test_a_tree_does_not_depend_on_other_trees_nor_on_the_last_search(search):
     legal_BA = np.ones((TREES, 2), bool)
     first = search.search(observations(TREES), legal_BA)
     turned = search.search(observations(TREES)[::-1].copy(), legal_BA)

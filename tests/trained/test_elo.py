@@ -13,7 +13,7 @@ def match(first, second, wins, draws, losses):
 
 
 def test_two_players_differ_by_the_logarithm_of_their_odds():
-    """30 of 40 points and half of the drawn game more are odds of 30.5 to 10.5."""
+    """30 of 40 points, and one drawn game more, are odds of 30.5 to 10.5."""
     ratings = elo_ratings(2, [match(1, 0, wins=25, draws=10, losses=5)])
     assert ratings[0] == 0.0
     assert ratings[1] == pytest.approx(400.0 * np.log10(30.5 / 10.5), abs=1e-3)
@@ -25,7 +25,7 @@ def test_a_draw_is_half_a_win_of_either():
     assert drawn == pytest.approx([0.0, 0.0], abs=1e-6) and shared == pytest.approx([0.0, 0.0], abs=1e-6)
 
 
-def test_who_won_every_game_has_a_finite_rating_that_grows_with_the_games():
+def test_a_player_who_won_every_game_has_a_finite_rating_that_grows_with_the_games():
     few, many = (elo_ratings(2, [match(1, 0, wins=wins, draws=0, losses=0)])[1] for wins in (5, 50))
     assert 0.0 < few < many < 1_000.0
 

@@ -44,7 +44,7 @@ def make_run(tmp_path):
 
 @pytest.fixture
 def played(monkeypatch):
-    """What would be played: (profile, seeds)."""
+    """Collects what would be played: (profile, seeds)."""
     calls = []
 
     def play(agent, seeds, progress):
@@ -60,7 +60,7 @@ def scores_of(run, **examination):
 
 
 @pytest.mark.slow
-def test_evaluate_plays_so_many_whole_games_with_each_seed(make_run):
+def test_evaluate_plays_the_asked_number_of_whole_games_with_each_seed(make_run):
     run, progress = make_run(), []
     scores = evaluate(run, Examination(episodes=3, num_seeds=2, first_seed=5), lambda *now: progress.append(now))
     assert (len(scores.returns), scores.seeds) == (6, [5, 6])
@@ -99,7 +99,7 @@ def test_lines_of_play_are_counted_without_saying_how_many_there_will_be(tmp_pat
     assert progress[-1] == (len(scores.returns), 0) and {total for _, total in progress} == {0}
 
 
-def test_evaluate_plays_twenty_games_with_one_seed_where_nobody_says_how_many(make_run, played):
+def test_evaluate_plays_twenty_games_with_one_seed_unless_it_is_told_how_many(make_run, played):
     scores = scores_of(make_run())
     assert (played[0][0].evaluator.episodes, played[0][1]) == (20, [0])
     assert (scores.protocol, scores.protocol_settings) == (
@@ -119,7 +119,7 @@ def test_evaluate_plays_twenty_games_with_one_seed_where_nobody_says_how_many(ma
     ],
 )
 @pytest.mark.slow
-def test_evaluate_takes_the_protocols_episodes_and_seeds_where_nobody_says_how_many(
+def test_evaluate_takes_the_protocols_episodes_and_seeds_unless_it_is_told_how_many(
     make_run, played, asked, episodes, seeds
 ):
     scores_of(make_run(*PONG, "game.protocol=atari100k"), **asked)

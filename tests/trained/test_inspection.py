@@ -1,4 +1,4 @@
-"""Inspected moves: that they are those of the game, and that what was foreseen stands beside what came."""
+"""Inspected moves: they are those of the game, and what was foreseen stands next to what came."""
 
 import itertools
 import re
@@ -17,7 +17,7 @@ from tests.trained.runs import BOARD, CHECKPOINT, PONG, make_run
 
 
 def silent(*_):
-    """Nobody is told."""
+    """Shows no progress."""
 
 
 @pytest.fixture
@@ -96,7 +96,7 @@ def test_the_unroll_stops_where_the_game_does(player):
     assert inspection.foreseen[1].value_target == 0.0
 
 
-def test_a_game_that_was_cut_short_goes_on_in_its_value(tmp_path):
+def test_value_targets_of_a_truncated_game_bootstrap_at_its_end(tmp_path):
     run = make_run(tmp_path / "run", "game.max_episode_moves=3", "learner.num_unroll_steps=5")
     inspection = inspect_move(Player.load(run), 0, 1, seed=7, progress=silent)
     first, _, last = inspection.foreseen
@@ -128,7 +128,7 @@ def test_a_board_is_inspected_with_values_that_change_sides(tmp_path):
         assert before.value_target == pytest.approx(after.real_reward - 0.997 * after.value_target, abs=1e-5)
 
 
-def test_a_step_behind_the_end_is_refused_with_the_last_one(player):
+def test_a_step_after_the_end_is_refused_with_the_last_one(player):
     moves = len(game_of(player, 1, seed=7))
     with pytest.raises(UsageError, match=rf"--step {moves}: episode 1 of seed 7 ended after {moves} moves: .* 0 to"):
         inspect_move(player, 1, moves, seed=7, progress=silent)

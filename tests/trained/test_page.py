@@ -138,7 +138,7 @@ def test_page_shows_the_game_and_the_frames_as_pictures(tmp_path):
 
 
 @pytest.mark.slow
-def test_page_asks_nobody_and_names_are_escaped(tmp_path, monkeypatch):
+def test_page_requests_nothing_and_escapes_names(tmp_path, monkeypatch):
     monkeypatch.setattr("mzpipe.trained.watched.action_names", lambda game: ("<b>&left", "right"))
     _, page = make_page("CartPole", tmp_path / "run")
     assert "<b>" not in page and "&lt;b&gt;&amp;left" in page

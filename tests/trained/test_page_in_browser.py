@@ -1,4 +1,4 @@
-"""The page of an inspected move in a browser: dark and light, wide and narrow; nothing asked for, nothing clipped."""
+"""The page of an inspected move in a browser: dark and light, wide and narrow; nothing requested, nothing clipped."""
 
 import io
 
@@ -47,7 +47,7 @@ def paths(tmp_path_factory):
 
 @pytest.fixture
 def look(browser, paths):
-    """Opens a page; collects what it asks for and logs."""
+    """Opens a page; collects what it requests and logs."""
     opened = []
 
     def open_page(name, width, scheme):

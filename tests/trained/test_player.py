@@ -167,7 +167,7 @@ def test_move_answers_with_a_free_square(board):
     assert board.move([0, 4, 1]) not in {0, 4, 1}
 
 
-def test_move_searches_the_position_behind_the_history(board):
+def test_move_searches_the_position_after_the_history(board):
     game = make_game(board.agent.profile.game, 1, 0)
     game.reset()
     for action in (4, 0):

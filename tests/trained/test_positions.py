@@ -10,7 +10,7 @@ from mzpipe.trained.player import Player
 from mzpipe.trained.positions import Examined, Position, examine, load_positions, summarise
 from tests.trained.runs import BOARD, make_run
 
-# Tic-tac-toe: twice the player to move wins on 2; and the empty board, a draw whatever is played.
+# Tic-tac-toe: two positions in which the player to move wins on 2, and the empty board, a draw whatever is played.
 LINES = ["moves,value,keeping", "0 3 1 4,1,2", "3 0 4 1 8,1,2", ",0,0 1 2 3 4 5 6 7 8"]
 
 

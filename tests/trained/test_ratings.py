@@ -1,4 +1,4 @@
-"""Ratings of a run's checkpoints: who plays, who is refused, and where the ratings go."""
+"""Ratings of a run's checkpoints: which players there are, what is refused, and where the ratings go."""
 
 import json
 
@@ -26,7 +26,7 @@ def run(tmp_path):
     return path
 
 
-def test_every_checkpoint_is_rated_beside_fixed_opponents(run):
+def test_every_checkpoint_is_rated_together_with_fixed_opponents(run):
     ratings = rate(RunDirectory(run), TERMS, lambda *_: None)
     assert {rating.name for rating in ratings} == {"random", "rollouts-5", CHECKPOINT, "step_00000090"}
     assert [rating.elo for rating in ratings] == sorted((rating.elo for rating in ratings), reverse=True)

@@ -39,7 +39,7 @@ def board():
     return make_game(GameConfig(name="tic_tac_toe"), 1, seed=0)
 
 
-def test_score_is_of_who_has_the_first_seat(board):
+def test_score_is_that_of_the_player_in_the_first_seat(board):
     assert play_game(board, (ROW, OTHERS), []) == 1.0
     assert play_game(board, (OTHERS, ROW), []) == 0.0
 
@@ -54,13 +54,13 @@ def test_both_seats_are_played_and_scored_for_the_same_player(board):
     assert list(play_both_seats(board, (OTHERS, ROW), [])) == [0.0, 0.0]
 
 
-def test_an_opening_is_played_by_nobody_and_then_the_players_go_on(board):
-    """The opening gives the first seat three of the row's squares but one; who takes the lowest square has it."""
+def test_the_players_continue_after_an_opening_that_neither_has_played(board):
+    """The opening gives the first seat two of the row's squares, and ROW then takes the third."""
     assert play_game(board, (ROW, OTHERS), [0, 3, 1, 4]) == 1.0
     assert board.states[0].history() == [0, 3, 1, 4, 2]
 
 
-def test_openings_are_legal_go_on_and_repeat_with_the_seed(board):
+def test_openings_are_legal_do_not_end_the_game_and_repeat_with_the_seed(board):
     openings = [draw_opening(board, 6, np.random.default_rng(seed)) for seed in range(30)]
     assert openings == [draw_opening(board, 6, np.random.default_rng(seed)) for seed in range(30)]
     assert len({tuple(opening) for opening in openings}) > 20
@@ -77,7 +77,7 @@ def test_openings_as_long_as_the_game_are_refused(board):
         draw_opening(board, 9, np.random.default_rng(0))
 
 
-def test_everybody_meets_everybody_twice_per_opening(board):
+def test_every_player_meets_every_other_twice_per_opening(board):
     contestants = [Contestant(str(seed), RandomOpponent(seed)) for seed in range(3)]
     seen = []
     matches = play_tournament(

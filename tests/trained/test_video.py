@@ -1,4 +1,4 @@
-"""Recorded games: what the files hold, what is drawn beside the pictures, and what is refused."""
+"""Recorded games: what the files hold, what is drawn next to the pictures, and what is refused."""
 
 import re
 import sys
@@ -93,7 +93,7 @@ def test_a_gif_says_whose_moves_it_shows(run):
 
 
 @pytest.mark.slow
-def test_games_of_a_player_are_the_same_whoever_looks(run, tmp_path):
+def test_games_of_a_player_are_the_same_with_and_without_pictures(run, tmp_path):
     pong = Player.load(make_run(tmp_path / "pong", *PONG))
     values = []
     for looks in (True, False):

@@ -1,4 +1,4 @@
-"""Games looked at by random play: what is right, and what is said of every wrong."""
+"""Games checked by random play: right ones pass, and every fault is reported."""
 
 import numpy as np
 import pytest
@@ -83,7 +83,7 @@ def test_a_wrong_game_fails_one_check_in_one_line(name, check, text):
 
 
 class Odd:
-    """CartPole, but for what a test replaces."""
+    """CartPole, except for what a test replaces."""
 
     def __init__(self, config, num_games, seed):
         self._game = make_game(config, num_games, seed)

@@ -1,4 +1,4 @@
-"""Returns of random play, worked out by hand, and the supports they ask for."""
+"""Returns of random play, worked out by hand, and the supports that they need."""
 
 import numpy as np
 import pytest

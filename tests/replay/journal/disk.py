@@ -1,7 +1,7 @@
 """A disk that fails when told to, and that knows what would be left of it after a power failure.
 
-Its model: a file's data is safe as of its last sync, a name as of the directory's last sync. What a failed sync
-should have saved is lost for good, and a later sync of the same file reports a success that is none.
+In this model a file's sync makes its data safe, and the directory's sync makes its names safe. What a failed sync
+should have saved is lost for good, and a later sync of the same file falsely reports success.
 """
 
 import errno
@@ -20,7 +20,7 @@ class _File:
 
 
 class Disk(FileOperations):
-    """Calls fails(n, name) before the n-th operation: None, or (errno, whether it takes effect nevertheless)."""
+    """Calls fails(n, name) before the n-th operation; that gives None, or (errno, whether it takes effect)."""
 
     def __init__(self, directory: Path, fails=lambda n, name: None, forgets: str = "") -> None:
         self.calls: list[str] = []
@@ -31,7 +31,7 @@ class Disk(FileOperations):
         self._open: dict[int, _File] = {}
 
     def images(self):
-        """What a power failure can leave now: names as of the last directory sync, or as they are."""
+        """The files that a power failure can leave now: with names as of the last directory sync, or as they are."""
         for names in (self._safe_names, self._live):
             yield {name: file.safe for name, file in names.items()}
 
@@ -107,7 +107,7 @@ class Disk(FileOperations):
 
 
 class FullDisk(FileOperations):
-    """A disk with room for so many bytes more; `room` can be changed."""
+    """A disk with `room` more bytes; a test can change `room`."""
 
     def __init__(self, room: float) -> None:
         self.room = room

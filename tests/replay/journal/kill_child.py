@@ -1,4 +1,4 @@
-"""Writes a journal until it is killed, and tells on its standard output what is durable."""
+"""Writes a journal until it is killed, and writes to its standard output what is durable."""
 
 import sys
 from pathlib import Path
@@ -24,7 +24,7 @@ def main(directory: Path) -> None:
             told = journal.durable_serial
             sys.stdout.write(f"{told}\n")
             sys.stdout.flush()
-            journal.forget(told - 3000)  # never more than was said
+            journal.forget(told - 3000)  # no serial above the last one that was written out
 
 
 if __name__ == "__main__":

@@ -18,7 +18,7 @@ RECORD_LENGTH = 5
 
 
 def make_record(serial: int, layout: JournalLayout = LAYOUT, length: int | None = None):
-    """A trajectory record as it stands in the ring: random bytes, garbage behind `length` included."""
+    """A trajectory record as it stands in the ring: random bytes, garbage after `length` included."""
     rng = np.random.default_rng(serial)
     fields = RecordLayout.of(Trajectory, Sizes(RECORD_LENGTH, **layout._asdict()))
     record = fields.record(bytearray(rng.bytes(fields.nbytes)))
@@ -40,12 +40,12 @@ def encoded(serial: int, now_s: float = 0.0) -> Encoded:
 
 
 def batch_of(*serials: int) -> deque:
-    """Several of them."""
+    """Several records, as one batch."""
     return deque(encoded(serial) for serial in serials)
 
 
 def assert_is_record(stored, serial: int, layout: JournalLayout = LAYOUT, length: int | None = None) -> None:
-    """Every byte is that of make_record(serial)."""
+    """Asserts that every byte is that of make_record(serial)."""
     record = make_record(serial, layout, length)
     count = int(record.length[0])
     assert stored.serial == serial

@@ -28,9 +28,9 @@ def test_journal_stays_below_its_bound(tmp_path, segment_bytes):
         if serial % 5 == 0:
             assert eventually(lambda serial=serial: journal.durable_serial == serial)
             held = max(held, sum(record_bytes(LAYOUT, length_of(each)) for each in stored))
-            with contextlib.suppress(FileNotFoundError):  # one that is deleted just now
+            with contextlib.suppress(FileNotFoundError):  # a file is being deleted
                 files = sum(path.stat().st_size for path in (tmp_path / "journal").iterdir())
                 largest = max(largest, files, journal.bytes_on_disk)
     journal.close(60.0)
     assert held < largest < bound
-    assert bound < 12 * held  # not needlessly wide: it takes each transition for a record, and these hold three
+    assert bound < 12 * held  # not needlessly wide: it assumes a record per transition, and these records hold three

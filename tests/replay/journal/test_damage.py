@@ -75,7 +75,7 @@ def test_last_segment_cut_in_its_file_header_holds_nothing(killed):
         assert serials_in(contents)[0] == first and "the file header is cut off" in contents.notes[0]
 
 
-def test_cut_tail_is_cut_physically_by_repair_and_the_journal_goes_on(killed):
+def test_cut_tail_is_cut_physically_by_repair_and_the_journal_continues(killed):
     path = segment_paths(killed)[-1]
     path.write_bytes(path.read_bytes()[:-3])
     contents = read_journal(killed)
@@ -88,19 +88,19 @@ def test_cut_tail_is_cut_physically_by_repair_and_the_journal_goes_on(killed):
     assert serials_in(again) == list(range(1, 42)) and again.notes == []
 
 
-def test_unsynced_hole_of_a_power_failure_is_cut_with_what_stands_behind_it(tmp_path, killed):
+def test_unsynced_hole_of_a_power_failure_is_cut_with_what_follows_it(tmp_path, killed):
     path = segment_paths(killed)[-1]
     last_whole = path.stat().st_size
     tail = bytearray()
     for serial in (41, 42, 43):
         record = encoded(serial).buffer
-        seal(record, last_whole)  # all that was safe when they were written
+        seal(record, last_whole)  # the bytes that were safe when it was written
         tail += bytes(len(record)) if serial == 41 else record
     path.write_bytes(path.read_bytes() + tail)
     contents = read_journal(killed)
     assert serials_in(contents) == list(range(1, 41))
     assert f"offset {last_whole}" in contents.notes[0] and "2 records in them were not yet known" in contents.notes[0]
-    seal(record, last_whole + 1)  # now the last one says that the hole had been safe
+    seal(record, last_whole + 1)  # now the last record says that the hole was safe
     path.write_bytes(path.read_bytes()[: -len(record)] + record)
     with pytest.raises(InputOutputError, match="2 records stand behind it: the file is damaged"):
         read_journal(killed)
@@ -127,7 +127,7 @@ def test_bit_flip_anywhere_is_noticed_and_never_becomes_data(tmp_path, closed):
 def test_bit_flip_in_the_open_segment_is_an_error_or_a_cut_that_is_noted(killed):
     path, rng = segment_paths(killed)[-1], np.random.default_rng(1)
     data, offsets = path.read_bytes(), offsets_of_records(path)
-    # Records of the last sync have nobody behind them who knows.
+    # No later record proves that the records of the last sync are safe.
     proven = parse_record_header(data[offsets[-2] :][:RECORD_HEADER_BYTES]).synced_bytes
     first_unproven = 40 - sum(offset >= proven for offset in offsets[:-1])
     for offset in rng.choice(len(data), 300, replace=False):
@@ -169,7 +169,7 @@ def test_truncation_of_a_closed_segment_at_a_records_end_is_noticed(closed):
         path.write_bytes(data)
 
 
-def test_bytes_behind_a_closed_segment_are_noticed(closed):
+def test_bytes_after_a_closed_segment_are_noticed(closed):
     path = segment_paths(closed)[1]
     path.write_bytes(path.read_bytes() + b"x")
     with pytest.raises(InputOutputError, match=r"bytes, manifest\.json says"):
@@ -219,7 +219,7 @@ def test_missing_segment_is_an_error(closed, place):
 @pytest.mark.parametrize(
     "text", [b"", b"{", b"[]", b"null", b'{"format": 1}', b"[" * 100_000, b'{"format": 1, "layout": 3, "segments": []}']
 )
-def test_manifest_that_is_none_is_an_error(closed, text):
+def test_damaged_manifest_is_an_error(closed, text):
     (closed / "manifest.json").write_bytes(text)
     with pytest.raises(InputOutputError, match=r"manifest\.json: .*damaged|manifest\.json: not a layout"):
         read_journal(closed)

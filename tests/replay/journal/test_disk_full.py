@@ -1,4 +1,4 @@
-"""A disk that refuses, at every step there is: no error for the owner, exact counts, and the journal goes on."""
+"""A disk that refuses, at each possible step: no error for the owner, exact counts, and the journal continues."""
 
 import errno
 
@@ -105,7 +105,7 @@ def test_whole_records_before_a_failed_write_are_saved(tmp_path):
 
 
 def test_journal_killed_while_suspended_with_a_torn_segment_can_be_read(tmp_path):
-    """The tail could not even be cut off: the manifest marks it later, and until then it is the last segment's."""
+    """The tail could not even be cut off: the manifest marks it later; until then its segment is the last one."""
     directory = tmp_path / "journal"
     torn = 0
 
@@ -125,7 +125,7 @@ def test_journal_killed_while_suspended_with_a_torn_segment_can_be_read(tmp_path
     assert any(entry.torn for entry in read_journal(directory).segments)
 
 
-def test_earlier_segment_with_a_torn_tail_is_refused_when_nobody_marked_it(tmp_path, monkeypatch):
+def test_earlier_segment_with_a_torn_tail_is_refused_when_it_is_not_marked(tmp_path, monkeypatch):
     """Negative control of the test above."""
     entry = OpenSegment.entry
     monkeypatch.setattr(OpenSegment, "entry", lambda segment, torn: entry(segment, torn=False))

@@ -42,7 +42,7 @@ class HangingDisk(FileOperations):
 
 
 class TimedDisk(FileOperations):
-    """Knows how long the disk has taken."""
+    """Measures how long the disk has taken."""
 
     def __init__(self):
         self.spent_s = 0.0
@@ -60,7 +60,7 @@ class TimedDisk(FileOperations):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["write", "sync", "rename"])
-def test_hanging_disk_blocks_nobody_and_its_queue_is_bounded(tmp_path, name):
+def test_hanging_disk_does_not_block_its_owner_and_its_queue_is_bounded(tmp_path, name):
     disk, record, queue_bytes = HangingDisk(name), make_record(1, BIG), 1 << 20
     journal = Journal(
         tmp_path / "journal", BIG, segment_bytes=1 << 24, queue_bytes=queue_bytes, operations=disk, sync_interval_s=0.02
@@ -138,7 +138,7 @@ def test_record_is_durable_within_the_interval(tmp_path):
     journal = begin(tmp_path / "journal", sync_interval_s=2.0, operations=disk)
     append(journal, 1)
     assert eventually(lambda: journal.durable_serial == 1)
-    for serial in range(2, 5):  # every one on its own, and none is synced at once
+    for serial in range(2, 5):  # each record on its own, and none is synced at once
         begun, disk.spent_s = time.monotonic(), 0.0
         append(journal, serial)
         assert eventually(lambda serial=serial: journal.durable_serial == serial)

@@ -29,7 +29,7 @@ def test_ten_kills_leave_every_durable_record_and_nothing_else(tmp_path):
 
 
 def _run_and_kill(directory, after_s):
-    """What the child said was durable before it was killed `after_s` seconds after its first word."""
+    """Kills the child `after_s` seconds after its first word; returns what it had said was durable."""
     command = [sys.executable, "-m", "tests.replay.journal.kill_child", str(directory)]
     root = Path(mzpipe.__file__).parent.parent
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=root) as child:

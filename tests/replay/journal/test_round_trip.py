@@ -111,7 +111,7 @@ def test_state_returns_with_its_arrays_and_the_newest_wins(tmp_path):
     np.testing.assert_array_equal(state.arrays["priority"], np.linspace(0, 1, 5, dtype=np.float32)[:, None])
 
 
-def test_journal_goes_on_after_restarts(tmp_path):
+def test_journal_continues_after_restarts(tmp_path):
     directory, expected = tmp_path / "journal", []
     for start in range(4):
         former = read_journal(directory, LAYOUT) if has_journal(directory) else None
@@ -133,7 +133,7 @@ def test_journal_goes_on_after_restarts(tmp_path):
     assert kept == expected[-len(kept) :] and 305 in kept and 100 not in kept
 
 
-def test_journal_without_records_can_be_read_and_gone_on_with(tmp_path):
+def test_journal_without_records_can_be_read_and_continued(tmp_path):
     for _ in range(3):
         former = read_journal(tmp_path / "journal") if has_journal(tmp_path / "journal") else None
         if former is not None:

@@ -1,4 +1,4 @@
-"""An agent of the tests: it knows the rules, searches nothing, and says that it has."""
+"""A fake agent: it knows the rules, and reports a search that it has not done."""
 
 from collections.abc import Sequence
 
@@ -19,7 +19,7 @@ def board_config(name: str, *overrides: str) -> GameConfig:
 
 
 class RankedAgent:
-    """Visits its first three legal actions 6, 3 and once, in order of their numbers; `answers` come before all."""
+    """Visits its first three legal actions 6, 3 and 1 times, in order of their numbers; plays `answers` first."""
 
     def __init__(self, config: GameConfig, answers: Sequence[str] = ()) -> None:
         self._game, self._answers = BoardGame(config, 1), list(answers)

@@ -1,4 +1,4 @@
-"""Games of one player by keys: what keys mean, episodes in a window that nobody sees."""
+"""Games of one player by keys: what keys mean, and episodes in an invisible window."""
 
 import os
 
@@ -71,7 +71,7 @@ def test_escape_and_the_windows_cross_leave(event):
 
 
 def played(run, script, *, advice, monkeypatch):
-    """The game behind a script of the events of every look at the keys."""
+    """The game after a script of events, one list for each look at the keys."""
     monkeypatch.setenv("SDL_VIDEODRIVER", "dummy")
     monkeypatch.setenv("SDL_AUDIODRIVER", "dummy")
     looks = iter([*script, [pygame.event.Event(pygame.QUIT)]])
@@ -91,7 +91,7 @@ def test_game_that_waits_moves_with_each_look_at_a_key_that_is_down(tmp_path, mo
 @pytest.mark.slow
 def test_atari_goes_on_by_itself(tmp_path, monkeypatch):
     watched = played(make_run(tmp_path / "run", *PONG), [[], []], advice=False, monkeypatch=monkeypatch)
-    assert watched.step == 3  # doing nothing, at the look that leaves too
+    assert watched.step == 3  # it does nothing at every look, also at the one that leaves
     assert watched.names[0] == "NOOP"
 
 

@@ -53,7 +53,7 @@ def follow(page, target):
 
 
 def click(page, *names):
-    """On the board, one after the other."""
+    """Clicks these on the board, one after the other."""
     for name in names:
         follow(page, page.get_by_label(name, exact=True).first)
 

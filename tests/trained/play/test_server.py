@@ -33,7 +33,7 @@ def board(tmp_path):
 
 @pytest.fixture
 def refused(capsys):
-    """The one line with which `play` refuses."""
+    """Runs a `play` that is refused; returns the one line that it prints."""
 
     def play(*words, code=2):
         assert main(["play", *map(str, words)]) == code
@@ -71,7 +71,7 @@ def test_page_listens_on_the_loopback_address_only_and_leaves_nothing_behind_at_
 
 
 class InterruptedAgent(RankedAgent):
-    """Presses Ctrl-C while it thinks, and goes on thinking after the listener has closed."""
+    """Presses Ctrl-C while it thinks, and still thinks after the listener has closed."""
 
     finished = False
 
@@ -123,7 +123,7 @@ def test_terminal_plays_from_a_pipe_and_ends_with_it(board):
 
 
 def test_terminal_without_any_input_shows_the_board_and_ends(board, monkeypatch, capsys):
-    monkeypatch.setattr("sys.stdin", None)  # as Python has it where the input is closed
+    monkeypatch.setattr("sys.stdin", None)  # as Python sets it when the input is closed
     assert main(["play", str(board), "--simulations", "3"]) == 0
     said, wrong = capsys.readouterr()
     assert "your move as x: " in said
@@ -179,7 +179,7 @@ def test_display_that_does_not_answer_is_refused(tmp_path, refused, monkeypatch)
     for name in ("WAYLAND_DISPLAY", "SDL_VIDEODRIVER"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("DISPLAY", "nowhere.invalid:7")
-    # Where it is not refused nobody sees the game, nor ends it.
+    # If it were not refused, no person would see the game, or end it.
     monkeypatch.setattr("mzpipe.trained.play.keyboard._show", lambda *_: pytest.fail("it is played"))
     line = refused(make_run(tmp_path / "cartpole"))
     assert "there is no display here" in line

@@ -1,4 +1,4 @@
-"""A match line by line: every line is answered in one, and the end of the input is the end."""
+"""A match line by line: every line is answered in one, and the match ends with the input."""
 
 import io
 
@@ -12,7 +12,7 @@ from tests.trained.play.agents import new_match
 
 
 def played(*lines, name="tic_tac_toe", person=0):
-    """What is said to these lines."""
+    """The answers to these lines."""
     console = Console(file=io.StringIO(), width=80, highlight=False)
     match = new_match(name, person)
     play_in_terminal(match, [f"{line}\n" for line in lines], console)

@@ -31,7 +31,7 @@ class Pages:
         return self.client.post(f"/games/{self.name}/moves", data=form, headers=headers)
 
     def names(self, text):
-        """What can be clicked on the board."""
+        """The names of what can be clicked on the board."""
         return re.findall(r'<(?:button|a) class="target[^>]*aria-label="([^"]*)"', text)
 
 
@@ -182,7 +182,7 @@ def test_promotion_is_asked_for_when_a_pawn_can_become_several_pieces():
 
 
 def next_pawn_move(moves):
-    """The pawn on the a-file and then the b-file goes on or takes."""
+    """The pawn move that reaches furthest up the board; of equals a capture."""
     pawns = [move for move in moves if move.name[0] in "abcdefgh"]
     return min(pawns, key=lambda move: (move.target.row, "x" not in move.name))
 

@@ -1,4 +1,4 @@
-"""Runs that nobody has trained: curves that rise from random play towards a score."""
+"""Made-up runs: curves that rise from random play towards a score."""
 
 import numpy as np
 
@@ -6,7 +6,7 @@ from mzpipe.games.figures import atari_figures
 from mzpipe.trained.scores.report import Run
 
 BUDGET = 100_000
-# By game: the score that runs come to, and by how much they differ.
+# By game: the score that runs reach, and by how much they differ.
 ATARI = {"Breakout": (212.0, 60.0), "Freeway": (21.5, 2.5), "MsPacman": (3_300.0, 900.0), "Pong": (4.0, 6.0)}
 
 
@@ -25,7 +25,7 @@ def rising_run(name, game, first, last, rng):
 
 
 def atari_runs(num_runs=5, seed=0):
-    """So many runs of four games."""
+    """`num_runs` runs of each of four games."""
     rng = np.random.default_rng(seed)
     return [
         rising_run(f"{game.lower()}-seed{place}", game, atari_figures()[game].random, rng.normal(*ATARI[game]), rng)
@@ -35,7 +35,7 @@ def atari_runs(num_runs=5, seed=0):
 
 
 def cartpole_runs(num_runs=3, seed=0):
-    """So many runs of a game without figures."""
+    """`num_runs` runs of a game without figures."""
     rng = np.random.default_rng(seed)
     return [
         rising_run(f"cartpole-seed{place}", "CartPole-v1", 20.0, rng.uniform(470.0, 500.0), rng)

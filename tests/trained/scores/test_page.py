@@ -1,4 +1,4 @@
-"""The page of scores: one well-formed file that asks nobody for anything and shows what the report holds."""
+"""The page of scores: one well-formed file that requests nothing and shows what the report holds."""
 
 import re
 from xml.etree import ElementTree
@@ -59,7 +59,7 @@ def test_page_of_one_game_is_named_after_it():
     assert "MuZero" not in words_of(next(root.iter("main")))
 
 
-def test_games_stand_beside_published_scores(page):
+def test_games_stand_next_to_published_scores(page):
     _, root = page
     rows = {row[0]: row[1:] for row in rows_of(next(root.iter("table")))}
     assert list(rows) == ["Breakout", "CartPole-v1", "Freeway", "MsPacman", "Pong"]

@@ -1,4 +1,4 @@
-"""The page of scores in a browser: dark and light, wide and narrow; nothing asked for, nothing clipped or faint."""
+"""The page of scores in a browser: dark and light, wide and narrow; nothing requested, nothing clipped or faint."""
 
 import io
 

@@ -22,7 +22,7 @@ EVAL = {
 
 @pytest.fixture
 def make_run(tmp_path):
-    """A run directory with so many evaluations."""
+    """A run directory with an evaluation for each of the returns."""
 
     def make(name, game="ALE/Pong-v5", returns=(1.0, 9.0, 5.0)):
         path = tmp_path / name

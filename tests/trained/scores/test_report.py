@@ -1,4 +1,4 @@
-"""Runs put together: by game, aggregated, and not at all where they are no match."""
+"""Runs put together: by game, aggregated, and refused if they do not match."""
 
 import json
 

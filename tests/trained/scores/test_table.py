@@ -22,7 +22,7 @@ def printed(table):
     return [line.rstrip() for line in console.file.getvalue().splitlines()]
 
 
-def test_games_stand_beside_published_scores():
+def test_games_stand_next_to_published_scores():
     lines = printed(games_table(make_report([make_run("a", return_mean=10.0), make_run("b", return_mean=12.0)])))
     assert lines[-1].split() == ["Pong", "2", "11", "+-", "1.41", "0.898", "-6.7", "20.1", "16.7"]
 
