@@ -116,7 +116,7 @@ def test_terminal_plays_from_a_pipe_and_ends_with_it(board):
     assert (played.returncode, played.stderr) == (0, b"")
     said = played.stdout.decode()
     assert f"tic_tac_toe against board, {CHECKPOINT}, 3 simulations a move" in said
-    assert "is no legal move" in said
+    assert "is not a legal move" in said
     assert "\x1b" not in said
     assert "the agent (o) played o(" in said
 
