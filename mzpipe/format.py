@@ -87,5 +87,5 @@ def _three_digits(x: float) -> str:
 
 
 def _unmeasured(x: float) -> str:
-    """Shows NaN as a missing value, and an infinity as itself."""
+    """The text of a number that is not finite: '-' for NaN, and an infinity as itself."""
     return _UNKNOWN if math.isnan(x) else str(x)

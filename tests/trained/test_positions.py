@@ -105,7 +105,7 @@ def test_the_command_prints_means_by_length_and_writes_every_position(board, fil
     json_file = tmp_path / "out.json"
     assert main(["positions", str(board), str(file), "--simulations", "20", "--json", str(json_file)]) == 0
     text = capsys.readouterr().out
-    assert "step_00000030 (300 env steps), 20 simulations a move" in text
+    assert "step_00000030 (300 env steps), 20 simulations per move" in text
     rows = [line.split() for line in text.splitlines()[2:]]
     assert [row[:3] for row in rows] == [["0", "1", "0"], ["4", "1", "1"], ["5", "1", "1"], ["all", "3", "2"]]
     assert len(rows[0]) == 5, "no shares of no choice"

@@ -74,7 +74,8 @@ def caption_of(player: Player) -> str:
     agent, config = player.agent, player.config
     return (
         f"{agent.game.description}; {agent.checkpoint} of {agent.env_steps:,} env steps; "
-        f"protocol {score_protocol(agent.profile.game)}, {config.num_simulations} simulations a move ({config.policy})"
+        f"protocol {score_protocol(agent.profile.game)}, "
+        f"{config.num_simulations} simulations per move ({config.policy})"
     )
 
 

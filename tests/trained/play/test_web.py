@@ -8,7 +8,7 @@ from mzpipe.errors import SearchInputError
 from mzpipe.trained.play.web.app import Games, make_app
 from tests.trained.play.agents import RankedAgent, new_match
 
-ABOUT = "tic_tac_toe against first, step_00000030, 25 simulations a move"
+ABOUT = "tic_tac_toe against first, step_00000030, 25 simulations per move"
 
 
 class Pages:
