@@ -1,4 +1,4 @@
-"""`profile`: a run of its own, in a directory of its own, measured once it is warm."""
+"""`profile`: starts its own run in a temporary directory, and measures it once it is warm."""
 
 import dataclasses
 import os
@@ -21,21 +21,21 @@ from .ceilings import Ceilings
 from .ceilings.measure import measure_ceilings, refuse_without_actors
 from .trace import TraceReading, read_trace
 
-# A process sleeps up to 20 ms, and a lap of a large network takes a second: in less than this neither averages out.
+# A process sleeps up to 20 ms, and a lap of a large network takes a second: averages need at least this long.
 MIN_SECONDS = 5.0
-# The learner has trained so many steps, and this long, when measuring begins: games, rings and caches are filled.
+# Measuring begins this long after the learner has done this many steps: games, rings and caches are full by then.
 _WARM_STEPS, _WARM_UP_S = 5, 10.0
 # How long each role is measured alone.
 _ALONE_S = 5.0
-# A trace begins with the measurement, and ends once a process has no room for more, or after this long. Written down,
-# an event takes 100 to 200 bytes: room for so many, in all processes together, makes a file of 40 MB at most.
+# A trace begins with the measurement, and ends when a process has no room for more events, or after this long. In the
+# file an event takes 100 to 200 bytes, so this many events, over all processes, make a file of 40 MB at most.
 _TRACE_EVENTS, _TRACE_S = 200_000, 5.0
-# Counts for rates over time: this far apart, and at most so many.
+# Counts for rates over time: the least interval between them, and the most of them.
 _INTERVAL_S, _MAX_COUNTS = 0.5, 240
 
 
 class Measurement:
-    """Watches a run: waits until it is warm, takes a moment, and another `seconds` later."""
+    """Watches a run: waits until it is warm, reads a `Moment`, and reads another one `seconds` later."""
 
     def __init__(self, seconds: float, *, trace: bool = False) -> None:
         self._seconds, self._is_traced = seconds, trace
@@ -44,12 +44,12 @@ class Measurement:
         self._warm_s: float | None = None
         self.first: Moment | None = None
         self.last: Moment | None = None
-        # Between these two.
+        # Counts read between `first` and `last`.
         self.counts: list[Count] = []
         self._count_at_s = 0.0
 
     def __call__(self, plane: DataPlane) -> str | None:
-        """Why the run ends, once everything is measured."""
+        """The reason to end the run, once everything is measured; None until then."""
         now_s = time.monotonic()
         if self._is_traced:
             plane.trace().stop_when_full()
@@ -74,26 +74,26 @@ class Measurement:
 
 
 class Measured(NamedTuple):
-    """How the measurement ended, and what it found before."""
+    """The outcome of a measurement, and its results."""
 
     outcome: Outcome
     report: ProfileReport | None
     ceilings: Ceilings | None = None
     trace: TraceReading | None = None
-    # Why there are no ceilings; what was measured before stands.
+    # The error that prevented the ceilings; the other results are valid.
     failure: MzpipeError | None = None
 
 
 def measure_profile(
     profile: Profile, seconds: float, view: View, *, ceilings: bool = False, trace: bool = False
 ) -> Measured:
-    """Trains a profile for as long as it takes to measure `seconds` of it; then, if asked to, every role alone.
+    """Trains a profile until `seconds` of it are measured; then, with `ceilings`, measures every role alone.
 
-    No report where the run ended before it was measured, by a signal or by its own failure; no ceilings where either
-    came later. Raises UsageError for fewer than MIN_SECONDS, and whatever stops a run from starting.
+    There is no report if a signal or a failure ended the run before it was measured, and there are no ceilings if
+    either came later. Raises UsageError for fewer than MIN_SECONDS, and any error that stops a run from starting.
     """
     if not seconds >= MIN_SECONDS:
-        raise UsageError(f"--seconds {seconds:g}: must be at least {MIN_SECONDS:g}, or slow stages are not seen")
+        raise UsageError(f"--seconds {seconds:g}: must be at least {MIN_SECONDS:g}, or slow stages are missed")
     if ceilings:
         refuse_without_actors(profile)
     profile, measurement = _endless(profile), Measurement(seconds, trace=trace)
@@ -116,7 +116,7 @@ def measure_profile(
 
 
 def _endless(profile: Profile) -> Profile:
-    """Without the limits that could end it before it is measured; learner_steps stays, as schedules follow it."""
+    """The profile without limits that could end it before it is measured; schedules need learner_steps, so it stays."""
     return dataclasses.replace(
         profile, stop=dataclasses.replace(profile.stop, env_steps=None, minutes=None, return_mean=None)
     )
