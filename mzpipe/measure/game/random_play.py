@@ -49,7 +49,7 @@ class RandomPlay:
 
 
 def play_at_random(config: GameConfig, seed: int, *, num_moves: int | None = None) -> RandomPlay:
-    """Plays legal moves, the same draws for every seed; without `num_moves`, as many as fit in 3 s and 200 MiB of frames."""
+    """Plays legal moves, the same draws for every seed; `num_moves` None allows 3 s and 200 MiB of frames."""
     game, rng = make_game(config, NUM_GAMES, seed), np.random.default_rng(0)
     start_BF = game.reset()
     moves: list[Move] = []
