@@ -132,7 +132,7 @@ def test_the_prediction_holds_when_the_resource_is_really_added(profile, tmp_pat
 def test_profile_refuses_too_short_a_time_and_an_unwritable_file_before_it_starts(profile, tmp_path):
     result = mzpipe("profile", profile, "--seconds", 2)
     assert result.returncode == 2
-    assert result.stderr == "mzpipe profile: --seconds 2: must be at least 5, or slow stages are not seen\n"
+    assert result.stderr == "mzpipe profile: --seconds 2: must be at least 5, or slow stages are missed\n"
     result = mzpipe("profile", profile, "--json", tmp_path / "none" / "report.json")
     assert result.returncode == 74
     assert "no such directory" in result.stderr

@@ -2,8 +2,8 @@
 
 Every word of a 1 MiB record holds the same number, made of its producer's and its own. Each producer is killed
 (SIGKILL) when it is seen in the middle of a record, or soon after. Its committed records must be whole and in order,
-and the next producer continues after them. The control reads the slot after the last committed one as a record: if it never
-finds two numbers in it, no kill came in the middle of a record, and the check has shown nothing.
+and the next producer continues after them. The control reads the slot after the last committed one as a record: if it
+never finds two numbers in it, no kill came in the middle of a record, and the check has shown nothing.
 """
 
 import random

@@ -70,7 +70,7 @@ def copy_records(ring: Ring[Words], source: np.ndarray) -> None:
 
 
 def send_large_frames(peers: Peers, source: np.ndarray) -> None:
-    """Sends with zmq, which makes no copies on either side, and with as many messages in flight as the ring has slots."""
+    """Sends with zmq, which makes no copies; as many messages are in flight as the ring has slots."""
     socket = peers.sockets.bound("large", zmq.PAIR, LARGE_SLOTS)
     send = partial(socket.send, source, copy=False)
     peers.tell(0, take_large_frames, _RECORDS)
