@@ -1,4 +1,4 @@
-"""MuZero in one file and on one core: it learns CartPole-v1 to a mean return of 475 in a few minutes.
+"""MuZero in one file, on one core: it learns CartPole-v1 to a mean return of 475 in a few minutes.
 
     python examples/muzero_one_file.py [--seed N] [--minutes M] [--csv curve.csv]
 
@@ -10,8 +10,8 @@ MuZero (Schrittwieser et al. 2020) plans with a model of the game that it learns
 
 A tree search over hidden states turns a rough policy and value into better ones. MuZero plays what the search prefers
 and stores it. From stored positions it unrolls the dynamics K steps along the actions that were played, and trains all
-three functions to say which rewards came, and which policies and values the searches found. A hidden state never has
-to look like the game. Better functions make better searches, and these make better targets.
+three functions to predict the rewards that came, and the policies and values that the searches found. A hidden state
+need not look like the game. Better functions make better searches, and these make better targets.
 
 Here self-play, replay, training and evaluation take turns in one loop. In mzpipe each of them is a process, but batches
 and losses are the same: tests/examples/test_muzero_one_file.py holds them equal. Networks, tree search and unrolled
@@ -50,8 +50,8 @@ class Config:
     game: str = "CartPole-v1"
     network: NetworkConfig = NetworkConfig(hidden_size=64, value_support_size=20, reward_support_size=3)
     search: SearchConfig = SearchConfig(num_simulations=25, discount=0.997)
-    num_games: int = 64  # played side by side
-    # Actions are drawn from visits^(1 / T); pairs of a learner step and the temperature T from there on.
+    num_games: int = 64  # played in parallel
+    # Actions are drawn from visits^(1 / T); pairs of a learner step and the temperature T from that step on.
     temperatures: tuple[tuple[int, float], ...] = ((0, 1.0), (2_000, 0.5), (5_000, 0.25))
     replay_capacity: int = 35_000  # transitions
     min_size_to_sample: int = 4_000  # transitions played before training begins
@@ -94,12 +94,12 @@ def run_search(model: Model, search: BatchedSearch, observation_GO: np.ndarray) 
 
 # --- Self-play --------------------------------------------------------------------------------------------------------
 class Episode:
-    """One game as far as it has been played; step t holds the position before action t, and what its search found."""
+    """The played part of one game; step t holds the position before action t, and the results of its search."""
 
     def __init__(self, env: gymnasium.Env) -> None:
         max_length, num_actions = env.spec.max_episode_steps, int(env.action_space.n)
         self.length, self.terminated = 0, False
-        self.final_value = 0.0  # of the position after the last step, where the game has not been played to its end
+        self.final_value = 0.0  # value of the position after the last step, if the game has not ended there
         self.observation_TO = np.zeros((max_length, *env.observation_space.shape), np.float32)
         self.steps = EpisodeSteps(
             action_C=np.zeros(max_length, np.int32),
@@ -109,7 +109,7 @@ class Episode:
         )
 
     def add(self, observation_O, action, reward, root_value, search_policy_A, terminated, final_value) -> None:
-        """Appends one step, and says what follows it."""
+        """Appends one step, and records whether the game ended with it and the value after it."""
         t, self.length = self.length, self.length + 1
         self.observation_TO[t] = observation_O
         self.steps.action_C[t], self.steps.reward_C[t] = action, reward
@@ -118,7 +118,7 @@ class Episode:
 
 
 class SelfPlay:
-    """Games side by side, whose episodes lie in the replay buffer from their first step on."""
+    """Parallel games whose episodes are in the replay buffer from their first step on."""
 
     def __init__(self, config: Config, model: Model, replay: "Replay", rng: np.random.Generator) -> None:
         self.config, self.model, self.replay, self.rng = config, model, replay, rng
@@ -151,7 +151,7 @@ class Replay:
         self.capacity, self.episodes = capacity, deque()
 
     def add(self, episode: Episode) -> Episode:
-        """Takes an episode in, which may still grow, and drops the oldest ones until the rest fits."""
+        """Adds an episode, which may still grow, and drops the oldest ones until the rest fits."""
         self.episodes.append(episode)
         size = sum(stored.length for stored in self.episodes)
         while size > self.capacity:
@@ -181,8 +181,8 @@ class Batch(NamedTuple):
 def make_batch(config: Config, positions: list[tuple[Episode, int]], random_key: int) -> Batch:
     """The targets along each unroll; `random_key` draws the actions past the end of an episode.
 
-    Value targets are z_t = r_t+1 + discount r_t+2 + ... + discount^n v_t+n with n = td_steps. A terminated game goes on
-    with value and reward 0. After one that was cut short nothing is known: its masks are 0 there.
+    Value targets are z_t = r_t+1 + discount r_t+2 + ... + discount^n v_t+n with n = td_steps. After the end of a
+    terminated game, values and rewards are 0. After a truncated one they are unknown, so the masks are 0 there.
     """
     unrolls = []
     for b, (episode, t) in enumerate(positions):
@@ -206,11 +206,11 @@ class Losses(NamedTuple):
 
 
 def muzero_loss(config: Config, model: Model, batch: Batch) -> Losses:
-    """Unrolls the model along the batch's actions; cross-entropy between what it says and the targets.
+    """Unrolls the model along the batch's actions; the cross-entropy between its outputs and the targets.
 
     sum over k of scale_k * (policy_k + value_loss_weight * value_k + reward_k), with scale_0 = 1 and scale_k = 1 / K.
     Values and rewards become categories: after a transform that shrinks large numbers, 3.7 is 0.3 of category 3 and 0.7
-    of category 4. There is no reward at k = 0, where no action has been taken.
+    of category 4. There is no reward at k = 0, because no action has been taken yet.
     """
     value_size, reward_size = config.network.value_support_size, config.network.reward_support_size
     value_target_BK1M = torch.from_numpy(scalar_to_support(batch.value_target_BK1.numpy(), value_size))
@@ -279,7 +279,7 @@ def main() -> None:
     """Trains until the goal is reached or the time is over; prints every evaluation."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--minutes", type=float, default=30.0, help="when to give up, looked at after each evaluation")
+    parser.add_argument("--minutes", type=float, default=30.0, help="when to give up, checked after each evaluation")
     parser.add_argument("--csv", default=os.devnull, help="file to write the evaluations to")
     arguments, config, start_s = parser.parse_args(), Config(), time.monotonic()
     torch.set_num_threads(1)

@@ -1,4 +1,4 @@
-"""A game of your own in one file: find the treasure on a grid in as few moves as there can be.
+"""A game of your own in one file: find the treasure on a grid in as few moves as possible.
 
 bin/mzpipe check-env examples.treasure:Treasure --allow-env-import
 bin/mzpipe train examples/treasure.toml --allow-env-import
@@ -17,19 +17,19 @@ class Treasure:
     frame_shape = (2, SIDE, SIDE)  # planes: the player, the treasure
 
     def reset(self, seed):
-        """The first frame of a new game; all that is random comes from the seed."""
+        """The first frame of a new game; all randomness comes from the seed."""
         cells = np.random.default_rng(seed).choice(SIDE * SIDE, 2, replace=False)
         self.player, self.treasure = (divmod(int(cell), SIDE) for cell in cells)
         return self._frame()
 
     def step(self, action):
-        """The next frame, the reward, whether the rules ended the game, whether a limit did."""
+        """The next frame, the reward, whether the rules ended the game, and whether a limit did."""
         self.player = self._neighbour(action)
         found = self.player == self.treasure
         return self._frame(), 1.0 if found else -0.05, found, False
 
     def legal_actions(self):
-        """Not through the walls; without this method every action is legal."""
+        """Every move that does not leave the grid; without this method every action is legal."""
         return np.array([min(self._neighbour(a)) >= 0 and max(self._neighbour(a)) < SIDE for a in range(len(MOVES))])
 
     def _neighbour(self, action):

@@ -1,11 +1,11 @@
 """Every error mzpipe raises on purpose, in one tree.
 
-    MzpipeError                  70  something of ours is wrong
-    +-- UsageError                2  the caller can mend it: bad profile, bad arguments
+    MzpipeError                  70  a bug or a fault in mzpipe
+    +-- UsageError                2  the caller can fix it: bad profile, bad arguments
     |   +-- ConfigError           2  a profile's field; also a ValueError
     |   +-- GameError             2  a user's own game breaks the protocol
     |   +-- PlanError             2  the machine cannot hold the plan
-    |   +-- SearchInputError      2  an array handed to the search; also a ValueError
+    |   +-- SearchInputError      2  a bad array given to the search; also a ValueError
     +-- NotFiniteError           70  weights, or the optimiser's state, hold NaN or infinity
     +-- AlreadyRunningError       3  the run directory is live
     +-- InputOutputError         74  a file or segment cannot be read or written
@@ -30,7 +30,7 @@ class ExitCode(IntEnum):
     INTERNAL = 70
     INPUT_OUTPUT = 74
     DEVICE = 75
-    # Ended by a signal: 128 and its number, as shells have it.
+    # Ended by a signal: 128 plus its number, as in shells.
     HUNG_UP = 129
     INTERRUPTED = 130
     QUIT = 131
@@ -43,7 +43,7 @@ class ExitCode(IntEnum):
 
     @property
     def is_signal(self) -> bool:
-        """Whether a signal asked for the end."""
+        """Whether a signal ended the run."""
         return self > _SIGNALS
 
 
@@ -72,7 +72,7 @@ class PlanError(UsageError):
 
 
 class SearchInputError(UsageError, ValueError):
-    """An array handed to the search has the wrong shape, kind or values."""
+    """An array given to the search has the wrong shape, kind or values."""
 
 
 class NotFiniteError(MzpipeError):

@@ -1,4 +1,4 @@
-"""Numbers as people read them; every report formats them here."""
+"""Formats numbers for people; every report uses these functions."""
 
 import math
 
@@ -13,7 +13,7 @@ def count(n: int) -> str:
 
 
 def number(x: float) -> str:
-    """A rate, a size or a loss: three digits, or all whole ones where there are more: '2.31', '58', '25,600'."""
+    """A rate, a size or a loss, with three digits or all whole ones if there are more: '2.31', '58', '25,600'."""
     if not math.isfinite(x):
         return _unmeasured(x)
     return f"{x:,.0f}" if abs(x) >= 100.0 else f"{x:.3g}"
@@ -25,7 +25,7 @@ def score(x: float) -> str:
 
 
 def compact(n: float) -> str:
-    """A large count in a few letters: '940', '12.4k', '1.25M'."""
+    """A large count in a few characters: '940', '12.4k', '1.25M'."""
     if not math.isfinite(n):
         return _unmeasured(n)
     for size, suffix in _SUFFIXES:
@@ -35,13 +35,13 @@ def compact(n: float) -> str:
 
 
 def exact(x: float) -> str:
-    """A round number in all its digits and a few letters: '0.25', '500', '13.225k'."""
+    """A round number with all its digits, in a few characters: '0.25', '500', '13.225k'."""
     size, suffix = next((each for each in _SUFFIXES if abs(x) >= each[0]), (1.0, ""))
     return f"{x / size:g}{suffix}"
 
 
 def percent(fraction: float) -> str:
-    """0.314 as '31%'; one decimal below ten: '0.3%'; and '<0.1%' where that would round to nothing."""
+    """0.314 as '31%'; with one decimal below ten: '0.3%'; and '<0.1%' where that would round to zero."""
     if not math.isfinite(fraction):
         return _unmeasured(fraction)
     value = 100.0 * fraction
@@ -51,7 +51,7 @@ def percent(fraction: float) -> str:
 
 
 def latency(microseconds: float | None) -> str:
-    """How long a call took: '623 us', '4.67 ms', '1.5 s'; '-' where there was none."""
+    """The time a call took: '623 us', '4.67 ms', '1.5 s'; '-' if there was no call."""
     if microseconds is None:
         return _UNKNOWN
     for size, unit in _LATENCY_UNITS:
@@ -80,12 +80,12 @@ def duration(seconds: float) -> str:
 
 
 def _three_digits(x: float) -> str:
-    """Three digits and no exponent, trailing zeros dropped."""
+    """Three digits without an exponent or trailing zeros."""
     decimals = 2 if abs(x) < 9.995 else 1 if abs(x) < 99.95 else 0
     text = f"{x:.{decimals}f}"
     return text.rstrip("0").rstrip(".") if "." in text else text
 
 
 def _unmeasured(x: float) -> str:
-    """Shows NaN as a number that does not exist yet, and an infinity as a fault."""
+    """The text of a number that is not finite: '-' for NaN, and an infinity as itself."""
     return _UNKNOWN if math.isnan(x) else str(x)

@@ -1,4 +1,4 @@
-"""Birth and death of the processes beside the measured one, and the directory in shared memory where they meet it."""
+"""Starts and ends the processes around the measured one, and makes the shared runtime directory where they meet it."""
 
 import os
 import select
@@ -18,7 +18,7 @@ _START_S, _STOP_S, _POLL_MS = 120.0, 10.0, 20
 
 
 class Children:
-    """Processes beside `whom`, all of one program, by name."""
+    """Processes around `whom`, all of one program, by name."""
 
     def __init__(self, whom: str, program: str, log: Path) -> None:
         self._whom, self._program, self._log = whom, program, log
@@ -26,7 +26,7 @@ class Children:
         self._poller = select.poll()
 
     def start(self, name: str, words: list[str], **pipes: int) -> Child:
-        """Starts the program with these words; `pipes` as spawn has them."""
+        """Starts the program with these words; `pipes` are those of spawn."""
         with open(self._log, "ab") as log:
             child = spawn([self._program, *words], environment=_environment(), log=log, **pipes)
         self._children[name] = child
@@ -34,35 +34,35 @@ class Children:
         return child
 
     def check(self, timeout_ms: int = 0) -> None:
-        """Raises MzpipeError, with the last line of the log, once one of them has ended."""
+        """Raises MzpipeError, with the last line of the log, if one of them has ended."""
         if self._poller.poll(timeout_ms):
             last = self._log.read_text(errors="replace").strip().rpartition("\n")[2]
             names = ", ".join(self._children)
-            raise MzpipeError(f"a process beside {self._whom} ({names}) has ended: {last or 'it said nothing'}")
+            raise MzpipeError(f"a process next to {self._whom} ({names}) has ended: {last or 'no message'}")
 
     def await_ready(self, ready: Callable[[], bool]) -> None:
-        """Waits until all of them have loaded; raises MzpipeError when one ends or takes too long."""
+        """Waits until all have loaded; raises MzpipeError if one ends or takes too long."""
         deadline_s = time.monotonic() + _START_S
         while not ready():
             self.check(_POLL_MS)
             if time.monotonic() > deadline_s:
-                raise MzpipeError(f"a process beside {self._whom} has not started within {_START_S:.0f} s")
+                raise MzpipeError(f"a process next to {self._whom} has not started within {_START_S:.0f} s")
 
     def kill(self, name: str) -> None:
-        """Ends one, wherever it is, and reaps it; another may take its name."""
+        """Kills one at once and reaps it; another may then take its name."""
         child = self._children.pop(name)
         self._poller.unregister(child.pidfd)
         _end(child, patience_s=0.0)
 
     def stop(self, patience_s: float = _STOP_S) -> None:
-        """Ends those that have not ended by themselves in time, and reaps all."""
+        """Ends the processes that have not ended by themselves in time, and reaps all."""
         deadline_s = time.monotonic() + patience_s
         for child in self._children.values():
             _end(child, deadline_s - time.monotonic())
 
 
 def _environment() -> dict[str, str]:
-    """A child's environment, with the place of this package, which is not installed."""
+    """A child's environment, with the path of this package, which is not installed."""
     environment, home = child_environment(1), str(Path(__file__).resolve().parents[1])
     return environment | {"PYTHONPATH": os.pathsep.join(filter(None, [environment.get("PYTHONPATH"), home]))}
 
@@ -78,9 +78,9 @@ def _end(child: Child, patience_s: float) -> None:
 
 @contextmanager
 def meeting_place() -> Iterator[tuple[RunDirectory, Path]]:
-    """A run directory, and its runtime directory with a death pipe; afterwards neither is left.
+    """A run directory, and its runtime directory with a death pipe; both are removed afterwards.
 
-    What a killed measurement has left in shared memory goes first.
+    First removes what a killed measurement has left in shared memory.
     """
     sweep_leftovers()
     with (

@@ -1,4 +1,4 @@
-"""`mzpipe bench [CASE]`: measures mzpipe against named references, turn about, on this machine."""
+"""`mzpipe bench [CASE]`: measures mzpipe against named references, in turns, on this machine."""
 
 import argparse
 import sys
@@ -15,7 +15,7 @@ from .plot import draw, require_matplotlib
 from .registry import CASES, chosen_cases, measure
 from .report import CaseResult, make_records, table
 
-# Where the output is no terminal, a row still stands on one line.
+# The width if the output is not a terminal, so that a row is still one line.
 _WIDTH = 160
 
 
@@ -25,11 +25,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("case", nargs="?", help=f"what to measure (default: every case). {cases}")
     add_json_argument(parser, "the records")
     parser.add_argument("--plot", type=Path, help="draw the case here, as a PNG (needs matplotlib)")
-    parser.add_argument("--quick", action="store_true", help="few shapes and rounds: does it run, and about how fast")
+    parser.add_argument("--quick", action="store_true", help="few shapes and rounds: a test, with rough rates")
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Measures, shows a table, writes what was asked for."""
+    """Measures, prints a table, writes the requested files."""
     names = chosen_cases(arguments.case)
     _refuse_what_cannot_be_written(arguments, names)
     console, origin = Console(width=None if sys.stdout.isatty() else _WIDTH), here()
@@ -45,7 +45,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _refuse_what_cannot_be_written(arguments: argparse.Namespace, names: list[str]) -> None:
-    """Before minutes are spent on measuring."""
+    """Raises an error for output that cannot be written, before minutes are spent on measuring."""
     refuse_unwritable(arguments.json)
     refuse_unwritable(arguments.plot, "--plot")
     if arguments.plot is not None:

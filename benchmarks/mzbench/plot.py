@@ -1,4 +1,4 @@
-"""Panels side by side, as a PNG."""
+"""Draws panels in a row, as a PNG."""
 
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,7 @@ _MARKERS = "osD^vPX*"
 
 
 def require_matplotlib() -> None:
-    """UsageError where matplotlib is not installed: to be asked before minutes are spent on measuring."""
+    """Raises UsageError if matplotlib is not installed; called before minutes are spent on measuring."""
     try:
         import matplotlib  # noqa: F401
     except ImportError:
@@ -20,7 +20,7 @@ def require_matplotlib() -> None:
 
 
 def draw(panels: list[Panel], title: str, path: Path) -> None:
-    """Draws the panels, a line per contestant, and writes the PNG; UsageError where there is nothing to draw."""
+    """Draws the panels, a line per contestant, and writes the PNG; raises UsageError if there is no panel."""
     if not panels:
         raise UsageError(f"--plot {path}: this case has no picture: leave --plot out")
     from matplotlib.figure import Figure

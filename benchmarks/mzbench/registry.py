@@ -8,7 +8,7 @@ from mzpipe.errors import UsageError
 
 from .report import CaseResult
 
-# Called with the number of shapes done, their total, and the one in work.
+# Called with the number of finished shapes, their total, and the current one.
 ShapeProgress = Callable[[int, int, str], None]
 
 CASES = {
@@ -31,7 +31,7 @@ _MODULES = {
 
 
 def chosen_cases(name: str | None) -> list[str]:
-    """The one case called `name`, or every case for None; UsageError where there is none of that name."""
+    """The case called `name`, or every case for None; raises UsageError if there is no such case."""
     if name is None:
         return list(CASES)
     if name not in CASES:
@@ -40,6 +40,6 @@ def chosen_cases(name: str | None) -> list[str]:
 
 
 def measure(name: str, *, quick: bool, progress: ShapeProgress) -> CaseResult:
-    """What the case `name` measures on this machine, now."""
+    """Measures the case `name` on this machine, now."""
     module = import_module(f".{_MODULES[name]}", __package__)
     return cast(CaseResult, module.measure(quick=quick, progress=progress))

@@ -1,4 +1,4 @@
-"""What a case answers, and how it is handed on: as records, as a table on the terminal."""
+"""The results of a case, and their output: as records, and as a table on the terminal."""
 
 import dataclasses
 from collections.abc import Iterable
@@ -22,7 +22,7 @@ class Measured(NamedTuple):
 
 
 class Comparison(NamedTuple):
-    """One number of ours beside a reference's, taken turn about."""
+    """One number of ours and a reference's, measured in turns."""
 
     case: str
     unit: str
@@ -40,17 +40,17 @@ class Panel(NamedTuple):
 
 
 class CaseResult(NamedTuple):
-    """All a case found out."""
+    """All results of a case."""
 
     comparisons: list[Comparison]
-    # What was left out, and why: a line each.
+    # One line per part that was left out, with the reason.
     notes: list[str]
     panels: list[Panel]
 
 
 @dataclasses.dataclass(frozen=True)
 class Reference:
-    """What a value is compared with, measured in the same run."""
+    """The reference of a value, measured in the same run."""
 
     name: str
     value: float
@@ -66,7 +66,7 @@ class Record:
     reference: Reference
     # value / reference.value
     ratio: float
-    # As in machine.Origin.
+    # The fields of machine.Origin.
     host: str
     commit: str
 

@@ -1,7 +1,7 @@
-"""Turn-about timing: contestants run one after the other, in several rounds, in one process.
+"""Turn-about timing: contestants run one after another, in several rounds, in one process.
 
-A machine's speed drifts (clocks, neighbours, caches); taking turns spreads the drift over
-all contestants alike, and the median over rounds drops a round that something disturbed.
+A machine's speed drifts (clocks, neighbours, caches). Taking turns spreads the drift evenly
+over all contestants, and the median over rounds ignores a disturbed round.
 """
 
 import statistics
@@ -16,18 +16,18 @@ MAX_CALL_S = 20.0
 
 
 class Contestant(NamedTuple):
-    """Something to time, and a name for it."""
+    """A function to time, and its name."""
 
     name: str
     call: Callable[[], object]
-    # A part of the same work, for contestants too slow to be tried whole; None: the call itself.
+    # A part of the same work, for contestants whose whole call is too slow for a trial; None: the call itself.
     trial: Callable[[], object] | None = None
-    # How much of a call the trial is.
+    # The fraction of a call that the trial does.
     trial_share: float = 1.0
 
 
 class Timing(NamedTuple):
-    """How long one call takes."""
+    """The time of one call."""
 
     # Median over the rounds.
     seconds: float
@@ -36,14 +36,14 @@ class Timing(NamedTuple):
 
 
 class Turns(NamedTuple):
-    """What came of one turn-about timing."""
+    """The results of one turn-about timing."""
 
     timings: dict[str, Timing]
-    # Seconds that one call would have taken, of those left out for it.
+    # Seconds that one call would take, for the contestants left out because of it.
     too_slow: dict[str, float]
 
     def left_out(self, where: str) -> list[str]:
-        """A line for each contestant that was too slow there."""
+        """A line for each contestant that was too slow at `where`."""
         return [
             f"{name} is left out at {where}: one call would take about {seconds:.0f} s"
             for name, seconds in self.too_slow.items()
@@ -51,7 +51,7 @@ class Turns(NamedTuple):
 
 
 def turn_about(contestants: Sequence[Contestant], *, rounds: int, max_call_s: float = MAX_CALL_S) -> Turns:
-    """Times the contestants in turns; each is tried before, so nothing compiles on the clock."""
+    """Times the contestants in turns; each has a trial first, so nothing compiles on the clock."""
     expected_s = {contestant.name: _expected_s(contestant) for contestant in contestants}
     runners = [contestant for contestant in contestants if expected_s[contestant.name] <= max_call_s]
     laps: dict[str, list[float]] = {runner.name: [] for runner in runners}
@@ -64,13 +64,13 @@ def turn_about(contestants: Sequence[Contestant], *, rounds: int, max_call_s: fl
 
 
 def summary(seconds: Sequence[float]) -> Timing:
-    """Median and spread of what the rounds took."""
+    """Median and spread of the rounds' times."""
     median = statistics.median(seconds)
     return Timing(median, (max(seconds) - min(seconds)) / median)
 
 
 def _expected_s(contestant: Contestant) -> float:
-    """About how long one call takes: the second trial counts, the first one compiles and warms up."""
+    """The approximate time of one call: the second trial counts, the first one compiles and warms up."""
     trial = contestant.trial or contestant.call
     trial()
     return timeit.timeit(trial, number=1) / contestant.trial_share

@@ -1,9 +1,9 @@
-"""Fixed positions of Connect Four with their exact values: writes connect_four.csv beside this file.
+"""Writes fixed positions of Connect Four with their exact values to connect_four.csv, next to this file.
 
     python benchmarks/positions/solve_connect_four.py
 
-Positions come from random play. None is kept where the player to move can win at once. Of every length there
-are 50 in which at least one action gives away what the position is worth, and 25 that are lost whatever is played.
+Positions come from random play; those in which the player to move can win at once are dropped. For every length there
+are 50 in which at least one action gives the position's value away, and 25 that are lost whatever is played.
 Values are found by alpha-beta search over bitboards. The board is a bit per cell, seven per column, the seventh
 always empty: `mine` has the stones of the player to move, `all_stones` those of both.
 """
@@ -38,7 +38,7 @@ def _has_four(stones: int) -> bool:
 
 @numba.njit
 def _cell(all_stones: int, column: int) -> int:
-    """The bit that a stone in the column would get; 0 where the column is full."""
+    """The bit that a stone in the column would get; 0 if the column is full."""
     return (all_stones + (1 << (_HEIGHT * column))) & (((1 << _ROWS) - 1) << (_HEIGHT * column))
 
 
@@ -54,7 +54,7 @@ def _wins_at_once(stones: int, all_stones: int) -> bool:
 
 @numba.njit
 def _value(mine: int, all_stones: int, low: int, high: int, key_T: np.ndarray, entry_T: np.ndarray) -> int:
-    """1, 0 or -1 for the player to move where it lies between low and high, else a bound; nobody has four yet."""
+    """1, 0 or -1 for the player to move if that is between low and high, else a bound; neither player has four yet."""
     if all_stones == _BOARD:
         return 0
     if _wins_at_once(mine, all_stones):
@@ -89,13 +89,13 @@ def _value(mine: int, all_stones: int, low: int, high: int, key_T: np.ndarray, e
 
 
 class Solver:
-    """Exact values; the table of positions seen stays."""
+    """Computes exact values; keeps its table of positions between calls."""
 
     def __init__(self) -> None:
         self._key_T, self._entry_T = np.zeros(_TABLE_SIZE, np.int64), np.zeros(_TABLE_SIZE, np.int64)
 
     def values(self, moves: list[int]) -> dict[int, int]:
-        """Of each action after the moves, for who takes it: 1 wins, 0 draws, -1 loses."""
+        """The value of each action after the moves, for the player who takes it: 1 wins, 0 draws, -1 loses."""
         mine = all_stones = 0
         for column in moves:
             mine, all_stones = _play(mine, all_stones, column)
@@ -113,12 +113,12 @@ def _open_columns(all_stones: int) -> list[int]:
 
 
 def _play(mine: int, all_stones: int, column: int) -> tuple[int, int]:
-    """The stones of who moves next, and those of both."""
+    """The stones of the player to move next, and those of both players."""
     return all_stones ^ mine, all_stones | _cell(all_stones, column)
 
 
 def _random_moves(num_moves: int, rng: np.random.Generator) -> list[int] | None:
-    """Legal moves after which nobody has four, nor can have it with the next move; None where the draw ended so."""
+    """Random legal moves; None if one of them makes four, or if the player to move then can."""
     moves: list[int] = []
     mine = all_stones = 0
     for _ in range(num_moves):
@@ -130,7 +130,7 @@ def _random_moves(num_moves: int, rng: np.random.Generator) -> list[int] | None:
 
 
 def _draw(solver: Solver, num_moves: int, rng: np.random.Generator) -> Iterator[tuple[list[int], int, list[int]]]:
-    """Moves, value, and the actions that keep it."""
+    """Draws positions and yields their moves, their value, and the actions that keep it."""
     wanted = {True: _WITH_A_CHOICE, False: _LOST}
     while any(wanted.values()):
         moves = _random_moves(num_moves, rng)
@@ -146,7 +146,7 @@ def _draw(solver: Solver, num_moves: int, rng: np.random.Generator) -> Iterator[
 
 
 def main() -> None:
-    """Draws, solves, writes."""
+    """Draws and solves the positions, and writes the file."""
     solver, rng = Solver(), np.random.default_rng(_SEED)
     with Path(__file__).with_name("connect_four.csv").open("w", newline="") as file:
         rows = csv.writer(file, lineterminator="\n")

@@ -1,4 +1,4 @@
-"""`mzpipe bench [CASE]`: measures mzpipe against named references; they lie in a clone of the repository."""
+"""`mzpipe bench [CASE]`: measures mzpipe against named references; needs a clone of the repository."""
 
 import argparse
 import sys
@@ -17,7 +17,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Measures, shows a table, writes what was asked for."""
+    """Measures, prints a table, writes the requested files."""
     return int(_command().run(arguments))
 
 

@@ -1,4 +1,4 @@
-"""`mzpipe check-env NAME`: what the pipeline relies on in a game, a line each; exit code 2 where something is wrong."""
+"""`mzpipe check-env NAME`: checks what the pipeline needs of a game, one line each; exit code 2 if a check fails."""
 
 import argparse
 from pathlib import Path
@@ -13,7 +13,7 @@ from ..measure.game import Check, check_game
 from .profile_arguments import add_import_argument, add_overrides_argument
 
 _MARKS = {True: ("ok", "green"), False: ("FAIL", "bold red"), None: ("", "")}
-# A name alone is no whole profile: without a stop condition none is accepted.
+# Makes a profile of a bare name: every profile needs a stop condition.
 _STOP = "stop.minutes=1"
 
 

@@ -1,4 +1,4 @@
-"""`mzpipe clean`: removes what killed runs left behind; live runs and other people's stay."""
+"""`mzpipe clean`: removes the leftovers of killed runs; keeps live runs and those of other users."""
 
 import argparse
 import sys
@@ -12,7 +12,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Removes leftovers and says which."""
+    """Removes leftovers and prints their names."""
     removed = sweep_leftovers()
     current = kernel_cache()
     for path in sorted(current.parent.glob("kernels-*")):

@@ -1,4 +1,4 @@
-"""`mzpipe doctor`: what this machine offers and what is missing, a line each."""
+"""`mzpipe doctor`: what this machine offers and what is missing, one line each."""
 
 import argparse
 import os

@@ -23,19 +23,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=integer(1),
         default=_DEFAULTS.rollouts,
         metavar="N",
-        help="opponents that search with N random playouts a move (default: 100)",
+        help="opponents that search with N random playouts per move (default: 100)",
     )
     parser.add_argument(
         "--openings",
         type=integer(1),
         default=_DEFAULTS.openings,
-        help=f"random beginnings of each pair, both sides of each are played (default: {_DEFAULTS.openings})",
+        help=f"random openings per pair; each is played from both sides (default: {_DEFAULTS.openings})",
     )
     parser.add_argument(
         "--opening-moves",
         type=integer(0),
         default=_DEFAULTS.opening_moves,
-        help=f"random moves that a game begins with (default: {_DEFAULTS.opening_moves})",
+        help=f"random moves at the beginning of a game (default: {_DEFAULTS.opening_moves})",
     )
     parser.add_argument("--seed", type=integer(0), default=0, help="seed of openings and opponents (default: 0)")
     add_import_argument(parser)
@@ -57,7 +57,7 @@ def run(arguments: argparse.Namespace) -> int:
     with console.status("loading") as status:
         ratings = rate(run_directory, terms, lambda done, pairs: status.update(f"{done} of {pairs} pairs"))
     console.print(_table(ratings))
-    console.print("random play is 0; intervals are 95 %, from drawing each pair's games again")
+    console.print("random play is 0; the 95 % intervals come from resampling each pair's games")
     write_ratings(run_directory, ratings)
     write_json(arguments.json, [rating._asdict() for rating in ratings])
     return 0

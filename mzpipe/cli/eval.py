@@ -24,15 +24,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--episodes", type=integer(1), help="whole games with each seed (default: the protocol's, or 20)"
     )
     parser.add_argument("--checkpoint", help="best, latest, a learner step or a name (default: best, else latest)")
-    parser.add_argument("--seeds", type=integer(1), help="how many seeds (default: the protocol's; 1 with --episodes)")
+    parser.add_argument("--seeds", type=integer(1), help="number of seeds (default: the protocol's; 1 with --episodes)")
     parser.add_argument("--seed", type=integer(0), default=0, help="the first seed of the games (default: 0)")
     parser.add_argument(
-        "--simulations", type=integer(1, 2000), metavar="N", help="per move (default: as in the run's evaluations)"
+        "--simulations", type=integer(1, 2000), metavar="N", help="simulations per move (default: the run's)"
     )
     parser.add_argument(
         "--opponent",
         choices=get_args(OpponentName),
-        help="games for two: who plays against the agent (default: the profile's evaluator.opponent)",
+        help="two-player games: the agent's opponent (default: the profile's evaluator.opponent)",
     )
     parser.add_argument(
         "--opponent-simulations", type=integer(1), metavar="N", help="playouts per move of --opponent rollouts"
@@ -42,7 +42,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Plays, prints one line, writes the JSON."""
+    """Plays, prints one line, writes the JSON file."""
     refuse_unwritable(arguments.json)
     console = Console()
     with console.status("loading") as status:

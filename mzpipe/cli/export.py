@@ -15,23 +15,23 @@ from .profile_arguments import add_import_argument
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Arguments of the verb."""
-    parser.add_argument("run", type=Path, help="a run directory; for its trajectories, of a run that is not live")
+    parser.add_argument("run", type=Path, help="a run directory; trajectories need a run that is not live")
     add_import_argument(parser)
     parser.add_argument("--onnx", action="store_true", help="the three functions as ONNX files, not the trajectories")
     parser.add_argument(
         "--checkpoint", help="with --onnx: best, latest or a directory's name (default: best, else latest)"
     )
     parser.add_argument(
-        "--to", "--out", type=Path, metavar="DIR", help="directory to make (default: RUN/dataset, with --onnx RUN/onnx)"
+        "--to", "--out", type=Path, metavar="DIR", help="new directory (default: RUN/dataset, with --onnx RUN/onnx)"
     )
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Exports, and says what and where."""
+    """Exports, and prints what it wrote and where."""
     directory = RunDirectory(arguments.run)
     refuse_no_run(directory.path)
     if arguments.checkpoint is not None and not arguments.onnx:
-        raise UsageError("--checkpoint: trajectories are of no checkpoint: add --onnx, or leave it out")
+        raise UsageError("--checkpoint: trajectories belong to no checkpoint: add --onnx, or leave it out")
     profile = load_profile(directory.profile)
     if arguments.onnx:
         lines = _export_model(directory, profile, arguments.checkpoint, arguments.to or directory.path / "onnx")
@@ -45,7 +45,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _export_trajectories(directory: RunDirectory, profile: Profile, out: Path) -> list[str]:
     if not has_journal(directory.journal):
-        raise UsageError(f"{directory.journal}: holds no journal (was it run with replay.journal=false?)")
+        raise UsageError(f"{directory.journal}: there is no journal (was the run made with replay.journal=false?)")
     directory.refuse_live()
     contents = read_journal(directory.journal)
     exported = export_dataset(contents, out, game=profile.game.name, discount=profile.search.discount)
@@ -57,7 +57,7 @@ def _export_trajectories(directory: RunDirectory, profile: Profile, out: Path) -
 
 
 def _export_model(directory: RunDirectory, profile: Profile, checkpoint: str | None, out: Path) -> list[str]:
-    from .export_onnx import export_model  # torch, which trajectories do without
+    from .export_onnx import export_model  # imports torch, which trajectories do not need
 
     exported = export_model(directory, profile, checkpoint, out)
     return [

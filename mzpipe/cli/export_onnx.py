@@ -1,10 +1,10 @@
-"""`mzpipe export --onnx RUN`: the model of a checkpoint as three ONNX files and what a reader must know of them.
+"""`mzpipe export --onnx RUN`: the model of a checkpoint as three ONNX files and a description for their reader.
 
     DIR/representation.onnx, dynamics.onnx, prediction.onnx   see mzpipe.nets.onnx_export
-        model.json   format, game, how frames are stacked, actions, players, discount, whose weights these are,
-                     and of each function its file and its inputs and outputs by name: dtype and shape
+        model.json   format, game, how frames are stacked, actions, players, discount, the origin of the weights,
+                     and for each function its file, and its inputs and outputs by name: dtype and shape
 
-DIR gets its name by one rename, when everything is in it.
+DIR gets its name by one rename, after everything is in it.
 """
 
 import json
@@ -31,7 +31,7 @@ _COUNTERS = ("weights_version", "learner_steps", "env_steps")
 
 
 def export_model(run: RunDirectory, profile: Profile, checkpoint: str | None, out: Path) -> dict[str, Any]:
-    """Writes the model's files into `out`, a new directory; returns what model.json says.
+    """Writes the model's files into `out`, a new directory; returns the contents of model.json.
 
     `checkpoint` None takes `best` if there is one, else `latest`. Raises UsageError
     when `out` exists, CheckpointError when the checkpoint is missing, damaged or
@@ -81,7 +81,7 @@ def _file_name(function: str) -> str:
 
 
 def _write_directory(out: Path, files: Mapping[str, bytes]) -> None:
-    """A new directory with these files, or none; raises InputOutputError."""
+    """Writes a new directory with all these files, or nothing; raises InputOutputError."""
     try:
         with replacing(out) as draft:
             draft.mkdir(parents=True)

@@ -23,7 +23,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Plays up to the move and a little on, writes the page, and says what was chosen."""
+    """Plays up to the move and a little further, writes the page, and prints the chosen action."""
     player = Player.load(arguments.run, arguments.checkpoint)
     refuse_unwritable(arguments.html, "--html")
     console = Console(highlight=False)

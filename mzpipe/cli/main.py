@@ -17,25 +17,25 @@ from ..runtime.output import lasting_output
 # Modules with add_arguments(parser) and run(arguments) -> int; loaded only when their verb is used.
 VERBS = {
     "train": "train a profile, or resume a run",
-    "plan": "say what training a profile would run and need, and start nothing",
-    "top": "watch the stages of a running pipeline, or how a dead one stood at its last moment",
-    "profile": "measure what every stage of a profile does with its time, and which one holds it back",
+    "plan": "print the processes and memory that training a profile needs, and start nothing",
+    "top": "watch the stages of a running pipeline, or show the last state of a dead one",
+    "profile": "measure how every stage of a profile spends its time, and which one is the bottleneck",
     "tune": "search for the topology that makes a profile fastest on this machine",
-    "eval": "score a trained run by greedy games",
-    "elo": "rate the checkpoints of a board game's run by games among them and against fixed opponents",
-    "positions": "examine a board game's run in positions of known value",
-    "record": "film greedy games of a trained run, with what the search of every move found",
-    "inspect": "show one searched move of a trained run as a page: the tree, and what the model foresaw",
+    "eval": "score a trained run with greedy games",
+    "elo": "rate the checkpoints of a board game's run with games among them and against fixed opponents",
+    "positions": "test a board game's run in positions of known value",
+    "record": "film greedy games of a trained run, with the search of every move",
+    "inspect": "show one searched move of a trained run as a page: the tree, and the model's forecast",
     "play": "play against a trained run: board games in the terminal or on a page, others by keyboard",
-    "scores": "put runs' scores side by side: human-normalised, aggregated with intervals, beside published ones",
+    "scores": "compare runs' scores: human-normalised, aggregated with intervals, next to published ones",
     "export": "write a run's trajectories as npz files, or its model as ONNX, for other programs",
     "bench": "measure mzpipe against named references on this machine",
     "check-env": "check a game, and suggest the supports of its values and rewards",
-    "doctor": "check this machine and say what mzpipe can do on it",
+    "doctor": "check this machine and print what mzpipe can use on it",
     "clean": "remove what killed runs left in /dev/shm and in the kernel cache",
-    "role": "one process of a run, started by hand (what bin/mzpipe-actor and its like call)",
+    "role": "start one process of a run by hand (bin/mzpipe-actor and the like call this)",
 }
-# Verbs whose runs go on, and are drained and saved at their end, when their output can no longer be written.
+# Verbs whose runs continue, and are drained and saved at their end, when their output can no longer be written.
 _LASTING_VERBS = ("train", "profile", "tune")
 
 
@@ -58,13 +58,13 @@ def _run(words: list[str], verb: str) -> int:
         return error.exit_code
     except KeyboardInterrupt:
         return ExitCode.INTERRUPTED
-    except Exception:  # a process boundary: what nobody foresaw is a bug of ours, and says so by its exit code
+    except Exception:  # a process boundary: an unexpected error is a bug in mzpipe, and the exit code says so
         traceback.print_exc()
         return ExitCode.INTERNAL
 
 
 def _parse(words: list[str], verb: str) -> tuple[argparse.Namespace, ModuleType]:
-    """The parsed words and the module of their verb; leaves through SystemExit where they are wrong."""
+    """The parsed words and the module of their verb; raises SystemExit if they are wrong."""
     parser = argparse.ArgumentParser(prog="mzpipe", description="MuZero as a pipeline of processes that share memory.")
     parser.add_argument("--version", action="version", version=f"mzpipe {__version__}")
     verbs = parser.add_subparsers(dest="verb", metavar="VERB", required=True)

@@ -1,4 +1,4 @@
-"""`mzpipe plan PROFILE`: what `train` would run and need, or why it would refuse; starts nothing, leaves nothing."""
+"""`mzpipe plan PROFILE`: what `train` would run and need, or why it would refuse; starts and leaves nothing."""
 
 import argparse
 import sys
@@ -17,7 +17,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Prints the lines that `train` prints before it starts; raises the errors with which it would refuse the plan."""
+    """Prints the lines that `train` prints before it starts; raises the errors that `train` would raise."""
     profile = load_profile(arguments.profile, arguments.overrides)
     game = describe_game(profile.game)
     make_plan(profile, game, Devices.assumed(profile), ModelSizes()).check()

@@ -1,4 +1,4 @@
-"""`mzpipe play RUN`: a person against a trained agent; board games in the terminal or on a page, others by keyboard."""
+"""`mzpipe play RUN`: play against a trained agent; board games in the terminal or on a page, others by keyboard."""
 
 import argparse
 import os
@@ -24,24 +24,24 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("run", type=Path, help="a run directory")
     add_import_argument(parser)
     add_checkpoint_argument(parser)
-    parser.add_argument("--simulations", type=integer(1), help="of the agent, per move (default: as in evaluations)")
+    parser.add_argument("--simulations", type=integer(1), help="the agent's per move (default: as in evaluations)")
     seats = parser.add_mutually_exclusive_group()
     seats.add_argument("--first", action="store_const", const=FIRST, dest="seat", help="you begin (the default)")
     seats.add_argument("--second", action="store_const", const=SECOND, dest="seat", help="the agent begins")
-    parser.add_argument("--web", action="store_true", help="on a page that this machine alone can open")
-    parser.add_argument("--port", type=integer(0, 65535), help="of the page (default: 0, any that is free)")
-    parser.add_argument("--advice", action="store_true", help="games of one player: show what the agent would do")
-    parser.add_argument("--seed", type=integer(0), help="games of one player: seed of the episodes (default: 0)")
+    parser.add_argument("--web", action="store_true", help="on a page that only this machine can open")
+    parser.add_argument("--port", type=integer(0, 65535), help="the page's port (default: 0, any free one)")
+    parser.add_argument("--advice", action="store_true", help="one-player games: show what the agent would do")
+    parser.add_argument("--seed", type=integer(0), help="one-player games: seed of the episodes (default: 0)")
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Plays until the game ends or the person leaves; the page is there until Ctrl-C."""
+    """Plays until the game ends or the person leaves; the page is served until Ctrl-C."""
     player = Player.load(arguments.run, arguments.checkpoint, arguments.simulations)
     is_board = player.game.num_players == 2
     _refuse_others(arguments, player.game.name, is_board)
     about = (
         f"{player.game.name} {'against' if is_board else 'of'} {arguments.run.resolve().name}, "
-        f"{player.agent.checkpoint}, {player.config.num_simulations} simulations a move"
+        f"{player.agent.checkpoint}, {player.config.num_simulations} simulations per move"
     )
     if is_board:
         _play_board(player, arguments, about)
@@ -51,13 +51,13 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _refuse_others(arguments: argparse.Namespace, name: str, is_board: bool) -> None:
-    """Raises UsageError for arguments that mean nothing for this game."""
+    """Raises UsageError for arguments that do not apply to this game."""
     if is_board and name not in STYLES:
-        raise UsageError(f"{name}: no board is known for it; there are those of {', '.join(STYLES)}")
+        raise UsageError(f"{name}: mzpipe has no board for it; it has boards for {', '.join(STYLES)}")
     for_boards = {"--web": arguments.web, "--port": arguments.port, "--first or --second": arguments.seat}
     for_others = {"--advice": arguments.advice, "--seed": arguments.seed}
     wrong, why = (
-        (for_others, f"is for games of one player, {name} has two: leave it out")
+        (for_others, f"is for one-player games, {name} has two players: leave it out")
         if is_board
         else (for_boards, f"is for board games, {name} has one player: leave it out, and play by keyboard in a window")
     )
@@ -65,7 +65,7 @@ def _refuse_others(arguments: argparse.Namespace, name: str, is_board: bool) -> 
         if value is not None and value is not False:
             raise UsageError(f"{flag} {why}")
     if arguments.port is not None and not arguments.web:
-        raise UsageError(f"--port {arguments.port} is that of the page: add --web")
+        raise UsageError(f"--port {arguments.port} is for the page: add --web")
 
 
 def _play_board(player: Player, arguments: argparse.Namespace, about: str) -> None:
@@ -89,7 +89,7 @@ def _play_board(player: Player, arguments: argparse.Namespace, about: str) -> No
 
 
 def _play_by_keyboard(player: Player, arguments: argparse.Namespace, about: str) -> None:
-    # pygame greets on stdout, and ALSA complains on stderr where there is no sound card.
+    # pygame prints a greeting on stdout, and ALSA complains on stderr if there is no sound card.
     os.environ.setdefault("PYGAME_HIDE_SUPPORT_PROMPT", "1")
     os.environ.setdefault("SDL_AUDIODRIVER", "dummy")
     from ..trained.play.keyboard import play_by_keyboard

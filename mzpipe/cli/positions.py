@@ -25,14 +25,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("file", type=Path, help="a CSV of moves, value, keeping: see docs/games.md")
     add_checkpoint_argument(parser)
     parser.add_argument(
-        "--simulations", type=integer(1, 2000), metavar="N", help="per move (default: as in the run's evaluations)"
+        "--simulations", type=integer(1, 2000), metavar="N", help="simulations per move (default: the run's)"
     )
     add_import_argument(parser)
     add_json_argument(parser, "every position, and the means")
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Searches every position, prints the means over those of equal length and over all."""
+    """Searches every position; prints the means over positions of equal length, and over all."""
     refuse_unwritable(arguments.json)
     positions = load_positions(arguments.file)
     player = Player.load(arguments.run, arguments.checkpoint, arguments.simulations)
@@ -42,7 +42,7 @@ def run(arguments: argparse.Namespace) -> int:
     agent = player.agent
     console.print(
         f"{arguments.run}, {agent.checkpoint} ({agent.env_steps:,} env steps), "
-        f"{player.config.num_simulations} simulations a move",
+        f"{player.config.num_simulations} simulations per move",
         markup=False,
         soft_wrap=True,
     )

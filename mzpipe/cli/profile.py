@@ -1,4 +1,4 @@
-"""`mzpipe profile PROFILE --seconds N`: what every stage does with its time, and which one holds the run back."""
+"""`mzpipe profile PROFILE --seconds N`: how every stage spends its time, and which one is the bottleneck."""
 
 import argparse
 import sys
@@ -33,15 +33,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="how long to measure, once the run is warm (default: 30)",
     )
     parser.add_argument(
-        "--ceilings", action="store_true", help="then measure each role alone, and how near the run comes to them"
+        "--ceilings", action="store_true", help="then measure each role alone, and how near the run comes to that"
     )
     add_json_argument(parser, "the report")
     parser.add_argument("--html", type=Path, help="draw the report here, as a page for a browser")
-    parser.add_argument("--trace", type=Path, help="write what every process did when here, for Perfetto")
+    parser.add_argument("--trace", type=Path, help="write a trace of every process here, for Perfetto")
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Runs and measures, then prints and writes what was found, also where roles could not be measured alone."""
+    """Runs and measures, then prints and writes the results, even if roles could not be measured alone."""
     profile = load_profile(arguments.profile, arguments.overrides)
     refuse_unwritable(arguments.json)
     refuse_unwritable(arguments.html, "--html")
@@ -96,7 +96,7 @@ def _show(report: ProfileReport) -> None:
 
 
 def _show_trace(trace: TraceReading, path: Path) -> None:
-    lost = f"; {trace.lost:,} more found no room" if trace.lost else ""
+    lost = f"; {trace.lost:,} more did not fit" if trace.lost else ""
     Console().print(
         f"trace: {trace.num_events:,} events of {len(trace.rows)} processes in {trace.seconds:.2f} s{lost}: "
         f"open {path} in https://ui.perfetto.dev or chrome://tracing",

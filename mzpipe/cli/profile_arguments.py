@@ -1,4 +1,4 @@
-"""Arguments that several verbs share: of those that take a profile, make its game, or load a checkpoint."""
+"""Arguments that several verbs share: those for a profile, its game, a checkpoint, or output files."""
 
 import argparse
 import json
@@ -12,12 +12,12 @@ from ..errors import InputOutputError
 
 
 def add_json_argument(parser: ArgumentParser, what: str) -> None:
-    """--json, as `json`: where `what` is written."""
+    """--json, as `json`: the file to write `what` to."""
     parser.add_argument("--json", type=Path, help=f"write {what} here")
 
 
 def refuse_unwritable(path: Path | None, option: str = "--json") -> None:
-    """Before minutes are spent on what could not be written down; raises InputOutputError."""
+    """Raises InputOutputError if the file could not be written, before minutes are spent on its contents."""
     if path is None:
         return
     if not path.absolute().parent.is_dir():
@@ -27,16 +27,16 @@ def refuse_unwritable(path: Path | None, option: str = "--json") -> None:
 
 
 def write_json(path: Path | None, fields: Any) -> None:
-    """Writes the fields where a path was given; raises InputOutputError."""
+    """Writes the fields to `path` unless it is None; raises InputOutputError."""
     if path is not None:
         write_text(path, json.dumps(fields, indent=1) + "\n", "--json")
 
 
 def write_text(path: Path, text: str, option: str) -> None:
-    """Writes what an option has named a file for; raises InputOutputError.
+    """Writes a text to the file that an option names; raises InputOutputError, naming the option.
 
-    It is written in place and without a draft: the user may name a pipe, a terminal, or a file whose directory is
-    closed to us, and can give the command again.
+    There is no draft: the user may name a pipe, a terminal, or a file in a directory that others own, and can give the
+    command again.
     """
     try:
         path.write_text(text, encoding="utf-8")
@@ -45,7 +45,7 @@ def write_text(path: Path, text: str, option: str) -> None:
 
 
 def integer(least: int, most: int | None = None) -> Callable[[str], int]:
-    """An argument's type: a whole number within these bounds; argparse names what was given instead."""
+    """The type of an argument that is a whole number within these bounds; for any other, argparse prints the error."""
 
     def parse(text: str) -> int:
         number = int(text)
@@ -79,7 +79,7 @@ def add_overrides_argument(parser: argparse.ArgumentParser) -> None:
 
 
 def add_import_argument(parser: argparse.ArgumentParser) -> None:
-    """--allow-env-import, which `main` hands to this process and to its children."""
+    """--allow-env-import, which `main` applies to this process and its children."""
     parser.add_argument(
         "--allow-env-import",
         action="store_true",
@@ -88,5 +88,5 @@ def add_import_argument(parser: argparse.ArgumentParser) -> None:
 
 
 def add_checkpoint_argument(parser: argparse.ArgumentParser) -> None:
-    """--checkpoint, as `checkpoint`: what load_trained takes."""
+    """--checkpoint, as `checkpoint`, for load_trained."""
     parser.add_argument("--checkpoint", help="best, latest or a directory's name (default: best, else latest)")

@@ -1,4 +1,4 @@
-"""`mzpipe record RUN`: greedy games with a checkpoint of a run, as a video with what the search found."""
+"""`mzpipe record RUN`: greedy games with a checkpoint of a run, as a video that also shows the search."""
 
 import argparse
 from pathlib import Path
@@ -18,17 +18,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("run", type=Path, help="a run directory")
     add_import_argument(parser)
     parser.add_argument("--episodes", type=integer(1), default=1, help="games (default: 1)")
-    parser.add_argument("--max-moves", type=integer(1), help="cut every game short after so many moves")
+    parser.add_argument("--max-moves", type=integer(1), help="cut every game short after this many moves")
     add_checkpoint_argument(parser)
     parser.add_argument("--seed", type=integer(0), default=0, help="seed of the games (default: 0)")
     parser.add_argument("--output", type=Path, help="an .mp4 or .gif (default: RUN/video.mp4)")
     parser.add_argument(
-        "--fps", type=integer(1, 60), default=_DEFAULT_FPS, help="moves a second, 1 to 60 (default: 15)"
+        "--fps", type=integer(1, 60), default=_DEFAULT_FPS, help="moves per second, 1 to 60 (default: 15)"
     )
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Plays, writes, and says what and where."""
+    """Plays, writes the video, and prints what it shows and where it is."""
     path = arguments.output or arguments.run / "video.mp4"
     refuse_format(path)
     player = Player.load(arguments.run, arguments.checkpoint)

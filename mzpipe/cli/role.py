@@ -1,4 +1,4 @@
-"""`mzpipe role ROLE RUN`: one process of a run, started by hand, under a debugger say."""
+"""`mzpipe role ROLE RUN`: one process of a run, started by hand, for example under a debugger."""
 
 import argparse
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""`mzpipe scores RUN...`: what trained runs score, beside published figures, and how far to trust it."""
+"""`mzpipe scores RUN...`: the scores of trained runs with intervals, next to published figures."""
 
 import argparse
 from datetime import UTC, datetime
@@ -19,17 +19,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "runs", type=Path, nargs="+", metavar="RUN", help="a run directory, or a file that `mzpipe eval --json` wrote"
     )
     parser.add_argument(
-        "--best", action="store_true", help="score run directories by their best evaluation, not by their last"
+        "--best", action="store_true", help="use the best evaluation of each run directory, not the last"
     )
-    parser.add_argument(
-        "--mixed", action="store_true", help="put runs of different protocols or env steps together all the same"
-    )
+    parser.add_argument("--mixed", action="store_true", help="combine runs even if their protocols or env steps differ")
     add_json_argument(parser, "the report")
     parser.add_argument("--html", type=Path, help="draw the report here, as a page for a browser")
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Reads, prints the tables, writes what was asked for."""
+    """Reads the scores, prints the tables, writes the requested files."""
     refuse_unwritable(arguments.json)
     refuse_unwritable(arguments.html, "--html")
     report = make_report(read_runs(arguments.runs, best=arguments.best), mixed=arguments.mixed)

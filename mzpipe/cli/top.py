@@ -1,4 +1,4 @@
-"""`mzpipe top RUN`: the stages of a running pipeline, live; of a dead one, how it stood at its last moment."""
+"""`mzpipe top RUN`: the stages of a running pipeline, live, or the last state of a dead one."""
 
 import argparse
 from collections.abc import Callable
@@ -30,7 +30,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Looks until the run ends, or until Ctrl-C, which the run does not notice."""
+    """Shows the run until it ends, or until Ctrl-C, which does not affect the run."""
     onlooker, console = Onlooker(RunDirectory(arguments.run)), Console()
     if not can_redraw(console):
         _follow(onlooker, arguments, lambda screen: console.print(screen))
@@ -51,7 +51,7 @@ def _follow(onlooker: Onlooker, arguments: argparse.Namespace, show: Callable[[R
 
 
 def screen(name: str, look: Look) -> RenderableType:
-    """Everything in 80 columns: five lines of facts, a row per stage, the verdict."""
+    """The screen, 80 columns wide: five lines of facts, a row per stage, the verdict."""
     facts = [Text(line, no_wrap=True, overflow="ellipsis") for line in _facts(name, look)]
     facts[0].stylize("bold")
     return Group(*facts, Text(), profile_table(look.report), Text(), Text(look.report.verdict.sentence, style="bold"))

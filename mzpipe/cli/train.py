@@ -18,12 +18,12 @@ from .profile_arguments import add_profile_arguments
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Arguments of the verb."""
     add_profile_arguments(parser)
-    parser.add_argument("--run-dir", type=Path, help="where the run lives (default: runs/PROFILE-seedN)")
-    parser.add_argument("--serial", action="store_true", help="step all processes in this one, for a debugger")
+    parser.add_argument("--run-dir", type=Path, help="the run's directory (default: runs/PROFILE-seedN)")
+    parser.add_argument("--serial", action="store_true", help="run all roles in this one process, for a debugger")
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Trains, and says where everything is."""
+    """Trains, and prints where everything is."""
     profile = load_profile(arguments.profile, arguments.overrides)
     run_directory = RunDirectory(arguments.run_dir or default_run_directory(arguments.profile, profile))
     view = make_view(run_directory.path.name, interval_s=profile.telemetry.interval_s)
@@ -36,7 +36,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def default_run_directory(profile_path: Path, profile: Profile) -> Path:
-    """Where a run lives unless --run-dir says otherwise."""
+    """The run's directory if there is no --run-dir."""
     return Path("runs") / f"{profile_path.stem}-seed{profile.seed}"
 
 

@@ -1,4 +1,4 @@
-"""`mzpipe tune PROFILE`: which topology makes a profile fastest on this machine, and a profile with it."""
+"""`mzpipe tune PROFILE`: finds the topology that makes a profile fastest on this machine, and writes that profile."""
 
 import argparse
 from dataclasses import asdict
@@ -24,20 +24,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Arguments of the verb."""
     add_profile_arguments(parser)
     parser.add_argument(
-        "--minutes", type=float, default=_DEFAULT_MINUTES, help="when to begin no further trial (default: 5)"
+        "--minutes", type=float, default=_DEFAULT_MINUTES, help="start no trial after this time (default: 5)"
     )
     parser.add_argument(
         "--seconds",
         type=float,
         default=_DEFAULT_SECONDS,
-        help="to measure of each trial, once it is warm (default: 10)",
+        help="how long to measure each trial, once it is warm (default: 10)",
     )
-    parser.add_argument("--out", type=Path, help="where the profile with the winner goes (default: PROFILE-tuned.toml)")
+    parser.add_argument("--out", type=Path, help="file for the fastest profile (default: PROFILE-tuned.toml)")
     add_json_argument(parser, "every trial")
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Tries settings, prints each, writes the winner; after Ctrl-C the best so far."""
+    """Tries settings, prints each, and writes the best one; after Ctrl-C, the best so far."""
     out = arguments.out or arguments.profile.with_name(f"{arguments.profile.stem}-tuned.toml")
     refuse_unwritable(arguments.json)
     refuse_unwritable(out, "--out")
@@ -50,7 +50,7 @@ def run(arguments: argparse.Namespace) -> int:
 
     def measure(profile: Profile) -> ProfileReport | None:
         if profile.topology.external != "none":
-            raise UsageError(f"topology.external={profile.topology.external}: nobody starts it by hand for every trial")
+            raise UsageError(f"topology.external={profile.topology.external}: trials start every role: set it to none")
         outcome, report, *_ = measure_profile(profile, arguments.seconds, _Silence())
         if outcome.exit_code.is_signal:
             ended.append(outcome.exit_code)
@@ -84,7 +84,7 @@ def _surface(tuning: Tuning) -> Table:
     """Every trial that ran, fastest first."""
     table = Table(box=None, pad_edge=False, header_style="bold")
     table.add_column("setting", overflow="fold", min_width=30)
-    for name in ("env steps/s", "learner/s", "to the profile", "held back by"):
+    for name in ("env steps/s", "learner/s", "vs profile", "bottleneck"):
         table.add_column(name, justify="right", no_wrap=True)
     for trial in sorted(tuning.trials, key=lambda each: -(each.rate or 0.0)):
         if trial.rate is not None:
@@ -100,23 +100,23 @@ def _surface(tuning: Tuning) -> Table:
 
 
 def _conclusion(tuning: Tuning, out: Path) -> str:
-    noise = "the profile as it is was measured once only"
+    noise = "the unchanged profile was measured only once"
     if tuning.noise is not None:
-        noise = f"two measurements of the profile as it is lie {percent(tuning.noise)} apart"
+        noise = f"two measurements of the unchanged profile differ by {percent(tuning.noise)}"
     if not tuning.best.setting:
-        return f"the profile as it is is the fastest found ({noise}); it stands in {out}"
-    return f"{_words(tuning.best.setting)}: +{percent(tuning.gain)} ({noise}); the profile with it stands in {out}"
+        return f"the unchanged profile is the fastest found ({noise}); it is in {out}"
+    return f"{_words(tuning.best.setting)}: +{percent(tuning.gain)} ({noise}); the profile with it is in {out}"
 
 
 def _words(setting: Setting) -> str:
-    return ", ".join(map(as_override, setting, setting.values())) or "as it is"
+    return ", ".join(map(as_override, setting, setting.values())) or "unchanged"
 
 
 class _Silence:
-    """A view for runs that nobody is to look at."""
+    """A view that shows nothing."""
 
     def line(self, text: str) -> None:
-        """Says nothing."""
+        """Prints nothing."""
 
     def update(self, snapshot: Snapshot) -> None:
         """Shows nothing."""

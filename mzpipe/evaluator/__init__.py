@@ -7,7 +7,7 @@ __all__ = ["Decision", "Player"]
 
 
 def __getattr__(name: str) -> Any:
-    """Takes `Decision` and `Player` from `mzpipe.trained`, their home; this address stays for scripts that use it."""
+    """Imports `Decision` and `Player` from `mzpipe.trained`; scripts may still import them from here."""
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return getattr(import_module("mzpipe.trained"), name)

@@ -1,4 +1,4 @@
-"""The best weights that an evaluation has seen, kept as checkpoints/best."""
+"""Keeps the weights with the best evaluation as checkpoints/best."""
 
 from math import prod
 from pathlib import Path
@@ -13,7 +13,7 @@ from ..runs.checkpoint import BEST, Checkpoint, CheckpointStore
 
 
 class BestCheckpoint:
-    """Writes a checkpoint whenever an evaluation beats all before it, also across restarts."""
+    """Writes a checkpoint whenever an evaluation beats all earlier ones, including those of earlier sessions."""
 
     def __init__(self, profile: Profile, shape: PlaneShape, checkpoints: Path) -> None:
         self._store = CheckpointStore(checkpoints)
@@ -22,7 +22,7 @@ class BestCheckpoint:
         self._return_mean = self._former_best()
 
     def offer(self, pulled: PulledWeights, return_mean: float) -> bool:
-        """Saves the weights if their mean return is the best so far; says whether it did."""
+        """Saves the weights if their mean return is the best so far; returns whether it did."""
         if return_mean <= self._return_mean:
             return False
         self._return_mean = return_mean
@@ -48,7 +48,7 @@ class BestCheckpoint:
 
 
 def named_state(fields: tuple[Field, ...], flat: np.ndarray) -> dict[str, np.ndarray]:
-    """A model's state from its flat weights, in the order of the fields; integers, which count training steps, are 0.
+    """A model's state from its flat weights, in the order of the fields; integers are 0, as they count training steps.
 
     The arrays are views of `flat`.
     """
@@ -59,5 +59,5 @@ def named_state(fields: tuple[Field, ...], flat: np.ndarray) -> dict[str, np.nda
             continue
         begin, end = end, end + prod(shape)
         state[name] = flat[begin:end].reshape(shape)
-    assert end == flat.size, f"weights of {flat.size} numbers, the model has {end}"
+    assert end == flat.size, f"weights have {flat.size} numbers, the model has {end}"
     return state

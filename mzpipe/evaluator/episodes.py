@@ -1,9 +1,9 @@
 """Evaluation episodes with one planner: a fixed number of whole games, the same share on every tree.
 
-A fixed share per tree keeps short games from crowding out long ones, which a
-"first N to finish" rule would let them. Moves are greedy.
+A fixed share per tree keeps short games from crowding out long ones, as they
+would under a "first N to finish" rule. Moves are greedy.
 
-Shape legend    G games side by side
+Shape legend    G games in parallel
 """
 
 from typing import Any, NamedTuple
@@ -21,12 +21,12 @@ _MAX_TREES = 32
 
 
 def evaluation_trees(config: EvaluatorConfig) -> int:
-    """Games that an evaluation plays side by side."""
+    """The number of games that an evaluation plays in parallel."""
     return min(config.episodes, _MAX_TREES)
 
 
 def check_opponent(opponent: str, game: GameSpec) -> None:
-    """Raises ConfigError where nobody of that kind can play the game for two."""
+    """Raises ConfigError if this opponent cannot play the two-player game."""
     if game.num_players == 2 and opponent not in game.opponents:
         raise ConfigError(
             f"evaluator.opponent={opponent!r}: {game.name} can be played against {', '.join(game.opponents)} only"
@@ -34,7 +34,7 @@ def check_opponent(opponent: str, game: GameSpec) -> None:
 
 
 def match_protocol(profile: Profile, num_players: int) -> str:
-    """The name that is written beside a score: the game's protocol, or who played against the agent."""
+    """The protocol name to store with a score: the game's protocol, or one that names the agent's opponent."""
     if num_players == 1:
         return score_protocol(profile.game)
     opponent = profile.evaluator.opponent
@@ -43,7 +43,7 @@ def match_protocol(profile: Profile, num_players: int) -> str:
 
 
 def protocol_settings(profile: Profile, num_players: int) -> dict[str, Any]:
-    """Every setting of evaluation games; those of the emulator where it is an Atari game, the opponent where one is."""
+    """Every setting of evaluation games; includes the emulator's for Atari games, and the opponent if there is one."""
     game = profile.game
     settings: dict[str, Any] = {"play": _GREEDY_PLAY} | _emulator_settings(game)
     if game.max_episode_moves:
@@ -60,20 +60,20 @@ def _emulator_settings(game: GameConfig) -> dict[str, Any]:
 
 
 class EpisodeResults(NamedTuple):
-    """True returns of whole episodes, and their moves."""
+    """True returns of whole episodes, and their numbers of moves."""
 
     returns: list[float]
     lengths: list[int]
 
 
 class EvaluationGames:
-    """`begin`, then `do_work` until `finished`; then the results are there.
+    """Games of an evaluation: call `begin`, then `do_work` until `finished`, then read `results`.
 
-    Searches positions of all games at once and plays the best actions; `_ask` and `_play` say which and how.
+    Searches positions of all games at once and plays the best actions; subclasses define `_ask` and `_play`.
     """
 
     results: EpisodeResults
-    # Games that there will be; 0 where nobody knows before they are played.
+    # The number of games to play; 0 if it is unknown before they are played.
     num_episodes = 0
 
     def __init__(self, game: Game, planner: Planner) -> None:
@@ -131,7 +131,7 @@ class Episodes(EvaluationGames):
         self.finished = False
 
     def _count(self, step: StepResult, reward_G: np.ndarray, mask_G: np.ndarray) -> np.ndarray:
-        """Adds one step of the games under the mask to their episodes, the rewards as the agent's; which ones ended."""
+        """Adds one step of the masked games to their episodes, with the agent's rewards; returns which games ended."""
         self._return_G += reward_G
         self._length_G += mask_G
         self._moves += int(mask_G.sum())

@@ -1,4 +1,4 @@
-"""The evaluator: examines a published weights version by greedy games and keeps the best one.
+"""The evaluator: evaluates a published weights version in greedy games, and saves the best one.
 
 Reads   lane responses, weights, the learner's step counter
 Writes  lane requests, checkpoints/best
@@ -49,7 +49,7 @@ class Evaluator(Agent):
         self._pulled: PulledWeights | None = None
 
     def do_work(self) -> int:
-        """Plays on, or begins an evaluation when one is due."""
+        """Continues an evaluation, or begins one when it is due."""
         if self._episodes.finished:
             if self._learner.get("learner_steps") < self._due_steps:
                 return 0
@@ -81,7 +81,7 @@ class Evaluator(Agent):
         self._episodes.begin()
 
     def _hold_weights(self) -> None:
-        """Keeps a copy of exactly the version that is examined; starts over if it is gone already."""
+        """Copies exactly the version under evaluation; starts over if that version is no longer published."""
         self._pulled = self._subscriber.pull(self._planner.weights_version)
         if self._pulled is None and self._planner.idle:
             self._begin()

@@ -1,9 +1,9 @@
-"""All games that an agent can be brought to play: it moves greedily, its opponent in every way that the rules allow.
+"""All games that can happen against an agent: it moves greedily, its opponent makes every move that the rules allow.
 
-The agent's moves depend on the position alone, so each line of the opponent's
-is one game, and a least outcome of 0 means that the agent cannot be beaten.
+The agent's moves depend on the position alone, so each line of the opponent
+is one game, and a lowest outcome of 0 means that the agent cannot be beaten.
 
-Shape legend    G positions searched side by side
+Shape legend    G positions searched in parallel
 """
 
 import numpy as np
@@ -16,12 +16,12 @@ _History = tuple[int, ...]
 
 
 class EveryLine(EvaluationGames):
-    """Evaluation games, one per line: first those that the agent begins, then those that it does not."""
+    """Evaluation games, one per line: lines that the agent begins, and lines that the opponent begins."""
 
     _game: BoardGame
 
     def begin(self) -> None:
-        """Starts with the first position, and with every first move of the opponent's."""
+        """Starts from the initial position, and from every first move of the opponent."""
         self.results = EpisodeResults([], [])
         self._waiting: list[_History] = [()]
         self._searched: list[_History] = []
@@ -53,7 +53,7 @@ class EveryLine(EvaluationGames):
         self.finished = not self._waiting
 
     def _reply(self, state: pyspiel.State) -> None:
-        """Adds every move of the opponent's to the line that led to `state`."""
+        """Adds every move of the opponent to the line that led to `state`."""
         agent = 1 - state.current_player()
         for action in state.legal_actions():
             child = state.child(action)
@@ -61,7 +61,7 @@ class EveryLine(EvaluationGames):
                 self._waiting.append(tuple(child.history()))
 
     def _count_if_over(self, state: pyspiel.State, agent: int) -> bool:
-        """Whether the line has ended; if so, its outcome for OpenSpiel's player `agent` is counted."""
+        """Whether the line has ended; if it has, counts its outcome for OpenSpiel's player `agent`."""
         if state.is_terminal():
             self.results.returns.append(state.returns()[agent])
             self.results.lengths.append(len(state.history()))

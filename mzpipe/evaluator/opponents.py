@@ -1,4 +1,4 @@
-"""Opponents to examine an agent against."""
+"""Opponents for an agent's evaluation games."""
 
 from collections.abc import Callable
 from typing import Protocol
@@ -30,7 +30,7 @@ class RandomOpponent:
         self._rng = np.random.default_rng(seed)
 
     def choose(self, games: TwoPlayerGame, game: int) -> int:
-        """Any legal action, all alike."""
+        """A legal action, drawn uniformly."""
         return int(self._rng.choice(np.flatnonzero(games.legal_actions()[game])))
 
 
@@ -42,7 +42,7 @@ class RolloutOpponent:
         self._bot: pyspiel.MCTSBot | None = None
 
     def choose(self, games: TwoPlayerGame, game: int) -> int:
-        """The most visited action; equal ones are drawn."""
+        """The most visited action; ties are broken at random."""
         assert isinstance(games, BoardGame)
         if self._bot is None:
             playouts = pyspiel.RandomRolloutEvaluator(1, self._seed)
@@ -53,7 +53,7 @@ class RolloutOpponent:
 
 
 class PerfectOpponent:
-    """Draws among the actions with the best outcome against perfect play."""
+    """Draws one of the actions with the best outcome against perfect play."""
 
     def __init__(self, seed: int) -> None:
         self._rng = np.random.default_rng(seed)
@@ -68,7 +68,7 @@ class PerfectOpponent:
         return int(self._rng.choice(np.array(actions)[outcome_A == outcome_A.max()]))
 
     def _outcome_after(self, state: pyspiel.State, action: int) -> float:
-        """Of an action for the player who takes it, under perfect play (negamax)."""
+        """The outcome of an action for the player who takes it, under perfect play (negamax)."""
         child = state.child(action)
         if child.is_terminal():
             return child.returns()[state.current_player()]
@@ -79,7 +79,7 @@ class PerfectOpponent:
 
 
 def make_opponent(config: EvaluatorConfig, seed: int) -> Opponent:
-    """The profile's opponent, who must be one of the game's (GameSpec.opponents)."""
+    """The profile's opponent, which must be one of the game's (GameSpec.opponents)."""
     makers: dict[str, Callable[[], Opponent]] = {
         "random": lambda: RandomOpponent(seed),
         "rollouts": lambda: RolloutOpponent(config.opponent_simulations, seed),

@@ -1,9 +1,9 @@
-"""Evaluation episodes of two-player games: the agent against an opponent, beginning every other game.
+"""Evaluation episodes of two-player games: the agent plays against an opponent and begins every other game.
 
 A return is the game's outcome for the agent: 1 won, 0 drawn, -1 lost. A game
 that reaches its move limit counts as drawn.
 
-Shape legend    G games side by side
+Shape legend    G games in parallel
 """
 
 from typing import cast
@@ -20,7 +20,7 @@ from .opponents import Opponent, make_opponent
 
 
 def make_episodes(profile: Profile, game: Game, planner: Planner, seed: int) -> EvaluationGames:
-    """Greedy games: alone, or against the profile's opponent where there are two players."""
+    """Greedy games: with one player, or with two against the profile's opponent."""
     count = profile.evaluator.episodes
     if game.spec.num_players == 1:
         return GreedyEpisodes(game, planner, count)
@@ -31,7 +31,7 @@ def make_episodes(profile: Profile, game: Game, planner: Planner, seed: int) -> 
 
 
 class VersusEpisodes(Episodes):
-    """Games of the agent against an opponent, who replies in one game per lap: some think for long."""
+    """Games of the agent against an opponent, which replies in one game per lap because some think for long."""
 
     _game: TwoPlayerGame
 
@@ -40,12 +40,12 @@ class VersusEpisodes(Episodes):
         self._opponent = opponent
 
     def begin(self) -> None:
-        """Starts every game anew; the agent begins in every other one."""
+        """Starts every game anew; the agent begins every other one."""
         super().begin()
         self._seat_G = np.arange(self._game.num_games) % 2
 
     def do_work(self) -> int:
-        """Lets the opponent reply where it is to move; once it nowhere is, searches the agent's moves."""
+        """Lets the opponent reply in a game where it is to move; if there is none, searches the agent's moves."""
         if self._planner.idle:
             waiting = np.flatnonzero(self._game.to_play() != self._seat_G)
             if len(waiting):

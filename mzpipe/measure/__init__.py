@@ -1,1 +1,1 @@
-"""Measure: what a running pipeline does with its time, which process limits it, and what could be faster."""
+"""Measures how a running pipeline spends its time, which process limits it, and what could be faster."""

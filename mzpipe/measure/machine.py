@@ -1,4 +1,4 @@
-"""Whose numbers these are: the host, the commit, and the one core they were taken on."""
+"""The origin of measurements: the host, the commit, and a single core to measure on."""
 
 import os
 import platform
@@ -16,16 +16,16 @@ _SOURCES = Path(__file__).resolve().parents[1]
 
 
 class Origin(NamedTuple):
-    """Where numbers come from."""
+    """The host and commit that measurements come from."""
 
     # CPU model and cores.
     host: str
-    # Short git hash, '+changes' where the tree differs from it.
+    # Short git hash, with '+changes' if the tree differs from it.
     commit: str
 
 
 def here() -> Origin:
-    """This machine, and this package as it is now."""
+    """This machine, and the current commit of this package."""
     return Origin(host(), commit())
 
 
@@ -35,7 +35,7 @@ def host() -> str:
 
 
 def commit(directory: Path = _SOURCES) -> str:
-    """Short hash of the commit `directory` is at, '+changes' where files differ from it; 'unknown' outside git."""
+    """Short hash of the commit `directory` is at, with '+changes' if files differ from it; 'unknown' outside git."""
     short_hash = _git(directory, "rev-parse", "--short", "HEAD")
     if not short_hash:
         return UNKNOWN
@@ -44,11 +44,11 @@ def commit(directory: Path = _SOURCES) -> str:
 
 @contextmanager
 def one_core() -> Iterator[int]:
-    """Keeps every thread of this process, also those still to come, on one core; then puts them back."""
+    """Pins every thread of this process, also those that start later, to one core; restores them at the end."""
     before = _cores_of_threads()
     core = max(os.sched_getaffinity(0))
     try:
-        # Once more for those started meanwhile by a thread that was not held yet.
+        # Repeats for threads that were started by a thread before it was pinned.
         while elsewhere := [thread for thread, cores in _cores_of_threads().items() if cores != {core}]:
             _pin({thread: {core} for thread in elsewhere})
         yield core
@@ -88,7 +88,7 @@ def _cpu_model() -> str:
 
 
 def _git(directory: Path, *words: str) -> str:
-    """What git answers, or nothing where it fails."""
+    """The output of a git command; empty if it fails."""
     command = ["git", "-C", str(directory), *words]
     try:
         answer = subprocess.run(command, capture_output=True, text=True, check=True, timeout=10.0)

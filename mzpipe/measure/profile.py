@@ -1,4 +1,4 @@
-"""`profile`: a run of its own, in a directory of its own, measured once it is warm."""
+"""`profile`: starts its own run in a temporary directory, and measures it once it is warm."""
 
 import dataclasses
 import os
@@ -21,45 +21,46 @@ from .ceilings import Ceilings
 from .ceilings.measure import measure_ceilings, refuse_without_actors
 from .trace import TraceReading, read_trace
 
-# A process sleeps up to 20 ms, and a lap of a large network takes a second: in less than this neither averages out.
+# A process sleeps up to 20 ms, and a lap of a large network takes a second: averages need at least this long.
 MIN_SECONDS = 5.0
-# The learner has trained so many steps when the warm-up begins.
+# The warm-up begins once the learner has done this many steps.
 _WARM_STEPS = 5
-# A trace begins with the measurement, and ends once a process has no room for more, or after this long. Written down,
-# an event takes 100 to 200 bytes: room for so many, in all processes together, makes a file of 40 MB at most.
-_TRACE_EVENTS, _TRACE_S = 200_000, 5.0
-# Counts for rates over time: this far apart, and at most so many.
+# An event takes 100 to 200 bytes in the file, so this many events, over all processes, make a file of 40 MB at most.
+_TRACE_EVENTS = 200_000
+# Counts for rates over time: the least interval between them, and the most of them.
 _INTERVAL_S, _MAX_COUNTS = 0.5, 240
 
 
 class Windows(NamedTuple):
-    """Seconds of what `--seconds` does not set."""
+    """Seconds that `--seconds` does not set."""
 
-    # From the first learner steps to where measuring begins: games, rings and caches are filled then.
+    # From the first learner steps to the measurement: games, rings and caches are full by then.
     warm_up: float = 10.0
     # Each role alone.
     alone: float = 5.0
+    # A trace, from the beginning of the measurement; it also ends when a process has no room for more events.
+    trace: float = 5.0
 
 
 WINDOWS = Windows()
 
 
 class Measurement:
-    """Watches a run: waits until it is warm, takes a moment, and another `seconds` later."""
+    """Watches a run: waits until it is warm, reads a `Moment`, and reads another one `seconds` later."""
 
-    def __init__(self, seconds: float, *, trace: bool = False, warm_up_s: float = WINDOWS.warm_up) -> None:
-        self._seconds, self._is_traced, self._warm_up_s = seconds, trace, warm_up_s
+    def __init__(self, seconds: float, *, trace: bool = False, windows: Windows = WINDOWS) -> None:
+        self._seconds, self._is_traced, self._windows = seconds, trace, windows
         self.trace: TraceReading | None = None
         self._interval_s = max(_INTERVAL_S, seconds / _MAX_COUNTS)
         self._warm_s: float | None = None
         self.first: Moment | None = None
         self.last: Moment | None = None
-        # Between these two.
+        # Counts read between `first` and `last`.
         self.counts: list[Count] = []
         self._count_at_s = 0.0
 
     def __call__(self, plane: DataPlane) -> str | None:
-        """Why the run ends, once everything is measured."""
+        """The reason to end the run, once everything is measured; None until then."""
         now_s = time.monotonic()
         if self._is_traced:
             plane.trace().stop_when_full()
@@ -67,10 +68,10 @@ class Measurement:
             if plane.total(Role.LEARNER, "loss_steps") >= _WARM_STEPS:
                 self._warm_s = now_s
         elif self.first is None:
-            if now_s - self._warm_s >= self._warm_up_s:
+            if now_s - self._warm_s >= self._windows.warm_up:
                 self.first = read_moment(plane)
                 if self._is_traced:
-                    plane.trace().start(_TRACE_S)
+                    plane.trace().start(self._windows.trace)
                 self._count_at_s = now_s + self._interval_s
         elif now_s - self.first.time_s >= self._seconds:
             self.last = read_moment(plane)
@@ -84,13 +85,13 @@ class Measurement:
 
 
 class Measured(NamedTuple):
-    """How the measurement ended, and what it found before."""
+    """The outcome of a measurement, and its results."""
 
     outcome: Outcome
     report: ProfileReport | None
     ceilings: Ceilings | None = None
     trace: TraceReading | None = None
-    # Why there are no ceilings; what was measured before stands.
+    # The error that prevented the ceilings; the other results are valid.
     failure: MzpipeError | None = None
 
 
@@ -103,17 +104,17 @@ def measure_profile(
     trace: bool = False,
     windows: Windows = WINDOWS,
 ) -> Measured:
-    """Trains a profile for as long as it takes to measure `seconds` of it; then, if asked to, every role alone.
+    """Trains a profile until `seconds` of it are measured; then, with `ceilings`, measures every role alone.
 
-    No report where the run ended before it was measured, by a signal or by its own failure; no ceilings where either
-    came later. Raises UsageError for fewer than MIN_SECONDS, and whatever stops a run from starting.
+    There is no report if a signal or a failure ended the run before it was measured, and there are no ceilings if
+    either came later. Raises UsageError for fewer than MIN_SECONDS, and any error that stops a run from starting.
     """
     if not seconds >= MIN_SECONDS:
-        raise UsageError(f"--seconds {seconds:g}: must be at least {MIN_SECONDS:g}, or slow stages are not seen")
+        raise UsageError(f"--seconds {seconds:g}: must be at least {MIN_SECONDS:g}, or slow stages are missed")
     if ceilings:
         refuse_without_actors(profile)
     profile = _endless(profile)
-    measurement = Measurement(seconds, trace=trace, warm_up_s=windows.warm_up)
+    measurement = Measurement(seconds, trace=trace, windows=windows)
     trace_events = _TRACE_EVENTS if trace else 0
     with tempfile.TemporaryDirectory(prefix="mzpipe-profile-") as directory:
         run = RunDirectory(Path(directory) / "run")
@@ -133,7 +134,7 @@ def measure_profile(
 
 
 def _endless(profile: Profile) -> Profile:
-    """Without the limits that could end it before it is measured; learner_steps stays, as schedules follow it."""
+    """The profile without limits that could end it before it is measured; schedules need learner_steps, so it stays."""
     return dataclasses.replace(
         profile, stop=dataclasses.replace(profile.stop, env_steps=None, minutes=None, return_mean=None)
     )

@@ -1,4 +1,4 @@
-"""A report, and the ceilings beside it, as tables for a terminal of 80 columns."""
+"""A report and its ceilings as tables for a terminal of 80 columns."""
 
 import math
 
@@ -35,7 +35,7 @@ def profile_table(report: ProfileReport) -> Table:
 
 
 def ceilings_table(ceilings: Ceilings) -> Table:
-    """One row per role: what it does alone, and what the pipeline would do if it alone held it back."""
+    """One row per role: its rate alone, and the pipeline's rate if this role were the only limit."""
     table = Table(box=None, pad_edge=False, header_style="bold")
     table.add_column("ceiling", no_wrap=True)
     for name in ("alone", "env steps/s"):

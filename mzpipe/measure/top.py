@@ -1,4 +1,4 @@
-"""`top`: looks at a run from outside, while it is live or after it died; attaches, reads, and lets go."""
+"""`top`: reads a run's state from outside, while it is live or after it died; it changes nothing in the run."""
 
 import os
 from collections.abc import Mapping
@@ -20,18 +20,18 @@ from ..telemetry.snapshots import SnapshotMaker
 
 @dataclass(frozen=True)
 class Look:
-    """One look at a run: rates are those since the look before; of a dead run, those of its whole session."""
+    """One look at a run: rates are since the previous look, or over the whole session of a dead run."""
 
     is_live: bool
     snapshot: Snapshot
     report: ProfileReport
-    # Bytes that are each process's own, and those of all segments, which they share.
+    # The private bytes of each process, and the bytes of all segments, which the processes share.
     private_bytes: Mapping[str, int]
     shared_bytes: int
 
 
 class Onlooker:
-    """Attached to one session of a run; reads only, so the run does not notice."""
+    """Attaches to one session of a run; it only reads, so the run is not affected."""
 
     def __init__(self, run: RunDirectory) -> None:
         """Raises UsageError when there is nothing to look at."""
@@ -43,14 +43,14 @@ class Onlooker:
         except InputOutputError:
             if run.is_held():
                 raise UsageError(f"{run.path}: is starting: look again once its processes are ready") from None
-            raise UsageError(f"{run.path}: not live, and its last moment is gone: {runtime} was swept") from None
+            raise UsageError(f"{run.path}: not live, and its last state is gone: {runtime} was removed") from None
         self._snapshots = SnapshotMaker(load_profile(run.profile), self._plane)
         self._former: Moment | None = None
-        # Rates need a moment before; and what is mapped now can still be read when the run has ended.
+        # Rates need an earlier moment; and pages mapped now can still be read after the run has ended.
         self._snapshots.make("")
 
     def look(self) -> Look | None:
-        """What has happened since the last look; None at the first one of a live run, which has none before it."""
+        """The state of the run, with rates since the last look; None at the first look at a live run."""
         is_live, now = self._is_live(), read_moment(self._plane)
         former, self._former = self._former, now
         cores = len(os.sched_getaffinity(0))
@@ -72,11 +72,11 @@ class Onlooker:
         )
 
     def _is_live(self) -> bool:
-        """Whether the session that this looks at goes on; another one of the same run is another's business."""
+        """Whether the attached session is live; a later session of the same run does not count."""
         try:
             return self._run.is_held() and self._run.live() == self._session
         except UsageError:
-            return False  # it has ended, and its lock says so already
+            return False  # it has ended, and its lock already shows this
 
     def _private_bytes(self) -> dict[str, int]:
         members = self._plane.shape.members()
@@ -85,7 +85,7 @@ class Onlooker:
 
 
 def _private_bytes(pid: int) -> int | None:
-    """Resident pages of a process that no file or segment stands behind."""
+    """The bytes of a process's resident pages that belong to no file or segment; None if it has ended."""
     try:
         memory = psutil.Process(pid).memory_info()
     except psutil.Error:

@@ -1,10 +1,10 @@
-"""A trace as people look at it: one row per process, arrows from process to process (Chrome's JSON, for Perfetto).
+"""Renders a trace for viewers: one row per process, arrows from process to process (Chrome's JSON, for Perfetto).
 
     simulation   actor asks -> gather -> device -> reply -> actor takes the answer
     batch        replay writes it -> forward -> backward -> priorities sent -> replay takes them
 
-Slices of a row follow one another. A flow is drawn where both its ends were recorded; each of its points lies in a
-slice, and none is earlier than the one before.
+The slices of a row do not overlap. A flow is drawn only if both its ends were recorded; each of its points is inside a
+slice, and no point is earlier than the one before it.
 """
 
 import json
@@ -22,41 +22,41 @@ from ..ipc.trace import Mark, NoStage, TraceRow
 
 _NS_PER_US, _NS_PER_S = 1e3, 1e9
 _NO_STAGE_NAMES = {NoStage.WAIT_IN: "wait in", NoStage.WAIT_OUT: "wait out", NoStage.OTHER: "other"}
-# From top to bottom, as games, searches and batches go.
-_FIRST_PID = 1  # process 0 is the machine's own in the viewers
+# Roles from top to bottom, in the direction that games, searches and batches flow.
+_FIRST_PID = 1  # viewers reserve process 0 for the machine
 _ROLES = (Role.ACTOR, Role.INFERENCE, Role.REPLAY, Role.REANALYZER, Role.LEARNER, Role.EVALUATOR)
 
 
 class TraceReading(NamedTuple):
-    """What all processes have kept, in members' order."""
+    """The recorded events of all processes, in members' order."""
 
     members: tuple[Member, ...]
     rows: tuple[TraceRow, ...]
 
     @property
     def num_events(self) -> int:
-        """Events of all processes."""
+        """The number of events of all processes."""
         return sum(len(row.event_EW) for row in self.rows)
 
     @property
     def lost(self) -> int:
-        """Events that found no room."""
+        """The number of events that were lost for lack of room."""
         return sum(row.lost for row in self.rows)
 
     @property
     def zero_ns(self) -> int:
-        """When the first of them began."""
+        """The time at which the first event began."""
         return min((int(row.event_EW[:, 0].min()) for row in self.rows if len(row.event_EW)), default=0)
 
     @property
     def seconds(self) -> float:
-        """From the first begin to the last end."""
+        """The time from the first event's begin to the last one's end."""
         ends = (int(row.event_EW[row.event_EW[:, 2] < min(Mark), 1].max(initial=0)) for row in self.rows)
         return max(0.0, (max(ends, default=0) - self.zero_ns) / _NS_PER_S)
 
 
 def read_trace(plane: DataPlane) -> TraceReading:
-    """The trace of a run that has one, as far as it goes."""
+    """The trace recorded so far by a run that has one."""
     return TraceReading(tuple(plane.shape.members()), tuple(plane.trace().read()))
 
 
@@ -68,7 +68,7 @@ class _Slice(NamedTuple):
 
 
 class _Point(NamedTuple):
-    """One end, or a step, of an arrow."""
+    """An end or an intermediate point of an arrow."""
 
     row: int
     at_ns: int
@@ -85,12 +85,12 @@ class _Row:
         self._begins_ns = [each.begin_ns for each in self.slices]
 
     def index_at(self, at_ns: int) -> int | None:
-        """The slice that a moment lies in."""
+        """The index of the slice that contains this time; None if there is none."""
         index = bisect_right(self._begins_ns, at_ns) - 1
         return index if index >= 0 and at_ns <= self.slices[index].end_ns else None
 
     def following(self, at_ns: int, stages: tuple[Stage, ...]) -> list[int]:
-        """Just after the begin of each of these stages, where they are the next slices after the one `at_ns` is in."""
+        """Times just after these stages begin, if they are the next slices after the one that contains `at_ns`."""
         index = self.index_at(at_ns)
         moments: list[int] = []
         if index is not None:
@@ -102,11 +102,11 @@ class _Row:
 
 
 def render_trace(reading: TraceReading) -> str:
-    """The whole file."""
+    """The text of the trace file."""
     rows = [_Row(row.event_EW) for row in reading.rows]
     zero_ns = reading.zero_ns
     events = [*_slices(rows, zero_ns), *_flows(rows, zero_ns)]
-    # Arrows after the slices that begin with them, or they would be taken for those of the slices before.
+    # Arrows come after slices that begin at the same time; otherwise a viewer attaches them to the slices before.
     events.sort(key=lambda event: (event["ts"], event["ph"] != "X"))
     whole = {
         "traceEvents": [*_names(reading.members), *events],
@@ -148,7 +148,7 @@ def _flows(rows: list[_Row], zero_ns: int) -> Iterator[dict[str, Any]]:
     for name, points in [*_simulations(rows), *_batches(rows)]:
         at_ns = [point.at_ns for point in points]
         if at_ns != sorted(at_ns) or any(rows[row].index_at(at_ns) is None for row, at_ns in points):
-            continue  # where the trace ends, or a process died
+            continue  # the trace ended here, or a process died
         number += 1
         for place, point in enumerate(points):
             phase = "s" if place == 0 else "f" if place == len(points) - 1 else "t"
@@ -185,7 +185,7 @@ def _batches(rows: list[_Row]) -> Iterator[tuple[str, list[_Point]]]:
 
 
 def _passages(rows: list[_Row], wanted: Mark) -> dict[tuple[int, int], _Point]:
-    """Where and when each (place, sequence) was marked so, the last time."""
+    """The last point at which each (place, sequence) got this mark."""
     return {
         (place, sequence): _Point(index, at_ns)
         for index, row in enumerate(rows)

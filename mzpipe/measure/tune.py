@@ -1,9 +1,9 @@
-"""`tune`: tries settings of the topology on this machine, one at a time, and keeps what makes the pipeline faster.
+"""`tune`: tries settings of the topology on this machine, one at a time, and keeps those that are faster.
 
-Coordinate ascent from the profile as it is: every knob is moved one step up and one
-down; a step that is faster by more than the noise is kept and tried further in the
-same direction. The profile as it is gets measured twice, and what lies between its two
-rates is the noise. Nothing that changes what is learnt is touched.
+Coordinate ascent from the unchanged profile: every knob is moved one step up and one
+step down; a step that is faster by more than the noise is kept, and the search continues
+in that direction. The unchanged profile is measured twice, and the difference of its two
+rates is the noise. Settings that affect learning are not touched.
 """
 
 import json
@@ -16,12 +16,12 @@ from ..config import Profile
 from ..errors import MzpipeError, UsageError
 from ..telemetry.report import ProfileReport
 
-# A step is kept only where it is faster by this, or by the noise that was seen, whichever is more.
+# A step is kept only if it is faster by this fraction or by the measured noise, whichever is greater.
 _LEAST_GAIN = 0.03
 _SERVERS, _ACTORS, _TIMEOUT = "inference.devices", "topology.actors", "inference.batch_timeout_us"
-# Doubled and halved; the rest goes up and down by one.
+# Knobs to double and halve; the others change by one.
 _DOUBLING = ("topology.trees_per_lane", "topology.trees_per_reanalyzer_lane", _TIMEOUT)
-# Below this a time-out is none.
+# Shorter time-outs count as 0, no time-out.
 _LEAST_TIMEOUT_US = 50
 _GPU = Path("/dev/nvidia0")
 
@@ -30,7 +30,7 @@ Setting = Mapping[str, int]
 
 @dataclass(frozen=True)
 class Trial:
-    """One setting and its rates; a None rate: it could not run, and `note` says why."""
+    """One setting and its rates; with a rate of None it could not run, and `note` says why."""
 
     setting: Setting
     rate: float | None
@@ -50,17 +50,17 @@ class Tuning:
 
     @property
     def base_rate(self) -> float:
-        """Of the profile as it is: the faster of its measurements."""
+        """The rate of the unchanged profile: the faster of its measurements."""
         return max(trial.rate or 0.0 for trial in self.trials if not trial.setting)
 
     @property
     def gain(self) -> float:
-        """Of the best setting over the profile as it is; 0 where that is the best."""
+        """The gain of the best setting over the unchanged profile; 0 if that is the best."""
         return (self.best.rate or 0.0) / self.base_rate - 1.0
 
 
 def knobs(profile: Profile) -> dict[str, int]:
-    """What may be turned, and where it stands."""
+    """The knobs of a profile with their current values."""
     topology = profile.topology
     servers = _cpu_servers(profile)
     found = {
@@ -81,12 +81,12 @@ def knobs(profile: Profile) -> dict[str, int]:
 
 
 def as_override(name: str, value: int) -> str:
-    """A knob where it stands, as `--set` takes it; so many inference servers are a list of CPUs."""
+    """A knob's value as `--set` takes it; a number of inference servers becomes a list of CPUs."""
     return f"{name}={json.dumps(['cpu'] * value)}" if name == _SERVERS else f"{name}={value}"
 
 
 def _cpu_servers(profile: Profile) -> int:
-    """How many inference servers share the CPU; 0 where they are on GPUs, which there are not more of."""
+    """The number of inference servers on the CPU; 0 if they are on GPUs, whose number is fixed."""
     devices = profile.inference.devices
     if devices == ("auto",):
         return 0 if _GPU.exists() else 1
@@ -103,9 +103,9 @@ def tune(
 ) -> Tuning:
     """Searches until the time is up or no step helps.
 
-    `load` gives the profile with a setting; `measure` gives None when the person has had enough. What either raises
-    for the profile as it is is raised; of any other setting it is a trial without a rate. Raises UsageError
-    when the profile as it is plays or learns nothing while it is measured, or is not measured at all.
+    `load` returns the profile with a setting; `measure` returns None when the person stops it. Their errors are raised
+    for the unchanged profile; for any other setting they make a trial without a rate. Raises UsageError when the
+    unchanged profile plays or learns nothing while it is measured, or is not measured at all.
     """
     return _Search(load, measure, now_s() + seconds, show, now_s).run()
 
@@ -123,14 +123,14 @@ class _Search:
         self._tuning, self._is_over, self._start = Tuning(), False, dict[str, int]()
 
     def run(self) -> Tuning:
-        """Everything."""
+        """Runs the whole search."""
         tuning, self._start = self._tuning, knobs(self._load({}))
         first = self._try({})
         if first is None:
-            raise UsageError("stopped before the profile as it is was measured")
+            raise UsageError("stopped before the unchanged profile was measured")
         if not first.rate:
             raise UsageError(
-                f"the profile as it is played {first.env_steps_per_s:.3g} env steps/s and learnt "
+                f"the unchanged profile played {first.env_steps_per_s:.3g} env steps/s and learnt "
                 f"{first.learner_steps_per_s:.3g} steps/s: measure longer (--seconds), or play while learning"
             )
         again, tuning.best = self._try({}), first
@@ -144,7 +144,7 @@ class _Search:
         return tuning
 
     def _climb(self, name: str) -> bool:
-        """Whether a step of this knob helped; steps on in the direction that does."""
+        """Moves this knob in a direction that helps until it no longer does; returns whether a step helped."""
         for steps in (_up, _down):
             helped = False
             for value in steps(name, self._standing(name)):
@@ -159,7 +159,7 @@ class _Search:
         return self._tuning.best.setting.get(name, self._start[name])
 
     def _turned(self, name: str, value: int) -> Setting:
-        """The best setting with one knob elsewhere; a server more needs an actor more, or nobody asks it."""
+        """The best setting with one knob changed; each server needs an actor, or it gets no requests."""
         setting = {**self._tuning.best.setting, name: value}
         return {**setting, _ACTORS: max(value, self._standing(_ACTORS))} if name == _SERVERS else setting
 
@@ -175,7 +175,7 @@ class _Search:
         return True
 
     def _try(self, setting: Setting) -> Trial | None:
-        """None once the time is up, or the person has had enough."""
+        """Measures a setting; None once the time is up or the person has stopped it."""
         if self._is_over or (self._tuning.trials and self._now_s() >= self._deadline_s):
             self._is_over = True
             return None
@@ -197,7 +197,7 @@ class _Search:
 
 
 def _trial(setting: Setting, profile: Profile, report: ProfileReport) -> Trial:
-    """The rate is that of the slower side: env steps played, or env steps that the learner has used up."""
+    """A trial; its rate is that of the slower side: env steps played, or env steps that the learner has used up."""
     used = report.learner_steps_per_s * profile.learner.batch_size / profile.replay.samples_per_insert
     return Trial(
         setting=setting,
@@ -222,5 +222,5 @@ def _down(name: str, value: int) -> Iterator[int]:
 
 
 def _least(name: str) -> int:
-    """The first step up from nothing."""
+    """The first value above 0."""
     return _LEAST_TIMEOUT_US if name == _TIMEOUT else 1

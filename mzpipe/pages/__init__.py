@@ -1,7 +1,6 @@
-"""Pages: what every page for a browser shares: its look, the frames of its charts, and how templates are filled.
+"""The common parts of all pages for a browser: their look, their chart frames and axes, and the template environment.
 
-base.html, base.css   around and below each page's own      frame   the rectangle that a chart fills
-axis                  round marks along its edges           render  the templates' environment
+Each page extends base.html, and its own style follows base.css.
 """
 
 import math
@@ -15,7 +14,7 @@ from ..format import count, exact, number, percent
 
 
 class Frame(NamedTuple):
-    """The picture's size, and where its chart begins and ends."""
+    """The size of a picture, and the edges of the chart in it."""
 
     width: float
     height: float
@@ -34,12 +33,12 @@ class Mark(NamedTuple):
 
 # Round numbers, within a power of ten.
 _STEPS = (1.0, 2.0, 2.5, 5.0, 10.0)
-# Share of a step by which rounding may have moved a value that stands on a mark.
+# The fraction of a step by which rounding may move a value off its mark.
 _HAIR = 1e-9
 
 
 def round_up(value: float, steps: Sequence[float] = _STEPS) -> float:
-    """The next of the steps, which end with 10, times a power of ten; 1 for zero."""
+    """The smallest step times a power of ten that is not below `value`; the steps end with 10. 1 for zero."""
     if value <= 0.0:
         return 1.0
     power = 10.0 ** math.floor(math.log10(value))
@@ -47,13 +46,13 @@ def round_up(value: float, steps: Sequence[float] = _STEPS) -> float:
 
 
 class Axis:
-    """Values along an edge, from `begin` to `end` in user units; the ends of the axis are round numbers.
+    """An axis along an edge, from `begin` to `end` in user units; its ends are round numbers.
 
-    Round numbers are marked, in about `num_steps` steps.
+    It has about `num_steps` steps between marks, which are round numbers.
     """
 
     def __init__(self, values: Iterable[float], begin: float, end: float, num_steps: int = 4) -> None:
-        """Just holds all values, of which there is at least one; a single one stands in the middle."""
+        """An axis that just covers all values, at least one; a single value is in the middle."""
         values = list(values)
         least, most = min(values), max(values)
         room = 0.5 * (abs(least) or 1.0) if most == least else 0.0
@@ -63,12 +62,12 @@ class Axis:
         self.marks = [Mark(self.at(place * step), exact(place * step)) for place in range(first, last + 1)]
 
     def at(self, value: float) -> float:
-        """Where a value stands."""
+        """The position of a value, in user units."""
         return self._begin + (value - self._low) * self._per_unit
 
 
 def page_environment(folder: Path) -> Environment:
-    """For templates in `folder`, which may extend base.html; a name that nothing was given for is an error."""
+    """The environment for templates in `folder`, which may extend base.html; an undefined name is an error."""
     environment = Environment(
         loader=FileSystemLoader([folder, Path(__file__).parent]),
         autoescape=True,

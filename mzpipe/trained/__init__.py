@@ -1,4 +1,4 @@
-"""Trained: what one does with a trained agent: play, score, rate, film, inspect; and Player, for other scripts."""
+"""Uses of a trained agent: play against it, score it, rate it, film it, inspect it; and Player, for other scripts."""
 
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
@@ -8,12 +8,12 @@ if TYPE_CHECKING:
 
 __all__ = ["Decision", "Player"]
 
-# Told how far a verb is: how many are done of how many (0: not known yet), or the episode and its moves so far.
+# Called as a verb proceeds: with the number done and the total (0: not known yet), or with the episode and its moves.
 Progress = Callable[[int, int], None]
 
 
 def __getattr__(name: str) -> Any:
-    """Loads the player, and torch with it, for those only who ask: the supervisor passes here too."""
+    """Loads the player, and torch with it, on first use only: the supervisor imports this package too."""
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     from . import player

@@ -1,6 +1,6 @@
-"""Direct: searches with a model in this process: no lane, no server, no other process.
+"""Searches with a model in this process: no lane, no server, no other process.
 
-Owns    the network on its device and a pool of hidden states there: node n of tree b lies in row b * N + n
+Owns    the network on its device and a pool of hidden states there: node n of tree b is in row b * N + n
 
 Shape legend    B trees   N nodes of a tree   A actions   C = 2 + A columns   S... one stacked observation
                 K actions in a row
@@ -19,7 +19,7 @@ from .trained import TrainedAgent
 
 
 class NetworkAnswer(NamedTuple):
-    """What the network says of B states, in float32 on the host; rewards of observed states are 0."""
+    """The network's outputs for B states, in float32 on the host; rewards of observed states are 0."""
 
     reward_B: np.ndarray
     value_B: np.ndarray
@@ -27,10 +27,10 @@ class NetworkAnswer(NamedTuple):
 
 
 class DirectPlanner:
-    """One move of all trees at a time: a `Planner` that never waits for anything.
+    """A `Planner` that searches one move of all trees at a time and never waits.
 
-    It runs where the run's first inference server would, in the same runtime and precision, so it finds what a search
-    over a lane finds. Threads of torch are left as the caller has set them.
+    It uses the device, runtime and precision of the run's first inference server, so its results are those of a search
+    over a lane. The number of torch threads stays as the caller set it.
     Raises DeviceError for a device, a runtime or a precision that the profile names and this machine lacks.
     """
 
@@ -66,11 +66,11 @@ class DirectPlanner:
         return not self.idle
 
     def begin(self, legal_actions_BA: np.ndarray) -> None:
-        """Says what to search; `observation` must be filled."""
+        """Requests a search with these legal actions; `observation` must be filled."""
         self._legal_actions_BA = legal_actions_BA
 
     def advance(self) -> SearchResult | None:
-        """The whole search that has begun; None where none has.
+        """Runs the whole requested search and returns its result; None if none was requested.
 
         Raises SearchInputError for a tree without a legal action.
         """
@@ -86,7 +86,7 @@ class DirectPlanner:
         return self._search.result()
 
     def search(self, observation_BS: np.ndarray, legal_actions_BA: np.ndarray) -> SearchResult:
-        """The search of one move; observations as FrameStack makes them. Raises as `advance`."""
+        """Searches one move; observations as FrameStack makes them. Raises the same errors as `advance`."""
         self.observation[:] = observation_BS
         self.begin(legal_actions_BA)
         result = self.advance()
@@ -94,7 +94,7 @@ class DirectPlanner:
         return result
 
     def best_action(self) -> np.ndarray:
-        """action_B int32: what the last search would play."""
+        """action_B int32: the best action of each tree of the last search."""
         return self._search.best_action()
 
     def tree(self, b: int = 0) -> SearchedTree:
@@ -102,9 +102,9 @@ class DirectPlanner:
         return self._search.tree(b)
 
     def unroll(self, observation_S: np.ndarray, action_K: np.ndarray) -> list[NetworkAnswer]:
-        """What the network alone says of one observation, and after each of the actions: K + 1 answers with B = 1.
+        """The network's outputs for one observation, then after each action: K + 1 answers with B = 1.
 
-        States go to and fro between the pool's first two rows.
+        The hidden states alternate between the pool's first two rows.
         """
         rows = np.arange(2)
         answers = [_copied(self._network.infer_roots(np.ascontiguousarray(observation_S[None]), rows[:1]))]
@@ -114,14 +114,14 @@ class DirectPlanner:
         return answers
 
     def _taken(self, answer_RC: np.ndarray) -> NetworkAnswer:
-        """The answer, in the same arrays every time: the search's kernel takes them as they are."""
+        """The answer, copied into the same arrays every time: the search's kernel reads them in place."""
         for kept, part in zip(self._answer, _parts(answer_RC), strict=True):
             kept[:] = part
         return self._answer
 
 
 def _copied(answer_RC: np.ndarray) -> NetworkAnswer:
-    """The network's next answer may overwrite this one."""
+    """A copy, because the network's next answer may overwrite this one."""
     return NetworkAnswer(*(part.copy() for part in _parts(answer_RC)))
 
 

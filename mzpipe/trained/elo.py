@@ -1,10 +1,10 @@
-"""Elo ratings of players who met in matches, with intervals.
+"""Elo ratings of players from their matches, with intervals.
 
-Ratings are the most likely ones of the Bradley-Terry model, in which i beats j
-with probability 1 / (1 + 10^((R_j - R_i) / 400)) and a draw is half a win of
-either, found by minorisation-maximisation (Hunter 2004, "MM algorithms for
-generalized Bradley-Terry models", equation 3). Each pair that met is given one
-drawn game more, so that who won every game has a finite rating.
+Ratings maximise the likelihood of the Bradley-Terry model: i beats j with
+probability 1 / (1 + 10^((R_j - R_i) / 400)), and a draw is half a win for
+each. They are found by minorisation-maximisation (Hunter 2004, "MM algorithms
+for generalized Bradley-Terry models", equation 3). Each pair that met gets one
+extra drawn game, so a player who won every game has a finite rating.
 
 Shape legend    P players   G games of one match
 """
@@ -32,7 +32,7 @@ class Match(NamedTuple):
 def elo_ratings(num_players: int, matches: list[Match], *, anchor: int = 0) -> np.ndarray:
     """Rating of each player, [P] float64; the anchor's is 0.
 
-    Raises UsageError where a player's games do not connect him with the anchor.
+    Raises UsageError when a player's games do not connect them with the anchor.
     """
     wins_P, games_PP = _tally(num_players, matches)
     _check_connected(games_PP, anchor)
@@ -42,7 +42,7 @@ def elo_ratings(num_players: int, matches: list[Match], *, anchor: int = 0) -> n
 def elo_intervals(
     num_players: int, matches: list[Match], *, anchor: int = 0, seed: int = 0, num_resamples: int = 500
 ) -> np.ndarray:
-    """95 % bootstrap interval of each rating, [P, 2]: games are drawn again within each match."""
+    """95 % bootstrap interval of each rating, [P, 2]: games are resampled within each match."""
     rng = np.random.default_rng(seed)
     resampled = [
         elo_ratings(
@@ -56,7 +56,7 @@ def elo_intervals(
 
 
 def _tally(num_players: int, matches: list[Match]) -> tuple[np.ndarray, np.ndarray]:
-    """Wins of each player, and games of each pair, the drawn game more included."""
+    """Wins of each player and games of each pair, including the extra drawn game."""
     wins_P, games_PP = np.zeros(num_players), np.zeros((num_players, num_players))
     for first, second, score_G in matches:
         if not games_PP[first, second]:
@@ -76,7 +76,7 @@ def _check_connected(games_PP: np.ndarray, anchor: int) -> None:
         frontier += met
     missing = sorted(set(range(len(games_PP))) - reached)
     if missing:
-        raise UsageError(f"players {missing} met nobody who is connected with player {anchor}: they have no rating")
+        raise UsageError(f"players {missing} are not connected with player {anchor} by games: they have no rating")
 
 
 def _ratings(wins_P: np.ndarray, games_PP: np.ndarray, anchor: int) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""Scores of a saved run: greedy games with one checkpoint, many side by side."""
+"""Scores a saved run: plays greedy games with one checkpoint, many in parallel."""
 
 import dataclasses
 from typing import Any, NamedTuple
@@ -14,33 +14,33 @@ from . import Progress
 from .direct import DirectPlanner
 from .trained import TrainedAgent, load_agent
 
-# Where neither the caller nor a protocol says how many.
+# Used when neither the caller nor a protocol gives a number.
 _DEFAULT_EPISODES = 20
 
 
 class Examination(NamedTuple):
-    """What to play; None leaves a thing to the run and its protocol."""
+    """The games to play; None leaves a choice to the run and its protocol."""
 
     # `best`, `latest`, a learner step, or a directory's name; None: `best` if there is one, else `latest`.
     checkpoint: str | None = None
     # Emulator settings by name; None: the profile's own.
     protocol: str | None = None
-    # Whole games with each seed, and how many seeds, from first_seed on.
+    # Whole games with each seed, and the number of seeds, counting up from first_seed.
     episodes: int | None = None
     num_seeds: int | None = None
     first_seed: int = 0
-    # Simulations per move; None: as in the run's own evaluations.
+    # Simulations per move; None: the same as in the run's own evaluations.
     num_simulations: int | None = None
-    # Two-player games: who plays against the agent, and how many playouts a move of theirs has; None: the profile's.
+    # Two-player games: the agent's opponent, and its playouts per move; None: the profile's.
     opponent: OpponentName | None = None
     opponent_simulations: int | None = None
 
 
 class Scores(NamedTuple):
-    """What `eval` reports; the steps are the checkpoint's."""
+    """The report of `eval`; the step counters are the checkpoint's."""
 
     checkpoint: str
-    # Of every seed's games in turn.
+    # The returns of each seed's games, seed after seed.
     returns: list[float]
     seeds: list[int]
     protocol: str
@@ -56,10 +56,10 @@ def evaluate(run: RunDirectory, examination: Examination, progress: Progress) ->
     """Plays whole games as `examination` says.
 
     Raises UsageError when the directory holds no run, the network cannot play
-    under the protocol, or playouts are asked of an opponent without any; ConfigError
-    when there is no such protocol or the game has no such opponent; CheckpointError
-    when the checkpoint is missing, damaged, or another game's or model's;
-    DeviceError as DirectPlanner.
+    under the protocol, or a number of playouts is given for an opponent that has
+    none; ConfigError when there is no such protocol or the game has no such
+    opponent; CheckpointError when the checkpoint is missing, damaged, or belongs to
+    another game or model; DeviceError under the same conditions as DirectPlanner.
     """
     agent = load_agent(run.path, _examined_profile(run, examination), examination.checkpoint)
     profile, game = agent.profile, agent.game
@@ -104,7 +104,7 @@ def _evaluator(config: EvaluatorConfig, examination: Examination, episodes: int)
 
 
 def _seeds(game: GameConfig, examination: Examination) -> list[int]:
-    """The protocol's number of seeds, where nobody says how many episodes or seeds."""
+    """The seeds to play; the protocol sets their number unless the caller gives a number of episodes or seeds."""
     count = examination.num_seeds or 1
     if game.protocol and examination.num_seeds is None and examination.episodes is None:
         count = find_protocol(game.protocol).seeds
@@ -112,7 +112,7 @@ def _seeds(game: GameConfig, examination: Examination) -> list[int]:
 
 
 def _check_action_set(trained: GameConfig, played: GameConfig) -> None:
-    """The network has as many policy logits as its training games had actions."""
+    """Raises UsageError unless the protocol's games have the actions of the training games, one per policy logit."""
     if played.atari.full_action_space == trained.atari.full_action_space:
         return
     known, needed = (describe_game(game, training=False).num_actions for game in (trained, played))
@@ -143,7 +143,7 @@ def _play(agent: TrainedAgent, seeds: list[int], progress: Progress) -> list[flo
 
 
 def _shifted(progress: Progress, done: int, num_seeds: int) -> Progress:
-    """The progress of one seed as that of all."""
+    """A callback that turns one seed's progress into the progress of all seeds."""
     return lambda now, each: progress(done + now, each * num_seeds)
 
 

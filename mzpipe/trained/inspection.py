@@ -1,6 +1,6 @@
-"""Inspection: one searched move of a greedy game, and what the model had foreseen of what was really played from there.
+"""Inspects one searched move of a greedy game, and compares the model's forecast with the moves that followed.
 
-Shape legend    S... one stacked observation   T moves from the inspected one on   K unroll steps
+Shape legend    S... one stacked observation   T moves, starting with the inspected one   K unroll steps
 """
 
 from typing import NamedTuple
@@ -18,7 +18,7 @@ from .watched import Outcome, Position, WatchedGame
 
 
 class Foreseen(NamedTuple):
-    """One unroll depth: what the model said after so many of the actions that were really played, and what came.
+    """One unroll depth: the model's forecast after this many of the actions played, and the actual outcome.
 
     At depth 0 nothing has been played yet: action and rewards are None. Values are for the player to move there.
     """
@@ -28,15 +28,15 @@ class Foreseen(NamedTuple):
     reward: float | None
     real_reward: float | None
     value: float
-    # The rewards of td_steps moves and the search's value behind them, as training targets have it: of clipped rewards,
-    # where training clips them. A lost life ends nothing here.
+    # The value target as in training: the rewards of td_steps moves and the search's value after them. Rewards are
+    # clipped if training clips them. A lost life does not end the sum here.
     value_target: float
-    # Of the search at that position; None where the game had ended.
+    # The search's value at that position; None where the game had ended.
     root_value: float | None
 
 
 class Inspection(NamedTuple):
-    """All that the page shows."""
+    """Everything the page shows."""
 
     position: Position
     picture: NDArray[np.uint8]
@@ -47,7 +47,7 @@ class Inspection(NamedTuple):
 
 
 class _Played(NamedTuple):
-    """Moves from the inspected one on, and the value behind the last: 0 where the rules ended the game."""
+    """The moves, starting with the inspected one, and the value after the last: 0 if the rules ended the game."""
 
     action_T: list[int]
     reward_T: list[float]
@@ -57,15 +57,15 @@ class _Played(NamedTuple):
 
 
 def inspect_move(player: Player, episode: int, step: int, *, seed: int, progress: Progress) -> Inspection:
-    """The search of move `step` of game `episode`, both counted from 0, of the greedy games that repeat from `seed`.
+    """Searches move `step` of game `episode`, both counted from 0; `seed` determines the greedy games.
 
-    It plays on behind that move, as far as the value targets look. Progress is told episode and step.
+    Then plays the further moves that the value targets need. Progress is called with episode and step.
     Raises UsageError when the game ended before that move.
     """
     with WatchedGame(player, seed) as watched:
         for number in range(episode + 1):
             watched.begin()
-            watched.picture()  # an emulator's screen is followed from its start
+            watched.picture()  # an emulator's screen must be recorded from the game's start
             _play_until(watched, step if number == episode else None, progress)
         if watched.ended:
             raise UsageError(
@@ -78,7 +78,7 @@ def inspect_move(player: Player, episode: int, step: int, *, seed: int, progress
 
 
 def clips_rewards(player: Player) -> bool:
-    """Whether training saw the signs of rewards only, so that the model foresees these."""
+    """Whether training saw only the signs of rewards, so that the model predicts signs."""
     game = player.agent.profile.game
     return has_protocols(game) and game.atari.clip_rewards
 
@@ -91,7 +91,7 @@ def _play_until(watched: WatchedGame, step: int | None, progress: Progress) -> N
 
 
 def _play_on(watched: WatchedGame, position: Position, progress: Progress) -> _Played:
-    """Plays as many moves as the value targets of all unroll depths need, or to the end."""
+    """Plays the moves that the value targets of all unroll depths need, or to the end of the game."""
     profile = watched.player.agent.profile
     moves = profile.learner.num_unroll_steps + profile.replay.td_steps
     actions: list[int] = []

@@ -1,4 +1,4 @@
-"""Observations from somebody else's environment, as the frames of the run's game.
+"""Converts observations of a caller's environment into frames of the run's game.
 
 Shape legend    F... one frame: [C, H, W] images or planes, [D] vectors
 """
@@ -13,12 +13,12 @@ from ..errors import UsageError
 from ..games import FrameStack, Game, GameSpec, make_game
 from ..games.action_planes import action_levels, add_planes
 
-# Initial positions that are looked at; a game of somebody's own may draw them.
+# The number of initial positions to compare; a user's own game may draw them at random.
 _NUM_STARTS = 8
 
 
 class BoardHistory:
-    """One board, played through from its initial position for every question."""
+    """One board, replayed from its initial position for every query."""
 
     def __init__(self, config: GameConfig) -> None:
         game = make_game(config, 1, seed=0, training=False)
@@ -29,9 +29,9 @@ class BoardHistory:
         self._game, self._stack = game, FrameStack(game.spec, 1)
 
     def replay(self, history: Sequence[int]) -> tuple[np.ndarray, np.ndarray]:
-        """The stacked observation [1, S...] and the legal actions bool [1, A] behind the history.
+        """The stacked observation [1, S...] and the legal actions bool [1, A] after the history.
 
-        Raises UsageError for an illegal action, naming its ply, counted from 1, and for a finished game.
+        Raises UsageError for a finished game, and for an illegal action, naming its ply (counted from 1).
         """
         self._stack.reset(self._game.reset())
         ended = False
@@ -52,7 +52,7 @@ class BoardHistory:
 
 
 def _lacks(game: Game) -> str:
-    """What keeps actions alone from naming a position; nothing in most games of two."""
+    """Why actions alone do not determine a position; empty in most two-player games."""
     if game.spec.num_players != 2:
         return "one player and no fixed initial position"
     first_BF = game.reset()
@@ -74,11 +74,11 @@ _NUMBERS = "fiub"
 
 
 def as_frame(observation: Any, spec: GameSpec) -> np.ndarray:
-    """One frame [F...] of the spec's shape and kind from one single, unstacked observation.
+    """One frame [F...] of the spec's shape and kind from one unstacked observation.
 
     Images come channels first, as mzpipe's games give them, or channels last, as gymnasium's wrappers do; a single
-    channel may be left out. Bytes must be bytes; where frames are float32, numbers of any kind are taken.
-    Raises UsageError for another shape or kind, and for what is not finite in float32.
+    channel may be left out. Where frames are bytes, the observation must be bytes; where they are float32, it may hold
+    numbers of any kind. Raises UsageError for another shape or kind, and for values that are not finite in float32.
     """
     array = _as_array("observation", observation)
     shapes = accepted_shapes(spec)
@@ -100,7 +100,7 @@ def as_frame(observation: Any, spec: GameSpec) -> np.ndarray:
 
 
 def with_action_plane(frame_F: np.ndarray, spec: GameSpec, last_action: int | None) -> np.ndarray:
-    """The frame with the plane that holds the action which led to it, as the run's games add it; None: no action."""
+    """The frame with the plane of the action that led to it, as the run's games add it; None: no action."""
     level = action_levels(spec)[last_action] if last_action is not None else 0
     return add_planes(frame_F[None], np.array([level], frame_F.dtype))[0]
 
@@ -115,7 +115,7 @@ def accepted_shapes(spec: GameSpec) -> tuple[tuple[int, ...], ...]:
 
 
 def as_legal_actions(legal_actions: Any, num_actions: int) -> np.ndarray:
-    """bool [A] of a mask of bool, or of 0 and 1 as gymnasium's `action_mask`; None: all. Raises UsageError."""
+    """bool [A] from a mask of bool, or of 0 and 1 like gymnasium's `action_mask`; None: all. Raises UsageError."""
     if legal_actions is None:
         return np.ones(num_actions, np.bool_)
     mask_A = _as_array("legal_actions", legal_actions)
@@ -133,4 +133,4 @@ def _as_array(name: str, value: Any) -> np.ndarray:
     try:
         return np.asarray(value)
     except ValueError as error:
-        raise UsageError(f"{name}: no array: {error}") from None
+        raise UsageError(f"{name}: not an array: {error}") from None

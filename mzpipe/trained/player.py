@@ -1,4 +1,4 @@
-"""Player: a trained agent in somebody's own script, greedy: no root noise, the search's best action.
+"""A trained agent for a user's own script; it plays greedily: no root noise, the search's best action.
 
 Shape legend    A actions   F... one frame   S... one stacked observation
 """
@@ -18,20 +18,20 @@ from .trained import TrainedAgent, load_trained
 
 
 class Decision(NamedTuple):
-    """What the search of one move found; arrays of the caller's own, one entry per action."""
+    """The result of one move's search; the arrays belong to the caller and have one entry per action."""
 
     action: int
-    # Of the root after the search, for the player to move; and what the network alone says.
+    # The root's value after the search, for the player to move; and the network's own value.
     value: float
     network_value: float
-    # Shares of the visits (pUCT) or the improved policy (Gumbel): what training would take as target. float32 [A].
+    # Shares of the visits (pUCT) or the improved policy (Gumbel): the policy target in training. float32 [A].
     search_policy: np.ndarray
-    # Simulations through each action, int32 [A], and reward + discount * value of it, float32 [A]: 0 where unvisited.
+    # Simulations through each action, int32 [A], and its reward + discount * value, float32 [A]: 0 where unvisited.
     visits: np.ndarray
     q: np.ndarray
     # The network's policy over the legal actions, float32 [A].
     prior: np.ndarray
-    # Among which it was: bool [A].
+    # The actions that the search could choose, bool [A].
     legal_actions: np.ndarray
 
 
@@ -52,16 +52,16 @@ class Player:
     def load(cls, run: str | Path, checkpoint: str | None = "latest", num_simulations: int | None = None) -> Self:
         """The agent of a run directory; `checkpoint` is `latest`, `best` or a checkpoint's name (None: best if any).
 
-        num_simulations None plays with as many per move as the run's evaluations.
-        Raises UsageError for a directory without a run, ConfigError for num_simulations out of range,
-        CheckpointError for a checkpoint that is missing, damaged or another's, DeviceError for a device, a runtime or a
+        num_simulations None searches with the number of simulations of the run's evaluations.
+        Raises UsageError for a directory without a run, ConfigError for num_simulations out of range, CheckpointError
+        for a checkpoint that is missing, damaged or of another game or model, DeviceError for a device, a runtime or a
         precision that the profile names and this machine lacks.
         """
         return cls(load_trained(run, checkpoint, num_simulations))
 
     @property
     def game(self) -> GameSpec:
-        """What the agent was trained on."""
+        """The game that the agent was trained on."""
         return self.agent.game
 
     def reset(self) -> None:
@@ -69,11 +69,11 @@ class Player:
         self._last_action: int | None = None
 
     def act(self, observation: Any, legal_actions: Any = None) -> Decision:
-        """The move at one observation, single as the environment gives it: the player stacks what it has seen.
+        """The move at one observation, unstacked as the environment gives it: the player stacks what it has seen.
 
-        What is taken as an observation is said at observations.as_frame; legal_actions is a mask, bool [A]. What `act`
-        decides is taken for played: action planes, where the run has them, are the player's to add.
-        Raises UsageError for a wrong shape or kind, and where no action is legal; the player has then seen nothing.
+        observations.as_frame says which observations it accepts; legal_actions is a mask, bool [A]. The player assumes
+        that the chosen action is played, and adds action planes itself where the run has them.
+        Raises UsageError for a wrong shape or kind, and where no action is legal; it then ignores the observation.
         """
         frame_F = as_frame(observation, self._seen)
         legal_A = as_legal_actions(legal_actions, self.game.num_actions)
@@ -91,18 +91,18 @@ class Player:
         """Board games: the action after these actions of both players from the initial position.
 
         Raises UsageError for a game of one player or of random initial positions, for an action of the history that is
-        illegal or not a number of the game, and for a history after which the game is over.
+        illegal or not one of the game's, and for a history after which the game is over.
         """
         return self.consider(history).action
 
     def consider(self, history: Sequence[int]) -> Decision:
-        """As `move`, with all that the search found."""
+        """The same move as `move`, with all that the search found."""
         if self._history is None:
             self._history = BoardHistory(self.agent.profile.game)
         return self.decide(*self._history.replay(history))
 
     def decide(self, observation_1S: np.ndarray, legal_1A: np.ndarray) -> Decision:
-        """The move at one stacked observation, whatever `act` has seen."""
+        """The move at one stacked observation, independent of what `act` has seen."""
         (visits_A,), (value,), (q_A,), (policy_A,) = self.search.search(observation_1S, legal_1A)
         tree = self.tree()
         return Decision(
@@ -121,13 +121,13 @@ class Player:
         return self.search.tree()
 
     def close(self) -> None:
-        """Frees the game that `move` replays on; safe to call twice."""
+        """Frees the game that `move` replays; safe to call twice."""
         if self._history is not None:
             self._history.close()
             self._history = None
 
 
 def _without_plane(spec: GameSpec) -> GameSpec:
-    """What the environment shows: frames without the plane of actions."""
+    """The spec of the environment's own frames, without the plane of actions."""
     channels, *sides = spec.frame_shape
     return dataclasses.replace(spec, frame_shape=(channels - 1, *sides))

@@ -1,4 +1,4 @@
-"""Positions: board positions with known values, and what an agent says of them.
+"""Board positions with known values, and an agent's moves and values in them.
 
 A file is a CSV with a header and three columns: `moves`, the actions from the initial position ("3 3 2"); `value`, the
 outcome of perfect play for the player to move; `keeping`, the actions that keep it.
@@ -30,7 +30,7 @@ class Examined(NamedTuple):
 
     position: Position
     action: int
-    # Of the search and of the network alone, for the player to move.
+    # The values of the search and of the network alone, for the player to move.
     value: float
     network_value: float
     num_legal_actions: int
@@ -47,20 +47,21 @@ class Examined(NamedTuple):
 
 
 class Summary(NamedTuple):
-    """Of several examined positions."""
+    """Statistics over several examined positions."""
 
     positions: int
-    # Those in which some action gives away the value, and how often it is kept there, by the agent and by random play.
+    # Positions where some action gives the value away, and the share of them in which it is kept: by the agent, and by
+    # random play.
     with_a_choice: int
     kept: float
     kept_at_random: float
-    # Mean absolute error of the value, of the search and of the network alone.
+    # Mean absolute error of the search's value and of the network's own.
     value_error: float
     network_value_error: float
 
 
 def load_positions(path: Path) -> list[Position]:
-    """The positions of a file; raises UsageError, with the line, for what is none."""
+    """The positions of a file; raises UsageError, naming the line, for a line that is not a position."""
     try:
         with path.open(newline="", encoding="utf-8") as file:
             header, *rows = csv.reader(file)
@@ -69,7 +70,7 @@ def load_positions(path: Path) -> list[Position]:
     except (ValueError, csv.Error):  # empty, or no text
         header, rows = [], []
     if header != _COLUMNS or not rows:
-        raise UsageError(f"{path}: no file of positions: no header {','.join(_COLUMNS)!r}, or nothing after it")
+        raise UsageError(f"{path}: not a file of positions: no header {','.join(_COLUMNS)!r}, or nothing after it")
     return [_position(row, f"{path}, line {line}") for line, row in enumerate(rows, start=2)]
 
 
@@ -78,8 +79,8 @@ def examine(
 ) -> list[Examined]:
     """The agent's move in every position, searched as in evaluations.
 
-    Raises UsageError where Player.consider does, and for actions that are said to keep a value and are illegal; it
-    names the position, counted from 1.
+    Raises UsageError where Player.consider does, and for an illegal action in `keeping`; the error names the position,
+    counted from 1.
     """
     examined = []
     for number, position in enumerate(positions, start=1):
@@ -90,13 +91,13 @@ def examine(
             raise UsageError(f"position {number}: {error}") from None
         legal = frozenset(np.flatnonzero(decision.legal_actions).tolist())
         if illegal := position.keeping - legal:
-            raise UsageError(f"position {number}: keeping has {sorted(illegal)}, illegal there")
+            raise UsageError(f"position {number}: keeping has {sorted(illegal)}, which is illegal there")
         examined.append(Examined(position, decision.action, decision.value, decision.network_value, len(legal)))
     return examined
 
 
 def summarise(examined: Sequence[Examined]) -> Summary:
-    """Of at least one position; errors are means over all."""
+    """The summary of one or more positions; errors are means over all of them."""
     choices = [one for one in examined if one.has_choice]
     true = np.array([one.position.value for one in examined])
     return Summary(

@@ -1,4 +1,4 @@
-"""Elo ratings of a run's checkpoints: a tournament among them, random play and tree search with random playouts."""
+"""Elo ratings of a run's checkpoints, from a tournament with random play and tree search with random playouts."""
 
 from pathlib import Path
 from typing import NamedTuple
@@ -30,14 +30,14 @@ class Terms(NamedTuple):
     checkpoints: tuple[str, ...] = ()
     # Simulations per move of each opponent that searches with random playouts.
     rollouts: tuple[int, ...] = (100,)
-    # Random beginnings of each pair; two games are played from each.
+    # Random openings per pair; each is played twice.
     openings: int = 10
     opening_moves: int = 2
     seed: int = 0
 
 
 class Rating(NamedTuple):
-    """One contestant's result; env_steps is None where nobody trained it."""
+    """One contestant's result; env_steps is None for an untrained opponent."""
 
     name: str
     elo: float
@@ -51,7 +51,7 @@ class Rating(NamedTuple):
 def rate(run: RunDirectory, terms: Terms, progress: Progress) -> list[Rating]:
     """Every contestant's rating with its 95 % interval, best first.
 
-    Raises UsageError where there is no run or its game has no opponents, CheckpointError as Player.load.
+    Raises UsageError when there is no run or its game is not a board game; CheckpointError as Player.load does.
     """
     names: tuple[str | None, ...] = terms.checkpoints or tuple(CheckpointStore(run.checkpoints).names()) or (None,)
     players = {player.agent.checkpoint: player for player in (Player.load(run.path, name) for name in names)}
@@ -72,7 +72,7 @@ def rate(run: RunDirectory, terms: Terms, progress: Progress) -> list[Rating]:
 
 
 def write_ratings(run: RunDirectory, ratings: list[Rating]) -> None:
-    """The checkpoints' ratings as TensorBoard curves eval/elo, eval/elo_low and eval/elo_high."""
+    """Writes the checkpoints' ratings as TensorBoard curves eval/elo, eval/elo_low and eval/elo_high."""
     writer = TensorBoardWriter(run.tensorboard)
     for rating in sorted(
         (each for each in ratings if each.env_steps is not None), key=lambda each: each.env_steps or 0
@@ -87,7 +87,7 @@ def _board(player: Player, path: Path) -> BoardGame:
     if not isinstance(game, BoardGame):
         game.close()
         raise UsageError(
-            f"{path}: {game.spec.name} is not a board game: ratings are of games for two (use mzpipe eval)"
+            f"{path}: {game.spec.name} is not a board game: only two-player games have ratings (use mzpipe eval)"
         )
     return game
 

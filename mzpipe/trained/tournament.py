@@ -1,4 +1,4 @@
-"""Tournaments: checkpoints of a run and fixed opponents, everybody against everybody.
+"""Round-robin tournaments among checkpoints of a run and fixed opponents.
 
 Greedy agents repeat themselves, so games begin with a few random moves; each
 such opening is played twice, with the seats exchanged.
@@ -18,20 +18,20 @@ from . import Progress
 from .elo import Match
 from .player import Player
 
-# So many random beginnings in a row that end the game mean that hardly any of that length does not.
+# If this many random openings in a row end the game, nearly all openings of that length do.
 _MAX_TRIES = 1_000
 _WON, _DRAWN, _LOST = 1.0, 0.5, 0.0
 
 
 class Contestant(NamedTuple):
-    """Who plays, and what they are called."""
+    """A player in the tournament, and its name."""
 
     name: str
     opponent: Opponent
 
 
 class CheckpointOpponent:
-    """A trained agent as somebody's opponent."""
+    """A trained agent as an opponent."""
 
     def __init__(self, player: Player) -> None:
         self._player = player
@@ -51,9 +51,9 @@ def play_tournament(
     seed: int,
     progress: Progress,
 ) -> list[Match]:
-    """Every pair's games, two for each of `openings` random beginnings; `game` holds one board.
+    """Plays every pair's games, two from each of `openings` random openings; `game` holds one board.
 
-    Raises UsageError where no random game goes on after `opening_moves`.
+    Raises UsageError when every random game is over within `opening_moves`.
     """
     rng, matches = np.random.default_rng(seed), []
     pairs = list(combinations(range(len(contestants)), 2))
@@ -71,13 +71,13 @@ def play_tournament(
 
 
 def play_both_seats(game: BoardGame, players: tuple[Opponent, Opponent], opening: list[int]) -> Iterator[float]:
-    """The first player's scores of two games from one opening, as the one who begins and as the other."""
+    """The first player's scores in two games from one opening: first in seat 0, then in seat 1."""
     yield play_game(game, players, opening)
     yield 1.0 - play_game(game, players[::-1], opening)
 
 
 def play_game(game: BoardGame, seats: tuple[Opponent, Opponent], opening: list[int]) -> float:
-    """Score of who has the first seat; a game that reaches its move limit is drawn."""
+    """The score of the player in seat 0; a game that reaches its move limit is drawn."""
     game.reset()
     moves = 0
     while True:
@@ -90,7 +90,7 @@ def play_game(game: BoardGame, seats: tuple[Opponent, Opponent], opening: list[i
 
 
 def draw_opening(game: BoardGame, num_moves: int, rng: np.random.Generator) -> list[int]:
-    """Random legal actions after which the game still goes on; raises UsageError where none is found."""
+    """Random legal actions that do not end the game; raises UsageError when it finds none."""
     for _ in range(_MAX_TRIES):
         game.reset()
         opening: list[int] = []
@@ -105,6 +105,6 @@ def draw_opening(game: BoardGame, num_moves: int, rng: np.random.Generator) -> l
 
 
 def _score(reward: float, mover: int) -> float:
-    """Of who has the first seat, from the reward of the mover of the last action."""
+    """The score of seat 0, from the reward of the player who made the last move."""
     outcome = reward if mover == 0 else -reward
     return _DRAWN if outcome == 0.0 else _WON if outcome > 0.0 else _LOST

@@ -1,4 +1,4 @@
-"""Trained: what a run directory says of its agent: profile, game, and the model of one checkpoint."""
+"""Loads a run's trained agent: profile, game, and the model of one checkpoint."""
 
 from pathlib import Path
 from typing import NamedTuple
@@ -13,12 +13,12 @@ from ..runs.directory import CHECKPOINTS, PROFILE, refuse_no_run
 
 
 class TrainedAgent(NamedTuple):
-    """The model on the CPU as the checkpoint has it, and whose it is."""
+    """The model of a checkpoint, on the CPU, with the profile and the game that it belongs to."""
 
     profile: Profile
     game: GameSpec
     model: Model
-    # The checkpoint's directory, and how far training was: the counters are the checkpoint's.
+    # The checkpoint's directory name, and its training counters.
     checkpoint: str
     learner_steps: int
     env_steps: int
@@ -26,7 +26,7 @@ class TrainedAgent(NamedTuple):
 
     @property
     def search(self) -> SearchConfig:
-        """A move's search, greedy as in the run's evaluations."""
+        """The search of one move, greedy as in the run's evaluations."""
         config = signed_search(self.profile.search, self.game.num_players)
         return greedy_search(config, self.profile.evaluator.num_simulations)
 
@@ -34,10 +34,10 @@ class TrainedAgent(NamedTuple):
 def load_trained(run: str | Path, checkpoint: str | None, num_simulations: int | None = None) -> TrainedAgent:
     """The agent of a run; `checkpoint` is a name or a pointer, None is `best` if there is one, else `latest`.
 
-    num_simulations replaces those of the profile's evaluations. Raises UsageError
-    when the directory holds no run, ConfigError when num_simulations is out of
-    range, CheckpointError when the checkpoint is missing, damaged, another game's
-    or another model's.
+    num_simulations replaces the number of the profile's evaluations. Raises
+    UsageError when the directory holds no run, ConfigError when num_simulations is
+    out of range, CheckpointError when the checkpoint is missing, damaged, or
+    belongs to another game or model.
     """
     path = Path(run)
     refuse_no_run(path)
@@ -45,7 +45,7 @@ def load_trained(run: str | Path, checkpoint: str | None, num_simulations: int |
 
 
 def load_agent(run: Path, profile: Profile, checkpoint: str | None) -> TrainedAgent:
-    """The agent of a run under a profile that differs from the run's in how it is played; raises as load_trained."""
+    """The agent of a run under a profile with other playing settings; raises the same errors as load_trained."""
     path = run / CHECKPOINTS
     (name, loaded), game = CheckpointStore(path).load_chosen(checkpoint), describe_game(profile.game, training=False)
     _check_game(path / name, loaded, profile.game)
@@ -59,11 +59,13 @@ def _check_game(path: Path, loaded: Checkpoint, game: GameConfig) -> None:
     """Raises CheckpointError unless the checkpoint at `path` was trained on the game of the run's profile."""
     trained_on = str(loaded.state.get("game"))
     if not same_game(trained_on, game.name):
-        raise CheckpointError(f"{path}: a checkpoint of {trained_on}, and game.name={game.name!r} in the run's profile")
+        raise CheckpointError(
+            f"{path}: a checkpoint of {trained_on}, but the run's profile has game.name={game.name!r}"
+        )
 
 
 def _overrides(num_simulations: int | None) -> tuple[str, ...]:
-    """The profile's own bounds hold for the number too; evaluator.num_simulations=0 takes it over."""
+    """Overrides that set the number, so that the profile's bounds check it; 0 makes the evaluator use it too."""
     if num_simulations is None:
         return ()
     return (f"search.num_simulations={num_simulations}", "evaluator.num_simulations=0")

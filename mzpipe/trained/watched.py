@@ -1,4 +1,4 @@
-"""Watched: one greedy game after another by a player, a move at a time, for whoever wants to look at it.
+"""Greedy games of a player, one after another and a move at a time, for a viewer.
 
 Shape legend    A actions   S... one stacked observation
 """
@@ -15,20 +15,20 @@ from .player import Decision, Player
 
 
 class Position(NamedTuple):
-    """Where a move was searched, and what was found; arrays of the caller's own."""
+    """A position where a move was searched, and the decision; the arrays belong to the caller."""
 
     # Both counted from 0.
     episode: int
     step: int
     observation_S: np.ndarray
-    # The player who moves, and the rewards that player has had since the episode began.
+    # The player to move, and that player's rewards since the episode began.
     to_play: int
     return_so_far: float
     decision: Decision
 
 
 class Outcome(NamedTuple):
-    """What a move led to; the reward is that of the player who moved."""
+    """The outcome of a move; the reward is that of the player who moved."""
 
     reward: float
     terminated: bool
@@ -57,14 +57,14 @@ class WatchedGame:
         self._game.close()
 
     def begin(self) -> None:
-        """Starts the next episode, from wherever the last one stands."""
+        """Starts the next episode, even if the last one has not ended."""
         self._frame_BF = self._game.reset()
         self._stack.reset(self._frame_BF)
         self._returns = np.zeros(self._game.spec.num_players)
         self.episode, self.step, self.ended = self.episode + 1, 0, False
 
     def decide(self) -> Position:
-        """Searches the position as it stands."""
+        """Searches the current position."""
         observation_1S = self._stack.view()
         to_play = int(self._game.to_play()[0])
         decision = self.player.decide(observation_1S, self._game.legal_actions())
@@ -73,11 +73,11 @@ class WatchedGame:
         )
 
     def allows(self, action: int) -> bool:
-        """Whether the action is legal in the position as it stands."""
+        """Whether the action is legal in the current position."""
         return bool(self._game.legal_actions()[0, action])
 
     def play(self, action: int) -> Outcome:
-        """Plays a legal action; two players' rewards are each other's losses."""
+        """Plays a legal action; in a two-player game one player's reward is the other's loss."""
         mover = self._game.to_play()[0]
         step = self._game.step(np.array([action], np.int64))
         outcome = Outcome(float(step.reward_B[0]), bool(step.terminated_B[0]), bool(step.truncated_B[0]))
@@ -95,5 +95,5 @@ class WatchedGame:
         return self._returns.copy()
 
     def picture(self) -> NDArray[np.uint8]:
-        """The game as it stands, uint8 [H, W, 3]; for Atari asked for first before the first move."""
+        """The current picture of the game, uint8 [H, W, 3]; for Atari, call it before the first move too."""
         return picture(self._game, self._frame_BF[0])

@@ -173,7 +173,7 @@ def test_export_leaves_nothing_when_the_disk_is_full(trained, tmp_path, refused,
 
 def test_export_refuses_a_checkpoint_for_trajectories(trained, refused):
     assert refused(2, trained, "--checkpoint", "best") == (
-        "--checkpoint: trajectories are of no checkpoint: add --onnx, or leave it out"
+        "--checkpoint: trajectories belong to no checkpoint: add --onnx, or leave it out"
     )
 
 

@@ -72,7 +72,7 @@ def test_trace_is_written_and_its_line_says_how_much_there_is_and_what_is_missin
         "env step"
     ]
     assert (
-        "trace: 1 events of 1 processes in 0.50 s; 3 more found no room: "
+        "trace: 1 events of 1 processes in 0.50 s; 3 more did not fit: "
         f"open {path} in https://ui.perfetto.dev or chrome://tracing"
     ) in " ".join(capsys.readouterr().out.split())
 

@@ -52,13 +52,13 @@ def test_tune_writes_the_winner_next_to_the_profile_and_every_trial_as_json(prof
     assert trials[0]["setting"] == {} and trials[0]["env_steps_per_s"] == 30.0
     output = " ".join(capsys.readouterr().out.split())
     assert "topology.trees_per_lane=6: 60 env steps/s" in output
-    assert "topology.trees_per_lane=6: +100% (two measurements of the profile as it is lie 0% apart)" in output
+    assert "topology.trees_per_lane=6: +100% (two measurements of the unchanged profile differ by 0%)" in output
 
 
 def test_tune_says_so_when_the_profile_is_the_fastest(profile, measured, tmp_path, capsys):
     measured(lambda topology: 10.0)
     assert main(["tune", str(profile), "--out", str(tmp_path / "won.toml"), "--set", "seed=7"]) == 0
-    assert "the profile as it is is the fastest found" in " ".join(capsys.readouterr().out.split())
+    assert "the unchanged profile is the fastest found" in " ".join(capsys.readouterr().out.split())
     assert load_profile(tmp_path / "won.toml") == tiny_profile("seed=7")
 
 
@@ -86,7 +86,7 @@ def test_tune_says_so_and_continues_when_a_later_trial_fails(profile, measured, 
 def test_a_role_that_is_started_by_hand_is_refused(profile, measured, capsys):
     measured(lambda topology: 1.0)
     assert main(["tune", str(profile), "--set", "topology.external=actor"]) == 2
-    assert "topology.external=actor: nobody starts it by hand for every trial" in capsys.readouterr().err
+    assert "topology.external=actor: trials start every role: set it to none" in capsys.readouterr().err
 
 
 def test_a_run_that_fails_ends_the_tuning_in_one_line(profile, measured, capsys):

@@ -7,7 +7,7 @@ import pytest
 from mzpipe.errors import ExitCode, PlanError
 from mzpipe.launch.signals import Outcome
 from mzpipe.measure import profile as verb
-from mzpipe.measure.profile import Measurement
+from mzpipe.measure.profile import Measurement, Windows
 from tests.telemetry.moments import Pipeline
 from tests.tiny import tiny_profile
 
@@ -43,7 +43,7 @@ def test_measurement_counts_every_half_second_from_when_the_run_is_warm(clock):
 
 
 def test_measurement_begins_sooner_where_the_warm_up_is_shorter(clock):
-    measurement = Measurement(5.0, warm_up_s=3.0)
+    measurement = Measurement(5.0, windows=Windows(warm_up=3.0))
     watch(measurement, clock, 100.0)
     assert measurement.first.time_s == 0.25 + 3.0
 

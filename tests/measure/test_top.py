@@ -94,7 +94,7 @@ def test_there_must_be_something_to_look_at(run, tmp_path):
 
 def test_a_last_moment_that_was_swept_is_gone(run, monkeypatch):
     monkeypatch.setattr(RunDirectory, "is_held", lambda self: False)
-    with run.locked() as locked, locked.runtime(), pytest.raises(UsageError, match=r"moment is gone: .* was swept"):
+    with run.locked() as locked, locked.runtime(), pytest.raises(UsageError, match=r"state is gone: .* was removed"):
         Onlooker(run)
 
 

@@ -86,7 +86,7 @@ def test_tune_ends_with_what_it_has_when_it_is_interrupted():
 
 
 def test_tune_refuses_when_the_profile_as_it_is_could_not_be_measured():
-    with pytest.raises(UsageError, match="stopped before the profile as it is was measured"):
+    with pytest.raises(UsageError, match="stopped before the unchanged profile was measured"):
         Machine(lambda topology: None).tune()
 
 

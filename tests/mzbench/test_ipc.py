@@ -256,7 +256,7 @@ def test_dead_peer_ends_the_measurement_and_leaves_nothing(warm):
             os.kill(peers.pid(0), signal.SIGKILL)
             play(peers, 1_000)
 
-    with pytest.raises(MzpipeError, match=r"beside the caller \(peer-0, peer-1\) has ended: it said nothing"):
+    with pytest.raises(MzpipeError, match=r"next to the caller \(peer-0, peer-1\) has ended: no message"):
         measured_until_death()
 
 

@@ -33,8 +33,9 @@ def measured(tmp_path_factory):
         words += [option, path]
     # A save takes as long as the disk takes, and a lap that began before a look counts whole.
     saves = ("--set", "learner.checkpoint_interval=1000000")
+    evaluations = ("--set", "evaluator.interval_steps=20")  # so that the evaluator plays within the traced seconds
     scratch = {**os.environ, "TMPDIR": str(home / "scratch")}
-    result = short_profile(home / "tiny.toml", "--seconds", 5, "--ceilings", *words, *saves, env=scratch)
+    result = short_profile(home / "tiny.toml", "--seconds", 5, "--ceilings", *words, *saves, *evaluations, env=scratch)
     assert result.returncode == 0, result.stdout + result.stderr
     return SimpleNamespace(
         report=json.loads(files["report.json"].read_text()),
@@ -141,7 +142,7 @@ def test_the_prediction_holds_when_the_resource_is_really_added(profile, tmp_pat
 def test_profile_refuses_too_short_a_time_and_an_unwritable_file_before_it_starts(profile, tmp_path):
     result = mzpipe("profile", profile, "--seconds", 2)
     assert result.returncode == 2
-    assert result.stderr == "mzpipe profile: --seconds 2: must be at least 5, or slow stages are not seen\n"
+    assert result.stderr == "mzpipe profile: --seconds 2: must be at least 5, or slow stages are missed\n"
     result = mzpipe("profile", profile, "--json", tmp_path / "none" / "report.json")
     assert result.returncode == 74
     assert "no such directory" in result.stderr

@@ -75,5 +75,5 @@ def test_intervals_shrink_with_more_games_and_repeat_with_the_seed():
 
 
 def test_a_player_without_games_is_refused():
-    with pytest.raises(UsageError, match=r"players \[2\] met nobody who is connected with player 0"):
+    with pytest.raises(UsageError, match=r"players \[2\] are not connected with player 0 by games"):
         elo_ratings(3, [match(0, 1, 1, 1, 1)])

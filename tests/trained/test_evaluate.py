@@ -205,7 +205,7 @@ def test_evaluate_refuses_a_checkpoint_of_another_game(make_run, played):
     with pytest.raises(CheckpointError) as caught:
         scores_of(make_run(game="LunarLander-v3"))
     assert str(caught.value).endswith(
-        "step_00000010: a checkpoint of LunarLander-v3, and game.name='CartPole-v1' in the run's profile"
+        "step_00000010: a checkpoint of LunarLander-v3, but the run's profile has game.name='CartPole-v1'"
     )
     assert played == []
 

@@ -122,8 +122,8 @@ def test_action_planes_are_added_as_the_games_of_the_run_have_them(tmp_path):
         (["a", "b", "c", "d"], None, "observation: <U1 of shape (4,)"),
         ([0.0, np.nan, 0.0, 0.0], None, "observation: CartPole-v1 was given NaN, infinity or more than float32"),
         ([0.0, 1e39, 0.0, 0.0], None, "observation: CartPole-v1 was given NaN, infinity or more than float32"),
-        ([[0.0, 1.0], [2.0]], None, "observation: no array: "),
-        (np.zeros(4), [[True], []], "legal_actions: no array: "),
+        ([[0.0, 1.0], [2.0]], None, "observation: not an array: "),
+        (np.zeros(4), [[True], []], "legal_actions: not an array: "),
         (np.zeros(4), [True], "legal_actions: bool of shape (1,): give one True or False for each of the 2 actions"),
         (np.zeros(4), [0, 3], "legal_actions: int64 of shape (2,)"),
         (np.zeros(4), [False, False], "legal_actions: none of the 2 actions is legal: the game is over"),
@@ -156,7 +156,8 @@ def test_load_refuses_a_checkpoint_of_another_game(run, tmp_path):
     loaded = CheckpointStore(other / "checkpoints").load(LATEST)
     CheckpointStore(run / "checkpoints").save("step_00000031", loaded, pointer=LATEST)
     with pytest.raises(
-        CheckpointError, match=r"step_00000031: a checkpoint of LunarLander-v3, and game.name='CartPole-v1'"
+        CheckpointError,
+        match=r"step_00000031: a checkpoint of LunarLander-v3, but the run's profile has game.name='CartPole-v1'",
     ):
         Player.load(run)
 

@@ -37,7 +37,7 @@ def test_a_file_is_read_line_by_line(file):
 @pytest.mark.parametrize(
     ("text", "complaint"),
     [
-        ("", "no file of positions: no header 'moves,value,keeping'"),
+        ("", "not a file of positions: no header 'moves,value,keeping'"),
         ("moves,value\n", "no header"),
         ("moves,value,keeping\n", "nothing after it"),
         ("moves,value,keeping\n0 1,1,2\n0 x,1,2\n", "line 3: '0 x,1,2': moves, a value, and the actions that keep it"),
@@ -56,7 +56,7 @@ def test_what_is_no_file_of_positions_is_refused(file, text, complaint):
 
 def test_files_that_cannot_be_read_are_refused(tmp_path):
     (tmp_path / "bytes").write_bytes(b"\xff\xfe\x00")
-    for path, complaint in [("none", "No such file"), (".", "Is a directory"), ("bytes", "no file of positions")]:
+    for path, complaint in [("none", "No such file"), (".", "Is a directory"), ("bytes", "not a file of positions")]:
         with pytest.raises(UsageError, match=complaint):
             load_positions(tmp_path / path)
 
@@ -76,7 +76,7 @@ def test_examined_positions_hold_what_the_player_would_do(board, file):
 @pytest.mark.parametrize(
     ("moves", "keeping", "complaint"),
     [
-        ((0, 3), {0}, r"position 2: keeping has \[0\], illegal there"),
+        ((0, 3), {0}, r"position 2: keeping has \[0\], which is illegal there"),
         ((0, 0), {1}, "position 2: history: ply 2, action 0 is illegal there"),
         ((0, 3, 1, 4, 2), {5}, "position 2: history: the game is over after its 5 actions"),
     ],
@@ -105,7 +105,7 @@ def test_the_command_prints_means_by_length_and_writes_every_position(board, fil
     json_file = tmp_path / "out.json"
     assert main(["positions", str(board), str(file), "--simulations", "20", "--json", str(json_file)]) == 0
     text = capsys.readouterr().out
-    assert "step_00000030 (300 env steps), 20 simulations a move" in text
+    assert "step_00000030 (300 env steps), 20 simulations per move" in text
     rows = [line.split() for line in text.splitlines()[2:]]
     assert [row[:3] for row in rows] == [["0", "1", "0"], ["4", "1", "1"], ["5", "1", "1"], ["all", "3", "2"]]
     assert len(rows[0]) == 5, "no shares of no choice"

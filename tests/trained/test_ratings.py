@@ -63,7 +63,10 @@ def test_verb_prints_a_table_and_writes_json(run, tmp_path, capsys):
 def test_a_game_of_one_player_is_refused(tmp_path, capsys):
     path = make_run(tmp_path / "cartpole")
     assert main(["elo", str(path)]) == ExitCode.USAGE
-    assert "CartPole-v1 is not a board game: ratings are of games for two (use mzpipe eval)" in capsys.readouterr().err
+    assert (
+        "CartPole-v1 is not a board game: only two-player games have ratings (use mzpipe eval)"
+        in capsys.readouterr().err
+    )
 
 
 def test_a_checkpoint_that_is_not_there_is_refused(run, capsys):

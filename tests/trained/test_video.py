@@ -88,7 +88,7 @@ def test_a_gif_says_whose_moves_it_shows(run):
         assert image.size == SIZE
         assert image.info["duration"] == 100
         comment = image.info["comment"].decode()
-    for part in ("CartPole-v1", CHECKPOINT, "300 env steps", "4 simulations a move (puct)"):
+    for part in ("CartPole-v1", CHECKPOINT, "300 env steps", "4 simulations per move (puct)"):
         assert part in comment
 
 

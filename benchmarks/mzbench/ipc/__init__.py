@@ -1,1 +1,1 @@
-"""Measured here: rings, doorbells, lanes and weights between processes."""
+"""The case `ipc`: rings, doorbells, lanes and weights between processes."""

@@ -1,6 +1,6 @@
-"""The case `ipc`: rings, doorbells, lanes and weights between processes, beside memcpy, the ping-pong and zmq.
+"""The case `ipc`: rings, doorbells, lanes and weights between processes, against memcpy, the ping-pong and zmq.
 
-The caller, which measures, is on one core with all its threads; its peers have a core each, as long as there are cores.
+The caller, which measures, has one core for all its threads; its peers have a core each, as long as there are cores.
 """
 
 import os
@@ -25,7 +25,7 @@ _ROUNDS, _QUICK_ROUNDS = 7, 3
 _READS, _QUICK_READS = 5_000, 500
 _KILLS, _QUICK_KILLS = 100, 20
 _IDLE_S, _QUICK_IDLE_S = 5.0, 2.0
-# Pairs of processes, and clients of one server.
+# Numbers of pairs of processes, and of clients of one server.
 _NUMBERS = (1, 2, MAX_PAIRS)
 
 Found = tuple[list[Comparison], list[str]]
@@ -33,7 +33,7 @@ Part = Callable[[Peers], Found]
 
 
 def measure(*, quick: bool, progress: ShapeProgress) -> CaseResult:
-    """Times everybody, then has the checks that must find nothing torn; quick: fewer rounds, reads and kills."""
+    """Times all contestants, then runs the checks for torn reads; quick: fewer rounds, reads and kills."""
     todo, cores = parts(quick), os.sched_getaffinity(0)
     rows, notes = list[Comparison](), list[str]()
     progress(0, len(todo), "starting processes")
@@ -46,7 +46,7 @@ def measure(*, quick: bool, progress: ShapeProgress) -> CaseResult:
 
 
 def parts(quick: bool) -> dict[str, Part]:
-    """What is measured, in its order; the kills come last, because they replace the peers."""
+    """The parts to measure, in order; the kills come last, because they replace the peers."""
     rounds = _QUICK_ROUNDS if quick else _ROUNDS
     reads, kills = (_QUICK_READS, _QUICK_KILLS) if quick else (_READS, _KILLS)
     every: dict[str, Part] = {
@@ -66,4 +66,4 @@ def parts(quick: bool) -> dict[str, Part]:
 
 
 def _left_out(num_cores: int) -> list[str]:
-    return ["one core for everybody: every number has context switches in it"] if num_cores < 2 else []
+    return ["there is one core for all processes: every number includes context switches"] if num_cores < 2 else []

@@ -1,8 +1,8 @@
-"""Doorbells: one, two and four pairs of peers at once, each there and back, and what it costs to wait.
+"""Doorbells: round trips of one, two and four pairs of peers at once, and the cost of waiting.
 
-A pair is two peers, each on a core of its own as long as there are cores; one calls, the other answers. Whoever waits
-does so as a role does: a look at its word, then the idle strategy. Beside it stand the same doorbells with a futex at
-once, and a zmq message as a doorbell.
+A pair is two peers, each on its own core as long as there are cores; one calls, the other answers. A waiting peer
+does the same as a role: it looks at its word, then uses the idle strategy. The references are the same doorbells with
+an immediate futex, and a zmq message as a doorbell.
 """
 
 import time
@@ -26,7 +26,7 @@ FUTEX, ZMQ = "futex at once", "zmq doorbell"
 _KNOCK = b"."
 _NS_PER_S = 1e9
 
-# Waits once, from what the doorbell was last seen at.
+# Waits once, for a change from the last seen sequence of the doorbell.
 Wait = Callable[[int], object]
 
 
@@ -38,7 +38,7 @@ class Latency(NamedTuple):
 
 
 class Way(NamedTuple):
-    """What both peers of a pair do, and how often in a round: about a quarter of a second where each has a core."""
+    """The functions of both peers of a pair, and their round trips per round: about 0.25 s if each has a core."""
 
     call: Callable[[Peer, int], list[int]]
     answer: Callable[[Peer, int], None]
@@ -46,7 +46,7 @@ class Way(NamedTuple):
 
 
 def compare_doorbells(peers: Peers, num_pairs: int, rounds: int) -> tuple[list[Comparison], list[str]]:
-    """Round trips/s by their median, and a note with both percentiles."""
+    """Round trips/s from the median round trip, and a note with both percentiles."""
     found: dict[str, list[Latency]] = {name: [] for name in _WAYS}
     for lap in range(1 + rounds):
         for name, way in _WAYS.items():
@@ -65,7 +65,7 @@ def _shown(entry: tuple[str, list[Latency]]) -> str:
 
 
 def _round(peers: Peers, num_pairs: int, way: Way) -> Latency:
-    """All pairs at once, each as many round trips."""
+    """Runs all pairs at once, with the same number of round trips each."""
     callers, answerers = range(0, 2 * num_pairs, 2), range(1, 2 * num_pairs, 2)
     for peer in answerers:
         peers.tell(peer, way.answer, way.num_trips)
@@ -78,7 +78,7 @@ def _round(peers: Peers, num_pairs: int, way: Way) -> Latency:
 
 
 def idle_share(peers: Peers, seconds: float) -> str:
-    """For people: how much of a core a peer takes that waits and is not rung."""
+    """A note with the share of a core that a peer uses while it waits and is not rung."""
     for peer in range(peers.num_peers):
         peers.tell(peer, wait_idle, round(seconds * _NS_PER_S))
     shares = peers.finish(*range(peers.num_peers))
@@ -86,7 +86,7 @@ def idle_share(peers: Peers, seconds: float) -> str:
 
 
 def wait_idle(peer: Peer, duration_ns: int) -> float:
-    """For a peer: waits as a role does; the share of a core that all its threads took."""
+    """Runs in a peer: waits as a role does; returns the share of a core that all its threads used."""
     (mine,) = _pair(peer, peer.index)
     idle = IdleStrategy(mine)
     start_ns, busy_ns = time.monotonic_ns(), time.process_time_ns()
@@ -96,27 +96,27 @@ def wait_idle(peer: Peer, duration_ns: int) -> float:
 
 
 def call_idle(peer: Peer, num_trips: int) -> list[int]:
-    """For a peer that calls: rings and waits as a role does; nanoseconds of each round trip."""
+    """Runs in a calling peer: rings and waits as a role does; returns the nanoseconds of each round trip."""
     return _call(peer, num_trips, _role_wait)
 
 
 def answer_idle(peer: Peer, num_trips: int) -> None:
-    """For its answerer."""
+    """Runs in the answering peer of call_idle."""
     _answer(peer, num_trips, _role_wait)
 
 
 def call_futex(peer: Peer, num_trips: int) -> list[int]:
-    """For a peer that calls: rings and sleeps at once; nanoseconds of each round trip."""
+    """Runs in a calling peer: rings and sleeps at once; returns the nanoseconds of each round trip."""
     return _call(peer, num_trips, _futex_wait)
 
 
 def answer_futex(peer: Peer, num_trips: int) -> None:
-    """For its answerer."""
+    """Runs in the answering peer of call_futex."""
     _answer(peer, num_trips, _futex_wait)
 
 
 def call_socket(peer: Peer, num_trips: int) -> list[int]:
-    """For a peer that calls: sends a byte and waits for one; nanoseconds of each round trip."""
+    """Runs in a calling peer: sends a byte and waits for one; returns the nanoseconds of each round trip."""
     socket = peer.sockets.bound(f"pair-{peer.index}", zmq.PAIR)
 
     def round_trip() -> None:
@@ -127,7 +127,7 @@ def call_socket(peer: Peer, num_trips: int) -> list[int]:
 
 
 def answer_socket(peer: Peer, num_trips: int) -> None:
-    """For its answerer."""
+    """Runs in the answering peer of call_socket."""
     socket = peer.sockets.connected(f"pair-{peer.index - 1}", zmq.PAIR)
     for _ in range(num_trips):
         send(socket, patiently(socket.recv, peer.look), peer.look)
@@ -165,7 +165,7 @@ def _call(peer: Peer, num_trips: int, way: Callable[[Doorbell], Wait]) -> list[i
 
 def _answer(peer: Peer, num_trips: int, way: Callable[[Doorbell], Wait]) -> None:
     mine, other = _pair(peer, peer.index, peer.index - 1)
-    wait, first = way(mine), other.sequence()  # as many rings as were answered: the next may have come already
+    wait, first = way(mine), other.sequence()  # the number of rings already answered: the next ring may have come
     for seen in range(first, first + num_trips):
         while mine.sequence() == seen:
             wait(seen)

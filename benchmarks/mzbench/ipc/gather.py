@@ -1,8 +1,8 @@
-"""The gather: one, two and four peers ask, and the caller answers whatever is pending in one lap.
+"""The gather: one, two and four peers send requests, and the caller answers all pending ones in one lap.
 
-A request is of 64 rows, a parent and an action each (8 bytes), and is answered with 20 float32 for each: reward,
-value and 18 logits. Ours are lanes; beside them stand a ROUTER and DEALERs whose messages are msgpack maps of the same
-arrays as bytes. Nothing is worked out on either side.
+A request has 64 rows, a parent and an action each (8 bytes); its answer has 20 float32 per row: reward,
+value and 18 logits. Ours are lanes; the reference is a ROUTER and DEALERs whose messages are msgpack maps of the same
+arrays as bytes. Neither side computes anything.
 
 Shape legend    L lanes   R rows   C = 2 + A columns: reward, value, logits
 """
@@ -35,7 +35,7 @@ _PARENT_R, _ACTION_R = np.arange(NUM_ROWS, dtype=np.int32), np.zeros(NUM_ROWS, n
 
 
 class Batch(NamedTuple):
-    """What the server has at hand for as many lanes as there are: rows of its pool, and what a forward pass gave."""
+    """The server's arrays for all lanes: rows of its pool, and the outputs of a forward pass."""
 
     source_R: np.ndarray
     target_R: np.ndarray
@@ -53,12 +53,12 @@ class Batch(NamedTuple):
         return cls(source_R, target_R, action_R, finished_L, answer_RC)
 
     def of(self, row: int) -> np.ndarray:
-        """The answers of one request, as many columns as it has."""
+        """The answers of one request, with all their columns."""
         return self.answer_RC[row * NUM_ROWS : (row + 1) * NUM_ROWS]
 
 
 def compare_gather(peers: Peers, num_clients: int, rounds: int) -> tuple[list[Comparison], list[str]]:
-    """Requests/s, a row being one, of all clients together."""
+    """Requests/s of all clients together; each row counts as a request."""
     batch, rows = Batch.drawn(), num_clients * NUM_ROWS
     every = [
         Counted(MZPIPE, partial(serve_lanes, peers, num_clients, batch), rows * _LANE_REQUESTS),
@@ -84,7 +84,7 @@ def serve_lanes(peers: Peers, num_clients: int, batch: Batch) -> None:
 
 
 def _answer_lanes(server: LaneServer, lanes: np.ndarray, batch: Batch) -> None:
-    """The rows of all lanes gathered, and the answers into each lane's arrays, as the inference server does."""
+    """Gathers the rows of all lanes and writes the answers to each lane's arrays, as the inference server does."""
     block = server.block
     gather_kernel(
         lanes,
@@ -115,7 +115,7 @@ def _answer_lanes(server: LaneServer, lanes: np.ndarray, batch: Batch) -> None:
 
 
 def request_lanes(peer: Peer, count: int) -> None:
-    """For a peer: requests on its lane, each after the answer to the one before."""
+    """Runs in a peer: sends requests on its lane, each after the answer to the one before."""
     server, client = (Doorbell(peer.segments.arrays("bells")["words"], row) for row in (CALLER, peer.index))
     lane, idle = LaneClient(peer.segments.arrays("lanes"), peer.index, server, peer.index), IdleStrategy(client)
     for _ in range(count):
@@ -159,7 +159,7 @@ def _received(router: zmq.Socket, peers: Peers) -> list[list[bytes]]:
 
 
 def request_messages(peer: Peer, count: int) -> None:
-    """For a peer: requests in messages, each after the answer to the one before."""
+    """Runs in a peer: sends requests in messages, each after the answer to the one before."""
     socket = peer.sockets.connected("gather", zmq.DEALER)
     for _ in range(count):
         request = {"parent_index": _PARENT_R.tobytes(), "action": _ACTION_R.tobytes()}

@@ -1,8 +1,8 @@
-"""A ring from kernel to kernel: records one way, both ends compiled, in the same slots and by the same words.
+"""A ring from kernel to kernel: records one way, both ends compiled, with the same slots and words.
 
-What a ring in Python does between its kernel calls is left out; what remains is what the record itself costs. Either
-kernel gives up after _SPINS looks for a slot or a record, so that its process can look after the other one; calling it
-again goes on where it was.
+It leaves out the work in Python between a ring's kernel calls, and measures the cost of the record itself. Either
+kernel gives up after _SPINS looks for a slot or a record, so that its process can check on the other one; the next call
+continues from there.
 """
 
 import numpy as np
@@ -22,7 +22,7 @@ _PAYLOAD = SLOT_HEADER_BYTES // 8
 
 @njit(cache=True, nogil=True)
 def send_kernel(header_S, head, tail, nbytes, sequence, last):
-    """Commits the records up to `last`, each with its number in it; the sequence of the next one."""
+    """Commits the records up to `last`, each with its number in it; returns the sequence of the next one."""
     num_slots, released, spins = len(header_S), 0, 0
     while sequence < last and spins < _SPINS:
         if sequence - released >= num_slots:
@@ -39,7 +39,7 @@ def send_kernel(header_S, head, tail, nbytes, sequence, last):
 
 @njit(cache=True, nogil=True)
 def take_kernel(header_S, tail, sequence, last):
-    """Reads and releases the records up to `last`, or to one of another number; the sequence of the next one."""
+    """Reads and releases the records up to `last`, or to a wrong number; returns the sequence of the next one."""
     num_slots, spins = len(header_S), 0
     while sequence < last and spins < _SPINS:
         header = header_S[sequence % num_slots]
@@ -57,7 +57,7 @@ def take_kernel(header_S, tail, sequence, last):
 
 
 def send_from_kernel(peers: Peers, count: int) -> None:
-    """Records to the peer, as fast as its kernel takes them."""
+    """Sends records to the peer, as fast as its kernel takes them."""
     ring = peers.segments.ring("there", Words)
     sequence = RingWriter(ring).sequence
     last, headers = sequence + count, _headers(ring)
@@ -70,7 +70,7 @@ def send_from_kernel(peers: Peers, count: int) -> None:
 
 
 def take_into_kernel(peer: Peer, count: int) -> None:
-    """For the peer: its side of send_from_kernel."""
+    """Runs in the peer: its side of send_from_kernel."""
     ring = peer.segments.ring("there", Words)
     sequence = RingReader(ring).sequence
     last, headers = sequence + count, _headers(ring)

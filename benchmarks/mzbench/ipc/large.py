@@ -1,6 +1,6 @@
-"""Records of 1 MiB, built in place and read as a view: beside memcpy over the same memory, and beside zmq.
+"""Records of 1 MiB, built in place and read as a view, against memcpy over the same memory and against zmq.
 
-In ours the producer copies a megabyte into the slot, and the consumer has a view.
+Our producer copies a megabyte into the slot, and our consumer has a view.
 """
 
 import itertools
@@ -21,7 +21,7 @@ from .sockets import patiently
 
 MEMCPY, ZMQ = "memcpy", "zmq"
 _CASE = "ipc/ring/1MiB"
-# A call so long that its order and answer, a fifth of a millisecond, do not count.
+# Makes a call so long that its order and answer, a fifth of a millisecond, do not matter.
 _RECORDS = 2_000
 _MEGABYTES = _RECORDS * LARGE_BYTES / 1e6
 
@@ -39,7 +39,7 @@ def compare_large(peers: Peers, rounds: int) -> tuple[list[Comparison], list[str
 
 
 def send_records(peers: Peers, source: np.ndarray) -> None:
-    """Records to the peer, each built in its slot."""
+    """Sends records to the peer, each built in its slot."""
     writer = RingWriter(peers.segments.ring("large", Words))
     peers.tell(0, take_large_records, _RECORDS)
     for _ in range(_RECORDS):
@@ -50,7 +50,7 @@ def send_records(peers: Peers, source: np.ndarray) -> None:
 
 
 def take_large_records(peer: Peer, count: int) -> None:
-    """For the peer: views of so many records."""
+    """Runs in the peer: takes views of this many records."""
     reader = RingReader(peer.segments.ring("large", Words))
     for _ in range(count):
         slot = reader.peek() or spun(reader.peek, peer.look)
@@ -59,18 +59,18 @@ def take_large_records(peer: Peer, count: int) -> None:
 
 
 def _glance(words: np.ndarray) -> int:
-    """Both ends of a view; whoever reads it all pays that wherever it came from."""
+    """Reads both ends of a view; reading all of it would cost the same for every contestant."""
     return int(words[0]) ^ int(words[-1])
 
 
 def copy_records(ring: Ring[Words], source: np.ndarray) -> None:
-    """memcpy from the same place into the same slots; nobody may be using them."""
+    """memcpy from the same place into the same slots, which must not be in use."""
     for slot in itertools.islice(itertools.cycle(ring.slots), _RECORDS):
         np.copyto(slot.data, source)
 
 
 def send_large_frames(peers: Peers, source: np.ndarray) -> None:
-    """zmq without copies of its own on either side, and with as many messages in flight as the ring has slots."""
+    """Sends with zmq, which makes no copies; as many messages are in flight as the ring has slots."""
     socket = peers.sockets.bound("large", zmq.PAIR, LARGE_SLOTS)
     send = partial(socket.send, source, copy=False)
     peers.tell(0, take_large_frames, _RECORDS)
@@ -80,7 +80,7 @@ def send_large_frames(peers: Peers, source: np.ndarray) -> None:
 
 
 def take_large_frames(peer: Peer, count: int) -> None:
-    """For the peer: views of so many frames."""
+    """Runs in the peer: takes views of this many frames."""
     socket = peer.sockets.connected("large", zmq.PAIR, LARGE_SLOTS)
     for _ in range(count):
         frame: Any = patiently(partial(socket.recv, copy=False), peer.look)

@@ -1,4 +1,4 @@
-"""The shared memory of the case `ipc`: every segment in which the caller, who measures, meets its peers.
+"""The shared memory of the case `ipc`: every segment that the measuring caller shares with its peers.
 
 bells                a doorbell for each peer; the caller's is the last one
 ball                 two words on lines of their own: the ping-pong
@@ -7,7 +7,7 @@ large                a ring of 1 MiB a record, to a peer
 pairs                doorbells of pairs of peers
 lanes                a lane per client; the caller is their server
 weights              versions of 40 MB
-torn_weights, killed what is read while it is overwritten, and what a producer was killed over
+torn_weights, killed weights read while they are overwritten, and records of killed producers
 """
 
 from typing import NamedTuple
@@ -28,13 +28,13 @@ CALLER = NUM_PEERS
 
 SMALL_BYTES, LARGE_BYTES = 64, 1 << 20
 SMALL_SLOTS, LARGE_SLOTS = 64, 4
-# A request is of so many rows, a parent and an action each; its answer has a reward, a value and logits for each.
+# A request has this many rows, a parent and an action each; its answer has a reward, a value and logits per row.
 NUM_ROWS, NUM_ACTIONS = 64, 18
 WEIGHTS_BYTES, TORN_WEIGHTS_BYTES = 40_000_000, 1_000_000
 
 
 class Words(NamedTuple):
-    """What a record of a ring is here."""
+    """A record of a ring in this case."""
 
     data: np.ndarray
 

@@ -1,9 +1,9 @@
-"""A peer of the case `ipc`: reads a line that names a function, calls it, answers in a line, and reads the next.
+"""A peer of the case `ipc`: reads a line that names a function, calls it, answers with a line, and reads the next.
 
-    order    MODULE FUNCTION COUNT        answer    what the function returned, as JSON
+    order    MODULE FUNCTION COUNT        answer    the function's result, as JSON
 
 Run as `python -m mzbench.ipc.peer RUNTIME INDEX CORE PARENT_PID`; its first answer says that it has loaded. Orders and
-answers are lines on its stdin and stdout, and what went wrong goes to stderr.
+answers are lines on its stdin and stdout; errors go to stderr.
 """
 
 import json
@@ -28,18 +28,18 @@ Got = TypeVar("Got")
 
 
 class Peer:
-    """What a peer has at hand. It is killed when its caller no longer needs it, so it may wait for ever."""
+    """The state of a peer. Its caller kills it when it is no longer needed, so it may wait for ever."""
 
     def __init__(self, index: int, runtime: Path) -> None:
         self.index = index
         self.segments, self.sockets = Segments(runtime, SPECS), Sockets(runtime)
 
     def look(self) -> None:
-        """Nothing to look after while it waits."""
+        """Does nothing: a waiting peer has nothing to check."""
 
 
 def spun(attempt: Callable[[], Got | None], look: Callable[[], object]) -> Got:
-    """What `attempt` gives once it gives something; spins, yields now and then, and calls `look`, which may raise."""
+    """The first result of `attempt` that is not None; spins, yields now and then, and calls `look`, which may raise."""
     while True:
         for _ in range(_SPINS):
             found = attempt()
@@ -50,14 +50,14 @@ def spun(attempt: Callable[[], Got | None], look: Callable[[], object]) -> Got:
 
 
 def linger(delay_ns: int) -> None:
-    """Lets time pass that is too short to sleep."""
+    """Waits for a time that is too short to sleep."""
     end_ns = time.monotonic_ns() + delay_ns
     while time.monotonic_ns() < end_ns:
         pass
 
 
 def main(runtime: str, index: str, core: str, parent_pid: str) -> None:
-    """The program: works until its orders end, or it is killed."""
+    """Runs the program until its orders end, or it is killed."""
     os.sched_setaffinity(0, [int(core)])
     follow_supervisor(Path(runtime), int(parent_pid))
     peer = Peer(int(index), Path(runtime))

@@ -1,4 +1,4 @@
-"""The peers of the case `ipc`, as the caller sees them: started together, told what to do, gone at the end."""
+"""The peers of the case `ipc` from the caller's side: starts them, gives them orders, and ends them."""
 
 import json
 import os
@@ -24,7 +24,7 @@ _PATIENCE_S, _LOOK_S = 60.0, 0.02
 
 
 class Peers:
-    """The caller's view of its peers, and what they share."""
+    """The caller's handle on its peers, and the memory they share."""
 
     def __init__(self, runtime: Path, children: Children, cores: list[int], num_peers: int) -> None:
         self.runtime, self.num_peers = runtime, num_peers
@@ -32,7 +32,7 @@ class Peers:
         self.segments.create()
         self._children, self._cores = children, cores
         self._started = dict[int, Child]()
-        # Those whose answer has not been read.
+        # Peers whose answer has not been read.
         self._busy = set[int]()
         self._deadline_s = 0.0
 
@@ -47,29 +47,29 @@ class Peers:
         return self._started[peer].pid
 
     def replace(self, peer: int) -> None:
-        """Kills one, wherever it is, and starts another in its place, without waiting for it."""
+        """Kills one at once and starts another in its place, without waiting for it."""
         self._children.kill(_name(peer))
         self.start(peer)
 
     def tell(self, peer: int, function: Callable[[Peer, int], object], count: int = 0) -> None:
-        """Has a peer call a module's function once it has finished what it was told before."""
+        """Orders a peer to call a module's function after it has finished its earlier orders."""
         if peer in self._busy:
             self.finish(peer)
         self._expect(peer)
         stdin = self._started[peer].process.stdin
         assert stdin is not None
-        with suppress(BrokenPipeError):  # it has ended, as `look` says
+        with suppress(BrokenPipeError):  # it has ended, which `look` reports
             os.write(stdin.fileno(), f"{function.__module__} {function.__name__} {count}\n".encode())
 
     def finish(self, *peers: int) -> list[Any]:
-        """What these answer, once they have done what they were told."""
+        """The answers of these peers, once they have carried out their orders."""
         return [self._answer(peer) for peer in peers]
 
     def look(self) -> None:
-        """Raises MzpipeError when a peer has ended, or none has got anywhere for a minute."""
+        """Raises MzpipeError when a peer has ended, or none has made progress for a minute."""
         self._children.check()
         if time.monotonic() > self._deadline_s:
-            raise MzpipeError(f"what a peer was told has not been done within {_PATIENCE_S:.0f} s")
+            raise MzpipeError(f"a peer has not carried out its order within {_PATIENCE_S:.0f} s")
 
     def _expect(self, peer: int) -> None:
         self._busy.add(peer)
@@ -79,7 +79,7 @@ class Peers:
         stdout = self._started[peer].process.stdout
         assert stdout is not None
         line = b""
-        while not line:  # an ended peer's output is at its end, and readable, until `look` hears of it
+        while not line:  # an ended peer's output reads as empty until `look` notices the end
             self.look()
             if select.select([stdout], [], [], _LOOK_S)[0]:
                 line = stdout.readline()
@@ -89,7 +89,7 @@ class Peers:
 
 @contextmanager
 def started_peers(cores: list[int], num_peers: int = NUM_PEERS) -> Iterator[Peers]:
-    """All peers, loaded, one core after the other; afterwards no process, segment or socket is left."""
+    """All peers, loaded, one core after another; afterwards no process, segment or socket is left."""
     with meeting_place() as (run, runtime):
         children = Children("the caller", _PROGRAM, run.logs / "children.log")
         peers = Peers(runtime, children, cores, num_peers)

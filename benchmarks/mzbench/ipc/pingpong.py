@@ -1,9 +1,9 @@
-"""The ping-pong of one cache line between two processes: the least that any message between them can take.
+"""The ping-pong of one cache line between two processes: the shortest time that a message between them can take.
 
     ball:  | there ...pad 128 | back ...pad 128 |
 
 Two kernels, one in each process, store a number and spin until it comes back. A kernel gives up after _LOOK_NS
-without an answer, so that its process can look after the other one; calling it again goes on where it was.
+without an answer, so that its process can check on the other one; the next call continues from there.
 """
 
 from numba import njit
@@ -16,13 +16,13 @@ from .peers import Peers
 
 _PING, _PONG = 0, WORDS_PER_LINE
 _LOOK_NS = 20_000_000
-# The clock is read once in so many looks at the word.
+# The clock is read once in this many looks at the word.
 _SPINS = 1_000
 
 
 @njit(cache=True, nogil=True)
 def _await_word(words, place, number):
-    """Whether the word has come to be `number`; False after _LOOK_NS."""
+    """Whether the word has become `number`; False after _LOOK_NS."""
     start_ns = atomics.monotonic_ns()
     while atomics.monotonic_ns() - start_ns < _LOOK_NS:
         for _ in range(_SPINS):
@@ -36,7 +36,7 @@ def _await_word(words, place, number):
 
 @njit(cache=True, nogil=True)
 def ping_kernel(words, last):
-    """Round trips until `last` came back; returns the last number that did."""
+    """Makes round trips until `last` comes back; returns the last number that did."""
     number = words[_PONG]
     while number < last:
         # SYNC ball.throw release: nothing but the word itself
@@ -61,14 +61,14 @@ def pong_kernel(words, last):
 
 
 def answer_pings(peer: Peer, last: int) -> None:
-    """For the peer: returns the ball up to the number `last`."""
+    """Runs in the peer: returns the ball up to the number `last`."""
     words = peer.segments.arrays("ball")["words"]
     while pong_kernel(words, last) < last:
         peer.look()
 
 
 def play(peers: Peers, count: int) -> None:
-    """So many round trips between the caller and the first peer."""
+    """Makes this many round trips between the caller and the first peer."""
     words = peers.segments.arrays("ball")["words"]
     last = int(words[_PONG]) + count
     peers.tell(0, answer_pings, last)

@@ -1,6 +1,6 @@
-"""Rings of small records: the four calls alone, there and back between two processes, and streams one way.
+"""Rings of small records: the four calls alone, round trips between two processes, and streams one way.
 
-Each beside the ping-pong, and beside zmq with as many bytes, raw and in msgpack. All have one turn-about.
+The references are the ping-pong, and zmq with as many bytes, raw and in msgpack. All contestants share one turn-about.
 """
 
 from functools import partial
@@ -26,14 +26,14 @@ KERNELS = "ring: one way, from kernel to kernel"
 ZMQ_CYCLE, ZMQ_ROUND_TRIP, ZMQ_STREAM = "zmq send and recv", "zmq there and back", "zmq one way"
 MSGPACK_ROUND_TRIP = "zmq + msgpack there and back"
 _FRAME = bytes(SMALL_BYTES)
-# Calls long enough that the order to the peer and its answer, a fifth of a millisecond, do not count.
+# Make calls so long that the order to the peer and its answer, a fifth of a millisecond, do not matter.
 _PINGS, _CALLS, _CYCLES, _RECORDS, _FRAMES = 200_000, 10_000, 2_000, 20_000, 500
 _STREAMED_FRAMES, _KERNEL_RECORDS = 5_000, 100_000
 _NS_PER_S = 1e9
 
 
 def compare_small(peers: Peers, rounds: int) -> tuple[list[Comparison], list[str]]:
-    """Cycles, round trips and records in a second."""
+    """Cycles, round trips and records per second."""
     rates = _rates(peers, rounds)
     ping_pong = rates[PING_PONG]
     return [
@@ -89,7 +89,7 @@ def take(reader: RingReader[Words], peer: Peer | Peers) -> int:
 
 
 def call_kernel(peers: Peers, count: int) -> None:
-    """The least that any step in Python costs which touches a shared word."""
+    """The least cost of any step in Python that touches a shared word."""
     words = peers.segments.arrays("ball")["words"]
     for _ in range(count):
         # SYNC ball.throw acquire: nothing but the word itself
@@ -97,7 +97,7 @@ def call_kernel(peers: Peers, count: int) -> None:
 
 
 def ring_cycles(peers: Peers, count: int) -> None:
-    """Claim, commit, peek, release, all in one process."""
+    """Claims, commits, peeks and releases, all in one process."""
     ring = peers.segments.ring("back", Words)
     writer, reader = RingWriter(ring), RingReader(ring)
     for number in range(count):
@@ -106,7 +106,7 @@ def ring_cycles(peers: Peers, count: int) -> None:
 
 
 def zmq_cycles(peers: Peers, count: int) -> None:
-    """Send and recv, both in one process."""
+    """Sends and receives, both in one process."""
     bound, connected = peers.sockets.bound("cycle", zmq.PAIR), peers.sockets.connected("cycle", zmq.PAIR)
     for _ in range(count):
         send(connected, _FRAME, peers.look)
@@ -114,7 +114,7 @@ def zmq_cycles(peers: Peers, count: int) -> None:
 
 
 def send_records_and_back(peers: Peers, count: int) -> None:
-    """A record to the peer, and one back; both sides spin."""
+    """Sends a record to the peer and takes one back; both sides spin."""
     there, back = _ends(peers.segments.ring("there", Words), peers.segments.ring("back", Words))
     peers.tell(0, answer_records, count)
     for number in range(count):
@@ -124,7 +124,7 @@ def send_records_and_back(peers: Peers, count: int) -> None:
 
 
 def answer_records(peer: Peer, count: int) -> None:
-    """For the peer: its side of send_records_and_back."""
+    """Runs in the peer: its side of send_records_and_back."""
     back, there = _ends(peer.segments.ring("back", Words), peer.segments.ring("there", Words))
     for _ in range(count):
         put(back, take(there, peer), peer)
@@ -135,7 +135,7 @@ def _ends(out: Ring[Words], into: Ring[Words]) -> tuple[RingWriter[Words], RingR
 
 
 def send_frames_and_back(peers: Peers, count: int) -> None:
-    """A frame to the peer, and one back."""
+    """Sends a frame to the peer and takes one back."""
     socket = peers.sockets.bound("small", zmq.PAIR)
     peers.tell(0, answer_frames, count)
     for _ in range(count):
@@ -145,14 +145,14 @@ def send_frames_and_back(peers: Peers, count: int) -> None:
 
 
 def answer_frames(peer: Peer, count: int) -> None:
-    """For the peer: its side of send_frames_and_back."""
+    """Runs in the peer: its side of send_frames_and_back."""
     socket = peer.sockets.connected("small", zmq.PAIR)
     for _ in range(count):
         send(socket, patiently(socket.recv, peer.look), peer.look)
 
 
 def send_messages_and_back(peers: Peers, count: int) -> None:
-    """A map with a number and as many bytes, packed and unpacked on both sides."""
+    """Sends a map with a number and as many bytes, and takes one back; both sides pack and unpack."""
     socket = peers.sockets.bound("small", zmq.PAIR)
     peers.tell(0, answer_messages, count)
     for number in range(count):
@@ -162,7 +162,7 @@ def send_messages_and_back(peers: Peers, count: int) -> None:
 
 
 def answer_messages(peer: Peer, count: int) -> None:
-    """For the peer: its side of send_messages_and_back."""
+    """Runs in the peer: its side of send_messages_and_back."""
     socket = peer.sockets.connected("small", zmq.PAIR)
     for _ in range(count):
         message = msgpack.unpackb(patiently(socket.recv, peer.look))
@@ -170,7 +170,7 @@ def answer_messages(peer: Peer, count: int) -> None:
 
 
 def send_records(peers: Peers, count: int) -> None:
-    """Records to the peer, as fast as it takes them."""
+    """Sends records to the peer, as fast as it takes them."""
     writer = RingWriter(peers.segments.ring("there", Words))
     peers.tell(0, take_records, count)
     for number in range(count):
@@ -179,14 +179,14 @@ def send_records(peers: Peers, count: int) -> None:
 
 
 def take_records(peer: Peer, count: int) -> None:
-    """For the peer: its side of send_records."""
+    """Runs in the peer: its side of send_records."""
     reader = RingReader(peer.segments.ring("there", Words))
     for _ in range(count):
         take(reader, peer)
 
 
 def send_frames(peers: Peers, count: int) -> None:
-    """Frames to the peer, as fast as it takes them."""
+    """Sends frames to the peer, as fast as it takes them."""
     socket = peers.sockets.bound("small", zmq.PAIR)
     peers.tell(0, take_frames, count)
     for _ in range(count):
@@ -195,7 +195,7 @@ def send_frames(peers: Peers, count: int) -> None:
 
 
 def take_frames(peer: Peer, count: int) -> None:
-    """For the peer: its side of send_frames."""
+    """Runs in the peer: its side of send_frames."""
     socket = peer.sockets.connected("small", zmq.PAIR)
     for _ in range(count):
         patiently(socket.recv, peer.look)

@@ -6,7 +6,7 @@ from typing import TypeVar
 
 import zmq
 
-# After so long a call gives up once, for a look at whether there is still somebody to wait for.
+# After this time a waiting call gives up, so that its caller can check that the other side still exists.
 _LOOK_MS = 20
 _HIGH_WATER_MARK = 1000
 
@@ -14,18 +14,18 @@ Got = TypeVar("Got")
 
 
 class Sockets:
-    """Each socket is opened when it is first asked for, and stays."""
+    """The sockets of one process; each is opened on first use, and stays open."""
 
     def __init__(self, directory: Path) -> None:
         self._directory, self._context = directory, zmq.Context()
         self._sockets: dict[tuple[str, bool], zmq.Socket] = {}
 
     def bound(self, name: str, kind: int, high_water_mark: int = _HIGH_WATER_MARK) -> zmq.Socket:
-        """The end that others connect to."""
+        """The end that other processes connect to."""
         return self._opened(name, kind, high_water_mark, bind=True)
 
     def connected(self, name: str, kind: int, high_water_mark: int = _HIGH_WATER_MARK) -> zmq.Socket:
-        """An end that connects; the other one need not be there yet."""
+        """An end that connects; the other end need not exist yet."""
         return self._opened(name, kind, high_water_mark, bind=False)
 
     def close(self) -> None:
@@ -46,12 +46,12 @@ class Sockets:
 
 
 def send(socket: zmq.Socket, frame: bytes, look: Callable[[], object]) -> None:
-    """Hands a frame over; waits as `patiently` does for somebody to be connected."""
+    """Sends a frame; waits for a connection, as `patiently` does."""
     patiently(lambda: socket.send(frame), look)
 
 
 def patiently(call: Callable[[], Got], look: Callable[[], object]) -> Got:
-    """What a socket's call gives; `look` is called whenever it has waited a while, and may raise."""
+    """The result of a socket's call; while it waits, `look` is called now and then, and may raise."""
     while True:
         try:
             return call()

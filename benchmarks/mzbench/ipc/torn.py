@@ -1,8 +1,8 @@
-"""Torn reads of weights: a version is read while a peer overwrites its buffer, again and again.
+"""Checks for torn reads of weights: reads a version again and again while a peer overwrites its buffer.
 
-Every element of a version is its number, so a copy with two numbers in it is torn. What is read is the version two
-before the latest, whose buffer is the next to be overwritten. The control copies the same buffer without asking whether
-it still is that version; where it sees nothing torn, the check has shown nothing.
+Every element of a version is its number, so a copy with two numbers in it is torn. The check reads the version two
+before the latest, whose buffer is the next to be overwritten. The control copies the same buffer without checking that
+it still holds that version; if it sees no torn copy, the check has shown nothing.
 """
 
 import random
@@ -19,7 +19,7 @@ from .peer import Peer, linger, spun
 from .peers import Peers
 
 Segment = dict[str, np.ndarray]
-# A copy of an old version, or None where the reader refuses to have one.
+# Returns a copy of an old version, or None if the reader refuses to copy it.
 Read = Callable[[int], np.ndarray | None]
 
 _SEGMENT = "torn_weights"
@@ -30,16 +30,16 @@ _TRIES = 20
 
 
 class Seen(NamedTuple):
-    """What came of many reads."""
+    """The results of many reads."""
 
     whole: int = 0
     torn: int = 0
-    # Whole, but another than was asked for.
+    # Whole, but another version than was asked for.
     other: int = 0
     refused: int = 0
 
     def after(self, copy: np.ndarray | None, expected: int) -> "Seen":
-        """With one read more, of which every element should be `expected`."""
+        """The results with one more read, in which every element should be `expected`."""
         if copy is None:
             return self._replace(refused=self.refused + 1)
         if copy.min() != copy.max():
@@ -49,12 +49,12 @@ class Seen(NamedTuple):
         return self._replace(whole=self.whole + 1)
 
     def with_all_of(self, other: "Seen") -> "Seen":
-        """The reads of both."""
+        """The results of both."""
         return Seen(*(mine + its for mine, its in zip(self, other, strict=True)))
 
 
 def verdict(what: str, checked: Seen, control: Seen) -> str:
-    """For people; raises MzpipeError where a read was torn, or where the control shows that none could have been."""
+    """A note for people; raises MzpipeError if a read was torn, or if the control saw no torn read either."""
     if checked.torn or checked.other:
         raise MzpipeError(
             f"{what}: {checked.torn} of {sum(checked)} reads torn, {checked.other} of another than asked for"
@@ -71,7 +71,7 @@ def verdict(what: str, checked: Seen, control: Seen) -> str:
 
 
 def check_weights(peers: Peers, num_reads: int) -> str:
-    """Reads what a peer overwrites, again where so many reads show nothing; raises as `verdict` does."""
+    """Reads versions that a peer overwrites; repeats if the control saw nothing torn; raises as `verdict` does."""
     segment = peers.segments.arrays(_SEGMENT)
     subscriber = WeightsSubscriber(segment)
     reads = [pulled(subscriber), unchecked(segment)]
@@ -89,7 +89,7 @@ def check_weights(peers: Peers, num_reads: int) -> str:
 def watch(
     subscriber: WeightsSubscriber, reads: Iterable[Read], num_reads: int, look: Callable[[], object]
 ) -> list[Seen]:
-    """What came of each way to read, by turns, the first versions awaited."""
+    """The results of each way to read; they take turns, after a wait for the first versions."""
     spun(lambda: subscriber.latest() > _BEHIND or None, look)
     seen = {read: Seen() for read in reads}
     for _ in range(num_reads):
@@ -101,7 +101,7 @@ def watch(
 
 
 def pulled(subscriber: WeightsSubscriber) -> Read:
-    """As every role reads."""
+    """A read as every role does it."""
 
     def read(version: int) -> np.ndarray | None:
         found = subscriber.pull(version)
@@ -111,16 +111,16 @@ def pulled(subscriber: WeightsSubscriber) -> Read:
 
 
 def unchecked(segment: Segment) -> Read:
-    """The control: whatever lies in the buffer, while it may be changing."""
+    """The control: a copy of the buffer's content, which may be changing."""
     return lambda version: segment["buffer"][version % NUM_WEIGHTS_BUFFERS].copy().view(np.float32)
 
 
 def overwrite_weights(peer: Peer, _: int) -> None:
-    """For the peer: versions, with rests as long as a read takes and shorter, until it is killed."""
+    """Runs in the peer: publishes versions until it is killed, with rests up to the length of a read."""
     rng = random.Random(0)
     publisher = WeightsPublisher(peer.segments.arrays(_SEGMENT))
     weights = np.empty(TORN_WEIGHTS_BYTES // 4, np.float32)
     while True:
         weights.fill(publisher.version + 1)
         publisher.publish(weights, learner_steps=0, env_steps=0)
-        linger(rng.randrange(_MAX_REST_NS))  # without one, no read would ever be done before the next version
+        linger(rng.randrange(_MAX_REST_NS))  # without a rest no read would finish before the next version

@@ -1,4 +1,4 @@
-"""Weights: 40 MB published, beside memcpy of as many bytes; and pulled by a peer, beside zmq."""
+"""Weights: 40 MB published, against memcpy of as many bytes; and pulled by a peer, against zmq."""
 
 import itertools
 import mmap
@@ -23,12 +23,12 @@ from .sockets import patiently, send
 MEMCPY, ZMQ = "memcpy", "zmq"
 _PUBLISH, _PULL, _FINITE = "publish", "publish and pull", "finite"
 _CASE, _MEGABYTES = "ipc/weights/40MB", WEIGHTS_BYTES / 1e6
-# Handed over in one call.
+# Versions in one call.
 _VERSIONS = 5
 
 
 def compare_weights(peers: Peers, rounds: int) -> tuple[list[Comparison], list[str]]:
-    """MB/s of a publication, and from the caller to a peer that owns what it got; and what the check takes."""
+    """MB/s of a publication, and from the caller to a peer that gets its own copy; and the time of the check."""
     weights = np.random.default_rng(0).standard_normal(WEIGHTS_BYTES // 4, np.float32)
     publisher = WeightsPublisher(peers.segments.arrays("weights"))
     calls: dict[str, Callable[[], object]] = {
@@ -52,7 +52,7 @@ def _note(rates: Rates) -> str:
 
 
 def copier(weights: np.ndarray) -> Callable[[], None]:
-    """memcpy into as many buffers as the weights segment has, in shared memory like them."""
+    """memcpy into as many buffers as the weights segment has, also in shared memory."""
     buffers = [np.frombuffer(mmap.mmap(-1, weights.nbytes), weights.dtype) for _ in range(NUM_WEIGHTS_BUFFERS)]
     turns = itertools.cycle(buffers)
     for buffer in buffers:
@@ -61,7 +61,7 @@ def copier(weights: np.ndarray) -> Callable[[], None]:
 
 
 def publish_and_pull(peers: Peers, publisher: WeightsPublisher, weights: np.ndarray) -> None:
-    """Versions, each until the first peer has it and says so in a record."""
+    """Publishes versions; waits for each until the first peer confirms it with a record."""
     pulled = RingReader(peers.segments.ring("back", Words))
     peers.tell(0, pull_weights, publisher.version + _VERSIONS)
     for _ in range(_VERSIONS):
@@ -72,7 +72,7 @@ def publish_and_pull(peers: Peers, publisher: WeightsPublisher, weights: np.ndar
 
 
 def pull_weights(peer: Peer, last: int) -> None:
-    """For the peer: the versions up to `last`, each whole and its own."""
+    """Runs in the peer: pulls the versions up to `last`, each as its own whole copy."""
     subscriber = WeightsSubscriber(peer.segments.arrays("weights"))
     pulled = RingWriter(peer.segments.ring("back", Words))
     for version in range(last - _VERSIONS + 1, last + 1):
@@ -80,7 +80,7 @@ def pull_weights(peer: Peer, last: int) -> None:
 
 
 def send_weights(peers: Peers, weights: np.ndarray) -> None:
-    """Messages, without a copy of zmq's own, each until the first peer has it and says so."""
+    """Sends messages without zmq's own copy; waits for each until the first peer confirms it."""
     socket = peers.sockets.bound("weights", zmq.PAIR)
     peers.tell(0, take_weights, _VERSIONS)
     for _ in range(_VERSIONS):
@@ -90,7 +90,7 @@ def send_weights(peers: Peers, weights: np.ndarray) -> None:
 
 
 def take_weights(peer: Peer, count: int) -> None:
-    """For the peer: the messages, each its own."""
+    """Runs in the peer: takes the messages, each as its own copy."""
     socket = peer.sockets.connected("weights", zmq.PAIR)
     for _ in range(count):
         patiently(partial(socket.recv, copy=False), peer.look)

@@ -1,1 +1,1 @@
-"""Measured here: training steps fed from the batch ring, and two ranks."""
+"""The case `learner`: training steps fed from the batch ring, and two ranks."""

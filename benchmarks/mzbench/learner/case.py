@@ -1,4 +1,4 @@
-"""The case `learner`: training steps fed from the batch ring, beside the step on a resident batch; and two ranks."""
+"""The case `learner`: training steps fed from the batch ring, against the step on a resident batch; and two ranks."""
 
 import os
 from collections.abc import Callable, Iterator
@@ -21,16 +21,16 @@ from .work import MLP, RESIDUAL, Work
 RESIDENT, ONE_RANK, TWO_RANKS = "resident batch", "one rank", "two ranks"
 _MLP_SIZE, _RESIDUAL_SIZE, _QUICK_RESIDUAL_SIZE = 128, 256, 16
 _ROUNDS, _QUICK_ROUNDS = 15, 5
-# Of the residual network on a CPU, whose step takes seconds.
+# Rounds of the residual network on a CPU, where a step takes seconds.
 _SLOW_ROUNDS, _QUICK_SLOW_ROUNDS = 5, 2
-# A GPU is waited for after so many steps: within them it works behind the process, as in a run.
+# The process waits for the GPU after this many steps; in between the GPU runs asynchronously, as in a run.
 _STEPS_PER_WAIT = 16
 
 Found = tuple[list[Comparison], list[str]]
 
 
 class Shape(NamedTuple):
-    """A network, the unrolls that every rank takes of a batch, a device for each rank, and rounds of measuring."""
+    """A network, the unrolls of a batch per rank, a device for each rank, and the rounds of measuring."""
 
     work: Work
     rank_size: int
@@ -68,7 +68,7 @@ def feed_shapes(quick: bool) -> list[Shape]:
 
 
 def rank_shapes(quick: bool) -> tuple[list[Shape], list[str]]:
-    """Two ranks on a core or a GPU each; and a line for each kind of device of which there are not two."""
+    """Two ranks, each on a core or a GPU; and a line for each kind of device of which there are fewer than two."""
     rounds, gpus, cores = _QUICK_ROUNDS if quick else _ROUNDS, _gpus(), len(os.sched_getaffinity(0))
     shapes, notes = [], []
     if cores >= 2:
@@ -87,7 +87,7 @@ def _gpus() -> list[str]:
 
 
 def compare_feed(shape: Shape, spare_cores: list[int]) -> Found:
-    """Steps of a fed learner beside steps on a resident batch."""
+    """Compares steps of a fed learner with steps on a resident batch."""
     case, (device,) = f"learner/feed/{shape}", shape.devices
     resident = resident_step(shape.work, shape.rank_size, device)
     steps = _STEPS_PER_WAIT if device != "cpu" else 1
@@ -103,7 +103,7 @@ def compare_feed(shape: Shape, spare_cores: list[int]) -> Found:
 
 
 def compare_ranks(shape: Shape, spare_cores: list[int]) -> Found:
-    """Samples of two ranks together beside those of one, each with as many unrolls per step."""
+    """Compares the samples of two ranks together with those of one, each with the same unrolls per step."""
     case, device = f"learner/ranks/{shape}", shape.devices[0]
     steps = _STEPS_PER_WAIT if device != "cpu" else 1
     work, rank_size, samples = shape.work, shape.rank_size, steps * shape.rank_size
@@ -126,7 +126,7 @@ def compare_ranks(shape: Shape, spare_cores: list[int]) -> Found:
 
 
 def _settled(step: Callable[[], object], steps: int, device: str) -> Callable[[], None]:
-    """So many steps, and then nothing is left on the device for whoever comes next."""
+    """Runs this many steps and waits until the device has finished them, before the next contestant."""
 
     def call() -> None:
         for _ in range(steps):
@@ -139,7 +139,7 @@ def _settled(step: Callable[[], object], steps: int, device: str) -> Callable[[]
 
 @contextmanager
 def _one_thread() -> Iterator[None]:
-    """One intra-op thread for the one core."""
+    """Sets one intra-op thread for the one core."""
     before = torch.get_num_threads()
     torch.set_num_threads(1)
     try:

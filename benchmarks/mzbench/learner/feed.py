@@ -3,7 +3,7 @@
     refiller  -- batch_ring[r] -->  learner rank r  -- priority_ring[r] -->  refiller
 
 Rank 0 is in this process, on the measured core; the refiller and the other
-ranks are processes on other cores, where there are any.
+ranks are processes on other cores, if there are any.
 """
 
 import os
@@ -34,33 +34,33 @@ _PROGRAM = "mzbench.learner.processes"
 
 
 class FedLearner:
-    """Rank 0 of the learner, and how often it had to wait."""
+    """Rank 0 of the learner, and the number of its steps that had to wait."""
 
     def __init__(self, learner: Agent, plane: DataPlane, children: Children) -> None:
         self._learner, self._children = learner, children
         self._idle, self._counters = IdleStrategy(plane.doorbell(_FIRST)), plane.counters(_FIRST)
-        self._idle.after(0)  # compiles what waits: later it would be on the clock
+        self._idle.after(0)  # compiles the idle strategy now, outside the clock
         self.steps, self.late = 0, 0
 
     def step(self) -> None:
-        """Laps until one batch has been trained on; the learner's own loop, but for the control socket."""
+        """Runs laps until one batch has been trained on: the learner's own loop without the control socket."""
         waited = False
         while not (work_count := self._learner.do_work()):
             waited = True
             self._children.check()
             self._idle.after(work_count)
         self._idle.after(work_count)
-        self.late += waited and self.steps > 0  # the first batch comes when its process has started
+        self.late += waited and self.steps > 0  # the first batch waits for its process to start
         self.steps += 1
 
     def check(self) -> None:
-        """Raises MzpipeError where steps were skipped: they are shorter, so the measurement is none."""
+        """Raises MzpipeError if steps were skipped: they are shorter, so the measurement is invalid."""
         skipped = self._counters.get("skipped_steps")
         if skipped:
             raise MzpipeError(f"{skipped} of {self.steps} training steps were not finite: nothing was measured")
 
     def waiting(self, name: str) -> str:
-        """For people: how often it waited, which a replay server that keeps up never makes it do."""
+        """A note on how often it waited; with a replay server that keeps up it never waits."""
         return f"{name}: {self.late:,} of {self.steps:,} steps waited for a batch"
 
 
@@ -102,13 +102,13 @@ def _running(
 
 
 def shared_out(spare_cores: list[int], num_ranks: int) -> dict[Member, list[int]]:
-    """The cores of each process beside rank 0: a core for every rank, the others, if any, for the refiller."""
+    """The cores of each process except rank 0: one core per rank, the others, if any, for the refiller."""
     ranks = {Member(Role.LEARNER, rank): [spare_cores[-rank % len(spare_cores)]] for rank in range(1, num_ranks)}
     return {REPLAY: spare_cores[: 1 - num_ranks or None] or spare_cores, **ranks}
 
 
 def fill_rings(plane: DataPlane) -> None:
-    """A batch of its own in every slot."""
+    """Writes a different batch into every slot."""
     rng = np.random.default_rng(0)
     for rank in range(plane.shape.learner_ranks):
         for slot in plane.batch_ring(rank).slots:
@@ -116,7 +116,7 @@ def fill_rings(plane: DataPlane) -> None:
 
 
 def unpin(ring: Ring[BatchSlot], device: str) -> None:
-    """Takes back what BatchFeed asked of the driver, before the next ring can lie at the same address."""
+    """Undoes BatchFeed's pinning before the next ring can have the same address."""
     if device != "cpu" and torch.from_numpy(ring.payloads[0]).is_pinned():
         torch.cuda.synchronize(device)
         torch.cuda.cudart().cudaHostUnregister(ring.payloads[0].ctypes.data)

@@ -1,4 +1,4 @@
-"""The processes beside the measured learner: one that refills its batch ring, and its other ranks.
+"""The processes around the measured learner: one that refills its batch ring, and its other ranks.
 
 Run as `python -m mzbench.learner.processes ROLE INDEX RUN DEVICES CORES PARENT_PID`, lists with commas.
 """
@@ -25,10 +25,10 @@ REPLAY = Member(Role.REPLAY, 0)
 
 
 class Refiller(Agent):
-    """Stands in for the replay server: hands out the batches that lie in the ring, again and again.
+    """Replaces the replay server: commits the batches in the ring again and again.
 
     Reads   priority_ring[r]
-    Writes  batch_ring[r], of each slot its header alone
+    Writes  batch_ring[r], only the header of each slot
     """
 
     role = Role.REPLAY
@@ -42,7 +42,7 @@ class Refiller(Agent):
         self._bells = [plane.doorbell(member) for member in plane.shape.learners()]
 
     def do_work(self) -> int:
-        """Takes what the ranks have answered, and commits the next slot of every rank once all have one free."""
+        """Takes the ranks' answers, and commits the next slot of every rank once all have one free."""
         return sum(self._take(answers) for answers in self._answers) + self._refill()
 
     def _take(self, answers: RingReader) -> int:
@@ -54,7 +54,7 @@ class Refiller(Agent):
     def _refill(self) -> int:
         if any(writer.claim() is None for writer in self._writers):
             return 0
-        for writer in reversed(self._writers):  # rank 0 begins the steps, so it is served last
+        for writer in reversed(self._writers):  # rank 0 starts the steps, so it is served last
             writer.commit()
         for bell in self._bells:
             bell.ring()
@@ -62,14 +62,14 @@ class Refiller(Agent):
 
 
 def make_member(member: Member, run: RunDirectory, plane: DataPlane, devices: tuple[str, ...]) -> Agent:
-    """A rank of the learner as a run would have it, or the refiller."""
+    """A rank of the learner as in a run, or the refiller."""
     device = Devices(devices, ("cpu",)).of(member)
     context = RoleContext(load_profile(run.profile), plane, member, run.storage, device, LocalPort())
     return Refiller(context) if member == REPLAY else make_agent(context)
 
 
 def main(role: str, index: str, path: str, devices: str, cores: str, parent_pid: str) -> int:
-    """The program: works until the run stops; what went wrong goes to stderr."""
+    """Runs the program until the run stops; errors go to stderr."""
     os.sched_setaffinity(0, [int(core) for core in cores.split(",")])
     run, member, control = RunDirectory(Path(path)), Member(Role(role), int(index)), LocalPort()
     runtime = Path(run.live().runtime_directory)
@@ -77,8 +77,8 @@ def main(role: str, index: str, path: str, devices: str, cores: str, parent_pid:
     plane = DataPlane.attach(runtime)
     agent = make_member(member, run, plane, tuple(devices.split(",")))
     counters, idle = plane.counters(member), IdleStrategy(plane.doorbell(member))
-    idle.after(0)  # compiles what waits, before anybody is measured
-    counters.set("ready", 1)  # a rank's start waits for all ranks; this says that there is one to wait for
+    idle.after(0)  # compiles the idle strategy before the measurement
+    counters.set("ready", 1)  # a rank's start waits for all ranks; this announces the process before that
     code = run_agent(
         agent,
         control=control,

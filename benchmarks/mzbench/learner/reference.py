@@ -1,4 +1,4 @@
-"""The reference of the case `learner`: the same training step of the same model, on a batch that is there already."""
+"""The reference of the case `learner`: the same training step of the same model, on a prepared batch."""
 
 from collections.abc import Callable
 
@@ -16,7 +16,7 @@ from .work import Work, make_profile, make_shape, private_slot
 
 
 def resident_step(work: Work, batch_size: int, device: str) -> Callable[[], None]:
-    """Trains on one and the same batch of noise, which lies on the device; raises MzpipeError for a skipped step."""
+    """Trains on the same batch of noise every time, which is on the device; raises MzpipeError for a skipped step."""
     profile = make_profile(work, batch_size, num_ranks=1)
     shape = make_shape(work, profile)
     torch.manual_seed(derive_seed(profile.seed, "model"))

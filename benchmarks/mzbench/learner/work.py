@@ -1,4 +1,4 @@
-"""What the case `learner` trains: two networks, and the shared memory of a run that trains them."""
+"""The networks that the case `learner` trains, and the shared memory of a run that trains them."""
 
 import mmap
 from typing import NamedTuple
@@ -21,7 +21,7 @@ from mzpipe.launch.plan import ModelSizes, make_plan
 from mzpipe.launch.roles import Devices
 from mzpipe.nets import FlatWeights, Model
 
-# More steps than any measurement takes: a limit that a profile must have, and what is left out of the clock.
+# More steps than any measurement has: for the required stop condition, and for intervals that must not occur.
 _NEVER = 10**9
 
 
@@ -57,7 +57,7 @@ RESIDUAL = Work(
 
 
 def make_profile(work: Work, rank_size: int, num_ranks: int) -> Profile:
-    """A run with `rank_size` unrolls for every rank, that never publishes, saves or diagnoses after its start."""
+    """A run with `rank_size` unrolls for every rank that never publishes, saves or diagnoses after its start."""
     batch_size = rank_size * num_ranks
     return Profile(
         network=work.network,

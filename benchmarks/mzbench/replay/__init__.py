@@ -1,1 +1,1 @@
-"""Measured here: batches, priorities and insertion of the replay table."""
+"""The case `replay`: batches, priorities and insertion of the replay table."""

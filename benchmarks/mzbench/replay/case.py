@@ -1,4 +1,4 @@
-"""The case `replay`: batches out of the table, priorities, compressed frames and insertion, each beside its reference.
+"""The case `replay`: batches from the table, priorities, compressed frames and insertion, each against its reference.
 
 Shape legend    B positions of a batch
 """
@@ -46,7 +46,7 @@ class Shape(NamedTuple):
 
 
 class Stock(NamedTuple):
-    """The same transitions, stored by everybody."""
+    """The same transitions, stored by all contestants."""
 
     episodes: Episodes
     table: Table
@@ -74,14 +74,14 @@ def measure(*, quick: bool, progress: ShapeProgress) -> CaseResult:
 
 
 def shapes(quick: bool) -> list[Shape]:
-    """The line over batch sizes, then the line over smaller tables."""
+    """The shapes of the line over batch sizes, then of the line over smaller tables."""
     if quick:
         return [Shape(128, _QUICK_TRANSITIONS), Shape(BATCH_SIZE, _QUICK_TRANSITIONS)]
     return [Shape(size, _TRANSITIONS) for size in _BATCH_SIZES] + [Shape(BATCH_SIZE, few) for few in _SMALLER]
 
 
 def _stocked(todo: list[Shape], cpprb: Any | None) -> Iterator[tuple[Shape, Stock]]:
-    """The shapes, each with its stock; one is kept at a time."""
+    """The shapes, each with its stock; only one stock exists at a time."""
     for num_transitions, group in itertools.groupby(todo, key=lambda shape: shape.num_transitions):
         stock = make_stock(num_transitions, cpprb)
         for shape in group:
@@ -89,7 +89,7 @@ def _stocked(todo: list[Shape], cpprb: Any | None) -> Iterator[tuple[Shape, Stoc
 
 
 def make_stock(num_transitions: int, cpprb: Any | None) -> Stock:
-    """Random frames, random episodes, in a table and, where it is there, in cpprb's buffer."""
+    """Random frames and random episodes, in a table and, if cpprb is installed, in its buffer."""
     rng = np.random.default_rng(0)
     episodes = random_episodes(num_transitions, rng)
     theirs = cpprb_buffer(cpprb, episodes) if cpprb else None
@@ -97,7 +97,7 @@ def make_stock(num_transitions: int, cpprb: Any | None) -> Stock:
 
 
 def contestants(stock: Stock, batch_size: int) -> list[Contestant]:
-    """Everybody who gathers batches of this size."""
+    """All contestants that gather batches of this size."""
     episodes, num_batches = stock.episodes, max(1, POSITIONS // batch_size)
     every = [
         Contestant(MZPIPE, gather(stock, batch_size, num_batches)),
@@ -111,7 +111,7 @@ def contestants(stock: Stock, batch_size: int) -> list[Contestant]:
 
 
 def gather(stock: Stock, batch_size: int, num_batches: int) -> Callable[[], BatchSlot]:
-    """What the replay server does for a batch between claim and commit; returns the slot."""
+    """Does the replay server's work for a batch between claim and commit; returns the slot."""
     gatherer = Gatherer(stock.table, discount=DISCOUNT, td_steps=TD_STEPS)
     slots = ring_slots(stock.episodes, batch_size)
     batches = itertools.cycle(drawn_steps(stock.table.size, (num_batches, batch_size)))
@@ -133,7 +133,7 @@ def _numpy_gather(stock: Stock, batch_size: int, num_batches: int) -> Callable[[
 
 
 def _panels(gathers: dict[Shape, Rates]) -> list[Panel]:
-    """Bytes a second against each size, the other one held."""
+    """Bytes per second over each size, with the other one fixed."""
     most = max(shape.num_transitions for shape in gathers)
     by_batch = {s.batch_size: rates for s, rates in gathers.items() if s.num_transitions == most}
     by_table = {s.num_transitions: rates for s, rates in gathers.items() if s.batch_size == BATCH_SIZE}

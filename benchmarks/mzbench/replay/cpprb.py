@@ -1,6 +1,6 @@
-"""A reference of the case `replay`, where it is installed: cpprb with the same transitions, or the same priorities.
+"""A reference of the case `replay`, if it is installed: cpprb with the same transitions, or the same priorities.
 
-What cpprb_buffer samples is what Gatherer.fill writes, of the same steps.
+For the same steps, cpprb_buffer samples the data that Gatherer.fill writes.
 
 Shape legend    N steps of an episode, places of a sampler   S frames of a stack
 """
@@ -26,7 +26,7 @@ def load_cpprb() -> Any | None:
 
 
 def cpprb_buffer(cpprb: Any, episodes: Episodes) -> Any:
-    """A ReplayBuffer that keeps frames once (stack_compress) and all targets of every transition, worked out before."""
+    """A ReplayBuffer that keeps each frame once (stack_compress), and precomputed targets of every transition."""
     total, targets = len(episodes.frame_T), _all_targets(episodes)
     channels, *rest = episodes.frame_T.shape[1:]
     fields = {name: {"shape": array.shape[1:] or 1, "dtype": array.dtype} for name, array in targets.items()}
@@ -45,7 +45,7 @@ def cpprb_buffer(cpprb: Any, episodes: Episodes) -> Any:
 
 
 def _all_targets(episodes: Episodes) -> dict[str, np.ndarray]:
-    """Every array of a batch but the observations, of all transitions in order."""
+    """Every array of a batch except the observations, for all transitions in order."""
     frameless = episodes._replace(frame_T=np.zeros((len(episodes.frame_T), 1), np.uint8))
     layout = slot_layout(frameless, len(frameless.frame_T))
     slot = layout.record(bytearray(layout.nbytes))
@@ -54,7 +54,7 @@ def _all_targets(episodes: Episodes) -> dict[str, np.ndarray]:
 
 
 def prioritized_buffer(cpprb: Any, priority_N: np.ndarray) -> Any:
-    """A PrioritizedReplayBuffer with these priorities; it stores one number per place, the least it accepts."""
+    """A PrioritizedReplayBuffer with these priorities; it stores one number per place, the minimum it accepts."""
     buffer = cpprb.PrioritizedReplayBuffer(len(priority_N), {"number": {"dtype": np.int8}}, alpha=ALPHA)
     buffer.add(number=np.zeros(len(priority_N), np.int8), priorities=priority_N)
     return buffer

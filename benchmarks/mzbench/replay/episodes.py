@@ -1,4 +1,4 @@
-"""What the case `replay` stores: episodes over noise or over a game, and the records that actors cut them into.
+"""The data of the case `replay`: episodes over noise or over a game, and the records that actors cut them into.
 
 Shape legend    T transitions   A actions   F frames played   B games
 """
@@ -20,7 +20,7 @@ EPISODE_LENGTHS = (300, 1500)
 
 
 class Episodes(NamedTuple):
-    """Transitions side by side, and of each of them where its episode begins, stops, and how that ends."""
+    """Transitions as arrays; for each, where its episode begins and stops, and how the episode ends."""
 
     frame_T: np.ndarray
     steps: Steps
@@ -31,7 +31,7 @@ class Episodes(NamedTuple):
 
 
 def make_episodes(frame_T: np.ndarray, rng: np.random.Generator) -> Episodes:
-    """Episodes over these frames; everything else is drawn: rewards are rare, every other episode is truncated."""
+    """Episodes over these frames; the rest is random: rewards are rare, every other episode is truncated."""
     total = len(frame_T)
     borders = _borders(0, total, EPISODE_LENGTHS, rng)
     lengths, number = np.diff(borders), np.arange(len(borders) - 1)
@@ -98,7 +98,7 @@ def _write_record(record: Trajectory, episodes: Episodes, begin: int, end: int) 
 
 
 def _borders(first: int, stop: int, lengths: tuple[int, int], rng: np.random.Generator) -> np.ndarray:
-    """first, ..., stop, as far apart as `lengths` says; the last two may be closer."""
+    """first, ..., stop, at distances within `lengths`; the last two may be closer."""
     borders = [first]
     while borders[-1] < stop:
         borders.append(min(stop, borders[-1] + int(rng.integers(lengths[0], lengths[1] + 1))))

@@ -1,6 +1,6 @@
 """References of the case `replay`: memcpy of as many bytes as a batch has, and NumPy, for batches and for draws.
 
-numpy_gather writes what Gatherer.fill writes, of the same steps.
+For the same steps, numpy_gather writes the same data as Gatherer.fill.
 
 Shape legend    B unrolls   K unroll steps   K1 = K + 1 states   S frames of a stack
                 n rewards of a value target   N places of a sampler
@@ -58,7 +58,7 @@ def _targets(shape: tuple[int, ...]) -> Iterator[np.ndarray]:
 
 
 def numpy_gather(episodes: Episodes, step_B: np.ndarray, slot: BatchSlot, rng: np.random.Generator) -> None:
-    """Fills a slot with index arrays, as one writes it without a compiler; weights are 1."""
+    """Fills a slot with index arrays, the usual way without a compiler; weights are 1."""
     steps, unrolls = episodes.steps, slot.unrolls
     first_B1, stop_B1 = episodes.first_T[step_B, None], episodes.stop_T[step_B, None]
     terminated_B1 = episodes.terminated_T[step_B, None]
@@ -89,7 +89,7 @@ def take_stacks(frame_T: np.ndarray, frame_BS: np.ndarray, first_B1: Any, observ
 
 
 def _n_step_values(episodes: Episodes, state_BK1: np.ndarray, stop_B11: np.ndarray) -> np.ndarray:
-    """z of stored states; float64 sums as in mzpipe.targets.n_step."""
+    """The targets z of stored states; float64 sums as in mzpipe.targets.n_step."""
     later_BK1n = state_BK1[..., None] + np.arange(TD_STEPS)
     reward_BK1n = np.where(later_BK1n < stop_B11, episodes.steps.reward[np.minimum(later_BK1n, stop_B11 - 1)], 0.0)
     stop_B1 = stop_B11[..., 0]
@@ -101,22 +101,22 @@ def _n_step_values(episodes: Episodes, state_BK1: np.ndarray, stop_B11: np.ndarr
 
 
 class NumpyTree:
-    """SumTree's methods on a plain array: every draw sums it all, setting is an assignment."""
+    """SumTree's methods on a plain array: every draw sums all of it, and setting is an assignment."""
 
     def __init__(self, num_places: int) -> None:
         self._weight_N = np.zeros(num_places)
         self.total = 0.0
 
     def set(self, place_N: np.ndarray, weight_N: np.ndarray) -> None:
-        """As SumTree.set."""
+        """The same as SumTree.set."""
         self._weight_N[place_N] = weight_N
 
     def get(self, place_N: np.ndarray) -> np.ndarray:
-        """As SumTree.get."""
+        """The same as SumTree.get."""
         return self._weight_N[place_N]
 
     def draw(self, uniform_N: np.ndarray) -> np.ndarray:
-        """As SumTree.draw; `total` is as of the last draw."""
+        """The same as SumTree.draw; `total` is that of the last draw."""
         sum_N = np.cumsum(self._weight_N)
         self.total = float(sum_N[-1])
         return np.searchsorted(sum_N, uniform_N * self.total, side="right")

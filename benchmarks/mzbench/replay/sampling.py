@@ -1,4 +1,4 @@
-"""The parts `draw`, `update` and `draw-and-update` of the case `replay`: SumTree beside NumPy and cpprb.
+"""The parts `draw`, `update` and `draw-and-update` of the case `replay`: SumTree against NumPy and cpprb.
 
 Shape legend    B positions of a batch   N places of a sum-tree
 """
@@ -26,7 +26,7 @@ Sampler = tuple[Draw, Update]
 
 
 def compare_sampling(cpprb: Any | None, num_places: int, rounds: int) -> list[Comparison]:
-    """Draws with importance weights, updates, and both in turn as a learner step asks for them."""
+    """Compares draws with importance weights, updates, and both in turn as in a learner step."""
     rng = np.random.default_rng(0)
     priority_N, priority_B = rng.exponential(size=num_places), rng.exponential(size=BATCH_SIZE)
     turns = itertools.cycle(rng.integers(0, num_places, (POSITIONS // BATCH_SIZE, BATCH_SIZE)))
@@ -53,7 +53,7 @@ def _samplers(cpprb: Any | None, priority_N: np.ndarray) -> dict[str, Sampler]:
 
 
 def _updates(samplers: dict[str, Sampler], turns: Iterator[np.ndarray], priority_B: np.ndarray) -> list[Contestant]:
-    """Everybody but numpy: an assignment is all that its update is, its cost is in the draw."""
+    """All contestants except numpy, whose update is just an assignment: its cost is in the draw."""
     return [
         Contestant(name, partial(lambda update: update(next(turns), priority_B), update))
         for name, (_, update) in samplers.items()
@@ -69,7 +69,7 @@ def _draws_and_updates(samplers: dict[str, Sampler], priority_B: np.ndarray) -> 
 
 
 def tree_sampler(tree: SumTree | NumpyTree, priority_N: np.ndarray) -> tuple[Draw, Update]:
-    """What PrioritizedSampler does with its tree."""
+    """PrioritizedSampler's draw and update on its tree."""
     rng, num_places = np.random.default_rng(1), len(priority_N)
     tree.set(np.arange(num_places), priority_N**ALPHA)
 

@@ -1,4 +1,4 @@
-"""The parts `compressed` and `insert` of the case `replay`: stacks out of zstd blocks, records into a full table."""
+"""The parts `compressed` and `insert` of the case `replay`: stacks from zstd blocks, records into a full table."""
 
 import itertools
 from collections.abc import Callable
@@ -22,7 +22,7 @@ _RECORD_LENGTH, _RECORDS, _INSERT_TRANSITIONS = 64, 16, 16_384
 
 
 def compare_compressed(num_frames: int, rounds: int) -> tuple[list[Comparison], list[str]]:
-    """Stacks read from zstd blocks, beside the same stacks from raw frames; and how far the frames were compressed."""
+    """Compares stacks from zstd blocks with the same stacks from raw frames; and notes the compression ratio."""
     rows, notes = [], []
     for game in _GAMES:
         rng = np.random.default_rng(0)
@@ -39,7 +39,7 @@ def compare_compressed(num_frames: int, rounds: int) -> tuple[list[Comparison], 
 
 
 def stacks(table: Table, episodes: Episodes, batches: np.ndarray) -> Callable[[], np.ndarray]:
-    """Stacks of one batch of steps after the other; returns them."""
+    """A function that returns the stacks of one batch of steps after another."""
     gatherer, turns = Gatherer(table, discount=DISCOUNT, td_steps=TD_STEPS), itertools.cycle(batches)
     slots = ring_slots(episodes, batches.shape[1])
 
@@ -52,7 +52,7 @@ def stacks(table: Table, episodes: Episodes, batches: np.ndarray) -> Callable[[]
 
 
 def compare_insertion(rounds: int) -> list[Comparison]:
-    """Records into a full table, so that each removes old ones, beside memcpy of their bytes into as much memory."""
+    """Compares inserting records into a full table, which removes old ones, with memcpy of their bytes."""
     rng, length = np.random.default_rng(0), _RECORD_LENGTH
     episodes = random_episodes(_INSERT_TRANSITIONS, rng)
     table = make_table(episodes, rng)

@@ -1,4 +1,4 @@
-"""Tables that the episodes fill, the steps that batches are drawn from, and the slots that batches are written to."""
+"""Tables that the episodes fill, the steps of the batches, and the slots that batches are written to."""
 
 import itertools
 import mmap
@@ -21,7 +21,7 @@ POSITIONS = 16_384
 # In transitions; the last one of an episode may be shorter.
 TRAJECTORY_LENGTHS = (50, 200)
 SLOTS_OF_THE_RING = 4
-# Of priorities, and of importance weights.
+# Exponents of priorities and of importance weights.
 ALPHA, BETA = 0.6, 0.4
 
 
@@ -79,7 +79,7 @@ def slot_layout(episodes: Episodes, batch_size: int) -> RecordLayout[BatchSlot]:
 
 
 def ring_slots(episodes: Episodes, batch_size: int) -> Iterator[BatchSlot]:
-    """Slots of shared memory without end, in a ring's order, every page touched."""
+    """An endless sequence of slots in shared memory, in a ring's order, with every page touched."""
     layout = slot_layout(episodes, batch_size)
     slots = [layout.record(mmap.mmap(-1, layout.nbytes)) for _ in range(SLOTS_OF_THE_RING)]
     for array in itertools.chain.from_iterable(named(slot).values() for slot in slots):

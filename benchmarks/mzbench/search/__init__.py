@@ -1,1 +1,1 @@
-"""Measured here: the tree work of a batch of searches."""
+"""The cases `search` and `search-parts`: the tree work of a batch of searches."""

@@ -1,6 +1,6 @@
 """mctx as a reference for the case `search`: its two policies, compiled for the CPU, on one thread.
 
-Its defaults are used as they come, and one call does what begin, select, backup and result do:
+It uses mctx's defaults, and one call does the work of begin, select, backup and result:
 a seed and precomputed outputs go in, and the four arrays of a SearchResult come out.
 
 Shape legend    K = num_simulations + 1 evaluations, the root's first   B trees   A actions
@@ -35,7 +35,7 @@ def load() -> Any | None:
 
 
 def searcher(mctx: Any, name: str, config: SearchConfig, outputs: Outputs) -> Callable[[], object]:
-    """A function that runs one search with the policy `name`; another seed each time, finished when it returns."""
+    """A function that runs one search with the policy `name`, with a new seed each time, and waits for its result."""
     import jax
 
     arrays = jax.device_put(tuple(outputs))
@@ -73,10 +73,10 @@ def _search(mctx: Any, policy: Callable[..., Any], config: SearchConfig, outputs
 
 
 def _recurrent_fn(mctx: Any, config: SearchConfig, num_trees: int) -> Callable[..., Any]:
-    """A model whose hidden state is a number that hashes the actions so far, and with it draws an evaluation.
+    """A model whose hidden state is a hash of the actions so far, which selects an evaluation.
 
-    mzpipe's loop hands every node outputs that no other node of its tree has. States drawn from 1 .. S instead would
-    repeat down the tree, and a loop of good rewards would draw mctx ever deeper, to no merit of mzpipe's.
+    mzpipe's loop gives every node outputs that no other node of its tree has. States drawn from 1 .. S instead would
+    repeat down the tree, and a loop of good rewards would draw mctx ever deeper, which would flatter mzpipe.
     """
     import jax.numpy as jnp
 

@@ -1,6 +1,6 @@
-"""A search as one writes it first: a Python loop over the nodes of a tree, NumPy over the actions of a node.
+"""A typical first implementation of a search: a Python loop over the nodes of a tree, NumPy over a node's actions.
 
-The reference that everybody can read. Its rules are those of mzpipe's pUCT:
+It is the readable reference. Its rules are those of mzpipe's pUCT:
 
     score(s, a) = q(s, a) + prior(s, a) * exploration(N(s)) / (1 + N(s, a))
     exploration(n) = sqrt(n) * (pb_c_init + ln((n + pb_c_base + 1) / pb_c_base))
@@ -20,7 +20,7 @@ from .search_models import Outputs
 
 
 class _Node:
-    """A visited position and what is known of the edges that leave it."""
+    """A visited position and the statistics of its outgoing edges."""
 
     def __init__(self, logits_A: np.ndarray, value: np.float32, reward: np.float32) -> None:
         self.prior_A = _softmax(logits_A)
@@ -38,7 +38,7 @@ class _Tree:
         self._q_min, self._q_max = math.inf, -math.inf
 
     def simulate(self, leaf: _Node) -> None:
-        """Walks to an edge never visited, hangs the leaf there, and carries its value to the root."""
+        """Walks to an edge never visited, attaches the leaf there, and backs its value up to the root."""
         path, node = [], self._root
         while True:
             action = int(np.argmax(self._score_A(node)))
@@ -73,7 +73,7 @@ class _Tree:
 
 
 def search_tree(config: SearchConfig, outputs: Outputs, b: int, rng: np.random.Generator) -> np.ndarray:
-    """Searches tree `b` of the outputs; its visits_A, int32. `rng` draws the root noise."""
+    """Searches tree `b` of the outputs; returns visits_A, int32. `rng` draws the root noise."""
     root = _node(outputs, 0, b)
     if config.root_exploration_fraction > 0.0:
         noise_A = rng.dirichlet(np.full(len(root.prior_A), config.root_dirichlet_alpha)).astype(np.float32)
@@ -86,7 +86,7 @@ def search_tree(config: SearchConfig, outputs: Outputs, b: int, rng: np.random.G
 
 
 def search_trees(config: SearchConfig, outputs: Outputs, rng: np.random.Generator) -> np.ndarray:
-    """visits_BA of every tree, one tree after the other."""
+    """visits_BA of all trees, searched one after another."""
     return np.stack([search_tree(config, outputs, b, rng) for b in range(outputs.value_KB.shape[1])])
 
 

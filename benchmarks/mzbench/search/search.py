@@ -1,4 +1,4 @@
-"""The case `search`: tree work of a batch of trees, no network; mzpipe, mctx and NumPy turn about on one core."""
+"""The case `search`: tree work of a batch of trees, no network; mzpipe, mctx and NumPy take turns on one core."""
 
 import itertools
 from collections.abc import Callable
@@ -20,11 +20,11 @@ UNIT = "simulations/s"
 PUCT, SIBLINGS, GUMBEL, NUMPY = "mzpipe pUCT", "mzpipe pUCT, siblings", "mzpipe Gumbel", "numpy"
 _ROUNDS, _QUICK_ROUNDS = 5, 2
 _NUM_TREES, _NUM_ACTIONS, _NUM_SIMULATIONS = (1, 16, 64, 256), (6, 18, 81, 362), (25, 50, 100, 200, 400, 800)
-# Where only one of the three varies, the other two are these.
+# The fixed sizes where only one size varies.
 _TREES, _ACTIONS = 64, 18
 # mctx's calls grow with about the square of the simulations.
 _MAX_MCTX_SIMULATIONS = 200
-# Case name, contestant of ours, and what it is compared with.
+# Case name, our contestant, and its reference.
 _PAIRS = (
     ("puct", PUCT, mctx_reference.MUZERO),
     ("puct", PUCT, NUMPY),
@@ -57,7 +57,7 @@ def shapes(quick: bool) -> list[Shape]:
 
 
 def contestants(shape: Shape, mctx: Any | None) -> list[Contestant]:
-    """Everybody who takes part at this shape, on the same outputs."""
+    """All contestants at this shape, on the same outputs."""
     outputs = random_outputs(shape)
     puct = SearchConfig(num_simulations=shape.num_simulations)
     gumbel = SearchConfig(num_simulations=shape.num_simulations, policy="gumbel")
@@ -89,7 +89,7 @@ def _batched(config: SearchConfig, outputs: Outputs) -> Callable[[], object]:
 
 
 def _naive(config: SearchConfig, outputs: Outputs) -> Contestant:
-    """The NumPy search of all trees; it is tried on one."""
+    """The NumPy search of all trees; its trial is one tree."""
     rng = np.random.default_rng(0)
     return Contestant(
         NUMPY,
@@ -114,7 +114,7 @@ def _rate(name: str, shape: Shape, timings: dict[str, Timing]) -> Measured:
 
 
 def _notes(turns: dict[Shape, Turns]) -> list[str]:
-    """Who was too slow where, and what has no reference to stand beside."""
+    """Lines for contestants that were too slow at a shape, and for those without a reference."""
     slow = [line for shape, each in turns.items() for line in each.left_out(str(shape))]
     return slow + [
         f"{name} at {shape} has no reference: {_rate(name, shape, timings).value:,.0f} {UNIT}"
@@ -125,7 +125,7 @@ def _notes(turns: dict[Shape, Turns]) -> list[str]:
 
 
 def _panels(turns: dict[Shape, Turns]) -> list[Panel]:
-    """Cost per simulation of peaked trees against one size at a time."""
+    """Cost per simulation with peaked priors, over one size at a time."""
     fixed = f"{DEFAULT_SIMULATIONS} simulations, peaked priors"
     return [
         _panel(turns, "actions", f"{_TREES} trees, {fixed}", lambda s: s.num_actions),

@@ -1,4 +1,4 @@
-"""Precomputed network outputs for the case `search`: random numbers in the place of a model.
+"""Precomputed network outputs for the case `search`: random numbers instead of a model.
 
 Shape legend    K = num_simulations + 1 evaluations, the root's first   B trees   A actions
 """
@@ -7,13 +7,13 @@ from typing import NamedTuple
 
 import numpy as np
 
-# Standard deviation of the logits: priors that leave the choice to the values, and priors that make it.
+# Standard deviation of the logits: with flat priors the values decide, with peaked ones the priors do.
 PRIORS = {"flat": 0.1, "peaked": 3.0}
 DEFAULT_SIMULATIONS = 50
 
 
 class Shape(NamedTuple):
-    """What one search is made of."""
+    """The sizes and the prior of one search."""
 
     num_trees: int
     num_actions: int
@@ -21,7 +21,7 @@ class Shape(NamedTuple):
     num_simulations: int = DEFAULT_SIMULATIONS
 
     def __str__(self) -> str:
-        """'64x18/peaked', or '64x18x200/peaked' where the simulations are not the usual 50."""
+        """'64x18/peaked', or '64x18x200/peaked' if the simulations are not the usual 50."""
         simulations = "" if self.num_simulations == DEFAULT_SIMULATIONS else f"x{self.num_simulations}"
         return f"{self.num_trees}x{self.num_actions}{simulations}/{self.prior}"
 
@@ -35,7 +35,7 @@ class Outputs(NamedTuple):
 
 
 def random_outputs(shape: Shape, seed: int = 0) -> Outputs:
-    """Standard normal rewards and values; normal logits as wide as `shape.prior` says."""
+    """Standard normal rewards and values; normal logits with the standard deviation of `shape.prior`."""
     rng = np.random.default_rng(seed)
     evaluations = (shape.num_simulations + 1, shape.num_trees)
     reward_KB = rng.standard_normal(evaluations, np.float32)

@@ -1,9 +1,9 @@
-"""The case `search-parts`: where the time of a simulation goes, part by part.
+"""The case `search-parts`: the time of each part of a simulation.
 
-The parts of the fused kernel run one after the other as kernels of their own, each over the whole batch, and each
-against the clock. What they cost together differs from the fused kernel: every part walks through all trees again, so
-each tree comes back from the caches more often; the fused kernel is the reference. The cost of an empty kernel, which
-is that of the call, is taken off every part and off the whole.
+The parts of the fused kernel run one after another as separate kernels, each over the whole batch, and each is timed.
+Their total differs from the fused kernel, which is the reference: every part walks through all trees again, so each
+tree is fetched from the caches more often. The cost of an empty kernel, which is that of the call, is subtracted from
+every part and from the whole.
 """
 
 import statistics
@@ -97,7 +97,7 @@ def _weigh_row(arena, k, reward_B, value_B, policy_BA, parent_index_B, action_B)
         name_edge(tree_of(arena, header, b), k + 1, b, header.from_logits, parent_index_B, action_B)
 
 
-# In the order in which the fused kernel has them.
+# In the order of the fused kernel.
 _PARTS: dict[str, Any] = {
     "check of the outputs": _check,
     "edge taken from its row": _take_edge,
@@ -110,7 +110,7 @@ _SELECT: dict[Policy, Any] = {"puct": _select_puct, "gumbel": _select_gumbel}
 
 
 def measure(*, quick: bool, progress: ShapeProgress) -> CaseResult:
-    """Nanoseconds of every part and simulation, against the fused kernel's."""
+    """Nanoseconds per simulation of every part, against the fused kernel's."""
     comparisons, moves = [], _QUICK_MOVES if quick else _MOVES
     with one_core():
         for done, policy in enumerate(_SELECT):
@@ -120,7 +120,7 @@ def measure(*, quick: bool, progress: ShapeProgress) -> CaseResult:
 
 
 def _compare(policy: Policy, outputs: Outputs, moves: int) -> list[Comparison]:
-    """A row per part, and one for a simulation as Python sees it."""
+    """A row per part, and one for a simulation called from Python."""
     config = SearchConfig(num_simulations=_SHAPE.num_simulations, policy=policy)
     search = BatchedSearch(config, batch_size=_SHAPE.num_trees, num_actions=_SHAPE.num_actions, seed=0)
     parts = {**_PARTS, "select": _SELECT[policy]}
@@ -146,7 +146,7 @@ def _measured(name: str, seconds: list[float], simulations: int) -> Measured:
 def _time_parts(
     search: BatchedSearch, outputs: Outputs, parts: dict[str, Any], seconds: dict[str, list[float]]
 ) -> None:
-    """One move, part by part; its last simulation, which selects nothing, is left out."""
+    """Times one move part by part, without its last simulation, which selects nothing."""
     search.begin(outputs.policy_logits_KBA[0], outputs.value_KB[0])
     totals = dict.fromkeys(parts, 0.0)
     for k in range(1, _SHAPE.num_simulations):
@@ -159,7 +159,7 @@ def _time_parts(
 
 
 def _time_whole(search: BatchedSearch, outputs: Outputs, seconds: dict[str, list[float]]) -> None:
-    """The same move by the fused kernel, and by select and backup."""
+    """Times the same move with the fused kernel, and with select and backup."""
     search.begin(outputs.policy_logits_KBA[0], outputs.value_KB[0])
     total = 0.0
     for k in range(1, _SHAPE.num_simulations):

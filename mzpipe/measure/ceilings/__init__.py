@@ -1,4 +1,4 @@
-"""Ceilings: each role alone in a process of its own, between stand-ins that never make it wait."""
+"""Ceilings: the rate of each role alone, in its own process, between stand-ins that never make it wait."""
 
 import math
 from collections.abc import Mapping
@@ -14,7 +14,7 @@ PROCESSORS = "processors"
 
 @dataclass(frozen=True)
 class StageAlone:
-    """What one process did in a stage, in seconds of work."""
+    """The items that one process handled in a stage, and the seconds of work."""
 
     items: int
     busy_s: float
@@ -22,7 +22,7 @@ class StageAlone:
 
 @dataclass(frozen=True)
 class RoleAlone:
-    """What one process of a role did alone: seconds of work, in its stages and beside them, and of processor time."""
+    """The work of one process of a role alone: seconds in and outside its stages, and seconds of processor time."""
 
     working_s: float
     cpu_s: float
@@ -30,15 +30,15 @@ class RoleAlone:
 
     @classmethod
     def of(cls, fields: Mapping[str, Any]) -> "RoleAlone":
-        """From what `asdict` makes of it."""
+        """Rebuilds it from the fields that `asdict` returned."""
         return cls(**{**fields, "stages": {name: StageAlone(**each) for name, each in fields["stages"].items()}})
 
 
 @dataclass(frozen=True)
 class Below:
-    """What lies below the roles."""
+    """Rates of the layers below the roles."""
 
-    # Inferences/s of the bare model, in turns with the inference server that is measured alone.
+    # Inferences/s of the bare model, which takes turns with the inference server alone.
     bare_inferences_per_s: float
     # Transitions/s through one trajectory ring.
     ring_transitions_per_s: float
@@ -46,12 +46,12 @@ class Below:
 
 @dataclass(frozen=True)
 class RoleCeiling:
-    """A role of a pipeline; rates are of all its processes together."""
+    """The ceiling of a role of a pipeline; rates are of all its processes together."""
 
     processes: int
     items_per_s: float
     unit: str
-    # Infinite where the measured run needed none of its items.
+    # Infinite if the measured run needed none of its items.
     env_steps_per_s: float
     # Processor time per env step, in seconds.
     cpu_s_per_env_step: float
@@ -59,7 +59,10 @@ class RoleCeiling:
 
 @dataclass(frozen=True)
 class Ceilings:
-    """Rates alone; `lowest` is the role, or PROCESSORS, that bounds the pipeline, and efficiency its part of that."""
+    """Rates of the roles alone. `lowest` is the role (or PROCESSORS) that bounds the pipeline.
+
+    `efficiency` is the pipeline's rate as a fraction of that bound.
+    """
 
     # Items/s of every stage while it works; None for one that did nothing alone.
     stages: Mapping[str, float | None]
@@ -71,7 +74,7 @@ class Ceilings:
     below: Below
 
     def as_json(self) -> dict[str, Any]:
-        """Fields for a file, which knows no infinity: null where the run needed nothing of a role."""
+        """Fields for a JSON file; an infinite rate (the run needed nothing of a role) becomes null."""
         fields = asdict(self)
         for role in fields["roles"].values():
             role["env_steps_per_s"] = role["env_steps_per_s"] if math.isfinite(role["env_steps_per_s"]) else None
@@ -112,7 +115,7 @@ def make_ceilings(report: ProfileReport, alone: Mapping[Role, RoleAlone], below:
 def _role_ceiling(report: ProfileReport, role: Role, alone: RoleAlone) -> RoleCeiling:
     progress, processes = PROGRESS_STAGES[role], _processes(report, role)
     items = alone.stages[progress.label].items
-    ranks = processes if role == Role.LEARNER else 1  # they take every step together, each its part of the batch
+    ranks = processes if role == Role.LEARNER else 1  # ranks take every step together, each with its part of the batch
     per_s = processes / ranks * items / alone.working_s
     per_env_step = report.stages[progress.label].items_per_s / ranks / report.env_steps_per_s
     return RoleCeiling(

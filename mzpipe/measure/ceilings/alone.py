@@ -1,4 +1,4 @@
-"""One role alone: its own agent with its own laps, and stand-ins for whoever it works with."""
+"""Runs one role alone: its own agent with its own laps, and stand-ins for its neighbours."""
 
 import time
 from collections.abc import Callable, Collection
@@ -15,12 +15,12 @@ from . import RoleAlone, StageAlone
 from .noise import fill_batch, fill_positions, fill_trajectory
 from .stand_ins import Answers, Drain, FreshTargets, Requests, Source, StandIn, Trainer
 
-# Caches and rings are filled, everything is compiled.
+# After this time caches and rings are full, and everything is compiled.
 _WARM_UP_S = 1.0
 
 
 class Alone:
-    """Laps of a started agent, each with its neighbours served before it; their time is not its own."""
+    """Runs laps of a started agent; stand-ins serve before each lap, and their time does not count."""
 
     def __init__(self, agent: Agent, plane: DataPlane, member: Member, stand_ins: list[StandIn]) -> None:
         self._agent, self._plane, self._member, self._stand_ins = agent, plane, member, stand_ins
@@ -29,20 +29,20 @@ class Alone:
         self._first: tuple[StageReading, int] | None = None
 
     def warm_up(self) -> None:
-        """Laps until every stage that the role lives from has been worked in, and a while more."""
+        """Runs laps until every stage of the role has handled items, and then for a while longer."""
         while not self._has_worked():
             self._lap()
         self.run(_WARM_UP_S)
         self._first = self._plane.read_stages(), self._cpu_ns
 
     def run(self, seconds: float) -> None:
-        """Laps for about so long."""
+        """Runs laps for about this many seconds."""
         deadline_s = time.monotonic() + seconds
         while time.monotonic() < deadline_s:
             self._lap()
 
     def result(self) -> RoleAlone:
-        """What it did since it was warm."""
+        """The work since the end of the warm-up."""
         assert self._first is not None
         row, (first, cpu_ns) = self._plane.index(self._member), self._first
         change = self._plane.read_stages().since(first)
@@ -71,7 +71,7 @@ class Alone:
 
 
 def stand_ins_of(member: Member, plane: DataPlane, profile: Profile) -> list[StandIn]:
-    """Whoever the member works with."""
+    """Stand-ins for the member's neighbours."""
     return _NEIGHBOURS[member.role](member, plane, profile, np.random.default_rng(0))
 
 
@@ -113,5 +113,5 @@ _NEIGHBOURS: dict[Role, Callable[[Member, DataPlane, Profile, np.random.Generato
 
 
 def roles_alone(present: Collection[Role]) -> list[Role]:
-    """Roles of a run that can be measured alone; the evaluator plays beside the pipeline and holds nobody back."""
+    """Roles of a run that can be measured alone; not the evaluator, because no other role waits for it."""
     return [role for role in _NEIGHBOURS if role in present]

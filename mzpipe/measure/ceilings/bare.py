@@ -1,4 +1,4 @@
-"""What lies below the roles: the bare model, and a bare ring.
+"""Measures the layers below the roles: the bare model and a bare ring.
 
 Shape legend    R rows of a batch
 """
@@ -22,10 +22,10 @@ from .noise import fill_frames, fill_trajectory
 
 
 class BareModel:
-    """The model in a loop on batches that are there already: as many rows as an inference server's searches have.
+    """The model in a loop on prepared batches, with as many rows as an inference server's searches have.
 
-    A root inference is followed by as many recurrent ones as a search has simulations, in the runtime of the server,
-    each with the scalar rewards and values that its answer consists of.
+    Each root inference is followed by one recurrent inference per simulation of a search, in the server's runtime;
+    each computes the scalar rewards and values of the server's answer.
     """
 
     def __init__(self, profile: Profile, plane: DataPlane, server: int, device: str) -> None:
@@ -38,7 +38,7 @@ class BareModel:
         self.items, self.seconds = 0, 0.0
 
     def run(self, seconds: float) -> None:
-        """Whole searches' worth of inferences for about so long."""
+        """Runs the inferences of whole searches for about this many seconds."""
         began_s = time.monotonic()
         while time.monotonic() - began_s < seconds:
             self._search()
@@ -47,7 +47,7 @@ class BareModel:
 
 
 def _searches(shape: PlaneShape, server: int) -> dict[Role, int]:
-    """Searches that go on at once over one server's lanes, by role."""
+    """The number of simultaneous searches over one server's lanes, by role."""
     owners = [owner.role for owner in shape.lane_clients(server)]
     return {Role.ACTOR: owners.count(Role.ACTOR), Role.REANALYZER: owners.count(Role.REANALYZER) // LANES_PER_SEARCH}
 

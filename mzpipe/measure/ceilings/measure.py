@@ -1,4 +1,4 @@
-"""Measures the ceilings of a profile: a program for every role, one after the other."""
+"""Measures the ceilings of a profile; runs one program per role, one after the other."""
 
 from pathlib import Path
 
@@ -18,22 +18,20 @@ PROGRAM = "mzpipe.measure.ceilings.program"
 
 
 def refuse_without_actors(profile: Profile) -> None:
-    """Ceilings are in env steps."""
+    """Raises UsageError for a profile without actors, because ceilings are in env steps."""
     if profile.replay.source:
-        raise UsageError(
-            f"--ceilings are in env steps, and with replay.from={profile.replay.source!r} nobody plays any"
-        )
+        raise UsageError(f"--ceilings are in env steps, and with replay.from={profile.replay.source!r} none are played")
 
 
 def measure_ceilings(
     profile: Profile, report: ProfileReport, run: RunDirectory, seconds: float, view: View
 ) -> Outcome | Ceilings:
-    """The ceilings of the pipeline that `report` is about; how it ended where a signal came first.
+    """The ceilings of the pipeline that `report` is about; an Outcome if a signal ended the measurement.
 
-    Raises UsageError where nothing was played while the report was made.
+    Raises UsageError if the pipeline played nothing while the report was made.
     """
     if report.env_steps_per_s == 0.0:
-        raise UsageError("--ceilings are in env steps, and none was played: raise --seconds")
+        raise UsageError("--ceilings are in env steps, and none were played: raise --seconds")
     alone, below = {}, None
     with SignalPipe() as signals, run.locked() as locked, locked.runtime() as live:
         save_profile(profile, run.profile)

@@ -1,4 +1,4 @@
-"""Noise of the right kinds and plausible sizes, for whoever needs input and not a meaning.
+"""Fills records with noise of the right kinds and plausible sizes, for input whose meaning does not matter.
 
 Shape legend    A actions
 """
@@ -12,7 +12,7 @@ _PIXELS = 256
 
 
 def fill_frames(frames: np.ndarray, rng: np.random.Generator) -> None:
-    """Pixels, or normal numbers."""
+    """Fills frames with random pixels, or with normal numbers."""
     if frames.dtype == np.uint8:
         frames[...] = rng.integers(0, _PIXELS, frames.shape, np.uint8)
     else:
@@ -20,7 +20,7 @@ def fill_frames(frames: np.ndarray, rng: np.random.Generator) -> None:
 
 
 def fill_batch(slot: BatchSlot, rng: np.random.Generator) -> None:
-    """A slot of a batch ring, with nothing masked."""
+    """Fills a slot of a batch ring; nothing is masked."""
     unrolls = slot.unrolls
     num_actions = unrolls.policy_target_BK1A.shape[-1]
     for name, array in named(unrolls).items():
@@ -36,14 +36,14 @@ def fill_batch(slot: BatchSlot, rng: np.random.Generator) -> None:
 
 
 def fill_positions(slot: Positions, rng: np.random.Generator) -> None:
-    """A slot of a position ring, with as many positions as it has room for."""
+    """Fills a slot of a position ring with as many positions as it has room for."""
     for observations in (slot.observation, slot.bootstrap_observation):
         fill_frames(observations, rng)
     slot.legal_actions[...], slot.rows[0] = True, len(slot.observation)
 
 
 def fill_trajectory(slot: Trajectory, rng: np.random.Generator) -> None:
-    """A slot of a trajectory ring: a whole episode, as long as a record can be."""
+    """Fills a slot of a trajectory ring with a whole episode, as long as a record can be."""
     steps = slot.steps
     length, num_actions = steps.search_policy.shape
     fill_frames(slot.frame, rng)

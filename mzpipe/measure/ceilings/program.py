@@ -24,12 +24,12 @@ from ...runtime.process import end_process, follow_supervisor
 from . import Below, RoleAlone
 from .alone import Alone, stand_ins_of
 
-# The inference server and the bare model take turns of so long, so that a machine whose speed drifts treats both alike.
+# The inference server and the bare model take turns of this length, so that a drift of the machine affects both alike.
 _TURN_S = 0.25
 
 
 def measure_role(profile: Profile, role: Role, seconds: float, directory: Path) -> dict[str, object]:
-    """What the first process of a role does alone; and with the inference server, what lies below the roles."""
+    """Measures the first process of a role alone; for the inference server also the layers below the roles."""
     game = describe_game(profile.game)
     prepared = describe_model(profile, game)
     profile, prepared = _for_one_rank(profile, prepared) if role == Role.LEARNER else (profile, prepared)
@@ -66,7 +66,7 @@ def _turns(alone: Alone, profile: Profile, plane: DataPlane, prepared: Prepared,
 
 
 def _publish_weights(profile: Profile, plane: DataPlane) -> None:
-    """An inference server waits for a first version; the other roles do not mind one."""
+    """Publishes a first version, which an inference server waits for; it does no harm to other roles."""
     from ...ipc.weights import WeightsPublisher
     from ...nets import FlatWeights, Model
 
@@ -75,7 +75,7 @@ def _publish_weights(profile: Profile, plane: DataPlane) -> None:
 
 
 def _unhindered(profile: Profile) -> Profile:
-    """No time-out of a batch, for all lanes ask at once; no journal, which would fill the disk; no last step."""
+    """The profile without batch time-out (all lanes ask at once), journal (it would fill the disk) and last step."""
     return dataclasses.replace(
         profile,
         inference=dataclasses.replace(profile.inference, batch_timeout_us=0),
@@ -85,7 +85,7 @@ def _unhindered(profile: Profile) -> Profile:
 
 
 def _for_one_rank(profile: Profile, prepared: Prepared) -> tuple[Profile, Prepared]:
-    """One rank with its part of the batch."""
+    """The profile for one rank with its part of the batch."""
     learner, ranks = profile.learner, len(prepared.learner_devices)
     learner = dataclasses.replace(learner, devices=learner.devices[:1], batch_size=learner.batch_size // ranks)
     prepared = dataclasses.replace(prepared, learner_devices=prepared.learner_devices[:1])
@@ -93,7 +93,7 @@ def _for_one_rank(profile: Profile, prepared: Prepared) -> tuple[Profile, Prepar
 
 
 def read_alone(directory: Path, role: Role) -> tuple[RoleAlone, Below | None]:
-    """What the program wrote."""
+    """The results that the program wrote."""
     fields = json.loads(_result(directory, role).read_text())
     alone, below = fields["alone"], fields["below"]
     return RoleAlone.of(alone), None if below is None else Below(**below)
@@ -104,7 +104,7 @@ def _result(directory: Path, role: Role) -> Path:
 
 
 def main(profile_path: str, directory: str, role: str, seconds: str, parent_pid: str) -> int:
-    """The program; an expected error is one line on stderr and its exit code."""
+    """Runs the program; an expected error becomes one line on stderr and its exit code."""
     home, measured = Path(directory), Role(role)
     try:
         follow_supervisor(home, int(parent_pid))

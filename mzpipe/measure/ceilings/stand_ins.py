@@ -1,6 +1,6 @@
-"""Stand-ins for the neighbours of a role that is measured alone: they give at once and take at once, outside its time.
+"""Stand-ins for the neighbours of a role that is measured alone; their work takes none of the measured time.
 
-What they hand over is noise, written once; only what has to change changes.
+They give and take all records at once. The records are noise, written once; only necessary fields change.
 
 Shape legend    T trees of a lane   A actions
 """
@@ -18,19 +18,19 @@ from ...ipc.roles import Role
 from ...ipc.shape import LANES_PER_SEARCH, Member
 from .noise import fill_frames
 
-# Answers that a lane gets in turn, so that its trees do not all grow alike.
+# The number of answers that a lane gets in turn, so that its trees differ.
 _ANSWERS = 16
 
 
 class StandIn(Protocol):
-    """A neighbour."""
+    """A neighbour of the measured role."""
 
     def serve(self) -> None:
-        """Gives all the work that there is room for, and takes all results that there are."""
+        """Gives as much work as there is room for, and takes all results."""
 
 
 class Answers:
-    """In place of an inference server, for the lanes of one process."""
+    """Replaces an inference server, for the lanes of one process."""
 
     def __init__(self, plane: DataPlane, member: Member, rng: np.random.Generator) -> None:
         server, _ = plane.shape.lanes_of(member)
@@ -54,21 +54,21 @@ class Answers:
 
 
 class Drain:
-    """In place of a ring's reader."""
+    """Replaces a ring's reader."""
 
     def __init__(self, ring: Ring) -> None:
         self._reader = RingReader(ring)
 
     def serve(self) -> None:
-        """Reads the ring empty."""
+        """Reads all records of the ring."""
         while self._reader.peek() is not None:
             self._reader.release()
 
 
 class Source(Generic[R]):
-    """In place of a ring's writer: keeps it full of records that `fill` has written once.
+    """Replaces a ring's writer: keeps the ring full of records that `fill` has written once.
 
-    `numbered` gives the field of a record that counts them.
+    `numbered` returns the field of a record that holds its number.
     """
 
     def __init__(
@@ -92,14 +92,14 @@ class Source(Generic[R]):
 
 
 class Trainer:
-    """In place of a learner rank, for the replay server: takes every batch and sends its priorities."""
+    """Replaces a learner rank, for the replay server: takes every batch and sends its priorities."""
 
     def __init__(self, plane: DataPlane, rank: int, rng: np.random.Generator) -> None:
         self._batches, self._answers = RingReader(plane.batch_ring(rank)), RingWriter(plane.priority_ring(rank))
         self._priority_B = rng.random(plane.shape.rank_batch_size, np.float32)
 
     def serve(self) -> None:
-        """Takes what there is, as far as there is room for the answers."""
+        """Takes as many batches as there is room for the answers."""
         while (batch := self._batches.peek()) is not None and (answer := self._answers.claim()) is not None:
             for key_B, sampled_B in zip(answer.keys, batch.keys, strict=True):
                 key_B[:] = sampled_B
@@ -109,7 +109,7 @@ class Trainer:
 
 
 class FreshTargets:
-    """In place of a reanalyzer, for the replay server."""
+    """Replaces a reanalyzer, for the replay server."""
 
     def __init__(self, plane: DataPlane, reanalyzer: int) -> None:
         self._positions = RingReader(plane.position_ring(reanalyzer))
@@ -127,7 +127,7 @@ class FreshTargets:
 
 
 class Requests:
-    """In place of actors and reanalyzers, for an inference server: every lane searches, again and again."""
+    """Replaces actors and reanalyzers, for an inference server: every lane searches all the time."""
 
     def __init__(self, plane: DataPlane, server: int, num_simulations: int, rng: np.random.Generator) -> None:
         self._searches: list[_Searching] = []
@@ -135,7 +135,7 @@ class Requests:
             if member.role not in (Role.ACTOR, Role.REANALYZER) or plane.shape.lanes_of(member)[0] != server:
                 continue
             lanes, trees = plane.lane_clients(member), plane.shape.trees_of(member.role)
-            # A reanalyzer asks over every second lane for the values of the positions that it searches over the first.
+            # A reanalyzer has two lanes per search: one for the search, one for the values of the same positions.
             step = LANES_PER_SEARCH if member.role == Role.REANALYZER else 1
             for first in range(0, len(lanes), step):
                 searching = _Searching(
@@ -144,13 +144,13 @@ class Requests:
                 self._searches.append(searching)
 
     def serve(self) -> None:
-        """Asks over every lane that has been answered."""
+        """Sends a request on every lane that has been answered."""
         for searching in self._searches:
             searching.serve()
 
 
 class _Searching:
-    """A lane on which one search follows the other, and the lane beside it, if any, that is asked for roots alone."""
+    """A lane with one search after another, and its second lane, if there is one, with requests for roots only."""
 
     def __init__(
         self, lanes: list[LaneClient], trees: int, num_simulations: int, num_actions: int, rng: np.random.Generator
@@ -164,7 +164,7 @@ class _Searching:
             fill_frames(lane.observation[:trees], rng)
 
     def serve(self) -> None:
-        """The next request, if everything is answered."""
+        """Sends the next request, if everything is answered."""
         if not all(lane.ready() for lane in self._lanes):
             return
         if self._node == self._num_simulations:

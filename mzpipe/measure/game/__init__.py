@@ -1,4 +1,4 @@
-"""What the pipeline relies on in a game, looked for in random play: `mzpipe check-env`."""
+"""Checks in random play what the pipeline needs of a game: `mzpipe check-env`."""
 
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -15,7 +15,7 @@ from .scale import describe_episodes, describe_numbers, discounted_returns, sugg
 
 
 class Check(NamedTuple):
-    """One thing that was looked at; `passed` None where nothing could be wrong."""
+    """The result of one check; `passed` is None if it cannot fail."""
 
     name: str
     passed: bool | None
@@ -23,9 +23,9 @@ class Check(NamedTuple):
 
 
 def check_game(profile: Profile) -> Iterator[Check]:
-    """Plays the profile's game at random and says what was found.
+    """Plays the profile's game at random and yields the checks.
 
-    Where the first play goes wrong, by an error of the game or a failed check, nothing is built upon it.
+    If the first play fails, by an error of the game or a failed check, the checks that depend on it are left out.
     """
     game = profile.game
     try:
@@ -57,7 +57,7 @@ def _scale(profile: Profile, play: RandomPlay) -> Iterator[Check]:
     yield Check("returns", None, f"{describe_numbers(discounted_returns(play, discount))} (discount {discount:g})")
     supports = suggest_supports(play, discount)
     for name in ("value", "reward"):
-        size = "no reward was seen: random play does not tell" if supports is None else str(getattr(supports, name))
+        size = "no reward was seen: random play cannot tell" if supports is None else str(getattr(supports, name))
         yield Check(f"{name} support", None, f"network.{name}_support_size: {size}")
 
 

@@ -1,4 +1,4 @@
-"""What is seen in random play: each look returns a line, or raises GameError with what is wrong."""
+"""Checks of a random play: each look returns a line, or raises GameError, which says what is wrong."""
 
 from collections.abc import Callable
 from typing import Any
@@ -41,7 +41,7 @@ def _legal_actions(play: RandomPlay) -> str:
         _expect_array("legal actions", move.legal_BA, (NUM_GAMES, play.spec.num_actions), "bool")
         numbers += move.legal_BA.sum(axis=1).tolist()
     if min(numbers) < 1:
-        raise GameError("no legal action though the game goes on")
+        raise GameError("no legal action though the game continues")
     least = "all" if min(numbers) == play.spec.num_actions else f"{min(numbers)} to {max(numbers)}"
     return f"{least} of {play.spec.num_actions} in every position"
 
@@ -52,20 +52,20 @@ def _players(play: RandomPlay) -> str:
     if not set(seen) <= set(range(play.spec.num_players)):
         raise GameError(f"to_play was {seen} in a game of {play.spec.num_players}")
     if play.spec.num_players == 2 and len(seen) < 2:
-        raise GameError(f"a game of two, but only player {seen[0]} ever moved: does to_play() say whose move it is?")
+        raise GameError(f"a two-player game, but only player {seen[0]} ever moved: check that to_play() alternates")
     return f"{play.spec.num_players}"
 
 
 def _arrays(play: RandomPlay) -> str:
     if play.overwritten:
         raise GameError("a later move wrote into an array that an earlier one returned: return a copy")
-    return "kept as they were returned"
+    return "unchanged after they were returned"
 
 
 def _expect_array(what: str, array: Any, shape: tuple[int, ...], dtype: str) -> None:
     if not isinstance(array, np.ndarray) or array.shape != shape or array.dtype != dtype:
         kind = f"{array.dtype} {array.shape}" if isinstance(array, np.ndarray) else type(array).__name__
-        raise GameError(f"{what}: {kind} in place of {dtype} {shape}, games first")
+        raise GameError(f"{what}: {kind} instead of {dtype} {shape}, games first")
 
 
 LOOKS: dict[str, Callable[[RandomPlay], str]] = {

@@ -1,4 +1,4 @@
-"""Random play of a game, move by move, for those who want to know what it does.
+"""Plays a game at random and records every move.
 
 Shape legend    B games   T moves   A actions   F... one frame
 """
@@ -30,7 +30,7 @@ class Move(NamedTuple):
 
 @dataclass(frozen=True)
 class RandomPlay:
-    """What the games said, every array as it was handed over."""
+    """The outputs of the games; every array is the one that the game returned."""
 
     spec: GameSpec
     start_BF: np.ndarray
@@ -39,17 +39,17 @@ class RandomPlay:
 
     @property
     def reward_TB(self) -> NDArray[np.float32]:
-        """Rewards."""
+        """The rewards of all moves."""
         return np.stack([move.result.reward_B for move in self.moves])
 
     @property
     def ended_TB(self) -> NDArray[np.bool_]:
-        """Where episodes ended."""
+        """The moves at which episodes ended."""
         return np.stack([move.result.terminated_B | move.result.truncated_B for move in self.moves])
 
 
 def play_at_random(config: GameConfig, seed: int, *, num_moves: int | None = None) -> RandomPlay:
-    """Legal moves drawn alike from every seed; without `num_moves` as many as 3 s and 200 MiB of frames allow."""
+    """Plays legal moves, the same draws for every seed; `num_moves` None allows 3 s and 200 MiB of frames."""
     game, rng = make_game(config, NUM_GAMES, seed), np.random.default_rng(0)
     start_BF = game.reset()
     moves: list[Move] = []

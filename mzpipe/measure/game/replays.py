@@ -1,4 +1,4 @@
-"""What is seen when a game is played again: each returns a line, or raises GameError with what is wrong."""
+"""Checks that play a game again: each returns a line, or raises GameError, which says what is wrong."""
 
 import dataclasses
 from collections.abc import Callable
@@ -20,9 +20,7 @@ def _repeats(config: GameConfig, play: RandomPlay) -> str:
     same, other = (play_at_random(config, seed, num_moves=len(play.moves)) for seed in (SEED, _OTHER_SEED))
     difference = _first_difference(play, same)
     if difference is not None:
-        raise GameError(
-            f"two games of one seed differ {difference}: all that is random must come from the seed of reset()"
-        )
+        raise GameError(f"two games of one seed differ {difference}: all randomness must come from the seed of reset()")
     if _first_difference(play, other) is None:
         return f"from its seed; another seed plays the same game: in {count(len(play.moves))} moves nothing was random"
     return "from its seed; another seed plays another game"
@@ -47,7 +45,7 @@ def _time_limit(config: GameConfig, play: RandomPlay) -> str:
     for move, ended_B in zip(short.moves, short.ended_TB, strict=True):
         num_moves_B += 1
         if (num_moves_B > _SHORT_LIMIT).any():
-            raise GameError(f"an episode went on past game.max_episode_moves={_SHORT_LIMIT}")
+            raise GameError(f"an episode continued past game.max_episode_moves={_SHORT_LIMIT}")
         at_limit_B = num_moves_B == _SHORT_LIMIT
         was_reached |= bool(at_limit_B.any())
         if (at_limit_B & ~move.result.terminated_B & ~move.result.truncated_B).any():

@@ -1,4 +1,4 @@
-"""How long episodes are and how large rewards, by random play; and the supports that they ask for."""
+"""Lengths and rewards of episodes in random play, and the support sizes that they need."""
 
 import math
 from typing import NamedTuple
@@ -10,19 +10,19 @@ from ...format import count
 from ...targets import value_transform
 from .random_play import RandomPlay
 
-# How many times as large as in random play a good player's rewards and returns may be.
+# A good player's rewards and returns may be this many times as large as in random play.
 _REWARD_MARGIN, _RETURN_MARGIN = 2.0, 10.0
 
 
 class Supports(NamedTuple):
-    """The least support sizes that hold what may come."""
+    """The smallest support sizes for the expected values and rewards."""
 
     value: int
     reward: int
 
 
 def describe_episodes(play: RandomPlay) -> str:
-    """How many ended, and how long and how good they were."""
+    """The number of episodes that ended, with their lengths and returns."""
     lengths, returns = _episodes(play)
     if not lengths:
         return f"none ended in {count(len(play.moves))} moves: set game.max_episode_moves if none ever does"
@@ -33,12 +33,12 @@ def describe_episodes(play: RandomPlay) -> str:
 
 
 def describe_numbers(values: np.ndarray) -> str:
-    """Least, mean and greatest."""
+    """The least, the greatest and the mean, in words."""
     return f"{values.min():.4g} to {values.max():.4g}, mean {values.mean():.4g}"
 
 
 def discounted_returns(play: RandomPlay, discount: float) -> NDArray[np.float64]:
-    """[T, B]: what each position was still worth; what a cut episode would have brought is left out."""
+    """[T, B]: the discounted return from each position; a truncated episode adds nothing after its end."""
     reward_TB, ended_TB = play.reward_TB.astype(np.float64), play.ended_TB
     return_TB = reward_TB.copy()
     for move in reversed(range(len(return_TB) - 1)):
@@ -47,9 +47,9 @@ def discounted_returns(play: RandomPlay, discount: float) -> NDArray[np.float64]
 
 
 def suggest_supports(play: RandomPlay, discount: float) -> Supports | None:
-    """Supports for rewards twice and returns ten times as large, but no more than such rewards can add up to.
+    """Supports for rewards twice and returns ten times as large, but no larger than the seen rewards can add up to.
 
-    None where no reward was seen.
+    None if no reward was seen.
     """
     greatest_reward = float(np.abs(play.reward_TB).max())
     if greatest_reward == 0.0:

@@ -1,9 +1,10 @@
-"""Page: a report as one self-contained HTML file: no script, no request, light and dark.
+"""Renders a report as one self-contained HTML file: no script, no request, light and dark.
 
-flows      what runs between the roles, and how fast      boxes      a role's bar and rows
-drawing    both together; where they go: wide, tall       arrows     lines with heads and words
+drawing    the pipeline as boxes and arrows; its two layouts are wide and tall
+boxes      a role's bar and rows                          arrows     lines with heads and words
 latencies  histograms of calls                            trends     rates over time
-render     all of it through page.html, which takes in pictures.html and page.css; the rest is mzpipe.pages'
+
+page.html is the template; it includes pictures.html and page.css, and extends the page of mzpipe.pages.
 """
 
 from itertools import groupby
@@ -21,19 +22,19 @@ __all__ = ["About", "render_page"]
 
 
 class About(NamedTuple):
-    """Whose numbers these are."""
+    """The origin of the report: profile, host and commit."""
 
     profile: str
     # Fields of the profile that were set by hand, as in "learner.batch_size=512".
     overrides: tuple[str, ...]
     host: str
-    # None where the sources are under no version control.
+    # None if the sources are not under version control.
     commit: str | None
     date: str
 
 
 def render_page(report: ProfileReport, about: About) -> str:
-    """The whole page, which asks nobody for anything."""
+    """The whole page, which makes no requests."""
     environment = page_environment(Path(__file__).parent)
     environment.filters["latency"] = latencies.spoken
     return environment.get_template("page.html").render(
@@ -50,5 +51,5 @@ def render_page(report: ProfileReport, about: About) -> str:
 
 
 def _stages_by_role(report: ProfileReport) -> list[tuple[Role, list[tuple[str, StageUse]]]]:
-    """Stages stand role by role already."""
+    """The stages grouped by role; the report lists them role by role already."""
     return [(role, list(group)) for role, group in groupby(report.stages.items(), lambda item: item[1].role)]

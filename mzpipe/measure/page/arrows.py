@@ -1,4 +1,4 @@
-"""Arrows: right-angled lines from edge to edge, as wide as the logarithm of what flows, with their words."""
+"""Arrows: right-angled lines from edge to edge with labels; their width is the logarithm of the rate."""
 
 import math
 from typing import NamedTuple
@@ -6,18 +6,18 @@ from typing import NamedTuple
 Point = tuple[float, float]
 
 _LEAST_WIDTH, _PER_DECADE, _GREATEST_WIDTH = 1.5, 1.7, 14.0
-# From base line to base line, from a base line to its letters' top, and from there to an arrow.
+# The distance between base lines, the height of capitals, and the distance from there to an arrow.
 _LINE, _CAPITALS, _CLEARANCE = 14.0, 9.0, 6.0
 
 
 class Label(NamedTuple):
-    """Lines of text from the first one's base line on; `anchor` as in SVG."""
+    """Lines of text; (x, y) is on the first one's base line, and `anchor` is as in SVG."""
 
     x: float
     y: float
     anchor: str
     lines: tuple[str, ...]
-    # From each base line to the next one's; the first stands where y says.
+    # The distance from each base line to the next; the first line is at y.
     steps: tuple[float, ...] = (0.0, _LINE, _LINE)
 
 
@@ -33,12 +33,12 @@ class Arrow(NamedTuple):
 
 
 def width_of(rate: float) -> float:
-    """Of the shaft: so much more for every factor of ten."""
+    """The width of the shaft: it grows by a fixed amount for every factor of ten."""
     return min(_GREATEST_WIDTH, _LEAST_WIDTH + _PER_DECADE * math.log10(1.0 + max(rate, 0.0)))
 
 
 def make_arrow(title: str, rate: float, points: list[Point], label: Label, *, is_two_way: bool) -> Arrow:
-    """An arrow whose tips stand on the first and the last point."""
+    """An arrow whose tips are on the first and the last point."""
     width = width_of(rate)
     length, half = _head_size(width)
     shaft, heads = list(points), [_head(points[-2], points[-1], length, half)]
@@ -51,13 +51,13 @@ def make_arrow(title: str, rate: float, points: list[Point], label: Label, *, is
 
 
 def beside(x: float, y: float, anchor: str, rate: float, lines: tuple[str, ...]) -> Label:
-    """All lines to the right of an upright arrow at x, or to its left where they end there (anchor "end")."""
+    """A label to the right of a vertical arrow at x, or to its left if anchor is "end"."""
     clear = _head_size(width_of(rate))[1] + _CLEARANCE
     return Label(x - clear if anchor == "end" else x + clear, y, anchor, lines)
 
 
 def around(x: float, y: float, rate: float, lines: tuple[str, ...]) -> Label:
-    """The first line above a level arrow's middle, the others below it."""
+    """A label around the middle of a horizontal arrow: the first line is above it, the others below."""
     clear = width_of(rate) / 2 + _CLEARANCE
     return Label(x, y - clear, "middle", lines, (0.0, 2 * clear + _CAPITALS, _LINE))
 
@@ -75,7 +75,7 @@ def _head(begin: Point, tip: Point, length: float, half: float) -> str:
 
 
 def _before(begin: Point, tip: Point, length: float) -> Point:
-    """The point this far before the tip; inside the head by a hair, so that no gap shows."""
+    """The point this far before the tip, slightly inside the head so that no gap shows."""
     distance = math.dist(begin, tip)
     return (
         tip[0] - (tip[0] - begin[0]) / distance * length,

@@ -1,4 +1,4 @@
-"""Boxes: one role each, with its time as a bar and as rows. All numbers are user units of the drawing."""
+"""Boxes: one per role, with its time as a bar and as rows. All numbers are user units of the drawing."""
 
 from typing import NamedTuple
 
@@ -31,7 +31,7 @@ class Segment(NamedTuple):
 
 
 class Row(NamedTuple):
-    """One part of a box's list; x is its swatch's, y its base line's."""
+    """One row of a box's list; x is the left of its swatch, y its base line."""
 
     x: float
     y: float
@@ -41,7 +41,7 @@ class Row(NamedTuple):
 
 
 class Box(NamedTuple):
-    """A role where it is drawn."""
+    """A role's box in the drawing."""
 
     role: Role
     x: float
@@ -55,32 +55,32 @@ class Box(NamedTuple):
     segments: list[Segment]
     rows: list[Row]
     is_bottleneck: bool
-    # Middle of the tag on the upper edge of the bottleneck.
+    # Middle of the tag on the upper edge of the bottleneck's box.
     tag_x: float
 
     @property
     def left(self) -> float:
-        """Where the content begins."""
+        """The left of the content."""
         return self.x + _PADDING
 
     @property
     def right(self) -> float:
-        """The edge."""
+        """The right edge."""
         return self.x + self.width
 
     @property
     def bottom(self) -> float:
-        """The edge."""
+        """The bottom edge."""
         return self.y + self.height
 
     @property
     def center_x(self) -> float:
-        """Between the edges."""
+        """The middle between the left and right edges."""
         return self.x + self.width / 2
 
     @property
     def center_y(self) -> float:
-        """Between the edges."""
+        """The middle between the top and bottom edges."""
         return self.y + self.height / 2
 
 
@@ -102,7 +102,7 @@ def parts_of(role: Role, report: ProfileReport) -> list[Part]:
 
 
 def height_of(role: Role, report: ProfileReport, columns: int = 1) -> float:
-    """What a box needs for its rows."""
+    """The height of a box that holds its rows."""
     rows = -(-len(parts_of(role, report)) // columns)
     return _FIRST_ROW_Y + rows * _ROW_HEIGHT - 4.0
 
@@ -114,7 +114,7 @@ def make_box(
     columns: int = 1,
     tag_x: float | None = None,
 ) -> Box:
-    """A role's box at (x, y, width, height), with its rows in so many columns."""
+    """A role's box at (x, y, width, height), with its rows in this many columns."""
     x, y, width, height = place
     use, parts = report.roles[role], parts_of(role, report)
     bar_width = width - 2 * _PADDING
@@ -139,7 +139,7 @@ def make_box(
 
 
 def _segments(parts: list[Part], x: float, width: float) -> list[Segment]:
-    """Parts side by side; they fill the bar, as they add up to the whole of the time."""
+    """The segments of the bar, one per part; they fill it, because the parts add up to the whole time."""
     segments = []
     for part in parts:
         share = part.fraction * width

@@ -1,6 +1,6 @@
-"""Drawing: a pipeline as boxes and arrows. A layout says where the boxes stand and which way each flow takes.
+"""Draws a pipeline as boxes and arrows. A layout gives the place of each box and the route of each flow.
 
-Every search leans on the inference server, so it lies along all the other roles, and no arrow has to cross another.
+Every search uses the inference server, so its box runs along all the other roles, and no arrow crosses another.
 """
 
 from collections.abc import Collection
@@ -15,14 +15,14 @@ from .boxes import Box
 
 
 class Flow(NamedTuple):
-    """Something that one role sends another; a two-way flow is asked for and answered."""
+    """Data that one role sends to another; a two-way flow has requests and answers."""
 
     name: str
     source: Role
     target: Role
     is_two_way: bool
     stage: Stage
-    # Of the rate, where that is not the stage's own.
+    # The unit of the rate, if it is not the stage's own.
     unit: str = ""
 
 
@@ -33,7 +33,7 @@ _FLOWS = (
     Flow("weights", Role.LEARNER, Role.INFERENCE, False, Stage.PUBLISH),
     Flow("positions", Role.REPLAY, Role.REANALYZER, False, Stage.REANALYZE),
     Flow("fresh targets", Role.REANALYZER, Role.REPLAY, False, Stage.REANALYZE),
-    # An actor's answers are counted with the roots', which the headline's simulations are without.
+    # An actor's answers include those of roots, which the headline's simulations exclude.
     Flow("lanes", Role.ACTOR, Role.INFERENCE, True, Stage.TREE, "requests"),
     Flow("lanes", Role.REANALYZER, Role.INFERENCE, True, Stage.REANALYZE),
     Flow("lane", Role.EVALUATOR, Role.INFERENCE, True, Stage.EVALUATION),
@@ -41,7 +41,7 @@ _FLOWS = (
 
 
 def flows_between(roles: Collection[Role]) -> list[Flow]:
-    """The flows whose two ends are there."""
+    """The flows whose two ends are among these roles."""
     return [flow for flow in _FLOWS if flow.source in roles and flow.target in roles]
 
 
@@ -52,14 +52,14 @@ def rate_of(flow: Flow, report: ProfileReport) -> tuple[float, str]:
 
 
 SERVER, REANALYZER = Role.INFERENCE, Role.REANALYZER
-# Above the first boxes, for the tag on a box's edge; below the last ones, for the edge itself.
+# The space above the first boxes, for the tag on a box's edge, and below the last ones, for the edge itself.
 TOP, BOTTOM = 12.0, 2.0
 
 
 class Route(NamedTuple):
-    """The way of a flow from edge to edge, and where its words go.
+    """The route of a flow from edge to edge, and the place of its label.
 
-    `anchor` is "start" to the right of an upright arrow at `words`, "end" to its left, "middle" around a level one.
+    `anchor` is "start" right of a vertical arrow at `words`, "end" left of it, "middle" around a horizontal one.
     """
 
     points: list[Point]
@@ -68,7 +68,7 @@ class Route(NamedTuple):
 
 
 class Drawing(NamedTuple):
-    """A pipeline, ready to be drawn."""
+    """A pipeline laid out for drawing."""
 
     name: str
     width: float

@@ -1,4 +1,4 @@
-"""Latencies: how many calls of each stage took how long, on one logarithmic axis for all stages.
+"""Histograms of the latencies of each stage's calls, on one logarithmic axis for all stages.
 
 Shape legend    B buckets of a histogram
 """
@@ -14,14 +14,14 @@ from ...pages import Frame, Mark
 from ...telemetry.report import ProfileReport, StageUse
 
 FRAME = Frame(width=280.0, height=100.0, left=22.0, right=258.0, top=6.0, base=78.0)
-# What few calls share a bucket still shows.
+# A bucket with few calls is at least this high, so that it shows.
 _LEAST_BAR = 1.0
 _LABEL_WIDTH = 44.0
 _NS_PER_US = 1e3
 
 
 class Histogram(NamedTuple):
-    """One stage's calls; `bars` is a path, empty where there was no call."""
+    """One stage's calls; `bars` is a path, empty if there was no call."""
 
     stage: str
     use: StageUse
@@ -40,19 +40,19 @@ class _Axis:
         self._first, self._decades = first, max(last - first, 1)
 
     def x(self, nanoseconds: float) -> float:
-        """Where so long a call stands; what is shorter than the axis stands at its left end."""
+        """The position of a call of this length; shorter calls than the axis shows are at its left end."""
         decade = math.log10(max(nanoseconds, 1.0)) - self._first
         return FRAME.left + (FRAME.right - FRAME.left) * min(max(decade / self._decades, 0.0), 1.0)
 
     def ticks(self) -> list[Mark]:
-        """At so many decades that their words do not touch."""
+        """Marks at decades that are far enough apart for their labels."""
         stride = math.ceil(_LABEL_WIDTH * self._decades / (FRAME.right - FRAME.left))
         places = range(self._first, self._first + self._decades + 1, stride)
         return [Mark(self.x(10.0**decade), spoken(10.0**decade / _NS_PER_US)) for decade in places]
 
 
 def make_histograms(report: ProfileReport) -> list[Histogram]:
-    """One for every stage, in their order."""
+    """One histogram for every stage, in the report's order."""
     edges = bucket_edges_ns()
     axis = _common_axis(report, edges)
     return [
@@ -71,7 +71,7 @@ def make_histograms(report: ProfileReport) -> list[Histogram]:
 
 
 def spoken(microseconds: float | None) -> str:
-    """A latency as the terminal has it, with the unit's proper letter."""
+    """The terminal's text of a latency, with a true micro sign."""
     return latency(microseconds).replace(" us", " \u00b5s")
 
 

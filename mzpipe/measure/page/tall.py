@@ -1,4 +1,4 @@
-"""The tall layout, for phones: roles one below the other, the inference server along their right.
+"""The tall layout, for phones: roles below each other, the inference server along their right side.
 
   actor       <-> |
     v             |
@@ -18,10 +18,10 @@ from .drawing import BOTTOM, REANALYZER, SERVER, TOP, Drawing, Flow, Route, draw
 
 _COLUMN = (Role.ACTOR, Role.REPLAY, Role.LEARNER, REANALYZER, Role.EVALUATOR)
 _BOX_WIDTH, _GAP_BESIDE, _SERVER_WIDTH, _GAP_BELOW = 192.0, 84.0, 144.0, 64.0
-# Upright arrows, from the left edge, with the tag between them.
+# Vertical arrows and the tag between them, as distances from the left edge.
 _FORWARD_X, _TAG_X, _BACK_X = 23.0, 78.0, 134.0
 _WORDS_BELOW = 22.0
-# Arrows around the learner: their way down the margin, where they leave and enter, and their words.
+# Arrows around the learner: the margin they run in, the places where they leave and enter, and their labels.
 _MARGIN, _POSITIONS_X, _TARGETS_X = 38.0, 5.0, 19.0
 _POSITIONS_INSET, _TARGETS_INSET = 24.0, 42.0
 _POSITIONS_WORDS_X, _TARGETS_WORDS_X, _WORDS_ABOVE = -19.0, 88.0, 42.0

@@ -1,4 +1,4 @@
-"""Trends: the three headline rates over the time of the measurement, as steps above zero."""
+"""Charts of the three headline rates over the time of the measurement, as steps above zero."""
 
 from typing import NamedTuple
 
@@ -8,7 +8,7 @@ from ...telemetry.rates import RatePoint
 from ...telemetry.report import ProfileReport
 
 FRAME = Frame(width=360.0, height=150.0, left=46.0, right=340.0, top=8.0, base=126.0)
-# Of marks on the axes, times powers of ten.
+# Steps between marks on the axes, times powers of ten.
 _SECONDS = (1.0, 2.0, 2.5, 5.0, 10.0)
 _RATES = (1.0, 1.25, 1.5, 2.0, 2.5, 3.0, 4.0, 5.0, 6.0, 8.0, 10.0)
 
@@ -28,7 +28,7 @@ class Trend(NamedTuple):
 
 
 def make_trends(report: ProfileReport) -> list[Trend]:
-    """Of env steps, simulations and learner steps; none where there are not at least two intervals."""
+    """The trends of env steps, simulations and learner steps; none if there are fewer than two intervals."""
     points = report.over_time
     if len(points) < 2:
         return []

@@ -1,4 +1,4 @@
-"""The wide layout: roles side by side, the inference server below them.
+"""The wide layout: roles in a row, the inference server below them.
 
 actor  ->  replay  <->  learner    evaluator
   ^          |  ^          |           ^
@@ -15,11 +15,11 @@ from .drawing import BOTTOM, REANALYZER, SERVER, TOP, Drawing, Flow, Route, draw
 
 _ROW = (Role.ACTOR, Role.REPLAY, Role.LEARNER, Role.EVALUATOR)
 _WIDTH, _BOX_WIDTH, _GAP_BELOW = 1160.0, 212.0, 86.0
-# Level arrows: parts of a box's height.
+# Horizontal arrows: fractions of a box's height.
 _FORWARD, _BACK = 0.27, 0.62
-# To the reanalyzer and from it, from the left edge: clear of the tag, which is at the right.
+# Arrows to and from the reanalyzer, as distances from the left edge: clear of the tag, which is on the right.
 _POSITIONS_X, _TARGETS_X = 30.0, 78.0
-# Base line of an upright arrow's first word: below where it begins, or above the server.
+# Base line of a vertical arrow's first line: its distance below the arrow's begin, or above the server.
 _WORDS_BELOW, _WORDS_ABOVE_SERVER = 36.0, 50.0
 
 

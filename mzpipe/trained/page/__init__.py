@@ -1,8 +1,9 @@
-"""Page: an inspection as one self-contained HTML file: no script, no request, light and dark.
+"""Renders an inspection as one self-contained HTML file: no script, no request, light and dark.
 
-tree       the most visited nodes as boxes and edges      line     the principal variation
-forecast   what was foreseen and what came, as charts     images   pictures within the page
-render     all of it through page.html, which takes in drawings.html and page.css
+tree       the most visited nodes as boxes and edges, and the principal variation
+forecast   predicted and actual rewards and values, as charts
+
+page.html is the template; it includes drawings.html and page.css.
 """
 
 import base64
@@ -22,12 +23,12 @@ from ..player import Decision, Player
 from . import forecast
 from .tree import BOX_HEIGHT, BOX_WIDTH, draw_tree, principal_variation
 
-# Frames of the stack that are shown, newest last.
+# The most frames of the stack to show, newest last.
 _MOST_FRAMES = 8
 
 
 def data_uri(picture: NDArray[np.uint8]) -> str:
-    """A picture uint8 [H, W, 3] as what an `img` takes."""
+    """The `src` of an `img` that shows a picture, uint8 [H, W, 3]."""
     buffer = io.BytesIO()
     Image.fromarray(picture).save(buffer, "PNG", optimize=True)
     return "data:image/png;base64," + base64.b64encode(buffer.getvalue()).decode("ascii")
@@ -58,7 +59,7 @@ class RootAction(NamedTuple):
 
 
 def render_page(inspection: Inspection, player: Player, run: str) -> str:
-    """The whole page, which asks nobody for anything; `run` is what to call the run."""
+    """The whole page, which makes no requests; `run` is the run's name on it."""
     environment = page_environment(Path(__file__).parent)
     environment.filters["signed"] = signed
     position = inspection.position
@@ -86,7 +87,7 @@ def render_page(inspection: Inspection, player: Player, run: str) -> str:
 
 
 def root_actions(decision: Decision, names: tuple[str, ...]) -> list[RootAction]:
-    """Every legal action, the most visited first, then the likeliest."""
+    """Every legal action, ordered by visits, then by prior."""
     order = np.lexsort((-decision.prior, -decision.visits))
     return [
         RootAction(
@@ -104,7 +105,7 @@ def root_actions(decision: Decision, names: tuple[str, ...]) -> list[RootAction]
 
 
 def signed(value: float | None) -> str:
-    """Four digits, at most three behind the point, with a true minus; '-' for nothing."""
+    """Four digits, at most three after the point, with a true minus sign; '-' for None."""
     if value is None:
         return "-"
     text = f"{value:.4g}" if abs(value) >= 1.0 else f"{round(value, 3) + 0.0:.3g}"

@@ -1,4 +1,4 @@
-"""Forecast: what the model said of rewards and values, depth by depth, beside what came; two lines each over depth."""
+"""Charts that compare the model's forecast of rewards and values with the actual ones, over unroll depth."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -19,12 +19,12 @@ class Series(NamedTuple):
 
     @property
     def line(self) -> str:
-        """As a polyline has it."""
+        """The `points` of a polyline."""
         return " ".join(f"{x:.1f},{y:.1f}" for x, y in self.points)
 
 
 class Chart(NamedTuple):
-    """Rewards, or values."""
+    """A chart of rewards or of values."""
 
     name: str
     series: list[Series]
@@ -33,7 +33,7 @@ class Chart(NamedTuple):
 
 
 def make_charts(foreseen: Sequence[Foreseen]) -> list[Chart]:
-    """Of rewards, where a move was played at all, and of values."""
+    """The charts of rewards, if any move was played, and of values."""
     told = [depth for depth in foreseen if depth.reward is not None and depth.real_reward is not None]
     charts = [
         _chart(
@@ -73,6 +73,6 @@ def _chart(name: str, values: dict[str, list[tuple[int, float]]]) -> Chart:
 
 
 def _grid(least: float, most: float) -> tuple[float, float]:
-    """The lowest mark and the distance of marks, round, so that the marks just hold both."""
+    """The lowest mark and the step between marks, both round, so that the marks just enclose both values."""
     step = round_up(max(most - least, 0.1 * abs(most), 1e-3) / (_NUM_STEPS - 1))
     return step * (least // step), step

@@ -1,6 +1,6 @@
-"""Tree: the most visited nodes of a search, drawn from left to right; the most visited child goes straight on.
+"""Draws the most visited nodes of a search from left to right; the most visited child is on its parent's row.
 
-A node has more visits than all its children together, so the most visited nodes of a tree hang together.
+A node has more visits than all its children together, so the most visited nodes of a tree are connected.
 """
 
 from typing import NamedTuple
@@ -9,7 +9,7 @@ import numpy as np
 
 from ...search import SearchedTree
 
-# How much is drawn, and how large, in user units.
+# The most nodes and plies to draw, and sizes in user units.
 _MOST_NODES, _MOST_DEPTH = 36, 6
 BOX_WIDTH, BOX_HEIGHT = 136.0, 56.0
 _COLUMN, _ROW, _EDGE = 169.0, 64.0, 7.0
@@ -21,14 +21,14 @@ class Box(NamedTuple):
     node: int
     x: float
     y: float
-    # A path from the parent's box, "" for the root, and its width.
+    # The edge's path from the parent's box, "" for the root, and its width.
     edge: str
     edge_width: float
     is_principal: bool
 
 
 class TreeDrawing(NamedTuple):
-    """A tree, ready to be drawn."""
+    """A tree laid out for drawing."""
 
     width: float
     height: float
@@ -36,7 +36,7 @@ class TreeDrawing(NamedTuple):
 
 
 def draw_tree(tree: SearchedTree) -> TreeDrawing:
-    """The most visited nodes down to a depth that a page has room for."""
+    """Lays out the most visited nodes, down to the depth that fits on a page."""
     drawn = _drawn_nodes(tree)
     row_of = _rows(tree, drawn)
     principal = {0, *principal_variation(tree)}
@@ -50,7 +50,7 @@ def draw_tree(tree: SearchedTree) -> TreeDrawing:
 
 
 def principal_variation(tree: SearchedTree) -> list[int]:
-    """The nodes that most visits lead to, from the root's child on; the earliest among equals."""
+    """The path of most visited children, starting at the root's child; among equals the earliest."""
     line, node = [], 0
     while children := children_of(tree, node):
         node = children[0]
@@ -59,13 +59,13 @@ def principal_variation(tree: SearchedTree) -> list[int]:
 
 
 def children_of(tree: SearchedTree, node: int) -> list[int]:
-    """A node's children, the most visited first, the earliest among equals."""
+    """A node's children, the most visited first; among equals the earliest first."""
     children = np.flatnonzero(tree.parent_K == node)
     return [int(child) for child in children[np.argsort(-tree.visits_K[children], kind="stable")]]
 
 
 def _drawn_nodes(tree: SearchedTree) -> dict[int, int]:
-    """Depth of each node that is drawn."""
+    """The depth of each node to draw."""
     depths = {0: 0}
     for node in np.argsort(-tree.visits_K[1:], kind="stable")[: _MOST_NODES - 1] + 1:
         depth = depths.get(int(tree.parent_K[node]), _MOST_DEPTH) + 1
@@ -75,7 +75,7 @@ def _drawn_nodes(tree: SearchedTree) -> dict[int, int]:
 
 
 def _rows(tree: SearchedTree, drawn: dict[int, int]) -> dict[int, int]:
-    """A row per node: a first child stands in its parent's, each other one below all that was placed before."""
+    """The row of each node: a first child is on its parent's row, every other node below all rows placed so far."""
     rows: dict[int, int] = {}
     waiting, next_row = [(0, 0)], 1
     while waiting:

@@ -1,6 +1,6 @@
-"""Board: what lies where, and what its edges are labelled with.
+"""Reads a board position: the pieces, and the labels of rows and columns.
 
-Seat 0 began the game, seat 1 did not, whatever numbers OpenSpiel gives them.
+Seat 0 began the game, whatever numbers OpenSpiel gives the players.
 """
 
 from collections.abc import Mapping
@@ -16,7 +16,7 @@ from .styles import STYLES, Place
 
 
 class Piece(NamedTuple):
-    """Whose it is, and its letter in OpenSpiel's notation, upper case; stones have none."""
+    """A piece: its player's seat, and its letter in OpenSpiel's notation, upper case; stones have no letter."""
 
     seat: int
     letter: str = ""
@@ -27,11 +27,11 @@ class Board(NamedTuple):
 
     rows: int
     columns: int
-    # From the top, and from the left.
+    # Rows from the top, columns from the left.
     row_labels: list[str]
     column_labels: list[str]
     pieces: Mapping[Place, Piece]
-    # Shogi: what the players hold, and how many of it.
+    # Shogi: the pieces in the players' hands, with their numbers.
     hands: Mapping[Piece, int]
 
 
@@ -51,7 +51,7 @@ def read_board(name: str, state: pyspiel.State) -> Board:
 
 
 def _stones(name: str, state: pyspiel.State, planes: tuple[int, int]) -> dict[Place, Piece]:
-    """Of the planes of OpenSpiel's observation with the first and the second player's stones."""
+    """The stones from OpenSpiel's observation; `planes` are the first and the second player's."""
     shape = planes_shape(state.get_game())
     set_CHW = np.reshape(state.observation_tensor(0), shape)
     return {
@@ -62,7 +62,7 @@ def _stones(name: str, state: pyspiel.State, planes: tuple[int, int]) -> dict[Pl
 
 
 def _placed(text: str) -> dict[Place, Piece]:
-    """The first field of FEN and SFEN: rows from the top, upper case for who began."""
+    """The pieces from the first field of FEN or SFEN: rows from the top, upper case for seat 0."""
     return {
         Place(row, column): Piece(int(piece.islower()), piece.upper())
         for row, line in enumerate(text.split("/"))
@@ -72,7 +72,7 @@ def _placed(text: str) -> dict[Place, Piece]:
 
 
 def _held(text: str) -> dict[Piece, int]:
-    """The third field of SFEN: a piece's letter, behind its number where that is not 1; - for none."""
+    """The hands from the third field of SFEN: each piece's letter, after its number unless that is 1; - for none."""
     held, number = {}, ""
     for sign in text.strip("-"):
         if sign.isdigit():

@@ -1,4 +1,4 @@
-"""Keyboard: games of one player in a window, played by the keys that the names of their actions suggest."""
+"""Plays games of one player in a window, with the keys that the names of their actions suggest."""
 
 import os
 from collections.abc import Callable, Iterable, Iterator
@@ -17,25 +17,25 @@ _DIRECTIONS = {
     pygame.K_RIGHT: "right",
     pygame.K_SPACE: "fire",
 }
-# Words in the names of actions that are not keys themselves.
+# Names of actions that do not contain the name of a key.
 _SYNONYMS = {"main engine": "up"}
 _NOTHING = ("noop", "nothing", "no torque")
 _DIGITS = [pygame.K_1, pygame.K_2, pygame.K_3, pygame.K_4, pygame.K_5, pygame.K_6, pygame.K_7, pygame.K_8, pygame.K_9]
 
 
 class Keyboard:
-    """What the keys that are down mean, from the names of a game's actions."""
+    """Maps the keys that are down to an action, by the names of a game's actions."""
 
     def __init__(self, names: tuple[str, ...]) -> None:
         self._needs = [_keys_of(name) for name in names]
         self.idle = next((action for action, name in enumerate(names) if name.lower() in _NOTHING), None)
         self._held: set[int] = set()
-        # Held at the last look, or struck since the one before: a short stroke counts too.
+        # Keys held at the last `take`, or pressed since the one before it: a short press counts too.
         self._struck: set[int] = set()
         self.has_left = False
 
     def take(self, events: Iterable[pygame.event.Event]) -> None:
-        """Follows keys down and up, and whether the person leaves."""
+        """Records keys going down and up, and whether the person leaves."""
         struck = set()
         for event in events:
             if event.type == pygame.KEYDOWN:
@@ -47,9 +47,9 @@ class Keyboard:
         self._struck = self._held | struck
 
     def action(self) -> int | None:
-        """The action that takes the most of the keys that are or were down since the last look.
+        """The action that uses the most of the keys that are down or were pressed since the `take` before.
 
-        Without one the idle action; None where there is none.
+        If no action fits, the idle action; None if the game has none.
         """
         numbered = [action for action, key in enumerate(_DIGITS[: len(self._needs)]) if key in self._struck]
         if numbered:
@@ -60,30 +60,30 @@ class Keyboard:
 
 
 def _keys_of(name: str) -> set[str]:
-    """The keys in a name: UPRIGHTFIRE, left engine; none in those that no key suggests."""
+    """The keys that a name suggests (UPRIGHTFIRE, left engine); empty for other names."""
     lower = name.lower()
     synonym = {_SYNONYMS[lower]} if lower in _SYNONYMS else set()
     return synonym | {word for word in _DIRECTIONS.values() if word in lower}
 
 
 _KEYS = "arrows and space, or 1 to 9 for the actions by number; Escape leaves"
-# Moves per second: of games that go on by themselves (Atari's, four frames a move), and of those that wait for a key.
+# Moves per second: in games with an idle action (Atari: four frames a move), and in games that wait for a key.
 _FLOWING, _WAITING = 15, 5
 _HEIGHT, _TEXT_HEIGHT, _TEXT_SIZE = 640, 96, 15
 _INK, _GROUND = (232, 237, 243), (17, 22, 29)
 _MOST_ADVISED = 3
 _DRIVER = "SDL_VIDEODRIVER"
 _DISPLAYS = ("DISPLAY", "WAYLAND_DISPLAY", _DRIVER)
-# SDL's last resort.
+# SDL's fallback driver.
 _UNSEEN = "offscreen"
 
 Events = Callable[[], Iterable[pygame.event.Event]]
 
 
 def play_by_keyboard(watched: WatchedGame, title: str, *, advice: bool, events: Events | None = None) -> None:
-    """One episode after another until the person leaves; keys of illegal actions do nothing.
+    """Plays one episode after another until the person leaves; keys of illegal actions do nothing.
 
-    `events` stands in for the window's own in tests. Raises UsageError where no window can be opened.
+    `events` replaces the window's own events in tests. Raises UsageError when no window can be opened.
     """
     keyboard, read_events = Keyboard(watched.names), events or pygame.event.get
     with _window(title) as surface:
@@ -108,18 +108,18 @@ def play_by_keyboard(watched: WatchedGame, title: str, *, advice: bool, events: 
 @contextmanager
 def _window(title: str) -> Iterator[pygame.Surface]:
     try:
-        # Without a display, or with one that does not answer, SDL would draw where nobody sees it.
+        # Without a display, or with one that does not answer, SDL would draw off screen.
         if not any(os.environ.get(name) for name in _DISPLAYS):
             raise pygame.error(f"none of {', '.join(_DISPLAYS)} is set")
         pygame.display.init()
         if pygame.display.get_driver() == _UNSEEN and not os.environ.get(_DRIVER):
-            raise pygame.error("the one that is named does not answer")
+            raise pygame.error("the display that is set does not answer")
         surface = pygame.display.set_mode((_HEIGHT, _HEIGHT + _TEXT_HEIGHT))
     except pygame.error as error:
         pygame.quit()
         raise UsageError(
-            f"{title}: it is played in a window, and there is no display here ({error}): "
-            "play where there is one, or film the agent with: mzpipe record RUN"
+            f"{title}: the game needs a window, and there is no display here ({error}): "
+            "play on a machine with a display, or film the agent with: mzpipe record RUN"
         ) from None
     try:
         pygame.font.init()
@@ -130,7 +130,7 @@ def _window(title: str) -> Iterator[pygame.Surface]:
 
 
 def _lines(watched: WatchedGame, last: str, position: Position | None) -> list[str]:
-    """What stands below the picture."""
+    """The lines of text below the picture."""
     lines = [f"episode {watched.episode + 1}   move {watched.step}   return {watched.returns[0]:g}   {last}", _KEYS]
     if position is None:
         return lines
@@ -141,7 +141,7 @@ def _lines(watched: WatchedGame, last: str, position: Position | None) -> list[s
 
 
 def _show(surface: pygame.Surface, watched: WatchedGame, lines: list[str]) -> None:
-    """The picture as large as it fits, the lines below."""
+    """Draws the picture as large as it fits, with the lines below it."""
     surface.fill(_GROUND)
     picture = pygame.surfarray.make_surface(watched.picture().swapaxes(0, 1))
     scale = min(_HEIGHT / picture.get_height(), _HEIGHT / picture.get_width())

@@ -1,4 +1,4 @@
-"""Match: one board game of a person against an agent, by the rules, without a screen."""
+"""One board game between a person and an agent, by the rules, without a display."""
 
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple, Protocol
@@ -18,23 +18,23 @@ class Candidate(NamedTuple):
     """A move that the agent looked at."""
 
     move: Move
-    # Simulations through it, and their share of all.
+    # Simulations through it, and their share of all simulations.
     visits: int
     share: float
     q: float
 
 
 class Thought(NamedTuple):
-    """What the agent found before its last move; values are its own: 1 won, -1 lost."""
+    """The search before the agent's last move; values are the agent's: 1 won, -1 lost."""
 
     value: float
     chosen: Move
-    # Most visited first; those without visits are left out.
+    # Most visited first; moves without visits are left out.
     candidates: tuple[Candidate, ...]
 
 
 def read_thought(decision: Decision, moves: Mapping[int, Move]) -> Thought:
-    """The decision about these legal moves, by action."""
+    """The thought from a decision; `moves` holds the legal moves by action."""
     total = max(int(decision.visits.sum()), 1)
     visited = [int(action) for action in np.argsort(-decision.visits, kind="stable") if decision.visits[action]]
     return Thought(
@@ -49,20 +49,20 @@ def read_thought(decision: Decision, moves: Mapping[int, Move]) -> Thought:
     )
 
 
-# The seat of who begins.
+# Seat 0 begins.
 FIRST, SECOND = 0, 1
 
 
 class Agent(Protocol):
-    """Who plays against the person; mzpipe.evaluator.Player is one."""
+    """The person's opponent; mzpipe.trained.Player is one."""
 
     def consider(self, history: Sequence[int]) -> Decision:
-        """The move after these actions of both players from the initial position, and what the search found."""
+        """The decision after these actions of both players from the initial position."""
         ...
 
 
 class Match:
-    """A game between `person`, a seat, and the agent, who answers every move at once.
+    """A game between the person, in the seat `person`, and the agent, which answers every move at once.
 
     Actions are checked against the rules before anything changes.
     """
@@ -97,10 +97,10 @@ class Match:
         return [] if self.is_over else legal_moves(self.name, self._game.states[0], self.board())
 
     def play(self, action: int) -> None:
-        """The person's move, and the agent's answer.
+        """Plays the person's move and the agent's answer.
 
-        Raises UsageError, and changes nothing, for an action that is not legal, or once the game is over. An agent that
-        fails raises its own error; then too the move is not played.
+        Raises UsageError for an action that is not legal, or once the game is over. An agent that fails raises its own
+        error. After any error the move is not played.
         """
         move = next((move for move in self.legal() if move.action == action), None)
         if move is None:
@@ -113,7 +113,7 @@ class Match:
             raise
 
     def take_back(self) -> None:
-        """Undoes the person's last move and the agent's answer; raises UsageError where there is none."""
+        """Undoes the person's last move and the agent's answer; raises UsageError if there is no such move."""
         plies = len(self.played) - (1 if self.to_play != self.person else 2)
         if plies < 0:
             raise UsageError("there is no move of yours to take back")
@@ -123,11 +123,11 @@ class Match:
             self._advance(move)
 
     def verdict(self) -> str:
-        """Who won, once the game is over; else nothing."""
+        """The result in words; empty until the game is over."""
         if not self.is_over:
             return ""
         if self._is_cut:
-            return f"cut short after {len(self.played)} moves: nobody wins"
+            return f"cut short after {len(self.played)} moves: no winner"
         if self._reward == 0.0:
             return "a draw"
         last = 1 - self.to_play
@@ -141,7 +141,7 @@ class Match:
         self.is_over, self._is_cut, self._reward = False, False, 0.0
 
     def _reply(self) -> None:
-        """The agent's move, if it is its turn."""
+        """Plays the agent's move if it is the agent's turn."""
         if self.is_over or self.to_play == self.person:
             return
         decision = self._agent.consider(self.history)

@@ -1,4 +1,4 @@
-"""Moves: where on the board each legal action begins and ends."""
+"""Maps each legal action to the places on the board where it begins and ends."""
 
 from collections.abc import Callable
 from typing import NamedTuple
@@ -15,22 +15,22 @@ class Move(NamedTuple):
     """One legal action."""
 
     action: int
-    # As OpenSpiel writes it.
+    # OpenSpiel's name of the move.
     name: str
     # None: a pass, which goes nowhere.
     target: Place | None
-    # Where a piece comes from; a letter of what is held; None: a new stone.
+    # The place a piece comes from; the letter of a piece in hand; None: a new stone.
     source: Place | str | None = None
 
 
 def legal_moves(name: str, state: pyspiel.State, board: Board) -> list[Move]:
-    """What the player to move may do in a state of the game `name`; none after the end."""
+    """The legal moves in a state of the game `name`; none after the end."""
     read = _READERS.get(name, _stone)
     return [read(name, state, board, action) for action in state.legal_actions()]
 
 
 def _stone(name: str, state: pyspiel.State, board: Board, action: int) -> Move:
-    """Actions number the places row by row, then there may be a pass; or they are columns."""
+    """A move of a game of stones: actions number the places row by row, then the pass; or they number columns."""
     style, text = STYLES[name], state.action_to_string(action)
     if style.falls:
         free = max(row for row in range(board.rows) if Place(row, action) not in board.pieces)
@@ -52,7 +52,7 @@ def _chess(name: str, state: pyspiel.State, board: Board, action: int) -> Move:
 
 
 def _shogi(name: str, state: pyspiel.State, board: Board, action: int) -> Move:
-    """7g7f, 7g7f+ that promotes, P*5e from the hand."""
+    """A move of shogi: 7g7f, 7g7f+ with promotion, P*5e from the hand."""
     text = state.action_to_string(action)
     begin, target = text[:2], _named(text[2:4], board)
     return Move(action, text, target, begin[0] if begin[1] == _DROP else _named(begin, board))

@@ -1,4 +1,4 @@
-"""Styles: how each board game is drawn, and what its players and places are called; labels match OpenSpiel's moves."""
+"""The look of each board game, and the names of its players and places; labels match OpenSpiel's moves."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -10,19 +10,19 @@ from ...games.board_rules import BOARDS
 
 
 class Place(NamedTuple):
-    """A square, a crossing or a hexagon, as a picture has it: row 0 at the top, column 0 on the left."""
+    """A square, a crossing or a hexagon in the picture: row 0 at the top, column 0 on the left."""
 
     row: int
     column: int
 
 
 class Shape(Enum):
-    """What a board is made of."""
+    """The kind of places that a board has."""
 
     SQUARES = "squares"
     # Stones stand where lines cross.
     POINTS = "points"
-    # Every row half a hexagon further to the right.
+    # Each row is half a hexagon further to the right than the one above.
     HEXES = "hexes"
 
 
@@ -55,31 +55,31 @@ def _none(count: int) -> list[str]:
 
 @dataclass(frozen=True)
 class Style:
-    """One game's look."""
+    """The look of one game."""
 
     shape: Shape
-    # Who begins, and the other.
+    # The names of seat 0, which begins, and of seat 1.
     seats: tuple[str, str]
-    # Labels of as many rows or columns, in the order of OpenSpiel's numbers.
+    # Labels for a number of rows or columns, in the order of OpenSpiel's numbers.
     row_labels: Labels
     column_labels: Labels
-    # Whether an action is a column, down which a stone falls.
+    # Whether an action is a column, down which the stone falls.
     falls: bool = False
     is_chequered: bool = False
-    # Pieces have a forward: the person's own come towards the top.
+    # Whether pieces have a forward direction: then the person's own move towards the top.
     turns: bool = False
     has_hands: bool = False
-    # What each player is to connect.
+    # The sides that each player is to connect.
     aims: tuple[str, str] | None = None
-    # Whether row 0 of OpenSpiel's lies at the bottom: as the game's rules have it.
+    # Whether OpenSpiel's row 0 is at the bottom, as in the game's rules.
     is_upward: bool = False
 
     def role(self, seat: int) -> str:
-        """What a player is called, and is to do where that is not the same for both."""
+        """A player's name, with its aim where the two players' aims differ."""
         return f"{self.seats[seat]}, {self.aims[seat]}" if self.aims else self.seats[seat]
 
     def place(self, row: int, column: int, rows: int) -> Place:
-        """Where OpenSpiel's row and column lie on a board of so many rows."""
+        """The place of OpenSpiel's row and column on a board of this many rows."""
         return Place(rows - 1 - row if self.is_upward else row, column)
 
 

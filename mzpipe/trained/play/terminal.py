@@ -1,4 +1,4 @@
-"""Terminal: a match line by line; whatever a line asks for is answered, until the game or the input ends."""
+"""A match in a terminal: answers one line of input after another, until the game or the input ends."""
 
 from collections.abc import Collection, Iterable
 
@@ -21,7 +21,7 @@ _SHADE = "on grey23"
 
 
 def draw_board(board: Board, style: Style, marked: Collection[Place], *, glyphs: bool) -> Text:
-    """The board with its labels, and what the players hold; `glyphs` where the terminal has more than ASCII."""
+    """The board with its labels, and the players' hands; `glyphs` if the terminal shows more than ASCII."""
     margin = max(map(len, board.row_labels)) + 1
     step = _CELL + 1 if style.shape is Shape.HEXES else _CELL
     head = " " * margin + "".join(label.center(step) for label in board.column_labels)
@@ -43,7 +43,7 @@ def _line(board: Board, style: Style, row: int, marked: Collection[Place], margi
 
 
 def _cell(piece: Piece | None, style: Style, is_marked: bool, glyphs: bool) -> Text:
-    """Three characters wide; a promoted piece takes two of them, and its mark's first half the third."""
+    """A place, three characters wide; a promoted piece takes two, which leaves room for the closing bracket only."""
     text = Text(_EMPTY, "dim") if piece is None else Text(mark(piece, style, glyphs=glyphs), _COLOURS[piece.seat])
     if len(text) == 1:
         before, after = "[]" if is_marked else "  "
@@ -52,7 +52,7 @@ def _cell(piece: Piece | None, style: Style, is_marked: bool, glyphs: bool) -> T
 
 
 def mark(piece: Piece, style: Style, *, glyphs: bool) -> str:
-    """A stone, or a piece's letter: upper case for who began, as OpenSpiel has it."""
+    """The mark of a stone, or a piece's letter, upper case for seat 0 as in OpenSpiel."""
     if piece.letter:
         return piece.letter if piece.seat == 0 else piece.letter.lower()
     if style.seats == _PLAIN_STONES or not glyphs:
@@ -61,7 +61,7 @@ def mark(piece: Piece, style: Style, *, glyphs: bool) -> str:
 
 
 def _hands(board: Board, style: Style) -> list[Text]:
-    """A line per player of games in which pieces are held."""
+    """One line per player in games where players hold pieces."""
     if not style.has_hands:
         return []
     held = [
@@ -90,7 +90,7 @@ def play_in_terminal(match: Match, lines: Iterable[str], console: Console) -> No
         if match.is_over:
             return
         _ask(match, console)
-    console.print()  # behind the question that nobody answered
+    console.print()  # ends the line of the last question, which got no answer
 
 
 def _ask(match: Match, console: Console) -> None:
@@ -98,7 +98,7 @@ def _ask(match: Match, console: Console) -> None:
 
 
 def _answer(match: Match, word: str, console: Console) -> None:
-    """Does what one line says, or says in one line why not."""
+    """Carries out one line of input, or prints in one line why it cannot."""
     if word == _HELP:
         console.print(" ".join(move.name for move in match.legal()), markup=False, soft_wrap=True)
         return
@@ -114,16 +114,16 @@ def _answer(match: Match, word: str, console: Console) -> None:
 
 
 def find_move(moves: list[Move], word: str) -> Move:
-    """The move of that name; where only one fits, upper and lower case may be exchanged. Raises UsageError."""
+    """The move of that name; case does not matter if only one move fits. Raises UsageError."""
     exact = [move for move in moves if move.name == word]
     alike = exact or [move for move in moves if move.name.lower() == word.lower()]
     if len(alike) != 1:
-        raise UsageError(f"{word[:40]!r} is no legal move: ? lists the {len(moves)} there are")
+        raise UsageError(f"{word[:40]!r} is not a legal move: ? lists the {len(moves)} there are")
     return alike[0]
 
 
 def _show(match: Match, console: Console) -> None:
-    """The board, what the agent thought, and who won."""
+    """Prints the board, the agent's thought, and the result."""
     last = match.played[-1] if match.played else None
     glyphs = console.encoding.startswith("utf")
     marked = [place for place in (last.source, last.target) if isinstance(place, tuple)] if last else []

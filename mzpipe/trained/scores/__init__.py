@@ -1,1 +1,1 @@
-"""Scores: normalised by a person's, aggregated over runs and games with intervals, beside published ones."""
+"""Compares runs' scores: human-normalised, aggregated over runs and games with intervals, next to published ones."""

@@ -1,7 +1,7 @@
-"""Aggregates: one number for many runs of many games, and how far to trust it (Agarwal et al. 2021, "Deep
+"""Aggregates: one number for many runs of many games, with its interval (Agarwal et al. 2021, "Deep
 Reinforcement Learning at the Edge of the Statistical Precipice").
 
-Shape legend    R resamples   N runs of one game, which may be another number in every game
+Shape legend    R resamples   N runs of one game; games may have different numbers of runs
 """
 
 from collections.abc import Callable, Sequence
@@ -11,17 +11,17 @@ import numpy as np
 
 CONFIDENCE = 0.95
 NUM_RESAMPLES = 10_000
-# Scores that are drawn at a time, so that memory stays small.
+# Scores to draw at a time, which bounds the memory.
 _AT_ONCE = 1 << 20
 
-# The scores of every game, [R, N] each.
+# One array of scores per game, [R, N] each.
 Strata = Sequence[np.ndarray]
 Statistic = Callable[[Strata], np.ndarray]
 Interval = tuple[float, float]
 
 
 class Aggregate(NamedTuple):
-    """A statistic and its interval; no interval where a game has a single run."""
+    """A statistic and its interval; None as the interval if a game has a single run."""
 
     name: str
     value: float
@@ -39,14 +39,14 @@ def median(strata: Strata) -> np.ndarray:
 
 
 def iqm(strata: Strata) -> np.ndarray:
-    """[R]: the mean of the middle half of all runs of all games; a quarter, rounded down, is cut from either end."""
+    """[R]: the mean of the middle half of all runs of all games; a quarter, rounded down, is cut from each end."""
     pooled = np.sort(np.concatenate(strata, axis=1), axis=1)
     cut = pooled.shape[1] // 4
     return pooled[:, cut : pooled.shape[1] - cut].mean(axis=1)
 
 
 def optimality_gap(strata: Strata) -> np.ndarray:
-    """[R]: by how much runs fall short of 1, a person's score, on average; a run above it makes up for no other."""
+    """[R]: the runs' mean shortfall from 1, a person's score; a run above 1 counts as 1."""
     return 1.0 - np.minimum(np.concatenate(strata, axis=1), 1.0).mean(axis=1)
 
 
@@ -69,9 +69,9 @@ def value_of(statistic: Statistic, scores: Sequence[Sequence[float]]) -> float:
 def interval_of(
     statistic: Statistic, scores: Sequence[Sequence[float]], seed: int = 0, num_resamples: int = NUM_RESAMPLES
 ) -> Interval | None:
-    """The stratified bootstrap's percentile interval: runs are drawn again within each game, games stay as they are.
+    """The stratified bootstrap's percentile interval: runs are resampled within each game, games are not resampled.
 
-    None where a game has a single run: nothing says by how much another one would differ.
+    None if a game has a single run: the spread of its runs is unknown.
     """
     if min(map(len, scores)) < 2:
         return None
@@ -85,5 +85,5 @@ def interval_of(
 
 
 def _drawn(runs_N: np.ndarray, num_resamples: int, rng: np.random.Generator) -> np.ndarray:
-    """[R, N]: as many runs as there are, with replacement."""
+    """[R, N]: resamples of all N runs, with replacement."""
     return runs_N[rng.integers(len(runs_N), size=(num_resamples, len(runs_N)))]

@@ -1,4 +1,4 @@
-"""Render: a report through the templates beside this file."""
+"""Renders a report as an HTML page with the templates in this folder."""
 
 from pathlib import Path
 from typing import NamedTuple
@@ -9,7 +9,7 @@ from .aggregates import Aggregate
 from .report import GameScores, ScoreReport
 from .table import between, normalised, spread
 
-# User units; a row is as high as its words and some air.
+# User units; a row is the height of its words plus some space.
 WIDTH, LEFT, RIGHT = 480.0, 112.0, 408.0
 _TOP, _ROW, _BELOW = 8.0, 26.0, 26.0
 _OURS = "these runs"
@@ -17,7 +17,7 @@ _MEANINGS = {
     "IQM": "mean of the middle half of all runs",
     "median": "over games, of each game's mean",
     "mean": "over games, of each game's mean",
-    "optimality gap": "how far short of a person; less is better",
+    "optimality gap": "mean shortfall from a person; lower is better",
 }
 
 
@@ -34,7 +34,7 @@ class Row(NamedTuple):
 
 
 class AggregateCard(NamedTuple):
-    """One aggregate; in words too."""
+    """One aggregate, as words and as a chart."""
 
     name: str
     meaning: str
@@ -47,7 +47,7 @@ class AggregateCard(NamedTuple):
 
 
 def make_cards(report: ScoreReport) -> list[AggregateCard]:
-    """One for every aggregate."""
+    """One card for every aggregate."""
     return [_card(each, report) for each in report.aggregates]
 
 
@@ -84,12 +84,12 @@ def _row(name: str, value: float, place: int, axis: Axis, each: Aggregate) -> Ro
 
 
 FRAME = Frame(width=480.0, height=254.0, left=56.0, right=462.0, top=26.0, base=210.0)
-# Styles of lines; a run beyond the last colour has the first one again, dashed.
+# Styles of lines; after the last colour, runs reuse the colours with dashes.
 _COLOURS, _DASHES = 6, 3
 
 
 class Line(NamedTuple):
-    """One run: its path, where it ends, and the classes that it is drawn in."""
+    """One run: its path, the path's end, and its CSS classes."""
 
     run: str
     path: str
@@ -108,7 +108,7 @@ class Curves(NamedTuple):
 
 
 def make_curves(report: ScoreReport) -> list[Curves]:
-    """One for every game."""
+    """One card of curves for every game."""
     return [_curves(game) for game in report.games]
 
 
@@ -130,7 +130,7 @@ def _line(run: str, points: list[tuple[float, float]], place: int) -> Line:
 
 
 def render_page(report: ScoreReport, date: str) -> str:
-    """The whole page, which asks nobody for anything; `date` is when it was written."""
+    """The whole page, which makes no requests; `date` is the date of the report."""
     environment = page_environment(Path(__file__).parent)
     environment.filters |= {"normalised": normalised, "between": between}
     environment.globals["spread"] = _spread
@@ -154,7 +154,7 @@ def render_page(report: ScoreReport, date: str) -> str:
 
 
 def _spread(mean: float, std: float | None) -> str:
-    """As the terminal has it, with the proper sign."""
+    """The terminal's text with a true plus-minus sign."""
     return spread(mean, std).replace("+-", "\u00b1")
 
 

@@ -1,4 +1,4 @@
-"""Scores of saved runs: out of a run directory's scores.csv, or out of what `mzpipe eval --json` wrote."""
+"""Reads scores of saved runs from a run directory's scores.csv, or from a file that `mzpipe eval --json` wrote."""
 
 import json
 import math
@@ -25,10 +25,10 @@ _FIELDS: dict[str, tuple[type, ...]] = {
 
 
 def read_runs(paths: list[Path], *, best: bool = False) -> list[Run]:
-    """The run of each path, by its last evaluation or its best one; a file has one only.
+    """The run at each path with the score of its last or best evaluation; a file holds one evaluation only.
 
-    Raises UsageError: no such run, a run without scores, a path given twice. Raises InputOutputError for a file that
-    cannot be read or is not of `mzpipe eval --json`.
+    Raises UsageError for a run that does not exist or has no scores, and for a path given twice. Raises
+    InputOutputError for a file that cannot be read or that `mzpipe eval --json` did not write.
     """
     twice = [path for place, path in enumerate(paths) if path.resolve() in map(Path.resolve, paths[:place])]
     if twice:
@@ -56,7 +56,7 @@ def _from_directory(directory: RunDirectory, name: str, *, best: bool) -> Run:
     for line, each in enumerate(evaluations, start=2):
         if not math.isfinite(each.return_mean) or not math.isfinite(each.return_std):
             raise InputOutputError(
-                f"{directory.scores}, line {line}: return {each.return_mean} +- {each.return_std} is no score"
+                f"{directory.scores}, line {line}: return {each.return_mean} +- {each.return_std} is not a score"
             )
     chosen = max(evaluations, key=lambda each: each.return_mean) if best else evaluations[-1]
     return Run(
@@ -72,7 +72,7 @@ def _from_directory(directory: RunDirectory, name: str, *, best: bool) -> Run:
 
 
 def _game(config: GameConfig) -> str:
-    """As game_of gives it; only boards need more than the profile's name, so nobody's own game is made for it."""
+    """The same name as game_of gives; only board games need more than the profile's name, so no user's game is made."""
     return game_of(describe_game(config).description if config.name in BOARDS else config.name)
 
 
@@ -94,7 +94,7 @@ def _from_json(path: Path, name: str) -> Run:
 
 
 def _is_a(value: object, kinds: tuple[type, ...]) -> bool:
-    """Whether a field is of these kinds: no number is a truth value, an infinity or NaN."""
+    """Whether a field is of these kinds; a bool, an infinity or NaN is not a number."""
     if isinstance(value, float) and not math.isfinite(value):
         return False
     return isinstance(value, kinds) and not isinstance(value, bool)
@@ -106,7 +106,7 @@ def _read_fields(path: Path) -> dict[str, Any]:
     except OSError as error:
         raise InputOutputError(f"cannot read {path}: {error.strerror}") from None
     except (ValueError, RecursionError):
-        raise InputOutputError(f"{path}: not written by mzpipe eval --json: it is no JSON") from None
+        raise InputOutputError(f"{path}: not written by mzpipe eval --json: it is not JSON") from None
     if not isinstance(fields, dict):
         raise InputOutputError(f"{path}: not written by mzpipe eval --json: it has no fields")
     return fields

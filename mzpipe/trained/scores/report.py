@@ -1,4 +1,4 @@
-"""Report: runs by game, each game's mean beside published figures, and aggregates over all games that have figures."""
+"""A report of runs by game: each game's mean next to published figures, and aggregates over the games with figures."""
 
 import statistics
 from collections.abc import Iterator, Mapping, Sequence
@@ -10,39 +10,39 @@ from .aggregates import AGGREGATES, Aggregate, Interval, aggregate, interval_of,
 
 
 class Run(NamedTuple):
-    """A run and its score; `game` as game_of gives it."""
+    """A run and its score; `game` is the name from game_of."""
 
     name: str
     game: str
-    # The first word of what the games were played by: "greedy", "atari100k".
+    # The first word of the protocol: "greedy", "atari100k".
     protocol: str
-    # With which the scored weights were trained.
+    # The env steps that the scored weights were trained for.
     env_steps: int
     episodes: int
-    # Over these episodes.
+    # Mean and standard deviation over these episodes.
     return_mean: float
     return_std: float
-    # (env steps, mean return) of every evaluation that is known, in order; learner steps where a run played nothing.
+    # (env steps, mean return) of every known evaluation, in order; learner steps if the run played no games.
     curve: tuple[tuple[int, float], ...]
 
     @property
     def human_normalised(self) -> float | None:
-        """Of the mean return; None in a game without figures."""
+        """The human-normalised mean return; None in a game without figures."""
         return human_normalised(self.game, self.return_mean)
 
 
-# Runs end between two evaluations, so their env steps are never quite the same.
+# Env steps within this factor count as equal: runs end between two evaluations, so theirs always differ a little.
 _ALIKE = 1.1
 _NAMED = 3
 
 
 def differences(runs: Sequence[Run]) -> list[str]:
-    """In what runs that are put together differ, a line for each; none where all of them are alike."""
+    """One line per difference between runs that a report would combine; none if all are comparable."""
     return [line for name, group in _groups(runs) for line in (*_protocols(name, group), *_budgets(name, group))]
 
 
 def published_budget(runs: Sequence[Run]) -> list[str]:
-    """A line where Atari runs had other env steps than the published agents beside which they stand."""
+    """A line if Atari runs had other env steps than the published agents they are compared with."""
     env_steps = [run.env_steps for run in runs if run.game in atari_figures()]
     if not env_steps or (max(env_steps) <= _ALIKE * STEPS_100K and _ALIKE * min(env_steps) >= STEPS_100K):
         return []
@@ -78,14 +78,14 @@ def _listed(names: list[str]) -> str:
     return ", ".join(names[:_NAMED]) + (f" and {more} more" if more > 0 else "")
 
 
-# Below this many runs of a game intervals are narrower than they claim to be (docs/scores.md).
+# With fewer runs of a game than this, intervals are narrower than they should be (docs/scores.md).
 _ENOUGH_RUNS = 5
-# Of published agents only each game's mean is known, and with it nothing that looks at single runs.
+# Only the mean in each game is known of published agents, so aggregates over single runs are not.
 _OF_MEANS = ("median", "mean")
 
 
 class GameScores(NamedTuple):
-    """A game's runs, and their mean; its spread and interval are over runs, None of a single one."""
+    """A game's runs and their mean; spread and interval are over runs, None if there is a single run."""
 
     game: str
     runs: tuple[Run, ...]
@@ -97,13 +97,13 @@ class GameScores(NamedTuple):
 
 
 class ScoreReport(NamedTuple):
-    """All of it; no aggregates where no game has figures."""
+    """The whole report; it has no aggregates if no game has figures."""
 
     games: tuple[GameScores, ...]
     aggregates: tuple[Aggregate, ...]
-    # By agent and aggregate, over the same games; of agents with figures in all of these.
+    # Aggregates of published agents over the same games, by agent; only agents with figures in all of them.
     published: Mapping[str, Mapping[str, float]]
-    # What has to be known to read the numbers right, a line each.
+    # Cautions that a reader of the numbers needs, one line each.
     notes: tuple[str, ...]
 
     def as_json(self) -> dict[str, Any]:
@@ -119,7 +119,7 @@ class ScoreReport(NamedTuple):
 
 
 def make_report(runs: Sequence[Run], *, mixed: bool = False) -> ScoreReport:
-    """The report of at least one run; raises UsageError for runs that are no match unless `mixed` lets them in."""
+    """The report of one or more runs; raises UsageError if they are not comparable, unless `mixed` allows it."""
     unlike = differences(runs)
     if unlike and not mixed:
         raise UsageError(f"{'; '.join(unlike)}: compare like with like, or add --mixed")
@@ -150,7 +150,7 @@ def _game_scores(game: str, runs: Sequence[Run]) -> GameScores:
 
 
 def _normalised(games: Sequence[GameScores]) -> list[list[float]]:
-    """Of every run, game by game; games without figures are left out."""
+    """The human-normalised score of every run, game by game; games without figures are left out."""
     return [
         [game.figures.normalised(run.return_mean) for run in game.runs] for game in games if game.figures is not None
     ]

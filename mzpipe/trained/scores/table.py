@@ -1,4 +1,4 @@
-"""Tables of a report for a terminal of 80 columns."""
+"""Tables of a report, for a terminal of 80 columns."""
 
 from rich.markup import escape
 from rich.table import Table
@@ -12,7 +12,7 @@ _HEADERS = {"EfficientZero": "Efficient\nZero"}
 
 
 def games_table(report: ScoreReport) -> Table:
-    """One row per game: its runs' mean, and what published agents score after 100,000 env steps."""
+    """One row per game: its runs' mean, and published agents' scores after 100,000 env steps."""
     table = _table("game", "runs", "return")
     if report.aggregates:
         for name in ("human-\nnormalised", *(_HEADERS.get(agent, agent) for agent in AGENTS_100K)):
@@ -38,7 +38,7 @@ def runs_table(report: ScoreReport) -> Table:
 
 
 def aggregates_table(report: ScoreReport) -> Table:
-    """One row per aggregate, with its interval and published ones of the same games."""
+    """One row per aggregate: its value, its interval, and published agents' values over the same games."""
     table = _table("human-normalised", "value", "95% interval")
     agents = [agent for agent in AGENTS_100K if agent in report.published]
     for agent in agents:
@@ -50,12 +50,12 @@ def aggregates_table(report: ScoreReport) -> Table:
 
 
 def spread(mean: float, std: float | None) -> str:
-    """'12.5 +- 3.1'; the mean alone where there is no spread."""
+    """'12.5 +- 3.1'; the mean alone if there is no spread."""
     return number(mean) if std is None else f"{number(mean)} +- {number(std)}"
 
 
 def normalised(value: float | None) -> str:
-    """A human-normalised score: '0.931', or '-' where there is none."""
+    """A human-normalised score: '0.931', or '-' for None."""
     return "-" if value is None else f"{value:.3f}"
 
 
@@ -65,7 +65,7 @@ def between(interval: Interval | None) -> str:
 
 
 def _table(*names: str) -> Table:
-    """The first column is words, the others are numbers."""
+    """An empty table whose first column is text and whose other columns are numbers."""
     table = Table(box=None, pad_edge=False, header_style="bold")
     for place, name in enumerate(names):
         table.add_column(name, justify="right" if place else "left", no_wrap=True)

@@ -1,6 +1,6 @@
-"""Video: games as mp4 or gif, what the search found drawn beside every picture.
+"""Records games as mp4 or gif, with the search drawn next to every picture.
 
-overlay   one picture with its panel      encode   pictures to a file      recording   games to pictures
+overlay   one picture with its panel      encode   pictures to a file
 """
 
 from pathlib import Path
@@ -16,30 +16,30 @@ from ..watched import Outcome, WatchedGame
 from .encode import Add, open_video
 from .overlay import SIZE, Panel, draw
 
-# How long the end of an episode stands still.
+# How long the last picture of an episode is shown.
 _LAST_PICTURE_S = 1.0
 
 
 class Recorded(NamedTuple):
-    """What a video shows."""
+    """The games in a video."""
 
-    # Of the first player, one per episode, those that were cut short too.
+    # The first player's return in each episode, including episodes cut short.
     returns: list[float]
     moves: int
     caption: str
 
 
 class Limits(NamedTuple):
-    """How much is played; max_moves 0 is no limit of an episode's moves beyond the game's own."""
+    """How much is played; with max_moves 0 only the game's own limit ends an episode."""
 
     episodes: int
     max_moves: int = 0
 
 
 def record_games(player: Player, path: Path, limits: Limits, *, seed: int, fps: int, progress: Progress) -> Recorded:
-    """Plays whole greedy games that repeat from `seed`, and writes them to `path`, an .mp4 or .gif.
+    """Plays whole greedy games, determined by `seed`, and writes them to `path`, an .mp4 or .gif.
 
-    Progress is told the episode and its moves so far. Raises InputOutputError.
+    Progress is called with the episode and its moves so far. Raises InputOutputError if `path` cannot be written.
     """
     caption, returns, moves = caption_of(player), [], 0
     with WatchedGame(player, seed) as watched, open_video(path, SIZE, fps, caption) as add:
@@ -56,7 +56,7 @@ def record_games(player: Player, path: Path, limits: Limits, *, seed: int, fps: 
 def _record_episode(
     watched: WatchedGame, panel: Panel, max_moves: int, add: Add, progress: Progress
 ) -> NDArray[np.uint8]:
-    """Plays one game, a picture per move; the picture of how it ended is left to the caller."""
+    """Plays one game and adds a picture per move; returns the picture of its end, which the caller adds."""
     watched.begin()
     values: list[float] = []
     outcome = None
@@ -70,11 +70,12 @@ def _record_episode(
 
 
 def caption_of(player: Player) -> str:
-    """What was played, by whose weights, and how: one line."""
+    """One line with the game, the checkpoint, the protocol and the search."""
     agent, config = player.agent, player.config
     return (
         f"{agent.game.description}; {agent.checkpoint} of {agent.env_steps:,} env steps; "
-        f"protocol {score_protocol(agent.profile.game)}, {config.num_simulations} simulations a move ({config.policy})"
+        f"protocol {score_protocol(agent.profile.game)}, "
+        f"{config.num_simulations} simulations per move ({config.policy})"
     )
 
 

@@ -1,4 +1,4 @@
-"""Encode: pictures one after the other to an mp4 (PyAV, the extra `video`) or gif (Pillow), whole or not there."""
+"""Encodes pictures to an mp4 (PyAV, the extra `video`) or gif (Pillow); the file appears whole or not at all."""
 
 import contextlib
 from collections.abc import Callable, Iterator
@@ -18,7 +18,7 @@ _GIF_COLOURS, _GIF_TICK_MS = 128, 10
 
 
 def refuse_format(path: Path) -> None:
-    """Before a game is played for a file that cannot be written; raises UsageError."""
+    """Raises UsageError, before any game is played, for a file that cannot be encoded here."""
     if path.suffix not in _FORMATS:
         raise UsageError(f"--output {path}: name a file that ends in .mp4 or .gif")
     if path.suffix == ".mp4" and find_spec("av") is None:
@@ -29,7 +29,7 @@ def refuse_format(path: Path) -> None:
 
 @contextlib.contextmanager
 def open_video(path: Path, size: tuple[int, int], fps: int, comment: str) -> Iterator[Add]:
-    """What takes pictures, uint8 [H, W, 3]; the file has its name once the block has ended well.
+    """Yields a function that adds a picture, uint8 [H, W, 3]; the file gets its name when the block ends without error.
 
     The size is (W, H), both even. The comment goes into the file's metadata. Raises InputOutputError.
     """

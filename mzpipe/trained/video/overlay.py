@@ -1,4 +1,4 @@
-"""Overlay: the picture of a game, and beside it what the search of the move found.
+"""Draws the picture of a game, and next to it the search of the move.
 
 +-----------------+----------------+
 | picture, scaled | game, move     |
@@ -6,7 +6,7 @@
 |                 | actions        |
 |                 | value so far   |
 +-----------------+----------------+
-| whose moves, and how they are made |
+| caption: checkpoint and search     |
 +------------------------------------+
 """
 
@@ -22,7 +22,7 @@ from PIL import Image, ImageDraw, ImageFont
 from ..player import Decision
 from ..watched import Position
 
-# In pixels; the whole is 960 x 544, both even, as mp4 wants it.
+# In pixels; the whole picture is 960 x 544, both even, as mp4 requires.
 _PICTURE, _PANEL, _FOOT = (600, 480), 360, 64
 SIZE = (_PICTURE[0] + _PANEL, _PICTURE[1] + _FOOT)
 _MARGIN, _ROW = 16, 42
@@ -32,21 +32,21 @@ _BAR, _CHOSEN, _RULE = "#3886c6", "#ff9a52", "#323d4b"
 
 
 class Panel(NamedTuple):
-    """What stands beside a picture."""
+    """The contents of the panel next to a picture."""
 
     title: str
     caption: str
     names: tuple[str, ...]
     num_players: int
-    # None at the end of an episode, where `result` stands instead.
+    # None at the end of an episode, when the panel shows `result` instead.
     position: Position | None
     result: str
-    # Root values of the episode so far, oldest first, all for the first player.
+    # Root values of the episode so far, oldest first, all from the first player's view.
     values: Sequence[float]
 
 
 def draw(picture: NDArray[np.uint8], panel: Panel) -> NDArray[np.uint8]:
-    """The whole, uint8 [544, 960, 3]."""
+    """The picture with its panel and caption, uint8 [544, 960, 3]."""
     canvas = Image.new("RGB", SIZE, _GROUND)
     scaled = _fitted(picture)
     canvas.paste(scaled, ((_PICTURE[0] - scaled.width) // 2, (_PICTURE[1] - scaled.height) // 2))
@@ -89,7 +89,7 @@ def _draw_action(pen: ImageDraw.ImageDraw, name: str, position: Position, action
 
 
 def _draw_values(pen: ImageDraw.ImageDraw, panel: Panel, box: tuple[int, int, int, int]) -> None:
-    """A line of the values so far, from the least to the greatest of them."""
+    """Draws a line of the values so far, scaled from the least to the greatest."""
     (left, top, right, bottom), values = box, panel.values
     pen.line((left, bottom, right, bottom), fill=_RULE)
     if len(values) < 2:
@@ -106,13 +106,13 @@ def _draw_values(pen: ImageDraw.ImageDraw, panel: Panel, box: tuple[int, int, in
 
 
 def top_actions(decision: Decision) -> list[int]:
-    """The most visited actions, then the likeliest, the lowest among equals; never one that is illegal."""
+    """The top legal actions, ordered by visits, then by prior, then by number."""
     order = np.lexsort((-decision.prior, -decision.visits))[:_MOST_ACTIONS]
     return [int(action) for action in order if decision.prior[action] > 0.0 or decision.visits[action] > 0]
 
 
 def _fitted(picture: NDArray[np.uint8]) -> Image.Image:
-    """As large as fits: in whole steps where it grows, so that pixels stay squares."""
+    """The picture as large as fits; it grows by whole factors only, so that pixels stay square."""
     height, width = picture.shape[:2]
     factor = min(_PICTURE[0] / width, _PICTURE[1] / height)
     factor = float(int(factor)) if factor > 1.0 else factor

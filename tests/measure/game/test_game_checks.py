@@ -61,7 +61,7 @@ def test_a_limit_that_no_episode_reached_is_not_called_held():
 def test_supports_are_not_guessed_where_no_reward_was_seen(monkeypatch):
     monkeypatch.setattr(random_play, "_MAX_MOVES", 16)
     assert checks("MinAtar/Freeway-v1")["value support"].text == (
-        "network.value_support_size: no reward was seen: random play does not tell"
+        "network.value_support_size: no reward was seen: random play cannot tell"
     )
 
 
@@ -141,8 +141,8 @@ class Alone(Odd):
         (Unlimited, "time limit", "game.max_episode_moves=7 did not truncate an episode"),
         (Reusing, "arrays", "a later move wrote into an array that an earlier one returned"),
         (Both, "ends", "an episode was terminated and truncated at once"),
-        (Wide, "frames", "a frame: float64 (4, 4) in place of float32 (4, 4), games first"),
-        (NoMask, "legal actions", "legal actions: int8 (4, 2) in place of bool (4, 2)"),
+        (Wide, "frames", "a frame: float64 (4, 4) instead of float32 (4, 4), games first"),
+        (NoMask, "legal actions", "legal actions: int8 (4, 2) instead of bool (4, 2)"),
         (Nothing, "frames", "a frame holds numbers that are not finite"),
         (Alone, "players", "to_play was [3] in a game of 1"),
     ],

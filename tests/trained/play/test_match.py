@@ -86,7 +86,7 @@ def test_game_that_reaches_the_move_limit_is_cut_short():
     config = board_config("tic_tac_toe", "game.max_episode_moves=2")
     match = Match(config, RankedAgent(config), FIRST)
     match.play(4)
-    assert match.verdict() == "cut short after 2 moves: nobody wins"
+    assert match.verdict() == "cut short after 2 moves: no winner"
     assert match.legal() == []
 
 

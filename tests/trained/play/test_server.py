@@ -116,8 +116,8 @@ def test_terminal_plays_from_a_pipe_and_ends_with_it(board):
     )
     assert (played.returncode, played.stderr) == (0, b"")
     said = played.stdout.decode()
-    assert f"tic_tac_toe against board, {CHECKPOINT}, 3 simulations a move" in said
-    assert "is no legal move" in said
+    assert f"tic_tac_toe against board, {CHECKPOINT}, 3 simulations per move" in said
+    assert "is not a legal move" in said
     assert "\x1b" not in said
     assert "the agent (o) played o(" in said
 
@@ -148,9 +148,9 @@ def test_directory_without_a_run_and_run_without_checkpoints_are_refused(tmp_pat
 @pytest.mark.parametrize(
     ("words", "line"),
     [
-        (("--port", "8000"), "--port 8000 is that of the page: add --web"),
-        (("--advice",), "--advice is for games of one player, tic_tac_toe has two: leave it out"),
-        (("--seed", "0"), "--seed is for games of one player, tic_tac_toe has two: leave it out"),
+        (("--port", "8000"), "--port 8000 is for the page: add --web"),
+        (("--advice",), "--advice is for one-player games, tic_tac_toe has two players: leave it out"),
+        (("--seed", "0"), "--seed is for one-player games, tic_tac_toe has two players: leave it out"),
     ],
 )
 def test_arguments_that_mean_nothing_on_a_board_are_refused(board, refused, words, line):

@@ -50,8 +50,8 @@ def test_taking_back_shows_the_board_as_it_was():
 def test_illegal_move_is_answered_in_one_line_and_asked_again(word):
     match, said = played(word)
     assert match.history == []
-    (line,) = [line for line in said.splitlines() if "is no legal move" in line]
-    assert line.startswith(f"your move as x: {word[:40]!r} is no legal move: ? lists the 9 there are")
+    (line,) = [line for line in said.splitlines() if "is not a legal move" in line]
+    assert line.startswith(f"your move as x: {word[:40]!r} is not a legal move: ? lists the 9 there are")
     assert said.count("your move as x: ") == 2
 
 
@@ -78,5 +78,5 @@ def test_upper_and_lower_case_may_be_exchanged_unless_two_moves_differ_in_it_alo
     moves = [Move(0, "bxc3", None), Move(1, "Bxc3", None), Move(2, "Nf3", None)]
     assert find_move(moves, "nf3").action == 2
     assert find_move(moves, "bxc3").action == 0
-    with pytest.raises(UsageError, match="'BXC3' is no legal move"):
+    with pytest.raises(UsageError, match="'BXC3' is not a legal move"):
         find_move(moves, "BXC3")

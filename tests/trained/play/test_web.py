@@ -8,7 +8,7 @@ from mzpipe.errors import SearchInputError
 from mzpipe.trained.play.web.app import Games, make_app
 from tests.trained.play.agents import RankedAgent, new_match
 
-ABOUT = "tic_tac_toe against first, step_00000030, 25 simulations a move"
+ABOUT = "tic_tac_toe against first, step_00000030, 25 simulations per move"
 
 
 class Pages:
@@ -70,7 +70,7 @@ def test_form_of_a_page_that_is_no_longer_shown_plays_nothing(pages):
     pages.move(4)
     answer = pages.move(8, ply=0)
     assert answer.status_code == 400
-    assert "the game has gone on" in answer.text
+    assert "the game has changed" in answer.text
     assert pages.match.history == [4, 0]
 
 

@@ -123,7 +123,7 @@ def test_a_file_with_other_fields_is_refused_by_the_field(write_eval, field, val
 
 @pytest.mark.parametrize(
     ("text", "reason"),
-    [("env_steps\n1\n", "it is no JSON"), ("[1]", "it has no fields"), ("[" * 100_000, "it is no JSON")],
+    [("env_steps\n1\n", "it is not JSON"), ("[1]", "it has no fields"), ("[" * 100_000, "it is not JSON")],
 )
 def test_a_file_of_something_else_is_refused(tmp_path, text, reason):
     path = tmp_path / "a.json"
@@ -141,5 +141,5 @@ def test_a_damaged_scores_file_is_named_with_its_line(make_run):
 
 @pytest.mark.parametrize("value", ["nan", "inf"])
 def test_a_score_that_is_no_number_is_refused_with_its_line(make_run, value):
-    with pytest.raises(InputOutputError, match=rf"scores.csv, line 3: return {value} \+- 0.5 is no score"):
+    with pytest.raises(InputOutputError, match=rf"scores.csv, line 3: return {value} \+- 0.5 is not a score"):
         read_runs([make_run("a", returns=(1.0, float(value)))])

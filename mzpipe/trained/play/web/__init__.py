@@ -1,8 +1,7 @@
-"""Web: matches as pages without a script, for browsers of this machine.
+"""Serves matches as pages without scripts, to browsers on this machine only.
 
-games      the matches by name                                  app      addresses, forms, what is refused
-view       what the templates show of a match                   server   the listener on the loopback address
-geometry   where places, labels and lines lie in the picture    cells    what is drawn, what can be clicked
+app        the matches by name, addresses, forms, refusals      view   the data that the templates show of a match
+geometry   where places, labels and lines are in the picture
 """
 
 import errno
@@ -17,39 +16,39 @@ from werkzeug.serving import BaseWSGIServer, WSGIRequestHandler, make_server
 from ....errors import InputOutputError, UsageError
 from .app import HOST, Games, make_app
 
-# Between two looks for an interrupt.
+# The interval at which the server checks for an interrupt.
 _LOOK_S = 0.1
 
 
 class _QuietHandler(WSGIRequestHandler):
-    """Does not log what browsers ask for: addresses of games are nobody else's business."""
+    """A handler that logs no requests, because a game's address gives access to it."""
 
     def log_request(self, code: int | str = "-", size: int | str = "-") -> None:
-        """Says nothing."""
+        """Logs nothing."""
 
 
 def serve(games: Games, about: str, port: int, announce: Callable[[str], None]) -> None:
-    """Shows the games to browsers of this machine until Ctrl-C, which it raises again as KeyboardInterrupt.
+    """Serves the games to browsers on this machine until Ctrl-C, which it raises again as KeyboardInterrupt.
 
-    Port 0 is any free one; announce is told the address. A search under way ends first.
+    Port 0 takes any free port; announce is called with the address. A search under way finishes first.
     Raises UsageError for a port that is in use or reserved.
     """
     with _listen(port) as listener:
         number = listener.getsockname()[1]
-        # Browsers open connections ahead of what they ask: one that is silent must not hold up the others.
+        # Browsers open connections before they send a request: an idle one must not block the others.
         app = make_app(games, about)
         server = make_server(HOST, number, app, threaded=True, request_handler=_QuietHandler, fd=listener.fileno())
         announce(f"http://{HOST}:{number}/")
         _serve_until_interrupted(server)
-    # Kept to the end: torch does not outlive an interpreter that ends in the midst of a search, and none begins now.
+    # Held until the process exits, so that no new search begins: torch fails if the interpreter ends during one.
     games.lock.acquire()
     raise KeyboardInterrupt
 
 
 def _serve_until_interrupted(server: BaseWSGIServer) -> None:
-    """Serves in a thread: an interrupt in the midst of a new connection's start would close that connection.
+    """Serves in a thread, because an interrupt while a new connection starts would close that connection.
 
-    Nor may one come in the midst of that thread's own start, so it is only noted until then.
+    An interrupt during that thread's own start would do harm too, so it is only recorded until then.
     """
     serving, interrupts = threading.Thread(target=server.serve_forever, daemon=True), []
     former = signal.signal(signal.SIGINT, lambda *_: interrupts.append(True))

@@ -1,7 +1,7 @@
-"""App: the addresses of the page. A game is its list of actions; every request is checked against the rules.
+"""The addresses of the page. A game is its list of actions; every request is checked against the rules.
 
-Only this machine's browsers are meant to see it: requests under another host name (a name that was pointed here, DNS
-rebinding) and forms of other sites are refused; a game's address cannot be guessed.
+Only browsers on this machine may use it: requests under another host name (DNS rebinding) and forms of other sites are
+refused; a game's address cannot be guessed.
 """
 
 import secrets
@@ -23,16 +23,16 @@ _MOST_GAMES = 100
 
 
 class Games:
-    """The newest matches; the oldest one goes for every one too many."""
+    """The newest matches; when there are too many, the oldest is dropped."""
 
     def __init__(self, new_match: Callable[[int], Match]) -> None:
-        # Held by whoever reads or plays: searches of all matches share their arrays.
+        # Held while a match is read or played: searches of all matches share their arrays.
         self.lock = Lock()
         self._new_match = new_match
         self._matches: dict[str, Match] = {}
 
     def open(self, seat: int) -> str:
-        """The name of a new match with the person at this seat."""
+        """Starts a match with the person in this seat, and returns its name."""
         name = secrets.token_urlsafe(12)
         self._matches[name] = self._new_match(seat)
         if len(self._matches) > _MOST_GAMES:
@@ -62,7 +62,7 @@ _HEADERS = {
 
 
 def make_app(games: Games, about: str) -> Flask:
-    """The pages of these games; `about` says against whom they are."""
+    """The application that serves these games; `about` names the opponent."""
     app = Flask(__name__, static_folder=None)
     app.config.update(TRUSTED_HOSTS=_HOSTS, MAX_CONTENT_LENGTH=_MOST_FORM_BYTES)
     pages = _Pages(games, about)
@@ -87,25 +87,25 @@ def make_app(games: Games, about: str) -> Flask:
 
 
 class _Pages:
-    """What every address answers: a page, or after a form the page that shows what it did."""
+    """The answer at each address: a page, or after a form a redirect to the page with its effect."""
 
     def __init__(self, games: Games, about: str) -> None:
         self._games, self._about = games, about
         self._template = page_environment(Path(__file__).parent).get_template("page.html")
 
     def first(self) -> AnyResponse:
-        """The newest game."""
+        """Shows the newest game."""
         return _see(self._games.newest())
 
     def open(self) -> AnyResponse:
-        """A new game with the person at the seat of the form."""
+        """Starts a new game with the person in the seat that the form names."""
         seat = _SEATS.get(request.form.get("seat", ""))
         if seat is None:
             abort(400, f"seat: give one of {', '.join(_SEATS)}")
         return _see(self._games.open(seat))
 
     def show(self, name: str) -> AnyResponse:
-        """One game, with what has been clicked of the next move."""
+        """Shows one game, with the clicked part of the next move."""
         match = self._find(name)
         try:
             view = View(match, request.args.get("from", ""), request.args.get("to", ""))
@@ -114,12 +114,12 @@ class _Pages:
         return self._page(name, view)
 
     def move(self, name: str) -> AnyResponse:
-        """Plays the action of the form, unless the game has gone on since the page was shown."""
+        """Plays the action of the form, unless the game has changed since the page was shown."""
         match = self._find(name)
         action, ply = (request.form.get(field, -1, type=int) for field in ("action", "ply"))
         try:
             if ply != len(match.played):
-                raise UsageError("the game has gone on since that page was shown: nothing was played")
+                raise UsageError("the game has changed since that page was shown: nothing was played")
             match.play(action)
         except UsageError as error:
             return self._refused(name, match, error)
@@ -137,7 +137,7 @@ class _Pages:
     def _find(self, name: str) -> Match:
         match = self._games.find(name)
         if match is None:
-            abort(404, "no such game: it is too old, or mzpipe was started anew: open the first page")
+            abort(404, "no such game: it is too old, or mzpipe was restarted: open the first page")
         return match
 
     def _refused(self, name: str, match: Match, error: UsageError) -> AnyResponse:
@@ -148,19 +148,19 @@ class _Pages:
 
 
 def _see(name: str) -> AnyResponse:
-    """To the page of the game; a reload there plays nothing again."""
+    """Redirects to the page of the game, so that a reload plays nothing again."""
     return redirect(f"/games/{name}", 303)
 
 
 def _refuse_other_sites() -> None:
-    """A browser says where a form comes from."""
+    """Refuses forms of other sites: a browser sends the origin of a form."""
     origin = request.headers.get("Origin")
     if origin is not None and origin != request.host_url.rstrip("/"):
         abort(403, "this form comes from another site")
 
 
 def _say_fault(error: MzpipeError) -> AnyResponse:
-    """What the agent could not do, in one line."""
+    """Shows the agent's failure in one line."""
     return Response(f"{error}\n", 500, mimetype="text/plain")
 
 

@@ -1,4 +1,4 @@
-"""Geometry: where the places of a board lie in its picture, in user units; a square is UNIT wide."""
+"""Positions of a board's places, labels and lines in its picture, in user units; a square is UNIT wide."""
 
 import math
 from collections.abc import Iterable
@@ -8,7 +8,7 @@ from ..board import Board
 from ..styles import Place, Shape, Style
 
 UNIT = 60.0
-# Around the board, where labels stand on two sides.
+# The margin around the board; labels are on two sides of it.
 MARGIN = 28.0
 _RADIUS = UNIT / math.sqrt(3.0)
 _HOSHI = {9: (2, 4, 6), 13: (3, 6, 9), 15: (3, 7, 11), 19: (3, 9, 15)}
@@ -23,7 +23,7 @@ class Label(NamedTuple):
 
 
 class Line(NamedTuple):
-    """From here to there."""
+    """A line between two points."""
 
     x1: float
     y1: float
@@ -32,7 +32,7 @@ class Line(NamedTuple):
 
 
 class Geometry:
-    """One board's picture; `is_turned` shows it from the other side."""
+    """The geometry of one board's picture; `is_turned` shows it from the other side."""
 
     def __init__(self, board: Board, style: Style, *, is_turned: bool = False) -> None:
         self.board, self._turned = board, is_turned
@@ -56,11 +56,11 @@ class Geometry:
         return MARGIN + (column + lean + 0.5) * UNIT, MARGIN + half + row * self.row_height
 
     def places(self) -> list[Place]:
-        """All of them, row by row."""
+        """All places, row by row."""
         return [Place(row, column) for row in range(self.board.rows) for column in range(self.board.columns)]
 
     def labels(self) -> list[Label]:
-        """Rows on the left, columns below; on a board that leans, above."""
+        """The labels: rows on the left, columns below; on a board of hexagons columns are above."""
         beside = [
             Label(self._at(row, 0)[0] - UNIT / 2 - MARGIN / 2, self._at(row, 0)[1], text)
             for row, text in enumerate(self._seen(self.board.row_labels))
@@ -73,7 +73,7 @@ class Geometry:
         return [label for label in beside + below if label.text]
 
     def lines(self) -> list[Line]:
-        """Those on whose crossings stones stand; none on other boards."""
+        """The lines of a board with stones on the crossings; none on other boards."""
         if not self._is_points:
             return []
         rows, columns = self.board.rows, self.board.columns
@@ -92,7 +92,7 @@ class Geometry:
         return _corners(x, y, range(30, 390, 60))
 
     def sides(self) -> list[tuple[int, str]]:
-        """Of a board of hexagons: each edge with its seat, as SVG's points; seat 0 has top and bottom."""
+        """The edges of a board of hexagons, each with its seat, as SVG's points; seat 0 has top and bottom."""
         if not self._is_hex:
             return []
         rows, columns = range(self.board.rows), range(self.board.columns)
@@ -107,6 +107,6 @@ class Geometry:
 
 
 def _corners(x: float, y: float, degrees: Iterable[int]) -> str:
-    """Those of the hexagon around a point that lie in these directions."""
+    """The corners, in these directions, of the hexagon around a point."""
     turns = map(math.radians, degrees)
     return " ".join(f"{x + _RADIUS * math.cos(turn):.1f},{y + _RADIUS * math.sin(turn):.1f}" for turn in turns)

@@ -1,4 +1,4 @@
-"""View: what the templates show of a match: cells, what can be clicked, the agent's thought, the moves so far."""
+"""The data that the templates show of a match: cells, targets to click, the agent's thought, the moves so far."""
 
 from collections import defaultdict
 from typing import NamedTuple
@@ -16,20 +16,20 @@ class Cell(NamedTuple):
 
     x: float
     y: float
-    # Corners where it is a hexagon, else "".
+    # The corners of a hexagon, else "".
     points: str
     is_dark: bool
-    # Whose piece stands there, None: nobody's; and what is written on it.
+    # The seat of the piece there, None for an empty place, and the text on the piece.
     seat: int | None
     text: str
     is_last: bool
     is_chosen: bool
-    # Of the agent's simulations, through its moves to this place.
+    # The share of the agent's simulations through its moves to this place.
     share: float
 
 
 class Target(NamedTuple):
-    """What can be clicked: a move to play, or else the address that chooses a piece; in percent of the picture."""
+    """A target to click: plays a move, or opens the address that chooses a piece; in percent of the picture."""
 
     left: float
     top: float
@@ -41,7 +41,7 @@ class Target(NamedTuple):
 
 
 class Held(NamedTuple):
-    """A piece in a hand; without an address it cannot be chosen."""
+    """A piece in hand; if it has no address it cannot be chosen."""
 
     seat: int
     letter: str
@@ -51,13 +51,13 @@ class Held(NamedTuple):
 
 
 _GLYPHS = {"K": "♚", "Q": "♛", "R": "♜", "B": "♝", "N": "♞", "P": "♟"}
-# How pieces are drawn, where not as stones.
+# The figures of pieces that are not drawn as stones.
 _FIGURES = {"tic_tac_toe": "cross", "connect_four": "disc", "hex": "hexagon", "chess": "glyph", "shogi": "wedge"}
 _STONE = "stone"
 
 
 class View:
-    """One match as the page has it; `source` and `target` are what has been clicked of the next move."""
+    """One match as the page shows it; `source` and `target` are the clicked places of the next move."""
 
     def __init__(self, match: Match, source: str = "", target: str = "") -> None:
         self.match, self.board, self.legal = match, match.board(), match.legal()
@@ -67,13 +67,13 @@ class View:
         self.figure = _FIGURES.get(match.name, _STONE)
         self.unit, self.margin = UNIT, MARGIN
         self._from = [move for move in self.legal if _key(move.source) == source]
-        # Several moves between the same places: a piece may be promoted.
+        # There can be several moves between the same places: a piece may be promoted.
         self.choices = [move for move in self._from if target and _key(move.target) == target]
         if (source and not self._from) or (target and not self.choices):
             raise UsageError(f"no move from {source[:8]!r}{f' to {target[:8]!r}' if target else ''}")
 
     def passes(self) -> list[Move]:
-        """Moves that go nowhere."""
+        """Passes: moves without a target."""
         return [move for move in self.legal if move.target is None]
 
     def cells(self) -> list[Cell]:
@@ -86,7 +86,7 @@ class View:
         return [self._cell(place, place in ends, shares[place]) for place in self.geometry.places()]
 
     def targets(self) -> list[Target]:
-        """Everything on the board that can be clicked."""
+        """All targets on the board."""
         by_place: dict[Place, list[Move]] = {}
         for move in self._from if self.source else self.legal:
             place = move.target if self.source or move.source is None else move.source
@@ -96,7 +96,7 @@ class View:
         return chosen + (self._columns() if self.match.style.falls else [])
 
     def held(self) -> list[Held]:
-        """What the players hold."""
+        """The pieces in the players' hands."""
         sources = {move.source for move in self.legal}
         return [
             Held(
@@ -110,7 +110,7 @@ class View:
         ]
 
     def move_list(self) -> list[tuple[int, str, str]]:
-        """Number, move of who began, answer if there is one; the newest first."""
+        """The moves in pairs, newest first: number, move of seat 0, and the answer or an empty text."""
         names = [move.name for move in self.match.played] + [""]
         return [(ply // 2 + 1, names[ply], names[ply + 1]) for ply in reversed(range(0, len(names) - 1, 2))]
 
@@ -130,7 +130,7 @@ class View:
         )
 
     def _target(self, place: Place, moves: list[Move]) -> Target:
-        """Plays the only move, or chooses where it begins, or which of several between the same places."""
+        """The target that plays the only move, or chooses where it begins, or one of several to the same place."""
         move = moves[0]
         is_source = not self.source and move.source is not None
         if is_source:
@@ -140,7 +140,7 @@ class View:
         return self._clickable(place, move.name, move.action, "")
 
     def _columns(self) -> list[Target]:
-        """Where pieces fall, the places above where they land play the same move."""
+        """The targets above the landing places, where pieces fall: they play the same moves."""
         return [
             self._clickable(Place(row, move.target.column), move.name, move.action, "")
             for move in self.legal
@@ -158,10 +158,10 @@ class View:
 
 
 def _key(place: Place | str | None) -> str:
-    """A place in an address: row-column from the top left; a letter of a hand as it is."""
+    """A place in an address: row-column from the top left; the letter of a piece in hand is unchanged."""
     return f"{place.row}-{place.column}" if isinstance(place, Place) else place or ""
 
 
 def _address(source: str, target: str = "") -> str:
-    """This page with a piece chosen, and where it goes."""
+    """The address of this page with a piece chosen, and its target."""
     return "?" + urlencode({"from": source} | ({"to": target} if target else {}))
