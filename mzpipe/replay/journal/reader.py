@@ -148,8 +148,7 @@ def _read_manifest(path: Path, expected: JournalLayout | None) -> Manifest:
             f"{name} {found[name]}, not {wanted[name]}" for name in wanted if found[name] != wanted[name]
         )
         raise InputOutputError(
-            f"{path}: the journal belongs to another game: {differ}: "
-            f"restore the profile it was made with, {START_ANEW}"
+            f"{path}: the journal belongs to another game: {differ}: restore the profile it was made with, {START_ANEW}"
         )
     return manifest
 
