@@ -50,7 +50,7 @@ _FILE_BYTES = 256 << 20
 
 
 class Exported(NamedTuple):
-    """What an export wrote."""
+    """The numbers that an export wrote."""
 
     transitions: int
     episodes: int

@@ -1,4 +1,4 @@
-"""What users see of a run: the terminal view, the TensorBoard curves and the table of scores.
+"""The user's view of a run: the terminal view, the TensorBoard curves and the table of scores.
 
 The supervisor builds a `Snapshot` from the shared counters every half second, and hands it to each of them.
 """

@@ -27,7 +27,7 @@ _CHUNK_BYTES = 1 << 20
 
 
 class Bad(NamedTuple):
-    """Where a segment stops being whole, and why."""
+    """The place where a segment stops being whole, and the reason."""
 
     offset: int
     why: str
