@@ -1,5 +1,5 @@
 # make train [PROFILE=profiles/cartpole.toml] [ARGS="--set seed=1"]
-# make test     everything, set-up included        make check    what every commit must pass
+# make test     all tests, with the set-up        make check    what every commit must pass
 
 PYTHON  ?= python3
 PROFILE ?= profiles/cartpole.toml

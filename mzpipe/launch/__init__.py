@@ -1,1 +1,1 @@
-"""The supervisor and what it needs: plan, run directory, start, watch, stop. It never loads torch."""
+"""The supervisor: plans a run, rehearses it, starts it, watches it and stops it. It never loads torch."""

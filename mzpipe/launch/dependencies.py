@@ -1,4 +1,4 @@
-"""What the result of a rehearsal depends on, besides this package's own sources; loads no library to look."""
+"""Lists what the result of a rehearsal depends on, apart from mzpipe's own sources; loads no library for that."""
 
 import dataclasses
 import hashlib
@@ -12,7 +12,7 @@ from ..runtime.environment import child_environment
 from .rehearsal import tiny
 
 _ROOT = Path("/")
-# Lines of /proc/cpuinfo that say which instructions there are; the flags are "flags" or, on ARM, "Features".
+# Lines of /proc/cpuinfo that identify the processor; its instructions are in "flags" or, on ARM, in "Features".
 _PROCESSOR = (
     "vendor_id",
     "cpu family",
@@ -24,10 +24,10 @@ _PROCESSOR = (
     "CPU revision",
 )
 _FLAGS = ("flags", "Features")
-# What a GPU shows of itself to a program that does not load its driver.
+# Files that show a GPU to a program that does not load its driver.
 _GPU_NODES = ("dev/nvidia[0-9]*", "dev/kfd", "dev/dxg")
 _GPU_TEXTS = ("proc/driver/nvidia/version", "proc/driver/nvidia/gpus/*/information")
-# Beginnings of the names of variables that Python, the libraries below mzpipe, or mzpipe itself listen to.
+# Prefixes of the environment variables that Python, the libraries that mzpipe uses, or mzpipe itself read.
 _VARIABLES = (
     *("PYTHON", "LD_", "MZPIPE_", "NUMBA_", "OMP_", "KMP_", "MKL_", "OPENBLAS_", "TORCH", "PYTORCH_", "ATEN_"),
     *("CUDA_", "NVIDIA_", "NCCL_", "HIP_", "ROCR_", "ONEDNN_", "DNNL_", "ORT_", "OV_", "OPENVINO_", "ALE_", "SDL_"),
@@ -35,9 +35,9 @@ _VARIABLES = (
 
 
 def dependencies(profile: Profile, game: GameSpec) -> dict[str, object] | None:
-    """What must be the same for a rehearsal's result to hold again; None where a part of it cannot be seen.
+    """All that must be the same for a rehearsal's result to hold again; None if a part of it cannot be determined.
 
-    The tiny profile is all of a profile that a rehearsal sees.
+    A rehearsal sees only the tiny profile, so only the tiny profile counts.
     """
     try:
         return _dependencies(profile, game)
@@ -63,7 +63,7 @@ def _dependencies(profile: Profile, game: GameSpec) -> dict[str, object] | None:
 
 
 def gpu_nodes() -> list[str]:
-    """The GPUs of this machine as device files, and whether this user may open them."""
+    """The device files of this machine's GPUs, each with whether this user may open it."""
     paths = sorted(path for pattern in _GPU_NODES for path in _ROOT.glob(pattern))
     return [f"{path} {os.access(path, os.R_OK | os.W_OK)}" for path in paths]
 
@@ -74,9 +74,9 @@ def _gpu_texts() -> list[str]:
 
 
 def _own_source(name: str) -> str | None:
-    """File and digest of a game of one's own, "" for mzpipe's; None where it is not one file: a package, or a library.
+    """File and digest of the user's own game, "" for mzpipe's; None if it is a package or library, not a single file.
 
-    A game of one's own is named module:Class, and whoever has its spec has imported it.
+    The user's own game is named module:Class, and its spec comes from an import of the module.
     """
     if ":" not in name:
         return ""
@@ -88,7 +88,7 @@ def _own_source(name: str) -> str | None:
 
 
 def _processor() -> list[str] | None:
-    """Kind and instructions of the first processor; None on a machine that does not list its instructions."""
+    """Model and instructions of the first processor; None on a machine that does not list its instructions."""
     text = (_ROOT / "proc/cpuinfo").read_text().partition("\n\n")[0]
     fields = {name.strip(): value for name, _, value in (line.partition(":") for line in text.splitlines())}
     if not any(name in fields for name in _FLAGS):
@@ -97,11 +97,11 @@ def _processor() -> list[str] | None:
 
 
 def _packages() -> list[str]:
-    """Names, versions and times of installation of all packages that Python finds."""
+    """Names, versions and installation times of all packages that Python finds."""
     found = {path for directory in sys.path for path in Path(directory).glob("*.dist-info")}
     return sorted(f"{path.name} {path.stat().st_mtime_ns}" for path in found)
 
 
 def _environment() -> list[str]:
-    """The variables that count, as the rehearsal program has them."""
+    """The variables that count, with the values that the rehearsal program gets."""
     return sorted(f"{name}={value}" for name, value in child_environment(1).items() if name.startswith(_VARIABLES))

@@ -59,9 +59,9 @@ def join_run(member: Member, path: Path, parent_pid: int | None) -> int:
 
 
 def _refuse_second(pid: int, member: Member) -> None:
-    """A second process of the same name would take the first one's place on the supervisor's socket."""
+    """Refuses a second process of the same name: it would take the first one's place on the supervisor's socket."""
     if pid and psutil.pid_exists(pid):
-        raise UsageError(f"{member.identity}: is running already as pid {pid}: give another --index")
+        raise UsageError(f"{member.identity}: already running as pid {pid}: give another --index")
 
 
 def _run(context: RoleContext) -> int:
@@ -69,7 +69,7 @@ def _run(context: RoleContext) -> int:
     errors = plane.errors(member)
     try:
         agent = make_agent(context)
-    except Exception as error:  # a process boundary: the supervisor is told, like of any other failure
+    except Exception as error:  # a process boundary: the supervisor is told, as of any other failure
         errors.record(error)
         message = failure(error)
         control.send(message)
@@ -95,13 +95,13 @@ def _introduce(control: RoleSocket, live: LiveRun, member: Member) -> int:
             if isinstance(message, Welcome):
                 return message.epoch
     raise UsageError(
-        f"{member.identity}: the supervisor (pid {live.pid}) did not take it in within {_WELCOME_TIMEOUT_S:.0f} s: "
-        "is it running already? then give another --index"
+        f"{member.identity}: the supervisor (pid {live.pid}) did not answer within {_WELCOME_TIMEOUT_S:.0f} s: "
+        "if this process is already running, give another --index"
     )
 
 
 def main(role: str, index: str, path: str, parent_pid: str | None = None) -> int:
-    """The program."""
+    """Runs the program; an expected error is one line on stderr."""
     try:
         return join_run(Member(Role(role), int(index)), Path(path), int(parent_pid) if parent_pid else None)
     except MzpipeError as error:

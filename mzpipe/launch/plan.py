@@ -1,4 +1,4 @@
-"""The plan: what will run where and how many bytes it needs, before anything starts."""
+"""The plan: says what will run where and how many bytes it needs, before anything starts."""
 
 import dataclasses
 import os
@@ -27,37 +27,37 @@ from ..search import search_bytes
 from .roles import Devices
 
 _MIB = 1 << 20
-# Pages of programs and libraries, which all processes share.
+# Pages of programs and libraries that all processes share.
 _LIBRARIES_BYTES = 150 * _MIB
 _LEARNER_BYTES, _INFERENCE_BYTES = 265 * _MIB, 222 * _MIB
 _PLAIN_BYTES, _SUPERVISOR_BYTES = 80 * _MIB, 62 * _MIB
-# Of a server of residual networks: OpenVINO's own libraries, and where it lays weights out.
+# OpenVINO's libraries and its own layout of the weights, in a server of residual networks.
 _OPENVINO_BYTES = 78 * _MIB
-# Parameters, gradients and two moments; the flat copy that is published.
+# Copies of the parameters: themselves, gradients, two moments, and the flat copy that is published.
 _LEARNER_COPIES = 5
-# Of a resident model: for roots and for children. Of a batch's hidden states: on their way in and on their way out.
+# Copies of a resident model: for roots and for children. Copies of a batch's hidden states: input and output.
 _RESIDENT_COPIES, _BATCH_COPIES = 2, 2
-# Outputs of modules, and of the functions between them.
+# Counts the outputs of modules, and those of the functions between them.
 _TRAINING_FACTOR = 2
 
 
 @dataclass(frozen=True)
 class ModelSizes:
-    """Bytes of one model as it is published and as the learner has it, of one hidden state, and of all modules'
-    outputs for one root and for one unroll."""
+    """Bytes of one model as published and as the learner has it, of one hidden state, and of all modules' outputs
+    for one root and for one unroll."""
 
     weights: int = 0
     training_weights: int = 0
     hidden_state: int = 0
     root_outputs: int = 0
     unroll_outputs: int = 0
-    # The state that is published, by name.
+    # The published state, by name.
     state: tuple[Field, ...] = ()
 
 
 @dataclass(frozen=True)
 class RoleLoad:
-    """How much of everything a process handles at once."""
+    """The load of one process: how much it handles at once."""
 
     games: int = 0
     pool_nodes: int = 0
@@ -69,7 +69,7 @@ class RoleLoad:
 
 
 def shared_bytes() -> int:
-    """What a run takes once, the supervisor included."""
+    """Bytes that a run takes once, however many processes it has; the supervisor is included."""
     return _LIBRARIES_BYTES + _SUPERVISOR_BYTES
 
 
@@ -88,7 +88,7 @@ def process_bytes(role: Role, load: RoleLoad, model: ModelSizes, bytes_per_game:
     return _PLAIN_BYTES + examined + load.games * bytes_per_game
 
 
-# A reanalyzer finds its next positions waiting while it searches the ones before.
+# While a reanalyzer searches positions, its next ones already wait.
 _POSITION_SLOTS_PER_LANE = 2
 
 
@@ -107,7 +107,7 @@ class Plan:
         return sum(self.shape.segment_bytes().values())
 
     def memory_bytes(self) -> int:
-        """Bytes of memory in all, shared and private."""
+        """Bytes of memory in total, shared and private."""
         processes = sum(
             process_bytes(member.role, self._load(member), self.model, self.game.bytes_per_game)
             for member in self.shape.members()
@@ -135,15 +135,15 @@ class Plan:
         return RoleLoad()
 
     def pool_nodes(self, server: int) -> int:
-        """Hidden states that an inference server keeps: of every node of every tree of its lanes."""
+        """The hidden states that an inference server keeps: one per node of every tree of its lanes."""
         return len(self.shape.lane_clients(server)) * self.shape.trees_of_a_lane * nodes_of_a_tree(self.profile)
 
     def table_sizes(self) -> TableSizes:
-        """What the replay table holds; raises ConfigError when that is too little."""
+        """The sizes of the replay table; raises ConfigError if it holds too little."""
         return TableShape.of(self.profile.replay, self.game, self.profile.actor.trajectory_length).sizes()
 
     def journal_bytes(self) -> int:
-        """Bytes on disk that the journal can reach; 0 without one."""
+        """The most bytes that the journal can take on disk; 0 without one."""
         replay, game = self.profile.replay, self.game
         if replay.source or not replay.journal:
             return 0
@@ -169,7 +169,7 @@ class Plan:
         return shape.actors * shape.lanes_per_actor * lane + reanalyzed + games
 
     def check(self) -> None:
-        """Raises PlanError when /dev/shm or memory cannot hold the plan, ConfigError when its parts do not fit."""
+        """Raises PlanError if /dev/shm or memory cannot hold the plan, ConfigError if its parts do not fit together."""
         self.table_sizes()
         check_opponent(self.profile.evaluator.opponent, self.game)
         free = os.statvfs(SHARED_MEMORY)
@@ -191,7 +191,7 @@ class Plan:
 def make_plan(profile: Profile, game: GameSpec, devices: Devices, model: ModelSizes, *, trace_events: int = 0) -> Plan:
     """The plan of a profile; the model's sizes are 0 while it has not been built.
 
-    `trace_events` is the room for a trace, in events of all processes together.
+    `trace_events` is the room for a trace, in events, of all processes together.
     """
     topology = profile.topology
     shape = PlaneShape(
@@ -223,17 +223,17 @@ def make_plan(profile: Profile, game: GameSpec, devices: Devices, model: ModelSi
 
 
 def available_memory_bytes() -> int:
-    """What programs can have of this machine's memory without swapping."""
+    """Bytes of this machine's memory that programs can get without swapping."""
     return int(psutil.virtual_memory().available)
 
 
 def mebibytes(nbytes: int) -> str:
-    """Bytes for people."""
+    """Bytes as text, such as "1.5 MiB"."""
     return f"{nbytes / (1 << 20):,.1f} MiB"
 
 
 def operations(flops: int) -> str:
-    """Floating-point operations for people."""
+    """Floating-point operations as text, such as "1.5 MFLOP"."""
     for unit, size in (("G", 1e9), ("M", 1e6), ("k", 1e3)):
         if flops >= size:
             return f"{flops / size:,.1f} {unit}FLOP"
@@ -246,7 +246,7 @@ def _check_room(place: str, needed: int, free: int, mend: str) -> None:
 
 
 def plan_lines(plan: Plan) -> list[str]:
-    """What runs where, and the bytes of every segment."""
+    """Lines that say what runs where, and the bytes of every segment."""
     lines = [f"game      {plan.game.description}", *(_process_line(plan, member) for member in plan.shape.members())]
     for name, nbytes in plan.shape.segment_bytes().items():
         lines.append(f"segment   {name:<14} {mebibytes(nbytes):>12}   {nbytes:>15,} bytes")
@@ -265,7 +265,7 @@ def _replay_lines(plan: Plan) -> list[str]:
     if sizes.num_compressed:
         lines.append(
             f"memory    replay, compressed {mebibytes(replay.compressed_bytes)}: up to {sizes.num_compressed:,} "
-            f"transitions more, if their frames shrink {replay.compression_ratio:g} times"
+            f"more transitions, if their frames shrink {replay.compression_ratio:g} times"
         )
     journal = plan.journal_bytes()
     if journal:

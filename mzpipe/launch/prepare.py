@@ -1,9 +1,9 @@
-"""What only a process with torch can find out, before a run starts: remembered, or found out by a rehearsal.
+"""Finds out, before a run starts, what only a process with torch can: from memory, or by a rehearsal.
 
 KERNEL CACHE/rehearsals/KEY    the result of one rehearsal that ended well, and the digest of KEY and result
 
-KEY is a digest of all that a rehearsal depends on: where any of it is another, and in every case of doubt, the pipeline
-is rehearsed again. The memory lies among the kernels that it speaks of, and is removed with them.
+KEY is a digest of all that a rehearsal depends on. If any of it has changed, and in every case of doubt, the pipeline
+is rehearsed again. The memory lies next to the kernels that it describes, and is removed with them.
 """
 
 import contextlib
@@ -31,7 +31,7 @@ _DIRECTORY = "rehearsals"
 def prepare(
     profile: Profile, game: GameSpec, run: RunDirectory, live: LiveRun, view: View, signals: SignalPipe
 ) -> Prepared | None:
-    """What a rehearsal found out; None when a signal came first. Raises the error that it ended with."""
+    """The result of a rehearsal; None if a signal came first. Raises the error that the rehearsal ended with."""
     runtime, memory = Path(live.runtime_directory), find_memory(profile, game)
     remembered = memory.recall() if memory else None
     if remembered is not None:
@@ -51,13 +51,13 @@ def prepare(
 
 
 def find_memory(profile: Profile, game: GameSpec) -> "Memory | None":
-    """Where the profile's rehearsal is remembered; None where what it depends on cannot be seen."""
+    """The memory of the profile's rehearsal; None if what it depends on cannot be determined."""
     found = dependencies(profile, game)
     return None if found is None else Memory(kernel_cache(), _digest(json.dumps(found, sort_keys=True)))
 
 
 def _is_lasting(profile: Profile, prepared: Prepared) -> bool:
-    """False where "auto" found no GPU though there is one: it may be there again at the next start."""
+    """False if "auto" found no GPU though the machine has one: the next start may find it."""
     chosen = "auto" in (*profile.learner.devices, *profile.inference.devices)
     found = (*prepared.learner_devices, *prepared.inference_devices)
     return not (chosen and "cpu" in found and gpu_nodes())
@@ -73,13 +73,13 @@ _FORMAT = TypeAdapter(_Remembered)
 
 
 class Memory:
-    """The place of one rehearsal's result."""
+    """The file that remembers one rehearsal's result."""
 
     def __init__(self, cache: Path, key: str) -> None:
         self._cache, self._path, self._key = cache, cache / _DIRECTORY / key, key
 
     def recall(self) -> Prepared | None:
-        """The result; None where there is none, where it is damaged, and where kernels have gone since."""
+        """The result; None if there is none, if it is damaged, or if kernels were removed since."""
         try:
             digest, text = self._path.read_text().split("\n")
             remembered = _FORMAT.validate_json(text, strict=True)
@@ -91,7 +91,7 @@ class Memory:
     def keep(self, prepared: Prepared) -> None:
         """Remembers a result; without room on the disk the next start rehearses again.
 
-        A file that is written by half is not recalled, so no draft is needed.
+        A half-written file is not recalled, so no draft is needed.
         """
         text = _FORMAT.dump_json(_Remembered(self._num_kernels(), prepared)).decode()
         with contextlib.suppress(OSError):
@@ -99,7 +99,7 @@ class Memory:
             self._path.write_text(f"{_digest(self._key + text)}\n{text}")
 
     def _num_kernels(self) -> int:
-        """Compiled kernels in the cache, which somebody may have thinned out."""
+        """The number of compiled kernels in the cache, from which the user may have removed some."""
         return sum(1 for _ in self._cache.rglob("*.nbc"))
 
 

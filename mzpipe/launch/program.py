@@ -24,10 +24,10 @@ _KINDS: dict[int, type[MzpipeError]] = {
 def run_program(
     module: str, words: Sequence[str], runtime: Path, signals: SignalPipe, *, what: str, num_threads: int = 1
 ) -> bool:
-    """Runs `python -m module words... PID` to its end; False when a signal came first.
+    """Runs `python -m module words... PID` to its end; returns False if a signal came first.
 
-    `runtime` is where the program finds its death pipe. What it says on stderr is the text of the error that is raised
-    where it fails: of the kind that its exit code stands for. Raises MzpipeError after ten minutes.
+    `runtime` is where the program finds its death pipe. If it fails, raises the error that its exit code stands for,
+    with its stderr as the text. Raises MzpipeError after ten minutes.
     """
     log, death_pipe = runtime / f"{what}.log", make_death_pipe(runtime)
     try:
@@ -44,7 +44,7 @@ def run_program(
 
 
 def _end_of(child: Child, signals: SignalPipe, what: str) -> int | None:
-    """Its exit code; None when a signal ended it."""
+    """The child's exit code; None if a signal ended it."""
     try:
         return child.reap() if _wait(child, signals, what) else None
     finally:
@@ -54,7 +54,7 @@ def _end_of(child: Child, signals: SignalPipe, what: str) -> int | None:
 
 
 def _wait(child: Child, signals: SignalPipe, what: str) -> bool:
-    """Waits for the child's end; False when a signal comes first. Raises MzpipeError after _TIMEOUT_S."""
+    """Waits for the child's end; returns False if a signal comes first. Raises MzpipeError after _TIMEOUT_S."""
     poller = select.poll()
     for descriptor in (child.pidfd, signals.descriptor):
         poller.register(descriptor, select.POLLIN)
@@ -62,7 +62,7 @@ def _wait(child: Child, signals: SignalPipe, what: str) -> bool:
     while signals.first() is None:
         left_ms = round((deadline_s - time.monotonic()) * 1000)
         if left_ms <= 0:
-            raise MzpipeError(f"{what} (pid {child.pid}): not ended within {_TIMEOUT_S:.0f} s")
+            raise MzpipeError(f"{what} (pid {child.pid}): did not end within {_TIMEOUT_S:.0f} s")
         if any(descriptor == child.pidfd for descriptor, _ in poller.poll(left_ms)):
             return True
     return False

@@ -1,8 +1,8 @@
-"""Rehearsal: the whole pipeline once, tiny, in one process, before anything real starts.
+"""Rehearsal: runs the whole pipeline once, tiny, in one process, before anything real starts.
 
-It compiles every kernel with exactly the types of the run (and fills the
-cache that the roles load from), and a machine on which the pipeline cannot work
-fails here, with one process to debug.
+It compiles every kernel with exactly the types of the run, and so fills the cache
+that the roles load from. If the pipeline cannot work on a machine, it fails here,
+with one process to debug.
 
 Run as a program: `python -m mzpipe.launch.rehearsal PROFILE DIRECTORY PARENT_PID`; writes DIRECTORY/prepared.json.
 """
@@ -32,7 +32,7 @@ _MAX_LAPS = 10_000
 
 @dataclass(frozen=True)
 class Prepared:
-    """What only a process with torch can find out."""
+    """The facts that only a process with torch can find out."""
 
     model: ModelSizes
     num_parameters: int
@@ -43,17 +43,17 @@ class Prepared:
 
     @property
     def devices(self) -> Devices:
-        """As roles take them."""
+        """The devices of all roles."""
         return Devices(self.learner_devices, self.inference_devices)
 
     def model_line(self) -> str:
-        """Size of the model and what an inference costs, for people."""
+        """The size of the model and the cost of an inference, as a line for the user."""
         root, recurrent = operations(self.root_flops), operations(self.recurrent_flops)
         return f"model     {self.num_parameters:,} parameters, {root} per root inference, {recurrent} per recurrent one"
 
 
 def describe_model(profile: Profile, game: GameSpec) -> Prepared:
-    """Sizes of the profile's model, as the learner has it, and its devices; nothing of the model is allocated."""
+    """The sizes of the profile's model, as the learner has it, and its devices; allocates nothing of the model."""
     import torch
 
     from ..nets import FlatWeights, Model, learner_devices, resolve_devices
@@ -80,9 +80,10 @@ def describe_model(profile: Profile, game: GameSpec) -> Prepared:
 
 
 def tiny(profile: Profile) -> Profile:
-    """The profile with everything small that no kernel's type depends on, and what no rehearsal depends on fixed.
+    """The profile, with all that no kernel's type depends on made small, and all that no rehearsal depends on fixed.
 
-    A rehearsal is remembered by it (`launch.prepare`): whatever it leaves as it is leads to a rehearsal of its own.
+    Rehearsals are remembered by the tiny profile (`launch.prepare`): a change in any field that it keeps leads to a
+    new rehearsal.
     """
     replace = dataclasses.replace
     return replace(
@@ -101,7 +102,7 @@ def tiny(profile: Profile) -> Profile:
             max_insert_lead=64,
             source="",
         ),
-        # What is compiled for this batch size serves no other, and where compiling fails the learner goes on without.
+        # Code compiled for this batch size serves no other, and if compiling fails the learner continues without it.
         learner=replace(
             profile.learner,
             batch_size=2,
@@ -126,8 +127,8 @@ def tiny(profile: Profile) -> Profile:
 
 
 def rehearse(profile: Profile, game: GameSpec, devices: Devices, model: ModelSizes, directory: Path) -> None:
-    """Steps the tiny pipeline until it has trained and saved; raises whatever would break the run."""
-    devices = dataclasses.replace(devices, learner=devices.learner[:1])  # ranks are processes: here there is one
+    """Steps the tiny pipeline until it has trained and saved; raises any error that would break the run."""
+    devices = dataclasses.replace(devices, learner=devices.learner[:1])  # ranks are processes, and here there is one
     plan = make_plan(tiny(profile), game, devices, model)
     with tempfile.TemporaryDirectory(dir=directory) as name:
         plane = DataPlane.create(Path(name), plan.shape)
@@ -152,7 +153,7 @@ _FORMAT = TypeAdapter(Prepared)
 
 
 def write_prepared(directory: Path, prepared: Prepared) -> None:
-    """Puts a result where the roles of a run read it."""
+    """Writes a result where the roles of a run read it."""
     (directory / RESULT_FILE).write_bytes(_FORMAT.dump_json(prepared))
 
 
@@ -162,7 +163,7 @@ def read_prepared(directory: Path) -> Prepared:
 
 
 def main(profile_path: str, directory: str, parent_pid: str) -> int:
-    """The program; an expected error is one line on stderr and its exit code."""
+    """Runs the program; an expected error is one line on stderr and its exit code."""
     try:
         follow_supervisor(Path(directory), int(parent_pid))
         profile = load_profile(profile_path)

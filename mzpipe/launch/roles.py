@@ -1,4 +1,4 @@
-"""Every role's class by name: the only place that turns a role into an agent."""
+"""The class of every role, by name: the only place that turns a role into an agent."""
 
 from dataclasses import dataclass
 from pkgutil import resolve_name
@@ -9,7 +9,7 @@ from ..ipc.shape import Member
 from ..runtime.agent import Agent
 from ..runtime.context import RoleContext
 
-# Stage of the stop word at which each role stops: sources first, then what they feed.
+# The stage of the stop word at which each role stops: sources first, then the roles that they feed.
 STOP_STAGES = {
     Role.ACTOR: 1,
     Role.EVALUATOR: 1,
@@ -18,13 +18,13 @@ STOP_STAGES = {
     Role.LEARNER: 3,
     Role.INFERENCE: 4,
 }
-# Roles that are started again when they die; the death of any other ends the run. The learner's ranks are started again
-# all together (see Supervisor).
+# Roles that are started again when they die. The learner's ranks are started again all together (see Supervisor); the
+# death of any other role ends the run.
 RESTARTED_ROLES = (Role.ACTOR, Role.EVALUATOR, Role.REANALYZER)
 # Roles that search, and so own lanes.
 SEARCHING_ROLES = (Role.ACTOR, Role.EVALUATOR, Role.REANALYZER)
 LAST_STAGE = max(STOP_STAGES.values())
-# Imported when an agent of the role is made, so that the supervisor, which only names roles, never loads torch.
+# A class is imported when an agent of its role is made, so the supervisor, which only names roles, never loads torch.
 _CLASSES = {
     Role.ACTOR: "mzpipe.actor.actor:Actor",
     Role.EVALUATOR: "mzpipe.evaluator.evaluator:Evaluator",
@@ -43,18 +43,18 @@ def make_agent(context: RoleContext) -> Agent:
 
 @dataclass(frozen=True)
 class Devices:
-    """Torch devices of the run, "auto" resolved."""
+    """The torch devices of the run, with "auto" resolved."""
 
-    # One of each learner rank.
+    # One for each learner rank.
     learner: tuple[str, ...]
     inference: tuple[str, ...]
 
     @classmethod
     def assumed(cls, profile: Profile) -> "Devices":
-        """CPUs in their places, until a process with torch has looked what there is."""
+        """CPUs as placeholders, until a process with torch has found the real devices."""
         return cls(("cpu",) * len(profile.learner.devices), ("cpu",))
 
     def of(self, member: Member) -> str:
-        """The device of one process: the CPU for a role that never has another."""
+        """The device of one process; the CPU for a role that never has another."""
         devices = {Role.LEARNER: self.learner, Role.INFERENCE: self.inference}
         return devices[member.role][member.index] if member.role in devices else "cpu"

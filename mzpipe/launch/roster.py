@@ -23,9 +23,9 @@ RESTART_WINDOW_S = 60.0
 
 
 class State(Enum):
-    """Where a process is in its life."""
+    """The state of a process."""
 
-    ABSENT = auto()  # not started yet, or a role that somebody starts by hand
+    ABSENT = auto()  # not started yet, or a role that is started by hand
     STARTED = auto()
     READY = auto()
     DEAD = auto()  # reaped; may be started again
@@ -52,7 +52,7 @@ class Entry:
 
     @property
     def pid(self) -> int | None:
-        """Its process id, while it is ours."""
+        """The process id, if it is a child of this process."""
         return self.child.pid if self.child else None
 
 
@@ -67,7 +67,7 @@ class Roster:
         return next(entry for entry in self.entries if entry.member.identity == identity)
 
     def is_external(self, entry: Entry) -> bool:
-        """Whether somebody starts this role by hand."""
+        """Whether this role is started by hand."""
         return entry.member.role == self._profile.topology.external
 
     def start(self, entry: Entry) -> None:
@@ -82,7 +82,7 @@ class Roster:
         entry.failed = None
 
     def adopt(self, entry: Entry, pid: int) -> bool:
-        """Watches a process that somebody started by hand; False when it has ended already."""
+        """Watches a process that was started by hand; returns False if it has already ended."""
         try:
             entry.foreign_pidfd = os.pidfd_open(pid)
         except OSError:
@@ -92,7 +92,7 @@ class Roster:
         return True
 
     def reap(self, entry: Entry) -> int | None:
-        """Exit code of an ended process (None for one started by hand)."""
+        """Returns the exit code of an ended process; None for one started by hand."""
         code = None
         if entry.child is not None:
             code = entry.child.reap()
@@ -105,7 +105,7 @@ class Roster:
         return code
 
     def schedule_restart(self, entry: Entry) -> bool:
-        """Sets when the process is started again; False when its budget is spent."""
+        """Sets when the process is started again; returns False if its budget is spent."""
         now_s = time.monotonic()
         entry.deaths_s.append(now_s)
         while now_s - entry.deaths_s[0] > RESTART_WINDOW_S:
@@ -130,14 +130,14 @@ class Roster:
         return [entry for entry in self.entries if entry.pidfd is not None]
 
     def kill(self) -> None:
-        """Kills what is left of our own children; one started by hand sees the death pipe."""
+        """Kills the children that are left; a process started by hand sees the death pipe."""
         for entry in self.alive():
             if entry.child is not None:
                 entry.child.signal(signal.SIGKILL)
 
 
 def describe_exit(code: int | None) -> str:
-    """Exit code or signal in words."""
+    """An exit code or signal in words."""
     if code is None:
         return "ended"
     if code < 0:

@@ -1,8 +1,8 @@
-"""`--serial`: the same agents, stepped round-robin in one process.
+"""`--serial`: steps the same agents round-robin in one process.
 
-Breakpoints work, and with one actor a run repeats bit for bit, because no agent
-looks at a clock when inference.batch_timeout_us is 0 and every random stream
-comes from the seed.
+Breakpoints work. With one actor a run repeats bit for bit, because no agent looks
+at a clock when inference.batch_timeout_us is 0, and every random stream comes
+from the seed.
 """
 
 import dataclasses
@@ -43,14 +43,14 @@ class SerialPipeline:
         self._started: list[Agent] = []
 
     def start(self) -> None:
-        """Starts every agent, in the order in which processes would be."""
+        """Starts every agent, in the order in which its process would be started."""
         for member, agent in self.agents.items():
             self._started.append(agent)
             agent.on_start()
             self._counters[member].set("ready", 1)
 
     def lap(self) -> int:
-        """One lap of every agent; returns the work done."""
+        """Runs one lap of every agent; returns the work done."""
         return sum(self._lap(member) for member in self._members)
 
     def _lap(self, member: Member) -> int:
@@ -66,7 +66,7 @@ class SerialPipeline:
         self._ports[member].to_role.append(message)
 
     def receive(self) -> list[tuple[Member, Message]]:
-        """Messages from the agents since the last call."""
+        """The messages that the agents have sent since the last call."""
         messages: list[tuple[Member, Message]] = []
         for member, port in self._ports.items():
             messages += [(member, message) for message in port.to_supervisor]

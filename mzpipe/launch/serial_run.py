@@ -22,7 +22,7 @@ _LEARNER = Member(Role.LEARNER, 0)
 def run_serial(
     plan: Plan, run: RunDirectory, live: LiveRun, view: View, signals: SignalPipe, reached: Reached
 ) -> Outcome:
-    """Steps every agent in turn until a stop condition is met or a signal comes; saves, and returns how it ended."""
+    """Steps every agent in turn until a stop condition or a signal; saves a checkpoint, and returns how it ended."""
     plane = DataPlane.create(Path(live.runtime_directory), plan.shape)
     with closing(Reports(plan.profile, plane, run, view, reached)) as reports:
         pipeline = SerialPipeline(plan.profile, plane, run.storage, plan.devices)
@@ -31,14 +31,14 @@ def run_serial(
 
 
 class _SerialRun:
-    """A pipeline, what it reports to, and what ends it."""
+    """A pipeline with its reports, and with the signals that end it."""
 
     def __init__(self, plan: Plan, pipeline: SerialPipeline, reports: Reports, view: View, signals: SignalPipe) -> None:
         self._plan, self._pipeline, self._reports = plan, pipeline, reports
         self._view, self._signals = view, signals
 
     def run(self) -> Outcome:
-        """Everything from the first lap to the last checkpoint; returns how it ended."""
+        """Runs everything from the first lap to the last checkpoint; returns how it ended."""
         self._pipeline.start()
         outcome = None
         while outcome is None:
@@ -48,12 +48,12 @@ class _SerialRun:
         return outcome
 
     def close(self) -> None:
-        """Closes the agents and tells what they say last."""
+        """Closes the agents and shows their last messages."""
         self._pipeline.close()
         self._take_messages()
 
     def _step(self) -> Outcome | None:
-        """Laps up to the next report; how the run ended, if it did."""
+        """Steps up to the next report; returns how the run ended, if it did."""
         outcome = None
         for _ in range(_LAPS_BETWEEN_REPORTS):
             self._pipeline.lap()

@@ -1,4 +1,4 @@
-"""Signals as something a poller can wait for."""
+"""Signals: turns them into a descriptor that a poller can wait for, and into the outcome of a run."""
 
 import os
 import signal
@@ -12,12 +12,12 @@ from ..errors import ExitCode
 from ..ipc.messages import Evaluated
 
 HANDLED = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
-# Ignored at the start, these stay ignored: `nohup` and shells without job control count on it.
+# If these are ignored at the start they stay ignored: `nohup` and shells without job control rely on it.
 _MAY_BE_IGNORED = (signal.SIGHUP, signal.SIGQUIT)
 
 
 class SignalPipe:
-    """Counts the signals in HANDLED instead of dying of them; use as a context in the main thread."""
+    """Counts the signals in HANDLED, which then do not kill the process; use it as a context in the main thread."""
 
     def __init__(self) -> None:
         self._received: list[tuple[int, float]] = []
@@ -48,16 +48,16 @@ class SignalPipe:
         return self._received[0][0] if self._received else None
 
     def count(self) -> int:
-        """How many were received; a SIGHUP after another signal is not counted."""
+        """The number of signals received; a SIGHUP after another signal is not counted."""
         self._drain()
         return len(self._received)
 
     def last_s(self) -> float:
-        """Monotonic time of the last one."""
+        """The monotonic time of the last signal."""
         return self._received[-1][1]
 
     def _handle(self, number: int, frame: FrameType | None) -> None:
-        if number != signal.SIGHUP or not self._received:  # kernel and shell may both say that the terminal is gone
+        if number != signal.SIGHUP or not self._received:  # kernel and shell may both report that the terminal is gone
             self._received.append((number, time.monotonic()))
 
     def _drain(self) -> None:
@@ -73,7 +73,7 @@ def _is_ignored(number: signal.Signals) -> bool:
 
 @dataclass(frozen=True)
 class Outcome:
-    """Exit code, reason in one line, and the first traceback of a failure."""
+    """The end of a run: exit code, reason in one line, and the first traceback of a failure."""
 
     exit_code: ExitCode
     reason: str
@@ -81,7 +81,7 @@ class Outcome:
 
 
 def signal_outcome(signals: SignalPipe, effect: str = "draining and saving a checkpoint") -> Outcome | None:
-    """The outcome of a run that a signal ends; None while none has come."""
+    """The outcome of a run that a signal ends; None if no signal has come."""
     number = signals.first()
     if number is None:
         return None
@@ -89,7 +89,7 @@ def signal_outcome(signals: SignalPipe, effect: str = "draining and saving a che
 
 
 def solved(profile: Profile, evaluation: Evaluated) -> Outcome | None:
-    """The outcome of a run whose evaluation reached stop.return_mean; None while it did not."""
+    """The outcome of a run whose evaluation reached stop.return_mean; None if it did not."""
     goal = profile.stop.return_mean
     if goal is None or evaluation.return_mean < goal:
         return None

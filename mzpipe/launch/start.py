@@ -1,4 +1,4 @@
-"""Where a run starts: at the checkpoint it resumes from, or from scratch, though never over traces of training."""
+"""Decides where a run starts: from a checkpoint, or from scratch, but never over traces of training."""
 
 from ..errors import CheckpointError
 from ..replay.journal import has_records
@@ -10,9 +10,9 @@ from ..telemetry import View
 
 
 def find_start(run: RunDirectory, view: View) -> ResumePoint | None:
-    """The checkpoint to go on from, with a line where it is not the latest; None for a run that has not trained.
+    """The checkpoint to resume from, with a line if it is not the latest; None for a run that has not trained.
 
-    Raises CheckpointError where a run has trained and no checkpoint of it can be used; changes nothing.
+    Raises CheckpointError if the run has trained but none of its checkpoints can be used; changes nothing.
     """
     store = CheckpointStore(run.checkpoints)
     try:
@@ -22,7 +22,7 @@ def find_start(run: RunDirectory, view: View) -> ResumePoint | None:
     traces = _traces(run, store) if start is None else []
     if traces:
         raise CheckpointError(
-            f"{fault}: no checkpoint to go on from, though {run.path} holds {', '.join(traces)}: restore "
+            f"{fault}: no checkpoint to resume from, though {run.path} holds {', '.join(traces)}: restore "
             f"{run.checkpoints}, or move the run directory away, or give another --run-dir"
         )
     if start is not None and start.fault:
@@ -31,7 +31,7 @@ def find_start(run: RunDirectory, view: View) -> ResumePoint | None:
 
 
 def _traces(run: RunDirectory, store: CheckpointStore) -> list[str]:
-    """What only training leaves; a session that ends before it trains may leave a journal, though an empty one."""
+    """The traces that only training leaves; a session that ends before it trains may leave an empty journal."""
     steps, pointers = store.step_names(), [name for name in (LATEST, BEST) if store.has_entry(name)]
     found = {
         f"{len(steps)} step_*": bool(steps),

@@ -1,4 +1,4 @@
-"""The supervisor: starts every process of a run, watches them, restarts what may be, stops in reverse.
+"""The supervisor: starts every process of a run, watches them, restarts those that may be, and stops sources first.
 
 Reads   counters, error logs, control messages, pidfds, signals
 Writes  the stop word, scores, TensorBoard, the terminal
@@ -38,7 +38,7 @@ _SECOND_CTRL_C_STOP_S = 1.0
 _REFUSALS_SHOWN, _REFUSAL_CHARACTERS = 3, 200
 
 
-# Looks at the run every turn, and ends it by giving a reason.
+# A watch looks at the run every turn, and ends it by returning a reason.
 Watch = Callable[[DataPlane], str | None]
 
 
@@ -70,17 +70,17 @@ class Supervisor:
         self._refused = 0
 
     def run(self) -> Outcome:
-        """Everything from the first process to the last; returns how it ended."""
+        """Runs everything from the first process to the last; returns how it ended."""
         try:
             self._start_all()
             while self._outcome is None:
                 self._turn(_TICK_MS)
-                if self._outcome is None:  # else whoever's death ends the run would be started again first
+                if self._outcome is None:  # else the process whose death ends the run would be started again first
                     self._restart_due()
                 self._check_signals()
                 self._report()
             self._stop(self._outcome)
-            # Whoever watches begins another run after this one, unless told otherwise.
+            # A watcher starts another run after this one, unless a signal says otherwise.
             return (signal_outcome(self._signals) if self._watch else None) or self._outcome
         finally:
             self._kill_rest()
@@ -113,7 +113,7 @@ class Supervisor:
                 self._bury(entry)
 
     def _hear_last_words(self, entry: Entry) -> None:
-        """What a process said last came before its end, though perhaps not yet to us."""
+        """Receives the last messages of a process that has ended: they may still be on their way."""
         self._receive()
         if entry.failed is None and not self._stopping and self._socket.socket.poll(_LAST_WORDS_MS):
             self._receive()
@@ -126,7 +126,7 @@ class Supervisor:
                 self._handle(identity, message)
 
     def _refuse(self, identity: str, error: MessageError) -> None:
-        """Nobody's mistake on the socket ends the run; only the first ones are spoken of."""
+        """Drops an invalid control message, so no mistake on the socket ends the run; shows only the first few."""
         self._refused += 1
         if self._refused <= _REFUSALS_SHOWN:
             rest = "; further ones are not shown" if self._refused == _REFUSALS_SHOWN else ""
@@ -188,12 +188,12 @@ class Supervisor:
             self._fail(entry, what)
 
     def _outlives(self, code: int | None, was_ready: bool) -> bool:
-        """Whether the learner is started again: it was killed, or a rank of several failed, perhaps for a dead peer."""
+        """Whether to restart the learner: it was killed, or one of several ranks failed, perhaps for a dead peer."""
         several = self._plane.shape.learner_ranks > 1
         return (code is not None and code < 0) or (several and was_ready)
 
     def _restart_ranks(self, entry: Entry, what: str) -> None:
-        """All ranks stop, and go on together from the latest checkpoint; only the first to die is spoken of."""
+        """Stops all ranks, which resume together from the latest checkpoint; shows only the first death."""
         peers = [each for each in self._roster.entries if each.member.role == Role.LEARNER and each is not entry]
         is_first = not any(peer.state is State.DEAD for peer in peers)
         for peer in peers:
@@ -202,7 +202,7 @@ class Supervisor:
         if not self._roster.schedule_restart(entry):
             self._fail(entry, f"{what} once too often")
         elif is_first:
-            self._view.line(f"{what}: training goes on from the latest checkpoint")
+            self._view.line(f"{what}: training resumes from the latest checkpoint")
 
     def _restart_later(self, entry: Entry, what: str) -> None:
         if self._roster.schedule_restart(entry):
@@ -210,7 +210,7 @@ class Supervisor:
             return
         others = [each for each in self._roster.entries if each.member.role == Role.ACTOR and each.pidfd is not None]
         if entry.member.role == Role.ACTOR and others:
-            self._view.line(f"{what} once too often: the run goes on without it")
+            self._view.line(f"{what} once too often: the run continues without it")
             return
         self._fail(entry, f"{what} once too often")
 
@@ -282,7 +282,7 @@ class Supervisor:
                 return
 
     def _kill_rest(self) -> None:
-        """Kills our own that are left; they are gone before what they share is."""
+        """Kills the children that are left, and waits for their end: they must be gone before the shared memory is."""
         self._roster.kill()
         deadline_s = time.monotonic() + _REST_STOP_S
         while any(entry.child is not None for entry in self._roster.alive()) and time.monotonic() < deadline_s:

@@ -1,4 +1,4 @@
-"""`train`: from a profile to a finished run, in processes or in one."""
+"""`train`: takes a profile to a finished run, in many processes or in one."""
 
 import dataclasses
 from pathlib import Path
@@ -34,12 +34,12 @@ class LastMoment(NamedTuple):
 
     @property
     def in_flight(self) -> int:
-        """Transitions that were played and had not reached the table: in actors' hands, or in rings."""
+        """Transitions that were played but had not reached the table: they were in actors or in rings."""
         return max(0, self.env_steps - self.inserted)
 
 
 def read_last_moment(former: LiveRun | None) -> LastMoment | None:
-    """The counters that a killed session has left, before they are swept; None where there are none."""
+    """The counters that a killed session left, before they are swept; None if there are none."""
     if former is None:
         return None
     try:
@@ -47,7 +47,7 @@ def read_last_moment(former: LiveRun | None) -> LastMoment | None:
         inserted = plane.counters(Member(Role.REPLAY, 0)).get("inserted")
         return LastMoment(plane.total(Role.ACTOR, "env_steps"), inserted)
     except MzpipeError:
-        return None  # the machine was started again, or its /dev/shm was swept
+        return None  # the machine was restarted, or its /dev/shm was swept
 
 
 def train(
@@ -60,10 +60,10 @@ def train(
     trace_events: int = 0,
     began_s: float | None = None,
 ) -> Outcome:
-    """Runs a profile in its run directory until it stops; resumes what the directory holds.
+    """Runs a profile in its run directory until it stops; resumes the run that the directory holds.
 
-    `watch` looks at a run of processes while it is live; there is room for a trace of so many events. A line says how
-    long after `began_s` on the monotonic clock, if that is given, the first env step was played.
+    `watch` looks at a run of processes while it is live; a trace has room for `trace_events` events. With `began_s`, a
+    time on the monotonic clock, a line says how long after it the first env step was played.
     """
     game = describe_game(profile.game)
     make_plan(profile, game, Devices.assumed(profile), ModelSizes(), trace_events=trace_events).check()
@@ -101,7 +101,7 @@ def train(
 
 
 def read_reached(run: RunDirectory, start: ResumePoint | None, last: LastMoment | None) -> Reached:
-    """Steps of the checkpoint to go on from, moves up to a kill, and the best evaluation; zeros for a new run."""
+    """The checkpoint's steps, the moves up to a kill, and the best evaluation; zeros for a new run."""
     best = max((score.return_mean for score in read_scores(run.scores)), default=None)
     state = start.checkpoint.state if start else {"env_steps": 0, "learner_steps": 0}
     env_steps = max(state["env_steps"], last.env_steps if last else 0)
@@ -109,7 +109,7 @@ def read_reached(run: RunDirectory, start: ResumePoint | None, last: LastMoment 
 
 
 def _check_source(profile: Profile) -> None:
-    """Refuses a run to learn from that has no journal, or that still writes it."""
+    """Refuses a replay.from run that has no journal, or that is still writing it."""
     if not profile.replay.source:
         return
     source = RunDirectory(Path(profile.replay.source))
@@ -125,7 +125,7 @@ def _announce_resume(run: RunDirectory, reached: Reached, empty: str, last: Last
 
 
 def _empty_table(run: RunDirectory, profile: Profile, reached: Reached) -> str:
-    """Why the replay table starts empty, in brackets; nothing where it does not, or where nothing was played."""
+    """Why the replay table starts empty, in brackets; "" if it does not, or if nothing was played."""
     if not profile.replay.journal:
         return " (no journal: the replay table starts empty)"
     if profile.replay.source or not reached.env_steps or has_records(run.journal):
@@ -160,5 +160,5 @@ def _already_reached(profile: Profile, reached: Reached) -> str | None:
     for name, value in values.items():
         limit = getattr(stop, name)
         if limit is not None and value is not None and value >= limit:
-            return f"finished already: stop.{name}={limit:g} was reached ({value:g}); raise it to train on"
+            return f"already finished: stop.{name}={limit:g} was reached ({value:g}); raise it to continue training"
     return None

@@ -1,1 +1,1 @@
-"""The replay server: what actors played, kept and sampled for the learner."""
+"""The replay server: keeps what actors played, and samples it for the learner."""

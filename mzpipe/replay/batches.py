@@ -1,9 +1,9 @@
-"""BatchMaker: from a draw to a batch in the ring, by way of the reanalyzers.
+"""BatchMaker: turns draws into batches in the ring, by way of the reanalyzers.
 
     draw -> part of its positions searched again -> gathered into a claimed slot -> committed
 
-Several batches are on their way at once; they leave in the order in which they
-were drawn.
+Several batches are in flight at once; they leave in the order in which they were
+drawn.
 
 Shape legend    B positions of a batch
 """
@@ -31,7 +31,7 @@ from .table import Table
 
 @dataclass
 class PendingBatch:
-    """A drawn batch; `waiting` positions are still with the reanalyzers, `fresh` ones have come back."""
+    """A drawn batch; `waiting` of its positions are still with the reanalyzers, `fresh` of them have come back."""
 
     step_B: np.ndarray
     weight_B: np.ndarray
@@ -63,12 +63,12 @@ class BatchMaker:
         self._writers = [RingWriter(plane.batch_ring(rank)) for rank in range(plane.shape.learner_ranks)]
         self._batch_size, self._rank_size = profile.learner.batch_size, plane.shape.rank_batch_size
         self._pending: deque[PendingBatch] = deque()
-        self._owed = 0.0  # positions, below one, that the fraction has not been given yet
+        self._owed = 0.0  # the part of a position (below 1) that rounding has left over so far
         self._reanalysis = Reanalysis(plane, table, gatherer) if plane.shape.reanalyzers else None
         self._max_pending = profile.reanalyze.batches_in_flight if self._reanalysis else 1
 
     def do_work(self) -> int:
-        """Moves every batch on as far as it can go at once."""
+        """Advances every batch as far as it can go without waiting."""
         fresh = self._reanalysis.do_work() if self._reanalysis else 0
         return fresh + self._draw() + self._hand_out()
 
@@ -112,7 +112,7 @@ class BatchMaker:
         return 1
 
     def _write(self, batch: PendingBatch, slots: list[BatchSlot], random_key: int) -> None:
-        """Each rank its rows; rank 0, which begins the steps, gets its own when all others have theirs."""
+        """Gives each rank its rows; rank 0, which begins the steps, gets its own after all others."""
         for rank, slot in reversed(list(enumerate(slots))):
             first = rank * self._rank_size
             rows = slice(first, first + self._rank_size)
@@ -124,7 +124,7 @@ class BatchMaker:
             bell.ring()
 
     def _share(self) -> int:
-        """Positions of this batch that are searched again: the fraction, rounded so that it holds over batches."""
+        """The number of this batch's positions to search again, rounded so that the fraction holds over batches."""
         self._owed += self._profile.reanalyze.fraction * self._batch_size
         count = int(self._owed)
         self._owed -= count
@@ -137,7 +137,7 @@ class BatchMaker:
         return first + (last - first) * passed
 
     def _td_steps(self, step_B: np.ndarray) -> np.ndarray:
-        """n of each position: one less per auto_td_steps learner steps of its age, at least 1 (EfficientZero, A.4)."""
+        """The n of each position: one less per auto_td_steps learner steps of age, at least 1 (EfficientZero, A.4)."""
         replay = self._profile.replay
         if replay.auto_td_steps == 0:
             return np.full(len(step_B), replay.td_steps, np.int64)
@@ -145,12 +145,12 @@ class BatchMaker:
         return np.maximum(replay.td_steps - age_B // replay.auto_td_steps, 1)
 
     def _age(self, version_C: np.ndarray, step_B: np.ndarray) -> np.ndarray:
-        """Age in weights versions of what a column says."""
+        """The age of each step, in weights versions, by a column of versions."""
         age_B = self._learner.get("weights_version") - version_C[step_B % self._table.capacity]
         return np.maximum(age_B, 0)
 
     def _replace_evicted(self, batch: PendingBatch) -> None:
-        """A position that left the table while its batch waited makes room for the oldest one, with weight 0."""
+        """Replaces positions that left the table while the batch waited by the oldest stored one, with weight 0."""
         evicted_B = batch.step_B < self._table.tail
         batch.step_B[evicted_B], batch.weight_B[evicted_B] = self._table.tail, 0.0
         self._counters.add("evicted", int(evicted_B.sum()))

@@ -1,16 +1,16 @@
-"""Compressed frames: what left the raw frame array, as blocks in a circular byte arena.
+"""Compressed frames: frames that left the raw array, as blocks in a circular byte arena.
 
     arena    | block | block | free ........ | block | block | block | skipped |
                              ^ end           ^ begin
 
-A block lies in one piece: where it would cross the arena's end, the rest of the
+A block lies in one piece: if it would cross the arena's end, the rest of the
 arena is skipped. Positions count bytes since the start and never wrap: position p
 is byte p mod capacity_bytes. Step s has row s mod max_steps of the index.
 
 V1  The steps [tail, head) are stored, head - tail <= max_steps; their blocks follow one another in the order of steps.
 V2  Live blocks lie in [begin, end): begin is where the block of step `tail` starts, and end - begin <= capacity_bytes.
-V3  While nothing is stored, begin = end = a multiple of capacity_bytes, so nothing is skipped before what comes next.
-V4  All memory that stays is allocated and touched by the constructor.
+V3  While nothing is stored, begin = end = a multiple of capacity_bytes, so nothing is skipped before the next block.
+V4  The constructor allocates and touches all memory that the object keeps.
 
 Shape legend    S rows of the index   N frames read   R rows of the destination   F numbers of a frame
 """
@@ -96,7 +96,7 @@ class CompressedFrames:
         self.head = self.tail = 0
         self.stored_bytes = 0  # compressed bytes of the live blocks
         self._codec = FrameCodec(frame_shape, frame_dtype)
-        # np.zeros would leave the pages to be asked for, and perhaps refused, later.
+        # np.zeros would claim its pages only later, when the system might refuse them.
         self._arena = np.full(capacity_bytes, 0, np.uint8)
         self._index = StepIndex(
             np.full(max_steps, 0, np.int64), np.full(max_steps, 0, np.int32), np.full(max_steps, 0, np.uint8)
@@ -168,10 +168,10 @@ class CompressedFrames:
             self.tail = step
 
     def read(self, step_N: np.ndarray, out_RF: np.ndarray, row_N: np.ndarray | None = None) -> None:
-        """Writes the frames of the steps, in any order and however often, into those rows; by default the first N.
+        """Writes the frames of the steps, in any order and with repeats, into rows `row_N`; by default the first N.
 
-        Each block is decompressed once. Raises IndexError for a step that is not
-        stored and ValueError for a destination of another kind; then nothing is written.
+        Each block is decompressed once. Raises IndexError for a step that is not stored
+        and ValueError for a destination of the wrong shape or dtype, and then writes nothing.
         """
         self._check_read(step_N, out_RF)
         at_N = step_N % self.max_steps
@@ -210,7 +210,7 @@ class CompressedFrames:
         lost = step_N[(step_N < self.tail) | (step_N >= self.head)]
         if len(lost):
             raise IndexError(
-                f"step {lost[0]} is not stored: the compressed frames are of steps [{self.tail}, {self.head})"
+                f"step {lost[0]} is not stored: the compressed frames are those of steps [{self.tail}, {self.head})"
             )
         codec = self._codec
         if out_RF.shape[1:] != (codec.frame_size,) or out_RF.dtype != codec.frame_dtype:

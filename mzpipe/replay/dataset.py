@@ -1,9 +1,9 @@
-"""A run's trajectories as plain npz files, for other programs: `mzpipe export RUN`, and a reader.
+"""Writes a run's trajectories as plain npz files for other programs (`mzpipe export RUN`), and reads them.
 
     DATASET/dataset.json            format, game, discount, shapes, number of transitions, the files in order
             transitions-00000.npz   flat arrays, one row per transition, episodes one after another
 
-DATASET gets its name when everything is in it.
+DATASET gets its name only when it is complete.
 
 | array | per row | |
 |---|---|---|
@@ -12,16 +12,16 @@ DATASET gets its name when everything is in it.
 | terminations, truncations | bool | whether the rules, or a limit, ended the episode after the action |
 | legal_actions | bool [A] | |
 | to_play | int8 | the player to move |
-| search_policies, root_values | float32 [A], float32 | what the search said of the position |
-| weights_versions | int64 | of the weights that the search used |
-| final_values | float32 | in the last row of an episode that was not terminated: the value that goes on; else 0 |
-| episode_ids, steps | int64 | rows of one episode are neighbours in one file: one id, steps ascending by one |
+| search_policies, root_values | float32 [A], float32 | the result of the position's search |
+| weights_versions | int64 | the version of the weights that the search used |
+| final_values | float32 | the value to bootstrap from, in the last row of an episode that did not terminate; else 0 |
+| episode_ids, steps | int64 | rows of one episode follow one another in one file, with one id and steps that count up |
 
-Of an episode of which the journal has kept a part only, the first step is above
-0, or the last row is neither a termination nor a truncation.
+If the journal has kept only a part of an episode, its first step is above 0, or
+its last row is neither a termination nor a truncation.
 
-Names are Gymnasium's and Minari's. It is no Minari dataset, because those hold
-the observation after the last action too, which a journal does not.
+The names are those of Gymnasium and Minari. This is not a Minari dataset: those
+also hold the observation after the last action, which a journal does not.
 
 Shape legend    A actions
 """
@@ -45,12 +45,12 @@ from .journal import JournalContents, StoredTrajectory
 
 FORMAT = "mzpipe-transitions-1"
 _INDEX = "dataset.json"
-# Transitions of a file are at most about this many bytes in memory.
+# The transitions of one file take at most about this many bytes in memory.
 _FILE_BYTES = 256 << 20
 
 
 class Exported(NamedTuple):
-    """What an export wrote."""
+    """The numbers that an export wrote."""
 
     transitions: int
     episodes: int
@@ -58,7 +58,7 @@ class Exported(NamedTuple):
 
 
 def export_dataset(contents: JournalContents, directory: Path, *, game: str, discount: float) -> Exported:
-    """Writes every trajectory of a journal; raises InputOutputError where `directory` exists or cannot be written."""
+    """Writes every trajectory of a journal; raises InputOutputError if `directory` exists or cannot be written."""
     if os.path.lexists(directory):
         raise InputOutputError(f"{directory}: cannot be created: {os.strerror(errno.EEXIST)}")
     try:
@@ -92,13 +92,13 @@ def _write(contents: JournalContents, directory: Path, game: str, discount: floa
 
 
 def read_dataset(directory: Path) -> Iterator[dict[str, np.ndarray]]:
-    """The arrays of an exported dataset, one file after the other; raises InputOutputError naming the file."""
+    """Yields the arrays of an exported dataset, file by file; raises InputOutputError that names the file."""
     try:
         index = json.loads((directory / _INDEX).read_text())
         names = [str(name) for name in index["files"]]
         found = index["format"]
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise InputOutputError(f"{directory / _INDEX}: no exported dataset: {error}") from None
+        raise InputOutputError(f"{directory / _INDEX}: not an exported dataset: {error}") from None
     if found != FORMAT:
         raise InputOutputError(f"{directory / _INDEX}: format {found!r}, this program reads {FORMAT!r}")
     for name in names:
@@ -111,7 +111,7 @@ def read_dataset(directory: Path) -> Iterator[dict[str, np.ndarray]]:
 
 
 def _parts(contents: JournalContents) -> Iterator[list[list[StoredTrajectory]]]:
-    """Whole episodes, as many as one file takes."""
+    """Yields groups of whole episodes, each as large as one file holds."""
     part: list[list[StoredTrajectory]] = []
     nbytes = 0
     for episode in _episodes(contents):
@@ -125,7 +125,7 @@ def _parts(contents: JournalContents) -> Iterator[list[list[StoredTrajectory]]]:
 
 
 def _episodes(contents: JournalContents) -> Iterator[list[StoredTrajectory]]:
-    """Trajectories that follow each other without a gap, as episodes, in the order of their ends."""
+    """Yields episodes, joined from trajectories that follow each other without a gap, in the order of their ends."""
     going_on: dict[tuple[int, int, int, int], list[StoredTrajectory]] = {}
     for trajectory in contents.trajectories():
         record = trajectory.record

@@ -1,4 +1,4 @@
-"""FrameStore: each stored transition's frame once, single; the newest as they are, older ones compressed if asked for.
+"""FrameStore: keeps one single frame per stored transition; the newest lie raw, older ones compressed if configured.
 
     steps    tail ......... raw_tail ............... head
                compressed      raw rows, step mod P
@@ -19,7 +19,7 @@ NONE = -1
 
 
 class FrameStore:
-    """Written once per transition, read as stacks; the table says what goes."""
+    """Frames are written once per transition and read as stacks; the table decides which ones to drop."""
 
     def __init__(
         self, num_raw: int, frame_shape: tuple[int, ...], frame_dtype: str, tier: CompressedFrames | None
@@ -41,7 +41,7 @@ class FrameStore:
         return self.raw_PF.shape[1]
 
     def write(self, first_step: int, frames: np.ndarray) -> None:
-        """Stores the frames of consecutive steps; the rows must have been let go."""
+        """Stores the frames of consecutive steps; their rows must be free."""
         for rows, part in two_parts(first_step, len(frames), self.num_raw):
             self._raw_P[rows] = frames[part]
 
@@ -56,12 +56,12 @@ class FrameStore:
             self.tier.drop_until(tail)
 
     def read(self, stack_NS: np.ndarray, out_RF: np.ndarray) -> None:
-        """Writes the frames of stored steps, in any order, stack after stack; zeros where the step is NONE."""
+        """Writes the frames of stored steps, in any order, stack after stack; zeros for the step NONE."""
         read_kernel(self.raw_PF, stack_NS.reshape(-1), self.raw_tail, out_RF)
         self.read_compressed(stack_NS, out_RF)
 
     def read_compressed(self, stack_NS: np.ndarray, out_RF: np.ndarray) -> None:
-        """The part of `read` that read_kernel leaves out: frames of the tier."""
+        """Writes the frames that read_kernel leaves out: those in the compressed tier."""
         if self.tier is None:
             return
         step_R = stack_NS.reshape(-1)
@@ -72,7 +72,7 @@ class FrameStore:
 
 @njit(cache=True, nogil=True)
 def read_kernel(raw_PF, step_R, raw_tail, out_RF):
-    """Copies raw frames, runs of consecutive ones in one piece, and zeros for NONE; leaves other rows alone."""
+    """Copies raw frames, consecutive ones in one piece, and writes zeros for NONE; leaves other rows alone."""
     row, num_rows, num_raw = 0, step_R.shape[0], raw_PF.shape[0]
     while row < num_rows:
         step = step_R[row]
@@ -92,7 +92,7 @@ def read_kernel(raw_PF, step_R, raw_tail, out_RF):
 
 @njit(cache=True, nogil=True)
 def stack_steps_kernel(trajectory_C, trajectories, step_N, stack_NS):
-    """The steps of each stack, oldest first, `step` last; NONE before what is stored of the episode."""
+    """Writes the steps of each stack, oldest first, `step` last; NONE before the stored part of the episode."""
     capacity = trajectory_C.shape[0]
     for item in range(step_N.shape[0]):
         step = step_N[item]
@@ -112,7 +112,7 @@ def stack_steps_kernel(trajectory_C, trajectories, step_N, stack_NS):
 
 
 def two_parts(first: int, length: int, capacity: int) -> list[tuple[slice, slice]]:
-    """(rows, part of the record): one pair, or two where the record goes round the end of a circular array."""
+    """(rows, part of the record): one pair, or two if the record wraps around the end of a circular array."""
     row = first % capacity
     until_end = min(length, capacity - row)
     parts = [(slice(row, row + until_end), slice(0, until_end))]

@@ -1,4 +1,4 @@
-"""Gather kernels: training batches from the table straight into a claimed batch slot.
+"""Gather kernels: write training batches from the table straight into a claimed batch slot.
 
 Shape legend    B unrolls   K unroll steps   K1 = K + 1 states   A actions   C transitions
                 N positions   S frames of a stack   R frames   F numbers of a frame
@@ -8,10 +8,10 @@ Preconditions   P1  every sampled step is stored (tail <= step < head).
 Postconditions  I1  frames before the episode's start, or already removed, are zeros.
                 I2  targets do not depend on where an episode was cut into trajectories, as long
                     as its trajectories are stored.
-Speed           forceinline: the arrays of a NamedTuple would be pushed one by one at every call, and rows of
-                policies are copied in loops, which slice assignment would make calls of. One kernel call
-                per batch: a call from Python unpacks every array of every NamedTuple, a quarter of a
-                microsecond each. Steps are prefetched: nothing else knows which come next.
+Speed           forceinline: without it every call would push the arrays of a NamedTuple one by one. Rows of
+                policies are copied in loops: slice assignments would become calls. One kernel call per
+                batch: a call from Python unpacks every array of every NamedTuple, a quarter of a
+                microsecond each. Steps are prefetched: the processor cannot predict which come next.
 Oracle          tests/naive/gather.py        Benchmark  mzpipe bench replay
 """
 
@@ -25,13 +25,13 @@ from ..targets.unroll import EpisodeSteps, UnrollTargets, unroll_targets
 from .frames import NONE, read_kernel, stack_steps_kernel
 from .table import Table
 
-# A sample's steps are prefetched so many samples before its turn.
+# A sample's steps are prefetched this many samples before its turn.
 _SAMPLES_AHEAD = 2
 
 
 @njit(cache=True, nogil=True, forceinline=True)
 def copy_step_kernel(steps, added, row, num_policies, window, place):
-    """Copies one step into its place of a window; policies of the first `num_policies` places only."""
+    """Copies one step to `place` in a window; policies only for the first `num_policies` places."""
     window.action_C[place] = steps.action[row]
     window.reward_C[place] = steps.reward[row]
     window.bootstrap_value_C[place] = added.bootstrap_value_C[row]
@@ -44,8 +44,8 @@ def copy_step_kernel(steps, added, row, num_policies, window, place):
 def window_kernel(steps, added, trajectories, step, num_policies, window):
     """Copies the steps from `step` on, across trajectory borders, into a window of short arrays.
 
-    Returns (how many, end, final value): what follows the last of them. When the
-    window is full before the episode ends, `end` is UNFINISHED and nobody asks.
+    Returns (number of steps, end, final value); the last two describe what follows the last step. If the window is
+    full before the episode ends, `end` is UNFINISHED and no target depends on it.
     """
     capacity = steps.action.shape[0]
     number = added.trajectory_C[step % capacity]
@@ -68,7 +68,7 @@ def window_kernel(steps, added, trajectories, step, num_policies, window):
 
 @njit(cache=True, nogil=True)
 def later_step_kernel(trajectory_C, trajectories, step, distance):
-    """The step `distance` moves later in the episode; NONE where that is not stored."""
+    """The step `distance` moves later in the episode; NONE if it is not stored."""
     capacity = trajectory_C.shape[0]
     number = trajectory_C[step % capacity]
     while number != NONE:
@@ -84,7 +84,7 @@ def later_step_kernel(trajectory_C, trajectories, step, distance):
 
 @njit(cache=True, nogil=True)
 def later_steps_kernel(trajectory_C, trajectories, step_B, distance_B, later_B):
-    """later_step_kernel for each of B steps."""
+    """Applies later_step_kernel to each of B steps."""
     for item in range(step_B.shape[0]):
         later_B[item] = later_step_kernel(trajectory_C, trajectories, step_B[item], distance_B[item])
 
@@ -102,7 +102,7 @@ def make_window_kernel(length, num_actions):
 
 @njit(cache=True, nogil=True, forceinline=True)
 def prefetch_steps_kernel(steps, added, step, num_states):
-    """Asks for what the targets of `step` are made from."""
+    """Prefetches the rows that the targets of `step` are made from."""
     row = step % steps.action.shape[0]
     prefetch_rows(added.trajectory_C, row, 1)
     prefetch_rows(steps.action, row, num_states)
@@ -129,7 +129,7 @@ def targets_row_kernel(batch, sample):
 def targets_kernel(steps, added, trajectories, step_B, td_steps_B, discount, random_key, batch):
     """Writes the actions and targets of the sampled steps, each with its own n.
 
-    The columns are read in place where one trajectory holds all that an unroll asks for, else by way of a window.
+    The columns are read in place if one trajectory holds all that an unroll needs, else through a window.
     """
     capacity = steps.action.shape[0]
     num_states = batch.value_target_BK1.shape[1]
@@ -155,7 +155,7 @@ def targets_kernel(steps, added, trajectories, step_B, td_steps_B, discount, ran
 def fill_kernel(
     steps, added, trajectories, raw_PF, raw_tail, step_B, td_steps_B, discount, random_key, keys, batch, stack_BS
 ):
-    """Writes a batch but for frames that are compressed, and which step's frame stands where; one call per batch."""
+    """Writes a batch except compressed frames, and the step of every frame; one call per batch."""
     capacity = steps.action.shape[0]
     for sample in range(step_B.shape[0]):
         keys.slot_B[sample] = step_B[sample] % capacity
@@ -167,7 +167,7 @@ def fill_kernel(
 
 @njit(cache=True, nogil=True)
 def value_errors_kernel(steps, added, trajectories, first_step, discount, td_steps, error_N):
-    """|v - z| of the N steps from first_step on, from what is stored now (MuZero, appendix G)."""
+    """Writes |v - z| of the N steps from first_step on, from what is stored now (MuZero, appendix G)."""
     window = make_window_kernel(td_steps + 1, steps.search_policy.shape[1])
     capacity = steps.action.shape[0]
     for item in range(error_N.shape[0]):
@@ -187,10 +187,10 @@ class Gatherer:
         self._table, self._discount, self._td_steps = table, discount, td_steps
 
     def fill(self, slot: BatchSlot, step_B: np.ndarray, td_steps_B: np.ndarray, random_key: int) -> None:
-        """Writes everything of a batch but its importance weights; random_key fixes the actions past the end."""
+        """Writes all of a batch except its importance weights; random_key fixes the actions past an episode's end."""
         table, frames = self._table, self._table.frames
         stack_BS, frame_RF = self._stack_rows(slot.unrolls.observation)
-        # As the kernel takes it: a row per frame, and of one type with and without the following observations.
+        # The kernel takes a row per frame, and one type of batch with and without the following observations.
         batch = slot.unrolls._replace(observation=frame_RF, next_observation_BK=None, observation_mask_BK=None)
         fill_kernel(
             table.steps,
@@ -211,7 +211,7 @@ class Gatherer:
             self.fill_following(slot.unrolls, step_B)
 
     def fill_following(self, unrolls: Unrolls[np.ndarray], step_B: np.ndarray) -> None:
-        """Writes the stacked observation after each action of the unrolls; zeros, and mask 0, past what is stored."""
+        """Writes the stacked observation after each action of the unrolls; zeros, and mask 0, if it is not stored."""
         following_BK, mask_BK = unrolls.next_observation_BK, unrolls.observation_mask_BK
         assert following_BK is not None and mask_BK is not None
         num_unrolls, num_steps = mask_BK.shape
@@ -221,24 +221,24 @@ class Gatherer:
         mask_BK[:] = (later_N != NONE).reshape(num_unrolls, num_steps)
 
     def stacks(self, step_N: np.ndarray, observation_N: np.ndarray) -> None:
-        """Writes the stacked observation of each of N steps (at least one); zeros where the step is NONE."""
+        """Writes the stacked observation of each of N steps (at least one); zeros for the step NONE."""
         stack_NS, frame_RF = self._stack_rows(observation_N)
         stack_steps_kernel(self._table.added.trajectory_C, self._table.trajectories, step_N, stack_NS)
         self._table.frames.read(stack_NS, frame_RF)
 
     def _stack_rows(self, observation_N: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Room for the steps of each stack, and the observations with a row per frame."""
+        """Returns room for the steps of each stack, and the observations reshaped to a row per frame."""
         frame_RF = observation_N.reshape(-1, self._table.frames.frame_size)
         return np.empty((len(observation_N), len(frame_RF) // len(observation_N)), np.int64), frame_RF
 
     def later_steps(self, step_N: np.ndarray, distance_N: np.ndarray) -> np.ndarray:
-        """The steps so many moves later; NONE where the episode, or what is stored of it, ends before."""
+        """The steps `distance_N` moves later; NONE if the episode, or its stored part, ends before."""
         later_N = np.empty(len(step_N), np.int64)
         later_steps_kernel(self._table.added.trajectory_C, self._table.trajectories, step_N, distance_N, later_N)
         return later_N
 
     def value_errors(self, first_step: int, count: int) -> np.ndarray:
-        """|v - z| of the newest `count` transitions, the priorities that they enter with."""
+        """|v - z| of `count` transitions from first_step on: their first priorities."""
         error_N, table = np.empty(count, np.float32), self._table
         value_errors_kernel(
             table.steps, table.added, table.trajectories, first_step, self._discount, self._td_steps, error_N

@@ -1,20 +1,20 @@
-"""RateLimiter: keeps reuse at samples_per_insert, whichever side is faster."""
+"""RateLimiter: keeps sampled / inserted near samples_per_insert, whichever side is faster."""
 
 from ..config.replay import check_corridor
 from ..errors import ConfigError
 
 
 class RateLimiter:
-    """Blocks sampling while there is too little data for it, and inserting while the learner lags.
+    """Blocks sampling while there is too little data, and inserting while the learner lags.
 
-    With `lead` = inserted - sampled / samples_per_insert, in transitions:
-    sampling waits until min_size transitions are in, and while it would push
-    `lead` below min_size - max_insert_lead; inserting waits while `lead` would
-    pass min_size + max_insert_lead. In the long run sampled / inserted tends to
+    Let `lead` = inserted - sampled / samples_per_insert, in transitions. Sampling
+    waits until min_size transitions are in, and while it would push `lead` below
+    min_size - max_insert_lead. Inserting waits while `lead` would exceed
+    min_size + max_insert_lead. In the long run sampled / inserted tends to
     samples_per_insert.
 
     Raises ConfigError for a corridor in which both sides can wait for ever: one
-    narrower than least_insert_lead, or one that wants more data than the table holds.
+    narrower than least_insert_lead, or one that needs more data than the table holds.
     """
 
     def __init__(
@@ -42,7 +42,7 @@ class RateLimiter:
         return self.inserted >= self._min_size and lead >= self._min_size - self._max_insert_lead
 
     def resume(self, *, inserted: int, sampled: int) -> None:
-        """Goes on from a former session's counts; from the corridor's nearer edge where its settings have changed."""
+        """Resumes from a former session's counts; if new settings exclude them, from the corridor's nearer edge."""
         lead = inserted - sampled / self._samples_per_insert
         lowest = self._min_size - self._max_insert_lead if inserted >= self._min_size else lead
         lead = min(max(lead, lowest), self._min_size + self._max_insert_lead)
@@ -67,15 +67,15 @@ class RateLimiter:
 
 
 class OpenLimiter:
-    """For a table that nobody inserts into: sampling never waits."""
+    """The limiter of a table that gets no inserts: sampling never waits."""
 
     def __init__(self) -> None:
         self.inserted = self.sampled = 0
 
     def can_insert(self, count: int) -> bool:
-        """Nothing is inserted."""
+        """Always False: nothing is inserted."""
         return False
 
     def can_sample(self, count: int) -> bool:
-        """Always."""
+        """Always True."""
         return True

@@ -1,9 +1,9 @@
-"""Reanalysis: positions out to the reanalyzers, fresh targets back into the table.
+"""Reanalysis: sends positions to the reanalyzers, and stores their fresh targets in the table.
 
-Positions wait in one queue and leave in groups, a ticket each, for the
-reanalyzer that has the least to do: full groups, or what there is for one that
-would otherwise stand still. Results are stored under the positions' steps, so
-every later batch has them too.
+Positions wait in one queue and leave in groups, each with a ticket, for the
+reanalyzer with the least to do. Groups are full, except for a reanalyzer that
+would otherwise be idle. Results are stored at the positions' steps, so every
+later batch has them too.
 
 Shape legend    N positions of a group
 """
@@ -23,14 +23,14 @@ from .table import Table
 
 
 class Waiting(Protocol):
-    """A batch that waits for fresh targets: how many of its positions are out, and how many are back."""
+    """A batch that waits for fresh targets, with the number of its positions that are out, and that are back."""
 
     waiting: int
     fresh: int
 
 
 class _Group(NamedTuple):
-    """Positions under one ticket; `batches` says which batch waits for how many of them."""
+    """Positions under one ticket; `batches` has each batch that waits for some of them, and for how many."""
 
     step_N: np.ndarray
     bootstrap_step_N: np.ndarray
@@ -54,7 +54,7 @@ class _Worker:
 
 
 class Reanalysis:
-    """Keeps the reanalyzers busy with what batches need."""
+    """Keeps the reanalyzers busy with the positions that batches need."""
 
     def __init__(self, plane: DataPlane, table: Table, gatherer: Gatherer) -> None:
         self._table, self._gatherer = table, gatherer
@@ -65,7 +65,7 @@ class Reanalysis:
         self._next_ticket = 0
 
     def request(self, step_N: np.ndarray, td_steps_N: np.ndarray, batch: Waiting) -> None:
-        """Queues positions; batch.waiting falls by one for each that is back or gone."""
+        """Queues positions; batch.waiting falls by one for each that comes back or leaves the table."""
         batch.waiting += len(step_N)
         self._queue.append(_Request(step_N, td_steps_N, batch))
 
@@ -79,7 +79,7 @@ class Reanalysis:
             return 0
         ticket = int(slot.ticket[0])
         group = self._groups.pop(ticket, None)
-        if group is not None:  # else a reanalyzer that was started again has answered twice
+        if group is not None:  # else a restarted reanalyzer has answered twice
             self._store(slot, group)
             worker.tickets.discard(ticket)
             for batch, count in group.batches:
@@ -121,7 +121,7 @@ class Reanalysis:
         return 1
 
     def _take_group(self) -> _Group:
-        """Up to a lane's positions from the queue's front; those that have left the table are not searched."""
+        """Takes at most a lane's positions from the queue's front, and skips those that have left the table."""
         step_parts, td_parts, batches, room = [], [], [], self._num_trees
         while self._queue and room:
             step_N, td_steps_N, batch = self._queue.popleft()
@@ -142,4 +142,4 @@ class Reanalysis:
         self._gatherer.stacks(group.step_N, slot.observation[:rows])
         self._gatherer.stacks(group.bootstrap_step_N, slot.bootstrap_observation[:rows])
         slot.legal_actions[:rows] = self._table.steps.legal_actions[group.step_N % self._table.capacity]
-        slot.legal_actions[rows:] = True  # rows without a position are searched too, and nobody looks
+        slot.legal_actions[rows:] = True  # rows without a position are searched too; their results are not read

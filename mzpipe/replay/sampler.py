@@ -1,4 +1,4 @@
-"""Samplers: which stored transitions a batch is made of, and how much each of them counts.
+"""Samplers: choose the stored transitions of a batch, and the weight of each.
 
 Shape legend    B positions of a batch   N transitions of a record
 """
@@ -23,26 +23,26 @@ class Draw(NamedTuple):
 
 
 class Sampler(Protocol):
-    """What the replay server asks of a sampler."""
+    """The sampler's interface to the replay server."""
 
     def draw(self, count: int, beta: float) -> Draw:
-        """`count` stored transitions, with replacement; the table must not be empty."""
+        """Draws `count` stored transitions, with replacement; the table must not be empty."""
 
     def insert(self, first_step: int, priority_N: np.ndarray) -> None:
-        """Takes in the newest transitions of the table, and forgets those that made room for them."""
+        """Adds the newest transitions of the table, and forgets those that were removed for them."""
 
     def update(self, step_B: np.ndarray, priority_B: np.ndarray) -> int:
-        """New priorities; returns how many were for transitions that are gone, and dropped."""
+        """Sets new priorities; returns how many it dropped because their transitions are gone."""
 
     def random_key(self) -> int:
         """A fresh key for the draws of one batch."""
 
     def weights(self, step_N: np.ndarray) -> np.ndarray | None:
-        """(|v - z| + epsilon)^alpha of transitions as float32, for the journal; None where all are alike."""
+        """(|v - z| + epsilon)^alpha of transitions as float32, for the journal; None if all are equal."""
 
 
 class _Seeded:
-    """What all samplers have: their table and their own random stream."""
+    """The common part of all samplers: a table and a random stream."""
 
     def __init__(self, table: Table, seed: int) -> None:
         self._table, self._rng = table, np.random.default_rng(seed)
@@ -61,10 +61,10 @@ class UniformSampler(_Seeded):
         return Draw(step_B, np.ones(count, np.float32))
 
     def insert(self, first_step: int, priority_N: np.ndarray) -> None:
-        """Nothing to keep."""
+        """Does nothing: there are no priorities."""
 
     def update(self, step_B: np.ndarray, priority_B: np.ndarray) -> int:
-        """Nothing to change."""
+        """Changes nothing; returns how many transitions are gone."""
         return int((step_B < self._table.tail).sum())
 
     def weights(self, step_N: np.ndarray) -> np.ndarray | None:
@@ -75,7 +75,7 @@ class UniformSampler(_Seeded):
 class PrioritizedSampler(_Seeded):
     """P(i) = p_i^alpha / sum p^alpha; weight_i = (N P(i))^-beta over the batch's largest (Schaul et al. 2016).
 
-    p_i = |v_i - z_i|: on insertion from the search's own value, later as the learner reports it.
+    p_i = |v_i - z_i| comes from the search's own value on insertion, and later from the learner.
     """
 
     def __init__(self, table: Table, seed: int, *, alpha: float) -> None:
@@ -117,7 +117,7 @@ class PrioritizedSampler(_Seeded):
 
 
 def priority_of_weight(weight_N: np.ndarray, alpha: float) -> np.ndarray:
-    """|v - z| of what Sampler.weights gave, under the alpha that it gave it with."""
+    """|v - z| from what Sampler.weights returned with this alpha."""
     return np.maximum(weight_N.astype(np.float64) ** (1.0 / alpha) - PRIORITY_EPSILON, 0.0)
 
 

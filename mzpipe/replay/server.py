@@ -1,4 +1,4 @@
-"""The replay server: takes trajectories in, hands batches out, at the rate that samples_per_insert allows.
+"""The replay server: takes in trajectories and hands out batches, at the rate that samples_per_insert allows.
 
 Reads   trajectory_ring[i], priority_ring[r], target_ring[j]
 Writes  batch_ring[r], position_ring[j], the journal
@@ -33,7 +33,7 @@ from .table import Table
 
 
 class Recovery(NamedTuple):
-    """The journal to write (None: none is wanted), what there is to restore, and lines for people."""
+    """The journal to write (None: the profile has none), the contents to restore, and lines for the user."""
 
     journal: Journal | None
     contents: JournalContents | None
@@ -41,9 +41,9 @@ class Recovery(NamedTuple):
 
 
 def recover(replay: ReplayConfig, shape: PlaneShape, directory: Path) -> Recovery:
-    """Reads the journal that this run, or the run it learns from, has left.
+    """Reads the journal of this run, or of the run that it learns from.
 
-    Raises InputOutputError where one is damaged or another game's. A torn end is cut off this run's own files.
+    Raises InputOutputError if it is damaged or belongs to another game. A torn end is cut off, in this run's own files.
     """
     layout = JournalLayout(shape.frame_shape, shape.frame_dtype, shape.num_actions)
     if replay.source:
@@ -54,7 +54,7 @@ def recover(replay: ReplayConfig, shape: PlaneShape, directory: Path) -> Recover
         return Recovery(None, contents, [f"training on {source}", *contents.notes])
     former = read_journal(directory, layout) if has_journal(directory) else None
     if not replay.journal:
-        ignored = [f"{directory}: not restored and not gone on with: replay.journal=false"] if former else []
+        ignored = [f"{directory}: neither restored nor continued: replay.journal=false"] if former else []
         return Recovery(None, None, ignored)
     if former is not None:
         former.repair()
@@ -62,7 +62,7 @@ def recover(replay: ReplayConfig, shape: PlaneShape, directory: Path) -> Recover
     return Recovery(journal, former, former.notes if former else [])
 
 
-# A journal that cannot be written down in this time is not waited for.
+# The server does not wait longer than this for the journal to be written.
 _JOURNAL_CLOSE_S = 1.5
 
 
@@ -97,14 +97,14 @@ class ReplayServer(Agent):
         self._batches = BatchMaker(profile, plane, self._table, self._sampler, gatherer, self._limiter, self._waits)
         self._readers = [RingReader(plane.trajectory_ring(actor)) for actor in range(shape.actors)]
         self._actor_bells = [plane.doorbell(Member(Role.ACTOR, actor)) for actor in range(shape.actors)]
-        self._checked = [False] * shape.actors  # whether a record waits in the ring that is whole
+        self._checked = [False] * shape.actors  # whether the record that waits in the ring was found to be valid
         self._turns = Turns(shape.actors)
         self._priorities = [RingReader(plane.priority_ring(rank)) for rank in range(shape.learner_ranks)]
         self._counters.set("capacity", self._table.capacity)
         self._started = True
 
     def do_work(self) -> int:
-        """Takes a record from each ring, and moves every batch on as far as the rate limiter and its peers allow."""
+        """Takes a record from each ring, and advances every batch as far as the rate limiter and its peers allow."""
         self._waits.lap()
         work_count = sum(self._take_priorities(rank) for rank in range(len(self._priorities)))
         work_count += self._take_records()
@@ -112,7 +112,7 @@ class ReplayServer(Agent):
         return work_count + (self._batches.do_work() if self._table.size else 0)
 
     def on_close(self) -> None:
-        """Takes in what actors have handed over last, and writes the journal to its end."""
+        """Takes in the last records of the actors, and writes the rest of the journal."""
         if not self._started:
             return
         for actor in range(len(self._readers)):
@@ -139,7 +139,7 @@ class ReplayServer(Agent):
     def _restore(self, recovery: Recovery) -> None:
         for line in recovery.lines:
             self._control.send(Note(line))
-        known = self._counters.get("inserted")  # what a session that was killed had counted
+        known = self._counters.get("inserted")  # the count of a killed session
         self._count_inserts()
         if recovery.contents is None:
             return
@@ -153,12 +153,12 @@ class ReplayServer(Agent):
         self._control.send(
             Note(
                 f"restored {restored.stored:,} transitions of {restored.inserted:,} inserted so far; "
-                f"{self._counters.get('lost'):,} lost by a kill"
+                f"{self._counters.get('lost'):,} lost in a kill"
             )
         )
 
     def _take_records(self) -> int:
-        """Takes a record from each ring in turn; one that is too long for the room is not overtaken by shorter ones."""
+        """Takes a record from each ring in turn; shorter records do not overtake one that has to wait for room."""
         taken = 0
         for actor in self._turns.order():
             if self._insert(actor):

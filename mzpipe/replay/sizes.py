@@ -1,4 +1,4 @@
-"""Sizes: what the replay server's memory and disk come to, for the plan and for the table itself."""
+"""Sizes of the replay server's memory and disk, for the plan and for the table itself."""
 
 from dataclasses import dataclass
 from typing import Annotated, NamedTuple, Protocol
@@ -18,17 +18,17 @@ _SAMPLER_BYTES = -(-sum_tree_bytes(1 << 20) // (1 << 20))
 
 
 class StepColumns(NamedTuple):
-    """What the table adds to Steps, one row per transition."""
+    """Columns that the table adds to Steps, one row per transition."""
 
     trajectory_C: Annotated[np.ndarray, Column("int64", (), "number of the trajectory that it belongs to")]
-    search_version_C: Annotated[np.ndarray, Column("int64", (), "of the weights behind search policy and root value")]
+    search_version_C: Annotated[np.ndarray, Column("int64", (), "weights version of search policy and root value")]
     # The actor's root value, later the target network's value.
     bootstrap_value_C: Annotated[np.ndarray, Column("float32", (), "what targets of earlier steps bootstrap from")]
-    bootstrap_version_C: Annotated[np.ndarray, Column("int64", (), "of the weights that said it")]
+    bootstrap_version_C: Annotated[np.ndarray, Column("int64", (), "weights version of the bootstrap value")]
 
 
 class TrajectoryColumns(NamedTuple):
-    """One row per trajectory: [start, start + length) in steps, what ends it, and its neighbours."""
+    """One row per trajectory: its steps [start, start + length), its end, and its neighbours."""
 
     start_R: Annotated[np.ndarray, Column("int64", (), "its first step")]
     length_R: Annotated[np.ndarray, Column("int32", (), "its transitions")]
@@ -40,23 +40,23 @@ class TrajectoryColumns(NamedTuple):
 
 
 class Frames(Protocol):
-    """What GameSpec and PlaneShape both say of a game."""
+    """The description of a game that GameSpec and PlaneShape share."""
 
     @property
     def frame_shape(self) -> tuple[int, ...]:
-        """Of a single frame."""
+        """The shape of a single frame."""
 
     @property
     def frame_dtype(self) -> str:
-        """Of its numbers."""
+        """The dtype of a frame."""
 
     @property
     def num_actions(self) -> int:
-        """A."""
+        """The number of actions, A."""
 
 
 class TableSizes(NamedTuple):
-    """Transitions with a raw frame and with a compressed one, and bytes of the compressed tier's arena."""
+    """Numbers of transitions with a raw and with a compressed frame, and bytes of the compressed tier's arena."""
 
     num_raw: int
     num_compressed: int
@@ -70,7 +70,7 @@ class TableSizes(NamedTuple):
 
 @dataclass(frozen=True)
 class TableShape:
-    """What a table is made from; compressed_bytes and compression_ratio as in ReplayConfig."""
+    """The dimensions of a table; compressed_bytes and compression_ratio are those of ReplayConfig."""
 
     capacity_bytes: int
     frame_shape: tuple[int, ...]
@@ -94,7 +94,7 @@ class TableShape:
         )
 
     def sizes(self) -> TableSizes:
-        """What fits; raises ConfigError when that is fewer than two trajectories."""
+        """The numbers that fit; raises ConfigError if fewer than two trajectories do."""
         per_transition = bytes_per_transition(self.frame_shape, self.frame_dtype, self.num_actions)
         num_raw = self.capacity_bytes // per_transition
         if num_raw < 2 * self.trajectory_length:
@@ -114,12 +114,12 @@ def frame_bytes(frame_shape: tuple[int, ...], frame_dtype: str) -> int:
 
 
 def bytes_per_transition(frame_shape: tuple[int, ...], frame_dtype: str, num_actions: int) -> int:
-    """Bytes of one transition in all columns, with its share of the trajectory columns at worst (length 1)."""
+    """Bytes of one transition in all columns; of the trajectory columns it has a whole row, as with length 1."""
     sizes = Sizes(num_actions=num_actions)
     columns = sum(nbytes(record, sizes) for record in (Steps, StepColumns, TrajectoryColumns))
     return frame_bytes(frame_shape, frame_dtype) + columns + _SAMPLER_BYTES
 
 
 def journal_segment_bytes(capacity_bytes: int) -> int:
-    """Bytes after which the journal begins another segment: the unit in which old ones are deleted."""
+    """Bytes after which the journal begins another segment; old data is deleted in whole segments."""
     return min(_MAX_SEGMENT_BYTES, max(_MIN_SEGMENT_BYTES, capacity_bytes // _SEGMENTS_PER_TABLE))

@@ -1,4 +1,4 @@
-"""Store: the table with all that goes along with it: priorities and journal.
+"""Store: the table together with its priorities and its journal.
 
 Shape legend    T stored trajectories   N stored transitions
 """
@@ -21,7 +21,7 @@ _SUM_TOLERANCE = 1e-2
 
 
 def fault_of(record: Trajectory) -> str | None:
-    """What is wrong with a trajectory record, naming field, value and bound; None when nothing is."""
+    """The fault of a trajectory record, with field, value and bound; None if there is none."""
     capacity, num_actions = record.steps.search_policy.shape
     length, end = int(record.length[0]), int(record.end[0])
     if not 1 <= length <= capacity:
@@ -47,25 +47,25 @@ def _fault_of_numbers(record: Trajectory, length: int) -> str | None:
         return f"final_value={record.final_value[0]}"
     policy_NA = record.steps.search_policy[:length]
     if policy_NA.min() < 0.0 or np.abs(policy_NA.sum(1) - 1.0).max() > _SUM_TOLERANCE:
-        return "search_policy is no distribution"
+        return "search_policy is not a distribution"
     return None
 
 
-# A journaled epoch is session * 2^32 + the epoch of the actor in that session, so that no two sessions share one.
+# A journaled epoch is session * 2^32 + the actor's epoch in that session, so no two sessions share one.
 _EPOCH_BITS = 32
-# Serial, length and weight, where every trajectory has length 1.
+# Serial, length and weight, at worst: when every trajectory has length 1.
 STATE_BYTES_PER_TRANSITION = 8 + 4 + 4
 
 
 class Restored(NamedTuple):
-    """What a journal brought back: transitions now stored, and transitions that were ever inserted into it."""
+    """The result of a restore: transitions that are stored now, and transitions that were ever inserted."""
 
     stored: int
     inserted: int
 
 
 class Store:
-    """Takes trajectories in: table, sampler and journal move together."""
+    """Takes in trajectories, and keeps table, sampler and journal in step."""
 
     def __init__(
         self, table: Table, sampler: Sampler, gatherer: Gatherer, journal: Journal | None, config: ReplayConfig
@@ -88,7 +88,7 @@ class Store:
         return length
 
     def restore(self, contents: JournalContents) -> Restored:
-        """Fills the empty table from a journal, and continues its numbering."""
+        """Fills the empty table from a journal, and continues the journal's numbering."""
         fields, arrays = contents.state if contents.state else ({}, {})
         priorities = _saved_priorities(fields, arrays)
         saved_serial, inserted = int(fields.get("next_serial", 0)), int(fields.get("inserted", 0))
@@ -110,14 +110,14 @@ class Store:
         return Restored(self._table.size, inserted)
 
     def save_state_if_due(self) -> None:
-        """Saves priorities and counts beside the journal every journal_state_s."""
+        """Saves priorities and counts next to the journal, once every journal_state_s."""
         now_s = time.monotonic()
         if now_s >= self._state_due_s:
             self._state_due_s = now_s + self._config.journal_state_s
             self.save_state()
 
     def save_state(self) -> None:
-        """Saves priorities and counts beside the journal."""
+        """Saves priorities and counts next to the journal."""
         if self._journal is None:
             return
         table, config = self._table, self._config
@@ -152,10 +152,10 @@ class Store:
 
 
 def _saved_priorities(fields: Mapping[str, object], arrays: Mapping[str, np.ndarray]) -> dict[int, np.ndarray]:
-    """|v - z| per transition of each trajectory that the state knows, by serial."""
+    """|v - z| of the transitions of each trajectory in the state, by serial."""
     if "weight" not in arrays:
         return {}
     priority_N = priority_of_weight(arrays["weight"], float(fields["alpha"]))  # type: ignore[arg-type]
-    # The last piece, behind the last trajectory, is empty.
+    # The last piece, after the last trajectory, is empty.
     pieces = np.split(priority_N, np.cumsum(arrays["length"]))[:-1]
     return dict(zip(arrays["serial"].tolist(), pieces, strict=True))

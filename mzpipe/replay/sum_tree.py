@@ -5,8 +5,8 @@
     ...
     last      | the weights of the places |       every level padded to whole groups of 8
 
-Eight float64 are one cache line, so a draw costs one miss per level, and an
-update sums each group anew: rounding never adds up.
+Eight float64 are one cache line, so a draw costs one miss per level. An update
+sums each group anew, so rounding errors never accumulate.
 
 V1  A number of level l is the sum of its group of level l + 1, summed left to right.
 V2  Padding is 0.
@@ -22,7 +22,7 @@ import numpy as np
 from numba import njit
 
 _FAN_OUT = 8
-# numpy aligns to 16 bytes only; groups are to lie in whole lines.
+# numpy aligns to 16 bytes only, and each group must lie in one cache line.
 _LINE_BYTES = 64
 
 
@@ -45,7 +45,7 @@ class SumTree:
         return self._number_T.nbytes
 
     def set(self, place_N: np.ndarray, weight_N: np.ndarray) -> None:
-        """Sets the weights of places (int64, float64); of a place named twice the last counts."""
+        """Sets the weights of places (int64, float64); if a place is named twice, its last weight counts."""
         set_kernel(self._number_T, self._start_L, place_N, weight_N)
 
     def get(self, place_N: np.ndarray) -> np.ndarray:
@@ -53,14 +53,14 @@ class SumTree:
         return self._number_T[self._start_L[-1] + place_N]
 
     def draw(self, uniform_N: np.ndarray) -> np.ndarray:
-        """Places int64, one for each number in [0, 1): place p with probability weight_p / total."""
+        """Draws places (int64), one for each number in [0, 1): place p with probability weight_p / total."""
         place_N = np.empty(len(uniform_N), np.int64)
         draw_kernel(self._number_T, self._start_L, uniform_N, place_N)
         return place_N
 
 
 def sum_tree_bytes(num_places: int) -> int:
-    """Bytes of a tree over so many places."""
+    """Bytes of a tree over `num_places` places."""
     return 8 * sum(_level_sizes(num_places))
 
 
@@ -79,7 +79,7 @@ def _aligned_zeros(count: int) -> np.ndarray:
 
 @njit(cache=True, nogil=True)
 def set_kernel(number_T, start_L, place_N, weight_N):
-    """Writes weights, then sums their groups anew, a level at a time: so no item waits for another one's misses."""
+    """Writes weights, then sums their groups anew, level by level, so no item waits for the cache misses of another."""
     node_N = place_N.copy()
     for item in range(place_N.shape[0]):
         number_T[start_L[-1] + place_N[item]] = weight_N[item]
@@ -100,7 +100,7 @@ def set_kernel(number_T, start_L, place_N, weight_N):
 
 @njit(cache=True, nogil=True)
 def draw_kernel(number_T, start_L, uniform_N, place_N):
-    """Goes down from level 0, taking from each group the number that what is left of the target falls on."""
+    """Descends from level 0; in each group it takes the number on which the rest of the target falls."""
     total = 0.0
     for number in range(_FAN_OUT):
         total += number_T[number]
@@ -112,7 +112,7 @@ def draw_kernel(number_T, start_L, uniform_N, place_N):
             for child in range(_FAN_OUT):
                 weight = number_T[first + child]
                 if weight > 0.0:
-                    chosen = child  # the last one with weight, should rounding carry the target past the group's end
+                    chosen = child  # stays at the last one with weight if rounding carries the target past the group
                     if target < weight:
                         break
                     target -= weight

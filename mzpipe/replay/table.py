@@ -1,4 +1,4 @@
-"""Table: the newest transitions in preallocated circular arrays, by whole trajectories.
+"""Table: keeps the newest transitions in preallocated circular arrays, as whole trajectories.
 
 Step s (counted since the start) lives in row s mod C of every column; trajectory
 j lives in row j mod R of `trajectories`. Trajectories of one episode are linked
@@ -6,7 +6,7 @@ by absolute number, so targets cross their borders.
 
 V1  The steps [tail, head) are stored, head - tail <= C, and tail is the first step of a stored trajectory.
 V2  A link names a trajectory that is stored, or NONE (removal cuts links to what it removes).
-V3  Neighbours follow each other without a gap: before's offset + length is the offset.
+V3  Linked trajectories follow each other without a gap: the first one's offset + length is the next one's offset.
 
 Shape legend    C transitions   R trajectories   A actions   N any number of rows
 """
@@ -23,7 +23,7 @@ EpisodeKey = tuple[int, int, int, int]
 
 
 class Table:
-    """Holds what fits; storing more removes the oldest trajectories first, their frames compressed in between."""
+    """Holds as much as fits; the oldest trajectories are removed first, their frames compressed before that."""
 
     def __init__(self, shape: TableShape) -> None:
         sizes = shape.sizes()
@@ -37,13 +37,13 @@ class Table:
             )
         self.capacity = sizes.capacity
         self.frames = FrameStore(sizes.num_raw, shape.frame_shape, shape.frame_dtype, tier)
-        # As they were recorded, but for search policy and root value: those are of the latest search of the position.
+        # As recorded, except search policy and root value, which are those of the position's latest search.
         self.steps = allocate(Steps, Sizes(num_actions=shape.num_actions), self.capacity)
         self.added = allocate(StepColumns, Sizes(), self.capacity)
         self.trajectories = allocate(TrajectoryColumns, Sizes(), self.capacity)
         self.head = self.tail = 0
-        self._first = self._next = 0  # numbers of the oldest trajectory and of the one to come
-        # Last trajectory of each unfinished episode, with the offset at which it goes on.
+        self._first = self._next = 0  # numbers of the oldest trajectory and of the next one
+        # The last trajectory of each unfinished episode, with the offset of the one that would continue it.
         self._open: dict[EpisodeKey, tuple[int, int]] = {}
         self._key_of: dict[int, EpisodeKey] = {}
 
@@ -62,7 +62,7 @@ class Table:
         return range(self._first, self._next)
 
     def step_at(self, place_N: np.ndarray) -> np.ndarray:
-        """The stored steps that live in these rows."""
+        """The stored steps in these rows."""
         newest = self.head - 1
         step_N = newest - newest % self.capacity + place_N
         return np.where(step_N <= newest, step_N, step_N - self.capacity)
@@ -84,7 +84,7 @@ class Table:
         return length
 
     def close_episodes(self) -> None:
-        """Links nothing to what is stored: the games that it came from are over."""
+        """Links no later trajectory to the stored ones: their games are over."""
         self._open.clear()
         self._key_of.clear()
 
@@ -95,9 +95,9 @@ class Table:
             self._compress_oldest()
 
     def _compress_oldest(self) -> None:
-        """Moves the frames of the oldest raw trajectory into the tier; where they cannot fit, removes all up to it."""
+        """Moves the frames of the oldest raw trajectory into the tier; if they cannot fit, removes all up to it."""
         frames, tier = self.frames, self.frames.tier
-        assert tier is not None  # without one, raw frames are all there are, and removal has made the room
+        assert tier is not None  # without a tier all frames are raw, and removal has made the room
         number = self.added.trajectory_C[frames.raw_tail % self.capacity]
         length = int(self.trajectories.length_R[number % self.capacity])
         encoded = tier.encode(frames.raw(frames.raw_tail, length))
@@ -124,7 +124,7 @@ class Table:
         self._next += 1
 
     def _pop_open(self, key: EpisodeKey, offset: int) -> int:
-        """The trajectory that this one goes on from; NONE where a record between them was lost."""
+        """The trajectory that this one continues; NONE if there is none, or a record between them was lost."""
         number, next_offset = self._open.pop(key, (NONE, offset))
         self._key_of.pop(number, None)
         return number if next_offset == offset else NONE

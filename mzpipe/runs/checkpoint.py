@@ -1,4 +1,4 @@
-"""Checkpoints: the model on disk, written so that a crash leaves the former one or the new one, whole.
+"""Checkpoints: the model on disk, written so that a crash leaves either the former one or the new one, whole.
 
     checkpoints/step_00002000/weights.safetensors   tensors of the model
                               optimizer.safetensors tensors of the optimiser (not in `best`)
@@ -6,11 +6,11 @@
                               manifest.json         SHA-256 and size of each file; written last
     checkpoints/latest, checkpoints/best            text: the directory's name
 
-A directory gets its name by one rename after every file and the directory
-itself are on disk; one that has the name already changes places with it in the
-same rename. A pointer file is replaced by one rename (runs/files.py). A checkpoint
-that is not finite is neither written nor loaded. What is being removed is called
-.NAME.PID.old.
+A directory gets its name by one rename, after every file and the directory itself
+are on disk; if another directory has the name, the two change places in the same
+rename. A pointer file is replaced by one rename (runs/files.py). A checkpoint that
+is not finite is neither written nor loaded. A directory that is being removed is
+called .NAME.PID.old.
 """
 
 import contextlib
@@ -34,16 +34,16 @@ from ..errors import CheckpointError, NotFiniteError
 from .files import remove_any, replace_file, replacing
 
 MANIFEST = "manifest.json"
-# Pointers that every run has: the last one saved, and the best that an evaluation has seen.
+# Pointers that every run has: to the last checkpoint saved, and to the best one in an evaluation.
 LATEST, BEST = "latest", "best"
 _WEIGHTS, _OPTIMIZER, _STATE = "weights.safetensors", "optimizer.safetensors", "state.msgpack"
 _FORMAT_VERSION = 1
 _STEP = re.compile(r"step_(\d{8,18})")
-_SHOWN = 40  # characters of a pointer that is not ours
+_SHOWN = 40  # characters of a wrong pointer that an error shows
 
 
 def step_name(learner_steps: int) -> str:
-    """What the learner's checkpoint of that step is called."""
+    """The name of the learner's checkpoint at that step."""
     return f"step_{learner_steps:08d}"
 
 
@@ -52,7 +52,7 @@ def _steps(name: str) -> int:
 
 
 class Checkpoint(NamedTuple):
-    """What a checkpoint holds."""
+    """The contents of a checkpoint."""
 
     weights: dict[str, np.ndarray]
     optimizer: dict[str, np.ndarray]
@@ -68,7 +68,7 @@ class CheckpointStore:
     def save(self, name: str, checkpoint: Checkpoint, *, pointer: str) -> Path:
         """Writes `checkpoint` as `name`, then lets `pointer` name it.
 
-        Raises NotFiniteError before anything is written, CheckpointError when it cannot be.
+        Raises NotFiniteError before anything is written, CheckpointError if it cannot be written.
         """
         _check_finite(checkpoint)
         files = {
@@ -87,11 +87,11 @@ class CheckpointStore:
         return self.directory / name
 
     def load(self, pointer_or_name: str) -> Checkpoint:
-        """The named checkpoint, every file verified; raises CheckpointError naming file and fault."""
+        """The named checkpoint, with every file verified; raises CheckpointError with file and fault."""
         return self.load_chosen(pointer_or_name)[1]
 
     def load_chosen(self, name: str | None) -> tuple[str, Checkpoint]:
-        """(directory name, checkpoint), as chosen and load; of a run that goes on, whose roles save and remove."""
+        """(directory name, checkpoint) by `chosen` and `load`; safe while a live run saves and removes checkpoints."""
         while True:
             chosen = self.chosen(name)
             found = self._identity(chosen)
@@ -100,7 +100,7 @@ class CheckpointStore:
             except CheckpointError:
                 again = self.chosen(name)
                 if (again, self._identity(again)) == (chosen, found):
-                    raise  # nobody has replaced it meanwhile
+                    raise  # no process has replaced it since
 
     def _identity(self, name: str) -> int | None:
         try:
@@ -129,11 +129,11 @@ class CheckpointStore:
         return (self.directory / pointer).is_file()
 
     def has_entry(self, pointer: str) -> bool:
-        """Whether anything has the pointer's name: a dangling link too."""
+        """Whether anything has the pointer's name, even a dangling link."""
         return os.path.lexists(self.directory / pointer)
 
     def pointed(self, pointer: str) -> str:
-        """The directory's name that the pointer holds; raises CheckpointError where it leads nowhere."""
+        """The directory name that the pointer holds; raises CheckpointError if it leads nowhere."""
         path = self.directory / pointer
         if not self.has_entry(pointer):
             raise CheckpointError(f"{path}: missing")
@@ -143,18 +143,18 @@ class CheckpointStore:
         if not name:
             raise CheckpointError(f"{path}: empty")
         if not os.path.isdir(self.directory / name):
-            raise CheckpointError(f"{path}: names {name[:_SHOWN]!r}, which is not there")
+            raise CheckpointError(f"{path}: names {name[:_SHOWN]!r}, which does not exist")
         return name
 
     def point(self, pointer: str, name: str) -> None:
-        """Lets `pointer` name a checkpoint that is there; raises CheckpointError."""
+        """Lets `pointer` name an existing checkpoint; raises CheckpointError."""
         try:
             self._point(pointer, name)
         except OSError as error:
             raise CheckpointError(f"{self.directory / pointer}: cannot be written: {error.strerror}") from error
 
     def resolve(self, pointer_or_name: str) -> str:
-        """Directory name behind `latest`, `best`, a learner step or a plain name; raises CheckpointError if none."""
+        """The directory name of `latest`, `best`, a learner step or a plain name; raises CheckpointError if none."""
         if pointer_or_name.isdecimal():
             pointer_or_name = step_name(int(pointer_or_name))
         pointer = self.directory / pointer_or_name
@@ -162,27 +162,27 @@ class CheckpointStore:
         while (name := self._pointed(pointer_or_name) or pointer_or_name) != former:
             if os.path.isdir(self.directory / name):
                 return name
-            former = name  # unless it was replaced, and removed, since it was pointed at
+            former = name  # read the pointer once more: the checkpoint may have been replaced and removed since
         known = ", ".join(self.names())
         if not known:
             raise CheckpointError(f"{self.directory}: the run has saved no checkpoint yet")
         raise CheckpointError(f"{pointer}: no such checkpoint; there are: {known}")
 
     def chosen(self, name: str | None) -> str:
-        """As resolve; None is `best` if there is one, else `latest`."""
+        """Like resolve, but None means `best` if it exists, else `latest`."""
         return self.resolve(name or (BEST if self.has(BEST) else LATEST))
 
     def names(self) -> list[str]:
-        """Whole checkpoints, oldest name first."""
+        """The names of whole checkpoints, in order."""
         return sorted(path.parent.name for path in self.directory.glob(f"[!.]*/{MANIFEST}"))
 
     def step_names(self) -> list[str]:
-        """Every `step_N` directory, whole or not, the smallest N first."""
+        """The name of every `step_N` directory, whole or not, the smallest N first."""
         found = {path.name: _STEP.fullmatch(path.name) for path in self.directory.glob("step_*") if path.is_dir()}
         return sorted((name for name, match in found.items() if match), key=_steps)
 
     def remove(self, name: str) -> None:
-        """Removes one checkpoint: first its name, so that nobody takes a half removed one for whole."""
+        """Removes one checkpoint, and first its name, so that no reader takes a half removed one for whole."""
         former = self.directory / f".{name}.{os.getpid()}.old"
         with contextlib.suppress(OSError):
             os.rename(self.directory / name, former)
@@ -191,8 +191,8 @@ class CheckpointStore:
     def prune(self, keep: int, *, keep_every: int = 0) -> None:
         """Removes `step_N` checkpoints, and drafts that a crash left.
 
-        What stays: the `keep` newest, those pointed at, and those whose N is a multiple of keep_every (0: none). The
-        untrained one, of step 0, is no such multiple.
+        Keeps the `keep` newest, those pointed at, and those whose N is a multiple of keep_every (0: none). The
+        untrained one, of step 0, does not count as a multiple.
         """
         for path in [*self.directory.glob(".*.new"), *self.directory.glob(".*.old")]:
             if not _is_anothers(path):
@@ -210,13 +210,13 @@ class CheckpointStore:
 
     def _point(self, pointer: str, name: str) -> None:
         path = self.directory / pointer
-        if path.is_dir() and not path.is_symlink():  # not ours: it is not removed, but it cannot stay in the way
+        if path.is_dir() and not path.is_symlink():  # mzpipe did not make it: it is moved away, not removed
             os.rename(path, path.with_suffix(".directory"))
         replace_file(path, name.encode())
 
 
 def _check_finite(checkpoint: Checkpoint) -> None:
-    """Raises NotFiniteError naming the first tensor that holds NaN or infinity."""
+    """Raises NotFiniteError with the first tensor that holds NaN or infinity."""
     for file_name, tensors in ((_WEIGHTS, checkpoint.weights), (_OPTIMIZER, checkpoint.optimizer)):
         for name, array in sorted(tensors.items()):
             if not np.isfinite(array).all():
@@ -224,7 +224,7 @@ def _check_finite(checkpoint: Checkpoint) -> None:
 
 
 def _is_anothers(path: Path) -> bool:
-    """Whether a draft belongs to another process that still lives: two roles save into one directory."""
+    """Whether a draft belongs to another live process: two roles save into one directory."""
     pid = path.name.split(".")[-2]
     return pid != str(os.getpid()) and pid in map(str, psutil.pids())
 
@@ -245,5 +245,5 @@ def _verified_files(path: Path) -> dict[str, bytes]:
         raise CheckpointError(f"{path / MANIFEST}: format {format_version!r}, this program has {_FORMAT_VERSION}")
     for name, data in files.items():
         if hashlib.sha256(data).hexdigest() != hashes[name]:
-            raise CheckpointError(f"{path / name}: damaged: its SHA-256 is not the manifest's ({len(data)} bytes)")
+            raise CheckpointError(f"{path / name}: damaged: SHA-256 does not match the manifest ({len(data)} bytes)")
     return files

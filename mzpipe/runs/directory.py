@@ -1,6 +1,6 @@
-"""The run directory on disk and the run's runtime directory under /dev/shm.
+"""The run directory on disk, and the run's runtime directory under /dev/shm.
 
-RUN/run.lock        held (flock) by the live supervisor; says its pid, run id and runtime directory
+RUN/run.lock        held (flock) by the live supervisor; has its pid, run id and runtime directory
 RUN/profile.toml    the resolved profile     RUN/checkpoints/   RUN/logs/ROLE-INDEX.log   RUN/journal/
 RUN/tensorboard/    event files              RUN/scores.csv     evaluations
 
@@ -50,7 +50,7 @@ _LOCK = "lock"
 
 @dataclass(frozen=True)
 class LiveRun:
-    """What the lock of a live run says."""
+    """The contents of a live run's lock file."""
 
     pid: int
     run_id: str
@@ -58,7 +58,7 @@ class LiveRun:
 
 
 class RunDirectory:
-    """Paths of one run."""
+    """The paths of one run, and its lock."""
 
     def __init__(self, path: Path) -> None:
         if not _RUN_NAME.fullmatch(path.name):
@@ -74,20 +74,20 @@ class RunDirectory:
 
     @property
     def storage(self) -> Storage:
-        """What of it roles write to."""
+        """The paths that roles write to."""
         return Storage(self.checkpoints, self.journal, self.logs)
 
     @contextlib.contextmanager
     def locked(self) -> Iterator["LockedRun"]:
         """Makes the directory and holds its lock.
 
-        Raises AlreadyRunningError naming the live supervisor's pid.
+        Raises AlreadyRunningError with the live supervisor's pid.
         """
         try:
             self.logs.mkdir(parents=True, exist_ok=True)
             descriptor = os.open(self._lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         except OSError as error:
-            raise InputOutputError(f"{self.path}: cannot be made a run directory: {error.strerror}") from None
+            raise InputOutputError(f"{self.path}: cannot be used as a run directory: {error.strerror}") from None
         try:
             if not _lock_for_good(descriptor):
                 raise AlreadyRunningError(f"{self.path}: already running as pid {self._holder()}")
@@ -114,7 +114,7 @@ class RunDirectory:
             os.close(descriptor)
 
     def live(self) -> LiveRun:
-        """What a role needs to join; raises UsageError when the run has never been started."""
+        """The live run that a role joins; raises UsageError if there is none."""
         live = self._recorded()
         if live is None:
             raise UsageError(f"{self.path}: no live run here; start it with: mzpipe train")
@@ -127,7 +127,7 @@ class RunDirectory:
             return None
 
     def _holder(self) -> int | str:
-        """Pid of the process that holds the lock, as far as it has written it down yet."""
+        """The pid of the process that holds the lock, if it has already written it."""
         try:
             return int(json.loads(self._lock.read_text())["pid"])
         except (OSError, ValueError, TypeError, KeyError):
@@ -137,7 +137,7 @@ class RunDirectory:
 class LockedRun:
     """A run directory whose lock this process holds.
 
-    `former` is what the lock said before: the live run of a supervisor that was killed, or None.
+    `former` is what the lock file held before: the live run of a supervisor that was killed, or None.
     """
 
     def __init__(self, directory: RunDirectory, descriptor: int, former: LiveRun | None) -> None:
@@ -145,7 +145,7 @@ class LockedRun:
 
     @contextlib.contextmanager
     def runtime(self) -> Iterator[LiveRun]:
-        """A fresh runtime directory, announced in the lock file and removed at the end."""
+        """Makes a runtime directory, announces it in the lock file, and removes it at the end."""
         run_id, path, lock = _make_runtime_directory()
         try:
             live = LiveRun(os.getpid(), run_id, str(path))
@@ -158,15 +158,15 @@ class LockedRun:
 
 
 def _announce(descriptor: int, fields: dict[str, object]) -> None:
-    """Writes what the lock file says; without a run id there is nothing to join.
+    """Writes the contents of the lock file; without a run id there is no run to join.
 
-    One write, as long as what it replaces: whoever reads, and whoever comes after a kill, finds the one or the other.
+    It is one write, at least as long as the old contents: a reader, even after a kill, finds either the old or the new.
     """
     os.pwrite(descriptor, json.dumps(fields).encode().ljust(os.fstat(descriptor).st_size), 0)
 
 
 def _make_runtime_directory() -> tuple[str, Path, int]:
-    """(run id, directory, descriptor of its held lock); tries again when a sweeper came in between."""
+    """Returns (run id, directory, descriptor of its held lock); tries again if a sweeper removed the directory."""
     while True:
         run_id = secrets.token_hex(6)
         path = SHARED_MEMORY / f"{runtime_prefix()}{run_id}"
@@ -179,12 +179,12 @@ def _make_runtime_directory() -> tuple[str, Path, int]:
 
 
 def runtime_prefix() -> str:
-    """Start of the names of this user's runtime directories."""
+    """The prefix of the names of this user's runtime directories."""
     return f"mzpipe-{os.getuid()}-"
 
 
 def sweep_leftovers() -> list[Path]:
-    """Removes runtime directories whose supervisor is gone; returns them. Live ones and others' stay."""
+    """Removes this user's runtime directories whose supervisor is gone, and returns them."""
     removed = []
     for path in sorted(SHARED_MEMORY.glob(f"{runtime_prefix()}*")):
         if _is_our_directory(path) and _remove_abandoned(path):
@@ -201,10 +201,10 @@ def _is_our_directory(path: Path) -> bool:
 
 
 def _remove_abandoned(path: Path) -> bool:
-    """Removes the directory unless somebody holds its lock.
+    """Removes the directory unless a process holds its lock.
 
-    The lock is held until all is gone: a supervisor that is between creating and taking it finds it taken, and tries
-    again elsewhere.
+    This function holds the lock until all is gone: a supervisor that has created the lock, but not taken it yet, finds
+    it taken and tries again elsewhere.
     """
     try:
         descriptor = _open_lock(path)
@@ -220,9 +220,10 @@ def _remove_abandoned(path: Path) -> bool:
 
 
 def _open_lock(path: Path) -> int:
-    """Where there is none, one of ours.
+    """Opens the lock file, and creates it if it is missing.
 
-    Then a removal was cut short, or the supervisor is between mkdir and lock: it finds that it is not the first.
+    It is missing if a removal was cut short, or if the supervisor has made the directory but not yet the lock. Such a
+    supervisor finds that it is not the first.
     """
     flags = os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC
     try:
@@ -232,7 +233,7 @@ def _open_lock(path: Path) -> int:
 
 
 def _lock_for_good(descriptor: int) -> bool:
-    """False when a supervisor holds it; whoever only looks shares it for a moment, and does not count."""
+    """Takes the lock; returns False if a supervisor holds it. Readers share it for a moment, and do not count."""
     while not _try_lock(descriptor):
         if not _try_lock(descriptor, fcntl.LOCK_SH):
             return False

@@ -1,8 +1,8 @@
-"""The one way in which a file or a directory on disk is replaced: a draft takes its name once it is on disk.
+"""The one way to replace a file or a directory on disk: a draft takes its name once it is on disk.
 
-After a crash or a power cut the name leads to what was there before or to the new contents, whole. A draft is called
-.NAME.PID.new and stands next to what it replaces. Scratch files and files in shared memory, which no power cut
-survives, are written without it.
+After a crash or a power cut the name leads either to the old contents or to the new ones, whole. A draft is called
+.NAME.PID.new and stands next to what it replaces. Scratch files, and files in shared memory, which do not survive a
+power cut, are written without a draft.
 """
 
 import contextlib
@@ -29,18 +29,18 @@ def file_errors(verb: str, path: Path) -> Iterator[None]:
 
 
 class FileOperations:
-    """The operating system's calls, so that a test can make one fail; each raises OSError."""
+    """The operating system's calls, gathered here so that a test can make one fail; each raises OSError."""
 
-    # Permissions of a new file, less the umask.
+    # Permissions of a new file, before the umask is applied.
     mode = 0o666
 
     def create(self, path: Path) -> int:
-        """Descriptor of a new or emptied file, for writing."""
+        """Opens a new or emptied file for writing; returns its descriptor."""
         flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC
         return os.open(path, flags, self.mode)
 
     def write(self, descriptor: int, buffers: Sequence[Buffer]) -> int:
-        """Bytes written, which may be fewer than there are."""
+        """Writes the buffers, perhaps only in part; returns the number of bytes written."""
         return os.writev(descriptor, buffers)
 
     def sync(self, descriptor: int) -> None:
@@ -52,11 +52,11 @@ class FileOperations:
         os.close(descriptor)
 
     def rename(self, source: Path, target: Path) -> None:
-        """Gives a file another's name; a directory one that is free."""
+        """Renames a file, perhaps over another one, or a directory to a free name."""
         os.rename(source, target)
 
     def remove(self, path: Path) -> None:
-        """Removes a file or a directory; one that is gone already is no error."""
+        """Removes a file or a directory; it is no error if it is already gone."""
         remove_any(path)
 
     def sync_directory(self, path: Path) -> None:
@@ -88,9 +88,9 @@ def replace_file(path: Path, data: Buffer, operations: FileOperations | None = N
 
 @contextlib.contextmanager
 def replacing(path: Path, *, exchange: bool = False) -> Iterator[Path]:
-    """The draft of `path`, which the block makes a file or a directory of files; raises OSError.
+    """Yields the path of a draft, at which the block makes a file or a directory of files; raises OSError.
 
-    A directory needs a free name. With `exchange` it takes the name of another one, which is removed.
+    A directory needs a free name, unless `exchange` is set: then it replaces another directory, which is removed.
     """
     with _draft(path, _Exchange() if exchange else FileOperations()) as draft:
         yield draft
@@ -100,7 +100,7 @@ def replacing(path: Path, *, exchange: bool = False) -> Iterator[Path]:
 
 
 def remove_any(path: Path) -> None:
-    """Removes a file, or a directory as far as that is possible; one that is gone already is no error."""
+    """Removes a file, or as much of a directory as possible; it is no error if it is already gone."""
     if path.is_dir() and not path.is_symlink():
         shutil.rmtree(path, ignore_errors=True)
     else:
@@ -109,23 +109,23 @@ def remove_any(path: Path) -> None:
 
 @contextlib.contextmanager
 def _draft(path: Path, operations: FileOperations) -> Iterator[Path]:
-    """A draft's path; what the block has put there takes the name `path`, unless it raises."""
+    """Yields a draft's path; what the block puts there takes the name `path`, unless it raises."""
     draft = path.with_name(f".{path.name}.{os.getpid()}.new")
-    remove_any(draft)  # of a process that had our pid and was killed
+    remove_any(draft)  # left by a killed process that had the same pid
     try:
         yield draft
         operations.rename(draft, path)
         operations.sync_directory(path.parent)
     finally:
-        with contextlib.suppress(OSError):  # after a failure; and what had the name before may have the draft's now
+        with contextlib.suppress(OSError):  # removes the draft after a failure, or the old directory after an exchange
             operations.remove(draft)
 
 
 class _Exchange(FileOperations):
     def rename(self, source: Path, target: Path) -> None:
-        """Gives a directory its name; one that has the name gets the other's.
+        """Gives a directory the target's name; if another directory has that name, it gets the source's.
 
-        The two change places at once where the file system can do that; elsewhere the name is missing for a moment.
+        The two change places atomically if the file system can do that; if not, the name is missing for a moment.
         """
         if not target.exists():
             os.rename(source, target)

@@ -1,6 +1,6 @@
-"""Which checkpoint a run resumes from: the one that `latest` names, or else the newest step_N that is whole.
+"""Decides which checkpoint a run resumes from: the one that `latest` names, or else the newest whole step_N.
 
-The supervisor and every learner ask here, so that they go on from the same one.
+The supervisor and every learner rank ask here, so they resume from the same one.
 """
 
 from typing import NamedTuple
@@ -12,7 +12,7 @@ _COUNTS = ("env_steps", "learner_steps", "weights_version")
 
 
 class ResumePoint(NamedTuple):
-    """A whole checkpoint, its directory's name, and why it is not the one that `latest` names (None: it is)."""
+    """A whole checkpoint, its directory's name, and why it is not the one that `latest` names (None if it is)."""
 
     name: str
     checkpoint: Checkpoint
@@ -20,14 +20,14 @@ class ResumePoint(NamedTuple):
 
     @property
     def line(self) -> str:
-        """What people are told where `latest` could not be used."""
-        return f"{self.fault}: going on from {self.name}, the newest whole checkpoint"
+        """The line for the user if `latest` could not be used."""
+        return f"{self.fault}: resuming from {self.name}, the newest whole checkpoint"
 
 
 def find_resume_point(store: CheckpointStore) -> ResumePoint | None:
-    """The checkpoint to go on from; None where none was ever saved.
+    """The checkpoint to resume from; None if none was ever saved.
 
-    Raises CheckpointError where there is one, or a pointer to one, and none can be used.
+    Raises CheckpointError if there is a checkpoint, or a pointer to one, but none can be used.
     """
     faults = []
     try:

@@ -1,4 +1,4 @@
-"""scores.csv: one row per evaluation, in the order they were played."""
+"""scores.csv: one row per evaluation, in the order in which they were played."""
 
 import csv
 import io
@@ -15,23 +15,23 @@ from .files import file_errors, replace_file
 
 @dataclass(frozen=True)
 class Evaluation:
-    """Scores of whole games played with one weights version."""
+    """The scores of whole games played with one weights version."""
 
     weights_version: int
     learner_steps: int
-    # Both counts are those at which the weights were published, not those at which the games ended.
+    # Both counts are from the time when the weights were published, not when the games ended.
     env_steps: int
     return_mean: float
     return_std: float
     episodes: int
     # The protocol's name.
     protocol: str = GREEDY
-    # None in games without published figures, and where an older run did not write it.
+    # None in games without published figures, and if an older run did not write it.
     human_normalised: float | None = None
 
     @property
     def axis(self) -> int:
-        """As Snapshot.axis."""
+        """See Snapshot.axis."""
         return self.env_steps or self.learner_steps
 
 
@@ -39,7 +39,7 @@ def _known(cell: str) -> float | None:
     return float(cell) if cell else None
 
 
-# What each column's cells are read as. Files of older runs lack the later ones, and go on without them.
+# The type of each column's cells. Files of older runs lack the later columns, and continue without them.
 _FIRST: dict[str, Callable[[str], object]] = {
     "env_steps": int,
     "learner_steps": int,
@@ -60,7 +60,7 @@ class ScoresFile:
         self._path = Path(path)
 
     def append(self, evaluation: Evaluation) -> None:
-        """Adds a row, after the header in a new file and over a row that a crash cut short."""
+        """Adds a row; in a new file it follows the header, and it replaces a row that a crash cut short."""
         with file_errors("write", self._path):
             content = self._path.read_bytes() if self._path.exists() else b""
             whole = content[: _whole_bytes(content)]
@@ -71,9 +71,9 @@ class ScoresFile:
 
 
 def read_scores(path: Path | str) -> list[Evaluation]:
-    """Every evaluation of the file, oldest first; none where there is no file yet.
+    """Every evaluation in the file, oldest first; none if there is no file yet.
 
-    A last row without its newline was cut short by a crash and is left out. Raises InputOutputError for any other
+    A last row without a newline was cut short by a crash and is left out. Raises InputOutputError for any other
     row that does not parse, and for a file with other columns.
     """
     path = Path(path)
@@ -87,7 +87,7 @@ def read_scores(path: Path | str) -> list[Evaluation]:
 
 
 def _columns(path: Path, whole: bytes) -> tuple[str, ...]:
-    """What the first row names; all of them where there is none yet. Raises InputOutputError for others than ours."""
+    """The columns that the first row names; all columns if it is missing. Raises InputOutputError for unknown ones."""
     header = tuple(_decode(whole)[0]) if whole else COLUMNS
     if header[: len(_FIRST)] != tuple(_FIRST) or not _KINDS.keys() >= set(header):
         wrong, right = ",".join(header), ",".join(COLUMNS)

@@ -1,6 +1,6 @@
-"""What people see of a run: the terminal view, the TensorBoard curves and the table of scores.
+"""The user's view of a run: the terminal view, the TensorBoard curves and the table of scores.
 
-The supervisor builds one `Snapshot` a second from the shared counters and hands it to each of them.
+The supervisor builds a `Snapshot` from the shared counters every half second, and hands it to each of them.
 """
 
 from ..runs.scores import Evaluation, ScoresFile, read_scores

@@ -1,4 +1,4 @@
-"""The cells of the dashboard: one value as text, coloured where it asks for attention."""
+"""The cells of the dashboard: one value as text, coloured if it needs attention."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -22,7 +22,7 @@ _EMPTY_STYLE = Style(color="bright_black")
 
 @dataclass(frozen=True)
 class Bar:
-    """`fraction` of a line drawn heavy, in steps of half a character."""
+    """A line of which `fraction` is drawn heavy, in steps of half a character."""
 
     fraction: float
     style: str
@@ -37,14 +37,14 @@ class Bar:
         yield Segment(_EMPTY * (width - len(filled)), _EMPTY_STYLE)
 
     def __rich_measure__(self, console: Console, options: ConsoleOptions) -> Measurement:
-        """From `min_width` to everything there is."""
+        """A width from `min_width` to all that is available."""
         return Measurement(min(self.min_width, options.max_width), options.max_width)
 
 
 LABEL, QUIET, GOOD, WARNING, TROUBLE = "bright_black", "bright_black", "green", "yellow", "bold red"
-# A queue this full makes the stage that writes into it wait; that is back-pressure at work, no fault.
+# A queue this full makes the stage that writes into it wait; that is back-pressure at work, not a fault.
 _FULL_QUEUE = 0.9
-# The rate limiter holds samples_per_insert; further from its target than this share, it does not.
+# The rate limiter fails to hold samples_per_insert if it is further from its target than this share.
 _SAMPLES_PER_INSERT_TOLERANCE = 0.1
 
 
@@ -59,20 +59,20 @@ def none_wanted(number_of: float) -> Text:
 
 
 def way(name: str, now: float, limit: float) -> Text:
-    """'12,400 / 40,000': where a limit stands and where it ends the run."""
+    """'12,400 / 40,000': the present value, and the limit that ends the run."""
     show = _LIMIT_FORMATS.get(name, number)
     return Text(f"{show(now)} / {show(limit)}")
 
 
 def queue_fill(fill: float | None) -> tuple[Bar | Text, Text]:
-    """A bar and its percentage; two empty cells where a stage writes into no queue."""
+    """A bar and its percentage; two empty cells for a stage that writes into no queue."""
     if fill is None:
         return Text(""), Text("")
     return Bar(fill, WARNING if fill >= _FULL_QUEUE else GOOD), Text(percent(fill))
 
 
 def evaluation(latest: Evaluation | None) -> Text:
-    """'120.5 ± 33.2 at 3.1k', the last being learner steps."""
+    """'120.5 ± 33.2 at 3.1k': mean return, standard deviation and learner steps."""
     if latest is None:
         return measured(None, score)
     spread = f" ± {score(latest.return_std)} at {compact(latest.learner_steps)}"
@@ -80,7 +80,7 @@ def evaluation(latest: Evaluation | None) -> Text:
 
 
 def episodes(snapshot: Snapshot) -> Text:
-    """'812, 88.4 steps long': games that ended, and the length of the newest."""
+    """'812, 88.4 steps long': games that ended, and the mean length of the recent ones."""
     length = snapshot["charts/episode_length"]
     return Text.assemble(count(snapshot.episodes), ("" if length is None else f", {number(length)} steps long", QUIET))
 
@@ -91,7 +91,7 @@ def replay(snapshot: Snapshot) -> Text:
 
 
 def samples_per_insert(snapshot: Snapshot) -> Text:
-    """Actual against target, yellow where the rate limiter cannot hold it."""
+    """Actual value against target; yellow if the rate limiter cannot hold it."""
     actual, target = snapshot["replay/samples_per_insert"], snapshot.known("replay/samples_per_insert_target")
     if actual is None:
         return Text.assemble(("-", QUIET), f" of {target:.1f}")
@@ -100,7 +100,7 @@ def samples_per_insert(snapshot: Snapshot) -> Text:
 
 
 def clipped(snapshot: Snapshot) -> Text:
-    """The share of value targets outside the support; yellow where the support is too narrow."""
+    """The share of targets outside the support; yellow if the support is too narrow."""
     return measured(
         snapshot[_CLIPPED], percent, "" if BY_TAG[_CLIPPED].is_healthy(snapshot.known(_CLIPPED)) else WARNING
     )

@@ -1,4 +1,4 @@
-"""Dashboard: one snapshot as a panel, in one column of blocks at 80 characters and wider from 120 on."""
+"""Dashboard: draws one snapshot as a panel, with blocks below each other, or next to each other from 120 characters."""
 
 from dataclasses import dataclass
 
@@ -18,7 +18,7 @@ from .snapshot import Snapshot, progress, seconds_to
 
 
 def limits_block(snapshot: Snapshot) -> Table:
-    """A progress bar towards each limit, with the time it takes at the present rate."""
+    """A progress bar towards each limit, with the time that it still takes at the present rate."""
     table = Table.grid(expand=True, padding=(0, 2), collapse_padding=True)
     table.add_column(no_wrap=True, style=cells.LABEL)
     table.add_column(no_wrap=True, justify="right")
@@ -35,7 +35,7 @@ def limits_block(snapshot: Snapshot) -> Table:
 
 
 def stages_block(snapshot: Snapshot) -> Table:
-    """The rates of stages, and how full the queues are that they write into."""
+    """The rates of stages, and how full the queues that they write into are."""
     table = Table(box=None, expand=True, padding=(0, 2, 0, 0), pad_edge=False, header_style=cells.LABEL)
     table.add_column("stage", no_wrap=True, overflow="ellipsis")
     table.add_column("rate", no_wrap=True, justify="right", style="bold")
@@ -51,7 +51,7 @@ def stages_block(snapshot: Snapshot) -> Table:
 
 
 def learning_block(snapshot: Snapshot, return_mean: float | None) -> Table:
-    """What the agent has learnt: returns and losses."""
+    """The agent's progress: returns and losses."""
     table = _facts()
     table.add_row("return", cells.measured(return_mean, score, "bold"))
     table.add_row("eval", cells.evaluation(snapshot.evaluation))
@@ -65,7 +65,7 @@ def learning_block(snapshot: Snapshot, return_mean: float | None) -> Table:
 
 
 def data_block(snapshot: Snapshot) -> Table:
-    """What the learner learns from, and what went wrong."""
+    """The data that the learner trains on, and counts of what went wrong."""
     table = _facts()
     table.add_row("replay", cells.replay(snapshot))
     table.add_row("samples/insert", cells.samples_per_insert(snapshot))
@@ -93,14 +93,14 @@ _WIDE = 120
 
 @dataclass(frozen=True)
 class Dashboard:
-    """A renderable; `return_mean` is the newest training return, which this snapshot need not have."""
+    """A renderable; `return_mean` is the newest training return, perhaps from an earlier snapshot."""
 
     run_name: str
     snapshot: Snapshot
     return_mean: float | None
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        """Yields the panel that suits the width at hand, so it follows a resized terminal."""
+        """Yields the panel for the present width, so it follows a resized terminal."""
         body = self._wide() if options.max_width >= _WIDE else self._narrow()
         title = Text.assemble(("mzpipe", "bold cyan"), (f"  {self.run_name}" if self.run_name else "", "bold default"))
         rows = Group(self._header(), *body)
@@ -124,7 +124,7 @@ class Dashboard:
 
 
 def _side_by_side(*blocks: tuple[RenderableType, int]) -> RenderableType:
-    """Blocks with their shares of the width."""
+    """One row of blocks; each has its share of the width."""
     row = Table.grid(expand=True, padding=(0, 2), collapse_padding=True)
     for _, ratio in blocks:
         row.add_column(ratio=ratio)
@@ -146,7 +146,7 @@ class LiveView:
         self._live: Live | None = None
 
     def line(self, text: str) -> None:
-        """Prints a message above the panel; brackets in it are no markup."""
+        """Prints a message above the panel; brackets in it are not markup."""
         self._console.print(Text(text), soft_wrap=True)
 
     def update(self, snapshot: Snapshot) -> None:

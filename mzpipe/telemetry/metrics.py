@@ -1,6 +1,6 @@
-"""Metrics: every curve of a run, declared once; TensorBoard, the views and docs/metrics.md follow from METRICS.
+"""Metrics: declares every curve of a run once; TensorBoard, the views and docs/metrics.md derive from METRICS.
 
-Words in capitals stand for a family of curves: `learner/value_error/K` is one for every unroll step.
+Words in capitals stand for a family of curves: `learner/value_error/K` has one curve for every unroll step.
 """
 
 import re
@@ -21,23 +21,23 @@ from .report import StageUse
 
 @dataclass(frozen=True)
 class Recent:
-    """What a run did in the last seconds, and how it stands now; counters are in their units."""
+    """A run's last seconds and its present state; counters are in their units."""
 
     profile: Profile
     plane: DataPlane
     seconds: float
     totals: Mapping[str, float]
-    # Of the totals, in these seconds.
+    # The change of the totals in these seconds.
     change: Mapping[str, float]
-    # Stages by label; empty where no time has passed.
+    # Stages by label; empty if no time has passed.
     stages: Mapping[str, StageUse]
 
     def rate(self, counter: str) -> float:
-        """How fast a counter grows; of one that counts seconds, the part of the time."""
+        """How much a counter grows per second; for a counter of seconds, the part of the time."""
         return self.change[counter] / self.seconds
 
     def mean(self, counter: str, number: str) -> float | None:
-        """What one counter grew by for each step of another; None where that one stood still."""
+        """How much one counter grew per step of another; None if the other did not grow."""
         return _ratio(self.change[counter], self.change[number])
 
     def first(self, role: Role, counter: str) -> float:
@@ -70,19 +70,19 @@ Values = Mapping[str, float | None]
 
 @dataclass(frozen=True)
 class Metric(Generic[Source]):
-    """One curve, or a family of curves by what the capitals in its tag stand for."""
+    """One curve, or a family of curves, one for each value of the capitals in its tag."""
 
     tag: str
     unit: str
     meaning: str
-    # None where there was nothing to measure.
+    # None if there was nothing to measure.
     value: Callable[[Source], float | Values | None]
     when: When = _ALWAYS
-    # Least and greatest value of a run that is well.
+    # The least and greatest value in a healthy run.
     healthy: tuple[float, float] | None = None
 
     def read(self, source: Source) -> Values:
-        """Its value by tag; empty where it does not exist."""
+        """The metric's value or values by tag; empty if it does not exist in this run."""
         if not self.when.holds(source):
             return {}
         value = self.value(source)
@@ -91,7 +91,7 @@ class Metric(Generic[Source]):
         return {_CAPITALS.sub(key, self.tag): each for key, each in value.items()}
 
     def is_healthy(self, value: float) -> bool:
-        """Whether a value is that of a run that is well."""
+        """Whether a healthy run can have this value."""
         return self.healthy is None or self.healthy[0] <= value <= self.healthy[1]
 
 
@@ -99,7 +99,7 @@ _CAPITALS = re.compile("[A-Z]+")
 
 
 def read(metrics: Iterable[Metric[Source]], source: Source) -> dict[str, float | None]:
-    """Values of all these metrics by tag."""
+    """The values of all these metrics by tag."""
     return {tag: value for metric in metrics for tag, value in metric.read(source).items()}
 
 
@@ -116,7 +116,7 @@ def _rate(tag: str, counter: str, unit: str, when: When = _ALWAYS) -> Metric[Rec
 
 
 def _now(tag: str, unit: str, healthy: tuple[float, float] | None = None) -> Metric[Recent]:
-    """As a counter of a role's first process stands; the tag says which."""
+    """The present value of a counter of a role's first process; the tag names both."""
     role, counter = tag.split("/")
     return Metric(
         tag, unit, BY_NAME[counter].meaning, lambda recent: recent.first(Role(role), counter), healthy=healthy
@@ -128,7 +128,7 @@ def _loss(name: str, when: When = _ALWAYS) -> Metric[Recent]:
 
 
 def _samples_per_insert(recent: Recent) -> float | None:
-    """Without the warm-up, in which nothing is sampled."""
+    """Samples per insert without the warm-up, in which nothing is sampled."""
     sampled, inserted = recent.totals["sampled"], recent.totals["inserted"]
     return _ratio(sampled, inserted - recent.profile.replay.min_size_to_sample) if sampled else None
 
@@ -165,7 +165,7 @@ def _diagnostic(diagnostic: Diagnostic) -> Metric[Recent]:
 
 
 class Row(NamedTuple):
-    """A row of the live view: a stage, how fast it works, and how full the rings are that it writes into."""
+    """A row of the live view: a stage, its rate, and how full the rings that it writes into are."""
 
     stage: Stage
     rate: Metric[Recent]
@@ -175,7 +175,7 @@ class Row(NamedTuple):
 def _row(
     stage: Stage, name: str, counter: str, items: str = "", fills: Role | None = None, when: When = _ALWAYS
 ) -> Row:
-    """`name` stands for the stage in tags, `items` are the counter's where they are not the stage's own."""
+    """`name` stands for the stage in tags; `items` are what the counter counts, if not the stage's own items."""
     rate = _rate(f"stage/{name}/items_per_s", counter, f"{items or stage.unit}/s", when)
     tag, meaning = f"stage/{name}/queue_fill", f"{BY_NAME['queue_fill'].meaning}; near 1 its reader is slower"
     return Row(stage, rate, Metric(tag, "fraction", meaning, lambda recent: recent.fill(fills)) if fills else None)
@@ -211,7 +211,7 @@ METRICS: tuple[Metric[Recent], ...] = (
     Metric(
         "replay/transitions", "transitions", "size of the table", lambda recent: recent.first(Role.REPLAY, "stored")
     ),
-    Metric("replay/samples_per_insert", "ratio", "samples of a transition, over the run so far", _samples_per_insert),
+    Metric("replay/samples_per_insert", "ratio", "samples per insert, over the run so far", _samples_per_insert),
     Metric("replay/samples_per_insert_target", "ratio", "`replay.samples_per_insert`, the limiter's goal", _target),
     *(_rate(f"replay/{name}_wait", f"{name}_wait", _TIME) for name in ("insert", "sample", "reanalyze", "learner")),
     _now("replay/refused", "transitions", _NONE),
@@ -234,28 +234,28 @@ METRICS: tuple[Metric[Recent], ...] = (
     _now("learner/skipped_steps", "steps", _NONE),
     *(_diagnostic(diagnostic) for diagnostic in DIAGNOSTICS),
     *(metric for row in ROWS for metric in (row.rate, row.fill) if metric is not None),
-    _part("busy", "that the stage's processes worked in it"),
+    _part("busy", "that the stage's processes spent in it"),
     _part("wait_in", "in which the stage's processes had nothing to do"),
-    _part("wait_out", "in which a full ring or the rate limiter kept the stage's processes back"),
+    _part("wait_out", "in which a full ring or the rate limiter held the stage's processes back"),
 )
 
-# Of an `Evaluation`; each stands where its weights were trained.
+# Metrics of an `Evaluation`, placed on the x axis where its weights were published.
 EVALUATION_METRICS: tuple[Metric[Any], ...] = (
     Metric("eval/return_mean", "return", "mean return of an evaluation's games", attrgetter("return_mean")),
     Metric("eval/return_std", "return", "standard deviation of these returns", attrgetter("return_std")),
     Metric(
         "eval/human_normalised",
         "fraction",
-        "mean return from random play (0) to a person's play (1)",
+        "mean return on a scale from random play (0) to a person's play (1)",
         attrgetter("human_normalised"),
         When("for Atari games with published figures", lambda evaluation: evaluation.human_normalised is not None),
     ),
 )
 
-# Of a checkpoint's `Rating`, written by `mzpipe elo`.
+# Metrics of a checkpoint's `Rating`, written by `mzpipe elo`.
 _BY_ELO = When("after `mzpipe elo`", lambda rating: True)
 RATING_METRICS: tuple[Metric[Any], ...] = (
-    Metric("eval/elo", "Elo", "strength of a checkpoint among a run's checkpoints", attrgetter("elo"), _BY_ELO),
+    Metric("eval/elo", "Elo", "strength of a checkpoint among the run's checkpoints", attrgetter("elo"), _BY_ELO),
     Metric("eval/elo_low", "Elo", "lower end of the interval of this strength", attrgetter("low"), _BY_ELO),
     Metric("eval/elo_high", "Elo", "upper end of the interval of this strength", attrgetter("high"), _BY_ELO),
 )

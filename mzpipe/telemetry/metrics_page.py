@@ -1,4 +1,4 @@
-"""The page about metrics: `python -m mzpipe.telemetry.metrics_page > docs/metrics.md` writes what the code declares."""
+"""The page of metrics: `python -m mzpipe.telemetry.metrics_page > docs/metrics.md` writes it from the declarations."""
 
 import sys
 from collections.abc import Iterable
@@ -8,7 +8,7 @@ from ..ipc.counters import COUNTERS, EVERY
 from ..ipc.stages import Stage
 from .metrics import EVALUATION_METRICS, METRICS, RATING_METRICS, Metric
 
-# What stands for | in a cell of a table.
+# Stands for | in a cell of a table.
 _BAR = "\\|"
 
 _PAGE = """\
@@ -19,21 +19,21 @@ Written by `python -m mzpipe.telemetry.metrics_page > docs/metrics.md`, from the
 
 ## Curves
 
-A run writes them to RUN/tensorboard, every `telemetry.interval_s` seconds, over env steps (learner steps where no
-games are played); evaluations and ratings stand where their weights were trained. Rates, means and fractions are those
-of the last ten seconds. Words in capitals stand for a family of curves.
+A run writes them to RUN/tensorboard, every `telemetry.interval_s` seconds. The x axis counts env steps, or learner
+steps in a run that plays no games; an evaluation or a rating stands where its weights were published. Rates, means and
+fractions are those of the last ten seconds. Words in capitals stand for a family of curves.
 
 {curves}
 
 ## Counters
 
-Each process keeps those of its role in shared memory, from the start of a session on.
+Each process keeps the counters of its role in shared memory, from the start of a session on.
 
 {counters}
 
 ## Stages
 
-What processes spend their time on; `mzpipe profile`, `mzpipe top` and the live view show them
+Stages are what processes spend their time on; `mzpipe profile`, `mzpipe top` and the live view show them
 ([Profiling](profiling.md)).
 
 {stages}
@@ -41,7 +41,7 @@ What processes spend their time on; `mzpipe profile`, `mzpipe top` and the live 
 
 
 def page() -> str:
-    """All of it, in Markdown."""
+    """The whole page, in Markdown."""
     curves = [_curve(metric) for metric in (*METRICS, *EVALUATION_METRICS, *RATING_METRICS)]
     counters = [
         (f"`{each.name}`", "every" if each.roles == EVERY else ", ".join(each.roles), each.kind.label, each.meaning)

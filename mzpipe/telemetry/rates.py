@@ -1,4 +1,4 @@
-"""Rates: what the whole pipeline did in a second, over a measurement and at intervals of it.
+"""Rates: how much the whole pipeline did per second, over a measurement and over its intervals.
 
 Shape legend    P processes   S stages
 """
@@ -17,7 +17,7 @@ from ..ipc.stages import Stage, StageReading
 
 
 class ProcessorTime(NamedTuple):
-    """Of one process, in seconds; a member that was started again is another process."""
+    """The processor time of one process, in seconds; a member that was started again is another process."""
 
     pid: int
     seconds: float
@@ -25,17 +25,17 @@ class ProcessorTime(NamedTuple):
 
 @dataclass(frozen=True)
 class Moment:
-    """Counts since the start of the session."""
+    """The pipeline's counts since the start of the session, at one moment."""
 
     time_s: float
     members: tuple[Member, ...]
     stages: StageReading
-    # Processor time; a process that cannot be looked at is left out.
+    # Processor time; a process that cannot be inspected is left out.
     cpu: Mapping[Member, ProcessorTime]
 
 
 def read_moment(plane: DataPlane) -> Moment:
-    """The pipeline as it stands; only reads."""
+    """The present moment of a pipeline; only reads."""
     members = tuple(plane.shape.members())
     pids = {member: plane.counters(member).get("pid") for member in members}
     cpu = {member: ProcessorTime(pid, seconds) for member, pid in pids.items() if (seconds := _cpu_s(pid)) is not None}
@@ -46,28 +46,28 @@ def _cpu_s(pid: int) -> float | None:
     try:
         times = psutil.Process(pid).cpu_times()
     except psutil.Error:
-        return None  # it has not begun, or ended a moment ago
+        return None  # it has not begun, or has just ended
     return times.user + times.system
 
 
-# The last interval is as long as the measurement leaves it: a shorter one would show little but chance.
+# A last interval shorter than this is joined to the one before: it would show little but chance.
 _SHORTEST_S = 0.4
 
 
 class Count(NamedTuple):
-    """Items of every stage since the start of the session: the part of a Moment that is cheap to keep many of."""
+    """Items of every stage since the start of the session: a small part of a Moment, cheap to keep in numbers."""
 
     time_s: float
     items_S: np.ndarray
 
     @classmethod
     def of(cls, moment: Moment) -> "Count":
-        """What was counted at a moment."""
+        """The counts of a moment."""
         return cls(moment.time_s, moment.stages.items_PS.sum(axis=0))
 
 
 class Rates(NamedTuple):
-    """Of the whole pipeline; a learner step is one, however many ranks take part in it."""
+    """The rates of the whole pipeline; a learner step counts once, however many ranks take part in it."""
 
     env_steps_per_s: float
     simulations_per_s: float
@@ -75,7 +75,7 @@ class Rates(NamedTuple):
 
 
 class RatePoint(NamedTuple):
-    """Rates of one interval, in seconds since the first count."""
+    """The rates of one interval, which is in seconds since the first count."""
 
     begin_s: float
     end_s: float
@@ -83,13 +83,13 @@ class RatePoint(NamedTuple):
 
 
 def read_count(plane: DataPlane) -> Count:
-    """The pipeline's counts as they stand; only reads."""
+    """The pipeline's present counts; only reads."""
     return Count(time.monotonic(), plane.read_stages().items_PS.sum(axis=0))
 
 
 def rates_of(items_S: np.ndarray, ranks: int, seconds: float) -> Rates:
-    """Rates of what was counted in so many seconds."""
-    # A search takes an answer more than it has simulations: the root's.
+    """The rates of what was counted in `seconds`."""
+    # A search takes one answer more than it has simulations: the root's.
     simulations = int(items_S[Stage.TREE] - items_S[Stage.ROOT_SEARCH])
     return Rates(
         env_steps_per_s=int(items_S[Stage.ENV_STEP]) / seconds,
@@ -99,7 +99,7 @@ def rates_of(items_S: np.ndarray, ranks: int, seconds: float) -> Rates:
 
 
 def rates_over_time(counts: Sequence[Count], ranks: int) -> tuple[RatePoint, ...]:
-    """Rates from each count to the next; what would be a short last interval is part of the one before."""
+    """The rates from each count to the next; a short last interval is joined to the one before."""
     kept, last = list(counts[:-1]), counts[-1]
     while len(kept) > 1 and last.time_s - kept[-1].time_s < _SHORTEST_S:
         kept.pop()

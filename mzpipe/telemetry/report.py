@@ -1,9 +1,9 @@
-"""ProfileReport: two moments of a pipeline, compared.
+"""ProfileReport: compares two moments of a pipeline.
 
-Of every process the parts busy, wait_in, wait_out and other add up to its time. A
-stage's busy is its part of the time of the processes that run it; the waits it is
-shown with are those of these processes, and `elsewhere` is what they spent on their
-other stages, so these four add up as well.
+The parts busy, wait_in, wait_out and other of a process add up to its time. A
+stage's busy is its part of the time of the processes that run it; its waits are
+those of these processes, and `elsewhere` is what they spent on other things. So
+these four add up as well.
 """
 
 from collections.abc import Mapping, Sequence
@@ -18,13 +18,13 @@ from ..ipc.stages import Stage, StageReading, quantile_us
 from .rates import Count, Moment, RatePoint, rates_of, rates_over_time
 from .verdict import RoleUse, Verdict, judge
 
-# Fields of a report that are in no file.
+# Fields of a report that are not written to its file.
 _OF_THE_PAGE = ("roles", "histograms", "over_time")
 
 
 @dataclass(frozen=True)
 class StageUse:
-    """One stage over all processes that run it; parts are fractions of these processes' time."""
+    """One stage, over all processes that run it; parts are fractions of these processes' time."""
 
     role: Role
     items_per_s: float
@@ -33,28 +33,28 @@ class StageUse:
     wait_in: float
     wait_out: float
     elsewhere: float
-    # Of one call, which deals with many items at once; None where there was none.
+    # The time of one call, which handles many items at once; None if there was no call.
     p50_us: float | None
     p99_us: float | None
 
 
 @dataclass(frozen=True)
 class ProcessUse:
-    """One process; the first four parts are fractions of the time that it accounts for, and add up."""
+    """One process; the first four parts are fractions of the time that it accounts for, and add up to 1."""
 
     busy: float
     wait_in: float
     wait_out: float
     other: float
-    # That time over the time that passed: 1 but for calls that began or end outside, and for a dead process.
+    # That time over the time that passed: about 1, because calls may begin or end outside; less for a dead process.
     accounted: float
-    # In cores; None where nobody could look.
+    # In cores; None if it is unknown.
     cpu: float | None
 
 
 @dataclass(frozen=True)
 class ProfileReport:
-    """What a pipeline did between two moments."""
+    """The work and waits of a pipeline between two moments."""
 
     seconds: float
     cores: int
@@ -65,22 +65,22 @@ class ProfileReport:
     stages: Mapping[str, StageUse]
     processes: Mapping[str, ProcessUse]
     verdict: Verdict
-    # What only the page shows: processes of one role together, calls of every stage by bucket, rates at intervals.
+    # Shown only on the page: processes of one role together, calls of every stage by bucket, rates over time.
     roles: Mapping[Role, RoleUse]
     histograms: Mapping[str, np.ndarray]
     over_time: tuple[RatePoint, ...] = ()
 
     def as_json(self) -> dict[str, Any]:
-        """Fields for a file; the names are a contract (`bottleneck` is a stage's name)."""
+        """The fields for a file; their names are a contract (`bottleneck` is a stage's name)."""
         fields = {name: value for name, value in asdict(self).items() if name not in _OF_THE_PAGE}
         fields["bottleneck"] = self.verdict.stage
         return {**fields, "verdict": self.verdict.sentence, "predicted_speedup": self.verdict.predicted_speedup}
 
 
 def make_report(first: Moment, last: Moment, cores: int, between: Sequence[Count] = ()) -> ProfileReport:
-    """What happened between two moments of one session on a machine with so many cores.
+    """The report on two moments of one session, on a machine with `cores` cores.
 
-    With what was counted `between` them the report has rates over time.
+    With the counts `between` them the report has rates over time.
     """
     seconds = last.time_s - first.time_s
     cpu = {
@@ -94,9 +94,9 @@ def make_report(first: Moment, last: Moment, cores: int, between: Sequence[Count
 
 
 def whole_report(last: Moment, cores: int) -> ProfileReport:
-    """What happened up to a moment, after which the processes may have died; nobody's processor time is known.
+    """The report on a session up to a moment, after which its processes may have died; processor times are unknown.
 
-    It lasted as long as the process that accounts for most.
+    The session is as long as the longest time that a process accounts for.
     """
     return _report(last.members, last.stages, {}, max(float(last.stages.accounted_P.max()), 1e-9), cores)
 
@@ -146,7 +146,7 @@ def _report(
 
 
 class _Parts:
-    """Fractions of the time for which each process accounts; zeros where it accounts for none."""
+    """Fractions of the time that each process accounts for; zeros if it accounts for none."""
 
     def __init__(self, change: StageReading, seconds: float) -> None:
         accounted_P = change.accounted_P

@@ -19,10 +19,10 @@ _VIEW_INTERVAL_S = 0.5
 
 
 class Reached(NamedTuple):
-    """What former sessions of a run have reached.
+    """The progress of a run's former sessions.
 
-    `inserted`: transitions that a session which was killed had taken into its table; 0 where that is unknown.
-    `began_s`: when the command that starts this session began, on the monotonic clock; None where it is unknown.
+    `inserted`: transitions that a killed session had taken into its table; 0 if that is unknown.
+    `began_s`: when the command that starts this session began, on the monotonic clock; None if that is unknown.
     """
 
     env_steps: int
@@ -33,7 +33,7 @@ class Reached(NamedTuple):
 
 
 class Reports:
-    """Everything a run tells the person who started it."""
+    """Everything that a run tells its user."""
 
     def __init__(self, profile: Profile, plane: DataPlane, run: RunDirectory, view: View, reached: Reached) -> None:
         self._profile, self._plane, self._view = profile, plane, view
@@ -85,7 +85,7 @@ class Reports:
             self._tensorboard.write(snapshot)
 
     def _announce_first_step(self, now_s: float) -> None:
-        """One line, once, as soon as a move is counted."""
+        """Shows one line, once, as soon as a move is counted."""
         if self._began_s is not None and self._plane.total(Role.ACTOR, "env_steps") > self._former_env_steps:
             self._view.line(f"first env step after {now_s - self._began_s:.1f} s")
             self._began_s = None

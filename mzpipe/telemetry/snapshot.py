@@ -1,4 +1,4 @@
-"""Snapshot: everything the reports say about a run at one moment."""
+"""Snapshot: everything that the reports say about a run at one moment."""
 
 import math
 from collections.abc import Mapping
@@ -12,7 +12,7 @@ _LOSS = "loss/"
 
 @dataclass(frozen=True)
 class Snapshot:
-    """One moment of a run; None stands for what has not been measured yet."""
+    """One moment of a run; None stands for a value that has not been measured yet."""
 
     elapsed_s: float
     env_steps: int
@@ -21,10 +21,10 @@ class Snapshot:
     replay_capacity: int
     weights_version: int
     restarts: int
-    # The latest evaluation, and the best mean return of any.
+    # The latest evaluation, and the best mean return of all.
     evaluation: Evaluation | None
     best_return_mean: float | None
-    # By tag; what does not exist in this run is left out.
+    # By tag; metrics that do not exist in this run are left out.
     metrics: Mapping[str, float | None]
     # (now, limit) for each limit of the run: env_steps, learner_steps, minutes, return_mean.
     limits: Mapping[str, tuple[float, float]]
@@ -36,11 +36,11 @@ class Snapshot:
         return self.metrics.get(BY_TAG[tag].tag)
 
     def known(self, tag: str) -> float:
-        """A metric that counts from 0 on: 0 while it has not been measured."""
+        """A metric, or 0 while it has not been measured."""
         return self[tag] or 0.0
 
     def newest_return(self, former: float | None) -> float | None:
-        """Mean of the training games that ended lately, or the former one where none has."""
+        """The mean return of recent training games, or `former` if none has ended."""
         newest = self["charts/episodic_return"]
         return former if newest is None else newest
 
@@ -52,7 +52,7 @@ class Snapshot:
 
     @property
     def axis(self) -> int:
-        """Where the curves of this moment stand: env steps; learner steps in a run that plays no games."""
+        """The place of this moment on the x axis: env steps, or learner steps in a run that plays no games."""
         return self.env_steps or self.learner_steps
 
 
@@ -60,13 +60,13 @@ SECONDS_PER_MINUTE = 60.0
 
 
 def seconds_to_limit(snapshot: Snapshot) -> float | None:
-    """Seconds until the first limit that time alone reaches, or None where no estimate can be made."""
+    """Seconds until the first limit is reached, a return left out; None if no estimate can be made."""
     estimates = (seconds_to(snapshot, name) for name in snapshot.limits)
     return min((seconds for seconds in estimates if seconds is not None), default=None)
 
 
 def seconds_to(snapshot: Snapshot, name: str) -> float | None:
-    """Seconds until one limit at the present rate; None for a return, or while nothing moves."""
+    """Seconds until one limit is reached at the present rate; None for a return, or while nothing moves."""
     now, limit = snapshot.limits[name]
     units_per_s = _units_per_s(snapshot, name)
     if units_per_s is None:
@@ -77,10 +77,10 @@ def seconds_to(snapshot: Snapshot, name: str) -> float | None:
 
 
 def progress(now: float, limit: float) -> float:
-    """The part of the way to a limit that lies behind, 0..1.
+    """The part of the way to a limit that is done, 0..1.
 
-    A return may be negative: towards a negative limit the way is measured from below (-500 of -100 is a fifth),
-    towards any other it starts at zero. A value that is not known yet (NaN) is 0.
+    A return may be negative: progress towards a negative limit is measured from below (-500 of -100 is a fifth), and
+    towards any other from zero. For a value that is not known yet (NaN) it is 0.
     """
     if math.isnan(now):
         return 0.0

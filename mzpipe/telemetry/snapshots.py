@@ -1,4 +1,4 @@
-"""From counters to snapshots: what the supervisor shows and writes."""
+"""Makes snapshots, which the supervisor shows and writes, from counters."""
 
 import dataclasses
 import time
@@ -15,7 +15,7 @@ from .snapshot import Snapshot
 
 # Rates are taken over this long, so that a single slow lap does not show.
 _WINDOW_S = 10.0
-# Of a moment that is compared with itself: nothing has changed, so every rate is 0.
+# Replaces a time of 0, when a moment is compared with itself: nothing has changed, so every rate is 0.
 _SHORTEST_S = 1e-9
 
 
@@ -30,14 +30,14 @@ class SnapshotMaker:
         self.best_return_mean: float | None = None
 
     def from_the_start(self) -> None:
-        """Makes the next rates and means those of everything that the counters hold."""
+        """Takes the next rates and means over everything that the counters hold."""
         now = read_moment(self._plane)
         seconds, nothing = float(now.stages.accounted_P.max()), dict.fromkeys(self._plane.sums(), 0.0)
         beginning = dataclasses.replace(now, time_s=now.time_s - seconds, stages=now.stages.since(now.stages))
         self._past = deque([(beginning, nothing)])
 
     def make(self, note: str) -> Snapshot:
-        """The state of the run now."""
+        """The present state of the run."""
         now, totals = read_moment(self._plane), self._plane.sums()
         self._past.append((now, totals))
         while len(self._past) > 2 and now.time_s - self._past[0][0].time_s > _WINDOW_S:

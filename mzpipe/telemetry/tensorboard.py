@@ -1,8 +1,7 @@
-"""TensorBoard curves: one event file per session of a run, the x axis counts env steps (offline: learner steps).
+"""TensorBoard curves: one event file per session of a run; the x axis counts env steps (offline: learner steps).
 
-The file is written here, with TensorBoard's own record framing, and not through `tensorboard.summary.Writer`: that one
-loads TensorFlow wherever it is installed, keeps a thread, and stores tensors that `EventAccumulator.Scalars` does not
-list.
+The file is written here, with TensorBoard's own record framing, and not through `tensorboard.summary.Writer`, which
+loads TensorFlow if it is installed, keeps a thread, and stores tensors that `EventAccumulator.Scalars` does not list.
 """
 
 import os
@@ -22,10 +21,10 @@ _FILE_PREFIX = "events.out.tfevents."
 
 
 class TensorBoardWriter:
-    """Appends snapshots to a new event file in `directory`; what earlier sessions wrote there stays."""
+    """Appends snapshots to a new event file in `directory`; files of earlier sessions stay."""
 
     def __init__(self, directory: Path | str) -> None:
-        """Creates the directory and the file; raises InputOutputError where it cannot."""
+        """Creates the directory and the file; raises InputOutputError if it cannot."""
         self._path = Path(directory)
         self._evaluation: Evaluation | None = None
         self._started = False
@@ -36,7 +35,7 @@ class TensorBoardWriter:
         self._append(event_pb2.Event(file_version="brain.Event:2"))
 
     def write(self, snapshot: Snapshot) -> None:
-        """Writes every measured value at env_steps, and the evaluation at its own where it is a new one."""
+        """Writes every measured value at the snapshot's axis, and a new evaluation at its own axis."""
         if not self._started:
             self._start(snapshot.axis)
         self._append(_summary(snapshot.axis, snapshot.metrics))
@@ -45,7 +44,7 @@ class TensorBoardWriter:
             self._append(_summary(self._evaluation.axis, read(EVALUATION_METRICS, self._evaluation)))
 
     def write_scalars(self, axis: int, scalars: Values) -> None:
-        """Writes values that were found outside a session, at a place on the x axis; earlier points stay."""
+        """Writes values from outside a session, at `axis` on the x axis; earlier points stay."""
         self._append(_summary(axis, scalars))
 
     def close(self) -> None:
@@ -68,7 +67,7 @@ class TensorBoardWriter:
 
 
 def _summary(step: int, scalars: Values) -> event_pb2.Event:
-    """One event for all scalars of a step: a crash loses a whole point, never half of one."""
+    """One event for all scalars of a step, so a crash loses a whole point, never half of one."""
     event = event_pb2.Event(step=step)
     for tag, value in scalars.items():
         if value is not None:
@@ -77,7 +76,7 @@ def _summary(step: int, scalars: Values) -> event_pb2.Event:
 
 
 def _new_file_name(directory: Path) -> str:
-    """A name that sorts after every event file there, whatever the clock did: TensorBoard reads them in that order."""
+    """A name that sorts after every event file there, even if the clock went back: TensorBoard reads in that order."""
     stamps = [int(time.time())]
     for path in directory.glob(f"{_FILE_PREFIX}*"):
         stamp = path.name.removeprefix(_FILE_PREFIX).split(".", 1)[0]

@@ -1,4 +1,4 @@
-"""Verdict: which stage holds a pipeline back, and what one process more of its role would give."""
+"""Verdict: says which stage holds a pipeline back, and what one more process of its role would give."""
 
 from collections.abc import Mapping
 from typing import NamedTuple
@@ -8,14 +8,14 @@ from ..ipc.roles import Role
 # Above this part of all cores in use, no process can be added without taking time from another.
 _MACHINE_IS_FULL = 0.9
 
-# Of each role that can be multiplied: what to set, and what that adds.
+# For each role that can have several processes: the field to set, and what that adds.
 _REMEDIES = {
     Role.ACTOR: ("topology.actors", "another actor"),
     Role.INFERENCE: ("inference.devices", "another inference server"),
     Role.REANALYZER: ("topology.reanalyzers", "another reanalyzer"),
     Role.LEARNER: ("learner.devices", "another learner rank"),
 }
-# The evaluator plays beside the pipeline: nobody waits for it.
+# The evaluator plays outside the pipeline: no process waits for it.
 _BESIDE = Role.EVALUATOR
 
 
@@ -27,7 +27,7 @@ class RoleUse(NamedTuple):
     wait_in: float
     wait_out: float
     cpu: float
-    # The one of its stages that takes most of its time.
+    # The role's stage that takes most of its time.
     stage: str
 
 
@@ -36,16 +36,16 @@ class Verdict(NamedTuple):
 
     stage: str
     role: Role
-    # How many times as fast the pipeline would be with one process more of the role; 1 where that would not help.
+    # How many times as fast the pipeline would be with one more process of the role; 1 if that would not help.
     predicted_speedup: float
     sentence: str
 
 
 def judge(uses: Mapping[Role, RoleUse], cores: int) -> Verdict:
-    """The role whose processes rest least, and what adding one to it would give.
+    """Finds the role whose processes wait least, and predicts what one more process of it would give.
 
-    The prediction: work per item stays, so each role's rate is bound by rate / working, the role's own by one more
-    process, and all together by the cores.
+    The prediction assumes that the work per item stays. Then each other role can reach rate / working, the role itself
+    as much with one more process, and the cores bound all of them together.
     """
     role = max((role for role in uses if role != _BESIDE), key=lambda role: uses[role].working)
     use, cpu = uses[role], sum(each.cpu for each in uses.values())
@@ -78,6 +78,6 @@ def _advice(
             "so only less work per item would help"
         )
     if role not in _REMEDIES:
-        return "there can be only one of it: less work per item would help"
+        return "there can be only one such process: less work per item would help"
     field, what = _REMEDIES[role]
     return f"{what} ({field}, now {use.processes}) would give about +{speedup - 1.0:.0%}"

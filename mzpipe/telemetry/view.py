@@ -1,4 +1,4 @@
-"""View: what the supervisor shows a run on; live in a terminal, plain lines anywhere else."""
+"""View: shows a run, live in a terminal and as plain lines anywhere else."""
 
 from collections.abc import Iterator
 from typing import Protocol
@@ -11,7 +11,7 @@ from .snapshot import Snapshot, seconds_to_limit
 
 
 class PlainView:
-    """Prints a line per `interval_s` of the run's own time, and the last snapshot when it is closed."""
+    """Prints a line every `interval_s` of the run's own time, and the last snapshot when it is closed."""
 
     def __init__(self, console: Console, *, interval_s: float = 5.0) -> None:
         self._console = console
@@ -21,18 +21,18 @@ class PlainView:
         self._return_mean: float | None = None
 
     def line(self, text: str) -> None:
-        """Prints a message as it is: brackets are no markup and long lines stay whole."""
+        """Prints a message as it is: brackets are not markup, and long lines stay whole."""
         self._console.print(text, markup=False, emoji=False, highlight=False, soft_wrap=True)
 
     def update(self, snapshot: Snapshot) -> None:
-        """Takes the newest snapshot; prints it where the last line is `interval_s` old."""
+        """Takes the newest snapshot; prints it if the last line is `interval_s` old."""
         self._latest = snapshot
         self._return_mean = snapshot.newest_return(self._return_mean)
         if self._shown is None or snapshot.elapsed_s - self._shown.elapsed_s >= self._interval_s:
             self._show(snapshot)
 
     def close(self) -> None:
-        """Prints the newest snapshot unless it has been; a second call does nothing."""
+        """Prints the newest snapshot unless it is already printed; a second call does nothing."""
         if self._latest is not None and self._latest is not self._shown:
             self._show(self._latest)
 
@@ -76,20 +76,20 @@ __all__ = ["LiveView", "PlainView", "View", "make_view"]
 
 
 class View(Protocol):
-    """Messages and snapshots for the person who started the run."""
+    """Shows messages and snapshots to the user."""
 
     def line(self, text: str) -> None:
-        """Shows one message for good."""
+        """Shows one message permanently."""
 
     def update(self, snapshot: Snapshot) -> None:
-        """Shows the state of the run in place of the last one."""
+        """Shows the state of the run in place of the former one."""
 
     def close(self) -> None:
-        """Shows the last state and lets go of the terminal."""
+        """Shows the last state and releases the terminal."""
 
 
 def make_view(run_name: str = "", console: Console | None = None, *, interval_s: float = 5.0) -> View:
-    """A LiveView where the console (default: stdout) can redraw, else a PlainView with a line per `interval_s`."""
+    """A LiveView if the console (default: stdout) can redraw, else a PlainView with a line every `interval_s`."""
     console = console or Console()
     if can_redraw(console):
         return LiveView(console, run_name=run_name)
@@ -99,6 +99,6 @@ def make_view(run_name: str = "", console: Console | None = None, *, interval_s:
 def can_redraw(console: Console) -> bool:
     """Whether the console is a terminal that moves its cursor and has line-drawing characters.
 
-    The file is asked too: FORCE_COLOR, which build servers set, makes rich take any pipe for a terminal.
+    The file is checked too: with FORCE_COLOR, which build servers set, rich takes any pipe for a terminal.
     """
     return console.is_interactive and console.file.isatty() and console.encoding.startswith("utf")

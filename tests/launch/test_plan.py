@@ -97,7 +97,7 @@ def test_plan_says_what_the_replay_table_holds_and_what_its_journal_may_take():
     assert re.search(r"memory    replay 1.0 MiB: 7,751 transitions of 129 bytes", plain)
     assert re.search(r"disk      journal at most \d", plain)
     tiered = "\n".join(plan_lines(planned("replay.compressed_bytes=1000000", "replay.journal=false")))
-    assert re.search(r"replay, compressed 1.0 MiB: up to [\d,]+ transitions more, if their frames shrink 16", tiered)
+    assert re.search(r"replay, compressed 1.0 MiB: up to [\d,]+ more transitions, if their frames shrink 16", tiered)
     assert "journal" not in tiered
 
 

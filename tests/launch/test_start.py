@@ -129,11 +129,11 @@ RESUMED = [
     ("latest a directory", make_latest_a_directory, r"latest: a directory", 30),
     ("latest a pipe", make_latest_a_pipe, r"latest: leads to no file", 30),
     ("latest names an older one", lambda run: replace_latest(run, "step_00000010"), None, 10),
-    ("the newest damaged", lambda run: damage(run, 30), r"step_00000030/weights.safetensors: damaged: its SHA-256", 20),
+    ("the newest damaged", lambda run: damage(run, 30), r"step_00000030/weights.safetensors: damaged: SHA-256", 20),
     (
         "its state damaged",
         lambda run: damage(run, 30, file="state.msgpack"),
-        r"state.msgpack: damaged: its SHA-256",
+        r"state.msgpack: damaged: SHA-256",
         20,
     ),
     (
@@ -156,14 +156,14 @@ def test_train_resumes_from_the_newest_whole_checkpoint_and_says_why(run, harm, 
         train(tiny_profile("stop.learner_steps=99"), run, screen)
     if fault:
         line = screen.lines.pop(0)
-        assert re.search(f"{fault}.*: going on from step_{steps:08d}, the newest whole checkpoint$", line)
+        assert re.search(f"{fault}.*: resuming from step_{steps:08d}, the newest whole checkpoint$", line)
     assert screen.lines[0] == f"{run.path}: resuming at env step {10 * steps}, learner step {steps}"
     assert CheckpointStore(run.checkpoints).load("latest").state["learner_steps"] == steps
     if fault == "latest: a directory":
         assert (run.checkpoints / "latest.directory" / "kept").is_file()
 
 
-NOTHING_LEFT = r"latest: missing: no checkpoint to go on from, though .*run holds "
+NOTHING_LEFT = r"latest: missing: no checkpoint to resume from, though .*run holds "
 REFUSALS = [
     (
         "all damaged",
@@ -182,7 +182,7 @@ REFUSALS = [
     ),
     ("scores alone", lambda run: only(run, "scores"), NOTHING_LEFT + "scores.csv with scores"),
     ("a journal alone", lambda run: only(run, "journal"), NOTHING_LEFT + "a journal with transitions"),
-    ("a pointer alone", only_a_pointer, r"latest: names 'step_00000030', which is not there: .* holds latest"),
+    ("a pointer alone", only_a_pointer, r"latest: names 'step_00000030', which does not exist: .* holds latest"),
 ]
 
 

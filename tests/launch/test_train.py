@@ -73,7 +73,7 @@ def test_read_reached_counts_the_moves_up_to_a_kill(run, screen):
 def test_train_says_so_and_finishes_when_the_run_has_ended_already(run, screen, overrides, reached):
     outcome = train(tiny_profile(*overrides), run, screen, serial=False)
     assert outcome.exit_code == ExitCode.FINISHED
-    assert re.fullmatch(f"finished already: {reached}; raise it to train on", outcome.reason)
+    assert re.fullmatch(f"already finished: {reached}; raise it to continue training", outcome.reason)
     assert screen.lines[0].endswith("resuming at env step 300, learner step 10")
 
 
@@ -106,7 +106,7 @@ def test_train_keeps_the_saved_profile_when_nothing_is_left_to_do(run, screen):
 def test_train_refuses_a_damaged_checkpoint_before_it_starts(run, screen):
     weights = run.checkpoints / "step_00000010" / "weights.safetensors"
     weights.write_bytes(weights.read_bytes()[:-1])
-    with pytest.raises(CheckpointError, match=r"weights.safetensors: damaged: its SHA-256 is not the manifest's"):
+    with pytest.raises(CheckpointError, match=r"weights.safetensors: damaged: SHA-256 does not match the manifest"):
         train(tiny_profile("stop.learner_steps=99"), run, screen, serial=False)
 
 

@@ -150,7 +150,7 @@ def test_learner_resumes_from_the_newest_whole_checkpoint_when_latest_is_damaged
     bench.start()
     np.testing.assert_array_equal(bench.weights(), expected)
     (note,) = bench.notes()
-    assert note.endswith("(7 bytes): going on from step_00000002, the newest whole checkpoint")
+    assert note.endswith("(7 bytes): resuming from step_00000002, the newest whole checkpoint")
     bench.train(2)
     assert bench.store.load(LATEST).state["learner_steps"] == 4
 

@@ -199,7 +199,7 @@ def test_killed_learner_resumes_from_its_checkpoint_with_newer_weights_until_ter
     roles = run.wait_ready()
     wait_until(lambda: run.learner_steps() > 100, START_S, "some learner steps")
     os.kill(roles["learner-0"], signal.SIGKILL)
-    run.wait_for_line(r"learner-0 \(pid \d+\) was killed by SIGKILL: training goes on from the latest checkpoint")
+    run.wait_for_line(r"learner-0 \(pid \d+\) was killed by SIGKILL: training resumes from the latest checkpoint")
     saved = CheckpointStore(run.directory / "checkpoints").load("latest").state
     wait_until(lambda: run.roles().get("learner-0", roles["learner-0"]) != roles["learner-0"], START_S, "a new learner")
     others = {identity: pid for identity, pid in run.roles().items() if identity != "learner-0"}
@@ -218,7 +218,7 @@ def test_ranks_train_together_and_start_again_together_when_one_is_killed(start)
     roles = run.wait_for_processes(6)
     wait_until(lambda: run.learner_steps() > 50, START_S, "a checkpoint of trained weights")
     os.kill(roles["learner-1"], signal.SIGKILL)
-    run.wait_for_line(r"learner-1 \(pid \d+\) was killed by SIGKILL: training goes on from the latest checkpoint")
+    run.wait_for_line(r"learner-1 \(pid \d+\) was killed by SIGKILL: training resumes from the latest checkpoint")
     wait_until(lambda: len(run.roles()) == 6, START_S, "six roles again")
     again = run.roles()
     assert not {again["learner-0"], again["learner-1"]} & set(roles.values())
@@ -226,7 +226,7 @@ def test_ranks_train_together_and_start_again_together_when_one_is_killed(start)
     assert run.wait() == 0
     assert "stop.learner_steps=1000 reached" in run.output
     assert _newest_state(run)["learner_steps"] == 1000
-    assert run.output.count("training goes on from the latest checkpoint") == 1
+    assert run.output.count("training resumes from the latest checkpoint") == 1
 
 
 def test_run_shows_the_first_traceback_last_when_a_role_raises(start, tmp_path):
@@ -267,7 +267,7 @@ def test_external_role_ends_when_the_supervisor_is_killed_and_clean_removes_what
         run.wait_for_line("all 5 processes are ready")
         second = mzpipe("role", "actor", run.directory)
         assert second.returncode == 2
-        assert second.stderr == f"mzpipe role: actor-0: is running already as pid {actor.pid}: give another --index\n"
+        assert second.stderr == f"mzpipe role: actor-0: already running as pid {actor.pid}: give another --index\n"
         check_training_goes_on(run)
         runtime = run.runtime
         run.process.kill()

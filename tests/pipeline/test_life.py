@@ -75,7 +75,7 @@ def test_eval_names_the_fault_when_a_checkpoint_is_missing_or_damaged(finished, 
 def test_run_says_that_it_is_finished_already_when_it_is_started_again(finished):
     result = mzpipe("train", finished.profile, "--run-dir", finished.directory, "--set", "stop.learner_steps=500")
     assert result.returncode == 0
-    assert "finished already: stop.learner_steps=500 was reached (500)" in result.stdout.replace("\n", " ")
+    assert "already finished: stop.learner_steps=500 was reached (500)" in result.stdout.replace("\n", " ")
 
 
 def test_run_resumes_weights_optimiser_and_counters_and_goes_back_when_they_are_damaged(finished):
@@ -96,6 +96,6 @@ def check_damage_is_left_out(directory, arguments):
     weights.write_bytes(data)
     resumed = mzpipe(*arguments, "--set", "stop.learner_steps=600")
     assert resumed.returncode == 0, resumed.stderr
-    fault = "weights.safetensors: damaged: its SHA-256 is not the manifest's"
-    assert re.search(rf"{fault} .*: going on from step_00000600, the newest whole checkpoint", resumed.stdout)
-    assert "finished already: stop.learner_steps=600 was reached (600)" in resumed.stdout
+    fault = "weights.safetensors: damaged: SHA-256 does not match the manifest"
+    assert re.search(rf"{fault} .*: resuming from step_00000600, the newest whole checkpoint", resumed.stdout)
+    assert "already finished: stop.learner_steps=600 was reached (600)" in resumed.stdout

@@ -43,7 +43,7 @@ def check_restored_lost_and_on_their_way_add_up(text):
     env_steps = number(text, r"resuming at env step ([\d,]+)")
     in_flight = number(text, r"killed with ([\d,]+) transitions on their way")
     inserted = number(text, r"of ([\d,]+) inserted so far")
-    lost = number(text, r"so far; ([\d,]+) lost by a kill")
+    lost = number(text, r"so far; ([\d,]+) lost in a kill")
     assert inserted + lost + in_flight == env_steps
     assert 0 <= lost <= 4096 * 8
     assert inserted > 0
@@ -55,7 +55,7 @@ def test_killed_reanalyzers_stop_no_run_and_a_kill_of_everything_loses_the_windo
     check_run_goes_on_when_a_reanalyzer_is_killed(run, run.wait_for_processes(6))
     kill_everything(run)
     again = start(*REANALYZE, name="killed")
-    again.wait_for_line("restored .* lost by a kill")
+    again.wait_for_line("restored .* lost in a kill")
     check_restored_lost_and_on_their_way_add_up(again.output)
     again.process.send_signal(signal.SIGINT)
     assert again.wait() == 130

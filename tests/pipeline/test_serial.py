@@ -69,4 +69,4 @@ def test_killed_serial_run_resumes_from_its_checkpoint_and_its_journal(start):
     assert result.returncode == 0, result.stdout + result.stderr
     output = result.stdout.replace("\n", " ")
     assert f"learner step {steps:,}" in output
-    assert "lost by a kill" in output
+    assert "lost in a kill" in output

@@ -89,8 +89,8 @@ def test_export_refuses_a_directory_that_is_there(tmp_path):
 @pytest.mark.parametrize(
     ("text", "fault"),
     [
-        ("", r"dataset.json: no exported dataset"),
-        ("[]", r"dataset.json: no exported dataset"),
+        ("", r"dataset.json: not an exported dataset"),
+        ("[]", r"dataset.json: not an exported dataset"),
         ('{"format": "other-9", "files": []}', r"format 'other-9', this program reads 'mzpipe-transitions-1'"),
         ('{"format": "mzpipe-transitions-1", "files": ["../secret.npz"]}', r"secret.npz: cannot be read"),
     ],

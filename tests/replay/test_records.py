@@ -34,8 +34,8 @@ def test_whole_records_pass():
         ("final_value", 0, -np.inf, "final_value=-inf"),
         ("frame", (1, 1), np.nan, "frame holds NaN or infinity"),
         ("search_policy", (3, 0), np.nan, "search_policy holds NaN or infinity"),
-        ("search_policy", (3, 0), -0.2, "search_policy is no distribution"),
-        ("search_policy", (3, 0), 2.0, "search_policy is no distribution"),
+        ("search_policy", (3, 0), -0.2, "search_policy is not a distribution"),
+        ("search_policy", (3, 0), 2.0, "search_policy is not a distribution"),
     ],
 )
 def test_fault_names_the_field_and_the_value(field, place, value, fault):

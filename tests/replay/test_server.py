@@ -209,7 +209,7 @@ def test_server_restores_what_it_had_and_counts_what_a_kill_took(bench, tmp_path
     assert again.get("restored") == again.get("stored") == 60
     assert again.get("inserted") == 60
     assert again.get("lost") == 10
-    assert "restored 60 transitions of 60 inserted so far; 10 lost by a kill" in again.notes()
+    assert "restored 60 transitions of 60 inserted so far; 10 lost in a kill" in again.notes()
 
 
 def test_server_takes_in_at_its_end_what_still_lies_in_the_rings(bench):
@@ -253,7 +253,7 @@ def test_server_refuses_a_journal_of_another_game(bench, tmp_path):
     first = bench(name="first")
     first.fill(2)
     first.server.on_close()
-    with pytest.raises(InputOutputError, match=r"the journal is another game's: frame_shape \(4,\), not \(8,\)"):
+    with pytest.raises(InputOutputError, match=r"the journal belongs to another game: frame_shape \(4,\), not \(8,\)"):
         bench("game.name=LunarLander-v3", name="other")
 
 

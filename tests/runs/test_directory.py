@@ -63,7 +63,7 @@ def test_run_directory_refuses_an_odd_name(tmp_path, name):
 def test_locked_raises_when_the_directory_cannot_be_made(tmp_path):
     (tmp_path / "file").touch()
     with (
-        pytest.raises(InputOutputError, match="cannot be made a run directory"),
+        pytest.raises(InputOutputError, match="cannot be used as a run directory"),
         RunDirectory(tmp_path / "file" / "run").locked(),
     ):
         pass

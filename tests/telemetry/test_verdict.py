@@ -45,7 +45,7 @@ def test_full_processors_are_the_limit_whichever_role_is_busiest():
 def test_verdict_says_so_when_there_can_be_only_one_of_a_role():
     verdict = judge({"replay": use(0.95, stage="sample"), "actor": use(0.5)}, cores=16)
     assert (verdict.stage, verdict.predicted_speedup) == ("sample", 1.0)
-    assert verdict.sentence.endswith("there can be only one of it: less work per item would help")
+    assert verdict.sentence.endswith("there can be only one such process: less work per item would help")
 
 
 def test_the_evaluator_is_never_the_bottleneck():

@@ -1,11 +1,11 @@
-"""The replay server's journal: every trajectory on disk within a second, and the table again after a kill.
+"""The replay server's journal: has every trajectory on disk within a second, and restores the table after a kill.
 
     RUN/journal/manifest.json           layout and segments, in order       manifest.py
                 segment-00000001.mzj    append-only records                 format.py
-                state.mzs               what else a table needs             state.py
+                state.mzs               the rest of what a table needs      state.py
 
 `Journal` writes (writer, thread, segment_log, open_segment, files); `read_journal` reads (reader, scan, contents).
-To go on after a stop: read_journal(), fill the table from contents.trajectories(), contents.repair(), then
+To resume after a stop: call read_journal(), fill the table from contents.trajectories(), call contents.repair(), then
 Journal(..., former=contents).
 """
 

@@ -1,4 +1,4 @@
-"""JournalContents: a journal that was read, ready to fill a table and to be gone on with."""
+"""JournalContents: a journal that was read, ready to fill a table and to be continued."""
 
 import contextlib
 import os
@@ -14,9 +14,9 @@ from .state import JournalState
 
 
 class JournalContents:
-    """What read_journal() found; segments are in order, each with its first and last serial and its whole bytes.
+    """The findings of read_journal(); segments are in order, each with its first and last serial and its whole bytes.
 
-    `notes` says for people what was cut or ignored. `state` is None when there is none or it was damaged.
+    `notes` tells the user what is cut or ignored. `state` is None if it is missing or damaged.
     """
 
     def __init__(
@@ -44,9 +44,9 @@ class JournalContents:
         return max((entry.last_serial for entry in self.segments), default=NONE)
 
     def trajectories(self) -> Iterator[StoredTrajectory]:
-        """Every trajectory in the order of its serial, one in memory at a time.
+        """Yields every trajectory by ascending serial, with one in memory at a time.
 
-        Raises InputOutputError naming file and offset at the first byte that is not as it was written.
+        Raises InputOutputError, with file and offset, at the first byte that is not as it was written.
         """
         last_serial = NONE
         for entry in self.segments:
@@ -57,7 +57,7 @@ class JournalContents:
                 yield record
 
     def repair(self) -> None:
-        """Cuts what was noted off the files and removes leftovers; raises InputOutputError. Twice is fine."""
+        """Makes the cuts that `notes` announces and removes leftovers; raises InputOutputError. Twice is fine."""
         operations = FileOperations()
         try:
             for path, nbytes in self._cuts.items():

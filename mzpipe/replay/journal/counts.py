@@ -1,6 +1,6 @@
-"""What the journal counts, and what it has to tell people.
+"""The journal's counts, and its lines for the user.
 
-The owner's thread and the writer's thread each add to fields of their own, so that no count needs a lock.
+The owner's thread and the writer's thread each add to their own fields, so no count needs a lock.
 """
 
 from collections import deque
@@ -27,7 +27,7 @@ class Counts:
 
 
 class Outage:
-    """One line when trouble begins, one when it is over, however often it is reported in between."""
+    """Writes one line when trouble begins and one when it is over, however often it is reported in between."""
 
     def __init__(self, counts: Counts) -> None:
         self._counts = counts
@@ -35,17 +35,17 @@ class Outage:
 
     @property
     def ongoing(self) -> bool:
-        """Whether it has begun and is not over."""
+        """Whether the trouble has begun and is not over."""
         return self._dropped_before is not None
 
     def begin(self, line: str) -> None:
-        """Trouble; call it before its first record is counted as dropped."""
+        """Reports trouble; call it before the first dropped record is counted."""
         if self._dropped_before is None:
             self._dropped_before = self._counts.dropped_transitions
             self._counts.lines.append(line)
 
     def end(self, line: str) -> None:
-        """No more trouble; `{missing}` in the line becomes the number of transitions dropped since begin()."""
+        """Reports the end of the trouble; `{missing}` in the line becomes the transitions dropped since begin()."""
         if self._dropped_before is not None:
             missing = self._counts.dropped_transitions - self._dropped_before
             self._dropped_before = None

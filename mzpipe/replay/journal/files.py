@@ -1,6 +1,6 @@
-"""The only place of the journal that changes files: single operations, and the atomic replacement of a file.
+"""The only place where the journal changes files: single operations, and the atomic replacement of a file.
 
-Everything goes through a FileOperations, so a test can make the n-th one fail, hang or be forgotten.
+Every change goes through a FileOperations, so a test can make the n-th one fail, hang or be forgotten.
 """
 
 import os
@@ -11,7 +11,7 @@ from ...runs.files import replace_file, write_all
 
 
 class FileOperations(files.FileOperations):
-    """Those of runs/files.py and the journal's own; its files are their owner's alone."""
+    """The operations of runs/files.py and the journal's own; only the owner can read its files."""
 
     mode = 0o600
 
@@ -20,7 +20,7 @@ class FileOperations(files.FileOperations):
         os.ftruncate(descriptor, nbytes)
 
     def free_bytes(self, path: Path) -> int:
-        """Room left for this user."""
+        """Bytes that this user can still write."""
         status = os.statvfs(path)
         return status.f_bavail * status.f_frsize
 

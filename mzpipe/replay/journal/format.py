@@ -1,17 +1,17 @@
-"""Bytes of a segment: a file header, then records; all integers little-endian, everything on 8 bytes.
+"""The bytes of a segment: a file header, then records; integers are little-endian, everything is aligned to 8 bytes.
 
     file    | magic 8 | version u32 | crc u32 | segment i64 | actions i64 | dtype 16 | dims i64 | 8 x dim i64 |
     record  | magic 4 | kind u32 | serial i64 | length i64 | synced i64 | payload crc u32 | header crc u32 |
     payload | actor | epoch | game | episode | offset | end (i64 each) | final_value f32 | pad 4 |
             | weights_version | action | reward | root_value | search_policy | frame | to_play | legal_actions |
 
-V1  The payload's bytes follow from the layout and the length: no other size is stored, none can contradict it.
-V2  The header's CRC32C covers the payload's, which covers every byte of the payload, padding included.
-V3  `synced` is how much of this segment was on disk for certain when the record was written. A record behind a
-    bad one so proves whether the bad one had ever been safe (damage) or not (a power failure's torn tail).
+V1  The layout and the length determine the payload's bytes: no other size is stored, so none can contradict it.
+V2  The header's CRC32C covers the payload's CRC32C, which covers every byte of the payload, padding included.
+V3  `synced` is how much of this segment was on disk for certain when the record was written. So a record after a
+    bad one can prove that the bad one had been safe (damage), and not a power failure's torn tail.
 V4  Serials ascend within a segment and from one to the next; gaps are legal.
 V5  A file's version says which columns its records have: those above are version 1, and every later version has
-    added some behind them (Column.since). A record without a column reads as zeros there.
+    appended some (Column.since). A column that a record lacks is read as zeros.
 """
 
 import struct
@@ -42,7 +42,7 @@ _FIRST_ORDER = (
 )
 FORMAT_VERSION = max(column.since for column in _COLUMNS.values())
 RECORD_MAGIC = b"MZr1"
-# Longer payloads are not believed. The writer drops what does not fit into its queue, long before.
+# A header with a longer payload is not believed. The writer's queue is smaller, so it never writes one.
 MAX_PAYLOAD_BYTES = 1 << 30
 _FILE_MAGIC = b"MZJSEGM1"
 _TRAJECTORY = 1
@@ -57,7 +57,7 @@ RECORD_ALIGNMENT = 8
 
 
 class JournalLayout(NamedTuple):
-    """What every record of a journal is shaped by."""
+    """The dimensions that all records of a journal share."""
 
     frame_shape: tuple[int, ...]
     frame_dtype: str
@@ -69,7 +69,7 @@ class JournalLayout(NamedTuple):
 
     @classmethod
     def from_dict(cls, plain: Mapping[str, Any]) -> "JournalLayout":
-        """The layout behind to_dict(); raises InputOutputError when its fields are not those of a layout."""
+        """The layout that to_dict() was called on; raises InputOutputError if the fields are not those of a layout."""
         try:
             layout = cls(tuple(plain["frame_shape"]), plain["frame_dtype"], plain["num_actions"])
             ok = set(plain) == set(cls._fields) and layout.is_sane()
@@ -80,7 +80,7 @@ class JournalLayout(NamedTuple):
         return layout
 
     def is_sane(self) -> bool:
-        """Whether the fields are of the right kind and small enough that sizes can be computed from them."""
+        """Whether the fields have the right types and are small enough to compute sizes from."""
         numbers = (*self.frame_shape, self.num_actions)
         if len(self.frame_shape) > _MAX_DIMS or not all(type(n) is int and 0 < n <= 1 << 20 for n in numbers):
             return False
@@ -116,7 +116,7 @@ def _is_plain_dtype(name: str) -> bool:
 
 
 class _Placed(NamedTuple):
-    """A column, where it begins in a record, and what takes it out of a Trajectory."""
+    """A column, its offset in a record, and a function that gets it from a Trajectory."""
 
     field: Field
     offset: int
@@ -124,7 +124,7 @@ class _Placed(NamedTuple):
 
 
 def _names(version: int) -> list[str]:
-    """Columns in a record's order: those of the first version, then what later ones have added."""
+    """Columns in a record's order: those of the first version, then those that later versions added."""
     added = [name for name in _COLUMNS if name not in _FIRST_ORDER]
     return [*_FIRST_ORDER, *sorted((n for n in added if _COLUMNS[n].since <= version), key=lambda n: _COLUMNS[n].since)]
 
@@ -161,13 +161,13 @@ def file_header(layout: JournalLayout, segment: int, version: int = FORMAT_VERSI
 
 
 def file_version(head: bytes, layout: JournalLayout, segment: int) -> int | None:
-    """The version of the segment that begins with these bytes; None when they are not whole, or too new."""
+    """The version of the segment that begins with these bytes; None if they are damaged, or too new."""
     versions = range(1, FORMAT_VERSION + 1)
     return next((version for version in versions if head == file_header(layout, segment, version)), None)
 
 
 def encode_record(layout: JournalLayout, serial: int, record: Trajectory, *, actor: int, epoch: int) -> bytearray:
-    """A private copy of the first `length` transitions, complete but for seal()."""
+    """A private copy of the first `length` transitions; only seal() is missing."""
     length = int(record.length[0])
     placed, nbytes = _placed(layout, length, FORMAT_VERSION)
     buffer = bytearray(nbytes)
@@ -188,7 +188,7 @@ def seal(buffer: bytearray, synced_bytes: int) -> None:
 
 
 def parse_record_header(head: bytes) -> RecordHeader | None:
-    """The head of a record, or None when these bytes are not one."""
+    """The head of a record, or None if these bytes are not one."""
     magic, kind, serial, length, synced, payload_crc, header_crc = _RECORD.unpack(head)
     whole = magic == RECORD_MAGIC and header_crc == crc32c(head[:_RECORD_CRC_OFFSET])
     if not whole or kind != _TRAJECTORY or length < 0 or serial < 0:
@@ -197,7 +197,7 @@ def parse_record_header(head: bytes) -> RecordHeader | None:
 
 
 def payload_bytes(layout: JournalLayout, header: RecordHeader, version: int) -> int | None:
-    """Bytes behind a record's header; None when its length is beyond belief."""
+    """Bytes after a record's header; None if its length cannot be right."""
     if header.length > MAX_PAYLOAD_BYTES:
         return None
     nbytes = record_bytes(layout, header.length, version) - RECORD_HEADER_BYTES
@@ -207,7 +207,7 @@ def payload_bytes(layout: JournalLayout, header: RecordHeader, version: int) -> 
 def decode_payload(
     layout: JournalLayout, header: RecordHeader, payload: bytes, version: int
 ) -> StoredTrajectory | None:
-    """The trajectory in a payload of payload_bytes() bytes, or None when its CRC is not the header's."""
+    """The trajectory in a payload of payload_bytes() bytes, or None if its CRC is not the header's."""
     if crc32c(payload) != header.payload_crc:
         return None
     actor, epoch, game, episode, offset, end, final_value = _IDENTITY.unpack_from(payload)
@@ -228,17 +228,17 @@ def decode_payload(
     return StoredTrajectory(header.serial, actor, epoch, assemble(Trajectory, arrays))
 
 
-# A segment's line in the manifest, at most.
+# The most that a segment's entry takes in the manifest.
 _ENTRY_BYTES = 256
 
 
 def journal_bytes_bound(
     layout: JournalLayout, *, transitions: int, trajectory_length: int, segment_bytes: int, state_bytes: int
 ) -> int:
-    """Bytes that RUN/journal can reach while a table of so many transitions forgets what it removes.
+    """The most bytes that RUN/journal can reach while a table of `transitions` forgets what it removes.
 
-    Every stored transition in a record of its own, at worst; the oldest segment, whose trajectories are almost all
-    gone; one that is gone and about to be deleted, and the one being filled; the state and its draft.
+    At worst every stored transition has its own record. Three more segments count: the oldest one, whose trajectories
+    are almost all gone, one that is about to be deleted, and the one being filled; then the state and its draft.
     """
     longest = record_bytes(layout, trajectory_length)
     largest_segment = max(segment_bytes, FILE_HEADER_BYTES + longest)

@@ -1,13 +1,13 @@
-"""manifest.json: the journal's layout and its segments in order; replaced whole, always after what it names.
+"""manifest.json: the journal's layout and its segments in order; replaced whole, after the segments that it names.
 
     {"format": 1, "layout": {...}, "segments": [{...}, ...], "crc32c": N}
 
-V1  A segment is created and on disk before the manifest names it, and gets its first record only after that:
-    a file that is not named yet holds no record.
-V2  A segment is struck off before its file is removed: what is not named and older than all that are was deleted.
+V1  A segment is on disk before the manifest names it, and gets its first record only after that: a file that is
+    not named yet holds no record.
+V2  A segment is struck off before its file is removed: an unnamed file older than all named ones was being deleted.
 V3  A segment with `bytes` is closed: exactly that many are whole and on disk. Only the last one can be open.
-V4  `torn`: writing ended with an error, so that the file may be longer than `bytes`.
-V5  There is a manifest before there is a segment.
+V4  `torn`: writing ended with an error, so the file may be longer than `bytes`.
+V5  The manifest exists before the first segment does.
 """
 
 import json
@@ -22,13 +22,13 @@ from .format import FILE_HEADER_BYTES, FORMAT_VERSION, JournalLayout
 
 MANIFEST = "manifest.json"
 MAX_MANIFEST_BYTES = 1 << 26
-# Serial of a segment without records.
+# The serial of a segment without records.
 NONE = -1
 _SEGMENT_NAME = re.compile(r"segment-(\d{8,18})\.mzj")
 
 
 class SegmentEntry(NamedTuple):
-    """One segment; `bytes` and serials of an open one are not known here."""
+    """One segment; the entry of an open one has neither `bytes` nor serials."""
 
     number: int
     bytes: int | None = None
@@ -42,7 +42,7 @@ class SegmentEntry(NamedTuple):
         return f"segment-{self.number:08d}.mzj"
 
     def is_sane(self) -> bool:
-        """Whether the fields are of the right kind."""
+        """Whether the fields have the right types."""
         numbers = (self.number, self.first_serial, self.last_serial, 0 if self.bytes is None else self.bytes)
         if not all(type(n) is int for n in numbers) or type(self.torn) is not bool or self.number <= 0:
             return False
@@ -50,7 +50,7 @@ class SegmentEntry(NamedTuple):
 
 
 class Manifest(NamedTuple):
-    """What manifest.json says."""
+    """The contents of manifest.json."""
 
     layout: JournalLayout
     segments: tuple[SegmentEntry, ...]
@@ -63,7 +63,7 @@ def segment_files(directory: Path) -> dict[int, Path]:
 
 
 def encode_manifest(manifest: Manifest, version: int = FORMAT_VERSION) -> bytes:
-    """The one way to write this manifest."""
+    """The bytes of this manifest; there is only one way to write it."""
     plain: dict[str, Any] = {
         "format": version,
         "layout": manifest.layout.to_dict(),
@@ -85,7 +85,7 @@ def decode_manifest(data: bytes) -> Manifest:
         raise InputOutputError(f"format {version!r}, this program has {FORMAT_VERSION}")
     manifest = Manifest(layout, segments)
     if not all(entry.is_sane() for entry in segments) or encode_manifest(manifest, version) != data:
-        raise InputOutputError("damaged: its CRC32C is not that of its contents")
+        raise InputOutputError("damaged: its CRC32C does not match its contents")
     numbers = [entry.number for entry in segments]
     if numbers != sorted(set(numbers)) or any(entry.bytes is None for entry in segments[:-1]):
         raise InputOutputError("its segments are not in order")

@@ -1,12 +1,12 @@
-"""OpenSegment: the one segment file that is being written, and how much of it is whole and on disk.
+"""OpenSegment: the segment file that is being written, and how much of it is whole and on disk.
 
     | file header | record | ... | record | record | half a record
                                  ^ synced_bytes    ^ whole_bytes
 
 V1  Bytes up to synced_bytes are on disk for certain; synced_serial is the last one there.
-V2  Bytes up to whole_bytes are whole records. Only a failed write leaves bytes behind them, and nothing is
-    written to the segment after that.
-V3  After a failed sync, nothing behind synced_bytes is believed: a second sync would report a success that is none.
+V2  Bytes up to whole_bytes are whole records. Only a failed write leaves bytes after them, and nothing more is
+    written to the segment then.
+V3  After a failed sync, nothing after synced_bytes is trusted: a second sync would report success falsely.
 """
 
 import contextlib
@@ -19,7 +19,7 @@ from .files import FileOperations, write_all
 from .format import FILE_HEADER_BYTES, JournalLayout, file_header, seal
 from .manifest import NONE, SegmentEntry
 
-# One write call: large enough that calls cost nothing, few enough buffers for the system's limit of 1024.
+# The size of one write call: large, so calls cost nothing, with fewer buffers than the system's limit of 1024.
 WRITE_BYTES, WRITE_RECORDS = 4 << 20, 512
 
 
@@ -60,11 +60,11 @@ class OpenSegment:
         return self.synced_serial != NONE
 
     def has_room(self, nbytes: int, segment_bytes: int) -> bool:
-        """Whether a record still belongs here; the first one always does, however large."""
+        """Whether a record still fits here; the first one always does, however large."""
         return self.first_serial == NONE or self.whole_bytes + nbytes <= segment_bytes
 
     def write_some(self, batch: deque[Encoded], segment_bytes: int) -> None:
-        """Writes records from the front of the batch, as many as one call takes; those written leave the batch."""
+        """Writes as many records from the front of the batch as one call takes, and removes them from the batch."""
         group: list[memoryview] = []
         end = self.whole_bytes
         for record in batch:
@@ -88,7 +88,7 @@ class OpenSegment:
                 group[0] = memoryview(batch[0].buffer)[written:]
 
     def sync(self) -> None:
-        """Makes whole_bytes durable and counts what became so."""
+        """Makes whole_bytes durable, and counts the transitions that it made durable."""
         if self.unsynced_records == 0:
             return
         try:
@@ -102,7 +102,7 @@ class OpenSegment:
         self.unsynced_records = self.unsynced_transitions = 0
 
     def abandon(self) -> None:
-        """After an error: saves the whole records if syncing has not failed, counts the others as lost."""
+        """Ends the segment after an error: saves whole records unless a sync has failed, counts the rest as lost."""
         if not self._sync_failed:
             with contextlib.suppress(OSError):
                 self._operations.truncate(self._descriptor, self.whole_bytes)
@@ -115,12 +115,12 @@ class OpenSegment:
         self.release()
 
     def release(self) -> None:
-        """Frees the descriptor: everything that matters was synced, or is not believed."""
+        """Frees the descriptor: everything that matters was synced, or is not trusted."""
         with contextlib.suppress(OSError):
             self._operations.close(self._descriptor)
 
     def entry(self, *, torn: bool) -> SegmentEntry:
-        """Its place in the manifest once it is closed."""
+        """The segment's entry in the manifest once it is closed."""
         return SegmentEntry(self.number, self.synced_bytes, self.first_serial, self.synced_serial, torn)
 
     def _wrote(self, record: Encoded) -> None:

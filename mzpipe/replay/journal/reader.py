@@ -1,12 +1,12 @@
-"""read_journal: what is in a journal's directory, checked as far as it must be before a table is filled.
+"""read_journal: reads a journal's directory, and checks it as far as needed before a table is filled.
 
-Checked at once: the manifest, the size and header of every segment, all of the last one, the state. Checked while
-trajectories() streams: every record of the others. What each finding means:
+It checks at once the manifest, the size and header of every segment, all of the last segment, and the state. Records
+of the other segments are checked while trajectories() streams. What follows from each finding:
 
-    manifest missing, damaged, of another layout; a named segment missing, too short or with bytes nobody wrote;
+    manifest missing, damaged, of another layout; a named segment missing, too short, or too long unless torn;
     a bad record that had been on disk for certain; an unnamed segment with records     InputOutputError
     the open segment ends in bytes that were never known to be on disk                  cut, with a note
-    an unnamed segment that is older than all that are named (it was being deleted), or
+    an unnamed segment that is older than all named ones (it was being deleted), or
     without records (it was being begun); drafts                                        removed by repair(), with a note
     state damaged                                                                       a note, no state
 """
@@ -22,7 +22,7 @@ from .state import MAX_STATE_BYTES, STATE, JournalState, decode_state
 
 
 def has_journal(directory: Path) -> bool:
-    """Whether there is anything to read, or to refuse: a manifest, a state or a segment; raises InputOutputError."""
+    """Whether the directory has a manifest, a state or a segment, to read or to refuse; raises InputOutputError."""
     try:
         if not directory.exists():
             return False
@@ -32,7 +32,7 @@ def has_journal(directory: Path) -> bool:
 
 
 def has_records(directory: Path) -> bool:
-    """Whether a journal holds more than its beginnings; what it holds is not checked. Raises InputOutputError."""
+    """Whether a journal holds any records, which are not checked; raises InputOutputError."""
     try:
         segments = segment_files(directory).values() if directory.is_dir() else ()
         return any(path.stat().st_size > FILE_HEADER_BYTES for path in segments)
@@ -41,9 +41,9 @@ def has_records(directory: Path) -> bool:
 
 
 def read_journal(directory: Path, expected: JournalLayout | None = None) -> JournalContents:
-    """The journal in a directory; raises InputOutputError naming file, offset and what to do.
+    """The journal in a directory; raises InputOutputError with file, offset and what to do.
 
-    With `expected`, a journal of another layout is refused. Nothing on disk is changed.
+    With `expected`, a journal of another layout is refused. Changes nothing on disk.
     """
     try:
         return _Reading(directory, expected).contents()
@@ -96,7 +96,7 @@ class _Reading:
         return entry
 
     def _scanned(self, entry: SegmentEntry, nbytes: int) -> SegmentEntry:
-        """The open segment as far as it is whole."""
+        """The entry of the open segment, as far as it is whole."""
         path, first, last = self._directory / entry.name, NONE, NONE
         with open(path, "rb", buffering=1 << 20) as file:
             for record in records(file, self._manifest.layout, entry.number, nbytes):
@@ -115,7 +115,7 @@ class _Reading:
             if named and number < named[0]:
                 self._notes.append(f"{path}: its trajectories were no longer needed; it is removed")
             elif path.stat().st_size <= FILE_HEADER_BYTES:
-                self._notes.append(f"{path}: was begun and holds no record; it is removed")
+                self._notes.append(f"{path}: was begun but holds no record; it is removed")
             else:
                 raise InputOutputError(
                     f"{path}: holds records, but {MANIFEST} does not name it: restore the newest {MANIFEST}, "
@@ -131,7 +131,7 @@ class _Reading:
             data = _read_bounded(path, MAX_STATE_BYTES)
             return decode_state(data), len(data)
         except InputOutputError as error:
-            self._notes.append(f"{path}: damaged, and so left out: {error}")
+            self._notes.append(f"{path}: damaged and ignored: {error}")
             return None, 0
 
 
@@ -148,7 +148,7 @@ def _read_manifest(path: Path, expected: JournalLayout | None) -> Manifest:
             f"{name} {found[name]}, not {wanted[name]}" for name in wanted if found[name] != wanted[name]
         )
         raise InputOutputError(
-            f"{path}: the journal is another game's: {differ}: restore the profile it was made with, {START_ANEW}"
+            f"{path}: the journal belongs to another game: {differ}: restore the profile it was made with, {START_ANEW}"
         )
     return manifest
 

@@ -1,6 +1,6 @@
-"""Reading one segment: its records in order, the first bad one, and what a bad one means.
+"""Reads one segment: its records in order and the first bad one; and judges what a bad record means.
 
-Everything is read with read(), never mapped: a disk's error is then an OSError and not the end of the process.
+Files are read with read(), never mapped: a disk's error is then an OSError and not the end of the process.
 """
 
 from collections.abc import Iterator
@@ -27,14 +27,14 @@ _CHUNK_BYTES = 1 << 20
 
 
 class Bad(NamedTuple):
-    """Where a segment stops being whole, and why."""
+    """The place where a segment stops being whole, and the reason."""
 
     offset: int
     why: str
 
 
 def records(file: BinaryIO, layout: JournalLayout, number: int, end: int) -> Iterator[StoredTrajectory | Bad]:
-    """The records in the file's first `end` bytes, checked; after the first Bad nothing follows."""
+    """Yields the records in the file's first `end` bytes, checked, up to the first Bad."""
     head = file.read(min(end, FILE_HEADER_BYTES))
     version = file_version(head, layout, number)
     if version is None:
@@ -54,12 +54,12 @@ def records(file: BinaryIO, layout: JournalLayout, number: int, end: int) -> Ite
 def _record(
     file: BinaryIO, layout: JournalLayout, version: int, offset: int, end: int
 ) -> tuple[StoredTrajectory | Bad, int]:
-    """The record at the file's position, and its bytes."""
+    """The record at the file's position, and its number of bytes."""
     if end - offset < RECORD_HEADER_BYTES:
         return Bad(offset, "a record is cut off in its header"), 0
     header = parse_record_header(file.read(RECORD_HEADER_BYTES))
     if header is None:
-        return Bad(offset, "this is no record's header"), 0
+        return Bad(offset, "this is not a record's header"), 0
     nbytes = payload_bytes(layout, header, version)
     if nbytes is None:
         return Bad(offset, f"a record claims {header.length} transitions"), 0
@@ -67,12 +67,12 @@ def _record(
         return Bad(offset, f"a record is cut off: its {header.length} transitions take {nbytes} bytes"), 0
     trajectory = decode_payload(layout, header, file.read(nbytes), version)
     if trajectory is None:
-        return Bad(offset, "a record's CRC32C is not that of its bytes"), 0
+        return Bad(offset, "a record's CRC32C does not match its bytes"), 0
     return trajectory, RECORD_HEADER_BYTES + nbytes
 
 
 def headers_behind(path: Path, offset: int) -> Iterator[RecordHeader]:
-    """Every record header that stands whole somewhere behind `offset`."""
+    """Yields every whole record header anywhere after `offset`."""
     with open(path, "rb") as file:
         start = offset + RECORD_ALIGNMENT
         while chunk := _read_at(file, start, _CHUNK_BYTES + RECORD_HEADER_BYTES):
@@ -91,15 +91,15 @@ def _read_at(file: BinaryIO, offset: int, nbytes: int) -> bytes:
 
 
 def judge_tail(path: Path, bad: Bad) -> str:
-    """What is lost behind a bad place of the last segment, as a note; raises InputOutputError when it had been safe.
+    """A note on what is lost after a bad place in the last segment; raises InputOutputError if that had been safe.
 
-    A record behind it that was written after a sync of the bad place (V3 of `format`) proves damage. Without one,
-    the bad place was never known to be on disk: a writer or a machine stopped there.
+    A later record that was written after a sync of the bad place (V3 of `format`) proves damage. Without one, the
+    bad place was never known to be on disk: the writer or the machine stopped there.
     """
     behind = list(headers_behind(path, bad.offset))
     if any(header.synced_bytes > bad.offset for header in behind):
         raise InputOutputError(
-            f"{path}, offset {bad.offset}: {bad.why}, and {len(behind)} records stand behind it: the file is damaged. "
+            f"{path}, offset {bad.offset}: {bad.why}, and {len(behind)} records follow it: the file is damaged. "
             f"Restore it from a copy, {START_ANEW}"
         )
     cut = path.stat().st_size - bad.offset

@@ -1,14 +1,14 @@
-"""SegmentLog: all that happens to the journal's files, step by step in one thread; Journal calls it from its own.
+"""SegmentLog: all changes of the journal's files, step by step; it runs in the journal's own thread.
 
-What follows an OSError, whatever the call:
+What follows an OSError in each operation:
 
-    writing, syncing,      what can be saved of the open segment is saved, and it is closed; suspended: records are
+    writing, syncing,      as much of the open segment as possible is saved, and it is closed; suspended: records are
     beginning a segment    counted and dropped, and a new segment is tried every retry_s seconds
     saving the state       the former file stays; the next state tries again
-    forgetting             no segment is deleted; forget() says that it is to be called again
+    forgetting             no segment is deleted; forget() returns False, to be called again
 
 V1  A number is used again only while none of its segment's records is durable.
-V2  Whatever has been named in a manifest, perhaps, stays named until its file may go.
+V2  A segment that a manifest may have named stays named until its file may go.
 """
 
 import contextlib
@@ -60,7 +60,7 @@ class SegmentLog:
         return closed + (segment.whole_bytes if segment is not None else 0) + self._state_bytes
 
     def resume(self, now_s: float) -> None:
-        """Begins the journal at first, and a new segment whenever a suspension's time is over."""
+        """Begins the journal on the first call, and a new segment when a suspension's time is over."""
         if now_s < self.retry_at_s if self.suspended else self._started:
             return
         try:
@@ -85,7 +85,7 @@ class SegmentLog:
         batch.clear()
 
     def sync(self, now_s: float) -> None:
-        """Makes everything written durable; that ends an outage."""
+        """Makes everything written durable, which ends an outage."""
         if self.open is None:
             return
         try:
@@ -95,10 +95,10 @@ class SegmentLog:
             return
         if self.open.is_durable:
             name = self._directory / self.open.entry(torn=False).name
-            self._outage.end(f"{name}: the journal goes on; {{missing}} transitions are missing in it")
+            self._outage.end(f"{name}: the journal continues; {{missing}} transitions are missing from it")
 
     def forget(self, first_kept_serial: int) -> bool:
-        """Deletes the oldest segments as far as all their serials are smaller; False when it is to be tried again."""
+        """Deletes the oldest segments whose serials are all smaller; returns False if it must be called again."""
         doomed = 0
         while doomed < len(self._closed) and self._closed[doomed].last_serial < first_kept_serial:
             doomed += 1
@@ -126,13 +126,13 @@ class SegmentLog:
         self._state_outage.end(f"{path}: saved again")
 
     def close(self, now_s: float) -> None:
-        """Syncs, and notes the last segment's end in the manifest."""
+        """Syncs, and writes the last segment's end into the manifest."""
         self.sync(now_s)
         if self.open is None:
             return
         self.open.release()
         self._retire(torn=False)
-        with contextlib.suppress(OSError):  # the segment is whole without it, only not known to be
+        with contextlib.suppress(OSError):  # without it the segment is whole too, and the next start scans it
             self._write_manifest()
 
     def _make_room(self, nbytes: int) -> OpenSegment:
@@ -146,7 +146,7 @@ class SegmentLog:
         return self.open
 
     def _begin(self) -> None:
-        """The order of V1 in `manifest`: the file, its header and its name; then the manifest; records come later."""
+        """Begins a segment in the order of V1 in `manifest`: the file, its header and its name, then the manifest."""
         segment = OpenSegment(self._directory, self._next_number, self._layout, self._counts, self._operations)
         self._next_is_named = True
         try:
@@ -157,7 +157,7 @@ class SegmentLog:
         self.open = segment
 
     def _retire(self, *, torn: bool) -> None:
-        """The open segment is closed, if it holds anything; else its number is free again."""
+        """Closes the open segment if it holds any record; else its number is free again."""
         segment = self.open
         assert segment is not None
         self.open = None
@@ -168,7 +168,7 @@ class SegmentLog:
 
     def _suspend(self, error: OSError, now_s: float) -> None:
         self._outage.begin(
-            f"{self._directory}: journal suspended: {error.strerror}. Training goes on without a journal: what is "
+            f"{self._directory}: journal suspended: {error.strerror}. Training continues without a journal: games "
             f"played now would be missing after a restart. {self._room()}"
         )
         if self.open is not None:

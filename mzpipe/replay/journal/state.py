@@ -1,8 +1,8 @@
-"""state.mzs: what else a resumed table needs (priorities by serial, say); one file, replaced whole.
+"""state.mzs: the rest of what a resumed table needs, such as priorities by serial; one file, replaced whole.
 
     | magic 8 | version u32 | crc u32 | file bytes i64 | head bytes i64 | head: msgpack | pad 8 | array | pad 8 | ... |
 
-The CRC32C covers everything behind it. The head is {"fields": {...}, "arrays": [[name, dtype, shape], ...]}.
+The CRC32C covers everything after it. The head is {"fields": {...}, "arrays": [[name, dtype, shape], ...]}.
 """
 
 import math
@@ -26,14 +26,14 @@ _CRC_OFFSET, _CHECKED_FROM = 12, 16
 
 
 class JournalState(NamedTuple):
-    """Plain values and arrays; the arrays are read-only when they come from a file."""
+    """Plain values and arrays; arrays from a file are read-only."""
 
     fields: dict[str, Any]
     arrays: dict[str, np.ndarray]
 
 
 def encode_state(fields: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> bytearray:
-    """A private copy of everything, as it stands in the file; head and arrays must keep to the limits above."""
+    """The bytes of the file, a private copy; head and arrays must keep to the limits above."""
     described = [[name, array.dtype.name, list(array.shape)] for name, array in arrays.items()]
     head = msgpack.packb({"fields": dict(fields), "arrays": described})
     places, end = _places(head, [array.nbytes for array in arrays.values()])
@@ -49,7 +49,7 @@ def encode_state(fields: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) ->
 
 
 def decode_state(data: bytes) -> JournalState:
-    """What encode_state was given; raises InputOutputError when the bytes are not exactly what it made."""
+    """The arguments of encode_state; raises InputOutputError unless the bytes are exactly what it made."""
     if len(data) < _HEADER.size:
         raise InputOutputError(f"{len(data)} bytes are too few")
     magic, version, crc, nbytes, head_bytes = _HEADER.unpack_from(data)
@@ -58,7 +58,7 @@ def decode_state(data: bytes) -> JournalState:
     if nbytes != len(data) or not 0 <= head_bytes <= min(_MAX_HEAD_BYTES, nbytes - _HEADER.size):
         raise InputOutputError(f"has {len(data)} bytes, its header says {nbytes} with a head of {head_bytes}")
     if crc != crc32c(memoryview(data)[_CHECKED_FROM:]):
-        raise InputOutputError("its CRC32C is not that of its contents")
+        raise InputOutputError("its CRC32C does not match its contents")
     try:
         return _decode_head(data, data[_HEADER.size : _HEADER.size + head_bytes])
     except (ValueError, KeyError, TypeError, msgpack.UnpackException) as error:
@@ -87,7 +87,7 @@ def _decode_head(data: bytes, head: bytes) -> JournalState:
 
 
 def _places(head: bytes, sizes: list[int]) -> tuple[list[int], int]:
-    """Offset of each array, and the file's bytes."""
+    """The offset of each array, and the file's number of bytes."""
     places, end = [], align(_HEADER.size + len(head), 8)
     for nbytes in sizes:
         places.append(end)

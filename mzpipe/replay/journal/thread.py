@@ -1,11 +1,11 @@
-"""JournalThread: takes what the owner hands over and brings it to the disk, lap by lap.
+"""JournalThread: writes the owner's records and states to disk, lap by lap.
 
-V1  The lock is never held across a file operation, so the owner waits for no disk.
-V2  A record's write and sync begin at the latest sync_interval_s / 2 after it was put here, or when sync_records
-    wait, which leaves the other half of the interval to the disk.
-V3  Whatever ends the thread before it is closed is kept in `fault`.
+V1  The lock is never held across a file operation, so the owner never waits for the disk.
+V2  A record's write and sync begin at most sync_interval_s / 2 after it was put here, or when sync_records wait. This
+    leaves the other half of the interval to the disk.
+V3  An exception that ends the thread before it is closed is kept in `fault`.
 
-Besides the idle strategy this is the only place that waits: on a Condition, never without a time-out. The owner's
+Apart from the idle strategy this is the only place that waits: on a Condition, never without a time-out. The owner's
 doorbell cannot serve here, because the owner itself sleeps on it. Time is the monotonic clock.
 """
 
@@ -55,17 +55,17 @@ class JournalThread:
                 self._wake.notify()
 
     def put_state(self, state: bytearray) -> None:
-        """Queues a state in place of one that still waits."""
+        """Queues a state, and drops one that still waits."""
         with self._wake:
             self._state = state
             self._wake.notify()
 
     def forget(self, first_kept_serial: int) -> None:
-        """What is older may go, at the thread's leisure."""
+        """Lets the thread delete older trajectories when it has time."""
         self._first_kept_serial = first_kept_serial
 
     def close(self, timeout_s: float) -> bool:
-        """Lets the thread finish everything; False when it has not within the time."""
+        """Lets the thread finish everything; returns False if it has not within the time."""
         with self._wake:
             self._closing = True
             self._wake.notify()
@@ -80,7 +80,7 @@ class JournalThread:
             self.fault = error
 
     def _lap(self) -> bool:
-        """Waits until something is due and does it; False after the last lap."""
+        """Waits until something is due and does it; returns False after the last lap."""
         self._log.resume(self._clock())
         with self._wake:
             if (wait_s := self._due_in_s()) > 0:
@@ -108,7 +108,7 @@ class JournalThread:
                 self._log.sync(self._clock())
 
     def _take(self) -> deque[Encoded]:
-        """The oldest records, about as many as one write call takes."""
+        """Takes the oldest records, about as many as one write call takes."""
         batch: deque[Encoded] = deque()
         with self._wake:
             nbytes = 0
@@ -132,7 +132,7 @@ class JournalThread:
         return overdue or segment.unsynced_records >= self._sync_records
 
     def _due_in_s(self) -> float:
-        """Seconds until there is something to do; at most 0: now."""
+        """Seconds until something is due; 0 or less means now."""
         log, now_s = self._log, self._clock()
         if self._closing or self._state is not None or self._is_much_queued():
             return 0.0

@@ -1,11 +1,11 @@
-"""Journal: the writer's end. The owner's thread copies and queues; a thread of its own does all file work.
+"""Journal: the writer's end. The owner's thread copies and queues; the journal's thread does all file work.
 
     append -> | queue, at most queue_bytes | -> write, write, ... sync -> durable_serial
               owner's thread                     JournalThread, SegmentLog
 
-V1  Queued and not yet written bytes never exceed queue_bytes; what does not fit is dropped and counted.
-V2  The owner waits for the disk in the constructor and in close() alone.
-V3  An error in the journal's thread is raised in the owner's next call; a disk's errors are lines and counts.
+V1  Queued bytes that are not yet written never exceed queue_bytes; a record that does not fit is dropped and counted.
+V2  The owner waits for the disk only in the constructor and in close().
+V3  An error in the journal's thread is raised in the owner's next call; errors of the disk become lines and counts.
 """
 
 import time
@@ -29,7 +29,7 @@ from .state import encode_state
 from .thread import JournalThread
 
 RETRY_S = 5.0
-# A queue that has been too full counts as mended after this long without a refused record.
+# A queue that was full counts as recovered after this long without a refused record.
 QUIET_S = 30.0
 
 
@@ -51,9 +51,9 @@ class Journal:
         operations: FileOperations | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """Begins a journal, or goes on with `former` after its repair(); raises InputOutputError.
+        """Begins a journal, or continues `former` after its repair(); raises InputOutputError.
 
-        A directory that holds a journal is refused without `former`: nobody starts from scratch by accident.
+        Without `former`, a directory that holds a journal is refused, so that no run starts from scratch by accident.
         The run's lock keeps a second writer away.
         """
         _prepare(directory, layout, former)
@@ -84,9 +84,9 @@ class Journal:
         self._closed = False
 
     def append(self, serial: int, record: Trajectory, *, actor: int, epoch: int) -> bool:
-        """Queues a private copy of a trajectory record; False when it was dropped. Never waits for the disk.
+        """Queues a private copy of a trajectory record; returns False if it was dropped. Never waits for the disk.
 
-        `serial` must be larger than any before. Raises MzpipeError when the journal's thread has failed.
+        `serial` must be larger than any before. Raises MzpipeError if the journal's thread has failed.
         """
         self._raise_fault()
         assert serial > self._newest_serial and not self._closed
@@ -100,20 +100,20 @@ class Journal:
         return True
 
     def forget(self, first_kept_serial: int) -> None:
-        """Lets the segments go, within about a second, whose serials are all smaller."""
+        """Has the segments whose serials are all smaller deleted, within about a second."""
         self._raise_fault()
         self._thread.forget(first_kept_serial)
 
     def save_state(self, fields: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> None:
-        """Queues a private copy that replaces the state file; of several that wait, the newest is written.
+        """Queues a private copy that replaces the state file; if several wait, only the newest is written.
 
-        What was appended before is made durable first. Two states at most are held in memory, outside queue_bytes.
+        Records appended before are made durable first. At most two states are held in memory, outside queue_bytes.
         """
         self._raise_fault()
         self._thread.put_state(encode_state(fields, arrays))
 
     def lines(self) -> list[str]:
-        """What people should know and were not told yet: a disk or queue that is full, and its recovery."""
+        """New lines for the user: a full disk or queue, and its recovery."""
         self._raise_fault()
         if self._overflow.ongoing and self._clock() - self._refused_at_s >= self._quiet_s:
             self._overflow.end(f"{self._directory}: the disk keeps up again; {{missing}} transitions are missing")
@@ -121,23 +121,23 @@ class Journal:
         return [lines.popleft() for _ in range(len(lines))]
 
     def close(self, timeout_s: float) -> bool:
-        """Writes and syncs what is queued and ends the thread; a line tells if that took too long. Twice is fine.
+        """Writes and syncs what is queued and ends the thread; a line says if that took too long. Twice is fine.
 
-        Returns whether all is written: until then the thread goes on.
+        Returns whether everything is written; if not, the thread continues.
         """
         first, self._closed = not self._closed, True
         done = self._thread.close(timeout_s)
         if not done and first:
             self._counts.lines.append(
                 f"{self._directory}: the disk has not taken the rest of the journal within {timeout_s:g} s: "
-                f"what follows trajectory {self.durable_serial} may be missing in it"
+                f"trajectories after {self.durable_serial} may be missing from it"
             )
         self._raise_fault()
         return done
 
     @property
     def dropped_transitions(self) -> int:
-        """Appended transitions that the journal does not promise to hold."""
+        """Appended transitions that the journal may not hold."""
         return self._counts.dropped_transitions
 
     @property
@@ -147,7 +147,7 @@ class Journal:
 
     @property
     def durable_serial(self) -> int:
-        """The newest serial appended since this start that is on disk for certain, or -1."""
+        """The newest serial of this session that is on disk for certain, or -1."""
         return self._counts.durable_serial
 
     @property
@@ -162,7 +162,7 @@ class Journal:
 
     @property
     def suspended(self) -> bool:
-        """Whether the disk refuses and records are dropped."""
+        """Whether the disk refuses writes and records are dropped."""
         return self._log.suspended
 
     def _has_room(self, nbytes: int) -> bool:
@@ -173,7 +173,7 @@ class Journal:
         self._refused_at_s = self._clock()
         self._overflow.begin(
             f"{self._directory}: journal queue full ({self._queue_bytes / 1e6:.0f} MB): the disk is too slow or hangs. "
-            "Training goes on; what does not fit would be missing after a restart"
+            "Training continues; games that do not fit would be missing after a restart"
         )
         return False
 
@@ -191,8 +191,8 @@ def _prepare(directory: Path, layout: JournalLayout, former: JournalContents | N
         return
     if has_journal(directory):
         raise InputOutputError(
-            f"{directory}: holds a journal already: read it and go on with it, or move the directory away to start "
-            "with an empty table"
+            f"{directory}: already holds a journal: read and continue it, or move the directory away to start with an "
+            "empty table"
         )
     try:
         directory.mkdir(parents=True, exist_ok=True)

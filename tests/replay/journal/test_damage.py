@@ -102,7 +102,7 @@ def test_unsynced_hole_of_a_power_failure_is_cut_with_what_follows_it(tmp_path, 
     assert f"offset {last_whole}" in contents.notes[0] and "2 records in them were not yet known" in contents.notes[0]
     seal(record, last_whole + 1)  # now the last record says that the hole was safe
     path.write_bytes(path.read_bytes()[: -len(record)] + record)
-    with pytest.raises(InputOutputError, match="2 records stand behind it: the file is damaged"):
+    with pytest.raises(InputOutputError, match="2 records follow it: the file is damaged"):
         read_journal(killed)
 
 

@@ -76,7 +76,7 @@ def test_failure_of_any_operation_any_number_of_times_is_survived(tmp_path, name
 
         counts = run(directory, Disk(directory, fails))
         check(directory, counts)
-        begun, ended = ([line for line in counts.lines if part in line] for part in ("suspended", "goes on;"))
+        begun, ended = ([line for line in counts.lines if part in line] for part in ("suspended", "continues;"))
         assert len(ended) <= len(begun) <= len(ended) + 1
         assert bool(begun) or counts.dropped_transitions == 0
 
@@ -142,14 +142,14 @@ def test_full_disk_is_two_lines_and_exact_counts_however_many_records_it_refuses
     assert not any(results[-10:])
     (line,) = journal.lines()
     assert f"{tmp_path / 'journal'}: journal suspended: No space left on device" in line
-    assert "Training goes on without a journal" in line and "0.00 GB are free there; tried again every 0.02 s" in line
+    assert "Training continues without a journal" in line and "0.00 GB are free there; tried again every 0.02 s" in line
     assert journal.lines() == []
     disk.room = 1e9
     assert eventually(lambda: not journal.suspended)
     assert all(append(journal, *range(60, 70)))
     journal.close(60.0)
     (line,) = journal.lines()
-    assert f"the journal goes on; {journal.dropped_transitions} transitions are missing in it" in line
+    assert f"the journal continues; {journal.dropped_transitions} transitions are missing from it" in line
     serials = serials_in(read_journal(tmp_path / "journal"))
     assert serials[-10:] == list(range(60, 70))
     assert journal.written_transitions == sum(map(length_of, serials))

@@ -82,7 +82,7 @@ def test_hanging_disk_does_not_block_its_owner_and_its_queue_is_bounded(tmp_path
     assert journal.dropped_transitions == 2 * (300 - fits)
     assert longest_s < LET_GO_S / 2  # the disk hangs until it is let go of below
     (line,) = journal.lines()
-    assert "journal queue full (1 MB): the disk is too slow or hangs. Training goes on" in line
+    assert "journal queue full (1 MB): the disk is too slow or hangs. Training continues" in line
     disk.go.set()
     journal.close(60.0)
     stored = list(read_journal(tmp_path / "journal").trajectories())
@@ -110,7 +110,7 @@ def test_close_gives_up_on_a_hanging_disk_and_says_so(tmp_path):
     append(journal, 1)
     journal.close(0.05)
     (line,) = journal.lines()
-    assert "has not taken the rest of the journal within 0.05 s: what follows trajectory -1 may be missing" in line
+    assert "has not taken the rest of the journal within 0.05 s: trajectories after -1 may be missing" in line
     disk.go.set()
     journal.close(60.0)
     assert journal.lines() == [] and serials_in(read_journal(tmp_path / "journal")) == [1]

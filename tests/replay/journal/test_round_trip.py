@@ -145,10 +145,10 @@ def test_journal_without_records_can_be_read_and_continued(tmp_path):
 
 def test_directory_that_holds_a_journal_is_not_begun_anew(tmp_path):
     closed_journal(tmp_path / "journal")
-    with pytest.raises(InputOutputError, match="holds a journal already"):
+    with pytest.raises(InputOutputError, match="already holds a journal"):
         begin(tmp_path / "journal")
     (tmp_path / "journal" / "manifest.json").unlink()
-    with pytest.raises(InputOutputError, match="holds a journal already"):
+    with pytest.raises(InputOutputError, match="already holds a journal"):
         begin(tmp_path / "journal")
 
 
