@@ -6,9 +6,9 @@ from pathlib import Path
 
 from rich.console import Console
 
+from ..trained.scores import ScoreReport, make_report
 from ..trained.scores.page import render_page
 from ..trained.scores.read import read_runs
-from ..trained.scores.report import ScoreReport, make_report
 from ..trained.scores.table import aggregates_table, games_table, runs_table
 from .profile_arguments import add_json_argument, refuse_unwritable, write_json, write_text
 

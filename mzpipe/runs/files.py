@@ -63,6 +63,21 @@ class FileOperations:
         """Returns when the names in a directory are on disk."""
         _sync(path)
 
+    def truncate(self, descriptor: int, nbytes: int) -> None:
+        """Cuts a file."""
+        os.ftruncate(descriptor, nbytes)
+
+    def free_bytes(self, path: Path) -> int:
+        """Room that is left for this user."""
+        status = os.statvfs(path)
+        return status.f_bavail * status.f_frsize
+
+
+class PrivateFileOperations(FileOperations):
+    """For files that only their owner may read."""
+
+    mode = 0o600
+
 
 def write_all(operations: FileOperations, descriptor: int, data: Buffer) -> None:
     """Writes every byte; raises OSError."""

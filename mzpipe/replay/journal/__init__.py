@@ -4,7 +4,7 @@
                 segment-00000001.mzj    append-only records                 format.py
                 state.mzs               the rest of what a table needs      state.py
 
-`Journal` writes (writer, thread, segment_log, open_segment, files); `read_journal` reads (reader, scan, contents).
+`Journal` writes (writer, thread, segment_log, open_segment); `read_journal` reads (reader, scan, contents).
 To resume after a stop: call read_journal(), fill the table from contents.trajectories(), call contents.repair(), then
 Journal(..., former=contents).
 """

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from ...errors import InputOutputError
-from .files import FileOperations
+from ...runs.files import PrivateFileOperations
 from .format import JournalLayout, StoredTrajectory
 from .manifest import NONE, SegmentEntry
 from .scan import START_ANEW, Bad, records
@@ -58,7 +58,7 @@ class JournalContents:
 
     def repair(self) -> None:
         """Makes the cuts that `notes` announces and removes leftovers; raises InputOutputError. Twice is fine."""
-        operations = FileOperations()
+        operations = PrivateFileOperations()
         try:
             for path, nbytes in self._cuts.items():
                 _cut(operations, path, nbytes)
@@ -92,7 +92,7 @@ def _damaged(path: Path, what: str) -> InputOutputError:
     return InputOutputError(f"{path}, {what}: the file is damaged. Restore it from a copy, {START_ANEW}")
 
 
-def _cut(operations: FileOperations, path: Path, nbytes: int) -> None:
+def _cut(operations: PrivateFileOperations, path: Path, nbytes: int) -> None:
     descriptor = os.open(path, os.O_WRONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
     try:
         operations.truncate(descriptor, nbytes)

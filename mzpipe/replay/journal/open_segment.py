@@ -14,8 +14,8 @@ from collections import deque
 from pathlib import Path
 from typing import NamedTuple
 
+from ...runs.files import PrivateFileOperations, write_all
 from .counts import Counts
-from .files import FileOperations, write_all
 from .format import FILE_HEADER_BYTES, JournalLayout, file_header, seal
 from .manifest import NONE, SegmentEntry
 
@@ -36,7 +36,7 @@ class OpenSegment:
     """A new segment file with its header on disk; every method but abandon() and release() raises OSError."""
 
     def __init__(
-        self, directory: Path, number: int, layout: JournalLayout, counts: Counts, operations: FileOperations
+        self, directory: Path, number: int, layout: JournalLayout, counts: Counts, operations: PrivateFileOperations
     ) -> None:
         self.number = number
         self.whole_bytes = self.synced_bytes = FILE_HEADER_BYTES

@@ -16,8 +16,8 @@ from collections import deque
 from collections.abc import Sequence
 from pathlib import Path
 
+from ...runs.files import PrivateFileOperations, replace_file
 from .counts import Counts, Outage
-from .files import FileOperations, replace_file
 from .format import JournalLayout
 from .manifest import MANIFEST, NONE, Manifest, SegmentEntry, encode_manifest
 from .open_segment import Encoded, OpenSegment
@@ -38,7 +38,7 @@ class SegmentLog:
         state_bytes: int = 0,
         segment_bytes: int,
         retry_s: float,
-        operations: FileOperations,
+        operations: PrivateFileOperations,
     ) -> None:
         self.suspended = False
         self.retry_at_s = 0.0

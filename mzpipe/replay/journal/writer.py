@@ -17,9 +17,9 @@ import numpy as np
 
 from ...errors import InputOutputError, MzpipeError
 from ...ipc.schema import Trajectory
+from ...runs.files import PrivateFileOperations
 from .contents import JournalContents
 from .counts import Counts, Outage
-from .files import FileOperations
 from .format import JournalLayout, encode_record, record_bytes
 from .manifest import NONE
 from .open_segment import WRITE_BYTES, Encoded
@@ -48,7 +48,7 @@ class Journal:
         former: JournalContents | None = None,
         retry_s: float = RETRY_S,
         quiet_s: float = QUIET_S,
-        operations: FileOperations | None = None,
+        operations: PrivateFileOperations | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """Begins a journal, or continues `former` after its repair(); raises InputOutputError.
@@ -71,7 +71,7 @@ class Journal:
             state_bytes=former.state_bytes if former is not None else 0,
             segment_bytes=segment_bytes,
             retry_s=retry_s,
-            operations=operations or FileOperations(),
+            operations=operations or PrivateFileOperations(),
         )
         self._thread = JournalThread(
             self._log,

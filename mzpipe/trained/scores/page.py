@@ -5,8 +5,8 @@ from typing import NamedTuple
 
 from ...games.figures import AGENTS_100K, MUZERO_20B
 from ...pages import Axis, Frame, Mark, page_environment
+from . import GameScores, ScoreReport
 from .aggregates import Aggregate
-from .report import GameScores, ScoreReport
 from .table import between, normalised, spread
 
 # User units; a row is the height of its words plus some space.

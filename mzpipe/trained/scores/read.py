@@ -12,7 +12,7 @@ from ...games.board_rules import BOARDS
 from ...games.figures import game_of
 from ...runs.directory import RunDirectory, refuse_no_run
 from ...runs.scores import read_scores
-from .report import Run
+from . import Run
 
 _FIELDS: dict[str, tuple[type, ...]] = {
     "game": (str,),

@@ -5,8 +5,8 @@ from rich.table import Table
 
 from ...format import count, number
 from ...games.figures import AGENTS_100K
+from . import GameScores, Run, ScoreReport
 from .aggregates import Interval
-from .report import GameScores, Run, ScoreReport
 
 _HEADERS = {"EfficientZero": "Efficient\nZero"}
 

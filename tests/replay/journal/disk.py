@@ -8,7 +8,7 @@ import errno
 import os
 from pathlib import Path
 
-from mzpipe.replay.journal.files import FileOperations
+from mzpipe.runs.files import PrivateFileOperations
 
 NAMES = ("create", "write", "sync", "truncate", "rename", "remove", "sync_directory")
 
@@ -19,7 +19,7 @@ class _File:
         self.lost: list[tuple[int, int]] = []
 
 
-class Disk(FileOperations):
+class Disk(PrivateFileOperations):
     """Calls fails(n, name) before the n-th operation; that gives None, or (errno, whether it takes effect)."""
 
     def __init__(self, directory: Path, fails=lambda n, name: None, forgets: str = "") -> None:
@@ -106,7 +106,7 @@ class Disk(FileOperations):
         return result
 
 
-class FullDisk(FileOperations):
+class FullDisk(PrivateFileOperations):
     """A disk with `room` more bytes; a test can change `room`."""
 
     def __init__(self, room: float) -> None:

@@ -7,8 +7,8 @@ import tracemalloc
 import pytest
 
 from mzpipe.replay.journal import Journal, JournalLayout, read_journal
-from mzpipe.replay.journal.files import FileOperations
 from mzpipe.replay.journal.format import record_bytes
+from mzpipe.runs.files import PrivateFileOperations
 from tests.waiting import eventually
 
 from .samples import append, assert_is_record, begin, make_record, serials_in
@@ -17,7 +17,7 @@ LIMIT_S, LET_GO_S = 0.5, 60.0
 BIG = JournalLayout((84, 84), "uint8", 18)
 
 
-class HangingDisk(FileOperations):
+class HangingDisk(PrivateFileOperations):
     """Hangs in one operation until it is let go."""
 
     def __init__(self, name):
@@ -41,7 +41,7 @@ class HangingDisk(FileOperations):
         super().rename(source, target)
 
 
-class TimedDisk(FileOperations):
+class TimedDisk(PrivateFileOperations):
     """Measures how long the disk has taken."""
 
     def __init__(self):

@@ -3,7 +3,7 @@
 import numpy as np
 
 from mzpipe.games.figures import atari_figures
-from mzpipe.trained.scores.report import Run
+from mzpipe.trained.scores import Run
 
 BUDGET = 100_000
 # By game: the score that runs reach, and by how much they differ.

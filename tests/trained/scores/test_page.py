@@ -5,8 +5,8 @@ from xml.etree import ElementTree
 
 import pytest
 
+from mzpipe.trained.scores import make_report
 from mzpipe.trained.scores.page import FRAME, LEFT, RIGHT, make_cards, make_curves, render_page
-from mzpipe.trained.scores.report import make_report
 from tests.measure.pages import with_class, words_of
 from tests.trained.scores.samples import BUDGET, atari_runs, cartpole_runs, make_run
 

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from mzpipe.trained.scores import make_report
 from mzpipe.trained.scores.page import render_page
-from mzpipe.trained.scores.report import make_report
 from tests.trained.scores.samples import atari_runs, cartpole_runs, make_run
 
 pytestmark = pytest.mark.slow

@@ -6,8 +6,8 @@ import pytest
 
 from mzpipe.errors import UsageError
 from mzpipe.games.figures import MUZERO_20B, human_normalised
+from mzpipe.trained.scores import make_report
 from mzpipe.trained.scores.aggregates import AGGREGATES
-from mzpipe.trained.scores.report import make_report
 from tests.trained.scores.samples import atari_runs, cartpole_runs, make_run
 
 

@@ -5,7 +5,7 @@ from io import StringIO
 import pytest
 from rich.console import Console
 
-from mzpipe.trained.scores.report import make_report
+from mzpipe.trained.scores import make_report
 from mzpipe.trained.scores.table import aggregates_table, games_table, runs_table
 from tests.trained.scores.samples import atari_runs, cartpole_runs, make_run
 
