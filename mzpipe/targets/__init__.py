@@ -2,7 +2,6 @@
 
 from .n_step import n_step_value_at, n_step_values
 from .support import (
-    count_clipped,
     scalar_to_support,
     support_to_scalar,
     value_transform,
@@ -14,7 +13,6 @@ __all__ = [
     "EpisodeSteps",
     "UnrollTargets",
     "allocate_unroll_targets",
-    "count_clipped",
     "n_step_value_at",
     "n_step_values",
     "scalar_to_support",

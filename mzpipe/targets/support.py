@@ -56,11 +56,6 @@ def support_to_scalar(probabilities: np.ndarray, support_size: int) -> np.ndarra
     return value_transform_inverse(probabilities @ support_S)
 
 
-def count_clipped(x: np.ndarray, support_size: int) -> int:
-    """The number of scalars that `scalar_to_support` has to clip."""
-    return int(np.count_nonzero(np.abs(_transformed(x, support_size)) > support_size))
-
-
 def _transformed(x: np.ndarray, support_size: int) -> np.ndarray:
     if support_size < 1:
         raise SearchInputError(f"support_size={support_size} must be at least 1")

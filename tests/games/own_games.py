@@ -90,12 +90,6 @@ class WrongShape(Walk):
     frame_shape = (8,)
 
 
-class WrongKind(Walk):
-    """Fractions in frames that it calls bytes."""
-
-    frame_dtype = "uint8"
-
-
 class NotANumber(Walk):
     """Frames with NaN."""
 

@@ -7,7 +7,6 @@ from hypothesis import strategies as st
 
 from mzpipe.errors import SearchInputError
 from mzpipe.targets import (
-    count_clipped,
     scalar_to_support,
     support_to_scalar,
     value_transform,
@@ -77,21 +76,14 @@ def test_support_to_scalar_takes_the_expectation_before_the_inverse():
     assert support_to_scalar(probabilities_S, 3) == pytest.approx(value_transform_inverse(np.array(1.5)))
 
 
-def test_count_clipped_counts_scalars_outside_the_support():
-    edge = float(value_transform_inverse(np.array(3.0)))
-    assert count_clipped(np.array([[0.0, edge - 0.01, edge + 0.01], [-1e3, np.inf, -edge + 0.01]]), 3) == 3
-
-
-@pytest.mark.parametrize("function", [scalar_to_support, count_clipped])
-def test_support_refuses_nan(function):
+def test_support_refuses_nan():
     with pytest.raises(SearchInputError, match="x holds NaN"):
-        function(np.array([0.0, np.nan]), 3)
+        scalar_to_support(np.array([0.0, np.nan]), 3)
 
 
-@pytest.mark.parametrize("function", [scalar_to_support, count_clipped])
-def test_support_refuses_a_size_without_room(function):
+def test_support_refuses_a_size_without_room():
     with pytest.raises(SearchInputError, match="support_size=0 must be at least 1"):
-        function(np.zeros(2), 0)
+        scalar_to_support(np.zeros(2), 0)
 
 
 @pytest.mark.parametrize("shape", [(), (6,), (7, 2)])

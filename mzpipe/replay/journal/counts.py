@@ -17,7 +17,6 @@ class Counts:
     lost_transitions: int = 0  # by the writer's thread: queued, but not on disk
     written_transitions: int = 0  # on disk for certain
     durable_serial: int = NONE  # the newest one on disk for certain
-    state_failures: int = 0
     lines: deque[str] = field(default_factory=deque)
 
     @property

@@ -119,7 +119,6 @@ class SegmentLog:
         try:
             replace_file(path, data, self._operations)
         except OSError as error:
-            self._counts.state_failures += 1
             self._state_outage.begin(f"{path}: cannot be saved: {error.strerror}; the former one stays. {self._room()}")
             return
         self._state_bytes = len(data)
