@@ -1,6 +1,6 @@
-"""The Atari names a user may type, and the ROM each one means.
+"""The names that a user may type, and the game that each one means.
 
-Suffixes that elsewhere choose a frame skip or sticky actions (`NoFrameskip`,
+Suffixes of Atari names that elsewhere choose a frame skip or sticky actions (`NoFrameskip`,
 `Deterministic`, `-v4`, `-v5`) have no effect here: only `game.atari` sets these.
 """
 

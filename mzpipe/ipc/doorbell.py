@@ -34,7 +34,7 @@ class Doorbell:
 
     def own(self) -> None:
         """Clears the flag of an owner that died while it slept; a new owner calls it once."""
-        # SYNC doorbell.sleep release: nobody sleeps here any more
+        # SYNC doorbell.sleep release: the flag of a dead owner is cleared
         atomics.store_ordered(self._words, _SLEEPING, 0)
 
     def ring(self) -> None:

@@ -1,4 +1,4 @@
-"""New."""
+"""The shape of a run: its processes, which lanes they own, and the layout of every segment."""
 
 from dataclasses import dataclass
 

@@ -13,7 +13,7 @@ Progress = Callable[[int, int], None]
 
 
 def __getattr__(name: str) -> Any:
-    """Loads the player, and torch with it, on first use only: the supervisor imports this package too."""
+    """Loads the player, and torch with it, on first use only: `mzpipe scores` needs neither."""
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     from . import player
