@@ -8,8 +8,13 @@ import pytest
 from mzpipe.cli.main import VERBS
 
 ROOT = Path(__file__).parents[1]
-PAGES = [ROOT / "README.md", ROOT / "benchmarks/README.md", *sorted((ROOT / "docs").glob("*.md"))]
+PAGES = [ROOT / "README.md", ROOT / "benchmarks/README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+HOMES = (ROOT, ROOT / "mzpipe", ROOT / "benchmarks", ROOT / "benchmarks/mzbench")
 PLACES = (ROOT / "docs/where-things-are.md").read_text()
+
+
+def names_without_file(text, pattern):
+    return [name for name in re.findall(pattern, text) if not any((home / name).is_file() for home in HOMES)]
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
@@ -30,6 +35,9 @@ def test_where_things_are_has_a_line_for_every_package():
 
 
 def test_where_things_are_names_files_that_exist():
-    files = re.findall(r"`([\w/]+\.py)`", PLACES)
-    homes = (ROOT / "mzpipe", ROOT / "benchmarks/mzbench")
-    assert [name for name in files if not any((home / name).is_file() for home in homes)] == []
+    assert names_without_file(PLACES, r"`([\w/]+\.py)`") == []
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_pages_name_modules_that_exist(page):
+    assert names_without_file(page.read_text(), r"(?<![\w/.-])((?:\w+/)+\w+\.py)\b") == []
