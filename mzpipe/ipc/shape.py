@@ -1,4 +1,11 @@
+<<<<<<< HEAD
 """The shape of a run: its processes, which lanes they own, and the layout of every segment."""
+=======
+"""The shape of a run: its processes, the lanes that each of them owns, and the layout of every segment.
+
+Everything follows from the numbers in PlaneShape, so processes that agree on them agree on every byte.
+"""
+>>>>>>> review-ipc
 
 from dataclasses import dataclass
 
@@ -20,8 +27,6 @@ from .weights import weights_layout
 
 # A reanalyzer searches over one lane and asks the target network over another.
 LANES_PER_SEARCH = 2
-
-
 # The learner answers each batch with one record, so the replay server may fall this far behind unnoticed.
 PRIORITY_SLOTS_PER_BATCH = 2
 

@@ -95,7 +95,7 @@ class WeightsSubscriber:
             pulled = self._copy(wanted)
             if pulled is not None or version is not None:
                 return pulled
-            wanted = self.latest()  # the version was overwritten during the copy: there are three newer ones
+            wanted = self.latest()  # its buffer is being overwritten, so at least two newer ones are published
         return None
 
     def _copy(self, version: int) -> PulledWeights | None:

@@ -95,6 +95,37 @@ def interrupted(monkeypatch, between):
     monkeypatch.setattr(weights_module, "copy_floats", copy)
 
 
+class Killed(Exception):
+    """Stands for the end of the publisher's process."""
+
+
+def kill():
+    raise Killed
+
+
+def test_new_publisher_repeats_the_version_in_whose_copy_the_former_died(segment, monkeypatch):
+    publisher, subscriber = WeightsPublisher(segment), WeightsSubscriber(segment)
+    for value in (1, 2, 3):
+        publish(publisher, value)
+    interrupted(monkeypatch, kill)
+    with pytest.raises(Killed):
+        publish(publisher, 4)
+    assert [version for version in range(1, 5) if subscriber.pull(version) is not None] == [2, 3]
+    assert subscriber.pull().version == 3
+    assert publish(WeightsPublisher(segment), 4) == 4
+    np.testing.assert_array_equal(subscriber.pull().weights, 4)
+
+
+def test_new_publisher_repeats_a_version_that_was_stamped_but_not_published(segment):
+    publisher, subscriber = WeightsPublisher(segment), WeightsSubscriber(segment)
+    for value in (1, 2, 3):
+        publish(publisher, value)
+    segment["latest"][0] = 2  # it died before it stored the version word
+    assert subscriber.pull().version == 2
+    assert WeightsPublisher(segment).publish(np.full(SIZE, 5, np.float32), learner_steps=50, env_steps=7) == 3
+    np.testing.assert_array_equal(subscriber.pull().weights, 5)
+
+
 def pulled_while_it_is_overwritten(segment, monkeypatch):
     """Pulls version 1 in the middle of version 4's publication, which goes into the same buffer."""
     publisher, subscriber, pulled = WeightsPublisher(segment), WeightsSubscriber(segment), []

@@ -1,9 +1,11 @@
 """What is appended is read again, bit for bit, with the state and across restarts."""
 
 import hashlib
+import struct
 
 import numpy as np
 import pytest
+from crc32c import crc32c
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -11,7 +13,15 @@ from mzpipe.errors import InputOutputError
 from mzpipe.ipc.columns import RecordLayout, Sizes, named
 from mzpipe.ipc.schema import Trajectory
 from mzpipe.replay.journal import Journal, JournalLayout, has_journal, read_journal
-from mzpipe.replay.journal.format import encode_record, file_header, record_bytes, seal
+from mzpipe.replay.journal.format import (
+    decode_payload,
+    file_header,
+    file_version,
+    parse_record_header,
+    payload_bytes,
+    record_bytes,
+    seal,
+)
 from tests.waiting import eventually
 
 from .samples import (
@@ -166,13 +176,43 @@ def test_record_takes_little_more_than_its_arrays():
     assert arrays < record_bytes(atari, 64) < arrays + 160
 
 
-def test_record_of_version_1_has_the_bytes_that_it_always_had():
+def pieces_of_version_1(record, length):
+    """The payload of a record of version 1, in the order that the head of `format` gives; each on 8 bytes."""
+    numbers = (record.game, record.episode, record.offset, record.end)
+    yield struct.pack("<6qf4x", 5, 6, *(int(number[0]) for number in numbers), float(record.final_value[0]))
+    steps = record.steps
+    for column in (
+        steps.weights_version,
+        steps.action,
+        steps.reward,
+        steps.root_value,
+        steps.search_policy,
+        record.frame,
+        steps.to_play,
+        steps.legal_actions,
+    ):
+        data = column[:length].tobytes()
+        yield data + bytes(-len(data) % 8)
+
+
+def test_record_of_version_1_is_read_from_the_bytes_that_it_always_had():
+    """Programs of any later version must read them, whatever columns they have added."""
     layout = RecordLayout.of(Trajectory, Sizes(RECORD_LENGTH, **LAYOUT._asdict()))
     record = layout.record(bytearray(layout.nbytes))
     for place, (_, array) in enumerate(sorted(named(record).items())):
         array[...] = (np.arange(array.size).reshape(array.shape) + place) % 7
     record.length[0] = 4
-    buffer = encode_record(LAYOUT, 3, record, actor=5, epoch=6)
-    seal(buffer, 128)
-    digest = hashlib.sha256(file_header(LAYOUT, 1) + buffer).hexdigest()
+    payload = b"".join(pieces_of_version_1(record, 4))
+    head = bytearray(struct.pack("<4sIqqqII", b"MZr1", 1, 3, 4, 0, crc32c(payload), 0))
+    seal(head, 128)
+    file_head = file_header(LAYOUT, 1, version=1)
+    digest = hashlib.sha256(file_head + head + payload).hexdigest()
     assert digest == "7e48b8a1be198bbdfb0c56b1b77ce2c3aa420a0ca4e5acb9f95d3346480cb34c"
+    header = parse_record_header(bytes(head))
+    assert file_version(file_head, LAYOUT, 1) == 1
+    assert payload_bytes(LAYOUT, header, 1) == len(payload)
+    stored = decode_payload(LAYOUT, header, payload, 1)
+    assert (stored.serial, stored.actor, stored.epoch) == (3, 5, 6)
+    for name, array in named(record).items():
+        rows = array if len(array) == 1 else array[:4]
+        np.testing.assert_array_equal(named(stored.record)[name], rows, name)
