@@ -1,11 +1,4 @@
-<<<<<<< HEAD
 """The shape of a run: its processes, which lanes they own, and the layout of every segment."""
-=======
-"""The shape of a run: its processes, the lanes that each of them owns, and the layout of every segment.
-
-Everything follows from the numbers in PlaneShape, so processes that agree on them agree on every byte.
-"""
->>>>>>> review-ipc
 
 from dataclasses import dataclass
 
