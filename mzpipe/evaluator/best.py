@@ -23,7 +23,7 @@ class BestCheckpoint:
 
     def offer(self, pulled: PulledWeights, return_mean: float) -> bool:
         """Saves the weights if their mean return is the best so far; returns whether it did."""
-        if return_mean <= self._return_mean:
+        if not return_mean > self._return_mean:  # NaN, from a game's own rewards, is not the best
             return False
         self._return_mean = return_mean
         state = {

@@ -115,10 +115,10 @@ def _spec(config: GameConfig, game: SingleGame) -> GameSpec:
             f"{game.num_actions} actions, {num_players} {'player' if num_players == 1 else 'players'}, {cap}"
         ),
         frame_shape=shape,
-        frame_dtype=dtype,
+        frame_dtype=str(dtype),
         frame_stack=config.frame_stack,
         num_actions=int(game.num_actions),
-        num_players=num_players,
+        num_players=int(num_players),
         opponents=("random",) if num_players == 2 else (),
     )
 

@@ -77,11 +77,11 @@ def train(
         if start is not None or run.profile.is_file():
             _announce_resume(run, reached, _empty_table(run, profile, reached), last, view)
             _announce_changes(run, profile, view)
+        if start is not None and start.fault:
+            CheckpointStore(run.checkpoints).point(LATEST, start.name)
         limit = _already_reached(profile, reached)
         if limit is not None:
             return Outcome(ExitCode.FINISHED, limit)
-        if start is not None and start.fault:
-            CheckpointStore(run.checkpoints).point(LATEST, start.name)
         save_profile(profile, run.profile)
         with locked.runtime() as live:
             prepared = prepare(profile, game, run, live, view, signals)

@@ -26,7 +26,7 @@ class Optimizer:
 
     def __init__(self, model: nn.Module, config: LearnerConfig) -> None:
         self.parameters: list[Tensor] = list(model.parameters())
-        self._config, self._fields = config, _fields(config)
+        self._config, self.fields = config, _fields(config)
         # Of every parameter by its index, from its first gradient on.
         self.state: dict[int, dict[str, Tensor]] = {}
 
@@ -41,7 +41,7 @@ class Optimizer:
         trained = {index: each for index, each in enumerate(self.parameters) if each.grad is not None}
         state = [self._state(index) for index in trained]
         parameters, gradients = list(trained.values()), [cast(Tensor, each.grad) for each in trained.values()]
-        columns = [[fields[name] for fields in state] for name in self._fields]
+        columns = [[fields[name] for fields in state] for name in self.fields]
         config = self._config
         common: dict[str, Any] = {"fused": True, "lr": rate, "weight_decay": config.weight_decay, "maximize": False}
         if config.optimizer == "sgd":
@@ -56,7 +56,7 @@ class Optimizer:
     def _state(self, index: int) -> dict[str, Tensor]:
         """Zeros at first."""
         fields, parameter = self.state.setdefault(index, {}), self.parameters[index]
-        for name in self._fields:
+        for name in self.fields:
             if name not in fields:
                 is_step = name == _STEP
                 fields[name] = torch.zeros((), device=parameter.device) if is_step else torch.zeros_like(parameter)
@@ -92,7 +92,11 @@ def optimizer_arrays(optimizer: Optimizer) -> dict[str, np.ndarray]:
 
 
 def restore_optimizer(optimizer: Optimizer, arrays: Mapping[str, np.ndarray]) -> None:
-    """Restores the state from the arrays; raises CheckpointError if they belong to another optimiser."""
+    """Restores the state from the arrays; raises CheckpointError if they belong to another model.
+
+    Fields of another optimiser are left out: a run that changes `learner.optimizer` begins with a state of zeros, and
+    a later change back does not find an old one.
+    """
     state: dict[int, dict[str, Tensor]] = {}
     parameters = optimizer.parameters
     for name, array in arrays.items():
@@ -100,7 +104,8 @@ def restore_optimizer(optimizer: Optimizer, arrays: Mapping[str, np.ndarray]) ->
         index, tensor = int(number), torch.from_numpy(array)
         if index >= len(parameters) or (tensor.ndim and tensor.shape != parameters[index].shape):
             raise CheckpointError(f"optimiser state {index}.{field} {tuple(tensor.shape)} is another model's")
-        state.setdefault(index, {})[field] = _placed_as(parameters[index], tensor)
+        if field in optimizer.fields:
+            state.setdefault(index, {})[field] = _placed_as(parameters[index], tensor)
     optimizer.state = state
 
 

@@ -29,6 +29,7 @@ def find_resume_point(store: CheckpointStore) -> ResumePoint | None:
 
     Raises CheckpointError if there is a checkpoint, or a pointer to one, but none can be used.
     """
+    had_pointer = store.has_entry(LATEST)  # asked first: another rank of the learner may be saving the first checkpoint
     faults = []
     try:
         name = store.pointed(LATEST)
@@ -40,7 +41,7 @@ def find_resume_point(store: CheckpointStore) -> ResumePoint | None:
             return ResumePoint(name, _load(store, name), fault=faults[0])
         except CheckpointError as error:
             faults.append(str(error))
-    if len(faults) > 1 or store.has_entry(LATEST):
+    if len(faults) > 1 or had_pointer:
         raise CheckpointError("; ".join(dict.fromkeys(faults[:2])))
     return None
 

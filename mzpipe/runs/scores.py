@@ -7,9 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from mzpipe.errors import InputOutputError
-
 from ..config import GREEDY
+from ..errors import InputOutputError
 from .files import file_errors, replace_file
 
 

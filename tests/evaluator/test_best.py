@@ -2,13 +2,15 @@
 
 import subprocess
 import sys
+from types import SimpleNamespace
 
+import numpy as np
 import pytest
 from safetensors.numpy import save as save_tensors
 
 from mzpipe.evaluator.best import BestCheckpoint
 from mzpipe.ipc.dataplane import DataPlane
-from mzpipe.ipc.weights import WeightsSubscriber
+from mzpipe.ipc.weights import PulledWeights, WeightsSubscriber
 from mzpipe.nets import numpy_state
 from mzpipe.runs.checkpoint import BEST, CheckpointStore
 from mzpipe.runs.directory import save_profile
@@ -32,6 +34,13 @@ def test_best_is_to_the_byte_what_the_examined_model_would_be_saved_as(tmp_path,
     assert BestCheckpoint(profile, DataPlane.attach(tmp_path).shape, checkpoints).offer(pulled, 1.0)
     name = CheckpointStore(checkpoints).resolve(BEST)
     assert (checkpoints / name / "weights.safetensors").read_bytes() == save_tensors(numpy_state(model))
+
+
+def test_best_is_never_one_whose_return_is_not_a_number(tmp_path):
+    shape = SimpleNamespace(model_state=(("weight", "float32", (3,)),))
+    best = BestCheckpoint(tiny_profile(), shape, tmp_path)
+    pulled = PulledWeights(1, 2, 3, np.zeros(3, np.float32))
+    assert [best.offer(pulled, mean) for mean in (float("nan"), 1.0, float("nan"), 0.0)] == [False, True, False, False]
 
 
 EVALUATOR_ROLE = """

@@ -154,6 +154,8 @@ class CountsLikeNumpy(Walk):
     """A number of actions as gymnasium's Discrete has it."""
 
     num_actions = np.int64(2)
+    num_players = np.int64(1)
+    frame_dtype = np.dtype(np.float32)
 
 
 class Unfinished:

@@ -1,5 +1,6 @@
 """`module:Class`: when it may be imported, and the errors for a missing class and for one that is no game."""
 
+import json
 import subprocess
 import sys
 
@@ -101,8 +102,10 @@ def test_what_is_no_game_is_named_in_one_line(name, text):
         describe_game(own(name))
 
 
-def test_a_count_of_actions_may_be_numpys():
-    assert describe_game(own("CountsLikeNumpy")).num_actions == 2
+def test_what_a_game_says_of_itself_may_be_numpys():
+    spec = describe_game(own("CountsLikeNumpy"))
+    said = [spec.num_actions, spec.num_players, spec.frame_dtype]
+    assert json.dumps(said) == '[2, 1, "float32"]'  # a rehearsal is remembered under them, and the roles read them
 
 
 def test_wrong_arguments_are_named():

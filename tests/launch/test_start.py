@@ -163,6 +163,14 @@ def test_train_resumes_from_the_newest_whole_checkpoint_and_says_why(run, harm, 
         assert (run.checkpoints / "latest.directory" / "kept").is_file()
 
 
+def test_train_mends_latest_when_nothing_is_left_to_do(run):
+    """`mzpipe train` ends with the line that says where the latest checkpoint is."""
+    replace_latest(run, "step_00000077")
+    outcome = train(tiny_profile("stop.learner_steps=30"), run, Screen())
+    assert outcome.exit_code == ExitCode.FINISHED
+    assert CheckpointStore(run.checkpoints).resolve("latest") == "step_00000030"
+
+
 NOTHING_LEFT = r"latest: missing: no checkpoint to resume from, though .*run holds "
 REFUSALS = [
     (
