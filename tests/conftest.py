@@ -3,6 +3,7 @@
 import os
 import shutil
 import signal
+import sys
 import tempfile
 from importlib.util import find_spec
 from pathlib import Path
@@ -48,6 +49,20 @@ def nothing_left():
     before = runtime_directories()
     yield
     assert unexplained(before) == set()
+
+
+@pytest.fixture(scope="session")
+def other_shared_memory(tmp_path_factory):
+    """Stands for /dev/shm in the tests that are not guarded."""
+    return tmp_path_factory.mktemp("shm")
+
+
+@pytest.fixture(autouse=True)
+def no_sweep_of_other_runs(request, monkeypatch):
+    """Keeps unguarded tests, which run at the same time, from sweeping what the guarded ones kill."""
+    directory = sys.modules.get("mzpipe.runs.directory")
+    if directory is not None and "nothing_left" not in request.fixturenames:
+        monkeypatch.setattr(directory, "SHARED_MEMORY", request.getfixturevalue("other_shared_memory"))
 
 
 @pytest.fixture

@@ -10,6 +10,18 @@ from typing import NamedTuple
 from ale_py import roms
 
 MINATAR_GAMES = ("asterix", "breakout", "freeway", "seaquest", "space_invaders")
+# The names of the actions, in order of their numbers.
+ACTION_NAMES = {
+    "CartPole-v1": ("left", "right"),
+    "LunarLander-v3": ("nothing", "left engine", "main engine", "right engine"),
+    "Acrobot-v1": ("torque -1", "no torque", "torque +1"),
+    "MountainCar-v0": ("left", "nothing", "right"),
+    "FrozenLake-v1": ("left", "down", "right", "up"),
+}
+_LEFT_TO_OTHERS = ("ale_py", "minatar")
+# Two-player cartridges without a one-player mode.
+_NO_SOLO_MODE = frozenset({"combat", "joust", "maze_craze", "warlords"})
+_SPELLINGS = ("{}", "ALE/{}-v5", "{}NoFrameskip-v4", "{}Deterministic-v4", "{}-v4")
 
 
 class MinAtarName(NamedTuple):
@@ -38,18 +50,6 @@ def minatar_names() -> dict[str, MinAtarName]:
     return names
 
 
-# The names of the actions, in order of their numbers.
-ACTION_NAMES = {
-    "CartPole-v1": ("left", "right"),
-    "LunarLander-v3": ("nothing", "left engine", "main engine", "right engine"),
-    "Acrobot-v1": ("torque -1", "no torque", "torque +1"),
-    "MountainCar-v0": ("left", "nothing", "right"),
-    "FrozenLake-v1": ("left", "down", "right", "up"),
-}
-
-_LEFT_TO_OTHERS = ("ale_py", "minatar")
-
-
 def gymnasium_names() -> list[str]:
     """The registered ids; whether an environment's actions and observations suit is checked when it is made."""
     import gymnasium
@@ -60,11 +60,6 @@ def gymnasium_names() -> list[str]:
         # An entry point that is not a string only says how to install an adapter.
         if isinstance(spec.entry_point, str) and not spec.entry_point.startswith(_LEFT_TO_OTHERS)
     ]
-
-
-# Two-player cartridges without a one-player mode.
-_NO_SOLO_MODE = frozenset({"combat", "joust", "maze_craze", "warlords"})
-_SPELLINGS = ("{}", "ALE/{}-v5", "{}NoFrameskip-v4", "{}Deterministic-v4", "{}-v4")
 
 
 @functools.cache

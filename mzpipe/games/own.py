@@ -22,6 +22,9 @@ from .gymnasium_wrappers import wrapped
 from .single import BatchedGame, SingleGame
 
 _VARIABLE = "MZPIPE_ALLOW_ENV_IMPORT"
+_NAME = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*")
+_MEMBERS = ("num_actions", "frame_shape", "reset", "step")
+_DTYPES = ("float32", "uint8")
 
 
 def allow_env_import(allowed: bool) -> None:
@@ -34,11 +37,6 @@ def allow_env_import(allowed: bool) -> None:
 def env_import_allowed() -> bool:
     """Whether `--allow-env-import` was given."""
     return os.environ.get(_VARIABLE) == "1"
-
-
-_NAME = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*")
-_MEMBERS = ("num_actions", "frame_shape", "reset", "step")
-_DTYPES = ("float32", "uint8")
 
 
 def make_own(config: GameConfig, num_games: int, seed: int) -> Game:

@@ -39,6 +39,8 @@ _LEARNER_COPIES = 5
 _RESIDENT_COPIES, _BATCH_COPIES = 2, 2
 # Counts the outputs of modules, and those of the functions between them.
 _TRAINING_FACTOR = 2
+# While a reanalyzer searches positions, its next ones already wait.
+_POSITION_SLOTS_PER_LANE = 2
 
 
 @dataclass(frozen=True)
@@ -86,10 +88,6 @@ def process_bytes(role: Role, load: RoleLoad, model: ModelSizes, bytes_per_game:
         return runtime + load.resident_models * _RESIDENT_COPIES * model.weights + pool + batch
     examined = model.weights if role == Role.EVALUATOR else 0
     return _PLAIN_BYTES + examined + load.games * bytes_per_game
-
-
-# While a reanalyzer searches positions, its next ones already wait.
-_POSITION_SLOTS_PER_LANE = 2
 
 
 @dataclass(frozen=True)

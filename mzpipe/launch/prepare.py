@@ -2,8 +2,9 @@
 
 KERNEL CACHE/rehearsals/KEY    the result of one rehearsal that ended well, and the digest of KEY and result
 
-KEY is a digest of all that a rehearsal depends on. If any of it has changed, and in every case of doubt, the pipeline
-is rehearsed again. The memory lies next to the kernels that it describes, and is removed with them.
+KEY is a digest of what a rehearsal depends on, as `dependencies` lists it; decision 0025 names what that leaves out. If
+any of it has changed, the pipeline is rehearsed again. The memory lies next to the kernels that it describes, and is
+removed with them.
 """
 
 import contextlib

@@ -12,7 +12,7 @@ from ..errors import ExitCode
 from ..ipc.messages import Evaluated
 
 HANDLED = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
-# If these are ignored at the start they stay ignored: `nohup` and shells without job control rely on it.
+# Ignored at the start, as under `nohup`, these stay ignored; a SIGINT does not.
 _MAY_BE_IGNORED = (signal.SIGHUP, signal.SIGQUIT)
 
 

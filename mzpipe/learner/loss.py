@@ -31,6 +31,8 @@ from ..nets.support import halve_gradient, head_scalar, two_hot
 
 # A training batch on its device.
 Batch = Unrolls[Tensor]
+# Errors that a missing compiler, an unsupported device or an operator that cannot be compiled raise.
+_COMPILE_FAILURES = (RuntimeError, ImportError, OSError)
 
 
 class Losses(NamedTuple):
@@ -143,10 +145,6 @@ def _value_error(outputs_BM: Tensor, value_target_B: Tensor, bins_M: Tensor | No
     """|v - z| in the targets' own precision: in a lower one an expectation over bins is too coarse."""
     with torch.autocast(value_target_B.device.type, enabled=False):
         return (head_scalar(outputs_BM.to(value_target_B.dtype), bins_M) - value_target_B).abs()
-
-
-# Errors that a missing compiler, an unsupported device or an operator that cannot be compiled raise.
-_COMPILE_FAILURES = (RuntimeError, ImportError, OSError)
 
 
 class LossFunction(nn.Module):

@@ -27,11 +27,11 @@ class Optimizer:
     def __init__(self, model: nn.Module, config: LearnerConfig) -> None:
         self.parameters: list[Tensor] = list(model.parameters())
         self._config, self.fields = config, _fields(config)
-        # Of every parameter by its index, from its first gradient on.
+        # Each parameter's state by its index, from its first gradient on.
         self.state: dict[int, dict[str, Tensor]] = {}
 
     def clear_gradients(self) -> None:
-        """Lets go of them all."""
+        """Frees all gradients."""
         for parameter in self.parameters:
             parameter.grad = None
 

@@ -18,6 +18,8 @@ from ..runs.checkpoint import Checkpoint
 from .optimizer import optimizer_arrays, restore_optimizer
 from .step import TrainingStep
 
+_TRAINED = "trained."
+
 
 class AverageWeights:
     """Keeps in `model` a running average of the weights of `trained`; its batch statistics are the latest ones."""
@@ -34,9 +36,6 @@ class AverageWeights:
         torch._foreach_lerp_(self._mean, self._latest, 1.0 - self._decay)
         for kept, latest in self._statistics:
             kept.copy_(latest)
-
-
-_TRAINED = "trained."
 
 
 def make_checkpoint(

@@ -12,6 +12,11 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from ..format import count, exact, number, percent
 
+# Round numbers, within a power of ten.
+_STEPS = (1.0, 2.0, 2.5, 5.0, 10.0)
+# The fraction of a step by which rounding may move a value off its mark.
+_HAIR = 1e-9
+
 
 class Frame(NamedTuple):
     """The size of a picture, and the edges of the chart in it."""
@@ -29,12 +34,6 @@ class Mark(NamedTuple):
 
     at: float
     text: str
-
-
-# Round numbers, within a power of ten.
-_STEPS = (1.0, 2.0, 2.5, 5.0, 10.0)
-# The fraction of a step by which rounding may move a value off its mark.
-_HAIR = 1e-9
 
 
 def round_up(value: float, steps: Sequence[float] = _STEPS) -> float:

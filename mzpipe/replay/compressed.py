@@ -24,6 +24,7 @@ import zstandard
 
 FRAMES_PER_BLOCK = 8
 ZSTD_LEVEL = 3
+INDEX_BYTES_PER_STEP = 8 + 4 + 1
 
 
 class EncodedFrames(NamedTuple):
@@ -65,9 +66,6 @@ class FrameCodec:
     def decode(self, block: bytes | memoryview) -> np.ndarray:
         """The frames of one block as [N, F], read-only."""
         return np.frombuffer(self._decompressor.decompress(block), self.frame_dtype).reshape(-1, self.frame_size)
-
-
-INDEX_BYTES_PER_STEP = 8 + 4 + 1
 
 
 class StepIndex(NamedTuple):

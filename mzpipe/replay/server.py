@@ -31,6 +31,9 @@ from .sizes import TableShape, journal_segment_bytes
 from .store import Store, fault_of
 from .table import Table
 
+# The server does not wait longer than this for the journal to be written.
+_JOURNAL_CLOSE_S = 1.5
+
 
 class Recovery(NamedTuple):
     """The journal to write (None: the profile has none), the contents to restore, and lines for the user."""
@@ -60,10 +63,6 @@ def recover(replay: ReplayConfig, shape: PlaneShape, directory: Path) -> Recover
         former.repair()
     journal = Journal(directory, layout, segment_bytes=journal_segment_bytes(replay.capacity_bytes), former=former)
     return Recovery(journal, former, former.notes if former else [])
-
-
-# The server does not wait longer than this for the journal to be written.
-_JOURNAL_CLOSE_S = 1.5
 
 
 class ReplayServer(Agent):

@@ -18,6 +18,10 @@ from .table import Table
 
 # A search policy is a float32 sum over at most 20,000 actions.
 _SUM_TOLERANCE = 1e-2
+# A journaled epoch is session * 2^32 + the actor's epoch in that session, so no two sessions share one.
+_EPOCH_BITS = 32
+# Serial, length and weight, at worst: when every trajectory has length 1.
+STATE_BYTES_PER_TRANSITION = 8 + 4 + 4
 
 
 def fault_of(record: Trajectory) -> str | None:
@@ -49,12 +53,6 @@ def _fault_of_numbers(record: Trajectory, length: int) -> str | None:
     if policy_NA.min() < 0.0 or np.abs(policy_NA.sum(1) - 1.0).max() > _SUM_TOLERANCE:
         return "search_policy is not a distribution"
     return None
-
-
-# A journaled epoch is session * 2^32 + the actor's epoch in that session, so no two sessions share one.
-_EPOCH_BITS = 32
-# Serial, length and weight, at worst: when every trajectory has length 1.
-STATE_BYTES_PER_TRANSITION = 8 + 4 + 4
 
 
 class Restored(NamedTuple):

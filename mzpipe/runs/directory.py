@@ -27,6 +27,9 @@ from .files import file_errors, replace_file
 
 # The resolved profile, and the directory of checkpoints.
 PROFILE, CHECKPOINTS = "profile.toml", "checkpoints"
+SHARED_MEMORY = Path("/dev/shm")
+_RUN_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+_LOCK = "lock"
 
 
 def refuse_no_run(path: Path) -> None:
@@ -39,13 +42,6 @@ def save_profile(profile: Profile, path: Path) -> None:
     """Writes every field of a profile; raises InputOutputError."""
     with file_errors("write", path):
         replace_file(path, profile_text(profile).encode())
-
-
-SHARED_MEMORY = Path("/dev/shm")
-
-
-_RUN_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
-_LOCK = "lock"
 
 
 @dataclass(frozen=True)

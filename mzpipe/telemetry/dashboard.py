@@ -16,6 +16,8 @@ from .cells import Bar
 from .metrics import ROWS
 from .snapshot import Snapshot, progress, seconds_to
 
+_WIDE = 120
+
 
 def limits_block(snapshot: Snapshot) -> Table:
     """A progress bar towards each limit, with the time that it still takes at the present rate."""
@@ -86,9 +88,6 @@ def _facts() -> Table:
     table.add_column(no_wrap=True, style=cells.LABEL)
     table.add_column(no_wrap=True, overflow="ellipsis", ratio=1)
     return table
-
-
-_WIDE = 120
 
 
 @dataclass(frozen=True)

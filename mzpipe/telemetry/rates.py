@@ -15,6 +15,9 @@ from ..ipc.dataplane import DataPlane
 from ..ipc.shape import Member
 from ..ipc.stages import Stage, StageReading
 
+# A last interval shorter than this is joined to the one before: it would show little but chance.
+_SHORTEST_S = 0.4
+
 
 class ProcessorTime(NamedTuple):
     """The processor time of one process, in seconds; a member that was started again is another process."""
@@ -48,10 +51,6 @@ def _cpu_s(pid: int) -> float | None:
     except psutil.Error:
         return None  # it has not begun, or has just ended
     return times.user + times.system
-
-
-# A last interval shorter than this is joined to the one before: it would show little but chance.
-_SHORTEST_S = 0.4
 
 
 class Count(NamedTuple):

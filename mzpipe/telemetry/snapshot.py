@@ -8,6 +8,7 @@ from ..runs.scores import Evaluation
 from .metrics import BY_TAG
 
 _LOSS = "loss/"
+SECONDS_PER_MINUTE = 60.0
 
 
 @dataclass(frozen=True)
@@ -54,9 +55,6 @@ class Snapshot:
     def axis(self) -> int:
         """The place of this moment on the x axis: env steps, or learner steps in a run that plays no games."""
         return self.env_steps or self.learner_steps
-
-
-SECONDS_PER_MINUTE = 60.0
 
 
 def seconds_to_limit(snapshot: Snapshot) -> float | None:

@@ -15,6 +15,7 @@ from ..games.action_planes import action_levels, add_planes
 
 # The number of initial positions to compare; a user's own game may draw them at random.
 _NUM_STARTS = 8
+_NUMBERS = "fiub"
 
 
 class BoardHistory:
@@ -68,9 +69,6 @@ def _refuse_illegal(game: Game, ply: int, action: object) -> None:
         )
     if not game.legal_actions()[0, action]:
         raise UsageError(f"history: ply {ply}, action {action} is illegal there")
-
-
-_NUMBERS = "fiub"
 
 
 def as_frame(observation: Any, spec: GameSpec) -> np.ndarray:

@@ -202,16 +202,6 @@ def test_run_that_no_longer_averages_resumes_from_the_trained_weights(tmp_path):
     np.testing.assert_array_equal(bench.weights(), trained)
 
 
-def test_checkpoint_of_another_optimiser_is_refused(tmp_path):
-    bench = Bench(tmp_path, "learner.checkpoint_interval=2")
-    bench.train(2)
-    checkpoint = bench.store.load(LATEST)
-    checkpoint.optimizer["0.exp_avg"] = np.zeros((1, 1), np.float32)
-    bench.store.save("step_00000002", checkpoint, pointer=LATEST)
-    with pytest.raises(CheckpointError, match=r"optimiser state 0\.exp_avg \(1, 1\) is another model's"):
-        bench.start()
-
-
 def test_diagnostics_are_measured_at_their_interval(tmp_path):
     bench = Bench(tmp_path, "learner.diagnostics_interval=3")
     gauges = bench.plane.diagnostics()

@@ -211,7 +211,7 @@ def test_fed_learner_refuses_to_time_steps_that_are_skipped(fed, plane):
 def test_fed_learner_says_why_another_process_has_ended_and_leaves_nothing(nothing_left):
     no_core = os.cpu_count() + 1000
     with (
-        pytest.raises(MzpipeError, match=r"beside the learner \(replay-0\) has ended: OSError: .*Invalid argument"),
+        pytest.raises(MzpipeError, match=r"next to the learner \(replay-0\) has ended: OSError: .*Invalid argument"),
         fed_learner(TINY, SIZE, ("cpu",), [no_core]),
     ):
         pass

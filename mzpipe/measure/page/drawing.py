@@ -13,6 +13,10 @@ from ...telemetry.report import ProfileReport
 from .arrows import Arrow, Point, around, beside, make_arrow
 from .boxes import Box
 
+SERVER, REANALYZER = Role.INFERENCE, Role.REANALYZER
+# The space above the first boxes, for the tag on a box's edge, and below the last ones, for the edge itself.
+TOP, BOTTOM = 12.0, 2.0
+
 
 class Flow(NamedTuple):
     """Data that one role sends to another; a two-way flow has requests and answers."""
@@ -49,11 +53,6 @@ def rate_of(flow: Flow, report: ProfileReport) -> tuple[float, str]:
     """(rate, its unit) of a flow."""
     use = report.stages[flow.stage.label]
     return use.items_per_s, f"{flow.unit or use.unit}/s"
-
-
-SERVER, REANALYZER = Role.INFERENCE, Role.REANALYZER
-# The space above the first boxes, for the tag on a box's edge, and below the last ones, for the edge itself.
-TOP, BOTTOM = 12.0, 2.0
 
 
 class Route(NamedTuple):

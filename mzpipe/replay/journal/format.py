@@ -54,6 +54,8 @@ _FILE_CRC_OFFSET, _RECORD_CRC_OFFSET, _SYNCED_OFFSET = 12, 36, 24
 FILE_HEADER_BYTES = _FILE.size
 RECORD_HEADER_BYTES = _RECORD.size
 RECORD_ALIGNMENT = 8
+# The most that a segment's entry takes in the manifest.
+_ENTRY_BYTES = 256
 
 
 class JournalLayout(NamedTuple):
@@ -226,10 +228,6 @@ def decode_payload(
         if field.name not in arrays:
             arrays[field.name] = np.zeros(field.shape, field.dtype)
     return StoredTrajectory(header.serial, actor, epoch, assemble(Trajectory, arrays))
-
-
-# The most that a segment's entry takes in the manifest.
-_ENTRY_BYTES = 256
 
 
 def journal_bytes_bound(

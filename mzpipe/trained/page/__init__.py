@@ -25,6 +25,7 @@ from .tree import BOX_HEIGHT, BOX_WIDTH, draw_tree, principal_variation
 
 # The most frames of the stack to show, newest last.
 _MOST_FRAMES = 8
+_MOST_ACTIONS = 40
 
 
 def data_uri(picture: NDArray[np.uint8]) -> str:
@@ -41,9 +42,6 @@ def frames_of(observation_S: np.ndarray, spec: GameSpec) -> list[str]:
 
 
 __all__ = ["render_page"]
-
-
-_MOST_ACTIONS = 40
 
 
 class RootAction(NamedTuple):

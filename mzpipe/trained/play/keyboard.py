@@ -21,6 +21,16 @@ _DIRECTIONS = {
 _SYNONYMS = {"main engine": "up"}
 _NOTHING = ("noop", "nothing", "no torque")
 _DIGITS = [pygame.K_1, pygame.K_2, pygame.K_3, pygame.K_4, pygame.K_5, pygame.K_6, pygame.K_7, pygame.K_8, pygame.K_9]
+_KEYS = "arrows and space, or 1 to 9 for the actions by number; Escape leaves"
+# Moves per second: in games with an idle action (Atari: four frames a move), and in games that wait for a key.
+_FLOWING, _WAITING = 15, 5
+_HEIGHT, _TEXT_HEIGHT, _TEXT_SIZE = 640, 96, 15
+_INK, _GROUND = (232, 237, 243), (17, 22, 29)
+_MOST_ADVISED = 3
+_DRIVER = "SDL_VIDEODRIVER"
+_DISPLAYS = ("DISPLAY", "WAYLAND_DISPLAY", _DRIVER)
+# SDL's fallback driver.
+_UNSEEN = "offscreen"
 
 
 class Keyboard:
@@ -65,17 +75,6 @@ def _keys_of(name: str) -> set[str]:
     synonym = {_SYNONYMS[lower]} if lower in _SYNONYMS else set()
     return synonym | {word for word in _DIRECTIONS.values() if word in lower}
 
-
-_KEYS = "arrows and space, or 1 to 9 for the actions by number; Escape leaves"
-# Moves per second: in games with an idle action (Atari: four frames a move), and in games that wait for a key.
-_FLOWING, _WAITING = 15, 5
-_HEIGHT, _TEXT_HEIGHT, _TEXT_SIZE = 640, 96, 15
-_INK, _GROUND = (232, 237, 243), (17, 22, 29)
-_MOST_ADVISED = 3
-_DRIVER = "SDL_VIDEODRIVER"
-_DISPLAYS = ("DISPLAY", "WAYLAND_DISPLAY", _DRIVER)
-# SDL's fallback driver.
-_UNSEEN = "offscreen"
 
 Events = Callable[[], Iterable[pygame.event.Event]]
 

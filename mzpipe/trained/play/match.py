@@ -13,6 +13,9 @@ from .board import Board, read_board
 from .moves import Move, legal_moves
 from .styles import STYLES, Style
 
+# Seat 0 begins.
+FIRST, SECOND = 0, 1
+
 
 class Candidate(NamedTuple):
     """A move that the agent looked at."""
@@ -47,10 +50,6 @@ def read_thought(decision: Decision, moves: Mapping[int, Move]) -> Thought:
             for action in visited
         ),
     )
-
-
-# Seat 0 begins.
-FIRST, SECOND = 0, 1
 
 
 class Agent(Protocol):

@@ -18,6 +18,9 @@ _COLOURS = ("bold cyan", "bold yellow")
 _STONES, _PLAIN_STONES = ("●", "○"), ("x", "o")
 _EMPTY = "."
 _SHADE = "on grey23"
+_HELP, _TAKE_BACK, _LEAVE = "?", "u", "q"
+_MOST_CANDIDATES = 5
+_BAR = 20
 
 
 def draw_board(board: Board, style: Style, marked: Collection[Place], *, glyphs: bool) -> Text:
@@ -69,11 +72,6 @@ def _hands(board: Board, style: Style) -> list[Text]:
         for seat in range(len(style.seats))
     ]
     return [Text(f"{name} holds {text or 'nothing'}") for name, text in zip(style.seats, held, strict=True)]
-
-
-_HELP, _TAKE_BACK, _LEAVE = "?", "u", "q"
-_MOST_CANDIDATES = 5
-_BAR = 20
 
 
 def play_in_terminal(match: Match, lines: Iterable[str], console: Console) -> None:

@@ -8,6 +8,14 @@ from ...errors import UsageError
 from ...games.figures import STEPS_100K, Figures, atari_figures, human_normalised
 from .aggregates import AGGREGATES, Aggregate, Interval, aggregate, interval_of, mean, value_of
 
+# Env steps within this factor count as equal: runs end between two evaluations, so theirs always differ a little.
+_ALIKE = 1.1
+_NAMED = 3
+# With fewer runs of a game than this, intervals are narrower than they should be (docs/scores.md).
+_ENOUGH_RUNS = 5
+# Only the mean in each game is known of published agents, so aggregates over single runs are not.
+_OF_MEANS = ("median", "mean")
+
 
 class Run(NamedTuple):
     """A run and its score; `game` is the name from game_of."""
@@ -29,11 +37,6 @@ class Run(NamedTuple):
     def human_normalised(self) -> float | None:
         """The human-normalised mean return; None in a game without figures."""
         return human_normalised(self.game, self.return_mean)
-
-
-# Env steps within this factor count as equal: runs end between two evaluations, so theirs always differ a little.
-_ALIKE = 1.1
-_NAMED = 3
 
 
 def differences(runs: Sequence[Run]) -> list[str]:
@@ -76,12 +79,6 @@ def _budgets(name: str, group: list[Run]) -> Iterator[str]:
 def _listed(names: list[str]) -> str:
     more = len(names) - _NAMED
     return ", ".join(names[:_NAMED]) + (f" and {more} more" if more > 0 else "")
-
-
-# With fewer runs of a game than this, intervals are narrower than they should be (docs/scores.md).
-_ENOUGH_RUNS = 5
-# Only the mean in each game is known of published agents, so aggregates over single runs are not.
-_OF_MEANS = ("median", "mean")
 
 
 class GameScores(NamedTuple):

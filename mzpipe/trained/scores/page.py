@@ -19,6 +19,9 @@ _MEANINGS = {
     "mean": "over games, of each game's mean",
     "optimality gap": "mean shortfall from a person; lower is better",
 }
+FRAME = Frame(width=480.0, height=254.0, left=56.0, right=462.0, top=26.0, base=210.0)
+# Styles of lines; after the last colour, runs reuse the colours with dashes.
+_COLOURS, _DASHES = 6, 3
 
 
 class Row(NamedTuple):
@@ -81,11 +84,6 @@ def _row(name: str, value: float, place: int, axis: Axis, each: Aggregate) -> Ro
         low_x=None if low is None else axis.at(low),
         high_x=None if high is None else axis.at(high),
     )
-
-
-FRAME = Frame(width=480.0, height=254.0, left=56.0, right=462.0, top=26.0, base=210.0)
-# Styles of lines; after the last colour, runs reuse the colours with dashes.
-_COLOURS, _DASHES = 6, 3
 
 
 class Line(NamedTuple):

@@ -20,6 +20,17 @@ from ..match import FIRST, SECOND, Match
 from .view import View
 
 _MOST_GAMES = 100
+_MOST_FORM_BYTES = 4096
+HOST = "127.0.0.1"
+_HOSTS = [HOST, "localhost"]
+_SEATS = {"first": FIRST, "second": SECOND}
+_HEADERS = {
+    "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; img-src data:; form-action 'self'; "
+    "frame-ancestors 'none'; base-uri 'none'",
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "same-origin",
+    "Cache-Control": "no-store",
+}
 
 
 class Games:
@@ -46,19 +57,6 @@ class Games:
     def newest(self) -> str:
         """The name of the match that was opened last; there must be one."""
         return next(reversed(self._matches))
-
-
-_MOST_FORM_BYTES = 4096
-HOST = "127.0.0.1"
-_HOSTS = [HOST, "localhost"]
-_SEATS = {"first": FIRST, "second": SECOND}
-_HEADERS = {
-    "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; img-src data:; form-action 'self'; "
-    "frame-ancestors 'none'; base-uri 'none'",
-    "X-Content-Type-Options": "nosniff",
-    "Referrer-Policy": "same-origin",
-    "Cache-Control": "no-store",
-}
 
 
 def make_app(games: Games, about: str) -> Flask:

@@ -10,6 +10,11 @@ from ..moves import Move
 from ..styles import Place
 from .geometry import MARGIN, UNIT, Geometry
 
+_GLYPHS = {"K": "♚", "Q": "♛", "R": "♜", "B": "♝", "N": "♞", "P": "♟"}
+# The figures of pieces that are not drawn as stones.
+_FIGURES = {"tic_tac_toe": "cross", "connect_four": "disc", "hex": "hexagon", "chess": "glyph", "shogi": "wedge"}
+_STONE = "stone"
+
 
 class Cell(NamedTuple):
     """One place in the picture."""
@@ -48,12 +53,6 @@ class Held(NamedTuple):
     number: int
     href: str
     is_chosen: bool
-
-
-_GLYPHS = {"K": "♚", "Q": "♛", "R": "♜", "B": "♝", "N": "♞", "P": "♟"}
-# The figures of pieces that are not drawn as stones.
-_FIGURES = {"tic_tac_toe": "cross", "connect_four": "disc", "hex": "hexagon", "chess": "glyph", "shogi": "wedge"}
-_STONE = "stone"
 
 
 class View:
