@@ -9,7 +9,7 @@ BIN     := $(VENV)/bin
 PURE    := tests/search tests/targets
 # Tests that measure time or the use of processors run after the others, alone (marker `alone`).
 WORKERS ?= 2
-SHARED  := -n $(WORKERS) --dist loadgroup --no-loadscope-reorder
+SHARED  := -n $(WORKERS) --dist loadscope --no-loadscope-reorder
 
 .PHONY: train test check lint install install-dev clean
 

@@ -24,21 +24,39 @@ settings.load_profile("mzpipe")
 # Output has its default width, whatever COLUMNS the caller has set.
 os.environ.pop("COLUMNS", None)
 
-# The tests that look at all of /dev/shm are one group: they start and kill runs there, one test at a time.
+# The tests here start and kill runs in /dev/shm, and look at all of it: one worker has them all, one at a time.
 RUNS = "runs"
+GUARDED = ("tests/pipeline/", "tests/launch/", "tests/test_leftovers.py", "tests/mzbench/test_learner.py")
 BROWSERS = ("chromium-headless-shell", "chromium", "chromium-browser", "google-chrome-stable", "google-chrome")
 
 
-@pytest.hookimpl(tryfirst=True)
+def group_of(nodeid):
+    """The tests that one worker has together: a module's, whose fixtures are then made once, or all guarded ones."""
+    module = nodeid.partition("::")[0]
+    return RUNS if module.startswith(GUARDED) else module
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config, log):
+    """Shares the tests by group. (The scheduler of xdist 3.8 for groups does not see them under pytest 9.2.)"""
+    from xdist.scheduler import LoadScopeScheduling
+
+    class ByGroup(LoadScopeScheduling):
+        def _split_scope(self, nodeid):
+            return group_of(nodeid)
+
+    return ByGroup(config, log)
+
+
 def pytest_collection_modifyitems(config, items):
-    """Gives a worker whole modules, whose fixtures are then made once; the runs, which take longest, come first."""
+    """Refuses a guarded test outside the group; lets the runs, which take longest, come first in a worker."""
     for item in items:
-        if "nothing_left" in item.fixturenames:
-            item.add_marker(pytest.mark.xdist_group(RUNS))
-        elif item.get_closest_marker("xdist_group") is None:
-            item.add_marker(pytest.mark.xdist_group(item.nodeid.partition("::")[0]))
+        if "nothing_left" in item.fixturenames and group_of(item.nodeid) != RUNS:
+            raise pytest.UsageError(
+                f"{item.nodeid} takes nothing_left, so its module belongs to GUARDED in conftest.py"
+            )
     if hasattr(config, "workerinput"):
-        items.sort(key=lambda item: item.get_closest_marker("xdist_group").args[0] != RUNS)
+        items.sort(key=lambda item: group_of(item.nodeid) != RUNS)
 
 
 @pytest.fixture
