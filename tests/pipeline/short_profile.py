@@ -8,5 +8,5 @@ from mzpipe.cli.main import main
 from mzpipe.measure.profile import Windows, measure_profile
 
 if __name__ == "__main__":
-    profile.measure_profile = partial(measure_profile, windows=Windows(warm_up=3.0, alone=1.0, trace=2.0))
+    profile.measure_profile = partial(measure_profile, windows=Windows(warm_up=3.0, alone=1.0, trace=0.5))
     sys.exit(main(["profile", *sys.argv[1:]]))
