@@ -2,7 +2,7 @@
 
 from ..errors import ConfigError
 from .profile import NetworkConfig, Profile
-from .replay import check_corridor
+from .replay import ReplayConfig, check_corridor
 
 
 def check_profile(profile: Profile) -> None:
@@ -10,6 +10,7 @@ def check_profile(profile: Profile) -> None:
     _check_temperatures(profile)
     _check_stop(profile)
     _check_rate_limiter(profile)
+    _check_sampler(profile.replay)
     _check_offline(profile)
     _check_devices(profile)
     _check_precision(profile)
@@ -45,6 +46,19 @@ def _check_rate_limiter(profile: Profile) -> None:
         batch_size=profile.learner.batch_size,
         trajectory_length=profile.actor.trajectory_length,
     )
+
+
+def _check_sampler(replay: ReplayConfig) -> None:
+    """Refuses choices about priorities for a sampler that has none."""
+    if replay.sampler == "prioritized":
+        return
+    plain = ReplayConfig()
+    for name in ("initial_priority", "min_importance_weight"):
+        if getattr(replay, name) != getattr(plain, name):
+            raise ConfigError(
+                f"replay.{name}={getattr(replay, name)!r}: replay.sampler={replay.sampler!r} has no priorities: "
+                "leave it out, or set replay.sampler='prioritized'"
+            )
 
 
 def _check_offline(profile: Profile) -> None:

@@ -144,6 +144,16 @@ def test_replay_from_is_written_and_read_under_its_own_name(tmp_path):
         (["replay.priority_alpha=0.0"], r"replay.priority_alpha=0.0: input should be greater than 0"),
         (["replay.priority_beta=[0.4, 2.0]"], r"replay.priority_beta"),
         (["replay.sampler=best"], r"replay.sampler='best': input should be 'prioritized' or 'uniform'"),
+        (["replay.initial_priority=new"], r"replay.initial_priority='new': input should be 'error' or 'max'"),
+        (["replay.min_importance_weight=2.0"], r"replay.min_importance_weight=2.0: input should be less than or equal"),
+        (
+            ["replay.sampler=uniform", "replay.initial_priority=max"],
+            r"replay.initial_priority='max': replay.sampler='uniform' has no priorities: leave it out, or set replay.s",
+        ),
+        (
+            ["replay.sampler=uniform", "replay.min_importance_weight=0.1"],
+            r"replay.min_importance_weight=0.1: replay.sampler='uniform' has no priorities: leave it out, or set repla",
+        ),
         (["reanalyze.batches_in_flight=0"], r"reanalyze.batches_in_flight=0: input should be greater"),
     ],
 )
