@@ -184,6 +184,9 @@ class LearnerConfig:
     # Global norm to which gradients are clipped; 0 leaves them as they are.
     max_grad_norm: NonNegativeFloat = 5.0
     value_loss_weight: NonNegativeFloat = 0.25
+    # Weights of the steps of an unroll: "steps", 1 for the root and 1 / num_unroll_steps for each step (MuZero), or
+    # "all", 1 / num_unroll_steps for the root too (EfficientZero).
+    loss_scale: Literal["steps", "all"] = "steps"
     # Weight of EfficientZero's consistency loss; used where network.consistency is set.
     consistency_loss_weight: NonNegativeFloat = 2.0
     # Arithmetic of forward and backward passes; "auto": bfloat16 on GPUs that have it, float32 elsewhere. Weights and

@@ -1,7 +1,8 @@
 """MuZero's loss over an unroll, with EfficientZero's two additions if the model has them.
 
-    sum_{k=0..K} scale_k * (l_policy + w_v * l_value + l_reward + w_c * l_consistency),  scale_0 = 1, scale_k = 1 / K
+    sum_{k=0..K} scale_k * (l_policy + w_v * l_value + l_reward + w_c * l_consistency)
 
+scale_k is 1 / K for k >= 1. scale_0 is 1 (MuZero), or 1 / K too (loss_scale "all", as in EfficientZero).
 l_policy is a cross-entropy. l_value and l_reward are cross-entropies on two-hot
 targets, or squared errors if the heads output plain numbers. The reward and
 consistency terms exist for k >= 1 only. The state's gradient is halved at the
@@ -18,7 +19,7 @@ Shape legend    B unrolls   K unroll steps   A actions   M outputs of a value or
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
-from typing import NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -61,10 +62,15 @@ class _Unroll(NamedTuple):
 
 
 def muzero_loss(
-    model: Model, batch: Batch, *, value_loss_weight: float, consistency_loss_weight: float = 0.0
+    model: Model,
+    batch: Batch,
+    *,
+    value_loss_weight: float,
+    consistency_loss_weight: float = 0.0,
+    loss_scale: Literal["steps", "all"] = "steps",
 ) -> Losses:
     """The loss of one batch."""
-    unroll, scale_K1 = _unroll(model, batch), _step_scales(batch)
+    unroll, scale_K1 = _unroll(model, batch), _step_scales(batch, loss_scale)
     value_BK1, value_clipped = _scalar_loss(unroll.value_logits_BK1M, batch.value_target_BK1, model.value_bins)
     reward_BK, reward_clipped = _scalar_loss(unroll.reward_logits_BKM, _reward_targets(model, batch), model.reward_bins)
     policy_BK1 = _cross_entropy(unroll.policy_logits_BK1A, batch.policy_target_BK1A)
@@ -108,11 +114,12 @@ def _consistency(model: Model, batch: Batch, state_BK: Tensor, scale_K: Tensor) 
     return _weighted(loss_BK, batch.observation_mask_BK * scale_K, batch)
 
 
-def _step_scales(batch: Batch) -> Tensor:
-    """1 for the root, 1 / K for each step, [K + 1]."""
+def _step_scales(batch: Batch, loss_scale: str) -> Tensor:
+    """1 / K for each step, and for the root 1 or 1 / K, [K + 1]."""
     weight_B, num_unroll_steps = batch.weight_B, batch.action_BK.shape[1]
     scale_K1 = torch.full((num_unroll_steps + 1,), 1.0 / num_unroll_steps, dtype=weight_B.dtype, device=weight_B.device)
-    scale_K1[0] = 1.0
+    if loss_scale == "steps":
+        scale_K1[0] = 1.0
     return scale_K1
 
 
@@ -153,9 +160,8 @@ class LossFunction(nn.Module):
     def __init__(self, model: Model, config: LearnerConfig) -> None:
         super().__init__()
         self.model = model
-        self._weights = {
-            "value_loss_weight": config.value_loss_weight,
-            "consistency_loss_weight": config.consistency_loss_weight,
+        self._choices: dict[str, Any] = {
+            name: getattr(config, name) for name in ("value_loss_weight", "consistency_loss_weight", "loss_scale")
         }
         device = next(model.parameters()).device
         self._device_type, self._bfloat16 = device.type, uses_bfloat16(config, device)
@@ -163,7 +169,7 @@ class LossFunction(nn.Module):
     def forward(self, batch: Batch) -> Losses:
         """See muzero_loss."""
         with self._arithmetic():
-            return muzero_loss(self.model, batch, **self._weights)
+            return muzero_loss(self.model, batch, **self._choices)
 
     def _arithmetic(self) -> AbstractContextManager:
         return torch.autocast(self._device_type, torch.bfloat16) if self._bfloat16 else nullcontext()

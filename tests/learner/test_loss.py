@@ -8,7 +8,7 @@ import torch
 
 from mzpipe.config import LearnerConfig
 from mzpipe.learner import loss as module
-from mzpipe.learner.loss import muzero_loss
+from mzpipe.learner.loss import LossFunction, muzero_loss
 from mzpipe.learner.step import TrainingStep
 from mzpipe.nets.support import halve_gradient, two_hot
 from mzpipe.targets import scalar_to_support
@@ -64,6 +64,16 @@ def test_loss_equals_the_plain_twin(batch, network):
     assert losses.consistency.item() == pytest.approx(consistency, rel=1e-6)
     assert losses.total.item() == pytest.approx(policy + 0.25 * value + reward + 2.0 * consistency, rel=1e-6)
     assert (consistency != 0.0) == network.get("consistency", False)
+
+
+@pytest.mark.parametrize("loss_scale", ["steps", "all"])
+def test_loss_scales_the_root_like_the_steps_when_the_profile_says_all(loss_scale):
+    model, batch = shake(make_model(**NETWORKS["consistency"])).double().eval(), in_float64(masked_batch())
+    losses = LossFunction(model, LearnerConfig(loss_scale=loss_scale))(batch)
+    expected = loss_parts(model, batch, SUPPORT, loss_scale=loss_scale)
+    found = [losses.policy.item(), losses.value.item(), losses.reward.item(), losses.consistency.item()]
+    assert found == pytest.approx(expected, rel=1e-6)
+    assert losses.total.item() == pytest.approx(expected @ WEIGHTS, rel=1e-6)
 
 
 def test_consistency_normalises_over_the_batch_while_training():

@@ -38,10 +38,11 @@ def last_reset(config, k):
     return (k - 1) // config.value_prefix_horizon * config.value_prefix_horizon
 
 
-def loss_parts(model, batch, support_size, training=False):
+def loss_parts(model, batch, support_size, training=False, loss_scale="steps"):
     """(policy, value, reward, consistency) as means over the batch, scales and masks applied."""
     num_unroll_steps = batch.action_BK.shape[1]
-    scale = np.array([1.0] + [1.0 / num_unroll_steps] * num_unroll_steps)
+    root = {"steps": 1.0, "all": 1.0 / num_unroll_steps}[loss_scale]
+    scale = np.array([root] + [1.0 / num_unroll_steps] * num_unroll_steps)
     return scale @ step_parts(model, batch, support_size, training=training)
 
 
