@@ -189,6 +189,9 @@ class LearnerConfig:
     loss_scale: Literal["steps", "all"] = "steps"
     # Weight of EfficientZero's consistency loss; used where network.consistency is set.
     consistency_loss_weight: NonNegativeFloat = 2.0
+    # The steps whose states it compares: "all" of an unroll, or "one" per sample, drawn anew in each training step and
+    # weighted by their number, so that the expected loss is the same at a fraction of the cost.
+    consistency_steps: Literal["all", "one"] = "all"
     # Arithmetic of forward and backward passes; "auto": bfloat16 on GPUs that have it, float32 elsewhere. Weights and
     # the optimiser are always float32.
     precision: Literal["auto", "float32", "bfloat16"] = "auto"

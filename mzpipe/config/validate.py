@@ -1,7 +1,7 @@
 """Checks that need more than one field of a profile."""
 
 from ..errors import ConfigError
-from .profile import NetworkConfig, Profile
+from .profile import LearnerConfig, NetworkConfig, Profile
 from .replay import ReplayConfig, check_corridor
 
 
@@ -16,6 +16,7 @@ def check_profile(profile: Profile) -> None:
     _check_precision(profile)
     _check_downsampling(profile.network)
     _check_value_prefix(profile)
+    _check_consistency(profile)
     _check_batch_norm(profile)
 
 
@@ -126,6 +127,15 @@ def _check_value_prefix(profile: Profile) -> None:
         raise ConfigError(
             f"network.value_prefix_horizon={horizon}: an unroll has learner.num_unroll_steps={steps} steps, longer "
             f"prefixes are never trained: lower it to {steps}, or raise learner.num_unroll_steps"
+        )
+
+
+def _check_consistency(profile: Profile) -> None:
+    steps = profile.learner.consistency_steps
+    if steps != LearnerConfig().consistency_steps and not profile.network.consistency:
+        raise ConfigError(
+            f"learner.consistency_steps={steps!r}: network.consistency=False has no consistency loss: "
+            "leave it out, or set network.consistency=true"
         )
 
 

@@ -2,7 +2,9 @@
 
     sum_{k=0..K} scale_k * (l_policy + w_v * l_value + l_reward + w_c * l_consistency)
 
-scale_k is 1 / K for k >= 1. scale_0 is 1 (MuZero), or 1 / K too (loss_scale "all", as in EfficientZero).
+scale_k is 1 / K for k >= 1. scale_0 is 1 (MuZero), or 1 / K too (loss_scale "all", as in EfficientZero). With
+consistency_steps "one", l_consistency is computed at one k per sample, drawn from 1 .. K, and K times as heavy, so
+its expected value and gradient stay as they are.
 l_policy is a cross-entropy. l_value and l_reward are cross-entropies on two-hot
 targets, or squared errors if the heads output plain numbers. The reward and
 consistency terms exist for k >= 1 only. The state's gradient is halved at the
@@ -61,6 +63,14 @@ class _Unroll(NamedTuple):
     state_BK: Tensor
 
 
+class _Pairs(NamedTuple):
+    """States that the dynamics predicts, the stacked observations there, and the factors of their losses, masks in."""
+
+    state_BK: Tensor
+    observation_BK: Tensor
+    scale_BK: Tensor
+
+
 def muzero_loss(
     model: Model,
     batch: Batch,
@@ -68,6 +78,7 @@ def muzero_loss(
     value_loss_weight: float,
     consistency_loss_weight: float = 0.0,
     loss_scale: Literal["steps", "all"] = "steps",
+    consistency_steps: Literal["all", "one"] = "all",
 ) -> Losses:
     """The loss of one batch."""
     unroll, scale_K1 = _unroll(model, batch), _step_scales(batch, loss_scale)
@@ -79,7 +90,8 @@ def muzero_loss(
     reward = _weighted(reward_BK, batch.reward_mask_BK * scale_K1[1:], batch)
     total, consistency = policy + value_loss_weight * value + reward, torch.zeros_like(policy)
     if model.consistency is not None:
-        consistency = _consistency(model, batch, unroll.state_BK, scale_K1[1:])
+        pairs = _pairs(batch, unroll.state_BK, scale_K1[1:])
+        consistency = _consistency(model, batch, _drawn(pairs) if consistency_steps == "one" else pairs)
         total = total + consistency_loss_weight * consistency
     clipped = (value_clipped & (batch.value_mask_BK1 > 0)).sum() + (reward_clipped & (batch.reward_mask_BK > 0)).sum()
     value_error_B = _value_error(unroll.value_logits_BK1M[:, 0], batch.value_target_BK1[:, 0], model.value_bins)
@@ -104,14 +116,33 @@ def _unroll(model: Model, batch: Batch) -> _Unroll:
     return _Unroll(policy_logits, value_logits, torch.stack(rewards, dim=1), state_BK1[:, 1:])
 
 
-def _consistency(model: Model, batch: Batch, state_BK: Tensor, scale_K: Tensor) -> Tensor:
+def _pairs(batch: Batch, state_BK: Tensor, scale_K: Tensor) -> _Pairs:
+    """Those of all steps."""
+    assert batch.next_observation_BK is not None and batch.observation_mask_BK is not None
+    return _Pairs(state_BK, batch.next_observation_BK, batch.observation_mask_BK * scale_K)
+
+
+def _drawn(pairs: _Pairs) -> _Pairs:
+    """Those of one step per sample, [B, 1, ...], with the weight of all K."""
+    num_unrolls, num_steps = pairs.scale_BK.shape
+    step_B1 = draw_steps(num_unrolls, num_steps, pairs.scale_BK.device)
+    row_B1 = torch.arange(num_unrolls, device=step_B1.device)[:, None]
+    state, observation, scale = (each[row_B1, step_B1] for each in pairs)
+    return _Pairs(state, observation, scale * num_steps)
+
+
+def draw_steps(num_unrolls: int, num_steps: int, device: torch.device) -> Tensor:
+    """A number in 0 .. num_steps - 1 for each unroll, [B, 1]."""
+    return torch.randint(num_steps, (num_unrolls, 1), device=device)
+
+
+def _consistency(model: Model, batch: Batch, pairs: _Pairs) -> Tensor:
     """The consistency loss between the dynamics' states and h of the observations there, which gets no gradient."""
     assert model.consistency is not None
-    assert batch.next_observation_BK is not None and batch.observation_mask_BK is not None
     with torch.no_grad():
-        observed = model.represent(batch.next_observation_BK.flatten(0, 1))
-    loss_BK = model.consistency(state_BK.flatten(0, 1), observed).unflatten(0, state_BK.shape[:2])
-    return _weighted(loss_BK, batch.observation_mask_BK * scale_K, batch)
+        observed = model.represent(pairs.observation_BK.flatten(0, 1))
+    loss_BK = model.consistency(pairs.state_BK.flatten(0, 1), observed).unflatten(0, pairs.scale_BK.shape)
+    return _weighted(loss_BK, pairs.scale_BK, batch)
 
 
 def _step_scales(batch: Batch, loss_scale: str) -> Tensor:
@@ -161,7 +192,8 @@ class LossFunction(nn.Module):
         super().__init__()
         self.model = model
         self._choices: dict[str, Any] = {
-            name: getattr(config, name) for name in ("value_loss_weight", "consistency_loss_weight", "loss_scale")
+            name: getattr(config, name)
+            for name in ("value_loss_weight", "consistency_loss_weight", "loss_scale", "consistency_steps")
         }
         device = next(model.parameters()).device
         self._device_type, self._bfloat16 = device.type, uses_bfloat16(config, device)

@@ -67,6 +67,10 @@ def test_save_and_load_give_the_same_profile(tmp_path):
         ("learner.learning_rate=nan", "learner.learning_rate=nan: input should be a finite number"),
         ("learner.optimizer=adamm", "learner.optimizer='adamm': input should be 'adam', 'adamw' or 'sgd'"),
         ("learner.loss_scale=none", "learner.loss_scale='none': input should be 'steps' or 'all'"),
+        (
+            "learner.consistency_steps=one",
+            "learner.consistency_steps='one': network.consistency=False has no consistency loss: leave it out, or set",
+        ),
         ("search.num_simulations=5000", "search.num_simulations=5000: input should be less than or equal to 2000"),
         ("learner.batch_size", "write it as section.field=value"),
         (".batch_size=3", "write it as section.field=value"),
