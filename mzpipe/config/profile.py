@@ -192,6 +192,10 @@ class LearnerConfig:
     # The steps whose states it compares: "all" of an unroll, or "one" per sample, drawn anew in each training step and
     # weighted by their number, so that the expected loss is the same at a fraction of the cost.
     consistency_steps: Literal["all", "one"] = "all"
+    # Augmentation of training images: they are shifted by up to this many pixels in each direction (EfficientZero: 4),
+    # and multiplied by 1 + augment_intensity * a normal draw (EfficientZero: 0.05); 0: as they are.
+    augment_shift: Annotated[int, Field(ge=0, le=16)] = 0
+    augment_intensity: Fraction = 0.0
     # Arithmetic of forward and backward passes; "auto": bfloat16 on GPUs that have it, float32 elsewhere. Weights and
     # the optimiser are always float32.
     precision: Literal["auto", "float32", "bfloat16"] = "auto"

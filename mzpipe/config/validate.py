@@ -17,6 +17,7 @@ def check_profile(profile: Profile) -> None:
     _check_downsampling(profile.network)
     _check_value_prefix(profile)
     _check_consistency(profile)
+    _check_augmentation(profile)
     _check_batch_norm(profile)
 
 
@@ -137,6 +138,20 @@ def _check_consistency(profile: Profile) -> None:
             f"learner.consistency_steps={steps!r}: network.consistency=False has no consistency loss: "
             "leave it out, or set network.consistency=true"
         )
+
+
+def _check_augmentation(profile: Profile) -> None:
+    """Refuses to shift what is not down-sampled: a board's cells and a vector's numbers have their places."""
+    network = profile.network
+    if (network.kind, network.downsample) == ("residual", "atari"):
+        return
+    for name in ("augment_shift", "augment_intensity"):
+        if getattr(profile.learner, name):
+            raise ConfigError(
+                f"learner.{name}={getattr(profile.learner, name)}: network.kind={network.kind!r} with "
+                f"network.downsample={network.downsample!r} is not for images: leave it out, or set "
+                "network.kind='residual' and downsample='atari'"
+            )
 
 
 def _check_batch_norm(profile: Profile) -> None:

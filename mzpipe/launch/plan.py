@@ -8,8 +8,8 @@ from math import prod
 import numpy as np
 import psutil
 
-from ..config import Profile
-from ..errors import PlanError
+from ..config import LearnerConfig, Profile
+from ..errors import ConfigError, PlanError
 from ..evaluator.episodes import check_opponent, evaluation_trees
 from ..games import GameSpec
 from ..inference.pool import nodes_of_a_tree
@@ -170,6 +170,7 @@ class Plan:
         """Raises PlanError if /dev/shm or memory cannot hold the plan, ConfigError if its parts do not fit together."""
         self.table_sizes()
         check_opponent(self.profile.evaluator.opponent, self.game)
+        _check_augmentation(self.profile.learner, self.game)
         free = os.statvfs(SHARED_MEMORY)
         _check_room(
             str(SHARED_MEMORY),
@@ -236,6 +237,15 @@ def operations(flops: int) -> str:
         if flops >= size:
             return f"{flops / size:,.1f} {unit}FLOP"
     return f"{flops} FLOP"
+
+
+def _check_augmentation(learner: LearnerConfig, game: GameSpec) -> None:
+    for name in ("augment_shift", "augment_intensity"):
+        if getattr(learner, name) and not game.has_images:
+            raise ConfigError(
+                f"learner.{name}={getattr(learner, name)}: {game.name} has {game.frame_dtype} frames of shape "
+                f"{game.frame_shape}, not images of bytes: leave it out"
+            )
 
 
 def _check_room(place: str, needed: int, free: int, mend: str) -> None:

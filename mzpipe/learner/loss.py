@@ -5,6 +5,7 @@
 scale_k is 1 / K for k >= 1. scale_0 is 1 (MuZero), or 1 / K too (loss_scale "all", as in EfficientZero). With
 consistency_steps "one", l_consistency is computed at one k per sample, drawn from 1 .. K, and K times as heavy, so
 its expected value and gradient stay as they are.
+
 l_policy is a cross-entropy. l_value and l_reward are cross-entropies on two-hot
 targets, or squared errors if the heads output plain numbers. The reward and
 consistency terms exist for k >= 1 only. The state's gradient is halved at the
@@ -15,6 +16,9 @@ Value prefix: the target of a step is the sum of rewards since the last reset,
 where the LSTM's state is reset too. The LSTM's own gradient is not halved, as in
 EfficientZero. A mask never returns to 1 along an unroll, so a sum under a mask of
 1 contains no unknown reward.
+
+Augmentation changes the images of training steps only: one draw for the root's, which all terms see, and another for
+all next observations of the sample, which consistency compares with.
 
 Shape legend    B unrolls   K unroll steps   A actions   M outputs of a value or reward head
 """
@@ -31,9 +35,11 @@ from ..config import LearnerConfig
 from ..ipc.schema import Unrolls
 from ..nets import Model, device_has_bfloat16
 from ..nets.support import halve_gradient, head_scalar, two_hot
+from .augment import Augmentation
 
 # A training batch on its device.
 Batch = Unrolls[Tensor]
+_NO_AUGMENTATION = Augmentation()
 # Errors that a missing compiler, an unsupported device or an operator that cannot be compiled raise.
 _COMPILE_FAILURES = (RuntimeError, ImportError, OSError)
 
@@ -79,9 +85,11 @@ def muzero_loss(
     consistency_loss_weight: float = 0.0,
     loss_scale: Literal["steps", "all"] = "steps",
     consistency_steps: Literal["all", "one"] = "all",
+    augmentation: Augmentation = _NO_AUGMENTATION,
 ) -> Losses:
-    """The loss of one batch."""
-    unroll, scale_K1 = _unroll(model, batch), _step_scales(batch, loss_scale)
+    """The loss of one batch; `augmentation` works in training mode only."""
+    augmentation = augmentation if model.training else _NO_AUGMENTATION
+    unroll, scale_K1 = _unroll(model, batch, augmentation), _step_scales(batch, loss_scale)
     value_BK1, value_clipped = _scalar_loss(unroll.value_logits_BK1M, batch.value_target_BK1, model.value_bins)
     reward_BK, reward_clipped = _scalar_loss(unroll.reward_logits_BKM, _reward_targets(model, batch), model.reward_bins)
     policy_BK1 = _cross_entropy(unroll.policy_logits_BK1A, batch.policy_target_BK1A)
@@ -91,7 +99,8 @@ def muzero_loss(
     total, consistency = policy + value_loss_weight * value + reward, torch.zeros_like(policy)
     if model.consistency is not None:
         pairs = _pairs(batch, unroll.state_BK, scale_K1[1:])
-        consistency = _consistency(model, batch, _drawn(pairs) if consistency_steps == "one" else pairs)
+        pairs = _drawn(pairs) if consistency_steps == "one" else pairs
+        consistency = _consistency(model, batch, pairs, augmentation)
         total = total + consistency_loss_weight * consistency
     clipped = (value_clipped & (batch.value_mask_BK1 > 0)).sum() + (reward_clipped & (batch.reward_mask_BK > 0)).sum()
     value_error_B = _value_error(unroll.value_logits_BK1M[:, 0], batch.value_target_BK1[:, 0], model.value_bins)
@@ -99,9 +108,9 @@ def muzero_loss(
     return Losses(total, policy, value, reward, consistency, clipped, value_error_B)
 
 
-def _unroll(model: Model, batch: Batch) -> _Unroll:
+def _unroll(model: Model, batch: Batch, augmentation: Augmentation) -> _Unroll:
     """Unrolls the dynamics; the prediction function sees the states of all steps as one batch."""
-    state = model.represent(batch.observation)
+    state = model.represent_observed(augmentation.apply(model.observe(batch.observation)))
     states, rewards, lstm = [state], [], None
     for k, action_B in enumerate(batch.action_BK.unbind(1)):
         reward_outputs, state = model.step(halve_gradient(state), action_B)
@@ -136,12 +145,13 @@ def draw_steps(num_unrolls: int, num_steps: int, device: torch.device) -> Tensor
     return torch.randint(num_steps, (num_unrolls, 1), device=device)
 
 
-def _consistency(model: Model, batch: Batch, pairs: _Pairs) -> Tensor:
+def _consistency(model: Model, batch: Batch, pairs: _Pairs, augmentation: Augmentation) -> Tensor:
     """The consistency loss between the dynamics' states and h of the observations there, which gets no gradient."""
     assert model.consistency is not None
     with torch.no_grad():
-        observed = model.represent(pairs.observation_BK.flatten(0, 1))
-    loss_BK = model.consistency(pairs.state_BK.flatten(0, 1), observed).unflatten(0, pairs.scale_BK.shape)
+        observed = model.observe(pairs.observation_BK.flatten(0, 1)).unflatten(0, pairs.scale_BK.shape)
+        target = model.represent_observed(augmentation.apply(observed).flatten(0, 1))
+    loss_BK = model.consistency(pairs.state_BK.flatten(0, 1), target).unflatten(0, pairs.scale_BK.shape)
     return _weighted(loss_BK, pairs.scale_BK, batch)
 
 
@@ -195,6 +205,7 @@ class LossFunction(nn.Module):
             name: getattr(config, name)
             for name in ("value_loss_weight", "consistency_loss_weight", "loss_scale", "consistency_steps")
         }
+        self._choices["augmentation"] = Augmentation(config.augment_shift, config.augment_intensity)
         device = next(model.parameters()).device
         self._device_type, self._bfloat16 = device.type, uses_bfloat16(config, device)
 

@@ -68,10 +68,16 @@ class Model(nn.Module):
         self.consistency = make_consistency(config, self.state_shape) if training_heads else None
 
     def represent(self, observation: Tensor) -> Tensor:
-        """h: the state of stacked observations [B, ...]; uint8 images are scaled to [0, 1]."""
-        if observation.dtype == torch.uint8:
-            observation = observation.float() / _MAX_PIXEL
-        return scale_hidden_state(self.representation(observation))
+        """h: the state of stacked observations [B, ...]."""
+        return self.represent_observed(self.observe(observation))
+
+    def observe(self, observation: Tensor) -> Tensor:
+        """Stacked observations as the representation function takes them: uint8 images are scaled to [0, 1]."""
+        return observation.float() / _MAX_PIXEL if observation.dtype == torch.uint8 else observation
+
+    def represent_observed(self, observed: Tensor) -> Tensor:
+        """h of what `observe` returned."""
+        return scale_hidden_state(self.representation(observed))
 
     def step(self, state: Tensor, action_B: Tensor) -> tuple[Tensor, Tensor]:
         """g: the reward outputs of the action (features for the value prefix, if there is one) and the next state."""

@@ -71,6 +71,15 @@ def test_save_and_load_give_the_same_profile(tmp_path):
             "learner.consistency_steps=one",
             "learner.consistency_steps='one': network.consistency=False has no consistency loss: leave it out, or set",
         ),
+        ("learner.augment_shift=17", "learner.augment_shift=17: input should be less than or equal to 16"),
+        (
+            "learner.augment_shift=4",
+            "learner.augment_shift=4: network.kind='mlp' with network.downsample='atari' is not for images: leave it o",
+        ),
+        (
+            "learner.augment_intensity=0.05",
+            "learner.augment_intensity=0.05: network.kind='mlp' with network.downsample='atari' is not for images: lea",
+        ),
         ("search.num_simulations=5000", "search.num_simulations=5000: input should be less than or equal to 2000"),
         ("learner.batch_size", "write it as section.field=value"),
         (".batch_size=3", "write it as section.field=value"),
