@@ -69,7 +69,7 @@ def test_save_and_load_give_the_same_profile(tmp_path):
         ("learner.loss_scale=none", "learner.loss_scale='none': input should be 'steps' or 'all'"),
         (
             "learner.consistency_steps=one",
-            "learner.consistency_steps='one': network.consistency=False has no consistency loss: leave it out, or set",
+            "learner.consistency_steps='one': network.consistency=false has no consistency loss: leave it out, or set",
         ),
         ("learner.augment_shift=17", "learner.augment_shift=17: input should be less than or equal to 16"),
         (
