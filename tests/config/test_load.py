@@ -144,6 +144,18 @@ def test_replay_from_is_written_and_read_under_its_own_name(tmp_path):
         (["replay.priority_alpha=0.0"], r"replay.priority_alpha=0.0: input should be greater than 0"),
         (["replay.priority_beta=[0.4, 2.0]"], r"replay.priority_beta"),
         (["replay.sampler=best"], r"replay.sampler='best': input should be 'prioritized' or 'uniform'"),
+        (
+            ["replay.value_target=mixed"],
+            r"replay.value_target='mixed': reanalyze.fraction=0.0 never .* set reanalyze.fraction",
+        ),
+        (
+            ["replay.mixed_newest=7"],
+            r"replay.mixed_newest=7: replay.value_target='n-step' mixes nothing: leave it out, or set replay.value_t",
+        ),
+        (
+            ["replay.mixed_after_steps=7", "reanalyze.fraction=1.0"],
+            r"replay.mixed_after_steps=7: replay.value_target='n-step' mixes nothing",
+        ),
         (["reanalyze.batches_in_flight=0"], r"reanalyze.batches_in_flight=0: input should be greater"),
     ],
 )
