@@ -18,7 +18,15 @@ def test_every_shipped_profile_loads(path):
 
 
 def test_there_are_shipped_profiles():
-    names = {"cartpole", "cartpole-reanalyze", "lunarlander", "atari-pong-cpu", "atari100k", "atari-200m"}
+    names = {
+        "cartpole",
+        "cartpole-reanalyze",
+        "lunarlander",
+        "atari-pong-cpu",
+        "atari100k",
+        "atari100k-v2",
+        "atari-200m",
+    }
     assert {path.stem for path in PROFILES} >= names
 
 
