@@ -42,6 +42,11 @@ class ReplayConfig:
     td_steps: Annotated[int, Field(ge=1, le=4096)] = 10
     # Off-policy correction: td_steps falls by 1 per this many learner steps of a transition's age, to 1; 0: never.
     auto_td_steps: NonNegativeInt = 0
+    # "n-step": rewards and a bootstrap value. "mixed" (EfficientZero V2): from learner step mixed_after_steps on,
+    # samples that are not among the newest mixed_newest transitions take the values of their newest searches instead.
+    value_target: Literal["n-step", "mixed"] = "n-step"
+    mixed_after_steps: NonNegativeInt = 30_000
+    mixed_newest: NonNegativeInt = 5_000
     # Whether to keep a journal, from which a resume restores the table.
     journal: bool = True
     # Seconds between two saves of the priorities into the journal's directory.

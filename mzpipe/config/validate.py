@@ -12,6 +12,7 @@ def check_profile(profile: Profile) -> None:
     _check_rate_limiter(profile)
     _check_sampler(profile.replay)
     _check_offline(profile)
+    _check_value_target(profile)
     _check_devices(profile)
     _check_precision(profile)
     _check_downsampling(profile.network)
@@ -71,6 +72,24 @@ def _check_offline(profile: Profile) -> None:
         )
     if profile.replay.source and profile.stop.learner_steps is None and profile.stop.minutes is None:
         raise ConfigError("replay.from: no game is played, so set stop.learner_steps or stop.minutes to end the run")
+
+
+def _check_value_target(profile: Profile) -> None:
+    """Refuses search values as targets that nothing renews, and sizes for a mixture that is not made."""
+    replay, plain = profile.replay, ReplayConfig()
+    if replay.value_target == "mixed":
+        if profile.reanalyze.fraction == 0.0:
+            raise ConfigError(
+                "replay.value_target='mixed': reanalyze.fraction=0.0 never searches a position again, so its value "
+                "would stay that of the weights that played it: set reanalyze.fraction, for example to 1.0"
+            )
+        return
+    for name in ("mixed_after_steps", "mixed_newest"):
+        if getattr(replay, name) != getattr(plain, name):
+            raise ConfigError(
+                f"replay.{name}={getattr(replay, name)}: replay.value_target={replay.value_target!r} mixes nothing: "
+                "leave it out, or set replay.value_target='mixed'"
+            )
 
 
 def _check_devices(profile: Profile) -> None:

@@ -18,7 +18,15 @@ def test_every_shipped_profile_loads(path):
 
 
 def test_there_are_shipped_profiles():
-    names = {"cartpole", "cartpole-reanalyze", "lunarlander", "atari-pong-cpu", "atari100k", "atari-200m"}
+    names = {
+        "cartpole",
+        "cartpole-reanalyze",
+        "lunarlander",
+        "atari-pong-cpu",
+        "atari100k",
+        "atari100k-v2",
+        "atari-200m",
+    }
     assert {path.stem for path in PROFILES} >= names
 
 
@@ -167,6 +175,18 @@ def test_replay_from_is_written_and_read_under_its_own_name(tmp_path):
         (
             ["replay.sampler=uniform", "replay.min_importance_weight=0.1"],
             r"replay.min_importance_weight=0.1: replay.sampler='uniform' has no priorities: leave it out, or set repla",
+        ),
+        (
+            ["replay.value_target=mixed"],
+            r"replay.value_target='mixed': reanalyze.fraction=0.0 never .* set reanalyze.fraction",
+        ),
+        (
+            ["replay.mixed_newest=7"],
+            r"replay.mixed_newest=7: replay.value_target='n-step' mixes nothing: leave it out, or set replay.value_t",
+        ),
+        (
+            ["replay.mixed_after_steps=7", "reanalyze.fraction=1.0"],
+            r"replay.mixed_after_steps=7: replay.value_target='n-step' mixes nothing",
         ),
         (["reanalyze.batches_in_flight=0"], r"reanalyze.batches_in_flight=0: input should be greater"),
     ],
