@@ -1,6 +1,7 @@
 """The plan: says what will run where and how many bytes it needs, before anything starts."""
 
 import dataclasses
+import json
 import os
 from dataclasses import dataclass
 from math import prod
@@ -8,7 +9,7 @@ from math import prod
 import numpy as np
 import psutil
 
-from ..config import LearnerConfig, Profile
+from ..config import Profile
 from ..errors import ConfigError, PlanError
 from ..evaluator.episodes import check_opponent, evaluation_trees
 from ..games import GameSpec
@@ -170,7 +171,7 @@ class Plan:
         """Raises PlanError if /dev/shm or memory cannot hold the plan, ConfigError if its parts do not fit together."""
         self.table_sizes()
         check_opponent(self.profile.evaluator.opponent, self.game)
-        _check_augmentation(self.profile.learner, self.game)
+        _check_images(self.profile, self.game)
         free = os.statvfs(SHARED_MEMORY)
         _check_room(
             str(SHARED_MEMORY),
@@ -239,11 +240,14 @@ def operations(flops: int) -> str:
     return f"{flops} FLOP"
 
 
-def _check_augmentation(learner: LearnerConfig, game: GameSpec) -> None:
-    for name in ("augment_shift", "augment_intensity"):
-        if getattr(learner, name) and not game.has_images:
+def _check_images(profile: Profile, game: GameSpec) -> None:
+    """Refuses what is for images alone, for a game without any."""
+    if game.has_images:
+        return
+    for section, name in (("network", "mean_image"), ("learner", "augment_shift"), ("learner", "augment_intensity")):
+        if value := getattr(getattr(profile, section), name):
             raise ConfigError(
-                f"learner.{name}={getattr(learner, name)}: {game.name} has {game.frame_dtype} frames of shape "
+                f"{section}.{name}={json.dumps(value)}: {game.name} has {game.frame_dtype} frames of shape "
                 f"{game.frame_shape}, not images of bytes: leave it out"
             )
 

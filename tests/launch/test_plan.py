@@ -160,10 +160,12 @@ def test_plan_says_the_sums(machine):
     )
 
 
-@pytest.mark.parametrize("name", ["augment_shift=2", "augment_intensity=0.5"])
-def test_check_refuses_augmentation_when_the_game_has_no_images(name):
-    plan = planned("network.kind=residual", f"learner.{name}")
-    fault = rf"learner.{name}: CartPole-v1 has float32 frames of shape \(4,\), not images of bytes: leave it out$"
+@pytest.mark.parametrize(
+    "choice", ["network.mean_image=true", "learner.augment_shift=2", "learner.augment_intensity=0.5"]
+)
+def test_check_refuses_what_is_for_images_when_the_game_has_none(choice):
+    plan = planned("network.kind=residual", choice)
+    fault = rf"{choice}: CartPole-v1 has float32 frames of shape \(4,\), not images of bytes: leave it out$"
     with pytest.raises(ConfigError, match=fault):
         plan.check()
 
