@@ -132,15 +132,24 @@ class NetworkConfig:
     num_blocks: NonNegativeInt = 1
     # residual: "atari" halves images four times before the blocks; "none" keeps a board's rows and columns.
     downsample: Literal["atari", "none"] = "atari"
-    # residual: how an action enters the dynamics function: "scaled", a plane that holds (action + 1) / A; "board", a
-    # learnt plane for each action, which starts as the place where the action plays.
-    action_encoding: Literal["scaled", "board"] = "scaled"
+    # residual: how an action enters the dynamics function: "scaled", a plane that holds (action + 1) / A; "planes", a
+    # plane for each action, of which the taken one holds 1; "board", a learnt plane for each action, which starts as
+    # the place where the action plays.
+    action_encoding: Literal["scaled", "planes", "board"] = "scaled"
     # residual, "atari": blocks after the first strided convolution, after the second, and between the two pools.
     # (1, 1, 1) is EfficientZero's size; MuZero's is (2, 3, 3) with num_channels=256 and num_blocks=16.
     downsample_blocks: tuple[NonNegativeInt, NonNegativeInt, NonNegativeInt] = (1, 1, 1)
+    # residual, "atari": the second strided convolution is a residual block, as in EfficientZero.
+    residual_downsample: bool = False
+    # residual, "atari": the representation sees images less their mean over the first batches.
+    mean_image: bool = False
+    # The range of hidden states: "min-max" scales each to [0, 1] (MuZero), "none" leaves them (EfficientZero).
+    state_scaling: Literal["min-max", "none"] = "min-max"
     # residual: channels and units of the policy, value and reward heads.
     head_channels: PositiveInt = 16
     head_hidden_size: PositiveInt = 32
+    # residual: batch normalisation between the two linear layers of every head, as in EfficientZero.
+    head_norm: bool = False
     # Value and reward heads: categories over a support, trained by cross-entropy, or one plain number each, trained by
     # squared error (board games, whose values lie between -1 and 1).
     heads: Literal["categorical", "scalar"] = "categorical"

@@ -90,19 +90,24 @@ def _check_downsampling(network: NetworkConfig) -> None:
             f"network.action_encoding='board': network.kind={network.kind!r} with network.downsample="
             f"{network.downsample!r} has no board cells: leave it out, or set kind='residual' and downsample='none'"
         )
-    if network.kind == "mlp" and network.downsample != plain.downsample:
-        raise ConfigError(
-            f"network.downsample={network.downsample!r}: network.kind='mlp' has no convolutions: "
-            "leave it out, or set network.kind='residual'"
-        )
-    if network.downsample_blocks == plain.downsample_blocks:
-        return
-    for name, value, mend in (("kind", "mlp", "residual"), ("downsample", "none", "atari")):
-        if getattr(network, name) == value:
+    for field in ("downsample", "action_encoding", "head_norm"):
+        if network.kind == "mlp" and getattr(network, field) != getattr(plain, field):
             raise ConfigError(
-                f"network.downsample_blocks={network.downsample_blocks}: network.{name}={value!r} has no "
-                f"down-sampling: leave it out, or set network.{name}={mend!r}"
+                f"network.{field}={_spelt(getattr(network, field))}: network.kind='mlp' has no convolutions: "
+                "leave it out, or set network.kind='residual'"
             )
+    for field in ("downsample_blocks", "residual_downsample", "mean_image"):
+        for name, value, mend in (("kind", "mlp", "residual"), ("downsample", "none", "atari")):
+            if getattr(network, field) != getattr(plain, field) and getattr(network, name) == value:
+                raise ConfigError(
+                    f"network.{field}={_spelt(getattr(network, field))}: network.{name}={value!r} has no "
+                    f"down-sampling of images: leave it out, or set network.{name}={mend!r}"
+                )
+
+
+def _spelt(value: object) -> str:
+    """The value as a profile spells it."""
+    return str(value).lower() if isinstance(value, bool) else repr(value)
 
 
 def _check_value_prefix(profile: Profile) -> None:
@@ -118,7 +123,7 @@ def _check_value_prefix(profile: Profile) -> None:
 def _check_batch_norm(profile: Profile) -> None:
     """Refuses a rank with one vector: batch statistics need two."""
     network, least = profile.network, 2 * len(profile.learner.devices)
-    for name in ("consistency", "value_prefix"):
+    for name in ("consistency", "value_prefix", "head_norm"):
         if getattr(network, name) and profile.learner.batch_size < least:
             raise ConfigError(
                 f"learner.batch_size={profile.learner.batch_size}: network.{name} normalises over each rank's part: "

@@ -58,6 +58,13 @@ DIAGNOSTICS = (
         "",
         "spread of the hidden state over the batch; near 0: every observation looks the same",
     ),
+    Diagnostic(
+        "played_gap",
+        _BATCH,
+        "",
+        "difference of the root values as played and as trained, over the spread of the value targets; far from 0: the "
+        "network that plays is not the one that is trained",
+    ),
     Diagnostic("sample_size", _BATCH, "samples", "samples of the batch that count, under the importance weights"),
     Diagnostic("gradient_norm", _PART, "", "norm of the gradient in a part of the model, after clipping"),
 )

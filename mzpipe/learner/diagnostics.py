@@ -12,6 +12,10 @@ from torch import Tensor, nn
 from ..ipc.diagnostics import MODEL_PARTS
 from ..nets import Model
 from .loss import Batch
+from .statistics import restore_buffers
+
+# Least spread of value targets by which the gap is divided: before the first reward all targets may be equal.
+_LEAST_SPREAD = 1e-2
 
 
 def gradient_norms(model: Model) -> np.ndarray:
@@ -46,8 +50,25 @@ def diagnose(model: Model, batch: Batch) -> dict[str, np.ndarray | float]:
         "reward_error": _step_means((reward_BK - batch.reward_target_BK).abs(), batch.reward_mask_BK),
         "state_mean": float(state.mean()),
         "state_spread": float(state.std(dim=0, correction=0).mean()),
+        "played_gap": played_gap(model, batch),
         "sample_size": float(batch.weight_B.sum() ** 2 / (batch.weight_B**2).sum().clamp(min=1e-12)),
     }
+
+
+@torch.no_grad()
+def played_gap(model: Model, batch: Batch) -> float:
+    """Root mean square difference of the root values as played and as trained, over the spread of the value targets.
+
+    The two are the same network with its kept statistics and with those of the batch; without batch normalisation the
+    gap is 0. Leaves the model as it was.
+    """
+    was_training, buffers = model.training, [buffer.clone() for buffer in model.buffers()]
+    played_B = model.value(model.eval().initial_inference(batch.observation))
+    trained_B = model.value(model.train().initial_inference(batch.observation))
+    restore_buffers(model, buffers)
+    model.train(was_training)
+    spread = batch.value_target_BK1[:, 0].std(correction=0).clamp(min=_LEAST_SPREAD)
+    return float((played_B - trained_B).square().mean().sqrt() / spread)
 
 
 def _unrolled(model: Model, batch: Batch) -> Iterator:

@@ -31,7 +31,11 @@ from .faults import FaultWatch
 from .loss import Batch, Losses
 from .ranks import OneRank, Ranks
 from .saving import AverageWeights, make_checkpoint, restore_checkpoint
+from .statistics import PlayedStatistics
 from .step import StepResult, TrainingStep
+
+# A gap between the played and the trained network from which searches see other values than the loss.
+_LARGE_GAP = 0.5
 
 
 class Learner(Agent):
@@ -50,7 +54,7 @@ class Learner(Agent):
         self._rank_bells = [plane.doorbell(member) for member in members if member.role == self.role and member.index]
         self._replay_bell = plane.doorbell(Member(Role.REPLAY, 0))
         self._ranks: Ranks | OneRank | None = None
-        self._training = False
+        self._training = self._gap_is_told = False
 
     def on_start(self) -> None:
         """Builds the model and saves it, or restores the latest checkpoint; rank 0 publishes its weights."""
@@ -59,7 +63,9 @@ class Learner(Agent):
         model = Model(self._profile.network, shape.observation_shape, shape.num_actions, training_heads=True)
         self._model = place_model(model, self._device)
         self._average = AverageWeights(self._model, config.average_decay) if config.average_decay else None
-        self._flat = FlatWeights(self._average.model if self._average else self._model)
+        self._played = self._average.model if self._average else self._model
+        self._statistics = PlayedStatistics(self._played)
+        self._flat = FlatWeights(self._played)
         self._publisher = WeightsPublisher(self._plane.weights())
         self._feed = BatchFeed(self._plane.batch_ring(self._index), self._device)
         self._priorities = RingWriter(self._plane.priority_ring(self._index))
@@ -139,6 +145,7 @@ class Learner(Agent):
         if self._average:
             self._average.update()
         if self._index == 0:
+            self._statistics.keep(batch)
             self._after_step(batch, result)
         return self._release()
 
@@ -195,14 +202,28 @@ class Learner(Agent):
 
     def _measure(self, batch: Batch) -> None:
         gauges = self._plane.diagnostics()
-        for name, value in diagnose(self._model, batch).items():
+        self._statistics.measure()
+        measured = diagnose(self._played, batch)
+        for name, value in measured.items():
             gauges[name][:] = value
+        self._tell_gap(float(measured["played_gap"]))
         gauges["gradient_norm"][:] = gradient_norms(self._model)
         gauges["learner_steps"][0] = self._step.learner_steps
+
+    def _tell_gap(self, gap: float) -> None:
+        """Notes that the gap is large, once until it is small again."""
+        if gap > _LARGE_GAP and not self._gap_is_told:
+            self._note(
+                f"learner step {self._step.learner_steps:,}: the network that plays and the trained one differ by "
+                f"{gap:.1f} spreads of their value targets: batch normalisation may need more than "
+                f"learner.batch_size={self._profile.learner.batch_size}"
+            )
+        self._gap_is_told = gap > _LARGE_GAP
 
     def _publish(self) -> None:
         self._clock.skip()
         steps, env_steps = self._step.learner_steps, self._plane.total(Role.ACTOR, "env_steps")
+        self._statistics.measure()
         try:
             version = self._publisher.publish(self._flat.read(), learner_steps=steps, env_steps=env_steps)
         except NotFiniteError as error:
@@ -230,6 +251,7 @@ class Learner(Agent):
             "game": self._profile.game.name,
             "protocol": score_protocol(self._profile.game),
         }
+        self._statistics.measure()
         checkpoint = make_checkpoint(self._model, self._average, self._step, state)
         self._store.save(step_name(self._step.learner_steps), checkpoint, pointer=LATEST)
 

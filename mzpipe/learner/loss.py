@@ -51,7 +51,7 @@ class Losses(NamedTuple):
     value_error_B: Tensor
 
 
-class _Unroll(NamedTuple):
+class Unroll(NamedTuple):
     """The outputs of all steps, and the states after each action [B, K, ...]."""
 
     policy_logits_BK1A: Tensor
@@ -64,28 +64,28 @@ def muzero_loss(
     model: Model, batch: Batch, *, value_loss_weight: float, consistency_loss_weight: float = 0.0
 ) -> Losses:
     """The loss of one batch."""
-    unroll, scale_K1 = _unroll(model, batch), _step_scales(batch)
-    value_BK1, value_clipped = _scalar_loss(unroll.value_logits_BK1M, batch.value_target_BK1, model.value_bins)
-    reward_BK, reward_clipped = _scalar_loss(unroll.reward_logits_BKM, _reward_targets(model, batch), model.reward_bins)
-    policy_BK1 = _cross_entropy(unroll.policy_logits_BK1A, batch.policy_target_BK1A)
+    steps, scale_K1 = unroll(model, batch.observation, batch.action_BK), _step_scales(batch)
+    value_BK1, value_clipped = _scalar_loss(steps.value_logits_BK1M, batch.value_target_BK1, model.value_bins)
+    reward_BK, reward_clipped = _scalar_loss(steps.reward_logits_BKM, _reward_targets(model, batch), model.reward_bins)
+    policy_BK1 = _cross_entropy(steps.policy_logits_BK1A, batch.policy_target_BK1A)
     policy = _weighted(policy_BK1, batch.policy_mask_BK1 * scale_K1, batch)
     value = _weighted(value_BK1, batch.value_mask_BK1 * scale_K1, batch)
     reward = _weighted(reward_BK, batch.reward_mask_BK * scale_K1[1:], batch)
     total, consistency = policy + value_loss_weight * value + reward, torch.zeros_like(policy)
     if model.consistency is not None:
-        consistency = _consistency(model, batch, unroll.state_BK, scale_K1[1:])
+        consistency = _consistency(model, batch, steps.state_BK, scale_K1[1:])
         total = total + consistency_loss_weight * consistency
     clipped = (value_clipped & (batch.value_mask_BK1 > 0)).sum() + (reward_clipped & (batch.reward_mask_BK > 0)).sum()
-    value_error_B = _value_error(unroll.value_logits_BK1M[:, 0], batch.value_target_BK1[:, 0], model.value_bins)
+    value_error_B = _value_error(steps.value_logits_BK1M[:, 0], batch.value_target_BK1[:, 0], model.value_bins)
     policy, value, reward, consistency = (part.detach() for part in (policy, value, reward, consistency))
     return Losses(total, policy, value, reward, consistency, clipped, value_error_B)
 
 
-def _unroll(model: Model, batch: Batch) -> _Unroll:
+def unroll(model: Model, observation: Tensor, action_BK: Tensor) -> Unroll:
     """Unrolls the dynamics; the prediction function sees the states of all steps as one batch."""
-    state = model.represent(batch.observation)
+    state = model.represent(observation)
     states, rewards, lstm = [state], [], None
-    for k, action_B in enumerate(batch.action_BK.unbind(1)):
+    for k, action_B in enumerate(action_BK.unbind(1)):
         reward_outputs, state = model.step(halve_gradient(state), action_B)
         if model.value_prefix is not None:
             lstm = None if k % model.value_prefix.horizon == 0 else lstm
@@ -95,7 +95,7 @@ def _unroll(model: Model, batch: Batch) -> _Unroll:
     state_BK1 = torch.stack(states, dim=1)
     policy_logits, value_logits = model.prediction(state_BK1.flatten(0, 1))
     policy_logits, value_logits = (each.unflatten(0, state_BK1.shape[:2]) for each in (policy_logits, value_logits))
-    return _Unroll(policy_logits, value_logits, torch.stack(rewards, dim=1), state_BK1[:, 1:])
+    return Unroll(policy_logits, value_logits, torch.stack(rewards, dim=1), state_BK1[:, 1:])
 
 
 def _consistency(model: Model, batch: Batch, state_BK: Tensor, scale_K: Tensor) -> Tensor:

@@ -22,19 +22,22 @@ _TRAINED = "trained."
 
 
 class AverageWeights:
-    """Keeps in `model` a running average of the weights of `trained`; its batch statistics are the latest ones."""
+    """Keeps in `model` a running average of the weights of `trained`; its buffers are the latest ones.
+
+    The batch statistics among them belong to other weights: `statistics` measures those of the average.
+    """
 
     def __init__(self, trained: Model, decay: float) -> None:
         self.model, self._decay = copy.deepcopy(trained).requires_grad_(False), decay
         self._mean: list[torch.Tensor] = list(self.model.parameters())
         self._latest: list[torch.Tensor] = list(trained.parameters())
-        self._statistics = list(zip(self.model.buffers(), trained.buffers(), strict=True))
+        self._buffers = list(zip(self.model.buffers(), trained.buffers(), strict=True))
 
     @torch.no_grad()
     def update(self) -> None:
         """average = decay * average + (1 - decay) * trained."""
         torch._foreach_lerp_(self._mean, self._latest, 1.0 - self._decay)
-        for kept, latest in self._statistics:
+        for kept, latest in self._buffers:
             kept.copy_(latest)
 
 

@@ -18,6 +18,7 @@ from ..nets import Model
 from .loss import Batch, Losses, LossFunction, compiled
 from .optimizer import Optimizer, learning_rate
 from .ranks import OneRank, Ranks
+from .statistics import restore_buffers
 
 
 @contextmanager
@@ -70,6 +71,7 @@ class TrainingStep:
         self._model.train()
         self._compile_once(batch)
         buffers = [buffer.clone() for buffer in self._model.buffers()]
+        self._model.take_mean(batch.observation, self.learner_steps)
         losses: Losses = self._loss(batch)
         self._ended(Stage.FORWARD)
         self.optimizer.clear_gradients()
@@ -77,7 +79,7 @@ class TrainingStep:
         finite = self._finite(losses)
         self._ended(Stage.BACKWARD)
         if not finite:
-            self._restore_buffers(buffers)
+            restore_buffers(self._model, buffers)  # a skipped step's statistics are as bad as its gradient
             return StepResult(losses, skipped=True)
         self.optimizer.step(learning_rate(self._config, self.learner_steps))
         self._ended(Stage.OPTIMIZER)
@@ -91,15 +93,10 @@ class TrainingStep:
         finite: Tensor = torch.isfinite(norm) & torch.isfinite(losses.total.detach())
         return self._ranks.all(finite & self.is_sound)
 
-    def _restore_buffers(self, buffers: list[Tensor]) -> None:
-        """Restores batch statistics: those of a skipped step are as bad as its gradient."""
-        for buffer, before in zip(self._model.buffers(), buffers, strict=True):
-            buffer.copy_(before)
-
     def _compile_once(self, batch: Batch) -> None:
         if self._is_compiled or not (self._config.compile or self._config.cuda_graphs):
             return
         self._is_compiled = True
         buffers = [buffer.clone() for buffer in self._model.buffers()]
         self._loss = compiled(self._loss, batch, cuda_graphs=self._config.cuda_graphs, note=self._note)
-        self._restore_buffers(buffers)
+        restore_buffers(self._model, buffers)

@@ -7,10 +7,23 @@ from torch import nn
 
 from ..config import NetworkConfig
 from ..errors import ConfigError
-from .action_planes import BoardAction, ScaledAction
+from .action_planes import BoardAction, OneHotAction, ScaledAction
 from .mlp import MlpDynamics, MlpPrediction, MlpRepresentation
-from .residual import ResidualDynamics, ResidualPrediction, ResidualRepresentation, downsampled
+from .residual import (
+    Downsampling,
+    HeadSizes,
+    ResidualDynamics,
+    ResidualPrediction,
+    ResidualRepresentation,
+    downsampled,
+)
 from .value_prefix import ValuePrefix
+
+_ACTION_PLANES: dict[str, type[ScaledAction | OneHotAction | BoardAction]] = {
+    "scaled": ScaledAction,
+    "planes": OneHotAction,
+    "board": BoardAction,
+}
 
 
 class Functions(NamedTuple):
@@ -44,18 +57,24 @@ def _build_mlp(config: NetworkConfig, observation_shape: tuple[int, ...], num_ac
 
 def _build_residual(config: NetworkConfig, observation_shape: tuple[int, ...], num_actions: int) -> Functions:
     channels, blocks, grid = config.num_channels, config.num_blocks, _grid(config, observation_shape)
-    head, (reward, value) = (config.head_channels, config.head_hidden_size), _head_outputs(config)
-    action_plane = (BoardAction if config.action_encoding == "board" else ScaledAction)(num_actions, grid)
-    downsample_blocks = config.downsample_blocks if config.downsample == "atari" else None
+    head = HeadSizes(config.head_channels, config.head_hidden_size, grid, config.head_norm)
+    reward, value = _head_outputs(config)
+    action_plane = _ACTION_PLANES[config.action_encoding](num_actions, grid)
+    downsampling = Downsampling(config.downsample_blocks, config.residual_downsample)
     return Functions(
-        ResidualRepresentation(observation_shape[0], channels, blocks, downsample_blocks),
-        ResidualDynamics(channels, blocks, action_plane, grid, head, None if config.value_prefix else reward),
-        ResidualPrediction(channels, blocks, num_actions, grid, head, value),
-        ValuePrefix(head[0] * prod(grid), config.lstm_size, head[1], reward, config.value_prefix_horizon)
-        if config.value_prefix
-        else None,
+        ResidualRepresentation(
+            observation_shape[0], channels, blocks, downsampling if config.downsample == "atari" else None
+        ),
+        ResidualDynamics(channels, blocks, action_plane, head, None if config.value_prefix else reward),
+        ResidualPrediction(channels, blocks, num_actions, head, value),
+        _residual_prefix(config, head, reward) if config.value_prefix else None,
         (channels, *grid),
     )
+
+
+def _residual_prefix(config: NetworkConfig, head: HeadSizes, outputs: int) -> ValuePrefix:
+    features, horizon = head.channels * prod(head.grid), config.value_prefix_horizon
+    return ValuePrefix(features, config.lstm_size, head.units, outputs, horizon, norm=head.norm)
 
 
 def _head_outputs(config: NetworkConfig) -> tuple[int, int]:

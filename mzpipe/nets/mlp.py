@@ -57,8 +57,13 @@ class MlpPrediction(nn.Module):
         return self.policy(features), self.value(features)
 
 
+def hidden_layer(size_in: int, size: int, *, norm: bool = False) -> list[nn.Module]:
+    """A linear layer and its activation, with batch normalisation between them or not."""
+    return [nn.Linear(size_in, size), *([nn.BatchNorm1d(size)] if norm else []), nn.ReLU()]
+
+
 def _hidden_layers(size_in: int, size: int, num_layers: int) -> list[nn.Module]:
     layers: list[nn.Module] = []
     for index in range(num_layers):
-        layers += [nn.Linear(size_in if index == 0 else size, size), nn.ReLU()]
+        layers += hidden_layer(size_in if index == 0 else size, size)
     return layers

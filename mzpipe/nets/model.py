@@ -19,6 +19,8 @@ from .consistency import Consistency
 from .support import head_scalar, scale_hidden_state
 
 _MAX_PIXEL = 255.0
+# Batches from which the mean image is taken. It is fixed afterwards: a moving one would be one more thing that lags.
+_MEAN_IMAGE_BATCHES = 100
 
 
 class NetworkOutput(NamedTuple):
@@ -36,7 +38,7 @@ class NetworkOutput(NamedTuple):
 
 
 class Model(nn.Module):
-    """MuZero's three functions (Schrittwieser et al. 2020); hidden states are scaled to [0, 1].
+    """MuZero's three functions (Schrittwieser et al. 2020); hidden states are scaled to [0, 1] or left as they are.
 
     state_shape is the shape of the hidden state; hidden_shape is the shape that initial_ and recurrent_inference take
     and return for a node: the same, or with value prefix the state and the node's memory in one flat vector. Bins are
@@ -45,6 +47,8 @@ class Model(nn.Module):
 
     value_bins: Tensor | None
     reward_bins: Tensor | None
+    # The mean of the first batches' observations, in [0, 1], which the representation does not see; None: it sees all.
+    mean_image: Tensor | None
 
     def __init__(
         self,
@@ -65,18 +69,32 @@ class Model(nn.Module):
         for name, size in (("value_bins", config.value_support_size), ("reward_bins", config.reward_support_size)):
             bins = torch.arange(-size, size + 1, dtype=torch.float32) if config.heads == "categorical" else None
             self.register_buffer(name, bins, persistent=False)
+        self.register_buffer("mean_image", torch.zeros(observation_shape) if config.mean_image else None)
         self.consistency = make_consistency(config, self.state_shape) if training_heads else None
 
     def represent(self, observation: Tensor) -> Tensor:
-        """h: the state of stacked observations [B, ...]; uint8 images are scaled to [0, 1]."""
-        if observation.dtype == torch.uint8:
-            observation = observation.float() / _MAX_PIXEL
-        return scale_hidden_state(self.representation(observation))
+        """h: the state of stacked observations [B, ...]."""
+        return self.represent_observed(self.observe(observation))
+
+    def observe(self, observation: Tensor) -> Tensor:
+        """What the representation function sees: uint8 images scaled to [0, 1], without the mean image."""
+        observed = _unit_image(observation)
+        return observed if self.mean_image is None else observed - self.mean_image
+
+    def represent_observed(self, observed: Tensor) -> Tensor:
+        """h of what `observe` returned."""
+        return self._scaled(self.representation(observed))
+
+    @torch.no_grad()
+    def take_mean(self, observation: Tensor, learner_steps: int) -> None:
+        """Takes the batch of the step after `learner_steps` into the mean image, if it is one of the first."""
+        if self.mean_image is not None and learner_steps < _MEAN_IMAGE_BATCHES:
+            self.mean_image.lerp_(_unit_image(observation).mean(0), 1.0 / (learner_steps + 1))
 
     def step(self, state: Tensor, action_B: Tensor) -> tuple[Tensor, Tensor]:
         """g: the reward outputs of the action (features for the value prefix, if there is one) and the next state."""
         reward_outputs, unscaled = self.dynamics(state, action_B)
-        return reward_outputs, scale_hidden_state(unscaled)
+        return reward_outputs, self._scaled(unscaled)
 
     def initial_inference(self, observation: Tensor) -> NetworkOutput:
         """f(h(o)): the value and policy of an observed state."""
@@ -115,6 +133,13 @@ class Model(nn.Module):
 
     def _reward_scalar(self, outputs_BM: Tensor) -> Tensor:
         return head_scalar(outputs_BM, self.reward_bins)
+
+    def _scaled(self, state: Tensor) -> Tensor:
+        return scale_hidden_state(state) if self.config.state_scaling == "min-max" else state
+
+
+def _unit_image(observation: Tensor) -> Tensor:
+    return observation.float() / _MAX_PIXEL if observation.dtype == torch.uint8 else observation
 
 
 def make_consistency(config: NetworkConfig, state_shape: tuple[int, ...]) -> Consistency | None:

@@ -2,16 +2,37 @@
 
 Down-sampling of images (MuZero appendix F): stride-2 convolution, residual
 blocks, stride-2 convolution, blocks, pool, blocks, pool. A 96x96 or 84x84 image
-becomes 6x6. Boards keep their rows and columns (appendix F).
+becomes 6x6, one of 64x64 4x4. Boards keep their rows and columns (appendix F).
 
 Shape legend    B samples   C channels   Y, X hidden-state rows and columns   A actions
-                M outputs of a value or reward head   `grid` is (Y, X)   `head` is (channels, units) of a head
+                M outputs of a value or reward head   `grid` is (Y, X)
 """
+
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 
+from .action_planes import BoardAction, OneHotAction, ScaledAction
+from .mlp import hidden_layer
+
 _DOWNSAMPLINGS = 4
+
+
+class Downsampling(NamedTuple):
+    """The residual blocks after the first, second and third halving of an image; whether the second is one itself."""
+
+    num_blocks: tuple[int, int, int]
+    is_residual: bool
+
+
+class HeadSizes(NamedTuple):
+    """The sizes of policy, value and reward heads, and whether they normalise between their linear layers."""
+
+    channels: int
+    units: int
+    grid: tuple[int, int]
+    norm: bool
 
 
 def downsampled(image_side: int) -> int:
@@ -34,20 +55,34 @@ class ResidualBlock(nn.Module):
         return torch.relu(features + self.second(torch.relu(self.first(features))))
 
 
-class ResidualRepresentation(nn.Module):
-    """Stacked image in [0, 1] or board planes -> unscaled hidden state [B, C, Y, X].
+class StridedBlock(nn.Module):
+    """A residual block that halves the rows and columns, with a strided convolution as its shortcut (EfficientZero)."""
 
-    downsample_blocks None keeps the rows and columns.
+    def __init__(self, channels_in: int, channels_out: int) -> None:
+        super().__init__()
+        self.first = _convolution(channels_in, channels_out, stride=2)
+        self.second = _convolution(channels_out, channels_out)
+        self.shortcut = nn.Conv2d(channels_in, channels_out, 3, stride=2, padding=1, bias=False)
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Features of half the rows and columns."""
+        return torch.relu(self.shortcut(features) + self.second(torch.relu(self.first(features))))
+
+
+class ResidualRepresentation(nn.Module):
+    """Stacked image or board planes -> unscaled hidden state [B, C, Y, X].
+
+    downsampling None keeps the rows and columns.
     """
 
     def __init__(
-        self, image_channels: int, num_channels: int, num_blocks: int, downsample_blocks: tuple[int, int, int] | None
+        self, image_channels: int, num_channels: int, num_blocks: int, downsampling: Downsampling | None
     ) -> None:
         super().__init__()
-        if downsample_blocks is None:
+        if downsampling is None:
             first: list[nn.Module] = [_convolution(image_channels, num_channels), nn.ReLU()]
         else:
-            first = _downsampling(image_channels, num_channels, downsample_blocks)
+            first = _downsampling(image_channels, num_channels, downsampling)
         self.layers = nn.Sequential(*first, *_blocks(num_channels, num_blocks))
 
     def forward(self, observation: Tensor) -> Tensor:
@@ -58,7 +93,7 @@ class ResidualRepresentation(nn.Module):
 class ResidualDynamics(nn.Module):
     """Hidden state and action -> (reward outputs, unscaled next hidden state).
 
-    The action enters as a plane, made by `action_plane` [B] -> [B, 1, Y, X]. Without reward_outputs (None) it returns
+    The action enters as planes, made by `action_planes` [B] -> [B, P, Y, X]. Without reward_outputs (None) it returns
     head channels * Y * X flat features, for a value prefix.
     """
 
@@ -66,25 +101,24 @@ class ResidualDynamics(nn.Module):
         self,
         num_channels: int,
         num_blocks: int,
-        action_plane: nn.Module,
-        grid: tuple[int, int],
-        head: tuple[int, int],
+        action_plane: ScaledAction | OneHotAction | BoardAction,
+        head: HeadSizes,
         reward_outputs: int | None,
     ) -> None:
         super().__init__()
         self.action_plane = action_plane
-        self.mix = _convolution(num_channels + 1, num_channels)
+        self.mix = _convolution(num_channels + action_plane.num_planes, num_channels)
         self.blocks = nn.Sequential(*_blocks(num_channels, num_blocks))
         self.reward: nn.Module
         if reward_outputs is None:
-            self.reward = nn.Sequential(*_flat_features(num_channels, head[0]))
+            self.reward = nn.Sequential(*_flat_features(num_channels, head.channels))
         else:
-            self.reward = ResidualHead(num_channels, grid, head, reward_outputs)
+            self.reward = ResidualHead(num_channels, head, reward_outputs)
 
     def forward(self, hidden_state: Tensor, action: Tensor) -> tuple[Tensor, Tensor]:
         """Reward outputs [B, M] (or features) and unscaled next hidden state [B, C, Y, X]."""
-        plane = self.action_plane(action).to(hidden_state.dtype)
-        features = torch.relu(hidden_state + self.mix(torch.cat([hidden_state, plane], dim=1)))
+        planes = self.action_plane(action).to(hidden_state.dtype)
+        features = torch.relu(hidden_state + self.mix(torch.cat([hidden_state, planes], dim=1)))
         features = self.blocks(features)
         return self.reward(features), features
 
@@ -93,18 +127,12 @@ class ResidualPrediction(nn.Module):
     """Hidden state -> (policy logits, value outputs)."""
 
     def __init__(
-        self,
-        num_channels: int,
-        num_blocks: int,
-        num_actions: int,
-        grid: tuple[int, int],
-        head: tuple[int, int],
-        value_outputs: int,
+        self, num_channels: int, num_blocks: int, num_actions: int, head: HeadSizes, value_outputs: int
     ) -> None:
         super().__init__()
         self.blocks = nn.Sequential(*_blocks(num_channels, num_blocks))
-        self.policy = ResidualHead(num_channels, grid, head, num_actions)
-        self.value = ResidualHead(num_channels, grid, head, value_outputs)
+        self.policy = ResidualHead(num_channels, head, num_actions)
+        self.value = ResidualHead(num_channels, head, value_outputs)
 
     def forward(self, hidden_state: Tensor) -> tuple[Tensor, Tensor]:
         """Policy logits [B, A] and value outputs [B, M]."""
@@ -115,32 +143,34 @@ class ResidualPrediction(nn.Module):
 class ResidualHead(nn.Module):
     """1x1 convolution, then two linear layers."""
 
-    def __init__(self, num_channels: int, grid: tuple[int, int], head: tuple[int, int], num_outputs: int) -> None:
+    def __init__(self, num_channels: int, head: HeadSizes, num_outputs: int) -> None:
         super().__init__()
-        channels, units = head
         self.layers = nn.Sequential(
-            *_flat_features(num_channels, channels), nn.Linear(channels * grid[0] * grid[1], units), nn.ReLU()
+            *_flat_features(num_channels, head.channels),
+            *hidden_layer(head.channels * head.grid[0] * head.grid[1], head.units, norm=head.norm),
         )
-        self.out = nn.Linear(units, num_outputs)
+        self.out = nn.Linear(head.units, num_outputs)
 
     def forward(self, features: Tensor) -> Tensor:
         """Outputs."""
         return self.out(self.layers(features))
 
 
-def _downsampling(image_channels: int, num_channels: int, num_blocks: tuple[int, int, int]) -> list[nn.Module]:
-    half = max(1, num_channels // 2)
+def _downsampling(image_channels: int, num_channels: int, downsampling: Downsampling) -> list[nn.Module]:
+    half, num_blocks = max(1, num_channels // 2), downsampling.num_blocks
     return [
-        _convolution(image_channels, half, stride=2),
-        nn.ReLU(),
+        *_halving(image_channels, half),
         *_blocks(half, num_blocks[0]),
-        _convolution(half, num_channels, stride=2),
-        nn.ReLU(),
+        *([StridedBlock(half, num_channels)] if downsampling.is_residual else _halving(half, num_channels)),
         *_blocks(num_channels, num_blocks[1]),
         nn.AvgPool2d(3, stride=2, padding=1),
         *_blocks(num_channels, num_blocks[2]),
         nn.AvgPool2d(3, stride=2, padding=1),
     ]
+
+
+def _halving(channels_in: int, channels_out: int) -> list[nn.Module]:
+    return [_convolution(channels_in, channels_out, stride=2), nn.ReLU()]
 
 
 def _blocks(num_channels: int, num_blocks: int) -> list[ResidualBlock]:

@@ -20,6 +20,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
+from .mlp import hidden_layer
+
 LstmState = tuple[Tensor, Tensor]
 
 
@@ -34,11 +36,15 @@ class PrefixStep(NamedTuple):
 class ValuePrefix(nn.Module):
     """The reward head of a model with value prefix."""
 
-    def __init__(self, num_features: int, lstm_size: int, num_units: int, num_outputs: int, horizon: int) -> None:
+    def __init__(
+        self, num_features: int, lstm_size: int, num_units: int, num_outputs: int, horizon: int, *, norm: bool = False
+    ) -> None:
         super().__init__()
         self.horizon, self.lstm_size, self.memory_size = horizon, lstm_size, 2 * lstm_size + 2
         self.lstm = nn.LSTMCell(num_features, lstm_size)
-        self.layers = nn.Sequential(nn.BatchNorm1d(lstm_size), nn.ReLU(), nn.Linear(lstm_size, num_units), nn.ReLU())
+        self.layers = nn.Sequential(
+            nn.BatchNorm1d(lstm_size), nn.ReLU(), *hidden_layer(lstm_size, num_units, norm=norm)
+        )
         self.out = nn.Linear(num_units, num_outputs)
 
     def forward(self, features_BF: Tensor, lstm: LstmState | None) -> tuple[Tensor, LstmState]:

@@ -1,5 +1,6 @@
 """The learner agent between hand-made rings: what it trains on, sends, publishes and saves, and its bad batches."""
 
+import copy
 import re
 import shutil
 from types import SimpleNamespace
@@ -19,8 +20,9 @@ from mzpipe.ipc.weights import WeightsSubscriber
 from mzpipe.learner import learner as module
 from mzpipe.learner.learner import Learner
 from mzpipe.learner.ranks import OneRank
-from mzpipe.nets import FlatWeights
+from mzpipe.nets import FlatWeights, restore_model
 from mzpipe.runs.checkpoint import LATEST, CheckpointStore
+from tests.learner.test_statistics import assert_statistics, naive_statistics
 from tests.tiny import make_context, make_plane, tiny_profile
 
 LEARNER = Member("learner", 0)
@@ -210,6 +212,36 @@ def test_diagnostics_are_measured_at_their_interval(tmp_path):
     bench.train(2)
     assert gauges["learner_steps"][0] == 3
     assert gauges["search_policy_entropy"][0] == pytest.approx(-(0.25 * np.log(0.25) + 0.75 * np.log(0.75)))
+
+
+def test_published_and_saved_statistics_are_those_of_the_newest_weights(tmp_path):
+    bench = Bench(tmp_path, "network.value_prefix=true", "learner.publish_interval=3", "learner.checkpoint_interval=5")
+    batches, keep = [], bench.learner._statistics.keep
+    bench.learner._statistics.keep = lambda batch: (batches.append(copy.deepcopy(batch)), keep(batch))
+    model = bench.learner._model
+    bench.train(6)
+    flat = FlatWeights(copy.deepcopy(model))
+    published = bench.subscriber.pull().weights
+    flat.write(published)
+    np.testing.assert_array_equal(published, bench.weights())
+    expected = naive_statistics(model, batches[-4:])
+    assert_statistics(model, expected)
+    bench.learner.on_message(SaveCheckpoint(request_id=1))
+    restore_model(model, bench.store.load(LATEST))
+    assert_statistics(model, expected)
+    bench.train(1)
+    bench.learner.on_message(SaveCheckpoint(request_id=2))  # after a step without a publication
+    assert_statistics(model, naive_statistics(model, batches[-4:]))
+
+
+def test_learner_notes_a_gap_between_the_played_and_the_trained_network_once(tmp_path, monkeypatch):
+    bench = Bench(tmp_path, "learner.diagnostics_interval=1")
+    for gap, notes in ((0.4, 0), (0.7, 1), (0.9, 1), (0.1, 1), (0.6, 2)):
+        monkeypatch.setattr(module, "diagnose", lambda model, batch, gap=gap: {"played_gap": gap})
+        bench.train(1)
+        assert len(bench.notes()) == notes
+        assert bench.plane.diagnostics()["played_gap"][0] == gap
+    assert re.search(r"step 2: the network that plays and the trained one differ by 0.7 spreads", bench.notes()[0])
 
 
 def test_first_bad_batch_is_kept_and_the_step_skipped(bench):

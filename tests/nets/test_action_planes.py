@@ -6,7 +6,7 @@ import torch
 from mzpipe.config import NetworkConfig, parse_profile
 from mzpipe.errors import ConfigError
 from mzpipe.nets import Model
-from mzpipe.nets.action_planes import BoardAction, ScaledAction, first_planes
+from mzpipe.nets.action_planes import BoardAction, OneHotAction, ScaledAction, first_planes
 
 BOARD = {
     "kind": "residual",
@@ -25,6 +25,38 @@ def test_scaled_action_is_one_constant_plane():
     planes = ScaledAction(4, (2, 3))(torch.tensor([0, 3]))
     assert planes.shape == (2, 1, 2, 3)
     assert (planes[0] == 0.25).all() and (planes[1] == 1.0).all()
+
+
+def test_one_hot_actions_have_a_plane_each():
+    planes = OneHotAction(3, (2, 2))(torch.tensor([2, 0], dtype=torch.int32))
+    assert planes.shape == (2, 3, 2, 2)
+    assert planes.amax((2, 3)).tolist() == planes.amin((2, 3)).tolist() == [[0, 0, 1], [1, 0, 0]]
+
+
+def test_one_hot_planes_are_not_weights():
+    sizes = {**BOARD, "downsample": "atari", "action_encoding": "planes"}
+    model = Model(NetworkConfig(**sizes), (1, 32, 32), 5)
+    assert not [name for name in model.state_dict() if "action" in name]
+    assert model.dynamics.mix[0].in_channels == 8 + 5
+
+
+def test_small_dynamics_soon_learn_what_unordered_actions_do():
+    """Rewards that alternate along the actions' numbers: easy for a plane each, hard for one scaled plane."""
+    reward_A = torch.tensor([0.0, 0.0, 1.0, -1.0, 1.0, -1.0])
+    shares = {}
+    for encoding in ("scaled", "planes"):
+        torch.manual_seed(0)
+        sizes = {**BOARD, "downsample": "atari", "action_encoding": encoding, "heads": "scalar"}
+        model = Model(NetworkConfig(**sizes), (1, 32, 32), 6)
+        optimizer = torch.optim.Adam(model.parameters(), 1e-3)
+        for _ in range(150):
+            action_B = torch.randint(0, 6, (64,))
+            error = model.reward(model.recurrent_inference(torch.rand(64, 8, 2, 2), action_B)) - reward_A[action_B]
+            optimizer.zero_grad()
+            error.square().mean().backward()
+            optimizer.step()
+        shares[encoding] = float((error.abs() < 0.5).float().mean())
+    assert shares["planes"] > 0.95 > shares["scaled"]
 
 
 def test_an_action_per_cell_begins_as_its_cell():

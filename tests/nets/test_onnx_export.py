@@ -16,12 +16,20 @@ SUPPORTS = {"value_support_size": 5, "reward_support_size": 4}
 MLP = {"hidden_size": 16}
 RESIDUAL = {"kind": "residual", "num_channels": 8, "head_channels": 4, "head_hidden_size": 8, "lstm_size": 10}
 PREFIX = {"value_prefix": True, "value_prefix_horizon": HORIZON}
+# The choices of recipes for images.
+CHOICES = {"mean_image": True, "action_encoding": "planes", "state_scaling": "none", "head_norm": True}
 KINDS = {
     "mlp": ({**MLP, **SUPPORTS}, (4,), torch.float32),
     "mlp, plain heads": ({**MLP, "heads": "scalar"}, (4,), torch.float32),
     "mlp, value prefix": ({**MLP, **SUPPORTS, **PREFIX}, (4,), torch.float32),
     "residual": ({**RESIDUAL, **SUPPORTS}, (4, 32, 32), torch.uint8),
     "residual, value prefix": ({**RESIDUAL, **SUPPORTS, **PREFIX}, (4, 32, 32), torch.uint8),
+    "residual, recipe's choices": ({**RESIDUAL, **SUPPORTS, **CHOICES}, (4, 32, 32), torch.uint8),
+    "residual, recipe's choices, value prefix": (
+        {**RESIDUAL, **SUPPORTS, **PREFIX, **CHOICES, "residual_downsample": True},
+        (4, 32, 32),
+        torch.uint8,
+    ),
     "board, plain heads, value prefix": (
         {**RESIDUAL, **PREFIX, "downsample": "none", "heads": "scalar"},
         (3, 6, 7),

@@ -1,0 +1,68 @@
+"""The batch statistics of the network that plays, measured with the weights of now.
+
+A training step normalises with the statistics of its own batch, the network that
+plays with kept ones. The running averages that torch keeps are some ten steps old,
+and weights move so much in ten steps that on images, which are almost constant, the
+network that plays then is another than the one that is trained (decision 0027).
+Statistics are therefore measured anew whenever the network is published, saved or
+diagnosed: the plain mean over the last few batches, unrolled as the loss does.
+"""
+
+from collections import deque
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+from torch.nn.modules.batchnorm import _BatchNorm
+
+from ..nets import Model
+from .loss import Batch, unroll
+
+# A pass over each costs a seventh of a training step: at a publication every 50 steps, 1 % of the learner's time.
+_KEPT_BATCHES = 4
+
+
+class _Inputs(NamedTuple):
+    """Copies of a batch's inputs: the ring takes the batch back."""
+
+    observation: Tensor
+    action_BK: Tensor
+
+
+class PlayedStatistics:
+    """Measures the batch statistics of `model`, the network that plays, from the batches of the last steps."""
+
+    def __init__(self, model: Model) -> None:
+        self._model, self._kept = model, deque[_Inputs](maxlen=_KEPT_BATCHES)
+        heads = set() if model.consistency is None else set(model.consistency.modules())
+        self._norms = [each for each in model.modules() if isinstance(each, _BatchNorm) and each not in heads]
+        self._is_fresh = True
+
+    def keep(self, batch: Batch) -> None:
+        """Keeps the inputs of the batch of a step that changed the weights."""
+        self._is_fresh = not self._norms
+        if self._norms:
+            self._kept.append(_Inputs(batch.observation.clone(), batch.action_BK.clone()))
+
+    @torch.no_grad()
+    def measure(self) -> None:
+        """Measures them, unless the weights are those of the last measurement."""
+        if self._is_fresh:
+            return
+        momenta = [norm.momentum for norm in self._norms]
+        for norm in self._norms:
+            norm.reset_running_stats()
+            norm.momentum = None  # torch then takes the plain mean over all passes since the reset
+        self._model.train()
+        for inputs in self._kept:
+            unroll(self._model, *inputs)
+        for norm, momentum in zip(self._norms, momenta, strict=True):
+            norm.momentum = momentum
+        self._is_fresh = True
+
+
+@torch.no_grad()
+def restore_buffers(model: Model, buffers: list[Tensor]) -> None:
+    """Restores what `model.buffers()` held."""
+    for buffer, before in zip(model.buffers(), buffers, strict=True):
+        buffer.copy_(before)
