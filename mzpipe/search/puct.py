@@ -34,8 +34,8 @@ Preconditions   P1  1 <= k < N and nodes 0 .. k - 1 of the tree are expanded.
                 P2  the root has at least one legal action.
 Postconditions  I1  node k's parent has an unvisited edge, and it is the best there is.
                 I2  every edge on the way has the highest score of its node; ties go to the lowest action.
-Numerics        float32, sums over children newest first, fastmath off; exploration is tabulated in float64. Even outputs so large that scores become NaN
-                cannot lead to an illegal edge.
+Numerics        float32, sums over children newest first, fastmath off; exploration is tabulated in float64. Even
+                outputs so large that scores become NaN cannot lead to an illegal edge.
 Oracle          tests/naive/search.py
 """
 
@@ -82,35 +82,32 @@ def sibling_normalization(edges_N, first_child, value, min_q_spread):
 
 
 @kernel
-def best_visited(edges_N, first_child, exploration, low, scale):
-    """The visited child with the highest score, that score, and the sum and number of the children's q."""
-    best = child = first_child
-    best_action, best_score = edges_N[child].action, _LOWEST
-    sum_q, count = _ZERO, 0
-    while child != NONE:
-        edge = edges_N[child]
-        score = (edge.q - low) * scale + edge.prior * exploration / np.float32(edge.visits + 1)
-        if score > best_score or (score == best_score and edge.action < best_action):
-            best, best_action, best_score = child, edge.action, score
-        sum_q, count = sum_q + edge.q, count + 1
-        child = edge.next_sibling
-    return best, best_score, sum_q, count
-
-
-@kernel
-def mean_q(index, carried, sum_q, count, least, most):
+def mean_q(edges_N, index, carried, least, most):
     """The mean of a node's visited q; below the root the carried one, cut to [least, most], is one of them."""
+    sum_q, count = _ZERO, 0
+    child = edges_N[index].first_child
+    while child != NONE:
+        sum_q, count = sum_q + edges_N[child].q, count + 1
+        child = edges_N[child].next_sibling
     if index == ROOT:
         return sum_q / np.float32(count)
     return (min(max(carried, least), most) + sum_q) / np.float32(count + 1)
 
 
 @kernel
-def is_beaten(best_action, best_score, node, unvisited_score):
-    """Whether a node's best unvisited edge has a higher score than its best visited one."""
-    if node.best_action == NONE:
-        return False
-    return unvisited_score > best_score or (unvisited_score == best_score and node.best_action < best_action)
+def best_child(edges_N, first_child, node, unvisited_q, exploration, low, scale):
+    """The child with the highest score, or NONE where the best unvisited edge beats them all."""
+    child = first_child
+    best, best_action, best_score = NONE, node.best_action, unvisited_q + node.best_prior * exploration
+    if best_action == NONE:
+        best, best_action, best_score = child, edges_N[child].action, _LOWEST
+    while child != NONE:
+        edge = edges_N[child]
+        score = (edge.q - low) * scale + edge.prior * exploration / np.float32(edge.visits + 1)
+        if score > best_score or (score == best_score and edge.action < best_action):
+            best, best_action, best_score = child, edge.action, score
+        child = edge.next_sibling
+    return best
 
 
 @kernel
@@ -118,8 +115,8 @@ def select_puct(edges_N, nodes_N, tables_N, header, k):
     """Chooses the node whose best unvisited edge simulation `k` expands."""
     low, scale, least, most = tree_normalization(nodes_N[ROOT], header)
     siblings, takes_mean = header.normalization == SIBLINGS, header.unvisited_mean
-    index = child = ROOT
     mean = unvisited_q = _ZERO
+    index = child = ROOT
     while child != NONE:
         index = child
         edge, node = edges_N[index], nodes_N[index]
@@ -127,12 +124,9 @@ def select_puct(edges_N, nodes_N, tables_N, header, k):
             break
         if siblings:
             low, scale, least, most = sibling_normalization(edges_N, edge.first_child, node.value, header.min_q_spread)
-        exploration = tables_N[edge.visits].exploration
-        child, score, sum_q, count = best_visited(edges_N, edge.first_child, exploration, low, scale)
         if takes_mean:
-            carried = -mean if header.discount < _ZERO else mean
-            mean = mean_q(index, carried, sum_q, count, least, most)
+            mean = mean_q(edges_N, index, -mean if header.discount < _ZERO else mean, least, most)
             unvisited_q = (mean - low) * scale
-        if is_beaten(edges_N[child].action, score, node, unvisited_q + node.best_prior * exploration):
-            break
+        exploration = tables_N[edge.visits].exploration
+        child = best_child(edges_N, edge.first_child, node, unvisited_q, exploration, low, scale)
     nodes_N[k].parent = index
