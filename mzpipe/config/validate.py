@@ -15,6 +15,7 @@ def check_profile(profile: Profile) -> None:
     _check_value_target(profile)
     _check_devices(profile)
     _check_precision(profile)
+    _check_unvisited_q(profile)
     _check_downsampling(profile.network)
     _check_value_prefix(profile)
     _check_consistency(profile)
@@ -114,6 +115,15 @@ def _check_precision(profile: Profile) -> None:
         raise ConfigError(
             "inference.precision='bfloat16': inference.runtime='onnxruntime' has no bfloat16 on CPUs: "
             "set inference.runtime='openvino', or leave one of them out"
+        )
+
+
+def _check_unvisited_q(profile: Profile) -> None:
+    """Refuses a rule of pUCT for a search that completes Q by another."""
+    if (profile.search.policy, profile.search.unvisited_q) == ("gumbel", "mean"):
+        raise ConfigError(
+            "search.unvisited_q='mean': search.policy='gumbel' has a rule of its own for unvisited actions, the mixed "
+            "value: leave it out, or set search.policy='puct'"
         )
 
 

@@ -89,6 +89,9 @@ def test_save_and_load_give_the_same_profile(tmp_path):
             "learner.augment_intensity=0.05: network.kind='mlp' with network.downsample='atari' is not for images: lea",
         ),
         ("search.num_simulations=5000", "search.num_simulations=5000: input should be less than or equal to 2000"),
+        ("search.min_q_spread=0", "search.min_q_spread=0: input should be greater than or equal to 0.00000001"),
+        ("search.min_q_spread=1e7", "search.min_q_spread=10000000.0: input should be less than or equal to 1000000"),
+        ("search.unvisited_q=worst", "search.unvisited_q='worst': input should be 'zero' or 'mean'"),
         ("learner.batch_size", "write it as section.field=value"),
         (".batch_size=3", "write it as section.field=value"),
         ("a.b.c.d.e.f.g.h.i.j=3", "9 dots, at most 8"),
@@ -107,6 +110,16 @@ def test_load_refuses_in_one_line(override, text):
         parse_profile("", [STOP, override])
     assert "\n" not in str(caught.value)
     assert caught.value.exit_code == ExitCode.USAGE
+
+
+def test_load_refuses_a_rule_for_unvisited_actions_that_gumbel_does_not_use():
+    fields = ["search.policy=gumbel", "search.unvisited_q=mean"]
+    with pytest.raises(
+        ConfigError, match=r"unvisited_q='mean': .*'gumbel' has a rule of its own .* leave it out"
+    ) as caught:
+        parse_profile("", [STOP, *fields])
+    assert "\n" not in str(caught.value)
+    assert parse_profile("", [STOP, fields[0], "search.unvisited_q=zero"]).search.unvisited_q == "zero"
 
 
 def test_load_refuses_a_run_without_an_end():
