@@ -95,9 +95,7 @@ def _show(looks: Sequence[Look]) -> None:
     for name in ("trained", "played", "running"):
         r2 = np.array([getattr(look, name) for look in looks])
         shares = [f"{np.mean(trained - r2 > loss):.0%}" for loss in _LOSSES]
-        table.add_row(
-            name, f"{r2.mean():+.3f}", f"{r2[-(-2 * len(r2) // 3) :].mean():+.3f}", *shares, f"{r2.min():+.3f}"
-        )
+        table.add_row(name, f"{r2.mean():+.3f}", f"{r2[2 * len(r2) // 3 :].mean():+.3f}", *shares, f"{r2.min():+.3f}")
     Console(width=None if sys.stdout.isatty() else 100).print(table)
 
 

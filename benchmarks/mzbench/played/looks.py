@@ -77,6 +77,7 @@ def look(step: int, model: Model, statistics: PlayedStatistics, held_out: list[B
     return Look(step, trained, played, running)
 
 
+@torch.no_grad()
 def explained(model: Model, batches: list[Batch]) -> float:
     """1 - the mean squared error of the root's value / the variance of its targets."""
     target_B = torch.cat([batch.value_target_BK1[:, 0] for batch in batches])

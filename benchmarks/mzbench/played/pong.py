@@ -95,9 +95,15 @@ class _Player:
 def height(frame_LYX: np.ndarray, columns: tuple[float, float]) -> np.ndarray:
     """The mean place of the things in these columns between the top (0) and the bottom (1); NaN if there are none."""
     side = frame_LYX.shape[1]
-    (top, bottom), (left, right) = ((int(np.ceil(low * side)), int(high * side)) for low, high in (_ROWS, columns))
+    (top, bottom), (left, right) = (_pixels(side, *each) for each in (_ROWS, columns))
     court_LYX = frame_LYX[:, top:bottom, left:right].astype(np.float64)
     bright_LY = np.abs(court_LYX - np.median(court_LYX, axis=(1, 2), keepdims=True)).sum(axis=2)
     place_Y = np.linspace(0.0, 1.0, bottom - top)
     total_L = bright_LY.sum(axis=1)
     return np.divide(bright_LY @ place_Y, total_L, out=np.full(len(total_L), np.nan), where=total_L > 0)
+
+
+def _pixels(side: int, low: float, high: float) -> tuple[int, int]:
+    """The pixels that lie wholly between these shares of the side, at least one."""
+    first = int(np.ceil(low * side))
+    return first, max(int(high * side), first + 1)

@@ -10,6 +10,7 @@ import numpy as np
 import torch
 
 from mzpipe.config import Profile
+from mzpipe.errors import UsageError
 from mzpipe.ipc.schema import Unrolls
 from mzpipe.learner.batches import load_batch
 from mzpipe.learner.loss import Batch
@@ -37,6 +38,8 @@ class Positions:
             held_out: [np.argwhere(usable_LT & (is_held_out_T == held_out) & mask) for mask in (near_LT, True)]
             for held_out in (False, True)
         }
+        if not all(len(places) for pair in self._places.values() for places in pair):
+            raise UsageError(f"--moves {usable_LT.size}: too few to train on and to hold out: play more")
 
     def draw(self, batch_size: int, rng: np.random.Generator, *, held_out: bool = False) -> Batch:
         """One batch on the CPU, with importance weights of 1."""
