@@ -193,8 +193,18 @@ class LearnerConfig:
     # Global norm to which gradients are clipped; 0 leaves them as they are.
     max_grad_norm: NonNegativeFloat = 5.0
     value_loss_weight: NonNegativeFloat = 0.25
+    # Weights of the steps of an unroll: "steps", 1 for the root and 1 / num_unroll_steps for each step (MuZero), or
+    # "all", 1 / num_unroll_steps for the root too (EfficientZero).
+    loss_scale: Literal["steps", "all"] = "steps"
     # Weight of EfficientZero's consistency loss; used where network.consistency is set.
     consistency_loss_weight: NonNegativeFloat = 2.0
+    # The steps whose states it compares: "all" of an unroll, or "one" per sample, drawn anew in each training step and
+    # weighted by their number, so that the expected loss is the same at a fraction of the cost.
+    consistency_steps: Literal["all", "one"] = "all"
+    # Augmentation of training images: they are shifted by up to this many pixels in each direction (EfficientZero: 4),
+    # and multiplied by 1 + augment_intensity * a normal draw (EfficientZero: 0.05); 0: as they are.
+    augment_shift: Annotated[int, Field(ge=0, le=16)] = 0
+    augment_intensity: Fraction = 0.0
     # Arithmetic of forward and backward passes; "auto": bfloat16 on GPUs that have it, float32 elsewhere. Weights and
     # the optimiser are always float32.
     precision: Literal["auto", "float32", "bfloat16"] = "auto"

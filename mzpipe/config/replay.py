@@ -29,13 +29,24 @@ class ReplayConfig:
     # "prioritized" draws transitions in proportion to |v - z|^priority_alpha, "uniform" all with the same probability.
     sampler: Literal["prioritized", "uniform"] = "prioritized"
     priority_alpha: Annotated[float, Field(gt=0.0, le=4.0)] = 0.6
+    # Priority of new transitions: "error", the |v - z| of their own search, or "max", the greatest that any transition
+    # has had so far (EfficientZero): then none waits long for its first draw, even if its own |v - z| is 0.
+    initial_priority: Literal["error", "max"] = "error"
     # Exponent of the importance weights: from the first to the last value over stop.learner_steps
     # (it stays at the first if that is not set).
     priority_beta: tuple[Fraction, Fraction] = (0.4, 1.0)
+    # Importance weights, over the batch's largest, are not below it (EfficientZero V2: 0.1): one sample that was
+    # nearly never drawn then cannot take the weight of all others; 0: as they are.
+    min_importance_weight: Fraction = 0.0
     # Rewards summed before the value target bootstraps; past the end of a game it never does.
     td_steps: Annotated[int, Field(ge=1, le=4096)] = 10
     # Off-policy correction: td_steps falls by 1 per this many learner steps of a transition's age, to 1; 0: never.
     auto_td_steps: NonNegativeInt = 0
+    # "n-step": rewards and a bootstrap value. "mixed" (EfficientZero V2): from learner step mixed_after_steps on,
+    # samples that are not among the newest mixed_newest transitions take the values of their newest searches instead.
+    value_target: Literal["n-step", "mixed"] = "n-step"
+    mixed_after_steps: NonNegativeInt = 30_000
+    mixed_newest: NonNegativeInt = 5_000
     # Whether to keep a journal, from which a resume restores the table.
     journal: bool = True
     # Seconds between two saves of the priorities into the journal's directory.

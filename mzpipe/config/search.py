@@ -35,6 +35,12 @@ class SearchConfig:
     # (mctx), or q_bounds, which lie from -1e9 to 1e9 and at least 1e-6 apart.
     q_normalization: Literal["tree", "siblings", "bounds"] = "tree"
     q_bounds: Annotated[tuple[Bound, Bound], AfterValidator(_apart)] = (-1.0, 1.0)
+    # The least spread of Q that is scaled to [0, 1], for "tree", "siblings" and rescale_values; less counts as this.
+    # From 1e-8 to 1e6; EfficientZero: 0.01.
+    min_q_spread: Annotated[float, Field(ge=1e-8, le=1e6)] = 1e-8
+    # pUCT's Q of an unvisited action: 0 after scaling, so the worst of the range (the paper, mctx), or the mean of its
+    # visited siblings and of the path to its node (EfficientZero); see docs/search.md.
+    unvisited_q: Literal["zero", "mean"] = "zero"
     # Exploration noise that pUCT mixes into the root's prior over legal actions; alpha from 1e-6 to 1e6.
     root_dirichlet_alpha: Annotated[float, Field(ge=1e-6, le=1e6)] = 0.25
     root_exploration_fraction: Fraction = 0.25

@@ -1,8 +1,8 @@
 """Checks that need more than one field of a profile."""
 
 from ..errors import ConfigError
-from .profile import NetworkConfig, Profile
-from .replay import check_corridor
+from .profile import LearnerConfig, NetworkConfig, Profile
+from .replay import ReplayConfig, check_corridor
 
 
 def check_profile(profile: Profile) -> None:
@@ -10,11 +10,16 @@ def check_profile(profile: Profile) -> None:
     _check_temperatures(profile)
     _check_stop(profile)
     _check_rate_limiter(profile)
+    _check_sampler(profile.replay)
     _check_offline(profile)
+    _check_value_target(profile)
     _check_devices(profile)
     _check_precision(profile)
+    _check_unvisited_q(profile)
     _check_downsampling(profile.network)
     _check_value_prefix(profile)
+    _check_consistency(profile)
+    _check_augmentation(profile)
     _check_batch_norm(profile)
 
 
@@ -47,6 +52,19 @@ def _check_rate_limiter(profile: Profile) -> None:
     )
 
 
+def _check_sampler(replay: ReplayConfig) -> None:
+    """Refuses choices about priorities for a sampler that has none."""
+    if replay.sampler == "prioritized":
+        return
+    plain = ReplayConfig()
+    for name in ("initial_priority", "min_importance_weight"):
+        if getattr(replay, name) != getattr(plain, name):
+            raise ConfigError(
+                f"replay.{name}={getattr(replay, name)!r}: replay.sampler={replay.sampler!r} has no priorities: "
+                "leave it out, or set replay.sampler='prioritized'"
+            )
+
+
 def _check_offline(profile: Profile) -> None:
     if profile.replay.source and profile.reanalyze.fraction == 0.0:
         raise ConfigError(
@@ -55,6 +73,24 @@ def _check_offline(profile: Profile) -> None:
         )
     if profile.replay.source and profile.stop.learner_steps is None and profile.stop.minutes is None:
         raise ConfigError("replay.from: no game is played, so set stop.learner_steps or stop.minutes to end the run")
+
+
+def _check_value_target(profile: Profile) -> None:
+    """Refuses search values as targets that nothing renews, and sizes for a mixture that is not made."""
+    replay, plain = profile.replay, ReplayConfig()
+    if replay.value_target == "mixed":
+        if profile.reanalyze.fraction == 0.0:
+            raise ConfigError(
+                "replay.value_target='mixed': reanalyze.fraction=0.0 never searches a position again, so its value "
+                "would stay that of the weights that played it: set reanalyze.fraction, for example to 1.0"
+            )
+        return
+    for name in ("mixed_after_steps", "mixed_newest"):
+        if getattr(replay, name) != getattr(plain, name):
+            raise ConfigError(
+                f"replay.{name}={getattr(replay, name)}: replay.value_target={replay.value_target!r} mixes nothing: "
+                "leave it out, or set replay.value_target='mixed'"
+            )
 
 
 def _check_devices(profile: Profile) -> None:
@@ -79,6 +115,15 @@ def _check_precision(profile: Profile) -> None:
         raise ConfigError(
             "inference.precision='bfloat16': inference.runtime='onnxruntime' has no bfloat16 on CPUs: "
             "set inference.runtime='openvino', or leave one of them out"
+        )
+
+
+def _check_unvisited_q(profile: Profile) -> None:
+    """Refuses a rule of pUCT for a search that completes Q by another."""
+    if (profile.search.policy, profile.search.unvisited_q) == ("gumbel", "mean"):
+        raise ConfigError(
+            "search.unvisited_q='mean': search.policy='gumbel' has a rule of its own for unvisited actions, the mixed "
+            "value: leave it out, or set search.policy='puct'"
         )
 
 
@@ -118,6 +163,29 @@ def _check_value_prefix(profile: Profile) -> None:
             f"network.value_prefix_horizon={horizon}: an unroll has learner.num_unroll_steps={steps} steps, longer "
             f"prefixes are never trained: lower it to {steps}, or raise learner.num_unroll_steps"
         )
+
+
+def _check_consistency(profile: Profile) -> None:
+    steps = profile.learner.consistency_steps
+    if steps != LearnerConfig().consistency_steps and not profile.network.consistency:
+        raise ConfigError(
+            f"learner.consistency_steps={steps!r}: network.consistency=false has no consistency loss: "
+            "leave it out, or set network.consistency=true"
+        )
+
+
+def _check_augmentation(profile: Profile) -> None:
+    """Refuses to shift what is not down-sampled: a board's cells and a vector's numbers have their places."""
+    network = profile.network
+    if (network.kind, network.downsample) == ("residual", "atari"):
+        return
+    for name in ("augment_shift", "augment_intensity"):
+        if getattr(profile.learner, name):
+            raise ConfigError(
+                f"learner.{name}={getattr(profile.learner, name)}: network.kind={network.kind!r} with "
+                f"network.downsample={network.downsample!r} is not for images: leave it out, or set "
+                "network.kind='residual' and downsample='atari'"
+            )
 
 
 def _check_batch_norm(profile: Profile) -> None:

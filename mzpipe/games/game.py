@@ -33,6 +33,11 @@ class GameSpec:
         """One stacked observation: frames joined along the first axis."""
         return (self.frame_stack * self.frame_shape[0], *self.frame_shape[1:])
 
+    @property
+    def has_images(self) -> bool:
+        """Whether frames are planes of bytes: images, or boards."""
+        return self.frame_dtype == "uint8" and len(self.frame_shape) == 3
+
 
 class StepResult(NamedTuple):
     """One step of all B games; the arrays are the caller's, no later call writes to them."""

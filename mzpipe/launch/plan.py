@@ -1,6 +1,7 @@
 """The plan: says what will run where and how many bytes it needs, before anything starts."""
 
 import dataclasses
+import json
 import os
 from dataclasses import dataclass
 from math import prod
@@ -9,7 +10,7 @@ import numpy as np
 import psutil
 
 from ..config import Profile
-from ..errors import PlanError
+from ..errors import ConfigError, PlanError
 from ..evaluator.episodes import check_opponent, evaluation_trees
 from ..games import GameSpec
 from ..inference.pool import nodes_of_a_tree
@@ -170,6 +171,7 @@ class Plan:
         """Raises PlanError if /dev/shm or memory cannot hold the plan, ConfigError if its parts do not fit together."""
         self.table_sizes()
         check_opponent(self.profile.evaluator.opponent, self.game)
+        _check_images(self.profile, self.game)
         free = os.statvfs(SHARED_MEMORY)
         _check_room(
             str(SHARED_MEMORY),
@@ -236,6 +238,18 @@ def operations(flops: int) -> str:
         if flops >= size:
             return f"{flops / size:,.1f} {unit}FLOP"
     return f"{flops} FLOP"
+
+
+def _check_images(profile: Profile, game: GameSpec) -> None:
+    """Refuses what is for images alone, for a game without any."""
+    if game.has_images:
+        return
+    for section, name in (("network", "mean_image"), ("learner", "augment_shift"), ("learner", "augment_intensity")):
+        if value := getattr(getattr(profile, section), name):
+            raise ConfigError(
+                f"{section}.{name}={json.dumps(value)}: {game.name} has {game.frame_dtype} frames of shape "
+                f"{game.frame_shape}, not images of bytes: leave it out"
+            )
 
 
 def _check_room(place: str, needed: int, free: int, mend: str) -> None:

@@ -63,7 +63,8 @@ def describe_model(profile: Profile, game: GameSpec) -> Prepared:
     with torch.device("meta"):
         model = Model(profile.network, shape.observation_shape, shape.num_actions, training_heads=True)
         observation = torch.zeros(1, *shape.observation_shape, dtype=getattr(torch, shape.frame_dtype))
-        outputs = output_bytes(model, observation, profile.learner.num_unroll_steps)
+        num_compared = 1 if profile.learner.consistency_steps == "one" else None
+        outputs = output_bytes(model, observation, profile.learner.num_unroll_steps, num_compared=num_compared)
         flops = inference_flops(model, observation)
     num_parameters = sum(parameter.numel() for parameter in model.parameters())
     flat = FlatWeights(model)

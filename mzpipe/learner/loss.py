@@ -1,6 +1,10 @@
 """MuZero's loss over an unroll, with EfficientZero's two additions if the model has them.
 
-    sum_{k=0..K} scale_k * (l_policy + w_v * l_value + l_reward + w_c * l_consistency),  scale_0 = 1, scale_k = 1 / K
+    sum_{k=0..K} scale_k * (l_policy + w_v * l_value + l_reward + w_c * l_consistency)
+
+scale_k is 1 / K for k >= 1. scale_0 is 1 (MuZero), or 1 / K too (loss_scale "all", as in EfficientZero). With
+consistency_steps "one", l_consistency is computed at one k per sample, drawn from 1 .. K, and K times as heavy, so
+its expected value and gradient stay as they are.
 
 l_policy is a cross-entropy. l_value and l_reward are cross-entropies on two-hot
 targets, or squared errors if the heads output plain numbers. The reward and
@@ -13,12 +17,15 @@ where the LSTM's state is reset too. The LSTM's own gradient is not halved, as i
 EfficientZero. A mask never returns to 1 along an unroll, so a sum under a mask of
 1 contains no unknown reward.
 
+Augmentation changes the images of training steps only: one draw for the root's, which all terms see, and another for
+all next observations of the sample, which consistency compares with.
+
 Shape legend    B unrolls   K unroll steps   A actions   M outputs of a value or reward head
 """
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
-from typing import NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -28,9 +35,11 @@ from ..config import LearnerConfig
 from ..ipc.schema import Unrolls
 from ..nets import Model, device_has_bfloat16
 from ..nets.support import halve_gradient, head_scalar, two_hot
+from .augment import Augmentation
 
 # A training batch on its device.
 Batch = Unrolls[Tensor]
+_NO_AUGMENTATION = Augmentation()
 # Errors that a missing compiler, an unsupported device or an operator that cannot be compiled raise.
 _COMPILE_FAILURES = (RuntimeError, ImportError, OSError)
 
@@ -60,11 +69,28 @@ class Unroll(NamedTuple):
     state_BK: Tensor
 
 
+class _Pairs(NamedTuple):
+    """States that the dynamics predicts, the stacked observations there, and the factors of their losses, masks in."""
+
+    state_BK: Tensor
+    observation_BK: Tensor
+    scale_BK: Tensor
+
+
 def muzero_loss(
-    model: Model, batch: Batch, *, value_loss_weight: float, consistency_loss_weight: float = 0.0
+    model: Model,
+    batch: Batch,
+    *,
+    value_loss_weight: float,
+    consistency_loss_weight: float = 0.0,
+    loss_scale: Literal["steps", "all"] = "steps",
+    consistency_steps: Literal["all", "one"] = "all",
+    augmentation: Augmentation = _NO_AUGMENTATION,
 ) -> Losses:
-    """The loss of one batch."""
-    steps, scale_K1 = unroll(model, batch.observation, batch.action_BK), _step_scales(batch)
+    """The loss of one batch; `augmentation` works in training mode only."""
+    augmentation = augmentation if model.training else _NO_AUGMENTATION
+    steps = unroll(model, batch.observation, batch.action_BK, augmentation)
+    scale_K1 = _step_scales(batch, loss_scale)
     value_BK1, value_clipped = _scalar_loss(steps.value_logits_BK1M, batch.value_target_BK1, model.value_bins)
     reward_BK, reward_clipped = _scalar_loss(steps.reward_logits_BKM, _reward_targets(model, batch), model.reward_bins)
     policy_BK1 = _cross_entropy(steps.policy_logits_BK1A, batch.policy_target_BK1A)
@@ -73,7 +99,9 @@ def muzero_loss(
     reward = _weighted(reward_BK, batch.reward_mask_BK * scale_K1[1:], batch)
     total, consistency = policy + value_loss_weight * value + reward, torch.zeros_like(policy)
     if model.consistency is not None:
-        consistency = _consistency(model, batch, steps.state_BK, scale_K1[1:])
+        pairs = _pairs(batch, steps.state_BK, scale_K1[1:])
+        pairs = _drawn(pairs) if consistency_steps == "one" else pairs
+        consistency = _consistency(model, batch, pairs, augmentation)
         total = total + consistency_loss_weight * consistency
     clipped = (value_clipped & (batch.value_mask_BK1 > 0)).sum() + (reward_clipped & (batch.reward_mask_BK > 0)).sum()
     value_error_B = _value_error(steps.value_logits_BK1M[:, 0], batch.value_target_BK1[:, 0], model.value_bins)
@@ -81,9 +109,11 @@ def muzero_loss(
     return Losses(total, policy, value, reward, consistency, clipped, value_error_B)
 
 
-def unroll(model: Model, observation: Tensor, action_BK: Tensor) -> Unroll:
+def unroll(
+    model: Model, observation: Tensor, action_BK: Tensor, augmentation: Augmentation = _NO_AUGMENTATION
+) -> Unroll:
     """Unrolls the dynamics; the prediction function sees the states of all steps as one batch."""
-    state = model.represent(observation)
+    state = model.represent_observed(augmentation.apply(model.observe(observation)))
     states, rewards, lstm = [state], [], None
     for k, action_B in enumerate(action_BK.unbind(1)):
         reward_outputs, state = model.step(halve_gradient(state), action_B)
@@ -98,21 +128,42 @@ def unroll(model: Model, observation: Tensor, action_BK: Tensor) -> Unroll:
     return Unroll(policy_logits, value_logits, torch.stack(rewards, dim=1), state_BK1[:, 1:])
 
 
-def _consistency(model: Model, batch: Batch, state_BK: Tensor, scale_K: Tensor) -> Tensor:
+def _pairs(batch: Batch, state_BK: Tensor, scale_K: Tensor) -> _Pairs:
+    """Those of all steps."""
+    assert batch.next_observation_BK is not None and batch.observation_mask_BK is not None
+    return _Pairs(state_BK, batch.next_observation_BK, batch.observation_mask_BK * scale_K)
+
+
+def _drawn(pairs: _Pairs) -> _Pairs:
+    """Those of one step per sample, [B, 1, ...], with the weight of all K."""
+    num_unrolls, num_steps = pairs.scale_BK.shape
+    step_B1 = draw_steps(num_unrolls, num_steps, pairs.scale_BK.device)
+    row_B1 = torch.arange(num_unrolls, device=step_B1.device)[:, None]
+    state, observation, scale = (each[row_B1, step_B1] for each in pairs)
+    return _Pairs(state, observation, scale * num_steps)
+
+
+def draw_steps(num_unrolls: int, num_steps: int, device: torch.device) -> Tensor:
+    """A number in 0 .. num_steps - 1 for each unroll, [B, 1]."""
+    return torch.randint(num_steps, (num_unrolls, 1), device=device)
+
+
+def _consistency(model: Model, batch: Batch, pairs: _Pairs, augmentation: Augmentation) -> Tensor:
     """The consistency loss between the dynamics' states and h of the observations there, which gets no gradient."""
     assert model.consistency is not None
-    assert batch.next_observation_BK is not None and batch.observation_mask_BK is not None
     with torch.no_grad():
-        observed = model.represent(batch.next_observation_BK.flatten(0, 1))
-    loss_BK = model.consistency(state_BK.flatten(0, 1), observed).unflatten(0, state_BK.shape[:2])
-    return _weighted(loss_BK, batch.observation_mask_BK * scale_K, batch)
+        observed = model.observe(pairs.observation_BK.flatten(0, 1)).unflatten(0, pairs.scale_BK.shape)
+        target = model.represent_observed(augmentation.apply(observed).flatten(0, 1))
+    loss_BK = model.consistency(pairs.state_BK.flatten(0, 1), target).unflatten(0, pairs.scale_BK.shape)
+    return _weighted(loss_BK, pairs.scale_BK, batch)
 
 
-def _step_scales(batch: Batch) -> Tensor:
-    """1 for the root, 1 / K for each step, [K + 1]."""
+def _step_scales(batch: Batch, loss_scale: str) -> Tensor:
+    """1 / K for each step, and for the root 1 or 1 / K, [K + 1]."""
     weight_B, num_unroll_steps = batch.weight_B, batch.action_BK.shape[1]
     scale_K1 = torch.full((num_unroll_steps + 1,), 1.0 / num_unroll_steps, dtype=weight_B.dtype, device=weight_B.device)
-    scale_K1[0] = 1.0
+    if loss_scale == "steps":
+        scale_K1[0] = 1.0
     return scale_K1
 
 
@@ -153,17 +204,18 @@ class LossFunction(nn.Module):
     def __init__(self, model: Model, config: LearnerConfig) -> None:
         super().__init__()
         self.model = model
-        self._weights = {
-            "value_loss_weight": config.value_loss_weight,
-            "consistency_loss_weight": config.consistency_loss_weight,
+        self._choices: dict[str, Any] = {
+            name: getattr(config, name)
+            for name in ("value_loss_weight", "consistency_loss_weight", "loss_scale", "consistency_steps")
         }
+        self._choices["augmentation"] = Augmentation(config.augment_shift, config.augment_intensity)
         device = next(model.parameters()).device
         self._device_type, self._bfloat16 = device.type, uses_bfloat16(config, device)
 
     def forward(self, batch: Batch) -> Losses:
         """See muzero_loss."""
         with self._arithmetic():
-            return muzero_loss(self.model, batch, **self._weights)
+            return muzero_loss(self.model, batch, **self._choices)
 
     def _arithmetic(self) -> AbstractContextManager:
         return torch.autocast(self._device_type, torch.bfloat16) if self._bfloat16 else nullcontext()

@@ -20,8 +20,13 @@ class OutputBytes(NamedTuple):
 
 
 @torch.no_grad()
-def output_bytes(model: Model, observation: Tensor, num_unroll_steps: int) -> OutputBytes:
-    """Measures the outputs for one stacked observation [1, ...]; changes the model's training mode only."""
+def output_bytes(
+    model: Model, observation: Tensor, num_unroll_steps: int, *, num_compared: int | None = None
+) -> OutputBytes:
+    """Measures the outputs for one stacked observation [1, ...]; changes the model's training mode only.
+
+    `num_compared` is the number of an unroll's steps whose consistency is computed; None: all.
+    """
     model.eval()
     state = model.represent(observation)
     action = torch.zeros(1, dtype=torch.int32, device=observation.device)
@@ -32,7 +37,7 @@ def output_bytes(model: Model, observation: Tensor, num_unroll_steps: int) -> Ou
     if (consistency := model.consistency) is not None:
         # Both branches of its modules count, and the representation's widest output: it runs without gradient then.
         compare, _ = _bytes_of(model, lambda: consistency(state, state))
-        unroll += num_unroll_steps * (compare + widest)
+        unroll += (num_unroll_steps if num_compared is None else num_compared) * (compare + widest)
     hidden_bytes = prod(model.hidden_shape) * state.element_size()
     return OutputBytes(hidden_bytes, represent + predict, unroll)
 

@@ -117,11 +117,19 @@ class BatchMaker:
             first = rank * self._rank_size
             rows = slice(first, first + self._rank_size)
             self._gatherer.fill(slot, batch.step_B[rows], batch.td_steps_B[rows], random_key + first)
+            if self._mixes():
+                first_newest = self._table.head - self._profile.replay.mixed_newest
+                self._gatherer.mix_in_search_values(slot.unrolls, batch.step_B[rows], first_newest)
             slot.unrolls.weight_B[:] = batch.weight_B[rows]
             self._clock.mark(Mark.BATCH_SENT, rank, self._writers[rank].sequence)
             self._writers[rank].commit()
         for bell in self._bells:
             bell.ring()
+
+    def _mixes(self) -> bool:
+        """Whether older samples take search values as targets by now (EfficientZero V2)."""
+        replay = self._profile.replay
+        return replay.value_target == "mixed" and self._learner.get("learner_steps") >= replay.mixed_after_steps
 
     def _share(self) -> int:
         """The number of this batch's positions to search again, rounded so that the fraction holds over batches."""

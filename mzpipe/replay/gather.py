@@ -166,6 +166,25 @@ def fill_kernel(
 
 
 @njit(cache=True, nogil=True)
+def search_values_kernel(steps, added, trajectories, step_B, first_newest, value_target_BK1):
+    """Writes the search value of each state of the samples before step first_newest over its n-step return.
+
+    A state that was never searched again keeps its return: its value is that of the weights which played it.
+    """
+    capacity = steps.action.shape[0]
+    for sample in range(step_B.shape[0]):
+        if step_B[sample] >= first_newest:
+            continue
+        for k in range(value_target_BK1.shape[1]):
+            step = later_step_kernel(added.trajectory_C, trajectories, step_B[sample], k)
+            if step == NONE:
+                break
+            row = step % capacity
+            if added.search_version_C[row] != steps.weights_version[row]:
+                value_target_BK1[sample, k] = steps.root_value[row]
+
+
+@njit(cache=True, nogil=True)
 def value_errors_kernel(steps, added, trajectories, first_step, discount, td_steps, error_N):
     """Writes |v - z| of the N steps from first_step on, from what is stored now (MuZero, appendix G)."""
     window = make_window_kernel(td_steps + 1, steps.search_policy.shape[1])
@@ -209,6 +228,13 @@ class Gatherer:
         frames.read_compressed(stack_BS, frame_RF)
         if slot.unrolls.next_observation_BK is not None:
             self.fill_following(slot.unrolls, step_B)
+
+    def mix_in_search_values(self, unrolls: Unrolls[np.ndarray], step_B: np.ndarray, first_newest: int) -> None:
+        """Gives samples before step first_newest the values of their newest searches as targets, at all states."""
+        table = self._table
+        search_values_kernel(
+            table.steps, table.added, table.trajectories, step_B, first_newest, unrolls.value_target_BK1
+        )
 
     def fill_following(self, unrolls: Unrolls[np.ndarray], step_B: np.ndarray) -> None:
         """Writes the stacked observation after each action of the unrolls; zeros, and mask 0, if it is not stored."""

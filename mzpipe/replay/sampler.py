@@ -28,6 +28,10 @@ class Sampler(Protocol):
     def draw(self, count: int, beta: float) -> Draw:
         """Draws `count` stored transitions, with replacement; the table must not be empty."""
 
+    @property
+    def greatest_priority(self) -> float:
+        """The greatest priority that a transition has had so far; 1 while none has had one above 0."""
+
     def insert(self, first_step: int, priority_N: np.ndarray) -> None:
         """Adds the newest transitions of the table, and forgets those that were removed for them."""
 
@@ -55,6 +59,8 @@ class _Seeded:
 class UniformSampler(_Seeded):
     """Every stored transition is as likely as any other; importance weights are 1."""
 
+    greatest_priority = 1.0
+
     def draw(self, count: int, beta: float) -> Draw:
         """See Sampler."""
         step_B = self._rng.integers(self._table.tail, self._table.head, count)
@@ -75,12 +81,12 @@ class UniformSampler(_Seeded):
 class PrioritizedSampler(_Seeded):
     """P(i) = p_i^alpha / sum p^alpha; weight_i = (N P(i))^-beta over the batch's largest (Schaul et al. 2016).
 
-    p_i = |v_i - z_i| comes from the search's own value on insertion, and later from the learner.
+    p_i is the store's first priority on insertion, and later the learner's |v_i - z_i|; no weight is below min_weight.
     """
 
-    def __init__(self, table: Table, seed: int, *, alpha: float) -> None:
+    def __init__(self, table: Table, seed: int, *, alpha: float, min_weight: float = 0.0) -> None:
         super().__init__(table, seed)
-        self._alpha = alpha
+        self._alpha, self._min_weight, self._greatest = alpha, min_weight, 0.0
         self._tree = SumTree(table.capacity)
         self._tail = table.tail
 
@@ -90,7 +96,13 @@ class PrioritizedSampler(_Seeded):
         place_B = self._tree.draw(self._rng.random(count))
         probability_B = self._tree.get(place_B) / self._tree.total
         weight_B = (table.size * probability_B) ** -beta
-        return Draw(table.step_at(place_B), (weight_B / weight_B.max()).astype(np.float32))
+        weight_B = np.maximum(weight_B / weight_B.max(), self._min_weight)
+        return Draw(table.step_at(place_B), weight_B.astype(np.float32))
+
+    @property
+    def greatest_priority(self) -> float:
+        """See Sampler."""
+        return self._greatest or 1.0
 
     def insert(self, first_step: int, priority_N: np.ndarray) -> None:
         """See Sampler."""
@@ -100,20 +112,22 @@ class PrioritizedSampler(_Seeded):
             self._tree.set(gone % table.capacity, np.zeros(len(gone)))
             self._tail = table.tail
         step_N = np.arange(first_step, first_step + len(priority_N))
-        self._tree.set(step_N % table.capacity, self._weight(priority_N))
+        self._set(step_N, priority_N)
 
     def update(self, step_B: np.ndarray, priority_B: np.ndarray) -> int:
         """See Sampler."""
         taken_B = (step_B >= self._table.tail) & np.isfinite(priority_B)
-        self._tree.set(step_B[taken_B] % self._table.capacity, self._weight(priority_B[taken_B]))
+        self._set(step_B[taken_B], priority_B[taken_B])
         return int(len(step_B) - taken_B.sum())
 
     def weights(self, step_N: np.ndarray) -> np.ndarray | None:
         """See Sampler."""
         return self._tree.get(step_N % self._table.capacity).astype(np.float32)
 
-    def _weight(self, priority_N: np.ndarray) -> np.ndarray:
-        return (priority_N.astype(np.float64) + PRIORITY_EPSILON) ** self._alpha
+    def _set(self, step_N: np.ndarray, priority_N: np.ndarray) -> None:
+        self._greatest = max(self._greatest, float(priority_N.max(initial=0.0)))
+        weight_N = (priority_N.astype(np.float64) + PRIORITY_EPSILON) ** self._alpha
+        self._tree.set(step_N % self._table.capacity, weight_N)
 
 
 def priority_of_weight(weight_N: np.ndarray, alpha: float) -> np.ndarray:
@@ -125,4 +139,4 @@ def make_sampler(config: ReplayConfig, table: Table, seed: int) -> Sampler:
     """The sampler that the profile asks for."""
     if config.sampler == "uniform":
         return UniformSampler(table, seed)
-    return PrioritizedSampler(table, seed, alpha=config.priority_alpha)
+    return PrioritizedSampler(table, seed, alpha=config.priority_alpha, min_weight=config.min_importance_weight)

@@ -144,9 +144,15 @@ class Store:
         first_step = self._table.head
         length = self._table.insert(record, actor=actor, epoch=epoch, serial=serial)
         if priority_N is None:
-            priority_N = self._gatherer.value_errors(first_step, length)
+            priority_N = self._first_priorities(first_step, length)
         self._sampler.insert(first_step, priority_N)
         return length
+
+    def _first_priorities(self, first_step: int, length: int) -> np.ndarray:
+        """Priorities of new transitions. In a restored table "max" begins at the greatest that was restored."""
+        if self._config.initial_priority == "max":
+            return np.full(length, self._sampler.greatest_priority)
+        return self._gatherer.value_errors(first_step, length)
 
 
 def _saved_priorities(fields: Mapping[str, object], arrays: Mapping[str, np.ndarray]) -> dict[int, np.ndarray]:

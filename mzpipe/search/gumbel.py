@@ -6,7 +6,7 @@ noise, N the visits of an edge and pi the prior:
     completed q    q of a visited edge; for all others the mixed value (appendix D, equation 33)
                    v_mix = (v + n * sum_visited pi q / sum_visited pi) / (n + 1),  n = sum of N, v the network's value
     sigma(q)       (maxvisit_init + max N) * value_scale * q, where q is first scaled to [0, 1] over the node's
-                   completed q if rescale_values is set (equation 8)
+                   completed q, or over search.min_q_spread if that is more, if rescale_values is set (equation 8)
     root           the m legal actions of the greatest g + ln pi are visited first; then, of those with the number of
                    visits that sequential halving asks for, the one with the greatest g + ln pi + sigma(q)
     below it       argmax of pi'(a) - N(a) / (1 + n),  pi' = softmax(ln pi + sigma(completed q))     (equation 14)
@@ -42,8 +42,6 @@ from .tree import NONE, ROOT, Tree
 _ONE, _ZERO, _LOWEST = np.float32(1.0), np.float32(0.0), np.float32(-np.inf)
 # Smallest normal float32: keeps a softmax from being empty.
 _TINY = np.float32(1.1754944e-38)
-# Least spread that completed values are divided by, as in mctx.
-_LEAST_SPREAD = np.float32(1e-8)
 
 
 @expression
@@ -83,7 +81,7 @@ def completion(sums, node, per_visit, header):
         low, high = min(low, mixed), max(high, mixed)
     slope = (header.maxvisit_init + np.float32(most)) * header.value_scale
     if header.rescale_values:
-        slope = slope / max(high - low, _LEAST_SPREAD)
+        slope = slope / max(high - low, header.min_q_spread)
     return mixed, high, slope
 
 

@@ -215,6 +215,7 @@ def _make_arena(config: SearchConfig, batch_size: int, num_actions: int, *, from
     header.normalization = _NORMALIZATIONS[config.q_normalization]
     low, high = config.q_bounds
     header.q_low, header.q_scale = low, 1.0 / (high - low)
+    header.min_q_spread, header.unvisited_mean = config.min_q_spread, config.unvisited_q == "mean"
     header.value_scale, header.maxvisit_init = config.value_scale, config.maxvisit_init
     header.rescale_values = config.rescale_values
     exploration_N = exploration_table(config.num_simulations + 1, config.pb_c_init, config.pb_c_base)

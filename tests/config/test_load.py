@@ -18,7 +18,15 @@ def test_every_shipped_profile_loads(path):
 
 
 def test_there_are_shipped_profiles():
-    names = {"cartpole", "cartpole-reanalyze", "lunarlander", "atari-pong-cpu", "atari100k", "atari-200m"}
+    names = {
+        "cartpole",
+        "cartpole-reanalyze",
+        "lunarlander",
+        "atari-pong-cpu",
+        "atari100k",
+        "atari100k-v2",
+        "atari-200m",
+    }
     assert {path.stem for path in PROFILES} >= names
 
 
@@ -66,7 +74,24 @@ def test_save_and_load_give_the_same_profile(tmp_path):
         ("game.atari.sticky_actions=1.5", "game.atari.sticky_actions=1.5: input should be less than or equal to 1"),
         ("learner.learning_rate=nan", "learner.learning_rate=nan: input should be a finite number"),
         ("learner.optimizer=adamm", "learner.optimizer='adamm': input should be 'adam', 'adamw' or 'sgd'"),
+        ("learner.loss_scale=none", "learner.loss_scale='none': input should be 'steps' or 'all'"),
+        (
+            "learner.consistency_steps=one",
+            "learner.consistency_steps='one': network.consistency=false has no consistency loss: leave it out, or set",
+        ),
+        ("learner.augment_shift=17", "learner.augment_shift=17: input should be less than or equal to 16"),
+        (
+            "learner.augment_shift=4",
+            "learner.augment_shift=4: network.kind='mlp' with network.downsample='atari' is not for images: leave it o",
+        ),
+        (
+            "learner.augment_intensity=0.05",
+            "learner.augment_intensity=0.05: network.kind='mlp' with network.downsample='atari' is not for images: lea",
+        ),
         ("search.num_simulations=5000", "search.num_simulations=5000: input should be less than or equal to 2000"),
+        ("search.min_q_spread=0", "search.min_q_spread=0: input should be greater than or equal to 0.00000001"),
+        ("search.min_q_spread=1e7", "search.min_q_spread=10000000.0: input should be less than or equal to 1000000"),
+        ("search.unvisited_q=worst", "search.unvisited_q='worst': input should be 'zero' or 'mean'"),
         ("learner.batch_size", "write it as section.field=value"),
         (".batch_size=3", "write it as section.field=value"),
         ("a.b.c.d.e.f.g.h.i.j=3", "9 dots, at most 8"),
@@ -85,6 +110,16 @@ def test_load_refuses_in_one_line(override, text):
         parse_profile("", [STOP, override])
     assert "\n" not in str(caught.value)
     assert caught.value.exit_code == ExitCode.USAGE
+
+
+def test_load_refuses_a_rule_for_unvisited_actions_that_gumbel_does_not_use():
+    fields = ["search.policy=gumbel", "search.unvisited_q=mean"]
+    with pytest.raises(
+        ConfigError, match=r"unvisited_q='mean': .*'gumbel' has a rule of its own .* leave it out"
+    ) as caught:
+        parse_profile("", [STOP, *fields])
+    assert "\n" not in str(caught.value)
+    assert parse_profile("", [STOP, fields[0], "search.unvisited_q=zero"]).search.unvisited_q == "zero"
 
 
 def test_load_refuses_a_run_without_an_end():
@@ -144,6 +179,28 @@ def test_replay_from_is_written_and_read_under_its_own_name(tmp_path):
         (["replay.priority_alpha=0.0"], r"replay.priority_alpha=0.0: input should be greater than 0"),
         (["replay.priority_beta=[0.4, 2.0]"], r"replay.priority_beta"),
         (["replay.sampler=best"], r"replay.sampler='best': input should be 'prioritized' or 'uniform'"),
+        (["replay.initial_priority=new"], r"replay.initial_priority='new': input should be 'error' or 'max'"),
+        (["replay.min_importance_weight=2.0"], r"replay.min_importance_weight=2.0: input should be less than or equal"),
+        (
+            ["replay.sampler=uniform", "replay.initial_priority=max"],
+            r"replay.initial_priority='max': replay.sampler='uniform' has no priorities: leave it out, or set replay.s",
+        ),
+        (
+            ["replay.sampler=uniform", "replay.min_importance_weight=0.1"],
+            r"replay.min_importance_weight=0.1: replay.sampler='uniform' has no priorities: leave it out, or set repla",
+        ),
+        (
+            ["replay.value_target=mixed"],
+            r"replay.value_target='mixed': reanalyze.fraction=0.0 never .* set reanalyze.fraction",
+        ),
+        (
+            ["replay.mixed_newest=7"],
+            r"replay.mixed_newest=7: replay.value_target='n-step' mixes nothing: leave it out, or set replay.value_t",
+        ),
+        (
+            ["replay.mixed_after_steps=7", "reanalyze.fraction=1.0"],
+            r"replay.mixed_after_steps=7: replay.value_target='n-step' mixes nothing",
+        ),
         (["reanalyze.batches_in_flight=0"], r"reanalyze.batches_in_flight=0: input should be greater"),
     ],
 )

@@ -158,3 +158,21 @@ def test_plan_says_the_sums(machine):
     assert plan_lines(plan)[-1] == (
         f"memory    /dev/shm {mebibytes(plan.segment_bytes())}, in all about {mebibytes(plan.memory_bytes())}"
     )
+
+
+@pytest.mark.parametrize(
+    "choice", ["network.mean_image=true", "learner.augment_shift=2", "learner.augment_intensity=0.5"]
+)
+def test_check_refuses_what_is_for_images_when_the_game_has_none(choice):
+    plan = planned("network.kind=residual", choice)
+    fault = rf"{choice}: CartPole-v1 has float32 frames of shape \(4,\), not images of bytes: leave it out$"
+    with pytest.raises(ConfigError, match=fault):
+        plan.check()
+
+
+def test_check_takes_augmentation_when_the_game_has_images(machine):
+    plan = planned(
+        "game.name=Pong", "network.kind=residual", "learner.augment_shift=2", "learner.augment_intensity=0.5"
+    )
+    machine(100 * GIB, 100 * GIB)
+    plan.check()

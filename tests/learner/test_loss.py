@@ -5,10 +5,11 @@ import copy
 import numpy as np
 import pytest
 import torch
+from scipy.stats import chisquare
 
 from mzpipe.config import LearnerConfig
 from mzpipe.learner import loss as module
-from mzpipe.learner.loss import muzero_loss
+from mzpipe.learner.loss import LossFunction, muzero_loss
 from mzpipe.learner.step import TrainingStep
 from mzpipe.nets.support import halve_gradient, two_hot
 from mzpipe.targets import scalar_to_support
@@ -66,12 +67,59 @@ def test_loss_equals_the_plain_twin(batch, network):
     assert (consistency != 0.0) == network.get("consistency", False)
 
 
+@pytest.mark.parametrize("loss_scale", ["steps", "all"])
+def test_loss_scales_the_root_like_the_steps_when_the_profile_says_all(loss_scale):
+    model, batch = shake(make_model(**NETWORKS["consistency"])).double().eval(), in_float64(masked_batch())
+    losses = LossFunction(model, LearnerConfig(loss_scale=loss_scale))(batch)
+    expected = loss_parts(model, batch, SUPPORT, loss_scale=loss_scale)
+    found = [losses.policy.item(), losses.value.item(), losses.reward.item(), losses.consistency.item()]
+    assert found == pytest.approx(expected, rel=1e-6)
+    assert losses.total.item() == pytest.approx(expected @ WEIGHTS, rel=1e-6)
+
+
 def test_consistency_normalises_over_the_batch_while_training():
     model, batch = shake(make_model(**NETWORKS["consistency"])).double(), in_float64(masked_batch())
     twin = loss_parts(model, batch, SUPPORT, training=True)[CONSISTENCY]
     losses = muzero_loss(model.train(), batch, value_loss_weight=0.25)
     assert losses.consistency.item() == pytest.approx(twin, rel=1e-6)
     assert twin != pytest.approx(loss_parts(model, batch, SUPPORT)[CONSISTENCY], rel=1e-3)
+
+
+@pytest.mark.parametrize("training", [False, True])
+def test_consistency_of_one_drawn_step_per_sample_equals_the_plain_twin(training, monkeypatch):
+    model, batch = shake(make_model(**NETWORKS["consistency"])).double(), in_float64(masked_batch())
+    drawn_B = torch.tensor([0, 3, 1, 1, 2, 0])
+    assert len(set(batch.observation_mask_BK[range(6), drawn_B].tolist())) == 2
+    monkeypatch.setattr(module, "draw_steps", lambda unrolls, steps, device: drawn_B[:, None])
+    twin = loss_parts(model, batch, SUPPORT, training=training, drawn_B=(drawn_B + 1).tolist())[CONSISTENCY]
+    losses = muzero_loss(model.train(training), batch, value_loss_weight=0.25, consistency_steps="one")
+    assert losses.consistency.item() == pytest.approx(twin, rel=1e-6)
+
+
+def test_drawn_steps_are_equally_likely_and_independent():
+    torch.manual_seed(0)
+    step_B1 = module.draw_steps(40_000, 4, torch.device("cpu"))
+    assert step_B1.shape == (40_000, 1)
+    pair_B = 4 * step_B1[::2, 0] + step_B1[1::2, 0]
+    assert chisquare(np.bincount(pair_B, minlength=16)).pvalue > 1e-3
+
+
+def test_consistency_of_one_step_has_the_loss_and_gradient_of_all_when_every_draw_is_averaged(monkeypatch):
+    model, batch = shake(make_model(**NETWORKS["consistency"])).double().eval(), in_float64(masked_batch())
+
+    def consistency_and_gradient(consistency_steps):
+        weights = {"value_loss_weight": 0.25, "consistency_loss_weight": 2.0}
+        losses = muzero_loss(model, batch, consistency_steps=consistency_steps, **weights)
+        (gradient,) = torch.autograd.grad(losses.total, model.dynamics.state.weight)
+        return torch.cat([losses.consistency[None], gradient.flatten()])
+
+    each = []
+    for step in range(UNROLL):
+        monkeypatch.setattr(
+            module, "draw_steps", lambda unrolls, steps, device, step=step: torch.full((unrolls, 1), step)
+        )
+        each.append(consistency_and_gradient("one"))
+    torch.testing.assert_close(torch.stack(each).mean(0), consistency_and_gradient("all"))
 
 
 def test_loss_sends_no_gradient_into_the_consistency_target():

@@ -35,6 +35,11 @@ def value_target(episode: NaiveEpisode, t: int, discount: float, td_steps: int) 
     return total + discount**td_steps * bootstrap
 
 
+def mixed_values(values: list[float], t: int, fresh: dict[int, float]) -> list[float]:
+    """Value targets from step t on; a fresh search value, by step, takes the place of its step's return."""
+    return [fresh.get(t + k, value) for k, value in enumerate(values)]
+
+
 def targets(episode: NaiveEpisode, t: int, num_unroll_steps: int, discount: float, td_steps: int):
     """(values, value mask, rewards, reward mask, policies, policy mask, actions or None past the end)."""
     end, num_actions = len(episode.rewards), len(episode.policies[0])

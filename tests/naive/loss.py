@@ -38,15 +38,19 @@ def last_reset(config, k):
     return (k - 1) // config.value_prefix_horizon * config.value_prefix_horizon
 
 
-def loss_parts(model, batch, support_size, training=False):
-    """(policy, value, reward, consistency) as means over the batch, scales and masks applied."""
+def loss_parts(model, batch, support_size, training=False, loss_scale="steps", drawn_B=None):
+    """(policy, value, reward, consistency) as means over the batch, scales and masks applied.
+
+    Consistency counts at each step, or K times at step drawn_B[b] of sample b only.
+    """
     num_unroll_steps = batch.action_BK.shape[1]
-    scale = np.array([1.0] + [1.0 / num_unroll_steps] * num_unroll_steps)
-    return scale @ step_parts(model, batch, support_size, training=training)
+    root = {"steps": 1.0, "all": 1.0 / num_unroll_steps}[loss_scale]
+    scale = np.array([root] + [1.0 / num_unroll_steps] * num_unroll_steps)
+    return scale @ step_parts(model, batch, support_size, training=training, drawn_B=drawn_B)
 
 
 @torch.no_grad()
-def step_parts(model, batch, support_size, *, dynamics=None, observer=None, training=False):
+def step_parts(model, batch, support_size, *, dynamics=None, observer=None, training=False, drawn_B=None):
     """The same for each state k before any scale, [K + 1, 4].
 
     dynamics[k - 1] makes the step into state k, observer sees the consistency's target; both are `model` if None.
@@ -63,7 +67,7 @@ def step_parts(model, batch, support_size, *, dynamics=None, observer=None, trai
                 target = reward_target(model.config, batch.reward_target_BK[b], k)
                 loss = scalar_loss(model.config, output.reward_logits_BM[0], target, support_size)
                 parts[k, REWARD] += weight * float(batch.reward_mask_BK[b, k - 1]) * loss
-                if model.consistency is not None:
+                if model.consistency is not None and (drawn_B is None or drawn_B[b] == k):
                     pairs.append((b, k, *states(model, observer or model, output, batch.next_observation_BK[b, k - 1])))
             policy = cross_entropy(output.policy_logits_BA[0], batch.policy_target_BK1A[b, k])
             parts[k, POLICY] += weight * float(batch.policy_mask_BK1[b, k]) * policy
@@ -72,6 +76,7 @@ def step_parts(model, batch, support_size, *, dynamics=None, observer=None, trai
             parts[k, VALUE] += weight * float(batch.value_mask_BK1[b, k]) * loss
     for b, k, similarity in similarities(model, pairs, training):
         weight = float(batch.weight_B[b]) * float(batch.observation_mask_BK[b, k - 1])
+        weight *= 1.0 if drawn_B is None else num_unroll_steps
         parts[k, CONSISTENCY] -= weight * similarity
     return parts / batch_size
 

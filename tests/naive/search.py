@@ -15,7 +15,6 @@ from mzpipe.search.arithmetic import exp_nonpositive
 F = np.float32
 ZERO, ONE = F(0), F(1)
 TINY = np.finfo(F).tiny
-LEAST_SPREAD = F(1e-8)
 LEAST_LOGIT = np.finfo(F).min
 FIXED_ONE = F(2**46)
 exp = getattr(exp_nonpositive, "py_func", exp_nonpositive)
@@ -116,23 +115,53 @@ class NaiveSearch:
     def q(self, node: Node) -> F:
         return F(node.reward + F(self.discount * node.value))
 
+    def range_of(self, node: Node) -> list:
+        """The q whose spread sets the scale."""
+        if self.config.q_normalization == "siblings":
+            return [node.value] + [self.q(child) for child in node.children.values()]
+        return self.q_seen
+
     def bounds(self, node: Node) -> tuple[F, F]:
         """The number that is subtracted from q, and the factor of the difference."""
         if self.config.q_normalization == "bounds":
             low, high = self.config.q_bounds
             return F(low), F(1.0 / (high - low))
-        if self.config.q_normalization == "siblings":
-            seen = [node.value] + [self.q(child) for child in node.children.values()]
-            return min(seen), F(ONE / max(F(max(seen) - min(seen)), LEAST_SPREAD))
-        if not self.q_seen or F(max(self.q_seen) - min(self.q_seen)) < TINY:
+        seen = self.range_of(node)
+        spread = F(max(seen) - min(seen)) if seen else ZERO
+        if self.config.q_normalization == "tree" and spread < TINY:
             return ZERO, ONE
-        return min(self.q_seen), F(ONE / F(max(self.q_seen) - min(self.q_seen)))
+        return min(seen), F(ONE / max(spread, F(self.config.min_q_spread)))
+
+    def mean_q(self, node: Node, carried: F | None) -> F:
+        """The mean of the visited q; `carried`, the mean of the node above, is one of them."""
+        total, count = ZERO, len(node.children)
+        for _, child in node.newest_first():
+            total = F(total + self.q(child))
+        if carried is None:
+            return F(total / F(count))
+        if self.config.q_normalization != "bounds":
+            carried = min(max(carried, min(self.range_of(node))), max(self.range_of(node)))
+        return F(F(carried + total) / F(count + 1))
+
+    def mean_above(self, node: Node) -> F | None:
+        """The mean used at the node above, as the player to move at `node` sees it; None at the root."""
+        if node is self.root:
+            return None
+        above = next(parent for parent, action in self.path if parent.children.get(action) is node)
+        mean = self.mean_q(above, self.mean_above(above))
+        return F(-mean) if self.discount < 0 else mean
 
     def puct_scores(self, node: Node) -> dict:
         base, init = self.config.pb_c_base, self.config.pb_c_init
         exploration = F(math.sqrt(node.visits) * (init + math.log((node.visits + base + 1) / base)))
-        scores = {a: F(node.prior_of(a) * exploration) for a in node.unvisited()}
         low, scale = self.bounds(node)
+        unvisited_q = ZERO
+        if self.config.unvisited_q == "mean" and node.children:
+            unvisited_q = F(F(self.mean_q(node, self.mean_above(node)) - low) * scale)
+        weights = {a: node.weight_A[a] for a in node.unvisited()}
+        # Of the unvisited actions the one with the greatest weight is the best, even if rounding makes scores equal.
+        best = [greatest(weights)] if weights else []
+        scores = {a: F(unvisited_q + F(node.prior_of(a) * exploration)) for a in best}
         for action, child in node.children.items():
             bonus = F(F(child.prior * exploration) / F(1 + child.visits))
             scores[action] = F(F(F(self.q(child) - low) * scale) + bonus)
@@ -153,7 +182,7 @@ class NaiveSearch:
         most = max((child.visits for child in node.children.values()), default=0)
         slope = F(F(F(self.config.maxvisit_init) + F(most)) * F(self.config.value_scale))
         if self.config.rescale_values:
-            slope = F(slope / max(F(max(completed) - min(completed)), LEAST_SPREAD))
+            slope = F(slope / max(F(max(completed) - min(completed)), F(self.config.min_q_spread)))
         return mixed, max(completed), slope
 
     def improved(self, node: Node) -> tuple[dict, F]:

@@ -43,7 +43,10 @@ def test_output_bytes_of_a_value_prefix_hold_what_a_node_carries_and_what_the_ls
 def test_output_bytes_of_the_learners_model_hold_both_branches_of_the_consistency():
     config = NetworkConfig(hidden_size=8, consistency=True, consistency_projection_size=6, consistency_hidden_size=3)
     plain = output_bytes(Model(config, (5,), 3), torch.zeros(1, 5), num_unroll_steps=2)
-    found = output_bytes(Model(config, (5,), 3, training_heads=True), torch.zeros(1, 5), num_unroll_steps=2)
+    model = Model(config, (5,), 3, training_heads=True)
+    found = output_bytes(model, torch.zeros(1, 5), num_unroll_steps=2)
     projector, predictor, widest = 8 + 8 * 6, 3 * 3 + 6, 8
     assert found.root == plain.root
     assert found.unroll - plain.unroll == 2 * 4 * (2 * projector + predictor + widest)
+    one = output_bytes(model, torch.zeros(1, 5), num_unroll_steps=2, num_compared=1)
+    assert one.unroll - plain.unroll == 4 * (2 * projector + predictor + widest)

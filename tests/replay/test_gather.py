@@ -208,6 +208,72 @@ def test_gather_flips_the_sign_at_every_ply_when_two_players_alternate():
     np.testing.assert_allclose(slot.unrolls.value_target_BK1[0], [1.0, -1.0, 1.0, 0.0])
 
 
+def search_again(table, step, value):
+    """Stores a fresh search value of a step, as a reanalyzer's answer does."""
+    table.steps.root_value[step % table.capacity] = value
+    table.added.search_version_C[step % table.capacity] = 2
+
+
+@pytest.mark.parametrize(
+    ("first_newest", "expected"),
+    [
+        # rewards 1, 2, 4, 0; discount 0.5; td_steps 1; the actor's values 10, 20, 30, 40; searched again: 5, -, 7, 8
+        (0, [1 + 0.5 * 20, 2 + 0.5 * 30, 4 + 0.5 * 40, 0.0]),
+        (1, [5.0, 2 + 0.5 * 30, 7.0, 8.0]),
+    ],
+    ids=["newest", "older"],
+)
+def test_older_samples_take_the_values_of_their_newest_searches(first_newest, expected):
+    episode = random_episode(np.random.default_rng(2), 4, "terminated")
+    episode.rewards, episode.root_values = [1.0, 2.0, 4.0, 0.0], [10.0, 20.0, 30.0, 40.0]
+    table, _ = store([episode])
+    for step, value in ((0, 5.0), (2, 7.0), (3, 8.0)):
+        search_again(table, step, value)
+    steps = np.array([0])
+    slot = gather(table, steps, discount=0.5, td_steps=1)
+    Gatherer(table, discount=0.5, td_steps=1).mix_in_search_values(slot.unrolls, steps, first_newest)
+    np.testing.assert_allclose(slot.unrolls.value_target_BK1[0], expected)
+
+
+def test_search_values_stop_at_the_end_of_a_game():
+    episode = random_episode(np.random.default_rng(2), 2, "terminated")
+    table, _ = store([episode])
+    search_again(table, 0, 5.0)
+    search_again(table, 1, 6.0)
+    slot = gather(table, [0], discount=0.5, td_steps=1)
+    Gatherer(table, discount=0.5, td_steps=1).mix_in_search_values(slot.unrolls, np.array([0]), 2)
+    np.testing.assert_array_equal(slot.unrolls.value_target_BK1[0], [5.0, 6.0, 0.0, 0.0])
+
+
+@settings(max_examples=40)
+@given(
+    seed=st.integers(0, 2**32 - 1),
+    lengths=st.lists(st.integers(1, 23), min_size=1, max_size=3),
+    ends=st.lists(st.sampled_from(sorted(ENDS)), min_size=3, max_size=3),
+    td_steps=st.integers(1, 5),
+)
+def test_mixed_values_equal_the_twin_wherever_records_cut_the_episode(seed, lengths, ends, td_steps):
+    rng = np.random.default_rng(seed)
+    episodes = [random_episode(rng, length, end) for length, end in zip(lengths, ends, strict=False)]
+    table, first_step = store(episodes)
+    places = [(number, t) for number, episode in enumerate(episodes) for t in range(len(episode.rewards))]
+    steps = np.array([step_of(first_step, *place) for place in places])
+    fresh = [{} for _ in episodes]
+    for (number, t), step in zip(places, steps, strict=True):
+        if rng.random() < 0.6:
+            fresh[number][t] = float(np.float32(rng.normal()))
+            search_again(table, step, fresh[number][t])
+    first_newest = int(rng.integers(0, table.head + 1))
+    slot = gather(table, steps, discount=0.9, td_steps=td_steps)
+    Gatherer(table, discount=0.9, td_steps=1).mix_in_search_values(slot.unrolls, steps, first_newest)
+    for row, (number, t) in enumerate(places):
+        values, value_mask, *_ = naive.targets(episodes[number], t, UNROLL, 0.9, td_steps)
+        if steps[row] < first_newest:
+            values = naive.mixed_values(values, t, fresh[number])
+        np.testing.assert_allclose(slot.unrolls.value_target_BK1[row], values, rtol=1e-5, atol=1e-5)
+        np.testing.assert_array_equal(slot.unrolls.value_mask_BK1[row], value_mask)
+
+
 @settings(max_examples=40)
 @given(
     seed=st.integers(0, 2**32 - 1),

@@ -58,6 +58,30 @@ def test_weights_are_those_of_the_formula_over_the_batchs_largest():
     np.testing.assert_allclose(weight_B, expected / expected.max(), rtol=1e-6)
 
 
+@pytest.mark.parametrize(("floor", "least"), [(0.0, 1e-3), (0.1, 0.1), (1.0, 1.0)])
+def test_weights_are_not_below_the_profiles_floor_when_rare_draws_weigh_most(floor, least):
+    table = make_table(50)
+    sampler = make_sampler(ReplayConfig(priority_alpha=1.0, min_importance_weight=floor), table, seed=0)
+    fill(table, sampler, 10, priority=lambda steps: np.where(steps < 25, 1e-3, 1.0))
+    weight_B = sampler.draw(20_000, beta=1.0).weight_B
+    assert weight_B.dtype == np.float32
+    assert (weight_B.min(), weight_B.max()) == (pytest.approx(least, rel=2e-3), 1.0)
+
+
+def test_greatest_priority_is_that_of_any_transition_so_far_and_one_before_there_is_any():
+    table = make_table(50)
+    sampler = PrioritizedSampler(table, seed=0, alpha=0.6)
+    assert sampler.greatest_priority == 1.0
+    fill(table, sampler, 10, priority=lambda steps: np.full(len(steps), 0.5))
+    assert sampler.greatest_priority == 0.5
+    sampler.update(np.array([3, 4, 999_999]), np.array([7.0, np.inf, 0.0], np.float32))
+    sampler.update(np.array([3]), np.array([0.1], np.float32))
+    fill(table, sampler, 1, priority=lambda steps: np.zeros(len(steps)), first_number=100)
+    assert sampler.greatest_priority == 7.0
+    sampler.update(np.array([0]), np.array([1e9], np.float32))  # a removed transition's
+    assert sampler.greatest_priority == 7.0
+
+
 def test_a_transition_with_no_error_is_still_drawn_now_and_then():
     _, sampler = prioritized(capacity=10, priority=lambda steps: np.zeros(len(steps)))
     step_B, weight_B = sampler.draw(10_000, beta=1.0)

@@ -239,6 +239,33 @@ def test_server_trains_on_another_runs_journal_without_actors(bench, tmp_path):
     assert {path.name: path.read_bytes() for path in (tmp_path / "finished" / "journal").iterdir()} == before
 
 
+@pytest.mark.parametrize(
+    ("value_target", "learner_steps", "mixed_newest", "mixed"),
+    [
+        ("mixed", 100, 0, True),
+        ("mixed", 99, 0, False),
+        ("mixed", 100, 1_000, False),  # more than the table holds
+        ("n-step", 100, 5_000, False),
+    ],
+)
+def test_server_takes_search_values_for_older_samples_from_mixed_after_steps_on(
+    bench, value_target, learner_steps, mixed_newest, mixed
+):
+    sets = [f"replay.mixed_newest={mixed_newest}", "replay.mixed_after_steps=100"] if value_target == "mixed" else []
+    server = bench(f"replay.value_target={value_target}", "reanalyze.fraction=1.0", *sets)
+    server.server._batches._reanalysis = None  # no reanalyzer answers here; tests/reanalyze does
+    server.plane.counters(LEARNER).set("learner_steps", learner_steps)
+    server.play(4)
+    while server.get("inserted") < 4 * LENGTH:
+        server.server._insert(0)
+    table = server.server._table
+    table.steps.root_value[:], table.added.search_version_C[:] = 77.0, 2
+    server.laps()
+    unrolls = server.batches.peek().unrolls
+    inside = unrolls.policy_mask_BK1 == 1.0
+    assert (unrolls.value_target_BK1[inside] == 77.0).all() == mixed
+
+
 def test_server_refuses_to_learn_from_a_run_without_a_journal(bench, tmp_path):
     with pytest.raises(InputOutputError, match=r"replay.from='.*nowhere': .*journal holds no journal to train on"):
         bench(f"replay.from={tmp_path / 'nowhere'}", "reanalyze.fraction=1.0")

@@ -1,12 +1,14 @@
 """The store: table, priorities and journal move together, and come back together."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from mzpipe.config import ReplayConfig
 from mzpipe.replay.gather import Gatherer
 from mzpipe.replay.journal import Journal, JournalLayout, read_journal
-from mzpipe.replay.sampler import PrioritizedSampler, UniformSampler
+from mzpipe.replay.sampler import PrioritizedSampler, UniformSampler, priority_of_weight
 from mzpipe.replay.store import Store
 from tests.replay.episodes import FRAME_SHAPE, NUM_ACTIONS, make_table, random_episode, records
 
@@ -16,15 +18,15 @@ LAYOUT = JournalLayout(FRAME_SHAPE, "float32", NUM_ACTIONS)
 class Session:
     """One session of a run: a store that resumes from what its directory holds."""
 
-    def __init__(self, directory, transitions=100, uniform=False, journal=True):
+    def __init__(self, directory, transitions=100, uniform=False, journal=True, td_steps=3, **replay):
         self.table = make_table(transitions)
         former = read_journal(directory) if directory.exists() else None
         if former:
             former.repair()
         self.journal = Journal(directory, LAYOUT, segment_bytes=600, former=former) if journal else None
         self.sampler = UniformSampler(self.table, 0) if uniform else PrioritizedSampler(self.table, seed=0, alpha=0.6)
-        self.gatherer = Gatherer(self.table, discount=0.9, td_steps=3)
-        config = ReplayConfig(priority_alpha=0.6, journal_state_s=1000.0)
+        self.gatherer = Gatherer(self.table, discount=0.9, td_steps=td_steps)
+        config = ReplayConfig(priority_alpha=0.6, journal_state_s=1000.0, **replay)
         self.store = Store(self.table, self.sampler, self.gatherer, self.journal, config)
         self.restored = self.store.restore(former) if former else None
 
@@ -169,3 +171,55 @@ def test_a_state_that_was_saved_of_an_empty_table_is_restored(tmp_path):
     second = Session(tmp_path / "journal")
     assert second.restored == (24, 24)
     second.end()
+
+
+def test_new_transitions_enter_at_the_greatest_priority_so_far_when_the_profile_says_max(tmp_path):
+    session = Session(tmp_path / "journal", journal=False, initial_priority="max")
+    session.play(episodes(2))
+    session.sampler.update(np.arange(24), np.linspace(0.1, 3.0, 24).astype(np.float32))
+    session.play(episodes(1, seed=1), first_number=10)
+    session.sampler.update(np.array([23]), np.array([0.2], np.float32))
+    session.play(episodes(1, seed=2), first_number=20)
+    priority = priority_of_weight(session.columns()["priority"], 0.6)
+    np.testing.assert_allclose(priority[24:], 3.0, rtol=1e-5)
+
+
+def test_new_transitions_continue_at_the_greatest_restored_priority_when_the_profile_says_max(tmp_path):
+    first = Session(tmp_path / "journal", initial_priority="max")
+    first.play(episodes(2))
+    first.sampler.update(np.arange(24), np.linspace(0.1, 3.0, 24).astype(np.float32))
+    first.store.save_state()
+    first.play(episodes(1, seed=1), first_number=10)  # after the last save: restored like new ones
+    first.end(save=False)
+    second = Session(tmp_path / "journal", initial_priority="max")
+    second.play(episodes(1, seed=2), first_number=20)
+    priority = priority_of_weight(second.columns()["priority"], 0.6)
+    np.testing.assert_allclose(priority[:24], np.linspace(0.1, 3.0, 24), rtol=1e-4)
+    np.testing.assert_allclose(priority[24:], 3.0, rtol=1e-4)
+    second.end()
+
+
+def rare_rewards(count, length=37):
+    """Records of a new network's play: every value is 0, and so is every reward but an episode's last."""
+    for number, episode in enumerate(episodes(count, length=length)):
+        episode = replace(episode, root_values=[0.0] * length, rewards=[0.0] * (length - 1) + [1.0])
+        for record in records(episode, number):
+            record.final_value[0] = 0.0
+            yield record
+
+
+@pytest.mark.parametrize(("initial_priority", "least", "most"), [("error", 0.5, 0.9), ("max", 0.0, 0.0)])
+def test_first_transitions_are_all_drawn_when_they_enter_at_the_greatest_priority(
+    tmp_path, initial_priority, least, most
+):
+    """By their own |v - z|, which is 0 for most, they wait: the network errs everywhere as soon as it learns."""
+    rules = {"td_steps": 5, "initial_priority": initial_priority}
+    session = Session(tmp_path / "journal", transitions=2000, journal=False, **rules)
+    for record in rare_rewards(54):
+        session.store.insert(record, actor=0, epoch=0)
+    undrawn = np.ones(session.table.size, np.bool_)
+    for _ in range(100):
+        step_B = session.sampler.draw(256, beta=0.4).step_B
+        undrawn[step_B] = False
+        session.sampler.update(step_B, np.full(256, 0.1, np.float32))
+    assert least <= undrawn.mean() <= most

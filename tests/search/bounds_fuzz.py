@@ -38,6 +38,7 @@ def random_config(rng: np.random.Generator, num_simulations: int) -> SearchConfi
         fields |= {"value_scale": float(rng.choice([0.1, 1.0])), "rescale_values": bool(rng.random() < 0.5)}
     else:
         fields |= {"q_normalization": str(rng.choice(["tree", "siblings", "bounds"]))}
+        fields |= {"unvisited_q": str(rng.choice(["zero", "mean"]))}
     return SearchConfig(num_simulations=num_simulations, root_exploration_fraction=0.0, gumbel_scale=0.0, **fields)
 
 

@@ -21,11 +21,11 @@ from .records import EDGE
 
 @entry
 def probe(edges_N, first_child, value):
-    return sibling_normalization(edges_N, first_child, value)
+    return sibling_normalization(edges_N, first_child, value, np.float32(0.5))
 
 
 def main():
-    _, scale = probe(np.zeros(1, EDGE), np.uint16(0xFFFF), np.float32(0.0))
+    _, scale, _, _ = probe(np.zeros(1, EDGE), np.uint16(0xFFFF), np.float32(0.0))
     print(round(float(scale)), sum(probe.stats.cache_hits.values()))
 """
 
@@ -62,10 +62,10 @@ def scale_and_hits(library: Path, cache: dict[str, str]) -> list[str]:
 @pytest.mark.parametrize("given", [False, True], ids=["beside the sources", "in a directory of its own"])
 def test_kernels_are_compiled_again_when_another_module_has_changed(library, given):
     cache = {"NUMBA_CACHE_DIR": str(library / "kernels")} if given else {}
-    assert scale_and_hits(library, cache) == ["100000000", "0"]
-    assert scale_and_hits(library, cache) == ["100000000", "1"]
+    assert scale_and_hits(library, cache) == ["2", "0"]
+    assert scale_and_hits(library, cache) == ["2", "1"]
     puct = library / "mzpipe" / "search" / "puct.py"
     text = puct.read_text()
-    assert "_LEAST_SPREAD = np.float32(1e-8)" in text
-    puct.write_text(text.replace("_LEAST_SPREAD = np.float32(1e-8)", "_LEAST_SPREAD = np.float32(0.5)"))
-    assert scale_and_hits(library, cache) == ["2", "0"]
+    assert "return low, _ONE / " in text
+    puct.write_text(text.replace("return low, _ONE / ", "return low, np.float32(3.0) / "))
+    assert scale_and_hits(library, cache) == ["6", "0"]

@@ -13,11 +13,12 @@ from tests.search.driver import peaked_model, random_model, run
 
 
 def digest() -> str:
-    """SHA-256 of everything that searches of both policies found, noise included."""
+    """SHA-256 of everything that searches of all rules found, noise included."""
     digest = hashlib.sha256()
-    for policy in ("puct", "gumbel"):
+    rules: list[dict] = [{}, {"unvisited_q": "mean", "min_q_spread": 0.01}, {"policy": "gumbel"}]
+    for fields in rules:
         for make_model in (random_model, peaked_model):
-            search = BatchedSearch(SearchConfig(num_simulations=20, policy=policy), batch_size=3, num_actions=9, seed=4)
+            search = BatchedSearch(SearchConfig(num_simulations=20, **fields), batch_size=3, num_actions=9, seed=4)
             run(search, make_model(11, 21, 3, 9))
             for array in (*search.result(), search.best_action()):
                 digest.update(array.tobytes())

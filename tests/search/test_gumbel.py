@@ -73,6 +73,14 @@ def test_policy_target_is_the_softmax_of_logits_and_completed_q():
     assert search.result().search_policy_BA[0] == pytest.approx(weights / weights.sum(), rel=1e-5)
 
 
+def test_policy_target_divides_by_the_least_spread_when_completed_q_differ_by_less():
+    # The case above, whose completed q spread over 1, with a least spread of 2: sigma = (50 + 1) * 0.1 * q / 2.
+    config = gumbel_config(2, max_num_considered_actions=2, discount=1.0, min_q_spread=2.0)
+    weights = np.exp(2.55 * np.array([1.0, 0.0, 1 / 3]))
+    policy_BA = played(config, np.zeros((1, 3), F), [1.0, 0.0, 0.0]).result().search_policy_BA
+    assert policy_BA[0] == pytest.approx(weights / weights.sum(), rel=1e-5)
+
+
 def played(config, logits_BA, value_of_action) -> BatchedSearch:
     """A finished search of one tree in which a leaf is worth what the root action above it is."""
     num_actions = logits_BA.shape[1]

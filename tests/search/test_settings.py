@@ -33,6 +33,9 @@ def test_config_refuses_a_number_above_its_bound(field, bound):
             {"q_bounds": (0.0, 1e-9)},
             r"q_bounds\n.*the first must be less than the second by 1e-06 .*input_value=\(0.0, 1e-09\)",
         ),
+        ({"min_q_spread": 0.0}, r"min_q_spread\n.*greater than or equal to 0.00000001 .*input_value=0.0"),
+        ({"min_q_spread": 1e7}, r"min_q_spread\n.*less than or equal to 1000000 .*input_value=10000000.0"),
+        ({"unvisited_q": "worst"}, r"unvisited_q\n.*'zero' or 'mean' .*input_value='worst'"),
         ({"discount": 1.5}, r"discount\n.*less than or equal to 1 .*input_value=1.5"),
     ],
 )
@@ -41,7 +44,14 @@ def test_config_refuses_a_number_out_of_bounds(fields, message):
         SearchConfig(**fields)
 
 
-@pytest.mark.parametrize("fields", [LARGEST, {**LARGEST, "q_normalization": "bounds", "q_bounds": (1e9 - 1e-3, 1e9)}])
+@pytest.mark.parametrize(
+    "fields",
+    [
+        LARGEST,
+        {**LARGEST, "q_normalization": "bounds", "q_bounds": (1e9 - 1e-3, 1e9)},
+        {**LARGEST, "unvisited_q": "mean", "min_q_spread": 1e6},
+    ],
+)
 @pytest.mark.parametrize("policy", ["puct", "gumbel"])
 def test_search_answers_with_actions_when_every_setting_is_at_its_bound(policy, fields):
     config = SearchConfig(num_simulations=4, policy=policy, root_dirichlet_alpha=1e6, **fields)

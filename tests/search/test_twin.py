@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from mzpipe.config.search import SearchConfig
@@ -29,6 +29,8 @@ puct_options = st.fixed_dictionaries(
         "pb_c_init": st.sampled_from([0.0, 1.25, 4.0]),
         "q_normalization": st.sampled_from(["tree", "siblings", "bounds"]),
         "q_bounds": st.sampled_from([(-1.0, 1.0), (0.0, 10.0)]),
+        "unvisited_q": st.sampled_from(["zero", "mean"]),
+        "min_q_spread": st.sampled_from([1e-8, 0.01, 0.5, 3.0]),
     }
 )
 gumbel_options = st.fixed_dictionaries(
@@ -40,6 +42,7 @@ gumbel_options = st.fixed_dictionaries(
         "value_scale": st.sampled_from([0.0, 0.1, 1.0]),
         "maxvisit_init": st.sampled_from([0.0, 20.0, 50.0]),
         "rescale_values": st.booleans(),
+        "min_q_spread": st.sampled_from([1e-8, 0.01, 0.5, 3.0]),
     }
 )
 shapes = st.tuples(st.integers(1, 24), st.integers(1, 6))
@@ -67,6 +70,8 @@ def assert_equal_to_twin(config, model, *, seed, probabilities=False) -> None:
     """Every selected edge, the visits and the values of both trees are the twin's."""
     num_actions = model.policy_logits_KBA.shape[2]
     legal_BA, noise_BA = legal_actions(seed, num_actions), noise_of(config, num_actions, seed)
+    if probabilities:  # a root without a legal action above 0 is refused
+        assume((model.policy_logits_KBA[0] * legal_BA).max(axis=1).min() >= np.finfo(np.float32).tiny)
     search = BatchedSearch(
         config, batch_size=NUM_TREES, num_actions=num_actions, seed=seed, probabilities=probabilities
     )
