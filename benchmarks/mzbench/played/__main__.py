@@ -67,7 +67,7 @@ def _run(arguments: argparse.Namespace) -> int:
 def _looks(profile: Profile, arguments: argparse.Namespace) -> list[Look]:
     """Plays, trains, and looks, with a line of progress."""
     torch.set_num_threads(profile.learner.num_threads)
-    game = describe_game(replace(profile.game, name="Pong"))
+    game = describe_game(replace(profile.game, name="Pong", action_planes=False))
     with Console(stderr=True).status("playing") as status:
         moves = cached_moves(arguments.cache, profile.game, arguments.moves, _EMULATORS)
         positions = Positions(moves, profile, game.num_actions, uniform_policy=arguments.policy == "uniform")

@@ -37,7 +37,7 @@ class Moves(NamedTuple):
 
 def cached_moves(directory: Path, config: GameConfig, num_moves: int, num_emulators: int) -> Moves:
     """The moves in the directory's file for these settings, which are played first if there is no such file."""
-    config = dataclasses.replace(config, name="Pong", frame_stack=1)
+    config = dataclasses.replace(config, name="Pong", frame_stack=1, action_planes=False)
     file = directory / f"pong-{num_moves}-{num_emulators}-{zlib.crc32(repr(config).encode()):08x}.npz"
     if not file.exists():
         directory.mkdir(parents=True, exist_ok=True)
