@@ -57,8 +57,26 @@ def run_rank(directory, rank, size, spoil):
     np.savez(Path(directory) / f"rank-{rank}.npz", gradients=gradients, weights=weights, skipped=skipped, latest=latest)
 
 
-def results(directory, size, spoil=False):
-    program = f"from tests.learner.test_ranks import run_rank; run_rank({str(directory)!r}, %d, {size}, {spoil})"
+def run_rank_with_statistics(directory, rank, size, _):
+    """The same with batch statistics, which are other ones on every rank before a step that does not change them."""
+    from mzpipe.learner.ranks import Ranks
+
+    torch.set_num_threads(1)
+    ranks = Ranks(Path(directory), index=rank, size=size, epoch=0, device=torch.device("cpu"))
+    model = make_model(value_prefix=True)
+    step, norm = TrainingStep(model, CONFIG, ranks=ranks), model.value_prefix.layers[0]
+    norm.momentum = 0.0
+    norm.running_mean.fill_(rank + 1.0)
+    step(part(weighted_batch(0), rank, size))
+    mean = norm.running_mean.numpy().copy()
+    del step
+    ranks.close()
+    np.savez(Path(directory) / f"rank-{rank}.npz", mean=mean)
+
+
+def results(directory, size, spoil=False, program=run_rank):
+    name = program.__name__
+    program = f"from tests.learner.test_ranks import {name}; {name}({str(directory)!r}, %d, {size}, {spoil})"
     children = [subprocess.Popen([sys.executable, "-c", program % rank]) for rank in range(size)]
     try:
         assert [child.wait(120) for child in children] == [0] * size
@@ -88,6 +106,13 @@ def test_all_ranks_skip_a_step_that_one_of_them_cannot_take(tmp_path):
     assert first["skipped"].tolist() == second["skipped"].tolist() == [False, True, False]
     np.testing.assert_array_equal(first["weights"], second["weights"])
     assert np.isfinite(first["weights"]).all()
+
+
+@pytest.mark.slow
+def test_every_rank_takes_the_batch_statistics_that_the_first_has_measured(tmp_path):
+    first, second = results(tmp_path, 2, program=run_rank_with_statistics)
+    assert (first["mean"] == 1.0).all()
+    assert (second["mean"] == 1.0).all()
 
 
 def test_one_rank_is_alone():
