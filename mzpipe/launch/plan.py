@@ -244,11 +244,16 @@ def _check_images(profile: Profile, game: GameSpec) -> None:
     """Refuses what is for images alone, for a game without any."""
     if game.has_images:
         return
-    for section, name in (("network", "mean_image"), ("learner", "augment_shift"), ("learner", "augment_intensity")):
-        if value := getattr(getattr(profile, section), name):
+    chosen = {
+        "network.mean_image": profile.network.mean_image,
+        "learner.augment_shift": profile.learner.augment_shift,
+        "learner.augment_intensity": profile.learner.augment_intensity,
+    }
+    for name, value in chosen.items():
+        if value:
             raise ConfigError(
-                f"{section}.{name}={json.dumps(value)}: {game.name} has {game.frame_dtype} frames of shape "
-                f"{game.frame_shape}, not images of bytes: leave it out"
+                f"{name}={json.dumps(value)}: {game.name} has {game.frame_dtype} frames of shape {game.frame_shape}, not "
+                "images of bytes: leave it out"
             )
 
 
