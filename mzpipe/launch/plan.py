@@ -252,8 +252,8 @@ def _check_images(profile: Profile, game: GameSpec) -> None:
     for name, value in chosen.items():
         if value:
             raise ConfigError(
-                f"{name}={json.dumps(value)}: {game.name} has {game.frame_dtype} frames of shape {game.frame_shape}, not "
-                "images of bytes: leave it out"
+                f"{name}={json.dumps(value)}: {game.name} has {game.frame_dtype} frames of shape "
+                f"{game.frame_shape}, not images of bytes: leave it out"
             )
 
 
