@@ -1,8 +1,20 @@
 """Checks that need more than one field of a profile."""
 
+from collections.abc import Iterator
+
 from ..errors import ConfigError
-from .profile import LearnerConfig, NetworkConfig, Profile
-from .replay import ReplayConfig, check_corridor
+from .profile import Profile
+from .replay import check_corridor
+
+
+def chosen(profile: Profile, *fields: str) -> Iterator[str]:
+    """Returns `section.field=value`, as a profile spells it, for each of these that is not at its default."""
+    for field in fields:
+        section, _, name = field.partition(".")
+        settings = getattr(profile, section)
+        value = getattr(settings, name)
+        if value != getattr(type(settings)(), name):
+            yield f"{field}={str(value).lower() if isinstance(value, bool) else repr(value)}"
 
 
 def check_profile(profile: Profile) -> None:
@@ -10,13 +22,13 @@ def check_profile(profile: Profile) -> None:
     _check_temperatures(profile)
     _check_stop(profile)
     _check_rate_limiter(profile)
-    _check_sampler(profile.replay)
+    _check_sampler(profile)
     _check_offline(profile)
     _check_value_target(profile)
     _check_devices(profile)
     _check_precision(profile)
     _check_unvisited_q(profile)
-    _check_downsampling(profile.network)
+    _check_downsampling(profile)
     _check_value_prefix(profile)
     _check_consistency(profile)
     _check_augmentation(profile)
@@ -52,17 +64,15 @@ def _check_rate_limiter(profile: Profile) -> None:
     )
 
 
-def _check_sampler(replay: ReplayConfig) -> None:
+def _check_sampler(profile: Profile) -> None:
     """Refuses choices about priorities for a sampler that has none."""
-    if replay.sampler == "prioritized":
+    sampler = profile.replay.sampler
+    if sampler == "prioritized":
         return
-    plain = ReplayConfig()
-    for name in ("initial_priority", "min_importance_weight"):
-        if getattr(replay, name) != getattr(plain, name):
-            raise ConfigError(
-                f"replay.{name}={getattr(replay, name)!r}: replay.sampler={replay.sampler!r} has no priorities: "
-                "leave it out, or set replay.sampler='prioritized'"
-            )
+    for choice in chosen(profile, "replay.initial_priority", "replay.min_importance_weight"):
+        raise ConfigError(
+            f"{choice}: replay.sampler={sampler!r} has no priorities: leave it out, or set replay.sampler='prioritized'"
+        )
 
 
 def _check_offline(profile: Profile) -> None:
@@ -77,7 +87,7 @@ def _check_offline(profile: Profile) -> None:
 
 def _check_value_target(profile: Profile) -> None:
     """Refuses search values as targets that nothing renews, and sizes for a mixture that is not made."""
-    replay, plain = profile.replay, ReplayConfig()
+    replay = profile.replay
     if replay.value_target == "mixed":
         if profile.reanalyze.fraction == 0.0:
             raise ConfigError(
@@ -85,12 +95,11 @@ def _check_value_target(profile: Profile) -> None:
                 "would stay that of the weights that played it: set reanalyze.fraction, for example to 1.0"
             )
         return
-    for name in ("mixed_after_steps", "mixed_newest"):
-        if getattr(replay, name) != getattr(plain, name):
-            raise ConfigError(
-                f"replay.{name}={getattr(replay, name)}: replay.value_target={replay.value_target!r} mixes nothing: "
-                "leave it out, or set replay.value_target='mixed'"
-            )
+    for choice in chosen(profile, "replay.mixed_after_steps", "replay.mixed_newest"):
+        raise ConfigError(
+            f"{choice}: replay.value_target={replay.value_target!r} mixes nothing: "
+            "leave it out, or set replay.value_target='mixed'"
+        )
 
 
 def _check_devices(profile: Profile) -> None:
@@ -127,32 +136,26 @@ def _check_unvisited_q(profile: Profile) -> None:
         )
 
 
-def _check_downsampling(network: NetworkConfig) -> None:
+def _check_downsampling(profile: Profile) -> None:
     """Refuses sizes for a down-sampling that the network lacks, and action planes for states without board cells."""
-    plain = NetworkConfig()
+    network = profile.network
     if network.action_encoding == "board" and (network.kind, network.downsample) != ("residual", "none"):
         raise ConfigError(
             f"network.action_encoding='board': network.kind={network.kind!r} with network.downsample="
             f"{network.downsample!r} has no board cells: leave it out, or set kind='residual' and downsample='none'"
         )
-    for field in ("downsample", "action_encoding", "head_norm"):
-        if network.kind == "mlp" and getattr(network, field) != getattr(plain, field):
+    for choice in chosen(profile, "network.downsample", "network.action_encoding", "network.head_norm"):
+        if network.kind == "mlp":
             raise ConfigError(
-                f"network.{field}={_spelt(getattr(network, field))}: network.kind='mlp' has no convolutions: "
-                "leave it out, or set network.kind='residual'"
+                f"{choice}: network.kind='mlp' has no convolutions: leave it out, or set network.kind='residual'"
             )
-    for field in ("downsample_blocks", "residual_downsample", "mean_image"):
+    for choice in chosen(profile, "network.downsample_blocks", "network.residual_downsample", "network.mean_image"):
         for name, value, mend in (("kind", "mlp", "residual"), ("downsample", "none", "atari")):
-            if getattr(network, field) != getattr(plain, field) and getattr(network, name) == value:
+            if getattr(network, name) == value:
                 raise ConfigError(
-                    f"network.{field}={_spelt(getattr(network, field))}: network.{name}={value!r} has no "
-                    f"down-sampling of images: leave it out, or set network.{name}={mend!r}"
+                    f"{choice}: network.{name}={value!r} has no down-sampling of images: leave it out, or set "
+                    f"network.{name}={mend!r}"
                 )
-
-
-def _spelt(value: object) -> str:
-    """The value as a profile spells it."""
-    return str(value).lower() if isinstance(value, bool) else repr(value)
 
 
 def _check_value_prefix(profile: Profile) -> None:
@@ -166,10 +169,11 @@ def _check_value_prefix(profile: Profile) -> None:
 
 
 def _check_consistency(profile: Profile) -> None:
-    steps = profile.learner.consistency_steps
-    if steps != LearnerConfig().consistency_steps and not profile.network.consistency:
+    if profile.network.consistency:
+        return
+    for choice in chosen(profile, "learner.consistency_steps"):
         raise ConfigError(
-            f"learner.consistency_steps={steps!r}: network.consistency=false has no consistency loss: "
+            f"{choice}: network.consistency=false has no consistency loss: "
             "leave it out, or set network.consistency=true"
         )
 
@@ -179,13 +183,11 @@ def _check_augmentation(profile: Profile) -> None:
     network = profile.network
     if (network.kind, network.downsample) == ("residual", "atari"):
         return
-    for name in ("augment_shift", "augment_intensity"):
-        if getattr(profile.learner, name):
-            raise ConfigError(
-                f"learner.{name}={getattr(profile.learner, name)}: network.kind={network.kind!r} with "
-                f"network.downsample={network.downsample!r} is not for images: leave it out, or set "
-                "network.kind='residual' and downsample='atari'"
-            )
+    for choice in chosen(profile, "learner.augment_shift", "learner.augment_intensity"):
+        raise ConfigError(
+            f"{choice}: network.kind={network.kind!r} with network.downsample={network.downsample!r} is not for "
+            "images: leave it out, or set network.kind='residual' and downsample='atari'"
+        )
 
 
 def _check_batch_norm(profile: Profile) -> None:

@@ -1,7 +1,6 @@
 """The plan: says what will run where and how many bytes it needs, before anything starts."""
 
 import dataclasses
-import json
 import os
 from dataclasses import dataclass
 from math import prod
@@ -10,6 +9,7 @@ import numpy as np
 import psutil
 
 from ..config import Profile
+from ..config.validate import chosen
 from ..errors import ConfigError, PlanError
 from ..evaluator.episodes import check_opponent, evaluation_trees
 from ..games import GameSpec
@@ -244,17 +244,11 @@ def _check_images(profile: Profile, game: GameSpec) -> None:
     """Refuses what is for images alone, for a game without any."""
     if game.has_images:
         return
-    chosen = {
-        "network.mean_image": profile.network.mean_image,
-        "learner.augment_shift": profile.learner.augment_shift,
-        "learner.augment_intensity": profile.learner.augment_intensity,
-    }
-    for name, value in chosen.items():
-        if value:
-            raise ConfigError(
-                f"{name}={json.dumps(value)}: {game.name} has {game.frame_dtype} frames of shape "
-                f"{game.frame_shape}, not images of bytes: leave it out"
-            )
+    for choice in chosen(profile, "network.mean_image", "learner.augment_shift", "learner.augment_intensity"):
+        raise ConfigError(
+            f"{choice}: {game.name} has {game.frame_dtype} frames of shape {game.frame_shape}, not images of bytes: "
+            "leave it out"
+        )
 
 
 def _check_room(place: str, needed: int, free: int, mend: str) -> None:

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from ..ipc.diagnostics import MODEL_PARTS
 from ..nets import Model
 from .loss import Batch
-from .statistics import restore_buffers
+from .statistics import SavedBuffers
 
 # Least spread of value targets by which the gap is divided: before the first reward all targets may be equal.
 _LEAST_SPREAD = 1e-2
@@ -62,10 +62,10 @@ def played_gap(model: Model, batch: Batch) -> float:
     The two are the same network with its kept statistics and with those of the batch; without batch normalisation the
     gap is 0. Leaves the model as it was.
     """
-    was_training, buffers = model.training, [buffer.clone() for buffer in model.buffers()]
+    was_training, buffers = model.training, SavedBuffers(model)
     played_B = model.value(model.eval().initial_inference(batch.observation))
     trained_B = model.value(model.train().initial_inference(batch.observation))
-    restore_buffers(model, buffers)
+    buffers.restore()
     model.train(was_training)
     spread = batch.value_target_BK1[:, 0].std(correction=0).clamp(min=_LEAST_SPREAD)
     return float((played_B - trained_B).square().mean().sqrt() / spread)

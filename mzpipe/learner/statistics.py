@@ -61,8 +61,14 @@ class PlayedStatistics:
         self._is_fresh = True
 
 
-@torch.no_grad()
-def restore_buffers(model: Model, buffers: list[Tensor]) -> None:
-    """Restores what `model.buffers()` held."""
-    for buffer, before in zip(model.buffers(), buffers, strict=True):
-        buffer.copy_(before)
+class SavedBuffers:
+    """Copies of a model's buffers, batch statistics among them, as they are now."""
+
+    def __init__(self, model: Model) -> None:
+        self._saved = [(buffer, buffer.clone()) for buffer in model.buffers()]
+
+    @torch.no_grad()
+    def restore(self) -> None:
+        """Gives the buffers these values again."""
+        for buffer, before in self._saved:
+            buffer.copy_(before)

@@ -18,7 +18,7 @@ from ..nets import Model
 from .loss import Batch, Losses, LossFunction, compiled
 from .optimizer import Optimizer, learning_rate
 from .ranks import OneRank, Ranks
-from .statistics import restore_buffers
+from .statistics import SavedBuffers
 
 
 @contextmanager
@@ -70,7 +70,7 @@ class TrainingStep:
     def _train(self, batch: Batch) -> StepResult:
         self._model.train()
         self._compile_once(batch)
-        buffers = [buffer.clone() for buffer in self._model.buffers()]
+        buffers = SavedBuffers(self._model)
         self._model.take_mean(batch.observation, self.learner_steps)
         losses: Losses = self._loss(batch)
         self._ended(Stage.FORWARD)
@@ -79,7 +79,7 @@ class TrainingStep:
         finite = self._finite(losses)
         self._ended(Stage.BACKWARD)
         if not finite:
-            restore_buffers(self._model, buffers)  # a skipped step's statistics are as bad as its gradient
+            buffers.restore()  # a skipped step's statistics are as bad as its gradient
             return StepResult(losses, skipped=True)
         self.optimizer.step(learning_rate(self._config, self.learner_steps))
         self._ended(Stage.OPTIMIZER)
@@ -97,6 +97,6 @@ class TrainingStep:
         if self._is_compiled or not (self._config.compile or self._config.cuda_graphs):
             return
         self._is_compiled = True
-        buffers = [buffer.clone() for buffer in self._model.buffers()]
+        buffers = SavedBuffers(self._model)
         self._loss = compiled(self._loss, batch, cuda_graphs=self._config.cuda_graphs, note=self._note)
-        restore_buffers(self._model, buffers)
+        buffers.restore()

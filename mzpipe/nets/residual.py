@@ -93,7 +93,7 @@ class ResidualRepresentation(nn.Module):
 class ResidualDynamics(nn.Module):
     """Hidden state and action -> (reward outputs, unscaled next hidden state).
 
-    The action enters as planes, made by `action_planes` [B] -> [B, P, Y, X]. Without reward_outputs (None) it returns
+    The action enters as planes, made by `action_plane` [B] -> [B, P, Y, X]. Without reward_outputs (None) it returns
     head channels * Y * X flat features, for a value prefix.
     """
 

@@ -113,12 +113,12 @@ class BatchMaker:
 
     def _write(self, batch: PendingBatch, slots: list[BatchSlot], random_key: int) -> None:
         """Gives each rank its rows; rank 0, which begins the steps, gets its own after all others."""
+        first_newest = self._first_newest()
         for rank, slot in reversed(list(enumerate(slots))):
             first = rank * self._rank_size
             rows = slice(first, first + self._rank_size)
             self._gatherer.fill(slot, batch.step_B[rows], batch.td_steps_B[rows], random_key + first)
-            if self._mixes():
-                first_newest = self._table.head - self._profile.replay.mixed_newest
+            if first_newest is not None:
                 self._gatherer.mix_in_search_values(slot.unrolls, batch.step_B[rows], first_newest)
             slot.unrolls.weight_B[:] = batch.weight_B[rows]
             self._clock.mark(Mark.BATCH_SENT, rank, self._writers[rank].sequence)
@@ -126,10 +126,12 @@ class BatchMaker:
         for bell in self._bells:
             bell.ring()
 
-    def _mixes(self) -> bool:
-        """Whether older samples take search values as targets by now (EfficientZero V2)."""
+    def _first_newest(self) -> int | None:
+        """The step from which samples keep their n-step returns; None while all do (EfficientZero V2)."""
         replay = self._profile.replay
-        return replay.value_target == "mixed" and self._learner.get("learner_steps") >= replay.mixed_after_steps
+        if replay.value_target != "mixed" or self._learner.get("learner_steps") < replay.mixed_after_steps:
+            return None
+        return self._table.head - replay.mixed_newest
 
     def _share(self) -> int:
         """The number of this batch's positions to search again, rounded so that the fraction holds over batches."""

@@ -18,7 +18,7 @@ from torch import Tensor
 from mzpipe.config import Profile
 from mzpipe.games import GameSpec
 from mzpipe.learner.loss import Batch, unroll
-from mzpipe.learner.statistics import PlayedStatistics, restore_buffers
+from mzpipe.learner.statistics import PlayedStatistics, SavedBuffers
 from mzpipe.learner.step import TrainingStep
 from mzpipe.nets import Model
 from mzpipe.nets.support import head_scalar
@@ -66,13 +66,13 @@ def train(
 @torch.no_grad()
 def look(step: int, model: Model, statistics: PlayedStatistics, held_out: list[Batch]) -> Look:
     """One look, which leaves the model as it was."""
-    buffers = [buffer.clone() for buffer in model.buffers()]
+    buffers = SavedBuffers(model)
     running = explained(model.eval(), held_out)
     trained = explained(model.train(), held_out)
-    restore_buffers(model, buffers)
+    buffers.restore()
     statistics.measure()
     played = explained(model.eval(), held_out)
-    restore_buffers(model, buffers)
+    buffers.restore()
     model.train()
     return Look(step, trained, played, running)
 
