@@ -13,6 +13,7 @@ import pytest
 from hypothesis import settings
 
 from mzpipe.runtime.environment import prepare_environment
+from tests.stand_in_gpu.runner import begin_test, note_outcome, send_to_stand_in
 
 # Numba checks a cached kernel against its own file only, so the cache of the runs is named after all sources. A plugin
 # may have loaded Numba already; then Numba has also read the environment.
@@ -55,8 +56,17 @@ def pytest_collection_modifyitems(config, items):
             raise pytest.UsageError(
                 f"{item.nodeid} takes nothing_left, so its module belongs to GUARDED in conftest.py"
             )
+    send_to_stand_in(items)
     if hasattr(config, "workerinput"):
         items.sort(key=lambda item: group_of(item.nodeid) != RUNS)
+
+
+def pytest_runtest_setup(item):
+    begin_test()
+
+
+def pytest_runtest_logreport(report):
+    note_outcome(report)
 
 
 @pytest.fixture
