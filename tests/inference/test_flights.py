@@ -89,10 +89,9 @@ def test_the_next_batch_starts_while_one_is_in_the_air_and_the_third_waits(serve
     assert all(lane.ready() for lane in (first, second, third))
 
 
-def played(plane, profile, air=None):
+def searched(server, plane, air=None):
     """Every lane's answers along a search; with `air`, each batch lands a lap after it could have."""
-    publish(plane, random_model(profile, plane, 1))
-    server, lanes, answers = started_server(profile, plane), lanes_of(plane), []
+    lanes, answers = lanes_of(plane), []
     for node in range(5):
         for index, lane in enumerate(lanes):
             if node == 0:
@@ -114,7 +113,9 @@ def test_answers_of_batches_in_the_air_are_those_of_batches_that_land_at_once(tm
     for name in ("at once", "late"):
         (tmp_path / name).mkdir()
         air = Air(monkeypatch) if name == "late" else None
-        found.append(played(make_plane(tmp_path / name, profile), profile, air))
+        plane = make_plane(tmp_path / name, profile)
+        publish(plane, random_model(profile, plane, 1))
+        found.append(searched(started_server(profile, plane), plane, air))
     np.testing.assert_allclose(found[1], found[0], rtol=1e-5, atol=1e-6)
 
 

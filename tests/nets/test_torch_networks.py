@@ -56,13 +56,13 @@ def observed(kind, count, seed=0):
     return rng.normal(size=(count, *shape)).astype(np.float32)
 
 
-def networks(kind, count=1, bfloat16=False):
+def networks(kind, count=1, bfloat16=False, runway=None):
     _, shape, dtype = KINDS[kind]
     return make_torch_networks(
         measured_model(kind, seed=99),
         torch.zeros(1, *shape, dtype=dtype),
         ACTIONS,
-        Runway(CPU),
+        runway or Runway(CPU),
         count=count,
         pool_rows=MAX_BATCH * NODES,
         max_batch=MAX_BATCH,

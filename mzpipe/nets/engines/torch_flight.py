@@ -81,6 +81,7 @@ class Runway:
         with self.queued():
             for _ in range(_WARM_UPS):
                 run()
+            torch.cuda.current_stream(self.device).synchronize()  # the caller may now refill what they have read
             self._graph_memory = self._graph_memory or torch.cuda.graph_pool_handle()
             graph = torch.cuda.CUDAGraph()
             graph.capture_begin(pool=self._graph_memory, capture_error_mode="thread_local")

@@ -39,19 +39,15 @@ class WeightsUpload:
     """Brings flat weights to the device in one copy, for one network after the other."""
 
     def __init__(self, runway: Runway, size: int) -> None:
-        self._runway = runway
-        self._host = runway.host_tensor(size, dtype=torch.float32)
-        self._on_device, self._copied = runway.device_twin(self._host), runway.event()
+        self._on_device = torch.zeros(size, device=runway.device) if runway.is_gpu else None
 
     def upload(self, weights: np.ndarray) -> Tensor:
         """The weights on the device, until the next call; called on the engine's stream."""
-        if self._copied is not None:
-            self._copied.synchronize()  # the last version's copy, ended long ago: it reads the memory that we now fill
-        self._host.numpy()[:] = weights
-        if self._copied is not None:
-            self._on_device.copy_(self._host, non_blocking=True)
-            self._copied.record()
-        return self._on_device
+        host = torch.from_numpy(weights)
+        if self._on_device is None:
+            return host
+        # Torch's allocator keeps the pinned copy until the device has read it.
+        return self._on_device.copy_(host.pin_memory(), non_blocking=True)
 
 
 class TorchNetwork:
