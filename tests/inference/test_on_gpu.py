@@ -43,7 +43,7 @@ def test_searches_on_a_gpu_get_the_answers_of_the_cpu_with_two_batches_in_the_ai
 
 
 def test_lanes_are_registered_while_the_server_lives(tmp_path):
-    server, plane, _ = started("cuda:0", tmp_path / "run")
+    server, *_ = started("cuda:0", tmp_path / "run")
     observation = torch.from_numpy(server._block["observation"])
     assert observation.is_pinned()
     server.on_close()

@@ -1,4 +1,4 @@
-"""Torch networks on a GPU: the CPU's answers, one replay a batch, no wait; and the same where nothing can be captured."""
+"""Torch networks on a GPU: the CPU's answers, one replay a batch, no wait; and the same where a capture fails."""
 
 import numpy as np
 import pytest
