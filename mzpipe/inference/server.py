@@ -161,19 +161,21 @@ class InferenceServer(Agent):
         if self._in_flight:
             self._clock.add(Stage.INFERENCE_DEVICE, 0)  # gathering begins: until now we waited for the device
         start = self._start_roots if kind is RequestKind.ROOT else self._start_children
-        batch = _Batch(flight, lanes, start(network, flight, lanes), version, self._started_ns)
+        num_rows = start(network, flight, lanes)
         if flight.landed():
-            self._clock.end(Stage.INFERENCE_DEVICE, batch.num_rows)
-            self._answer(batch)
+            self._clock.end(Stage.INFERENCE_DEVICE, num_rows)
+            self._answer(flight, lanes, num_rows, version)
             return
         self._is_in_flight_L[lanes] = True
-        self._in_flight.append(batch._replace(lanes=lanes.copy()))  # `pending` reuses its array in the next lap
-        self._free.popleft()
+        lanes = lanes.copy()  # `pending` reuses its array in the next lap
+        self._in_flight.append(_Batch(self._free.popleft(), lanes, num_rows, version, self._started_ns))
 
     def _start_roots(self, network: Network, flight: Flight, lanes: np.ndarray) -> int:
         num_rows_L = self._block["num_rows"]
         num_rows = root_rows(lanes, num_rows_L, self._num_trees, self._num_nodes, flight.target_R)
         observations = [self._block["observation"][lane, : num_rows_L[lane]] for lane in lanes]
+        if num_rows != sum(map(len, observations)):
+            raise MzpipeError(f"lanes {lanes.tolist()}: a request names more rows than a lane has ({self._num_trees})")
         self._gather_ends(num_rows)
         network.start_roots(flight, observations)
         return num_rows
@@ -200,14 +202,12 @@ class InferenceServer(Agent):
             self._is_in_flight_L[batch.lanes] = False
             self._clock.add(Stage.INFERENCE_DEVICE, batch.num_rows)
             self._clock.took(Stage.INFERENCE_DEVICE, time.monotonic_ns() - batch.started_ns)
-            self._answer(batch)
+            self._answer(batch.flight, batch.lanes, batch.num_rows, batch.version)
             num_batches += 1
         return num_batches
 
-    def _answer(self, batch: _Batch) -> None:
-        lanes, num_rows = batch.lanes, batch.num_rows
-        answer_RC = batch.flight.answer_RC
-        num_finished = scatter_kernel(lanes, *self._searches, answer_RC, batch.version, *self._answers)
+    def _answer(self, flight: Flight, lanes: np.ndarray, num_rows: int, version: int) -> None:
+        num_finished = scatter_kernel(lanes, *self._searches, flight.answer_RC, version, *self._answers)
         for lane in self._finished_L[:num_finished].tolist():
             self._versions.finish(lane)
         self._lanes.respond(lanes)

@@ -5,6 +5,8 @@ import pytest
 import torch
 
 from mzpipe.nets import FlatWeights
+from mzpipe.nets.engines.folded import FoldedModel
+from mzpipe.nets.engines.row_model import RowModel
 from mzpipe.nets.engines.torch_flight import Runway
 from mzpipe.nets.pinned import register
 from tests.nets.test_torch_networks import MAX_BATCH, NODES, asked, measured_model, networks, observed, walk
@@ -77,6 +79,26 @@ def test_a_version_is_one_copy_without_a_wait_and_captures_nothing():
     with counted() as seen:
         network.load(flat("images with prefix", 1))
     assert (seen.h2d_async, seen.h2d_blocking, seen.h2d_pageable, seen.captured) == (1, 0, 0, 0)
+
+
+def test_models_and_versions_are_made_on_the_stream_on_which_they_run(monkeypatch):
+    """The stream is all that orders a version before the batches that use it, and after those of the former one."""
+    streams, runway = [], Runway(GPU)
+
+    def noting(called):
+        def call(*arguments):
+            streams.append(torch.cuda.current_stream(GPU))
+            return called(*arguments)
+
+        return call
+
+    for owner, name in ((FoldedModel, "__init__"), (FoldedModel, "load"), (RowModel, "pool"), (RowModel, "root")):
+        monkeypatch.setattr(owner, name, noting(getattr(owner, name)))
+    (network,) = prepared("mlp with prefix", runway)
+    walk(network, "mlp with prefix")
+    assert len(streams) > 4
+    assert set(streams) == {runway.stream}
+    assert runway.stream != torch.cuda.default_stream(GPU)
 
 
 def test_everything_is_captured_before_the_first_batch():
