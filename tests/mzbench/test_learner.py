@@ -98,7 +98,7 @@ def test_fill_batch_leaves_nothing_as_it_was_and_masks_nothing(work):
     slot = private_slot(make_shape(work, make_profile(work, SIZE, 1)))
     fill_batch(slot, np.random.default_rng(0))
     assert slot.unrolls.observation.shape == (SIZE, work.frame_stack * work.frame_shape[0], *work.frame_shape[1:])
-    assert all(len(np.unique(named(slot)[name])) > 3 for name in ("observation", "value_target", "reward_target"))
+    assert all(len(np.unique(named(slot)[name])) > 3 for name in ("frame", "value_target", "reward_target"))
     assert 0 <= slot.unrolls.action_BK.min() < slot.unrolls.action_BK.max() < work.num_actions
     np.testing.assert_allclose(slot.unrolls.policy_target_BK1A.sum(-1), 1.0, rtol=1e-5)
     assert all((array == 1.0).all() for name, array in named(slot).items() if "mask" in name or name == "weight")

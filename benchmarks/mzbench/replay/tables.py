@@ -66,12 +66,11 @@ def make_tiered(episodes: Episodes, rng: np.random.Generator) -> Table:
 
 def slot_layout(episodes: Episodes, batch_size: int) -> RecordLayout[BatchSlot]:
     """A slot of the batch ring."""
-    channels, *rest = episodes.frame_T.shape[1:]
-    observation_shape = (FRAME_STACK * channels, *rest)
     sizes = Sizes(
         num_actions=NUM_ACTIONS,
         frame_dtype=episodes.frame_T.dtype.name,
-        observation_shape=observation_shape,
+        frame_shape=episodes.frame_T.shape[1:],
+        frame_stack=FRAME_STACK,
         batch_size=batch_size,
         num_unroll_steps=UNROLL_STEPS,
     )
