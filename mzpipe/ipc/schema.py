@@ -66,7 +66,8 @@ class Unrolls(NamedTuple, Generic[Array]):
     Each frame is there once. The first ones are the stacked frames of the position, oldest first; K more follow, one
     after each action, if the model has a consistency head: the stack of the state after k actions begins at frame k.
     A frame that is not stored is zeros. observation_mask_BK says at k - 1 whether the state after k actions is stored;
-    where it is 0, it stays 0, so the unroll's last frame is zeros then. Without a consistency head it is None.
+    where it is not, its stack counts as zeros, although its first frames are there. Without a consistency head it is
+    None.
     """
 
     frame_BF: Annotated[

@@ -7,10 +7,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mzpipe.config import NetworkConfig
+from mzpipe.learner import loss
 from mzpipe.learner.augment import Augmentation
 from mzpipe.learner.batches import load_batch
 from mzpipe.learner.loss import muzero_loss
-from mzpipe.learner.stacks import following_observations
+from mzpipe.learner.stacks import following_observations, only_stored
 from mzpipe.nets import Model
 from mzpipe.replay.gather import Gatherer
 from tests.learner.batches import NUM_ACTIONS, SUPPORT, UNROLL, make_batch, with_frames, with_mask
@@ -21,15 +22,18 @@ from tests.replay.episodes import ENDS, random_episode
 CPU = torch.device("cpu")
 STACK, CHANNELS, SIDE = 3, 4, 16  # three colours and a plane with the action
 SIZE, STORED = 6, [4, 3, 2, 0, 4, 1]
-ALL_STEPS = torch.arange(UNROLL).expand(SIZE, -1)
 
 
 def stacks_of(table, steps):
     """(the unrolls' roots, the observations after each of their actions), from a batch that is gathered."""
     slot = gathering.gather(table, steps, discount=0.9, td_steps=2, next_observations=True)
     batch = load_batch(slot.unrolls, CPU)
-    step_BK = torch.arange(gathering.UNROLL).expand(len(steps), -1)
-    return batch.observation.numpy(), following_observations(batch, step_BK).unflatten(0, step_BK.shape).numpy()
+    return batch.observation.numpy(), made(batch).numpy()
+
+
+def made(batch):
+    """The observations after all actions, as the loss sees them."""
+    return only_stored(following_observations(batch), batch.observation_mask_BK)
 
 
 @settings(max_examples=30)
@@ -137,22 +141,32 @@ def test_loss_and_gradients_are_those_of_whole_stacks_bit_for_bit(mean_image, co
     assert all(torch.equal(found, expected) for found, expected in pairs)
 
 
-def test_observations_where_none_is_stored_are_zeros_and_change_what_the_loss_normalises_over():
-    """So that a change of what stands there cannot pass unseen: the consistency normalises over all of them."""
+def test_loss_normalises_over_zeros_where_no_observation_is_stored(monkeypatch):
     batch, whole = image_batch(), with_whole_stacks(image_batch())
-    found = following_observations(batch, ALL_STEPS)
-    assert torch.equal(found, whole.frame_BF[:, 1:].flatten(0, 1))
-    assert not found.unflatten(0, ALL_STEPS.shape)[batch.observation_mask_BK == 0].any()
-    whole.frame_BF[:, 1:][batch.observation_mask_BK == 0] = 255
-    assert outcome(image_model(), batch, "all")[0] != outcome(image_model(), whole, "all")[0]
+    assert torch.equal(made(batch), whole.frame_BF[:, 1:])
+    assert not made(batch)[batch.observation_mask_BK == 0].any()
+    assert following_observations(batch)[batch.observation_mask_BK == 0].any()
+    expected = outcome(image_model(), batch, "all")[0]
+    monkeypatch.setattr(loss, "only_stored", lambda observation_BN, mask_BN: observation_BN)
+    assert outcome(image_model(), batch, "all")[0] != expected
 
 
-def test_model_observes_contiguous_images_whether_frames_follow_or_not():
+@pytest.mark.parametrize("channels", [1, CHANNELS])
+def test_model_observes_contiguous_images_whether_frames_follow_or_not(channels):
     """Else another memory layout could choose other convolutions, and so other rounding."""
     batch, model = image_batch(), image_model()
+    batch = batch._replace(frame_BF=batch.frame_BF[:, :, :channels].contiguous())
     assert not batch.observation.is_contiguous()
     assert model.observe(batch.observation).is_contiguous()
-    assert model.observe(following_observations(batch, ALL_STEPS)).is_contiguous()
+    assert model.observe(made(batch)).is_contiguous()
+
+
+@pytest.mark.parametrize("frame_shape", [(5,), (1, 4, 6), (3, 4, 6)])
+def test_stacks_are_views_until_the_mask_is_applied(frame_shape):
+    frames = torch.rand(SIZE, STACK + UNROLL, *frame_shape)
+    batch = make_batch()._replace(frame_BF=frames, observation_mask_BK=torch.ones(SIZE, UNROLL))
+    assert batch.observation.data_ptr() == frames.data_ptr()
+    assert following_observations(batch).data_ptr() == frames[:, 1:].data_ptr()
 
 
 def test_root_is_a_view_when_no_frames_follow():
