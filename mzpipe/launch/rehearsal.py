@@ -21,6 +21,7 @@ from ..games import GameSpec, describe_game
 from ..ipc.dataplane import DataPlane
 from ..ipc.messages import CheckpointSaved
 from ..runtime.context import Storage
+from ..runtime.devices import device_errors
 from ..runtime.process import end_process, follow_supervisor
 from .plan import ModelSizes, make_plan, operations
 from .roles import Devices
@@ -163,14 +164,19 @@ def read_prepared(directory: Path) -> Prepared:
     return _FORMAT.validate_json((directory / RESULT_FILE).read_bytes(), strict=True)
 
 
+def _prepare(profile: Profile, directory: Path) -> Prepared:
+    game = describe_game(profile.game)
+    prepared = describe_model(profile, game)
+    rehearse(profile, game, prepared.devices, prepared.model, directory)
+    return prepared
+
+
 def main(profile_path: str, directory: str, parent_pid: str) -> int:
     """Runs the program; an expected error is one line on stderr and its exit code."""
     try:
         follow_supervisor(Path(directory), int(parent_pid))
-        profile = load_profile(profile_path)
-        game = describe_game(profile.game)
-        prepared = describe_model(profile, game)
-        rehearse(profile, game, prepared.devices, prepared.model, Path(directory))
+        with device_errors():
+            prepared = _prepare(load_profile(profile_path), Path(directory))
     except MzpipeError as error:
         sys.stderr.write(f"{error}\n")
         return error.exit_code

@@ -27,7 +27,22 @@ def resolve_devices(names: Sequence[int | str]) -> list[str]:
 
 def device_has_bfloat16(device: torch.device) -> bool:
     """Whether torch is faster in bfloat16 on this device: GPUs since Ampere. On CPUs other overhead costs the gain."""
-    return device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False)
+    if device.type != "cuda" or not torch.cuda.is_available():
+        return False
+    with torch.cuda.device(device):
+        return torch.cuda.is_bf16_supported(including_emulation=False)
+
+
+def use_device(device: str | torch.device, precision: str) -> None:
+    """Makes a GPU this process's current device, so that no other one gets a context.
+
+    Its float32 arithmetic is that of the precision: "tf32" rounds the factors of products to 10 bits, as torch would by
+    itself in convolutions. In one process (`--serial`) the precision of the last role to start holds for all.
+    """
+    device = torch.device(device)
+    if device.type == "cuda":
+        torch.cuda.set_device(device)
+        torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = precision == "tf32"
 
 
 def place_model(model: Model, device: str | torch.device) -> Model:

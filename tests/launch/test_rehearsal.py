@@ -4,8 +4,10 @@ import dataclasses
 import json
 
 import pytest
+import torch
 
 from mzpipe.games import describe_game
+from mzpipe.launch import rehearsal
 from mzpipe.launch.rehearsal import RESULT_FILE, describe_model, read_prepared
 from mzpipe.nets import FlatWeights, Model
 from tests.tiny import tiny_profile
@@ -20,3 +22,16 @@ def test_prepared_names_the_state_that_is_published_without_training_heads(tmp_p
     assert prepared.model.state == flat.fields and prepared.model.weights == 4 * flat.size
     (tmp_path / RESULT_FILE).write_text(json.dumps(dataclasses.asdict(prepared)))
     assert read_prepared(tmp_path) == prepared
+
+
+def test_rehearsal_ends_with_75_and_a_line_when_the_device_is_full(tmp_path, monkeypatch, capsys):
+    def full(*arguments):
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 MiB. GPU 0 has more to say.")
+
+    (tmp_path / "tiny.toml").write_text("[stop]\nlearner_steps = 1\n")
+    monkeypatch.setattr(rehearsal, "follow_supervisor", lambda *arguments: None)
+    monkeypatch.setattr(rehearsal, "rehearse", full)
+    assert rehearsal.main(str(tmp_path / "tiny.toml"), str(tmp_path), "1") == 75
+    said = capsys.readouterr().err
+    assert said.startswith("CUDA out of memory. Tried to allocate 20.00 MiB: lower learner.batch_size")
+    assert said.count("\n") == 1 and not (tmp_path / RESULT_FILE).exists()

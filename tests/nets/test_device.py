@@ -6,7 +6,16 @@ import torch
 
 from mzpipe.config import NetworkConfig
 from mzpipe.errors import DeviceError
-from mzpipe.nets import FlatWeights, Model, learner_devices, numpy_state, place_model, resolve_devices
+from mzpipe.nets import (
+    FlatWeights,
+    Model,
+    device_has_bfloat16,
+    learner_devices,
+    numpy_state,
+    place_model,
+    resolve_devices,
+    use_device,
+)
 
 SMALL = NetworkConfig(kind="residual", num_channels=4, head_channels=2, value_support_size=3, reward_support_size=3)
 
@@ -46,3 +55,50 @@ def test_devices_by_name():
     assert learner_devices(["cpu"]) == ("cpu",)
     with pytest.raises(DeviceError, match=r"device 99: this machine has \d+ CUDA devices; use 'cpu' or 'auto'"):
         resolve_devices([99])
+
+
+@pytest.fixture
+def gpus(monkeypatch):
+    """Two GPUs as torch shows them; the second one is older. Records the current device."""
+    current = [0]
+
+    class On:
+        def __init__(self, device):
+            self.device = torch.device(device)
+
+        def __enter__(self):
+            self.former, current[0] = current[0], self.device.index
+
+        def __exit__(self, *error):
+            current[0] = self.former
+
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device", On)
+    monkeypatch.setattr(torch.cuda, "set_device", lambda device: current.__setitem__(0, torch.device(device).index))
+    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda including_emulation: current[0] == 0)
+    cudnn, matmul = torch.backends.cudnn, torch.backends.cuda.matmul
+    former = cudnn.allow_tf32, matmul.allow_tf32
+    yield current
+    cudnn.allow_tf32, matmul.allow_tf32 = former
+
+
+def test_bfloat16_is_asked_of_the_device_and_not_of_the_current_one(gpus):
+    assert device_has_bfloat16(torch.device("cuda:0"))
+    assert not device_has_bfloat16(torch.device("cuda:1"))
+    assert not device_has_bfloat16(torch.device("cpu"))
+    assert gpus == [0]
+
+
+@pytest.mark.parametrize(
+    ("precision", "rounds"), [("float32", False), ("auto", False), ("bfloat16", False), ("tf32", True)]
+)
+def test_used_device_is_current_and_rounds_float32_only_as_tf32(gpus, precision, rounds):
+    use_device("cuda:1", precision)
+    assert gpus == [1]
+    assert (torch.backends.cudnn.allow_tf32, torch.backends.cuda.matmul.allow_tf32) == (rounds, rounds)
+
+
+def test_cpu_in_use_changes_nothing(gpus):
+    use_device("cpu", "tf32")
+    assert gpus == [0]
+    assert not torch.backends.cuda.matmul.allow_tf32
