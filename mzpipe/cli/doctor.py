@@ -72,9 +72,9 @@ def _atomics() -> str:
 
 
 def _devices() -> str:
-    from ..nets import resolve_devices
+    from ..nets import resolve_devices, unusable_gpu
 
-    return ", ".join(resolve_devices(["auto"]))
+    return "; ".join(filter(None, [", ".join(resolve_devices(["auto"])), unusable_gpu()]))
 
 
 def _leftovers() -> str:

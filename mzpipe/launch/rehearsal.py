@@ -41,23 +41,28 @@ class Prepared:
     recurrent_flops: int
     learner_devices: tuple[str, ...]
     inference_devices: tuple[str, ...]
+    # Why "auto" chose the CPU on a machine that shows a GPU; "" if it did not.
+    unusable_gpu: str = ""
 
     @property
     def devices(self) -> Devices:
         """The devices of all roles."""
         return Devices(self.learner_devices, self.inference_devices)
 
-    def model_line(self) -> str:
-        """The size of the model and the cost of an inference, as a line for the user."""
+    def lines(self) -> list[str]:
+        """Lines for the user: a GPU that is not used, the size of the model, and the cost of an inference."""
         root, recurrent = operations(self.root_flops), operations(self.recurrent_flops)
-        return f"model     {self.num_parameters:,} parameters, {root} per root inference, {recurrent} per recurrent one"
+        model = (
+            f"model     {self.num_parameters:,} parameters, {root} per root inference, {recurrent} per recurrent one"
+        )
+        return [*([f"devices   {self.unusable_gpu}"] if self.unusable_gpu else []), model]
 
 
 def describe_model(profile: Profile, game: GameSpec) -> Prepared:
     """The sizes of the profile's model, as the learner has it, and its devices; allocates nothing of the model."""
     import torch
 
-    from ..nets import FlatWeights, Model, learner_devices, resolve_devices
+    from ..nets import FlatWeights, Model, learner_devices, resolve_devices, unusable_gpu
     from ..nets.cost import inference_flops, output_bytes
 
     shape = make_plan(profile, game, Devices.assumed(profile), ModelSizes()).shape
@@ -78,6 +83,7 @@ def describe_model(profile: Profile, game: GameSpec) -> Prepared:
         recurrent_flops=flops.recurrent,
         learner_devices=learner_devices(profile.learner.devices),
         inference_devices=tuple(resolve_devices(profile.inference.devices)),
+        unusable_gpu=unusable_gpu() if "auto" in (*profile.learner.devices, *profile.inference.devices) else "",
     )
 
 

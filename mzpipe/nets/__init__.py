@@ -1,6 +1,6 @@
 """The model and its three functions, in torch."""
 
-from .device import device_has_bfloat16, learner_devices, place_model, resolve_devices, use_device
+from .device import device_has_bfloat16, learner_devices, place_model, resolve_devices, unusable_gpu, use_device
 from .flat import FlatWeights, numpy_state, restore_model
 from .model import Model, NetworkOutput
 
@@ -14,5 +14,6 @@ __all__ = [
     "place_model",
     "resolve_devices",
     "restore_model",
+    "unusable_gpu",
     "use_device",
 ]

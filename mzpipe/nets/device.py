@@ -1,10 +1,12 @@
 """Torch devices from the names that profiles use."""
 
+import os
 from collections.abc import Sequence
 
 import torch
 
 from ..errors import DeviceError
+from ..runtime.gpus import gpu_sign
 from .model import Model
 
 
@@ -23,6 +25,28 @@ def resolve_devices(names: Sequence[int | str]) -> list[str]:
         if isinstance(name, int) and not 0 <= name < available:
             raise DeviceError(f"device {name}: this machine has {available} CUDA devices; use 'cpu' or 'auto'")
     return [f"cuda:{name}" if isinstance(name, int) else name for name in names]
+
+
+def unusable_gpu() -> str:
+    """Why torch sees no GPU though this machine shows one, and what to do; "" if it sees one, or if there is none."""
+    sign = gpu_sign()
+    if not sign or torch.cuda.is_available():
+        return ""
+    return f"this machine shows a GPU ({sign}), which torch {torch.__version__} does not see: {_reason()}"
+
+
+def _reason() -> str:
+    if torch.version.cuda is None:
+        return "it is built without CUDA: install a build with CUDA (https://pytorch.org)"
+    hidden = os.environ.get("CUDA_VISIBLE_DEVICES")
+    if hidden is not None:
+        return f"CUDA_VISIBLE_DEVICES={hidden!r}: unset it, or name a GPU in it"
+    try:
+        torch.cuda.init()
+        said = "no device"
+    except RuntimeError as error:
+        said = str(error).partition("\n")[0]
+    return f"it is built for CUDA {torch.version.cuda}: {said}: compare with the driver's CUDA version (nvidia-smi)"
 
 
 def device_has_bfloat16(device: torch.device) -> bool:

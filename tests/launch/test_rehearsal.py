@@ -35,3 +35,11 @@ def test_rehearsal_ends_with_75_and_a_line_when_the_device_is_full(tmp_path, mon
     said = capsys.readouterr().err
     assert said.startswith("CUDA out of memory. Tried to allocate 20.00 MiB: lower learner.batch_size")
     assert said.count("\n") == 1 and not (tmp_path / RESULT_FILE).exists()
+
+
+def test_prepared_says_first_that_auto_found_a_gpu_which_it_cannot_use(monkeypatch):
+    monkeypatch.setattr("mzpipe.nets.unusable_gpu", lambda: "this machine shows a GPU")
+    for devices, said in (("auto", ["devices   this machine shows a GPU"]), ("cpu", [])):
+        profile = tiny_profile(f"inference.devices=['{devices}']", "learner.devices=['cpu']")
+        *first, model = describe_model(profile, describe_game(profile.game)).lines()
+        assert first == said and model.startswith("model     ")

@@ -14,8 +14,10 @@ from mzpipe.nets import (
     numpy_state,
     place_model,
     resolve_devices,
+    unusable_gpu,
     use_device,
 )
+from mzpipe.runtime import gpus as gpus_module
 
 SMALL = NetworkConfig(kind="residual", num_channels=4, head_channels=2, value_support_size=3, reward_support_size=3)
 
@@ -102,3 +104,52 @@ def test_cpu_in_use_changes_nothing(gpus):
     use_device("cpu", "tf32")
     assert gpus == [0]
     assert not torch.backends.cuda.matmul.allow_tf32
+
+
+@pytest.fixture
+def machine(tmp_path, monkeypatch):
+    """A machine with an NVIDIA GPU, of which torch sees nothing."""
+    (tmp_path / "dev").mkdir()
+    (tmp_path / "dev" / "nvidia3").touch()
+    (tmp_path / "dev" / "nvidiactl").touch()
+    monkeypatch.setattr(gpus_module, "_ROOT", tmp_path)
+    monkeypatch.setattr(gpus_module.shutil, "which", lambda name: None)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    monkeypatch.setattr(torch.version, "cuda", "13.0")
+    return tmp_path
+
+
+def test_gpu_that_a_build_without_cuda_cannot_use_is_named_with_the_remedy(machine, monkeypatch):
+    monkeypatch.setattr(torch.version, "cuda", None)
+    assert unusable_gpu() == (
+        f"this machine shows a GPU ({machine}/dev/nvidia3), which torch {torch.__version__} does not see: "
+        "it is built without CUDA: install a build with CUDA (https://pytorch.org)"
+    )
+
+
+def test_gpu_that_a_variable_hides_is_named_with_the_variable(machine, monkeypatch):
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
+    assert unusable_gpu().endswith(": CUDA_VISIBLE_DEVICES='': unset it, or name a GPU in it")
+
+
+def test_gpu_whose_driver_is_too_old_is_named_with_torchs_own_words(machine, monkeypatch):
+    def init():
+        raise RuntimeError("The NVIDIA driver on your system is too old (found version 11040).\nPlease update")
+
+    monkeypatch.setattr(torch.cuda, "init", init)
+    said = "it is built for CUDA 13.0: The NVIDIA driver on your system is too old (found version 11040).: compare with"
+    assert said in unusable_gpu()
+
+
+def test_nvidia_smi_alone_shows_a_gpu(machine, monkeypatch):
+    (machine / "dev" / "nvidia3").unlink()
+    assert unusable_gpu() == ""
+    monkeypatch.setattr(gpus_module.shutil, "which", lambda name: f"/usr/bin/{name}")
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "-1")
+    assert unusable_gpu().startswith("this machine shows a GPU (/usr/bin/nvidia-smi), which torch")
+
+
+def test_gpu_that_torch_sees_is_usable(machine, monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    assert unusable_gpu() == ""
