@@ -10,7 +10,7 @@ Run as a program: `python -m mzpipe.launch.rehearsal PROFILE DIRECTORY PARENT_PI
 import dataclasses
 import sys
 import tempfile
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from pydantic import TypeAdapter
@@ -43,11 +43,13 @@ class Prepared:
     inference_devices: tuple[str, ...]
     # Why "auto" chose the CPU on a machine that shows a GPU; "" if it did not.
     unusable_gpu: str = ""
+    # Bytes of each GPU's memory, by name.
+    device_memory: dict[str, int] = field(default_factory=dict)
 
     @property
     def devices(self) -> Devices:
         """The devices of all roles."""
-        return Devices(self.learner_devices, self.inference_devices)
+        return Devices(self.learner_devices, self.inference_devices, self.device_memory)
 
     def lines(self) -> list[str]:
         """Lines for the user: a GPU that is not used, the size of the model, and the cost of an inference."""
@@ -62,7 +64,7 @@ def describe_model(profile: Profile, game: GameSpec) -> Prepared:
     """The sizes of the profile's model, as the learner has it, and its devices; allocates nothing of the model."""
     import torch
 
-    from ..nets import FlatWeights, Model, learner_devices, resolve_devices, unusable_gpu
+    from ..nets import FlatWeights, Model, device_memory, learner_devices, resolve_devices, unusable_gpu
     from ..nets.cost import inference_flops, output_bytes
 
     shape = make_plan(profile, game, Devices.assumed(profile), ModelSizes()).shape
@@ -74,6 +76,7 @@ def describe_model(profile: Profile, game: GameSpec) -> Prepared:
         flops = inference_flops(model, observation)
     num_parameters = sum(parameter.numel() for parameter in model.parameters())
     flat = FlatWeights(model)
+    learner, inference = learner_devices(profile.learner.devices), tuple(resolve_devices(profile.inference.devices))
     return Prepared(
         model=ModelSizes(
             4 * flat.size, 4 * num_parameters, outputs.hidden_state, outputs.root, outputs.unroll, flat.fields
@@ -81,9 +84,10 @@ def describe_model(profile: Profile, game: GameSpec) -> Prepared:
         num_parameters=num_parameters,
         root_flops=flops.root,
         recurrent_flops=flops.recurrent,
-        learner_devices=learner_devices(profile.learner.devices),
-        inference_devices=tuple(resolve_devices(profile.inference.devices)),
+        learner_devices=learner,
+        inference_devices=inference,
         unusable_gpu=unusable_gpu() if "auto" in (*profile.learner.devices, *profile.inference.devices) else "",
+        device_memory={name: device_memory(name) for name in sorted({*learner, *inference} - {"cpu"})},
     )
 
 

@@ -1,6 +1,14 @@
 """The model and its three functions, in torch."""
 
-from .device import device_has_bfloat16, learner_devices, place_model, resolve_devices, unusable_gpu, use_device
+from .device import (
+    device_has_bfloat16,
+    device_memory,
+    learner_devices,
+    place_model,
+    resolve_devices,
+    unusable_gpu,
+    use_device,
+)
 from .flat import FlatWeights, numpy_state, restore_model
 from .model import Model, NetworkOutput
 
@@ -9,6 +17,7 @@ __all__ = [
     "Model",
     "NetworkOutput",
     "device_has_bfloat16",
+    "device_memory",
     "learner_devices",
     "numpy_state",
     "place_model",

@@ -27,6 +27,11 @@ def resolve_devices(names: Sequence[int | str]) -> list[str]:
     return [f"cuda:{name}" if isinstance(name, int) else name for name in names]
 
 
+def device_memory(name: str) -> int:
+    """Bytes of a GPU's memory, in use or free."""
+    return int(torch.cuda.mem_get_info(name)[1])
+
+
 def unusable_gpu() -> str:
     """Why torch sees no GPU though this machine shows one, and what to do; "" if it sees one, or if there is none."""
     sign = gpu_sign()

@@ -20,6 +20,7 @@ _OF_DEVICES = ("AcceleratorError",)
 _OF_RANKS = ("DistBackendError", "DistNetworkError", "DistStoreError")
 # How torch's plain RuntimeErrors begin, and what a full device adds to them.
 _BEGINNINGS = ("CUDA error", "CUDA driver error", "cuDNN error", "NCCL error", "CUDA out of memory")
+_BUSY = "busy or unavailable"
 _FULL_WORDS = ("out of memory", "ALLOC_FAILED")
 
 
@@ -62,4 +63,6 @@ def _remedy(names: set[str], text: str, lower: str) -> str:
         return (
             "the learner's ranks lost each other: see the other ranks' logs, or name fewer devices in learner.devices"
         )
+    if _BUSY in text:
+        return "another process has it for itself: end that, or change the device's compute mode (nvidia-smi -c 0)"
     return "the device failed: start again; if it comes back, name other devices in learner.devices, inference.devices"

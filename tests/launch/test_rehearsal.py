@@ -8,7 +8,7 @@ import torch
 
 from mzpipe.games import describe_game
 from mzpipe.launch import rehearsal
-from mzpipe.launch.rehearsal import RESULT_FILE, describe_model, read_prepared
+from mzpipe.launch.rehearsal import RESULT_FILE, describe_model, read_prepared, write_prepared
 from mzpipe.nets import FlatWeights, Model
 from tests.tiny import tiny_profile
 
@@ -43,3 +43,12 @@ def test_prepared_says_first_that_auto_found_a_gpu_which_it_cannot_use(monkeypat
         profile = tiny_profile(f"inference.devices=['{devices}']", "learner.devices=['cpu']")
         *first, model = describe_model(profile, describe_game(profile.game)).lines()
         assert first == said and model.startswith("model     ")
+
+
+def test_prepared_holds_the_memory_of_each_gpu_that_the_run_uses(tmp_path, monkeypatch):
+    monkeypatch.setattr("mzpipe.nets.resolve_devices", lambda names: ["cuda:1", "cuda:0"])
+    monkeypatch.setattr("mzpipe.nets.device_memory", {"cuda:0": 10, "cuda:1": 11}.get)
+    profile = tiny_profile("learner.devices=['cpu']")
+    prepared = describe_model(profile, describe_game(profile.game))
+    write_prepared(tmp_path, prepared)
+    assert read_prepared(tmp_path).devices.memory == {"cuda:0": 10, "cuda:1": 11}

@@ -28,6 +28,10 @@ LOST = "CUDA error: an illegal memory access was encountered\nSearch for `cudaEr
             torch.AcceleratorError(LOST),
             "CUDA error: an illegal memory access was encountered: the device failed: start",
         ),
+        (
+            torch.AcceleratorError("CUDA error: CUDA-capable device(s) is/are busy or unavailable"),
+            "CUDA error: CUDA-capable device(s) is/are busy or unavailable: another process has it for itself",
+        ),
         (RuntimeError(LOST), "CUDA error: an illegal memory access was encountered: the device failed: start"),
         (
             dist.DistBackendError("NCCL error in: NCCLUtils.hpp"),
