@@ -2,6 +2,8 @@
 
 import dataclasses
 import json
+import subprocess
+import sys
 
 import pytest
 import torch
@@ -11,6 +13,22 @@ from mzpipe.launch import rehearsal
 from mzpipe.launch.rehearsal import RESULT_FILE, describe_model, read_prepared, write_prepared
 from mzpipe.nets import FlatWeights, Model
 from tests.tiny import tiny_profile
+
+_WITHOUT_CPU_RUNTIMES = """
+import sys
+from pathlib import Path
+from mzpipe.runtime.environment import prepare_environment
+prepare_environment()
+import mzpipe.cli.train, mzpipe.launch.join
+from mzpipe.games import describe_game
+from mzpipe.launch.rehearsal import describe_model, rehearse
+from tests.tiny import tiny_profile
+profile = tiny_profile("inference.runtime=torch", "inference.devices=['cpu']", "learner.devices=['cpu']")
+game = describe_game(profile.game)
+prepared = describe_model(profile, game)
+rehearse(profile, game, prepared.devices, prepared.model, Path({directory!r}))
+print(sorted({{"onnx", "onnxruntime", "openvino", "ale_py"}} & sys.modules.keys()))
+"""
 
 
 @pytest.mark.parametrize("consistency", ["false", "true"])
@@ -52,3 +70,10 @@ def test_prepared_holds_the_memory_of_each_gpu_that_the_run_uses(tmp_path, monke
     prepared = describe_model(profile, describe_game(profile.game))
     write_prepared(tmp_path, prepared)
     assert read_prepared(tmp_path).devices.memory == {"cuda:0": 10, "cuda:1": 11}
+
+
+@pytest.mark.slow
+def test_pipeline_of_cartpole_in_torch_loads_no_runtime_for_cpus_and_no_emulator(tmp_path):
+    code = _WITHOUT_CPU_RUNTIMES.format(directory=str(tmp_path))
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=250)
+    assert (done.stdout, done.returncode) == ("[]\n", 0), done.stderr
