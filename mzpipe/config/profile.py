@@ -40,7 +40,8 @@ class ReanalyzeConfig:
 class InferenceConfig:
     """The inference servers, one per device."""
 
-    # Devices, one server each: "auto" (every GPU, or the CPU), "cpu", or CUDA indices.
+    # Devices, one server each: "auto" (every GPU, or the CPU), "cpu", or CUDA indices. A GPU that is named twice, or
+    # "auto" twice, has two servers.
     devices: tuple[int | str, ...] = ("auto",)
     # How long the oldest pending lane may wait for the others, in microseconds.
     batch_timeout_us: NonNegativeInt = 200

@@ -45,11 +45,18 @@ class Prepared:
     unusable_gpu: str = ""
     # Bytes of each GPU's memory, by name.
     device_memory: dict[str, int] = field(default_factory=dict)
+    # GPUs that torch sees, whether the run uses them or not.
+    num_gpus: int = 0
 
     @property
     def devices(self) -> Devices:
         """The devices of all roles."""
         return Devices(self.learner_devices, self.inference_devices, self.device_memory)
+
+    @property
+    def another_rank(self) -> bool:
+        """Whether there is a device for one more rank of the learner: always on CPUs, else a GPU without a rank."""
+        return "cpu" in self.learner_devices or self.num_gpus > len(set(self.learner_devices))
 
     def lines(self) -> list[str]:
         """Lines for the user: a GPU that is not used, the size of the model, and the cost of an inference."""
@@ -64,7 +71,7 @@ def describe_model(profile: Profile, game: GameSpec) -> Prepared:
     """The sizes of the profile's model, as the learner has it, and its devices; allocates nothing of the model."""
     import torch
 
-    from ..nets import FlatWeights, Model, device_memory, learner_devices, resolve_devices, unusable_gpu
+    from ..nets import FlatWeights, Model, device_memory, learner_devices, num_gpus, resolve_devices, unusable_gpu
     from ..nets.cost import inference_flops, output_bytes
 
     shape = make_plan(profile, game, Devices.assumed(profile), ModelSizes()).shape
@@ -88,6 +95,7 @@ def describe_model(profile: Profile, game: GameSpec) -> Prepared:
         inference_devices=inference,
         unusable_gpu=unusable_gpu() if "auto" in (*profile.learner.devices, *profile.inference.devices) else "",
         device_memory={name: device_memory(name) for name in sorted({*learner, *inference} - {"cpu"})},
+        num_gpus=num_gpus(),
     )
 
 
@@ -179,6 +187,14 @@ def _prepare(profile: Profile, directory: Path) -> Prepared:
     prepared = describe_model(profile, game)
     rehearse(profile, game, prepared.devices, prepared.model, directory)
     return prepared
+
+
+def has_another_rank(runtime: Path) -> bool:
+    """See Prepared.another_rank; True if the runtime directory does not tell."""
+    try:
+        return read_prepared(runtime).another_rank
+    except (OSError, ValueError):
+        return True
 
 
 def main(profile_path: str, directory: str, parent_pid: str) -> int:

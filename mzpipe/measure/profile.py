@@ -11,6 +11,7 @@ from ..config import Profile
 from ..errors import ExitCode, MzpipeError, UsageError
 from ..ipc.dataplane import DataPlane
 from ..ipc.roles import Role
+from ..launch.rehearsal import has_another_rank
 from ..launch.signals import Outcome
 from ..launch.train import train
 from ..runs.directory import RunDirectory
@@ -58,6 +59,7 @@ class Measurement:
         # Counts read between `first` and `last`.
         self.counts: list[Count] = []
         self._count_at_s = 0.0
+        self.another_rank = True
 
     def __call__(self, plane: DataPlane) -> str | None:
         """The reason to end the run, once everything is measured; None until then."""
@@ -69,7 +71,7 @@ class Measurement:
                 self._warm_s = now_s
         elif self.first is None:
             if now_s - self._warm_s >= self._windows.warm_up:
-                self.first = read_moment(plane)
+                self.first, self.another_rank = read_moment(plane), has_another_rank(plane.directory)
                 if self._is_traced:
                     plane.trace().start(self._windows.trace)
                 self._count_at_s = now_s + self._interval_s
@@ -122,7 +124,8 @@ def measure_profile(
         if measurement.first is None or measurement.last is None:
             return Measured(outcome, None)
         cores = len(os.sched_getaffinity(0))
-        report = make_report(measurement.first, measurement.last, cores, measurement.counts)
+        counts, another_rank = measurement.counts, measurement.another_rank
+        report = make_report(measurement.first, measurement.last, cores, counts, another_rank=another_rank)
         measured = Measured(outcome, report, trace=measurement.trace)
         if not ceilings or outcome.exit_code != ExitCode.FINISHED:
             return measured

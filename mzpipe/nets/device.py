@@ -17,14 +17,22 @@ def learner_devices(names: Sequence[int | str]) -> tuple[str, ...]:
 
 
 def resolve_devices(names: Sequence[int | str]) -> list[str]:
-    """Torch device strings; "auto" is every GPU, or the CPU. Raises DeviceError for a missing one."""
-    available = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    """Torch device strings; "auto" is every GPU, or the CPU, as often as it is named.
+
+    Raises DeviceError for a missing one.
+    """
+    available = num_gpus()
     if "auto" in names:
-        return [f"cuda:{index}" for index in range(available)] or ["cpu"]
+        return ([f"cuda:{index}" for index in range(available)] or ["cpu"]) * names.count("auto")
     for name in names:
         if isinstance(name, int) and not 0 <= name < available:
             raise DeviceError(f"device {name}: this machine has {available} CUDA devices; use 'cpu' or 'auto'")
     return [f"cuda:{name}" if isinstance(name, int) else name for name in names]
+
+
+def num_gpus() -> int:
+    """The number of GPUs that torch can use."""
+    return torch.cuda.device_count() if torch.cuda.is_available() else 0
 
 
 def device_memory(name: str) -> int:

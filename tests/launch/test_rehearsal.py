@@ -10,7 +10,7 @@ import torch
 
 from mzpipe.games import describe_game
 from mzpipe.launch import rehearsal
-from mzpipe.launch.rehearsal import RESULT_FILE, describe_model, read_prepared, write_prepared
+from mzpipe.launch.rehearsal import RESULT_FILE, describe_model, has_another_rank, read_prepared, write_prepared
 from mzpipe.nets import FlatWeights, Model
 from tests.tiny import tiny_profile
 
@@ -77,3 +77,16 @@ def test_pipeline_of_cartpole_in_torch_loads_no_runtime_for_cpus_and_no_emulator
     code = _WITHOUT_CPU_RUNTIMES.format(directory=str(tmp_path))
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=250)
     assert (done.stdout, done.returncode) == ("[]\n", 0), done.stderr
+
+
+@pytest.mark.parametrize(
+    ("ranks", "num_gpus", "another"),
+    [(("cpu",), 0, True), (("cuda:0",), 1, False), (("cuda:0",), 2, True), (("cuda:0", "cuda:1"), 2, False)],
+)
+def test_there_is_another_rank_on_cpus_and_where_a_gpu_has_none(tmp_path, ranks, num_gpus, another):
+    profile = tiny_profile()
+    prepared = describe_model(profile, describe_game(profile.game))
+    write_prepared(tmp_path, dataclasses.replace(prepared, learner_devices=ranks, num_gpus=num_gpus))
+    assert has_another_rank(tmp_path) == another
+    (tmp_path / RESULT_FILE).unlink()
+    assert has_another_rank(tmp_path)

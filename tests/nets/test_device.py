@@ -17,6 +17,7 @@ from mzpipe.nets import (
     unusable_gpu,
     use_device,
 )
+from mzpipe.nets import device as module
 from mzpipe.runtime import gpus as gpus_module
 
 SMALL = NetworkConfig(kind="residual", num_channels=4, head_channels=2, value_support_size=3, reward_support_size=3)
@@ -52,9 +53,13 @@ def test_the_flat_weights_and_the_state_of_a_placed_model_are_those_of_the_plain
     np.testing.assert_array_equal(FlatWeights(placed).read(), 2.0 * flat)
 
 
-def test_devices_by_name():
+def test_devices_by_name(monkeypatch):
     assert resolve_devices(["cpu", "cpu"]) == ["cpu", "cpu"]
     assert learner_devices(["cpu"]) == ("cpu",)
+    monkeypatch.setattr(module, "num_gpus", lambda: 2)
+    assert resolve_devices(["auto"]) == ["cuda:0", "cuda:1"]
+    assert resolve_devices(["auto", "auto"]) == ["cuda:0", "cuda:1", "cuda:0", "cuda:1"]
+    assert learner_devices(["auto"]) == ("cuda:0",)
     with pytest.raises(DeviceError, match=r"device 99: this machine has \d+ CUDA devices; use 'cpu' or 'auto'"):
         resolve_devices([99])
 
