@@ -4,7 +4,9 @@ import dataclasses
 import os
 import tempfile
 import time
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import NamedTuple
 
 from ..config import Profile
@@ -16,6 +18,7 @@ from ..launch.signals import Outcome
 from ..launch.train import train
 from ..runs.directory import RunDirectory
 from ..telemetry import View
+from ..telemetry.gpus import GpuReader, GpuUse, mean_uses
 from ..telemetry.rates import Count, Moment, read_count, read_moment
 from ..telemetry.report import ProfileReport, make_report
 from .ceilings import Ceilings
@@ -60,6 +63,9 @@ class Measurement:
         self.counts: list[Count] = []
         self._count_at_s = 0.0
         self.another_rank = True
+        self._gpus = GpuReader()
+        # Readings of the machine's GPUs, with each count.
+        self.gpu_uses: list[dict[str, GpuUse]] = []
 
     def __call__(self, plane: DataPlane) -> str | None:
         """The reason to end the run, once everything is measured; None until then."""
@@ -82,6 +88,7 @@ class Measurement:
             return f"measured for {self.last.time_s - self.first.time_s:.1f} s"
         elif now_s >= self._count_at_s:
             self.counts.append(read_count(plane))
+            self.gpu_uses.append(self._gpus.read())
             self._count_at_s = now_s + self._interval_s
         return None
 
@@ -95,6 +102,8 @@ class Measured(NamedTuple):
     trace: TraceReading | None = None
     # The error that prevented the ceilings; the other results are valid.
     failure: MzpipeError | None = None
+    # The mean use of the machine's GPUs, by their number in nvidia-smi.
+    gpus: Mapping[str, GpuUse] = MappingProxyType({})
 
 
 def measure_profile(
@@ -126,7 +135,7 @@ def measure_profile(
         cores = len(os.sched_getaffinity(0))
         counts, another_rank = measurement.counts, measurement.another_rank
         report = make_report(measurement.first, measurement.last, cores, counts, another_rank=another_rank)
-        measured = Measured(outcome, report, trace=measurement.trace)
+        measured = Measured(outcome, report, trace=measurement.trace, gpus=mean_uses(measurement.gpu_uses))
         if not ceilings or outcome.exit_code != ExitCode.FINISHED:
             return measured
         try:
