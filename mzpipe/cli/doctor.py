@@ -8,6 +8,7 @@ import sys
 from collections.abc import Callable, Iterator
 from functools import partial
 from importlib.metadata import PackageNotFoundError, version
+from itertools import chain
 
 from ..errors import ExitCode, MzpipeError
 from ..launch.plan import available_memory_bytes, mebibytes
@@ -25,7 +26,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Prints one line per check; exit code 2 when one failed."""
     failed = 0
-    for name, check in (*_CHECKS.items(), *_gpu_checks()):
+    for name, check in chain(_CHECKS.items(), _gpu_checks()):
         try:
             mark, text = "ok  ", check()
         except (MzpipeError, OSError, ImportError) as error:
@@ -82,8 +83,10 @@ def _devices() -> str:
 
 def _gpu_checks() -> Iterator[tuple[str, Callable[[], str]]]:
     """What each GPU can do, each tried in a process of its own: a fault of one takes no other with it."""
-    from ..nets import resolve_devices
-
+    try:
+        from ..nets import resolve_devices
+    except (ImportError, OSError):  # the line of the devices says so
+        return
     for device in resolve_devices(["auto"]):
         if device != "cpu":
             yield from ((f"{device} {name}".strip(), partial(run_trial, name, device)) for name in TRIALS)
