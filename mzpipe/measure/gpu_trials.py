@@ -19,7 +19,7 @@ from ..runs.directory import SHARED_MEMORY
 from ..runtime.devices import device_errors
 from ..runtime.environment import child_environment
 
-_TIMEOUT_S = 60.0
+_TIMEOUT_S = 120.0
 _BYTES = 1 << 22
 _GIB = 1 << 30
 _COMPILERS = ("cc", "gcc", "clang")
@@ -95,6 +95,7 @@ def graphs(name: str) -> str:
     use_device(name, "auto")
     source = torch.ones(64, 64, device=name)
     stream = torch.cuda.Stream(name)
+    stream.wait_stream(torch.cuda.current_stream(name))
     with torch.cuda.stream(stream):
         source @ source  # libraries allocate before the capture
     torch.cuda.synchronize(name)

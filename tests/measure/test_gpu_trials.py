@@ -26,6 +26,19 @@ def test_trial_that_fails_says_why_in_a_line():
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("trial", ["", "shared memory", "graphs"])
+def test_trial_passes_on_the_stand_in_gpu(trial, monkeypatch):
+    stand_in = pytest.importorskip("tests.stand_in_gpu")
+    if stand_in.compiler() is None:
+        pytest.skip("the stand-in GPU needs a C++ compiler")
+    for variable, value in stand_in.stand_in_environment().items():
+        monkeypatch.setenv(variable, value)
+    line = run_trial(trial, "cuda:0")
+    wanted = {"": "capability", "shared memory": "can be registered: copies", "graphs": "captured and replayed"}
+    assert wanted[trial] in line
+
+
 def test_trial_on_a_full_device_ends_with_75_and_the_fields_to_lower(monkeypatch, capsys):
     def full(name):
         raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB. GPU 0 has more to say.")
