@@ -11,7 +11,7 @@
     +-- InputOutputError         74  a file or segment cannot be read or written
     |   +-- CheckpointError      74  a checkpoint is missing, damaged, not finite or another model's
     |   +-- MessageError         74  a control message breaks the wire format
-    +-- DeviceError              75  a device is missing or out of memory
+    +-- DeviceError              75  a device is missing, out of memory or lost
 
 The number is the exit code of a program that ends with the error.
 """

@@ -5,11 +5,14 @@ import os
 import platform
 import shutil
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from functools import partial
 from importlib.metadata import PackageNotFoundError, version
+from itertools import chain
 
 from ..errors import ExitCode, MzpipeError
 from ..launch.plan import available_memory_bytes, mebibytes
+from ..measure.gpu_trials import TRIALS, run_trial
 from ..runs.directory import SHARED_MEMORY, runtime_prefix
 
 _PACKAGES = ("numpy", "numba", "torch", "gymnasium", "ale-py", "pyzmq", "msgpack", "safetensors", "crc32c", "rich")
@@ -23,13 +26,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Prints one line per check; exit code 2 when one failed."""
     failed = 0
-    for name, check in _CHECKS.items():
+    for name, check in chain(_CHECKS.items(), _gpu_checks()):
         try:
             mark, text = "ok  ", check()
         except (MzpipeError, OSError, ImportError) as error:
             mark, text = "FAIL", str(error)
             failed += 1
-        sys.stdout.write(f"{mark}  {name:<14} {text}\n")
+        sys.stdout.write(f"{mark}  {name:<20} {text}\n")
+        sys.stdout.flush()
     return ExitCode.USAGE if failed else ExitCode.FINISHED
 
 
@@ -72,9 +76,20 @@ def _atomics() -> str:
 
 
 def _devices() -> str:
-    from ..nets import resolve_devices
+    from ..nets import resolve_devices, unusable_gpu
 
-    return ", ".join(resolve_devices(["auto"]))
+    return "; ".join(filter(None, [", ".join(resolve_devices(["auto"])), unusable_gpu()]))
+
+
+def _gpu_checks() -> Iterator[tuple[str, Callable[[], str]]]:
+    """What each GPU can do, each tried in a process of its own: a fault of one takes no other with it."""
+    try:
+        from ..nets import resolve_devices
+    except (ImportError, OSError):  # the line of the devices says so
+        return
+    for device in resolve_devices(["auto"]):
+        if device != "cpu":
+            yield from ((f"{device} {name}".strip(), partial(run_trial, name, device)) for name in TRIALS)
 
 
 def _leftovers() -> str:

@@ -11,6 +11,7 @@ from types import ModuleType
 from .. import __version__
 from ..errors import ExitCode, MzpipeError
 from ..games.own import allow_env_import
+from ..runtime.devices import device_errors
 from ..runtime.environment import prepare_environment
 from ..runtime.output import lasting_output
 
@@ -52,7 +53,8 @@ def _run(words: list[str], verb: str) -> int:
         prepare_environment()
         parsed, module = _parse(words, verb)
         allow_env_import(getattr(parsed, "allow_env_import", False))
-        return int(module.run(parsed))
+        with device_errors():
+            return int(module.run(parsed))
     except MzpipeError as error:
         sys.stderr.write(f"{' '.join(filter(None, ['mzpipe', verb]))}: {error}\n")
         return error.exit_code

@@ -24,5 +24,5 @@ def run(arguments: argparse.Namespace) -> int:
     prepared = describe_model(profile, game)
     plan = make_plan(profile, game, prepared.devices, prepared.model)
     plan.check()
-    sys.stdout.writelines(f"{line}\n" for line in [prepared.model_line(), *plan_lines(plan)])
+    sys.stdout.writelines(f"{line}\n" for line in [*prepared.lines(), *plan_lines(plan)])
     return 0

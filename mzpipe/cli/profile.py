@@ -2,6 +2,7 @@
 
 import argparse
 import sys
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from ..measure.profile import measure_profile
 from ..measure.table import ceilings_table, profile_table
 from ..measure.trace import TraceReading, render_trace
 from ..telemetry import make_view
+from ..telemetry.gpus import GpuUse
 from ..telemetry.report import ProfileReport
 from .profile_arguments import add_json_argument, add_profile_arguments, refuse_unwritable, write_json, write_text
 
@@ -53,15 +55,17 @@ def run(arguments: argparse.Namespace) -> int:
         )
     finally:
         view.close()
-    outcome, report, ceilings, trace, failure = measured
+    outcome, report, ceilings, trace, failure, gpus = measured
     if report is None:
         sys.stderr.write(f"mzpipe profile: nothing was measured: {outcome.reason}\n{outcome.traceback}".rstrip() + "\n")
         return outcome.exit_code or ExitCode.USAGE
-    _show(report)
+    _show(report, gpus)
     if ceilings is not None:
         _show_ceilings(ceilings)
     about = _about(arguments)
     fields = {**about._asdict(), **report.as_json()}
+    if gpus:
+        fields["gpus"] = {number: use._asdict() for number, use in gpus.items()}
     write_json(arguments.json, {**fields, "ceilings": ceilings.as_json()} if ceilings else fields)
     if arguments.html is not None:
         write_text(arguments.html, render_page(report, about), "--html")
@@ -81,7 +85,7 @@ def _about(arguments: argparse.Namespace) -> About:
     )
 
 
-def _show(report: ProfileReport) -> None:
+def _show(report: ProfileReport, gpus: Mapping[str, GpuUse]) -> None:
     console = Console()
     console.print()
     console.print(profile_table(report))
@@ -92,6 +96,8 @@ def _show(report: ProfileReport) -> None:
         f"simulations/s, {report.learner_steps_per_s:.3g} learner steps/s, {reuse} samples per insert",
         highlight=False,
     )
+    for index, use in gpus.items():
+        console.print(f"GPU {index}: {use.words()}", highlight=False)
     console.print(report.verdict.sentence, style="bold", highlight=False)
 
 

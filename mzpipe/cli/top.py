@@ -51,7 +51,7 @@ def _follow(onlooker: Onlooker, arguments: argparse.Namespace, show: Callable[[R
 
 
 def screen(name: str, look: Look) -> RenderableType:
-    """The screen, 80 columns wide: five lines of facts, a row per stage, the verdict."""
+    """The screen, 80 columns wide: five lines of facts and one per GPU, a row per stage, the verdict."""
     facts = [Text(line, no_wrap=True, overflow="ellipsis") for line in _facts(name, look)]
     facts[0].stylize("bold")
     return Group(*facts, Text(), profile_table(look.report), Text(), Text(look.report.verdict.sentence, style="bold"))
@@ -83,6 +83,7 @@ def _facts(name: str, look: Look) -> list[str]:
         f"{look.shared_bytes / _GIB:.2f} GiB shared"
         if largest
         else f"memory   {look.shared_bytes / _GIB:.2f} GiB shared",
+        *(f"gpu {number:<4} {use.words()}" for number, use in look.gpus.items()),
     ]
 
 

@@ -40,15 +40,17 @@ class ReanalyzeConfig:
 class InferenceConfig:
     """The inference servers, one per device."""
 
-    # Devices, one server each: "auto" (every GPU, or the CPU), "cpu", or CUDA indices.
+    # Devices, one server each: "auto" (every GPU, or the CPU), "cpu", or CUDA indices. A GPU that is named twice, or
+    # "auto" twice, has two servers.
     devices: tuple[int | str, ...] = ("auto",)
     # How long the oldest pending lane may wait for the others, in microseconds.
     batch_timeout_us: NonNegativeInt = 200
     # The network's library; "auto": torch on GPUs; on CPUs OpenVINO for residual networks, onnxruntime for an mlp.
     runtime: Literal["auto", "torch", "onnxruntime", "openvino"] = "auto"
     # Arithmetic of the network; "auto": bfloat16 if the device multiplies in it (GPUs since Ampere; with OpenVINO,
-    # CPUs with AVX-512 BF16 or AMX), else float32. Torch keeps hidden states in the same type, the others in float32.
-    precision: Literal["auto", "float32", "bfloat16"] = "auto"
+    # CPUs with AVX-512 BF16 or AMX), else float32. "tf32" rounds products on GPUs and is float32 on CPUs. Torch keeps
+    # hidden states in bfloat16 too; the others keep them in float32.
+    precision: Literal["auto", "float32", "tf32", "bfloat16"] = "auto"
     # Intra-op threads of the process.
     num_threads: Annotated[int, Field(ge=1, le=256)] = 1
 
@@ -171,7 +173,8 @@ class NetworkConfig:
 class LearnerConfig:
     """The training step, and how often the learner publishes and saves."""
 
-    # Devices of the learner ranks, one rank each: "auto", "cpu", or CUDA indices.
+    # Devices of the learner ranks, one rank each: "auto", "cpu", or CUDA indices. Ranks that share a GPU exchange their
+    # gradients through the host.
     devices: tuple[int | str, ...] = ("auto",)
     # Intra-op threads of each rank's process.
     num_threads: Annotated[int, Field(ge=1, le=256)] = 1
@@ -205,9 +208,9 @@ class LearnerConfig:
     # and multiplied by 1 + augment_intensity * a normal draw (EfficientZero: 0.05); 0: as they are.
     augment_shift: Annotated[int, Field(ge=0, le=16)] = 0
     augment_intensity: Fraction = 0.0
-    # Arithmetic of forward and backward passes; "auto": bfloat16 on GPUs that have it, float32 elsewhere. Weights and
-    # the optimiser are always float32.
-    precision: Literal["auto", "float32", "bfloat16"] = "auto"
+    # Arithmetic of forward and backward passes; "auto": bfloat16 on GPUs that have it, float32 elsewhere. "tf32" rounds
+    # products on GPUs and is float32 on CPUs. Weights and the optimiser are always float32.
+    precision: Literal["auto", "float32", "tf32", "bfloat16"] = "auto"
     # Run forward and backward passes through torch.compile, and as CUDA graphs (which implies compile). If that fails,
     # the learner says so and continues without it.
     compile: bool = False

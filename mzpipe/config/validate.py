@@ -112,6 +112,11 @@ def _check_devices(profile: Profile) -> None:
     ranks = len(profile.learner.devices)
     if ranks > 1 and "auto" in profile.learner.devices:
         raise ConfigError(f"learner.devices={list(profile.learner.devices)}: 'auto' must be alone: name every device")
+    if "cpu" in profile.learner.devices and set(profile.learner.devices) != {"cpu"}:
+        raise ConfigError(
+            f"learner.devices={list(profile.learner.devices)}: ranks on CPUs and ranks on GPUs cannot exchange "
+            "gradients: name only 'cpu', or only CUDA indices"
+        )
     if profile.learner.batch_size % ranks:
         raise ConfigError(
             f"learner.batch_size={profile.learner.batch_size}: {ranks} ranks (learner.devices) take equal parts: "

@@ -7,8 +7,6 @@ Suffixes of Atari names that elsewhere choose a frame skip or sticky actions (`N
 import functools
 from typing import NamedTuple
 
-from ale_py import roms
-
 MINATAR_GAMES = ("asterix", "breakout", "freeway", "seaquest", "space_invaders")
 # The names of the actions, in order of their numbers.
 ACTION_NAMES = {
@@ -65,6 +63,8 @@ def gymnasium_names() -> list[str]:
 @functools.cache
 def atari_names() -> dict[str, str]:
     """Every accepted spelling, and its ROM: {"MsPacman": "ms_pacman", "ALE/MsPacman-v5": "ms_pacman", ...}."""
+    from ale_py import roms  # only where an Atari game may be meant: runs of other games do not load it
+
     names = {}
     for rom in sorted(set(roms.get_all_rom_ids()) - _NO_SOLO_MODE):
         for spelling in _SPELLINGS:

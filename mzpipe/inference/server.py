@@ -23,6 +23,7 @@ from ..ipc.messages import Note
 from ..ipc.roles import Role
 from ..ipc.stages import Stage
 from ..ipc.weights import WeightsSubscriber
+from ..nets import use_device
 from ..nets.engines import Flight, Network
 from ..nets.engines.networks import make_networks
 from ..nets.pinned import register
@@ -56,6 +57,7 @@ class InferenceServer(Agent):
 
     def on_start(self) -> None:
         """Allocates pool, staging arrays and networks; the weights follow once the learner has published them."""
+        use_device(self._device, self._profile.inference.precision)
         shape = self._plane.shape
         self._lanes = self._plane.lane_server(self._index)
         self._block = self._lanes.block

@@ -9,6 +9,7 @@ from pathlib import Path
 from ..config import Profile
 from ..games import GameSpec
 from ..runtime.environment import child_environment
+from ..runtime.gpus import gpu_nodes
 from .rehearsal import tiny
 
 _ROOT = Path("/")
@@ -24,8 +25,6 @@ _PROCESSOR = (
     "CPU revision",
 )
 _FLAGS = ("flags", "Features")
-# Files that show a GPU to a program that does not load its driver.
-_GPU_NODES = ("dev/nvidia[0-9]*", "dev/kfd", "dev/dxg")
 _GPU_TEXTS = ("proc/driver/nvidia/version", "proc/driver/nvidia/gpus/*/information")
 # Prefixes of the environment variables that Python, the libraries that mzpipe uses, or mzpipe itself read.
 _VARIABLES = (
@@ -60,12 +59,6 @@ def _dependencies(profile: Profile, game: GameSpec) -> dict[str, object] | None:
         "gpus": [*gpu_nodes(), *_gpu_texts()],
         "environment": _environment(),
     }
-
-
-def gpu_nodes() -> list[str]:
-    """The device files of this machine's GPUs, each with whether this user may open it."""
-    paths = sorted(path for pattern in _GPU_NODES for path in _ROOT.glob(pattern))
-    return [f"{path} {os.access(path, os.R_OK | os.W_OK)}" for path in paths]
 
 
 def _gpu_texts() -> list[str]:

@@ -71,7 +71,7 @@ def _run(context: RoleContext) -> int:
         agent = make_agent(context)
     except Exception as error:  # a process boundary: the supervisor is told, as of any other failure
         errors.record(error)
-        message = failure(error)
+        message = failure(error, member.role)
         control.send(message)
         return message.exit_code
     return run_agent(

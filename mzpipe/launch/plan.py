@@ -15,80 +15,23 @@ from ..evaluator.episodes import check_opponent, evaluation_trees
 from ..games import GameSpec
 from ..inference.pool import nodes_of_a_tree
 from ..inference.versions import num_resident
-from ..ipc.layout import Field
+from ..ipc.columns import RecordLayout
 from ..ipc.ring import power_of_two
 from ..ipc.roles import Role
+from ..ipc.schema import BatchSlot
 from ..ipc.shape import Member, PlaneShape
 from ..planning import greedy_search
 from ..replay.journal import JournalLayout, journal_bytes_bound
 from ..replay.sizes import TableShape, TableSizes, bytes_per_transition, journal_segment_bytes
 from ..replay.store import STATE_BYTES_PER_TRANSITION
 from ..runs.directory import SHARED_MEMORY
+from ..runtime.devices import LOWER
 from ..search import search_bytes
+from .memory import ModelSizes, Needs, RoleLoad, process_needs, shared_bytes
 from .roles import Devices
 
-_MIB = 1 << 20
-# Pages of programs and libraries that all processes share.
-_LIBRARIES_BYTES = 150 * _MIB
-_LEARNER_BYTES, _INFERENCE_BYTES = 265 * _MIB, 222 * _MIB
-_PLAIN_BYTES, _SUPERVISOR_BYTES = 80 * _MIB, 62 * _MIB
-# OpenVINO's libraries and its own layout of the weights, in a server of residual networks.
-_OPENVINO_BYTES = 78 * _MIB
-# Copies of the parameters: themselves, gradients, two moments, and the flat copy that is published.
-_LEARNER_COPIES = 5
-# Copies of a resident model: for roots and for children. Copies of a batch's hidden states: input and output.
-_RESIDENT_COPIES, _BATCH_COPIES = 2, 2
-# Counts the outputs of modules, and those of the functions between them.
-_TRAINING_FACTOR = 2
 # While a reanalyzer searches positions, its next ones already wait.
 _POSITION_SLOTS_PER_LANE = 2
-
-
-@dataclass(frozen=True)
-class ModelSizes:
-    """Bytes of one model as published and as the learner has it, of one hidden state, and of all modules' outputs
-    for one root and for one unroll."""
-
-    weights: int = 0
-    training_weights: int = 0
-    hidden_state: int = 0
-    root_outputs: int = 0
-    unroll_outputs: int = 0
-    # The published state, by name.
-    state: tuple[Field, ...] = ()
-
-
-@dataclass(frozen=True)
-class RoleLoad:
-    """The load of one process: how much it handles at once."""
-
-    games: int = 0
-    pool_nodes: int = 0
-    resident_models: int = 0
-    in_openvino: bool = False
-    root_rows: int = 0
-    observation_bytes: int = 0
-    batch_size: int = 0
-
-
-def shared_bytes() -> int:
-    """Bytes that a run takes once, however many processes it has; the supervisor is included."""
-    return _LIBRARIES_BYTES + _SUPERVISOR_BYTES
-
-
-def process_bytes(role: Role, load: RoleLoad, model: ModelSizes, bytes_per_game: int) -> int:
-    """Private bytes of one process, without replay table and search trees."""
-    if role == Role.LEARNER:
-        batch = _TRAINING_FACTOR * load.batch_size * model.unroll_outputs
-        return _LEARNER_BYTES + _LEARNER_COPIES * model.training_weights + batch
-    if role == Role.INFERENCE:
-        pool = load.pool_nodes * model.hidden_state
-        row = load.observation_bytes + model.root_outputs + _BATCH_COPIES * model.hidden_state
-        batch = load.root_rows * row
-        runtime = _INFERENCE_BYTES + load.in_openvino * _OPENVINO_BYTES
-        return runtime + load.resident_models * _RESIDENT_COPIES * model.weights + pool + batch
-    examined = model.weights if role == Role.EVALUATOR else 0
-    return _PLAIN_BYTES + examined + load.games * bytes_per_game
 
 
 @dataclass(frozen=True)
@@ -106,13 +49,23 @@ class Plan:
         return sum(self.shape.segment_bytes().values())
 
     def memory_bytes(self) -> int:
-        """Bytes of memory in total, shared and private."""
-        processes = sum(
-            process_bytes(member.role, self._load(member), self.model, self.game.bytes_per_game)
-            for member in self.shape.members()
-        )
+        """Bytes of the host's memory in total, shared and private."""
+        processes = sum(self._needs(member).host for member in self.shape.members())
         replay = self.profile.replay.capacity_bytes + self.profile.replay.compressed_bytes
         return shared_bytes() + self.segment_bytes() + replay + self.search_bytes() + processes
+
+    def device_bytes(self) -> dict[str, dict[Role, int]]:
+        """Bytes of every GPU's memory that the run takes, by device and role."""
+        found: dict[str, dict[Role, int]] = {}
+        for member in self.shape.members():
+            if nbytes := self._needs(member).device:
+                roles = found.setdefault(self.devices.of(member), {})
+                roles[member.role] = roles.get(member.role, 0) + nbytes
+        return dict(sorted(found.items()))
+
+    def _needs(self, member: Member) -> Needs:
+        load = dataclasses.replace(self._load(member), on_gpu=self.devices.of(member) != "cpu")
+        return process_needs(member.role, load, self.model, self.game.bytes_per_game)
 
     def _load(self, member: Member) -> RoleLoad:
         shape = self.shape
@@ -121,7 +74,9 @@ class Plan:
         if member.role == Role.EVALUATOR:
             return RoleLoad(games=shape.evaluator_trees)
         if member.role == Role.LEARNER:
-            return RoleLoad(batch_size=shape.rank_batch_size)
+            return RoleLoad(
+                batch_size=shape.rank_batch_size, batch_bytes=RecordLayout.of(BatchSlot, shape.sizes()).nbytes
+            )
         if member.role == Role.INFERENCE:
             owners = [owner.role for owner in shape.lane_clients(member.index)]
             return RoleLoad(
@@ -186,6 +141,8 @@ class Plan:
             available_memory_bytes(),
             "lower replay.capacity_bytes, topology.actors or topology.trees_per_lane",
         )
+        for device, roles in self.device_bytes().items():
+            _check_device(device, roles, self.devices.memory.get(device))
 
 
 def make_plan(profile: Profile, game: GameSpec, devices: Devices, model: ModelSizes, *, trace_events: int = 0) -> Plan:
@@ -256,6 +213,21 @@ def _check_room(place: str, needed: int, free: int, mend: str) -> None:
         raise PlanError(f"{place}: the run needs {mebibytes(needed)}, {mebibytes(free)} are free: {mend}")
 
 
+def _check_device(device: str, roles: dict[Role, int], memory: int | None) -> None:
+    """Refuses what a GPU cannot hold, and names the fields of the role that takes most of it."""
+    needed = sum(roles.values())
+    if memory is not None and needed > memory:
+        largest = max(roles, key=lambda role: roles[role])
+        raise PlanError(
+            f"{device}: the run needs {mebibytes(needed)} of its memory ({_shares(roles)}), it has "
+            f"{mebibytes(memory)}: lower {LOWER[largest]}, or give learner and inference a device each"
+        )
+
+
+def _shares(roles: dict[Role, int]) -> str:
+    return ", ".join(f"{role} {mebibytes(nbytes)}" for role, nbytes in roles.items())
+
+
 def plan_lines(plan: Plan) -> list[str]:
     """Lines that say what runs where, and the bytes of every segment."""
     lines = [f"game      {plan.game.description}", *(_process_line(plan, member) for member in plan.shape.members())]
@@ -263,6 +235,10 @@ def plan_lines(plan: Plan) -> list[str]:
         lines.append(f"segment   {name:<14} {mebibytes(nbytes):>12}   {nbytes:>15,} bytes")
     lines += _replay_lines(plan)
     lines += [_pool_line(plan, server) for server in range(plan.shape.inference_servers)]
+    for device, roles in plan.device_bytes().items():
+        memory = plan.devices.memory.get(device)
+        room = f" of {mebibytes(memory)}" if memory is not None else ""
+        lines.append(f"memory    {device} about {mebibytes(sum(roles.values()))}{room}: {_shares(roles)}")
     lines.append(f"memory    search trees {mebibytes(plan.search_bytes())}")
     lines.append(f"memory    /dev/shm {mebibytes(plan.segment_bytes())}, in all about {mebibytes(plan.memory_bytes())}")
     return lines

@@ -20,8 +20,9 @@ from ..config import Profile
 from ..games import GameSpec
 from ..runs.directory import LiveRun, RunDirectory
 from ..runtime.environment import kernel_cache
+from ..runtime.gpus import gpu_nodes
 from ..telemetry import View
-from .dependencies import dependencies, gpu_nodes
+from .dependencies import dependencies
 from .program import run_program
 from .rehearsal import Prepared, read_prepared, write_prepared
 from .signals import SignalPipe

@@ -10,7 +10,7 @@ Run as a program: `python -m mzpipe.launch.rehearsal PROFILE DIRECTORY PARENT_PI
 import dataclasses
 import sys
 import tempfile
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from pydantic import TypeAdapter
@@ -21,6 +21,7 @@ from ..games import GameSpec, describe_game
 from ..ipc.dataplane import DataPlane
 from ..ipc.messages import CheckpointSaved
 from ..runtime.context import Storage
+from ..runtime.devices import device_errors
 from ..runtime.process import end_process, follow_supervisor
 from .plan import ModelSizes, make_plan, operations
 from .roles import Devices
@@ -40,23 +41,37 @@ class Prepared:
     recurrent_flops: int
     learner_devices: tuple[str, ...]
     inference_devices: tuple[str, ...]
+    # Why "auto" chose the CPU on a machine that shows a GPU; "" if it did not.
+    unusable_gpu: str = ""
+    # Bytes of each GPU's memory, by name.
+    device_memory: dict[str, int] = field(default_factory=dict)
+    # GPUs that torch sees, whether the run uses them or not.
+    num_gpus: int = 0
 
     @property
     def devices(self) -> Devices:
         """The devices of all roles."""
-        return Devices(self.learner_devices, self.inference_devices)
+        return Devices(self.learner_devices, self.inference_devices, self.device_memory)
 
-    def model_line(self) -> str:
-        """The size of the model and the cost of an inference, as a line for the user."""
+    @property
+    def another_rank(self) -> bool:
+        """Whether there is a device for one more rank of the learner: always on CPUs, else a GPU without a rank."""
+        return "cpu" in self.learner_devices or self.num_gpus > len(set(self.learner_devices))
+
+    def lines(self) -> list[str]:
+        """Lines for the user: a GPU that is not used, the size of the model, and the cost of an inference."""
         root, recurrent = operations(self.root_flops), operations(self.recurrent_flops)
-        return f"model     {self.num_parameters:,} parameters, {root} per root inference, {recurrent} per recurrent one"
+        model = (
+            f"model     {self.num_parameters:,} parameters, {root} per root inference, {recurrent} per recurrent one"
+        )
+        return [*([f"devices   {self.unusable_gpu}"] if self.unusable_gpu else []), model]
 
 
 def describe_model(profile: Profile, game: GameSpec) -> Prepared:
     """The sizes of the profile's model, as the learner has it, and its devices; allocates nothing of the model."""
     import torch
 
-    from ..nets import FlatWeights, Model, learner_devices, resolve_devices
+    from ..nets import FlatWeights, Model, device_memory, learner_devices, num_gpus, resolve_devices, unusable_gpu
     from ..nets.cost import inference_flops, output_bytes
 
     shape = make_plan(profile, game, Devices.assumed(profile), ModelSizes()).shape
@@ -68,6 +83,7 @@ def describe_model(profile: Profile, game: GameSpec) -> Prepared:
         flops = inference_flops(model, observation)
     num_parameters = sum(parameter.numel() for parameter in model.parameters())
     flat = FlatWeights(model)
+    learner, inference = learner_devices(profile.learner.devices), tuple(resolve_devices(profile.inference.devices))
     return Prepared(
         model=ModelSizes(
             4 * flat.size, 4 * num_parameters, outputs.hidden_state, outputs.root, outputs.unroll, flat.fields
@@ -75,8 +91,11 @@ def describe_model(profile: Profile, game: GameSpec) -> Prepared:
         num_parameters=num_parameters,
         root_flops=flops.root,
         recurrent_flops=flops.recurrent,
-        learner_devices=learner_devices(profile.learner.devices),
-        inference_devices=tuple(resolve_devices(profile.inference.devices)),
+        learner_devices=learner,
+        inference_devices=inference,
+        unusable_gpu=unusable_gpu() if "auto" in (*profile.learner.devices, *profile.inference.devices) else "",
+        device_memory={name: device_memory(name) for name in sorted({*learner, *inference} - {"cpu"})},
+        num_gpus=num_gpus(),
     )
 
 
@@ -163,14 +182,27 @@ def read_prepared(directory: Path) -> Prepared:
     return _FORMAT.validate_json((directory / RESULT_FILE).read_bytes(), strict=True)
 
 
+def _prepare(profile: Profile, directory: Path) -> Prepared:
+    game = describe_game(profile.game)
+    prepared = describe_model(profile, game)
+    rehearse(profile, game, prepared.devices, prepared.model, directory)
+    return prepared
+
+
+def has_another_rank(runtime: Path) -> bool:
+    """See Prepared.another_rank; True if the runtime directory does not tell."""
+    try:
+        return read_prepared(runtime).another_rank
+    except (OSError, ValueError):
+        return True
+
+
 def main(profile_path: str, directory: str, parent_pid: str) -> int:
     """Runs the program; an expected error is one line on stderr and its exit code."""
     try:
         follow_supervisor(Path(directory), int(parent_pid))
-        profile = load_profile(profile_path)
-        game = describe_game(profile.game)
-        prepared = describe_model(profile, game)
-        rehearse(profile, game, prepared.devices, prepared.model, Path(directory))
+        with device_errors():
+            prepared = _prepare(load_profile(profile_path), Path(directory))
     except MzpipeError as error:
         sys.stderr.write(f"{error}\n")
         return error.exit_code

@@ -1,6 +1,6 @@
 """The class of every role, by name: the only place that turns a role into an agent."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pkgutil import resolve_name
 
 from ..config import Profile
@@ -48,6 +48,8 @@ class Devices:
     # One for each learner rank.
     learner: tuple[str, ...]
     inference: tuple[str, ...]
+    # Bytes of each GPU's memory, by name.
+    memory: dict[str, int] = field(default_factory=dict)
 
     @classmethod
     def assumed(cls, profile: Profile) -> "Devices":

@@ -188,9 +188,12 @@ class Supervisor:
             self._fail(entry, what)
 
     def _outlives(self, code: int | None, was_ready: bool) -> bool:
-        """Whether to restart the learner: it was killed, or one of several ranks failed, perhaps for a dead peer."""
+        """Whether to restart the learner: it was killed, or one of several ranks failed, perhaps for a dead peer.
+
+        A device that is full or lost stays so: the run ends.
+        """
         several = self._plane.shape.learner_ranks > 1
-        return (code is not None and code < 0) or (several and was_ready)
+        return (code is not None and code < 0) or (several and was_ready and code != ExitCode.DEVICE)
 
     def _restart_ranks(self, entry: Entry, what: str) -> None:
         """Stops all ranks, which resume together from the latest checkpoint; shows only the first death."""

@@ -91,8 +91,7 @@ def train(
             assert prepared is not None
             plan = make_plan(profile, game, prepared.devices, prepared.model, trace_events=trace_events)
             plan.check()
-            view.line(prepared.model_line())
-            for line in plan_lines(plan):
+            for line in (*prepared.lines(), *plan_lines(plan)):
                 view.line(line)
             reached = reached._replace(began_s=began_s)
             if serial:

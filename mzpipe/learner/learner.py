@@ -21,7 +21,7 @@ from ..ipc.shape import Member
 from ..ipc.stages import Stage
 from ..ipc.trace import Mark
 from ..ipc.weights import WeightsPublisher
-from ..nets import FlatWeights, Model, place_model
+from ..nets import FlatWeights, Model, place_model, use_device
 from ..planning import derive_seed
 from ..runs.checkpoint import LATEST, CheckpointStore, step_name
 from ..runs.resume import find_resume_point
@@ -31,7 +31,7 @@ from .batches import BatchFeed
 from .diagnostics import diagnose, gradient_norms
 from .faults import FaultWatch
 from .loss import Batch, Losses
-from .ranks import OneRank, Ranks
+from .ranks import OneRank, Ranks, backend_of
 from .saving import AverageWeights, make_checkpoint, restore_checkpoint
 from .statistics import PlayedStatistics
 from .step import StepResult, TrainingStep
@@ -61,6 +61,7 @@ class Learner(Agent):
 
     def on_start(self) -> None:
         """Builds the model and saves it, or restores the latest checkpoint; rank 0 publishes its weights."""
+        use_device(self._device, self._profile.learner.precision)
         torch.manual_seed(derive_seed(self._profile.seed, "model"))
         shape, config = self._plane.shape, self._profile.learner
         model = Model(self._profile.network, shape.observation_shape, shape.num_actions, training_heads=True)
@@ -113,13 +114,19 @@ class Learner(Agent):
             self._save(message.request_id)
 
     def on_close(self) -> None:
-        """Takes part in the step that rank 0 has begun, if any; then leaves the group, and releases the ring."""
+        """Takes part in the step that rank 0 has begun, if any; then leaves the group, and releases the ring.
+
+        One of several ranks that fails inside a step only ends: leaving, and waiting for its device, would wait for
+        peers that wait for it in the same step.
+        """
+        if self._training and self._plane.shape.learner_ranks > 1:
+            return
         if self._ranks is not None:
             self._leave(self._ranks)
         self._resources.close()
 
     def _leave(self, ranks: Ranks | OneRank) -> None:
-        if self._index and not self._training and self._first.get("step_ticket") > self._feed.sequence:
+        if self._index and self._first.get("step_ticket") > self._feed.sequence:
             peeked = self._feed.peek()
             if peeked is not None:
                 self._step(peeked[1])
@@ -130,7 +137,9 @@ class Learner(Agent):
         size = self._plane.shape.learner_ranks
         if size == 1:
             return OneRank()
-        return Ranks(self._plane.directory, index=self._index, size=size, epoch=self._epoch, device=self._device)
+        backend = backend_of(self._profile.learner.devices)
+        place = {"index": self._index, "size": size, "epoch": self._epoch}
+        return Ranks(self._plane.directory, **place, device=self._device, backend=backend)
 
     def _call_ranks(self) -> None:
         """On rank 0, tells the other ranks to train on the oldest batch now; they already have their parts of it."""

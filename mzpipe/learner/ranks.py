@@ -11,6 +11,7 @@ reads a new number trains on that step, even if it was told to stop before.
 
 import gc
 import os
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
@@ -20,6 +21,12 @@ from torch.nn.parallel import DistributedDataParallel
 
 # The ranks of a run are processes of one machine: their traffic never leaves it.
 _LOOPBACK = {"GLOO_SOCKET_IFNAME": "lo", "NCCL_SOCKET_IFNAME": "lo"}
+
+
+def backend_of(devices: Sequence[int | str]) -> str:
+    """How ranks on these devices exchange tensors: NCCL takes each GPU once, gloo goes through the host."""
+    on_gpus = "cpu" not in devices
+    return "nccl" if on_gpus and len(set(devices)) == len(devices) else "gloo"
 
 
 class OneRank:
@@ -44,12 +51,14 @@ class OneRank:
 class Ranks:
     """This process's place among R ranks; the constructor waits for all of them."""
 
-    def __init__(self, directory: Path, *, index: int, size: int, epoch: int, device: torch.device) -> None:
+    def __init__(
+        self, directory: Path, *, index: int, size: int, epoch: int, device: torch.device, backend: str = "gloo"
+    ) -> None:
         os.environ.update(_LOOPBACK)
         self._device = device
         store = dist.FileStore(str(directory / f"ranks-{epoch}"), size)
-        backend = "nccl" if device.type == "cuda" else "gloo"
-        dist.init_process_group(backend, store=store, rank=index, world_size=size)
+        device_id = device if backend == "nccl" else None  # without it NCCL takes the current device, and says so
+        dist.init_process_group(backend, store=store, rank=index, world_size=size, device_id=device_id)
 
     def spread(self, loss: nn.Module) -> nn.Module:
         """See OneRank; every rank takes rank 0's weights."""

@@ -4,17 +4,21 @@ import dataclasses
 import os
 import tempfile
 import time
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import NamedTuple
 
 from ..config import Profile
 from ..errors import ExitCode, MzpipeError, UsageError
 from ..ipc.dataplane import DataPlane
 from ..ipc.roles import Role
+from ..launch.rehearsal import has_another_rank
 from ..launch.signals import Outcome
 from ..launch.train import train
 from ..runs.directory import RunDirectory
 from ..telemetry import View
+from ..telemetry.gpus import GpuReader, GpuUse, mean_uses
 from ..telemetry.rates import Count, Moment, read_count, read_moment
 from ..telemetry.report import ProfileReport, make_report
 from .ceilings import Ceilings
@@ -58,6 +62,10 @@ class Measurement:
         # Counts read between `first` and `last`.
         self.counts: list[Count] = []
         self._count_at_s = 0.0
+        self.another_rank = True
+        self._gpus = GpuReader()
+        # Readings of the machine's GPUs, with each count.
+        self.gpu_uses: list[dict[str, GpuUse]] = []
 
     def __call__(self, plane: DataPlane) -> str | None:
         """The reason to end the run, once everything is measured; None until then."""
@@ -69,7 +77,7 @@ class Measurement:
                 self._warm_s = now_s
         elif self.first is None:
             if now_s - self._warm_s >= self._windows.warm_up:
-                self.first = read_moment(plane)
+                self.first, self.another_rank = read_moment(plane), has_another_rank(plane.directory)
                 if self._is_traced:
                     plane.trace().start(self._windows.trace)
                 self._count_at_s = now_s + self._interval_s
@@ -80,6 +88,7 @@ class Measurement:
             return f"measured for {self.last.time_s - self.first.time_s:.1f} s"
         elif now_s >= self._count_at_s:
             self.counts.append(read_count(plane))
+            self.gpu_uses.append(self._gpus.read())
             self._count_at_s = now_s + self._interval_s
         return None
 
@@ -93,6 +102,8 @@ class Measured(NamedTuple):
     trace: TraceReading | None = None
     # The error that prevented the ceilings; the other results are valid.
     failure: MzpipeError | None = None
+    # The mean use of the machine's GPUs, by their number in nvidia-smi.
+    gpus: Mapping[str, GpuUse] = MappingProxyType({})
 
 
 def measure_profile(
@@ -122,8 +133,9 @@ def measure_profile(
         if measurement.first is None or measurement.last is None:
             return Measured(outcome, None)
         cores = len(os.sched_getaffinity(0))
-        report = make_report(measurement.first, measurement.last, cores, measurement.counts)
-        measured = Measured(outcome, report, trace=measurement.trace)
+        counts, another_rank = measurement.counts, measurement.another_rank
+        report = make_report(measurement.first, measurement.last, cores, counts, another_rank=another_rank)
+        measured = Measured(outcome, report, trace=measurement.trace, gpus=mean_uses(measurement.gpu_uses))
         if not ceilings or outcome.exit_code != ExitCode.FINISHED:
             return measured
         try:

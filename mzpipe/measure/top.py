@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import psutil
@@ -10,9 +10,11 @@ import psutil
 from ..config import load_profile
 from ..errors import InputOutputError, UsageError
 from ..ipc.dataplane import DataPlane
+from ..launch.rehearsal import has_another_rank
 from ..runs.directory import RunDirectory, refuse_no_run
 from ..runs.scores import read_scores
 from ..telemetry import Snapshot
+from ..telemetry.gpus import GpuReader, GpuUse
 from ..telemetry.rates import Moment, read_moment
 from ..telemetry.report import ProfileReport, make_report, whole_report
 from ..telemetry.snapshots import SnapshotMaker
@@ -28,6 +30,8 @@ class Look:
     # The private bytes of each process, and the bytes of all segments, which the processes share.
     private_bytes: Mapping[str, int]
     shared_bytes: int
+    # The machine's GPUs by their number in nvidia-smi; none for a dead run.
+    gpus: Mapping[str, GpuUse] = field(default_factory=dict)
 
 
 class Onlooker:
@@ -46,6 +50,8 @@ class Onlooker:
             raise UsageError(f"{run.path}: not live, and its last state is gone: {runtime} was removed") from None
         self._snapshots = SnapshotMaker(load_profile(run.profile), self._plane)
         self._former: Moment | None = None
+        self._gpus = GpuReader()
+        self._another_rank = has_another_rank(runtime)
         # Rates need an earlier moment; and pages mapped now can still be read after the run has ended.
         self._snapshots.make("")
 
@@ -55,12 +61,12 @@ class Onlooker:
         former, self._former = self._former, now
         cores = len(os.sched_getaffinity(0))
         if not is_live:
-            report = whole_report(now, cores)
+            report = whole_report(now, cores, another_rank=self._another_rank)
             self._snapshots.from_the_start()
         elif former is None:
             return None
         else:
-            report = make_report(former, now, cores)
+            report = make_report(former, now, cores, another_rank=self._another_rank)
         scores = read_scores(self._run.scores)
         self._snapshots.evaluation = scores[-1] if scores else None
         return Look(
@@ -69,6 +75,7 @@ class Onlooker:
             report=report,
             private_bytes=self._private_bytes() if is_live else {},
             shared_bytes=sum(self._plane.shape.segment_bytes().values()),
+            gpus=self._gpus.read() if is_live else {},
         )
 
     def _is_live(self) -> bool:

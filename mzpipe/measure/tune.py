@@ -10,20 +10,21 @@ import json
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 
 from ..config import Profile
 from ..errors import MzpipeError, UsageError
+from ..runtime.gpus import gpu_nodes
 from ..telemetry.report import ProfileReport
 
 # A step is kept only if it is faster by this fraction or by the measured noise, whichever is greater.
 _LEAST_GAIN = 0.03
 _SERVERS, _ACTORS, _TIMEOUT = "inference.devices", "topology.actors", "inference.batch_timeout_us"
+# Inference servers on every GPU.
+_GPU_SERVERS = "inference.devices of each GPU"
 # Knobs to double and halve; the others change by one.
 _DOUBLING = ("topology.trees_per_lane", "topology.trees_per_reanalyzer_lane", _TIMEOUT)
 # Shorter time-outs count as 0, no time-out.
 _LEAST_TIMEOUT_US = 50
-_GPU = Path("/dev/nvidia0")
 
 Setting = Mapping[str, int]
 
@@ -62,15 +63,16 @@ class Tuning:
 def knobs(profile: Profile) -> dict[str, int]:
     """The knobs of a profile with their current values."""
     topology = profile.topology
-    servers = _cpu_servers(profile)
     found = {
         "topology.trees_per_lane": topology.trees_per_lane,
-        **({_SERVERS: servers} if servers else {}),
+        **_servers(profile),
         "topology.lanes_per_actor": topology.lanes_per_actor,
         _ACTORS: topology.actors,
-        "learner.num_threads": profile.learner.num_threads,
-        "inference.num_threads": profile.inference.num_threads,
     }
+    if not _on_gpus(profile.learner.devices):  # threads of a process on a GPU only wait
+        found["learner.num_threads"] = profile.learner.num_threads
+    if not _on_gpus(profile.inference.devices):
+        found["inference.num_threads"] = profile.inference.num_threads
     if profile.reanalyze.fraction > 0.0:
         found |= {
             "topology.trees_per_reanalyzer_lane": topology.trees_per_reanalyzer_lane,
@@ -81,16 +83,21 @@ def knobs(profile: Profile) -> dict[str, int]:
 
 
 def as_override(name: str, value: int) -> str:
-    """A knob's value as `--set` takes it; a number of inference servers becomes a list of CPUs."""
-    return f"{name}={json.dumps(['cpu'] * value)}" if name == _SERVERS else f"{name}={value}"
+    """A knob's value as `--set` takes it; a number of inference servers becomes a list of devices."""
+    device = {_SERVERS: "cpu", _GPU_SERVERS: "auto"}.get(name)
+    return f"{name}={value}" if device is None else f"{_SERVERS}={json.dumps([device] * value)}"
 
 
-def _cpu_servers(profile: Profile) -> int:
-    """The number of inference servers on the CPU; 0 if they are on GPUs, whose number is fixed."""
+def _servers(profile: Profile) -> dict[str, int]:
+    """The knob of inference servers: those on the CPU, or those on each GPU; none if single GPUs are named."""
     devices = profile.inference.devices
-    if devices == ("auto",):
-        return 0 if _GPU.exists() else 1
-    return len(devices) if set(devices) == {"cpu"} else 0
+    if set(devices) == {"auto"}:
+        return {_GPU_SERVERS if _on_gpus(devices) else _SERVERS: len(devices)}
+    return {_SERVERS: len(devices)} if set(devices) == {"cpu"} else {}
+
+
+def _on_gpus(devices: tuple[int | str, ...]) -> bool:
+    return "cpu" not in devices and ("auto" not in devices or bool(gpu_nodes()))
 
 
 def tune(
@@ -161,7 +168,8 @@ class _Search:
     def _turned(self, name: str, value: int) -> Setting:
         """The best setting with one knob changed; each server needs an actor, or it gets no requests."""
         setting = {**self._tuning.best.setting, name: value}
-        return {**setting, _ACTORS: max(value, self._standing(_ACTORS))} if name == _SERVERS else setting
+        has_servers = name in (_SERVERS, _GPU_SERVERS)
+        return {**setting, _ACTORS: max(value, self._standing(_ACTORS))} if has_servers else setting
 
     def _improves(self, setting: Setting) -> bool:
         if self._is_over or any(setting == trial.setting for trial in self._tuning.trials):

@@ -1,6 +1,15 @@
 """The model and its three functions, in torch."""
 
-from .device import device_has_bfloat16, learner_devices, place_model, resolve_devices
+from .device import (
+    device_has_bfloat16,
+    device_memory,
+    learner_devices,
+    num_gpus,
+    place_model,
+    resolve_devices,
+    unusable_gpu,
+    use_device,
+)
 from .flat import FlatWeights, numpy_state, restore_model
 from .model import Model, NetworkOutput
 
@@ -9,9 +18,13 @@ __all__ = [
     "Model",
     "NetworkOutput",
     "device_has_bfloat16",
+    "device_memory",
     "learner_devices",
+    "num_gpus",
     "numpy_state",
     "place_model",
     "resolve_devices",
     "restore_model",
+    "unusable_gpu",
+    "use_device",
 ]

@@ -13,6 +13,7 @@ from ..ipc.messages import Failed, Message, Ready
 from ..ipc.roles import Role
 from ..ipc.stages import StageClock
 from .context import RoleContext
+from .devices import LOWER, LOWER_ANY, device_error
 from .idle import IdleStrategy
 
 
@@ -80,7 +81,7 @@ def run_agent(
         return ExitCode.FINISHED
     except Exception as error:  # the only catch-all in the package
         errors.record(error)
-        message = failure(error)
+        message = failure(error, agent.role)
         control.send(message)
         return message.exit_code
     finally:
@@ -95,8 +96,9 @@ def deliver(agent: Agent, control: ControlPort) -> int:
     return len(messages)
 
 
-def failure(error: Exception) -> Failed:
+def failure(error: Exception, role: Role) -> Failed:
     """The message that an agent ends with."""
+    error = device_error(error, LOWER.get(role, LOWER_ANY)) or error
     exit_code = error.exit_code if isinstance(error, MzpipeError) else ExitCode.INTERNAL
     text = "".join(traceback.format_exception(error))  # the log's last entry may be another error
     return Failed(exit_code=int(exit_code), summary=f"{type(error).__name__}: {error}", traceback=text)

@@ -16,6 +16,7 @@ from ..ipc.diagnostics import DIAGNOSTICS, Diagnostic
 from ..ipc.roles import Role
 from ..ipc.shape import Member
 from ..ipc.stages import Stage
+from .gpus import GpuUse
 from .report import StageUse
 
 
@@ -31,6 +32,8 @@ class Recent:
     change: Mapping[str, float]
     # Stages by label; empty if no time has passed.
     stages: Mapping[str, StageUse]
+    # The machine's GPUs by their number in nvidia-smi.
+    gpus: Mapping[str, GpuUse]
 
     def rate(self, counter: str) -> float:
         """How much a counter grows per second; for a counter of seconds, the part of the time."""
@@ -60,6 +63,7 @@ class When(NamedTuple):
 _ALWAYS = When("", lambda source: True)
 _REANALYZE = When("with reanalyzers", lambda recent: recent.plane.shape.reanalyzers > 0)
 _CONSISTENCY = When("with `network.consistency`", lambda recent: recent.profile.network.consistency)
+_GPUS = When("with an NVIDIA GPU", lambda recent: bool(recent.gpus))
 _DIAGNOSED = When(
     "every `learner.diagnostics_interval` steps", lambda recent: recent.plane.diagnostics()["learner_steps"][0] > 0
 )
@@ -199,6 +203,13 @@ def _part(part: str, meaning: str) -> Metric[Recent]:
     return Metric(f"stage/STAGE/{part}", _TIME, f"time {meaning}", values)
 
 
+def _gpu(name: str, unit: str, meaning: str, field: str) -> Metric[Recent]:
+    def values(recent: Recent) -> Values:
+        return {number: getattr(use, field) for number, use in recent.gpus.items()}
+
+    return Metric(f"perf/{name}/GPU", unit, f"{meaning}, by number in nvidia-smi", values, _GPUS)
+
+
 METRICS: tuple[Metric[Recent], ...] = (
     _mean("charts/episodic_return", "return", "episode_return", "episodes", "mean return of training games"),
     _mean("charts/episode_length", "env steps", "episode_length", "episodes", "mean length of training games"),
@@ -208,6 +219,9 @@ METRICS: tuple[Metric[Recent], ...] = (
     _rate("perf/simulations_per_s", "simulations", "simulations/s"),
     _rate("perf/learner_steps_per_s", "learner_steps", "steps/s"),
     Metric("perf/inference_batch_mean", "requests", "mean size of inference batches, in trees", _batch_mean),
+    _gpu("gpu_busy", _TIME, "time in which a kernel ran", "busy"),
+    _gpu("gpu_memory", "bytes", "memory in use, of all programs", "used_bytes"),
+    _gpu("gpu_power", "W", "power", "watts"),
     Metric(
         "replay/transitions", "transitions", "size of the table", lambda recent: recent.first(Role.REPLAY, "stored")
     ),

@@ -77,8 +77,10 @@ class ProfileReport:
         return {**fields, "verdict": self.verdict.sentence, "predicted_speedup": self.verdict.predicted_speedup}
 
 
-def make_report(first: Moment, last: Moment, cores: int, between: Sequence[Count] = ()) -> ProfileReport:
-    """The report on two moments of one session, on a machine with `cores` cores.
+def make_report(
+    first: Moment, last: Moment, cores: int, between: Sequence[Count] = (), *, another_rank: bool = True
+) -> ProfileReport:
+    """The report on two moments of one session, on a machine with `cores` cores; see `judge` for another_rank.
 
     With the counts `between` them the report has rates over time.
     """
@@ -88,17 +90,18 @@ def make_report(first: Moment, last: Moment, cores: int, between: Sequence[Count
         for member, now in last.cpu.items()
         if (then := first.cpu.get(member)) is not None and then.pid == now.pid
     }
-    report = _report(last.members, last.stages.since(first.stages), cpu, seconds, cores)
+    report = _report(last.members, last.stages.since(first.stages), cpu, seconds, cores, another_rank)
     counts = [Count.of(first), *between, Count.of(last)]
     return replace(report, over_time=rates_over_time(counts, len(_rows_of(last.members, Role.LEARNER))))
 
 
-def whole_report(last: Moment, cores: int) -> ProfileReport:
+def whole_report(last: Moment, cores: int, *, another_rank: bool = True) -> ProfileReport:
     """The report on a session up to a moment, after which its processes may have died; processor times are unknown.
 
     The session is as long as the longest time that a process accounts for.
     """
-    return _report(last.members, last.stages, {}, max(float(last.stages.accounted_P.max()), 1e-9), cores)
+    seconds = max(float(last.stages.accounted_P.max()), 1e-9)
+    return _report(last.members, last.stages, {}, seconds, cores, another_rank)
 
 
 def _report(
@@ -107,6 +110,7 @@ def _report(
     cpu: Mapping[Member, float],
     seconds: float,
     cores: int,
+    another_rank: bool,
 ) -> ProfileReport:
     parts = _Parts(change, seconds)
     rows_by_stage = {stage: rows for stage in Stage if (rows := _rows_of(members, stage.role))}
@@ -139,7 +143,7 @@ def _report(
         samples_per_insert=sampled / inserted if inserted else None,
         stages=stages,
         processes=processes,
-        verdict=judge(roles, cores),
+        verdict=judge(roles, cores, another_rank=another_rank),
         roles=roles,
         histograms=histograms,
     )

@@ -8,6 +8,7 @@ from ..config import Profile
 from ..ipc.dataplane import DataPlane
 from ..ipc.roles import Role
 from ..runs.scores import Evaluation
+from .gpus import GpuReader
 from .metrics import METRICS, Recent, read
 from .rates import Moment, read_moment
 from .report import make_report
@@ -24,7 +25,7 @@ class SnapshotMaker:
 
     def __init__(self, profile: Profile, plane: DataPlane) -> None:
         self._profile, self._plane = profile, plane
-        self._start_s = time.monotonic()
+        self._start_s, self._gpus = time.monotonic(), GpuReader()
         self._past: deque[tuple[Moment, dict[str, float]]] = deque()
         self.evaluation: Evaluation | None = None
         self.best_return_mean: float | None = None
@@ -68,6 +69,7 @@ class SnapshotMaker:
             totals=totals,
             change={name: total - then[name] for name, total in totals.items()},
             stages=make_report(before, now, cores=1).stages if seconds > 0.0 else {},
+            gpus=self._gpus.read(),
         )
 
     def limits(self) -> dict[str, tuple[float, float]]:

@@ -41,9 +41,10 @@ class Verdict(NamedTuple):
     sentence: str
 
 
-def judge(uses: Mapping[Role, RoleUse], cores: int) -> Verdict:
+def judge(uses: Mapping[Role, RoleUse], cores: int, *, another_rank: bool = True) -> Verdict:
     """Finds the role whose processes wait least, and predicts what one more process of it would give.
 
+    `another_rank` says whether there is a device for one more rank of the learner.
     The prediction assumes that the work per item stays. Then each other role can reach rate / working, the role itself
     as much with one more process, and the cores bound all of them together.
     """
@@ -55,7 +56,8 @@ def judge(uses: Mapping[Role, RoleUse], cores: int) -> Verdict:
     own = (use.processes + 1) / use.processes / use.working if use.working > 0.0 else 1.0
     by_cores = cores / cpu if cpu > 0.0 else float("inf")
     is_full = cpu >= _MACHINE_IS_FULL * cores
-    can_grow = role in _REMEDIES and not is_full
+    has_device = another_rank or role != Role.LEARNER
+    can_grow = role in _REMEDIES and has_device and not is_full
     speedup = max(1.0, min([own, by_cores, *bounds.values()])) if can_grow else 1.0
     waits = ", ".join(
         f"{name}s wait {each.wait_in + each.wait_out:.0%}"
@@ -63,12 +65,20 @@ def judge(uses: Mapping[Role, RoleUse], cores: int) -> Verdict:
         if name in (Role.ACTOR, Role.LEARNER) and name != role
     )
     begin = f"{role}-bound: {use.working:.0%} busy, mostly with {use.stage}"
-    advice = _advice(role, use, uses, cpu, cores, speedup, is_full=is_full)
+    advice = _advice(role, use, uses, cpu, cores, speedup, is_full=is_full, has_device=has_device)
     return Verdict(use.stage, role, speedup, "; ".join(filter(None, [begin, waits, advice])))
 
 
 def _advice(
-    role: Role, use: RoleUse, uses: Mapping[Role, RoleUse], cpu: float, cores: int, speedup: float, *, is_full: bool
+    role: Role,
+    use: RoleUse,
+    uses: Mapping[Role, RoleUse],
+    cpu: float,
+    cores: int,
+    speedup: float,
+    *,
+    is_full: bool,
+    has_device: bool,
 ) -> str:
     if is_full:
         first = sorted(uses, key=lambda name: -uses[name].cpu)[:3]
@@ -80,4 +90,6 @@ def _advice(
     if role not in _REMEDIES:
         return "there can be only one such process: less work per item would help"
     field, what = _REMEDIES[role]
+    if not has_device:
+        return f"there is no device for {what} ({field}, now {use.processes}): less work per item would help"
     return f"{what} ({field}, now {use.processes}) would give about +{speedup - 1.0:.0%}"

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 
 from ..config import SearchConfig
-from ..nets import FlatWeights, resolve_devices
+from ..nets import FlatWeights, resolve_devices, use_device
 from ..nets.engines.networks import make_networks
 from ..search import BatchedSearch, SearchedTree, SearchResult
 from .trained import TrainedAgent
@@ -37,6 +37,7 @@ class DirectPlanner:
     def __init__(self, agent: TrainedAgent, config: SearchConfig, *, num_trees: int, seed: int = 0) -> None:
         game, num_nodes = agent.game, config.num_simulations + 1
         (device, *_) = resolve_devices(agent.profile.inference.devices)
+        use_device(device, agent.profile.inference.precision)
         (self._network,) = make_networks(
             agent.profile,
             game,

@@ -53,7 +53,10 @@ def test_doctor_exits_2_and_says_what_fails(monkeypatch, capsys, error):
 
     monkeypatch.setattr(doctor, "_CHECKS", {"luck": fail, "python": lambda: "3"})
     assert main(["doctor"]) == 2
-    assert capsys.readouterr().out.splitlines() == ["FAIL  luck           no luck", "ok    python         3"]
+    assert capsys.readouterr().out.splitlines() == [
+        "FAIL  luck                 no luck",
+        "ok    python               3",
+    ]
 
 
 def test_doctor_exits_0_when_nothing_fails(monkeypatch, capsys):

@@ -5,6 +5,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import torch
 
 from mzpipe.cli import clean
 from mzpipe.cli.main import VERBS, main
@@ -115,6 +116,16 @@ def test_main_turns_an_error_into_one_line_and_its_exit_code(monkeypatch, capsys
     monkeypatch.setattr(clean, "run", fail)
     assert main(["clean"]) == code
     assert capsys.readouterr().err == "mzpipe clean: this is why\n"
+
+
+def test_main_ends_with_75_and_the_fields_to_lower_when_a_device_is_full(monkeypatch, capsys):
+    def fail(arguments):
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB. GPU 0 has more to say. And more.")
+
+    monkeypatch.setattr(clean, "run", fail)
+    assert main(["clean"]) == 75
+    said = "mzpipe clean: CUDA out of memory. Tried to allocate 2.00 GiB: lower learner.batch_size"
+    assert capsys.readouterr().err.startswith(said)
 
 
 def test_main_ends_with_70_and_a_traceback_when_the_unforeseen_happens(monkeypatch, capsys):

@@ -14,6 +14,7 @@ from mzpipe.ipc.trace import TraceRow
 from mzpipe.launch.signals import Outcome
 from mzpipe.measure.profile import Measured
 from mzpipe.measure.trace import TraceReading
+from mzpipe.telemetry.gpus import GpuUse
 from tests.measure.pages import busy_report
 
 PROFILE = '[game]\nname = "CartPole-v1"\n[stop]\nlearner_steps = 100\n'
@@ -51,6 +52,16 @@ def test_json_says_whose_numbers_these_are(profile, measured, tmp_path):
     assert fields["host"].endswith(" cores")
     assert {"commit", "date", "env_steps_per_s", "bottleneck", "stages", "processes"} <= fields.keys()
     assert "ceilings" not in fields
+
+
+def test_report_shows_and_writes_the_gpus_where_there_are_any(profile, monkeypatch, tmp_path, capsys):
+    use = GpuUse(0.87, 12 << 30, 140 << 30, 420.0)
+    measured = Measured(Outcome(ExitCode.FINISHED, "measured"), busy_report(), gpus={"0": use})
+    monkeypatch.setattr(verb, "measure_profile", lambda *arguments, **options: measured)
+    path = tmp_path / "report.json"
+    assert main(["profile", str(profile), "--json", str(path)]) == 0
+    assert json.loads(path.read_text())["gpus"] == {"0": use._asdict()}
+    assert "GPU 0: 87% busy, 12.0 of 140.0 GiB, 420 W\n" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(

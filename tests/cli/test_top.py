@@ -8,6 +8,7 @@ from rich.console import Console
 from mzpipe.cli.main import main
 from mzpipe.cli.top import screen
 from mzpipe.measure.top import Look
+from mzpipe.telemetry.gpus import GpuUse
 from mzpipe.telemetry.report import make_report, whole_report
 from tests.telemetry.moments import Pipeline, busy_second
 from tests.telemetry.samples import starting, training
@@ -55,6 +56,12 @@ def test_a_dead_run_is_called_dead(look):
     rows = drawn(dead)
     assert rows[0] == "cartpole-seed0   dead; over its session of 0:00:01"
     assert rows[4] == "memory   0.50 GiB shared"
+
+
+def test_each_gpu_has_a_line(look):
+    gpus = {"0": GpuUse(0.87, 12 * GIB, 140 * GIB, 420.0), "3": GpuUse(0.0, 0, 140 * GIB, None)}
+    rows = drawn(dataclasses.replace(look, gpus=gpus))
+    assert rows[5:7] == ["gpu 0    87% busy, 12.0 of 140.0 GiB, 420 W", "gpu 3    0% busy, 0.0 of 140.0 GiB"]
 
 
 def test_what_has_not_been_measured_is_a_dash(look):

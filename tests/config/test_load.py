@@ -102,6 +102,7 @@ def test_save_and_load_give_the_same_profile(tmp_path):
         ("learner.devices=[]", r"learner.devices=\[\]: name at least one device"),
         ("inference.devices=['cuda']", "inference.devices: 'cuda' is not 'auto', 'cpu' or a CUDA index"),
         ("learner.devices=['auto',1]", "'auto' must be alone: name every device"),
+        ("learner.devices=['cpu',0]", r"learner.devices=\['cpu', 0\]: ranks on CPUs and ranks on GPUs cannot exchange"),
         ("learner.devices=[0,1,2]", r"learner.batch_size=128: 3 ranks \(learner.devices\) take equal parts"),
     ],
 )

@@ -8,7 +8,9 @@ import pytest
 
 from mzpipe.errors import ConfigError, PlanError
 from mzpipe.games import describe_game
+from mzpipe.ipc.columns import RecordLayout
 from mzpipe.ipc.dataplane import DataPlane
+from mzpipe.ipc.schema import BatchSlot
 from mzpipe.launch import plan as module
 from mzpipe.launch.plan import ModelSizes, make_plan, mebibytes, plan_lines
 from mzpipe.launch.roles import Devices
@@ -157,6 +159,78 @@ def test_plan_says_the_sums(machine):
     plan = planned()
     assert plan_lines(plan)[-1] == (
         f"memory    /dev/shm {mebibytes(plan.segment_bytes())}, in all about {mebibytes(plan.memory_bytes())}"
+    )
+
+
+MIB = 1 << 20
+CONTEXT, CUDA_ON_HOST = 600 * MIB, 1_200 * MIB
+
+
+def on_gpus(*overrides, learner=("cuda:0",), inference=("cuda:0",), memory=None, **sizes):
+    plan = planned(*overrides)
+    return make_plan(plan.profile, plan.game, Devices(learner, inference, memory or {}), ModelSizes(**sizes))
+
+
+def test_a_gpu_holds_what_its_processes_compute_with_and_a_context_each():
+    def taken(role, **sizes):
+        return on_gpus(**sizes).device_bytes()["cuda:0"][role]
+
+    rows, graphs = 3 * 3, 2 * 3 * 4  # for roots and children, three models, up to 1, 3, 7 and 9 rows
+    slot = on_gpus().shape.sizes()
+    nothing = taken("learner")
+    assert nothing == CONTEXT + 2 * RecordLayout.of(BatchSlot, slot).nbytes
+    assert taken("learner", training_weights=1000) - nothing == 1000 * 5
+    assert taken("learner", unroll_outputs=1000) - nothing == 1000 * 2 * 4
+    observations = 4 * 4 * rows
+    assert taken("inference") == CONTEXT + observations + graphs * MIB
+    assert taken("inference", hidden_state=1000) - taken("inference") == 1000 * (rows * (1 + 4) + 2 * rows)
+    assert taken("inference", weights=1000) - taken("inference") == 1000 * 2 * 3
+
+
+def test_the_host_holds_only_the_libraries_and_the_copies_of_processes_on_gpus():
+    host = on_gpus().memory_bytes() - planned(weights_bytes=0).memory_bytes()
+    assert host == 2 * CUDA_ON_HOST
+    grown = on_gpus(weights=1000, training_weights=1000, hidden_state=1 << 30, unroll_outputs=1 << 30).memory_bytes()
+    # The published copy, the evaluator's, the learner's checkpoint; segments hold the weights too.
+    segments = on_gpus(weights=1000).segment_bytes() - on_gpus().segment_bytes()
+    assert grown - on_gpus().memory_bytes() == segments + 1000 * (1 + 1 + 4)
+
+
+def test_processes_on_one_gpu_add_up_and_those_on_cpus_take_none():
+    both, apart = on_gpus().device_bytes(), on_gpus(learner=("cuda:1",)).device_bytes()
+    assert list(both) == ["cuda:0"] and list(apart) == ["cuda:0", "cuda:1"]
+    assert both["cuda:0"] == {"learner": apart["cuda:1"]["learner"], "inference": apart["cuda:0"]["inference"]}
+    assert not planned().device_bytes()
+
+
+@pytest.mark.parametrize(
+    ("sizes", "lower"),
+    [
+        ({"unroll_outputs": GIB}, "learner.batch_size, learner.num_unroll_steps or the network's sizes"),
+        ({"hidden_state": GIB}, "topology.trees_per_lane, topology.lanes_per_actor or search.num_simulations"),
+    ],
+)
+def test_check_refuses_what_a_gpu_cannot_hold_and_names_the_fields_of_the_larger_part(machine, sizes, lower):
+    machine(100 * GIB, 100 * GIB)
+    needed = sum(on_gpus(**sizes).device_bytes()["cuda:0"].values())
+    on_gpus(**sizes, memory={"cuda:0": needed}).check()
+    fault = f"cuda:0: the run needs {mebibytes(needed)} of its memory (learner "
+    with pytest.raises(PlanError, match=rf"^{re.escape(fault)}.*, it has .*: lower {re.escape(lower)}, or give"):
+        on_gpus(**sizes, memory={"cuda:0": needed - 1}).check()
+
+
+def test_check_refuses_a_host_that_cannot_hold_a_gpus_run(machine):
+    plan = on_gpus(memory={"cuda:0": 100 * GIB})
+    machine(100 * GIB, plan.memory_bytes() - 1)
+    with pytest.raises(PlanError, match=r"^memory: the run needs"):
+        plan.check()
+
+
+def test_plan_prints_what_each_gpu_holds():
+    lines = [line for line in plan_lines(on_gpus(memory={"cuda:0": GIB})) if "cuda:0 about" in line]
+    assert len(lines) == 1
+    assert re.fullmatch(
+        r"memory    cuda:0 about [\d.,]+ MiB of 1,024.0 MiB: learner [\d.]+ MiB, inference .*", lines[0]
     )
 
 

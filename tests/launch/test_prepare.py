@@ -15,6 +15,7 @@ from mzpipe.launch.plan import ModelSizes
 from mzpipe.launch.prepare import prepare
 from mzpipe.launch.rehearsal import Prepared, describe_model, read_prepared, tiny, write_prepared
 from mzpipe.runs.directory import LiveRun, RunDirectory
+from mzpipe.runtime import gpus as gpus_module
 from mzpipe.runtime.environment import kernel_cache
 from tests.launch.fakes import Screen
 from tests.tiny import tiny_profile
@@ -63,7 +64,8 @@ def machine(tmp_path, monkeypatch):
     (root / "proc").mkdir(parents=True)
     (root / "dev").mkdir()
     (root / "proc" / "cpuinfo").write_text(CPU_INFO.format(1))
-    monkeypatch.setattr(dependencies_module, "_ROOT", root)
+    for each in (dependencies_module, gpus_module):
+        monkeypatch.setattr(each, "_ROOT", root)
     return root
 
 

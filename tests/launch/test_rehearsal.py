@@ -2,13 +2,33 @@
 
 import dataclasses
 import json
+import subprocess
+import sys
 
 import pytest
+import torch
 
 from mzpipe.games import describe_game
-from mzpipe.launch.rehearsal import RESULT_FILE, describe_model, read_prepared
+from mzpipe.launch import rehearsal
+from mzpipe.launch.rehearsal import RESULT_FILE, describe_model, has_another_rank, read_prepared, write_prepared
 from mzpipe.nets import FlatWeights, Model
 from tests.tiny import tiny_profile
+
+_WITHOUT_CPU_RUNTIMES = """
+import sys
+from pathlib import Path
+from mzpipe.runtime.environment import prepare_environment
+prepare_environment()
+import mzpipe.cli.train, mzpipe.launch.join
+from mzpipe.games import describe_game
+from mzpipe.launch.rehearsal import describe_model, rehearse
+from tests.tiny import tiny_profile
+profile = tiny_profile("inference.runtime=torch", "inference.devices=['cpu']", "learner.devices=['cpu']")
+game = describe_game(profile.game)
+prepared = describe_model(profile, game)
+rehearse(profile, game, prepared.devices, prepared.model, Path({directory!r}))
+print(sorted({{"onnx", "onnxruntime", "openvino", "ale_py"}} & sys.modules.keys()))
+"""
 
 
 @pytest.mark.parametrize("consistency", ["false", "true"])
@@ -20,3 +40,53 @@ def test_prepared_names_the_state_that_is_published_without_training_heads(tmp_p
     assert prepared.model.state == flat.fields and prepared.model.weights == 4 * flat.size
     (tmp_path / RESULT_FILE).write_text(json.dumps(dataclasses.asdict(prepared)))
     assert read_prepared(tmp_path) == prepared
+
+
+def test_rehearsal_ends_with_75_and_a_line_when_the_device_is_full(tmp_path, monkeypatch, capsys):
+    def full(*arguments):
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 MiB. GPU 0 has more to say.")
+
+    (tmp_path / "tiny.toml").write_text("[stop]\nlearner_steps = 1\n")
+    monkeypatch.setattr(rehearsal, "follow_supervisor", lambda *arguments: None)
+    monkeypatch.setattr(rehearsal, "rehearse", full)
+    assert rehearsal.main(str(tmp_path / "tiny.toml"), str(tmp_path), "1") == 75
+    said = capsys.readouterr().err
+    assert said.startswith("CUDA out of memory. Tried to allocate 20.00 MiB: lower learner.batch_size")
+    assert said.count("\n") == 1 and not (tmp_path / RESULT_FILE).exists()
+
+
+def test_prepared_says_first_that_auto_found_a_gpu_which_it_cannot_use(monkeypatch):
+    monkeypatch.setattr("mzpipe.nets.unusable_gpu", lambda: "this machine shows a GPU")
+    for devices, said in (("auto", ["devices   this machine shows a GPU"]), ("cpu", [])):
+        profile = tiny_profile(f"inference.devices=['{devices}']", "learner.devices=['cpu']")
+        *first, model = describe_model(profile, describe_game(profile.game)).lines()
+        assert first == said and model.startswith("model     ")
+
+
+def test_prepared_holds_the_memory_of_each_gpu_that_the_run_uses(tmp_path, monkeypatch):
+    monkeypatch.setattr("mzpipe.nets.resolve_devices", lambda names: ["cuda:1", "cuda:0"])
+    monkeypatch.setattr("mzpipe.nets.device_memory", {"cuda:0": 10, "cuda:1": 11}.get)
+    profile = tiny_profile("learner.devices=['cpu']")
+    prepared = describe_model(profile, describe_game(profile.game))
+    write_prepared(tmp_path, prepared)
+    assert read_prepared(tmp_path).devices.memory == {"cuda:0": 10, "cuda:1": 11}
+
+
+@pytest.mark.slow
+def test_pipeline_of_cartpole_in_torch_loads_no_runtime_for_cpus_and_no_emulator(tmp_path):
+    code = _WITHOUT_CPU_RUNTIMES.format(directory=str(tmp_path))
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=250)
+    assert (done.stdout, done.returncode) == ("[]\n", 0), done.stderr
+
+
+@pytest.mark.parametrize(
+    ("ranks", "num_gpus", "another"),
+    [(("cpu",), 0, True), (("cuda:0",), 1, False), (("cuda:0",), 2, True), (("cuda:0", "cuda:1"), 2, False)],
+)
+def test_there_is_another_rank_on_cpus_and_where_a_gpu_has_none(tmp_path, ranks, num_gpus, another):
+    profile = tiny_profile()
+    prepared = describe_model(profile, describe_game(profile.game))
+    write_prepared(tmp_path, dataclasses.replace(prepared, learner_devices=ranks, num_gpus=num_gpus))
+    assert has_another_rank(tmp_path) == another
+    (tmp_path / RESULT_FILE).unlink()
+    assert has_another_rank(tmp_path)

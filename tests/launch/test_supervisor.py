@@ -1,22 +1,34 @@
 """How the supervisor takes messages that come late."""
 
 import os
+from contextlib import ExitStack, contextmanager
 
 import pytest
 
-from mzpipe.ipc.messages import CheckpointSaved, Ready
+from mzpipe.ipc.messages import CheckpointSaved, Failed, Ready
 from mzpipe.launch.roster import State
 from mzpipe.launch.signals import SignalPipe
 from mzpipe.launch.supervisor import Supervisor
 from mzpipe.runs.directory import LiveRun, RunDirectory
 from mzpipe.telemetry.reports import Reached
 from tests.launch.fakes import Screen
-from tests.tiny import planned
+from tests.tiny import planned, tiny_profile
 
 
 @pytest.fixture
-def supervisor(profile, tmp_path, shm_path):
-    """The supervisor of a run whose processes have not been started."""
+def make_supervisor(tmp_path, shm_path):
+    """Makes the supervisor of a run whose processes have not been started."""
+    with ExitStack() as stack:
+        yield lambda profile: stack.enter_context(_supervising(profile, tmp_path, shm_path))
+
+
+@pytest.fixture
+def supervisor(profile, make_supervisor):
+    return make_supervisor(profile)
+
+
+@contextmanager
+def _supervising(profile, tmp_path, shm_path):
     run, live = RunDirectory(tmp_path / "run"), LiveRun(os.getpid(), "x", str(shm_path))
     with SignalPipe() as signals:
         supervisor = Supervisor(planned(profile), run, live, Screen(), signals, Reached(0, 0, None))
@@ -40,3 +52,24 @@ def test_a_checkpoint_at_its_interval_does_not_hide_the_one_that_was_asked_for(s
     for request_id in (1, 0):
         supervisor._handle("learner-0", CheckpointSaved(request_id=request_id, learner_steps=9))
     assert supervisor._saved_request == 1
+
+
+@pytest.mark.parametrize("code", [70, 75])
+def test_rank_whose_device_is_full_ends_the_run_and_one_that_fails_otherwise_is_started_again(
+    make_supervisor, monkeypatch, code
+):
+    supervisor = make_supervisor(tiny_profile("learner.devices=['cpu','cpu']"))
+    rank = supervisor._roster["learner-1"]
+
+    def reap(entry):
+        entry.state = State.DEAD
+        return code
+
+    rank.state, rank.failed = State.READY, Failed(code, "DeviceError: CUDA out of memory: lower learner.batch_size", "")
+    monkeypatch.setattr(supervisor._roster, "reap", reap)
+    supervisor._bury(rank)
+    if code == 70:
+        assert supervisor._outcome is None and rank.state is State.DEAD
+    else:
+        assert supervisor._outcome.exit_code == 75
+        assert supervisor._outcome.reason.endswith("lower learner.batch_size")

@@ -343,8 +343,8 @@ def second_rank(tmp_path, monkeypatch):
     group = SimpleNamespace(latest=0, closed=0)
 
     class Group(OneRank):
-        def __init__(self, directory, *, index, size, epoch, device):
-            assert (index, size) == (1, 2)
+        def __init__(self, directory, *, index, size, epoch, device, backend):
+            assert (index, size, backend) == (1, 2, "gloo")
 
         def latest(self, number):
             return max(number, group.latest)
@@ -394,6 +394,21 @@ def test_second_rank_stops_at_once_when_nothing_was_called(second_rank):
     bench.give()
     bench.learner.on_close()
     np.testing.assert_array_equal(bench.weights(), before)
+
+
+def test_rank_that_fails_inside_a_step_ends_without_leaving_the_group_whose_peers_wait_for_it(second_rank):
+    bench = second_rank.bench
+
+    def fail(batch):
+        raise RuntimeError("CUDA out of memory")
+
+    bench.learner._step = fail
+    bench.give()
+    second_rank.first.set("step_ticket", 1)
+    with pytest.raises(RuntimeError, match="out of memory"):
+        bench.learner.do_work()
+    bench.learner.on_close()
+    assert second_rank.group.closed == 0
 
 
 def test_rank_leaves_out_batches_whose_other_part_was_trained_on_before_a_restart(second_rank):

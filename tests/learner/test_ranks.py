@@ -9,7 +9,8 @@ import pytest
 import torch
 
 from mzpipe.config import LearnerConfig
-from mzpipe.learner.ranks import OneRank
+from mzpipe.learner import ranks as module
+from mzpipe.learner.ranks import OneRank, Ranks, backend_of
 from mzpipe.learner.step import TrainingStep
 from tests.learner.batches import make_batch, make_model
 
@@ -113,6 +114,50 @@ def test_every_rank_takes_the_batch_statistics_that_the_first_has_measured(tmp_p
     first, second = results(tmp_path, 2, program=run_rank_with_statistics)
     assert (first["mean"] == 1.0).all()
     assert (second["mean"] == 1.0).all()
+
+
+def fail_in_a_step(directory, rank, size, _):
+    """Rank 1 fails where the others wait for it, and ends as a role does; the others' step raises."""
+    from mzpipe.runtime.process import end_process
+
+    torch.set_num_threads(1)
+    ranks = Ranks(Path(directory), index=rank, size=size, epoch=0, device=torch.device("cpu"))
+    step = TrainingStep(make_model(), CONFIG, ranks=ranks)
+    step(part(weighted_batch(0), rank, size))
+    if rank == 1:
+        end_process(0)
+    try:
+        step(part(weighted_batch(1), rank, size))
+    except RuntimeError as error:
+        np.savez(Path(directory) / "rank-0.npz", error=str(error))
+        end_process(0)
+
+
+@pytest.mark.slow
+def test_rank_whose_peer_ends_inside_a_step_fails_too_and_does_not_wait(tmp_path):
+    program = "from tests.learner.test_ranks import fail_in_a_step; fail_in_a_step({!r}, {}, 2, False)"
+    children = [subprocess.Popen([sys.executable, "-c", program.format(str(tmp_path), rank)]) for rank in range(2)]
+    try:
+        assert [child.wait(120) for child in children] == [0, 0]
+    finally:
+        for child in children:
+            child.kill()
+            child.wait()
+    assert "Connection" in str(np.load(tmp_path / "rank-0.npz")["error"])
+
+
+def test_ranks_take_nccl_only_where_each_has_a_gpu_of_its_own():
+    backends = [backend_of(devices) for devices in ((0, 1), (0, 0), (1, 0, 1), ("cpu", "cpu"))]
+    assert backends == ["nccl", "gloo", "gloo", "gloo"]
+
+
+def test_ranks_tell_nccl_their_device_and_gloo_none(tmp_path, monkeypatch):
+    joined = []
+    monkeypatch.setattr(module.dist, "init_process_group", lambda backend, **place: joined.append((backend, place)))
+    gpu = torch.device("cuda:1")
+    for backend in ("nccl", "gloo"):
+        Ranks(tmp_path, index=1, size=2, epoch=0, device=gpu, backend=backend)
+    assert [(backend, place["device_id"]) for backend, place in joined] == [("nccl", gpu), ("gloo", None)]
 
 
 def test_one_rank_is_alone():

@@ -9,6 +9,7 @@ from mzpipe.launch.signals import Outcome
 from mzpipe.measure import profile as verb
 from mzpipe.measure.profile import Measurement, Windows
 from tests.telemetry.moments import Pipeline
+from tests.telemetry.nvml import Nvml, install
 from tests.tiny import tiny_profile
 
 
@@ -19,12 +20,13 @@ def clock(monkeypatch):
     monkeypatch.setattr(verb, "time", SimpleNamespace(monotonic=lambda: clock.now_s))
     monkeypatch.setattr(verb, "read_moment", lambda plane: SimpleNamespace(time_s=clock.now_s))
     monkeypatch.setattr(verb, "read_count", lambda plane: clock.now_s)
+    monkeypatch.setattr(verb, "has_another_rank", lambda directory: directory == "with another GPU")
     return clock
 
 
 def watch(measurement, clock, until_s, steps=5, turn_s=0.25, trace=None):
     """Takes the supervisor's turns; returns the reason why the run ends, once there is one."""
-    plane = SimpleNamespace(total=lambda role, name: steps, trace=lambda: trace)
+    plane = SimpleNamespace(total=lambda role, name: steps, trace=lambda: trace, directory="with one GPU")
     while clock.now_s < until_s:
         clock.now_s += turn_s
         reason = measurement(plane)
@@ -40,6 +42,14 @@ def test_measurement_counts_every_half_second_from_when_the_run_is_warm(clock):
     begin_s = 100.0 + 0.25 + 10.0
     assert (measurement.first.time_s, measurement.last.time_s) == (begin_s, begin_s + 5.0)
     assert measurement.counts == [begin_s + 0.5 * place for place in range(1, 10)]
+
+
+def test_measurement_reads_the_gpus_with_each_count_and_asks_whether_there_is_another_one(clock, monkeypatch, tmp_path):
+    install(monkeypatch, tmp_path, Nvml([87]))
+    measurement = Measurement(5.0)
+    watch(measurement, clock, 100.0)
+    assert [use["0"].busy for use in measurement.gpu_uses] == [0.87] * 9
+    assert not measurement.another_rank
 
 
 def test_measurement_begins_sooner_where_the_warm_up_is_shorter(clock):

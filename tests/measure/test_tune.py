@@ -5,8 +5,8 @@ from types import SimpleNamespace
 import pytest
 
 from mzpipe.errors import ConfigError, DeviceError, UsageError
-from mzpipe.measure import tune as module
 from mzpipe.measure.tune import as_override, knobs, tune
+from mzpipe.runtime import gpus
 from tests.tiny import tiny_profile
 
 TREES, LANES = "topology.trees_per_lane", "topology.lanes_per_actor"
@@ -134,12 +134,36 @@ def test_one_more_server_comes_with_an_actor_that_asks_it():
 
 
 def test_servers_are_a_knob_only_where_they_are_on_the_cpu(monkeypatch, tmp_path):
-    monkeypatch.setattr(module, "_GPU", tmp_path / "none")
+    monkeypatch.setattr(gpus, "_ROOT", tmp_path)
     assert knobs(tiny_profile())["inference.devices"] == 1
     assert knobs(tiny_profile('inference.devices=["cpu", "cpu"]'))["inference.devices"] == 2
-    monkeypatch.setattr(module, "_GPU", tmp_path)
+    has_a_gpu(tmp_path)
     assert "inference.devices" not in knobs(tiny_profile())
     assert "inference.devices" not in knobs(tiny_profile("inference.devices=[0]"))
+
+
+def has_a_gpu(machine):
+    (machine / "dev").mkdir()
+    (machine / "dev" / "nvidia3").touch()
+
+
+def test_tune_turns_servers_of_each_gpu_and_no_threads_where_there_is_a_gpu(monkeypatch, tmp_path):
+    monkeypatch.setattr(gpus, "_ROOT", tmp_path)
+    has_a_gpu(tmp_path)
+    found = knobs(tiny_profile())
+    assert found["inference.devices of each GPU"] == 1
+    assert not [name for name in found if "num_threads" in name]
+    assert as_override("inference.devices of each GPU", 2) == 'inference.devices=["auto", "auto"]'
+    assert knobs(tiny_profile('inference.devices=["auto", "auto"]'))["inference.devices of each GPU"] == 2
+    mixed = knobs(tiny_profile('learner.devices=["cpu"]'))
+    assert "learner.num_threads" in mixed and "inference.num_threads" not in mixed
+
+
+def test_tune_finds_that_two_servers_on_a_gpu_are_faster(monkeypatch, tmp_path):
+    monkeypatch.setattr(gpus, "_ROOT", tmp_path)
+    has_a_gpu(tmp_path)
+    machine = Machine(lambda profile: 10.0 * min(len(profile.inference.devices), 2), of_topology=False)
+    assert machine.tune().best.setting == {"inference.devices of each GPU": 2, "topology.actors": 2}
 
 
 def test_a_batch_time_out_is_doubled_from_none_and_halved_to_none():

@@ -130,6 +130,11 @@ def test_answers_in_bfloat16_differ_by_its_rounding(plane, runtime):
     np.testing.assert_allclose(rounded, exact, rtol=0.05, atol=0.05)
 
 
+@pytest.mark.parametrize("runtime", RUNTIMES)
+def test_answers_in_tf32_are_those_in_float32_on_a_cpu(plane, runtime):
+    np.testing.assert_array_equal(answers(plane, runtime, ("inference.precision=tf32",)), answers(plane, runtime))
+
+
 @pytest.mark.parametrize(
     ("overrides", "device", "expected"),
     [

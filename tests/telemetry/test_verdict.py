@@ -48,6 +48,17 @@ def test_verdict_says_so_when_there_can_be_only_one_of_a_role():
     assert verdict.sentence.endswith("there can be only one such process: less work per item would help")
 
 
+def test_no_other_rank_is_proposed_where_there_is_no_device_for_it():
+    uses = {"learner": use(0.95, stage="learner backward"), "inference": use(0.3)}
+    assert judge(uses, cores=16).predicted_speedup > 1.5
+    verdict = judge(uses, cores=16, another_rank=False)
+    assert verdict.predicted_speedup == 1.0
+    assert verdict.sentence.endswith(
+        "there is no device for another learner rank (learner.devices, now 1): less work per item would help"
+    )
+    assert "another actor" in judge({"actor": use(1.0)}, cores=16, another_rank=False).sentence
+
+
 def test_the_evaluator_is_never_the_bottleneck():
     verdict = judge({"evaluator": use(1.0), "actor": use(0.4, stage="env step")}, cores=16)
     assert verdict.role == "actor"

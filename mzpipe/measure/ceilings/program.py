@@ -20,6 +20,7 @@ from ...launch.plan import make_plan
 from ...launch.rehearsal import Prepared, describe_model
 from ...launch.roles import make_agent
 from ...runtime.context import RoleContext, Storage
+from ...runtime.devices import LOWER, LOWER_ANY, device_errors
 from ...runtime.process import end_process, follow_supervisor
 from . import Below, RoleAlone
 from .alone import Alone, stand_ins_of
@@ -108,7 +109,8 @@ def main(profile_path: str, directory: str, role: str, seconds: str, parent_pid:
     home, measured = Path(directory), Role(role)
     try:
         follow_supervisor(home, int(parent_pid))
-        result = measure_role(load_profile(profile_path), measured, float(seconds), home)
+        with device_errors(LOWER.get(measured, LOWER_ANY)):
+            result = measure_role(load_profile(profile_path), measured, float(seconds), home)
     except MzpipeError as error:
         sys.stderr.write(f"{error}\n")
         return error.exit_code

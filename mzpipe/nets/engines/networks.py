@@ -1,6 +1,7 @@
 """The networks of an inference server, in the runtime and precision that its profile and device ask for.
 
-A runtime for CPUs is imported only when it is chosen: each takes half a second and tens of megabytes.
+A runtime for CPUs is imported, and onnx with it, only when it is chosen: each takes half a second and tens of
+megabytes.
 """
 
 from collections.abc import Callable
@@ -14,7 +15,6 @@ from .. import Model, device_has_bfloat16
 from . import Network
 from .host_network import HostFlight, HostNetwork, SessionMaker
 from .host_pool import HostPool
-from .onnx_inference import inference_graphs
 from .torch_flight import Runway
 from .torch_network import make_torch_networks
 
@@ -79,6 +79,8 @@ def make_networks(
 
 def session_maker(profile: Profile, model: Model, sizes: Sizes, pool: HostPool, arithmetic: Arithmetic) -> SessionMaker:
     """The maker of a CPU runtime's sessions for this model."""
+    from .onnx_inference import inference_graphs
+
     graphs, threads = inference_graphs(model, sample_observation(sizes)), profile.inference.num_threads
     if arithmetic.runtime == "onnxruntime":
         from .onnxruntime_sessions import onnxruntime_maker

@@ -5,6 +5,7 @@ import signal
 
 import numpy as np
 import pytest
+import torch
 
 from mzpipe.errors import PlanError
 from mzpipe.ipc.ring import RingWriter
@@ -12,6 +13,7 @@ from mzpipe.ipc.shape import Member
 from mzpipe.ipc.stages import Stage
 from mzpipe.launch.program import run_program
 from mzpipe.launch.signals import SignalPipe
+from mzpipe.measure.ceilings import program
 from mzpipe.measure.ceilings.alone import Alone, roles_alone, stand_ins_of
 from mzpipe.measure.ceilings.bare import BareModel, transitions_through_ring
 from mzpipe.measure.ceilings.measure import PROGRAM
@@ -145,6 +147,20 @@ def test_the_program_says_what_is_wrong_in_a_line(tmp_path):
     (tmp_path / "profile.toml").write_text("[search]\nnum_simulations = 0\n")
     with pytest.raises(PlanError, match=r"search\.num_simulations"):
         run(tmp_path, "actor")
+
+
+def test_the_program_ends_with_75_and_the_fields_to_lower_when_the_device_is_full(
+    profile, tmp_path, monkeypatch, capsys
+):
+    def full(*arguments):
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 MiB. GPU 0 has more to say.")
+
+    save_profile(profile, tmp_path / "profile.toml")
+    monkeypatch.setattr(program, "follow_supervisor", lambda *arguments: None)
+    monkeypatch.setattr(program, "measure_role", full)
+    assert program.main(*words(tmp_path, "inference", 0.2), "1") == 75
+    said = "CUDA out of memory. Tried to allocate 20.00 MiB: lower topology.trees_per_lane"
+    assert capsys.readouterr().err.startswith(said)
 
 
 def test_a_signal_ends_the_program(profile, tmp_path):

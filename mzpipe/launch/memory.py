@@ -1,0 +1,101 @@
+"""The memory that every process of a run takes: on the host, and on the GPU that it computes on."""
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from ..ipc.layout import Field
+from ..ipc.roles import Role
+
+_MIB = 1 << 20
+# Pages of programs and libraries that all processes share.
+_LIBRARIES_BYTES = 150 * _MIB
+_LEARNER_BYTES, _INFERENCE_BYTES = 265 * _MIB, 222 * _MIB
+_PLAIN_BYTES, _SUPERVISOR_BYTES = 80 * _MIB, 62 * _MIB
+# OpenVINO's libraries and its own layout of the weights, in a server of residual networks.
+_OPENVINO_BYTES = 78 * _MIB
+# Copies of the parameters: themselves, gradients, two moments, and the flat copy that is published.
+_LEARNER_COPIES = 5
+# Copies of a resident model: for roots and for children. Copies of a batch's hidden states: input and output.
+_RESIDENT_COPIES, _BATCH_COPIES = 2, 2
+# Counts the outputs of modules, and those of the functions between them.
+_TRAINING_FACTOR = 2
+# Only with a GPU: the libraries of a torch with CUDA on the host, and a process's context on the device.
+_CUDA_BYTES, _CONTEXT_BYTES = 1_200 * _MIB, 600 * _MIB
+# Copies of the parameters on the host while a checkpoint is saved: themselves, two moments, and the published copy.
+_CHECKPOINT_COPIES = 4
+# Batches on the device: the one that is trained on, and the next.
+_DEVICE_BATCHES = 2
+# A captured graph: one for roots and one for children, for each model and each power of two of rows.
+_GRAPH_BYTES, _GRAPH_KINDS = _MIB, 2
+
+
+@dataclass(frozen=True)
+class ModelSizes:
+    """Bytes of one model as published and as the learner has it, of one hidden state, and of all modules' outputs
+    for one root and for one unroll."""
+
+    weights: int = 0
+    training_weights: int = 0
+    hidden_state: int = 0
+    root_outputs: int = 0
+    unroll_outputs: int = 0
+    # The published state, by name.
+    state: tuple[Field, ...] = ()
+
+
+@dataclass(frozen=True)
+class RoleLoad:
+    """The load of one process: how much it handles at once."""
+
+    games: int = 0
+    pool_nodes: int = 0
+    resident_models: int = 0
+    in_openvino: bool = False
+    root_rows: int = 0
+    observation_bytes: int = 0
+    batch_size: int = 0
+    # Bytes of one batch in its ring.
+    batch_bytes: int = 0
+    on_gpu: bool = False
+
+
+def shared_bytes() -> int:
+    """Bytes that a run takes once, however many processes it has; the supervisor is included."""
+    return _LIBRARIES_BYTES + _SUPERVISOR_BYTES
+
+
+class Needs(NamedTuple):
+    """Private bytes of one process, without replay table and search trees."""
+
+    host: int
+    # Of its GPU; 0 without one.
+    device: int = 0
+
+
+def process_needs(role: Role, load: RoleLoad, model: ModelSizes, bytes_per_game: int) -> Needs:
+    """What one process takes."""
+    if role == Role.LEARNER:
+        return _learner_needs(load, model)
+    if role == Role.INFERENCE:
+        return _inference_needs(load, model)
+    examined = model.weights if role == Role.EVALUATOR else 0
+    return Needs(_PLAIN_BYTES + examined + load.games * bytes_per_game)
+
+
+def _learner_needs(load: RoleLoad, model: ModelSizes) -> Needs:
+    computing = _LEARNER_COPIES * model.training_weights + _TRAINING_FACTOR * load.batch_size * model.unroll_outputs
+    if not load.on_gpu:
+        return Needs(_LEARNER_BYTES + computing)
+    host = _LEARNER_BYTES + _CUDA_BYTES + _CHECKPOINT_COPIES * model.training_weights
+    return Needs(host, _CONTEXT_BYTES + computing + _DEVICE_BATCHES * load.batch_bytes)
+
+
+def _inference_needs(load: RoleLoad, model: ModelSizes) -> Needs:
+    row = load.observation_bytes + model.root_outputs + _BATCH_COPIES * model.hidden_state
+    pool, models = load.pool_nodes * model.hidden_state, load.resident_models * _RESIDENT_COPIES * model.weights
+    computing = models + pool + load.root_rows * row
+    if not load.on_gpu:
+        return Needs(_INFERENCE_BYTES + load.in_openvino * _OPENVINO_BYTES + computing)
+    host = _INFERENCE_BYTES + _CUDA_BYTES + model.weights + load.root_rows * load.observation_bytes
+    graphs = _GRAPH_KINDS * load.resident_models * load.root_rows.bit_length()
+    return Needs(host, _CONTEXT_BYTES + computing + graphs * _GRAPH_BYTES)
