@@ -6,6 +6,7 @@ returns to its producer once its copy has ended.
 """
 
 from collections import deque
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
@@ -13,6 +14,7 @@ import torch
 
 from ..ipc.ring import Ring, RingReader
 from ..ipc.schema import BatchSlot, Unrolls
+from ..nets.pinned import Registered, register
 from .loss import Batch
 
 _COPIED_AHEAD = 2
@@ -27,15 +29,16 @@ class _Staged(NamedTuple):
 
 
 class BatchFeed:
-    """`peek` at the oldest batch, train on it, `release` it."""
+    """`peek` at the oldest batch, train on it, `release` it; `note` is told if copies will be slow."""
 
-    def __init__(self, ring: Ring[BatchSlot], device: torch.device) -> None:
+    def __init__(
+        self, ring: Ring[BatchSlot], device: torch.device, note: Callable[[str], None] = lambda line: None
+    ) -> None:
         self._reader, self._device = RingReader(ring), device
         self._stream = torch.cuda.Stream(device) if device.type == "cuda" else None
         self._ahead = _COPIED_AHEAD if self._stream else 1
         self._staged: deque[_Staged] = deque()
-        if self._stream:
-            pin_memory(ring)
+        self._pinned = pin_memory(ring, device, note)
 
     @property
     def sequence(self) -> int:
@@ -60,6 +63,11 @@ class BatchFeed:
             oldest.copied.synchronize()
         self._reader.release()
 
+    def close(self) -> None:
+        """Ends the copies and gives the memory back to the driver; no batch may be used afterwards."""
+        self._staged.clear()
+        self._pinned.close()
+
     def _stage(self, slot: BatchSlot) -> _Staged:
         if self._stream is None:
             return _Staged(slot, load_batch(slot.unrolls, self._device), None)
@@ -80,8 +88,8 @@ def load_batch(unrolls: Unrolls[np.ndarray], device: torch.device) -> Batch:
     )
 
 
-def pin_memory(ring: Ring) -> None:
+def pin_memory(ring: Ring, device: torch.device, note: Callable[[str], None] = lambda line: None) -> Registered:
     """Registers the ring's slots with the GPU's driver; without this, copies would not overlap with training."""
     first, last = ring.payloads[0], ring.payloads[-1]
-    start = first.ctypes.data
-    torch.cuda.cudart().cudaHostRegister(start, last.ctypes.data + last.nbytes - start, 0)
+    nbytes = last.ctypes.data + last.nbytes - first.ctypes.data
+    return register(np.lib.stride_tricks.as_strided(first, (nbytes,), (1,)), device, note)

@@ -7,6 +7,8 @@ Owns    the model and its optimiser
 Every rank r trains; rank 0 alone publishes, saves and reports.
 """
 
+from contextlib import ExitStack, closing
+
 import torch
 
 from ..config import score_protocol
@@ -54,6 +56,7 @@ class Learner(Agent):
         self._rank_bells = [plane.doorbell(member) for member in members if member.role == self.role and member.index]
         self._replay_bell = plane.doorbell(Member(Role.REPLAY, 0))
         self._ranks: Ranks | OneRank | None = None
+        self._resources = ExitStack()
         self._training = self._gap_is_told = False
 
     def on_start(self) -> None:
@@ -67,7 +70,8 @@ class Learner(Agent):
         self._statistics = PlayedStatistics(self._played)
         self._flat = FlatWeights(self._played)
         self._publisher = WeightsPublisher(self._plane.weights())
-        self._feed = BatchFeed(self._plane.batch_ring(self._index), self._device)
+        feed = BatchFeed(self._plane.batch_ring(self._index), self._device, self._note)
+        self._feed = self._resources.enter_context(closing(feed))
         self._priorities = RingWriter(self._plane.priority_ring(self._index))
         if self._index == 0:
             self._first.set("step_ticket", 0)  # the other ranks read it only after joining, so it is set before
@@ -109,15 +113,18 @@ class Learner(Agent):
             self._save(message.request_id)
 
     def on_close(self) -> None:
-        """Takes part in the step that rank 0 has begun, if any; then leaves the group."""
-        if self._ranks is None:
-            return
+        """Takes part in the step that rank 0 has begun, if any; then leaves the group, and releases the ring."""
+        if self._ranks is not None:
+            self._leave(self._ranks)
+        self._resources.close()
+
+    def _leave(self, ranks: Ranks | OneRank) -> None:
         if self._index and not self._training and self._first.get("step_ticket") > self._feed.sequence:
             peeked = self._feed.peek()
             if peeked is not None:
                 self._step(peeked[1])
         self._step = None  # type: ignore[assignment]
-        self._ranks.close()
+        ranks.close()
 
     def _join_ranks(self) -> Ranks | OneRank:
         size = self._plane.shape.learner_ranks

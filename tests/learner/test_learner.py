@@ -17,6 +17,7 @@ from mzpipe.ipc.ring import RingReader, RingWriter
 from mzpipe.ipc.roles import Role
 from mzpipe.ipc.shape import Member
 from mzpipe.ipc.weights import WeightsSubscriber
+from mzpipe.learner import batches
 from mzpipe.learner import learner as module
 from mzpipe.learner.learner import Learner
 from mzpipe.learner.ranks import OneRank
@@ -433,3 +434,31 @@ def test_weights_that_are_not_finite_are_never_published(tmp_path):
     bench.learner._publish()
     assert bench.get("weights_version") == version
     assert "weights are not finite, not published" in bench.notes()[-1]
+
+
+def test_learner_gives_its_ring_back_to_the_driver_when_it_closes(tmp_path, monkeypatch):
+    """Two learners over one ring, one after the other: the second can register it again."""
+    open_rings = []
+
+    class Pinned:
+        def __init__(self, ring, device, note):
+            self.place = ring.payloads[0].ctypes.data
+            assert self.place not in open_rings
+            open_rings.append(self.place)
+
+        def close(self):
+            open_rings.remove(self.place)
+
+    monkeypatch.setattr(batches, "pin_memory", Pinned)
+    bench = Bench(tmp_path)
+    bench.train(1)
+    assert open_rings
+    bench.learner.on_close()
+    assert not open_rings
+    bench.start()
+    bench.learner.on_close()
+
+
+def test_learner_closes_when_it_never_started(tmp_path):
+    plane = Bench(tmp_path).plane
+    Learner(make_context(tiny_profile(), plane, Role.LEARNER)).on_close()

@@ -11,13 +11,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import numpy as np
-import torch
 
 from mzpipe.errors import MzpipeError
 from mzpipe.ipc.dataplane import DataPlane
-from mzpipe.ipc.ring import Ring
 from mzpipe.ipc.roles import Role
-from mzpipe.ipc.schema import BatchSlot
 from mzpipe.ipc.shape import Member
 from mzpipe.launch.roles import LAST_STAGE
 from mzpipe.measure.ceilings.noise import fill_batch
@@ -98,7 +95,6 @@ def _running(
         if learner is not None:
             learner.on_close()
         children.stop()
-        unpin(plane.batch_ring(0), devices[0])
 
 
 def shared_out(spare_cores: list[int], num_ranks: int) -> dict[Member, list[int]]:
@@ -113,10 +109,3 @@ def fill_rings(plane: DataPlane) -> None:
     for rank in range(plane.shape.learner_ranks):
         for slot in plane.batch_ring(rank).slots:
             fill_batch(slot, rng)
-
-
-def unpin(ring: Ring[BatchSlot], device: str) -> None:
-    """Undoes BatchFeed's pinning before the next ring can have the same address."""
-    if device != "cpu" and torch.from_numpy(ring.payloads[0]).is_pinned():
-        torch.cuda.synchronize(device)
-        torch.cuda.cudart().cudaHostUnregister(ring.payloads[0].ctypes.data)
