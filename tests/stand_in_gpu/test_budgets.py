@@ -33,9 +33,9 @@ ROOT_BATCH = {
     "float32": {"launches": 84, "h2d_blocking": 2, "d2h_blocking": 1, "syncs": 3},
     "bfloat16": {"launches": 112, "h2d_blocking": 2, "d2h_blocking": 1, "syncs": 3},
 }
-# One launch per operation and direction, with a copy of every buffer. The batch itself is copied while the device works;
-# the host waits for a constant of the loss, for the verdict that all is finite, for the priorities, for the scalars to
-# count, and for the copy of the batch.
+# One launch per operation and direction, with a copy of every buffer. The batch is copied while the device works. The
+# host waits for a constant of the loss, for the verdict that all is finite, for the priorities, for the scalars that it
+# counts, and for the copy of the batch.
 LEARNER_STEP = {
     "float32": {"launches": 978, "h2d_blocking": 1, "d2h_blocking": 1, "syncs": 11},
     "bfloat16": {"launches": 1087, "h2d_blocking": 1, "d2h_blocking": 1, "syncs": 11},
