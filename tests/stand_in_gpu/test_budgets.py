@@ -3,24 +3,13 @@
 They hold for any number of rows, so the batches here are small. Lower a budget when less is needed.
 """
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 
-from mzpipe.config import load_profile
-from mzpipe.ipc.columns import named
-from mzpipe.ipc.lane import RequestKind
-from mzpipe.ipc.ring import RingWriter
-from mzpipe.ipc.roles import Role
-from mzpipe.learner.learner import Learner
 from tests.stand_in_gpu import counted
-from tests.tiny import ACTOR, make_context, make_plane, publish, random_model, started_server
+from tests.stand_in_gpu.agents import AskedServer, FedLearner, efficientzero
 
 pytestmark = pytest.mark.on_gpu
-PROFILE = Path(__file__).parents[2] / "profiles/atari100k.toml"
-# The loss has a constant of its own where steps have different weights.
-SMALL = ("learner.batch_size=2", "learner.loss_scale=steps", "reanalyze.fraction=0", "topology.trees_per_lane=2")
 
 # Each operation of the network is a launch, and under autocast so is every cast of a weight. Three arrays go to the
 # device (rows, rows, actions), one comes back, and the host waits for each.
@@ -49,53 +38,25 @@ def check(seen, budget):
     assert within, f"asked for {used}, the budget is {budget}: {seen}"
 
 
-def efficientzero(directory, *overrides):
-    profile = load_profile(PROFILE, (*SMALL, *overrides))
-    return profile, make_plane(directory, profile)
-
-
 @pytest.mark.parametrize("precision", ["float32", "bfloat16"])
 def test_inference_stays_in_its_budgets_for_roots_and_children(tmp_path, precision):
-    profile, plane = efficientzero(tmp_path, f"inference.precision={precision}")
-    publish(plane, random_model(profile, plane, 0))
-    server, (lane, _) = started_server(profile, plane, "cuda:0"), plane.lane_clients(ACTOR)
-    for node, budget in ((0, ROOT_BATCH), (1, CHILD_BATCH), (2, CHILD_BATCH)):
-        if node == 0:
-            server.do_work()  # loads the weights
-            lane.prepare(last_node=profile.search.num_simulations)
-            lane.request(RequestKind.ROOT, node_index=0, num_rows=2)
-        else:
-            lane.parent_index[:], lane.action[:] = node - 1, 0
-            lane.request(RequestKind.RECURRENT, node_index=node, num_rows=2)
+    server = AskedServer(tmp_path, efficientzero(f"inference.precision={precision}"), "cuda:0")
+    with counted() as seen:
+        server.roots(np.zeros(1, np.uint8))
+    check(seen, ROOT_BATCH[precision])
+    for node in (1, 2):
         with counted() as seen:
-            assert server.do_work() == 1
-        assert lane.ready() and np.isfinite(lane.policy_logits[:2]).all()
-        check(seen, budget[precision])
-
-
-class Fed:
-    """A learner of EfficientZero's size on the stand-in, and the producer of its batches."""
-
-    def __init__(self, directory, *overrides):
-        self.profile, self.plane = efficientzero(directory, *overrides)
-        self.writer = RingWriter(self.plane.batch_ring(0))
-        self.learner = Learner(make_context(self.profile, self.plane, Role.LEARNER, device="cuda:0"))
-        self.learner.on_start()
-
-    def give(self):
-        slot = self.writer.claim()
-        for name, array in named(slot).items():
-            array[...] = 1 if "mask" in name or name == "weight_B" else 0
-        slot.unrolls.policy_target_BK1A[..., 0] = 1
-        self.writer.commit()
+            server.children(node, np.arange(3) % node, np.arange(3))
+        check(seen, CHILD_BATCH[precision])
 
 
 @pytest.mark.parametrize("precision", ["float32", "bfloat16"])
 def test_learner_stays_in_its_budget_for_a_step(tmp_path, precision):
-    fed = Fed(tmp_path, f"learner.precision={precision}")
-    for _ in range(3):
-        fed.give()
-    assert fed.learner.do_work() == 1  # makes the optimiser's state
+    # The loss has a constant of its own where steps have different weights.
+    profile = efficientzero("learner.loss_scale=steps", f"learner.precision={precision}")
+    fed = FedLearner(tmp_path, profile, "cuda:0")
+    fed.train(1)  # makes the optimiser's state
+    fed.give()
     with counted() as seen:
         assert fed.learner.do_work() == 1
     check(seen, LEARNER_STEP[precision])
