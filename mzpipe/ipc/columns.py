@@ -24,6 +24,7 @@ Axis = Literal[
     "num_actions",
     "frame_shape",
     "observation_shape",
+    "unroll_frames",
     "batch_size",
     "num_unroll_steps",
     "num_states",
@@ -42,7 +43,7 @@ class Sizes:
     num_actions: int = 0
     frame_shape: tuple[int, ...] = ()
     frame_dtype: str = "uint8"
-    observation_shape: tuple[int, ...] = ()
+    frame_stack: int = 1
     batch_size: int = 0
     num_unroll_steps: int = 0
     num_trees: int = 0
@@ -52,6 +53,16 @@ class Sizes:
     def num_states(self) -> int:
         """Number of states in an unroll."""
         return self.num_unroll_steps + 1
+
+    @property
+    def observation_shape(self) -> tuple[int, ...]:
+        """Shape of a stacked observation: a frame's, with the first axis `frame_stack` times as long."""
+        return (self.frame_shape[0] * self.frame_stack, *self.frame_shape[1:])
+
+    @property
+    def unroll_frames(self) -> int:
+        """Number of frames in an unroll: the position's stack, and those after its actions if they are wanted."""
+        return self.frame_stack + (self.num_unroll_steps if self.next_observations else 0)
 
     def along(self, axes: Iterable[Axis | int]) -> tuple[int, ...]:
         """The shape with these axes."""

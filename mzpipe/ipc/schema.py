@@ -7,10 +7,11 @@ Everything else follows: ring slots, the recorder's and the table's columns, the
 and the random records of benchmarks. To add a field: declare it, write it, read it. A field of Steps gets the next
 `since`, for the journals that lack it.
 
-Shape legend    B unrolls of a batch   K unroll steps   K1 = K + 1 states   A actions   T positions searched in lockstep
+Shape legend    B unrolls of a batch   K unroll steps   K1 = K + 1 states   A actions   F frames of an unroll
+                T positions searched in lockstep
 """
 
-from typing import Annotated, Generic, NamedTuple, TypeVar
+from typing import Annotated, Any, Generic, NamedTuple, TypeVar
 
 import numpy as np
 
@@ -62,11 +63,16 @@ class Keys(NamedTuple):
 class Unrolls(NamedTuple, Generic[Array]):
     """The training data: arrays in the ring, tensors on the device; index k belongs to the state after k actions.
 
-    The last two are None unless the model has a consistency head: index k - 1 holds the stacked observation of the
-    state after k actions, and whether it is stored.
+    Each frame is there once. The first ones are the stacked frames of the position, oldest first; K more follow, one
+    after each action, if the model has a consistency head: the stack of the state after k actions begins at frame k.
+    A frame that is not stored is zeros. observation_mask_BK says at k - 1 whether the state after k actions is stored;
+    where it is not, its stack counts as zeros, although its first frames are there. Without a consistency head it is
+    None.
     """
 
-    observation: Annotated[Array, Column(FRAME_DTYPE, ("observation_shape",), "stacked frames of the position")]
+    frame_BF: Annotated[
+        Array, Column(FRAME_DTYPE, ("unroll_frames", "frame_shape"), "up to the position, and after each action")
+    ]
     action_BK: Annotated[Array, Column("int32", ("num_unroll_steps",), "the actions from there on")]
     value_target_BK1: Annotated[Array, Column("float32", ("num_states",), "n-step values")]
     value_mask_BK1: Annotated[Array, Column("float32", ("num_states",), "1 where the value counts")]
@@ -75,19 +81,24 @@ class Unrolls(NamedTuple, Generic[Array]):
     policy_target_BK1A: Annotated[Array, Column("float32", ("num_states", "num_actions"), "search policies")]
     policy_mask_BK1: Annotated[Array, Column("float32", ("num_states",), "1 where the policy counts")]
     weight_B: Annotated[Array, Column("float32", (), "importance weights")]
-    next_observation_BK: Annotated[
-        Array | None,
-        Column(
-            FRAME_DTYPE,
-            ("num_unroll_steps", "observation_shape"),
-            "stacked frames after each action",
-            only_with="next_observations",
-        ),
-    ] = None
     observation_mask_BK: Annotated[
         Array | None,
-        Column("float32", ("num_unroll_steps",), "1 where they are stored", only_with="next_observations"),
+        Column("float32", ("num_unroll_steps",), "1 where the frame is stored", only_with="next_observations"),
     ] = None
+
+    @property
+    def frame_stack(self) -> int:
+        """Frames of a stacked observation."""
+        frame_BF: Any = self.frame_BF
+        following_BK: Any = self.observation_mask_BK
+        return int(frame_BF.shape[1]) - (0 if following_BK is None else int(following_BK.shape[1]))
+
+    @property
+    def observation(self) -> Array:
+        """The stacked observation of the position, a view: frames joined along their first axis, [B, ...]."""
+        frame_BF: Any = self.frame_BF
+        stack: Array = frame_BF[:, : self.frame_stack].reshape(len(frame_BF), -1, *frame_BF.shape[3:])
+        return stack
 
 
 class BatchSlot(NamedTuple):

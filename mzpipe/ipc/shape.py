@@ -64,15 +64,15 @@ class PlaneShape:
     # Names, dtypes and shapes of the model's state, as in a checkpoint. Integers are not in the weights.
     model_state: tuple[Field, ...] = ()
     learner_ranks: int = 1
-    # Whether batches hold the observations that follow the sampled ones.
+    # Whether batches hold the frames that follow the sampled positions.
     next_observations: bool = False
     # Events that each process can keep; 0: no trace.
     trace_events: int = 0
 
     @property
     def observation_shape(self) -> tuple[int, ...]:
-        """Shape of a stacked observation: a frame's, with the first axis `frame_stack` times as long."""
-        return (self.frame_shape[0] * self.frame_stack, *self.frame_shape[1:])
+        """Shape of a stacked observation."""
+        return self.sizes().observation_shape
 
     def trees_of(self, role: Role) -> int:
         """Rows that a searching role uses in each of its lanes."""
@@ -127,7 +127,7 @@ class PlaneShape:
             num_actions=self.num_actions,
             frame_shape=self.frame_shape,
             frame_dtype=self.frame_dtype,
-            observation_shape=self.observation_shape,
+            frame_stack=self.frame_stack,
             batch_size=self.rank_batch_size,
             num_unroll_steps=self.num_unroll_steps,
             num_trees=self.trees_per_reanalyzer_lane,

@@ -36,6 +36,7 @@ from ..ipc.schema import Unrolls
 from ..nets import Model, device_has_bfloat16
 from ..nets.support import halve_gradient, head_scalar, two_hot
 from .augment import Augmentation
+from .stacks import following_observations, only_stored
 
 # A training batch on its device.
 Batch = Unrolls[Tensor]
@@ -70,10 +71,11 @@ class Unroll(NamedTuple):
 
 
 class _Pairs(NamedTuple):
-    """States that the dynamics predicts, the stacked observations there, and the factors of their losses, masks in."""
+    """States that the dynamics predicts, the stacked observations there, whether stored, and their losses' factors."""
 
     state_BK: Tensor
     observation_BK: Tensor
+    mask_BK: Tensor
     scale_BK: Tensor
 
 
@@ -130,8 +132,9 @@ def unroll(
 
 def _pairs(batch: Batch, state_BK: Tensor, scale_K: Tensor) -> _Pairs:
     """Those of all steps."""
-    assert batch.next_observation_BK is not None and batch.observation_mask_BK is not None
-    return _Pairs(state_BK, batch.next_observation_BK, batch.observation_mask_BK * scale_K)
+    assert batch.observation_mask_BK is not None
+    mask_BK = batch.observation_mask_BK
+    return _Pairs(state_BK, following_observations(batch), mask_BK, mask_BK * scale_K)
 
 
 def _drawn(pairs: _Pairs) -> _Pairs:
@@ -139,8 +142,8 @@ def _drawn(pairs: _Pairs) -> _Pairs:
     num_unrolls, num_steps = pairs.scale_BK.shape
     step_B1 = draw_steps(num_unrolls, num_steps, pairs.scale_BK.device)
     row_B1 = torch.arange(num_unrolls, device=step_B1.device)[:, None]
-    state, observation, scale = (each[row_B1, step_B1] for each in pairs)
-    return _Pairs(state, observation, scale * num_steps)
+    state, observation, mask, scale = (each[row_B1, step_B1] for each in pairs)
+    return _Pairs(state, observation, mask, scale * num_steps)
 
 
 def draw_steps(num_unrolls: int, num_steps: int, device: torch.device) -> Tensor:
@@ -152,7 +155,7 @@ def _consistency(model: Model, batch: Batch, pairs: _Pairs, augmentation: Augmen
     """The consistency loss between the dynamics' states and h of the observations there, which gets no gradient."""
     assert model.consistency is not None
     with torch.no_grad():
-        observed = model.observe(pairs.observation_BK.flatten(0, 1)).unflatten(0, pairs.scale_BK.shape)
+        observed = model.observe(only_stored(pairs.observation_BK, pairs.mask_BK))
         target = model.represent_observed(augmentation.apply(observed).flatten(0, 1))
     loss_BK = model.consistency(pairs.state_BK.flatten(0, 1), target).unflatten(0, pairs.scale_BK.shape)
     return _weighted(loss_BK, pairs.scale_BK, batch)

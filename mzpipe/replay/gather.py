@@ -1,11 +1,11 @@
 """Gather kernels: write training batches from the table straight into a claimed batch slot.
 
 Shape legend    B unrolls   K unroll steps   K1 = K + 1 states   A actions   C transitions
-                N positions   S frames of a stack   R frames   F numbers of a frame
+                N positions   S frames of a stack   F frames of an unroll   R frames, one row of numbers each
 Reads           table.steps, table.added, table.trajectories
 Writes          the slot's arrays, row by row
 Preconditions   P1  every sampled step is stored (tail <= step < head).
-Postconditions  I1  frames before the episode's start, or already removed, are zeros.
+Postconditions  I1  frames before the episode's start, already removed, or past its stored end, are zeros.
                 I2  targets do not depend on where an episode was cut into trajectories, as long
                     as its trajectories are stored.
 Speed           forceinline: without it every call would push the arrays of a NamedTuple one by one. Rows of
@@ -90,6 +90,14 @@ def later_steps_kernel(trajectory_C, trajectories, step_B, distance_B, later_B):
 
 
 @njit(cache=True, nogil=True)
+def following_steps_kernel(trajectory_C, trajectories, step_B, later_BK):
+    """Writes the step after each of the next K actions; NONE where it is not stored."""
+    for item in range(step_B.shape[0]):
+        for place in range(later_BK.shape[1]):
+            later_BK[item, place] = later_step_kernel(trajectory_C, trajectories, step_B[item], place + 1)
+
+
+@njit(cache=True, nogil=True)
 def make_window_kernel(length, num_actions):
     """Room for the steps of one window."""
     return EpisodeSteps(
@@ -153,7 +161,19 @@ def targets_kernel(steps, added, trajectories, step_B, td_steps_B, discount, ran
 
 @njit(cache=True, nogil=True)
 def fill_kernel(
-    steps, added, trajectories, raw_PF, raw_tail, step_B, td_steps_B, discount, random_key, keys, batch, stack_BS
+    steps,
+    added,
+    trajectories,
+    raw_PF,
+    raw_tail,
+    step_B,
+    td_steps_B,
+    discount,
+    random_key,
+    keys,
+    batch,
+    frame_stack,
+    step_BF,
 ):
     """Writes a batch except compressed frames, and the step of every frame; one call per batch."""
     capacity = steps.action.shape[0]
@@ -161,8 +181,9 @@ def fill_kernel(
         keys.slot_B[sample] = step_B[sample] % capacity
         keys.generation_B[sample] = step_B[sample] // capacity
     targets_kernel(steps, added, trajectories, step_B, td_steps_B, discount, random_key, batch)
-    stack_steps_kernel(added.trajectory_C, trajectories, step_B, stack_BS)
-    read_kernel(raw_PF, stack_BS.reshape(-1), raw_tail, batch.observation)
+    stack_steps_kernel(added.trajectory_C, trajectories, step_B, step_BF[:, :frame_stack])
+    following_steps_kernel(added.trajectory_C, trajectories, step_B, step_BF[:, frame_stack:])
+    read_kernel(raw_PF, step_BF.reshape(-1), raw_tail, batch.frame_BF)
 
 
 @njit(cache=True, nogil=True)
@@ -207,10 +228,11 @@ class Gatherer:
 
     def fill(self, slot: BatchSlot, step_B: np.ndarray, td_steps_B: np.ndarray, random_key: int) -> None:
         """Writes all of a batch except its importance weights; random_key fixes the actions past an episode's end."""
-        table, frames = self._table, self._table.frames
-        stack_BS, frame_RF = self._stack_rows(slot.unrolls.observation)
-        # The kernel takes a row per frame, and one type of batch with and without the following observations.
-        batch = slot.unrolls._replace(observation=frame_RF, next_observation_BK=None, observation_mask_BK=None)
+        table, frames, unrolls = self._table, self._table.frames, slot.unrolls
+        frame_stack, mask_BK = unrolls.frame_stack, unrolls.observation_mask_BK
+        step_BF, frame_RF = self._frame_rows(unrolls.frame_BF)
+        # The kernel takes a row per frame, and one type of batch with and without the following frames.
+        batch = unrolls._replace(frame_BF=frame_RF, observation_mask_BK=None)
         fill_kernel(
             table.steps,
             table.added,
@@ -223,11 +245,12 @@ class Gatherer:
             random_key,
             slot.keys,
             batch,
-            stack_BS,
+            frame_stack,
+            step_BF,
         )
-        frames.read_compressed(stack_BS, frame_RF)
-        if slot.unrolls.next_observation_BK is not None:
-            self.fill_following(slot.unrolls, step_B)
+        frames.read_compressed(step_BF, frame_RF)
+        if mask_BK is not None:
+            mask_BK[:] = step_BF[:, frame_stack:] != NONE
 
     def mix_in_search_values(self, unrolls: Unrolls[np.ndarray], step_B: np.ndarray, first_newest: int) -> None:
         """Gives samples before step first_newest the values of their newest searches as targets, at all states."""
@@ -236,26 +259,16 @@ class Gatherer:
             table.steps, table.added, table.trajectories, step_B, first_newest, unrolls.value_target_BK1
         )
 
-    def fill_following(self, unrolls: Unrolls[np.ndarray], step_B: np.ndarray) -> None:
-        """Writes the stacked observation after each action of the unrolls; zeros, and mask 0, if it is not stored."""
-        following_BK, mask_BK = unrolls.next_observation_BK, unrolls.observation_mask_BK
-        assert following_BK is not None and mask_BK is not None
-        num_unrolls, num_steps = mask_BK.shape
-        distance_N = np.tile(np.arange(1, num_steps + 1), num_unrolls)
-        later_N = self.later_steps(np.repeat(step_B, num_steps), distance_N)
-        self.stacks(later_N, following_BK.reshape(len(later_N), *following_BK.shape[2:]))
-        mask_BK[:] = (later_N != NONE).reshape(num_unrolls, num_steps)
-
     def stacks(self, step_N: np.ndarray, observation_N: np.ndarray) -> None:
         """Writes the stacked observation of each of N steps (at least one); zeros for the step NONE."""
-        stack_NS, frame_RF = self._stack_rows(observation_N)
+        stack_NS, frame_RF = self._frame_rows(observation_N)
         stack_steps_kernel(self._table.added.trajectory_C, self._table.trajectories, step_N, stack_NS)
         self._table.frames.read(stack_NS, frame_RF)
 
-    def _stack_rows(self, observation_N: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Returns room for the steps of each stack, and the observations reshaped to a row per frame."""
-        frame_RF = observation_N.reshape(-1, self._table.frames.frame_size)
-        return np.empty((len(observation_N), len(frame_RF) // len(observation_N)), np.int64), frame_RF
+    def _frame_rows(self, array_N: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Returns room for the step of each frame of stacks or unrolls, and the array reshaped to a row per frame."""
+        frame_RF = array_N.reshape(-1, self._table.frames.frame_size)
+        return np.empty((len(array_N), len(frame_RF) // len(array_N)), np.int64), frame_RF
 
     def later_steps(self, step_N: np.ndarray, distance_N: np.ndarray) -> np.ndarray:
         """The steps `distance_N` moves later; NONE if the episode, or its stored part, ends before."""

@@ -29,7 +29,7 @@ SIZES = Sizes(
     num_actions=3,
     frame_shape=(1, 4, 4),
     frame_dtype="uint8",
-    observation_shape=(4, 4, 4),
+    frame_stack=4,
     batch_size=6,
     num_unroll_steps=2,
     num_trees=7,
@@ -63,17 +63,35 @@ def test_trajectory_has_a_row_per_transition_of_every_column_of_steps():
 def test_batch_has_a_row_per_unroll_and_keys_as_its_priorities_have():
     slot, answer = over_a_buffer(BatchSlot), over_a_buffer(Priorities)
     assert slot.unrolls.policy_target_BK1A.shape == (6, 3, 3)
+    assert slot.unrolls.frame_BF.shape == (6, 4, 1, 4, 4)
     assert slot.unrolls.observation.shape == (6, 4, 4, 4)
     assert slot.keys._fields == answer.keys._fields
     assert all(array.shape == (6,) for array in (*slot.keys, *answer.keys, answer.priority_B))
 
 
 def test_arrays_without_their_switch_are_none():
-    assert over_a_buffer(BatchSlot).unrolls.next_observation_BK is None
-    sizes = Sizes(observation_shape=(4,), batch_size=6, num_unroll_steps=2, next_observations=True)
+    assert over_a_buffer(BatchSlot).unrolls.observation_mask_BK is None
+    sizes = Sizes(frame_shape=(4,), batch_size=6, num_unroll_steps=2, next_observations=True)
+    assert over_a_buffer(BatchSlot, sizes).unrolls.observation_mask_BK.shape == (6, 2)
+
+
+@pytest.mark.parametrize("next_observations", [False, True])
+@pytest.mark.parametrize("frame_shape", [(5,), (3, 4, 6)])
+def test_unroll_has_each_frame_once_and_its_observation_is_a_view_of_the_first_ones(frame_shape, next_observations):
+    sizes = Sizes(
+        frame_shape=frame_shape,
+        frame_stack=4,
+        batch_size=6,
+        num_unroll_steps=2,
+        next_observations=next_observations,
+    )
     unrolls = over_a_buffer(BatchSlot, sizes).unrolls
-    assert unrolls.next_observation_BK.shape == (6, 2, 4)
-    assert unrolls.observation_mask_BK.shape == (6, 2)
+    assert unrolls.frame_BF.shape == (6, 6 if next_observations else 4, *frame_shape)
+    assert unrolls.frame_stack == 4
+    unrolls.frame_BF[:] = np.random.default_rng(0).normal(size=unrolls.frame_BF.shape)
+    np.testing.assert_array_equal(unrolls.observation, np.concatenate(np.moveaxis(unrolls.frame_BF[:, :4], 1, 0), 1))
+    assert unrolls.observation.shape == (6, *sizes.observation_shape)
+    assert np.shares_memory(unrolls.observation, unrolls.frame_BF)
 
 
 def test_names_are_attributes_without_their_shape_suffix():

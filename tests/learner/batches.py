@@ -18,11 +18,22 @@ def make_model(seed=0, **changes):
 def with_observations(batch, seed=7):
     """The batch as a model with consistency takes it, with no observation masked."""
     generator = torch.Generator().manual_seed(seed)
-    shape = (*batch.action_BK.shape, *batch.observation.shape[1:])
+    shape = (*batch.action_BK.shape, *batch.frame_BF.shape[2:])
+    return with_frames(batch, torch.rand(shape, generator=generator) * 2 - 1)
+
+
+def with_frames(batch, following_BK):
+    """The batch with these frames after its actions, none of them masked."""
     return batch._replace(
-        next_observation_BK=torch.rand(shape, generator=generator) * 2 - 1,
-        observation_mask_BK=torch.ones(batch.action_BK.shape),
+        frame_BF=torch.cat([batch.frame_BF, following_BK], 1), observation_mask_BK=torch.ones(batch.action_BK.shape)
     )
+
+
+def with_mask(batch, stored_B):
+    """The batch with only the first `stored` frames after the actions of each unroll; the others are zeros."""
+    mask_BK = (torch.arange(batch.action_BK.shape[1]) < torch.as_tensor(stored_B)[:, None]).float()
+    batch.frame_BF[:, batch.frame_stack :][mask_BK == 0] = 0
+    return batch._replace(observation_mask_BK=mask_BK)
 
 
 def in_float64(batch):
@@ -44,7 +55,7 @@ def make_batch(batch_size=6, seed=0, num_unroll_steps=UNROLL):
         return torch.rand(*shape, generator=generator)
 
     return Batch(
-        observation=uniform(batch_size, 5) * 2 - 1,
+        frame_BF=(uniform(batch_size, 5) * 2 - 1)[:, None],
         action_BK=torch.randint(0, NUM_ACTIONS, (batch_size, num_unroll_steps), generator=generator, dtype=torch.int32),
         value_target_BK1=uniform(batch_size, num_unroll_steps + 1) * 20 - 10,
         value_mask_BK1=torch.ones(batch_size, num_unroll_steps + 1),

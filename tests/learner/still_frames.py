@@ -28,7 +28,7 @@ def still_frames(rng):
     value_B = torch.from_numpy((2.0 * column_B / (SIDE - BALL) - 1.0).astype(np.float32))
     ones = torch.ones(BATCH, STEPS + 1)
     return Batch(
-        observation=torch.from_numpy(image),
+        frame_BF=torch.from_numpy(image[:, None]),
         action_BK=torch.from_numpy(rng.integers(0, NUM_ACTIONS, (BATCH, STEPS)).astype(np.int32)),
         value_target_BK1=value_B[:, None] * ones,
         value_mask_BK1=ones,

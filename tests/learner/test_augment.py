@@ -10,7 +10,7 @@ from mzpipe.learner import augment as module
 from mzpipe.learner.augment import Augmentation, draw_factors, draw_offsets, shifted
 from mzpipe.learner.loss import LossFunction, muzero_loss
 from mzpipe.nets import Model
-from tests.learner.batches import NUM_ACTIONS, SUPPORT, UNROLL, make_batch
+from tests.learner.batches import NUM_ACTIONS, SUPPORT, UNROLL, make_batch, with_frames
 from tests.naive.augment import augmented
 
 CPU = torch.device("cpu")
@@ -41,9 +41,7 @@ def image_batch():
 
     batch = make_batch()
     size = len(batch.weight_B)
-    return batch._replace(
-        observation=images(size), next_observation_BK=images(size, UNROLL), observation_mask_BK=torch.ones(size, UNROLL)
-    )
+    return with_frames(batch._replace(frame_BF=images(size, 1)), images(size, UNROLL))
 
 
 class Draws:
@@ -116,7 +114,7 @@ def test_loss_draws_once_for_the_root_and_once_for_all_targets_of_a_sample(consi
     assert (len(draws.offsets), len(draws.factors)) == (2, 2)
     assert (draws.offsets[0] != draws.offsets[1]).any()
     np.testing.assert_array_equal(root, draws.twin(0, batch.observation.float().numpy() - 100.0))
-    expected = draws.twin(1, batch.next_observation_BK.float().numpy() - 100.0)
+    expected = draws.twin(1, batch.frame_BF[:, 1:].float().numpy() - 100.0)
     if consistency_steps == "all":
         np.testing.assert_array_equal(targets.reshape(expected.shape), expected)
     else:

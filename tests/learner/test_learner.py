@@ -252,7 +252,7 @@ def test_first_bad_batch_is_kept_and_the_step_skipped(bench):
     np.testing.assert_array_equal(bench.weights(), before)
     assert (bench.get("learner_steps"), bench.get("skipped_steps")) == (2, 1)
     kept = bench.directory / "nonfinite-step-00000002.npz"
-    assert np.isnan(np.load(kept)["observation"][0]).all()
+    assert np.isnan(np.load(kept)["frame"][0]).all()
     assert bench.notes() == [f"a training step is not finite: it is skipped, its batch is in {kept}"]
     bench.train(1)
     bench.train(1, bad=True)

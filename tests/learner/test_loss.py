@@ -13,7 +13,7 @@ from mzpipe.learner.loss import LossFunction, muzero_loss
 from mzpipe.learner.step import TrainingStep
 from mzpipe.nets.support import halve_gradient, two_hot
 from mzpipe.targets import scalar_to_support
-from tests.learner.batches import SUPPORT, UNROLL, in_float64, make_batch, make_model, with_observations
+from tests.learner.batches import SUPPORT, UNROLL, in_float64, make_batch, make_model, with_mask, with_observations
 from tests.naive.loss import CONSISTENCY, loss_parts, step_parts
 
 BINS = torch.arange(-SUPPORT, SUPPORT + 1.0)
@@ -38,7 +38,7 @@ def shake(model):
 
 
 def masked_batch():
-    batch = with_observations(make_batch(seed=3))
+    batch = with_mask(with_observations(make_batch(seed=3)), [4, 3, 2, 0, 4, 1])
     generator = torch.Generator().manual_seed(4)
 
     def mask(places):
@@ -49,7 +49,6 @@ def masked_batch():
         reward_mask_BK=mask(UNROLL),
         policy_mask_BK1=mask(UNROLL + 1),
         weight_B=torch.rand(6, generator=generator),
-        observation_mask_BK=mask(UNROLL),
     )
 
 
@@ -124,9 +123,9 @@ def test_consistency_of_one_step_has_the_loss_and_gradient_of_all_when_every_dra
 
 def test_loss_sends_no_gradient_into_the_consistency_target():
     model, batch = shake(make_model(**NETWORKS["consistency"])), with_observations(make_batch())
-    batch = batch._replace(next_observation_BK=batch.next_observation_BK.requires_grad_())
+    batch = batch._replace(frame_BF=batch.frame_BF.requires_grad_())
     muzero_loss(model, batch, value_loss_weight=0.25, consistency_loss_weight=2.0).total.backward()
-    assert batch.next_observation_BK.grad is None
+    assert batch.frame_BF.grad[:, 0].abs().max() > 0 and not batch.frame_BF.grad[:, 1:].any()
     assert all(parameter.grad.abs().max() > 0 for parameter in model.consistency.predictor.parameters())
 
 

@@ -34,7 +34,7 @@ def placed_residual_model():
 
 def image_batch(seed):
     images = torch.rand((4, 1, 16, 16), generator=torch.Generator().manual_seed(seed))
-    return make_batch(batch_size=4, seed=seed)._replace(observation=images)
+    return make_batch(batch_size=4, seed=seed)._replace(frame_BF=images[:, None])
 
 
 @pytest.mark.parametrize("optimizer", ["adam", "adamw", "sgd"])
@@ -53,7 +53,7 @@ def test_step_skips_and_leaves_everything_when_a_target_is_not_finite():
     weights, optimizer = copy.deepcopy(step._model.state_dict()), optimizer_arrays(step.optimizer)
     bad = make_batch()
     bad.value_target_BK1[0, 0] = float("nan")
-    result = step(bad._replace(observation=torch.full_like(bad.observation, float("nan"))))
+    result = step(bad._replace(frame_BF=torch.full_like(bad.frame_BF, float("nan"))))
     assert result.skipped
     assert step.learner_steps == 1
     assert states_equal(step._model.state_dict(), weights)
@@ -65,7 +65,7 @@ def test_step_restores_batch_statistics_when_it_skips():
     model = residual_model()
     step, batch = TrainingStep(model, LearnerConfig()), make_batch(batch_size=2)
     before = copy.deepcopy(model.state_dict())
-    bad = batch._replace(observation=torch.full((2, 1, 16, 16), float("nan")))
+    bad = batch._replace(frame_BF=torch.full((2, 1, 1, 16, 16), float("nan")))
     assert step(bad).skipped
     assert states_equal(model.state_dict(), before)
 
@@ -236,7 +236,7 @@ def test_compile_s_trial_leaves_the_model_as_it_was(monkeypatch):
     torch.manual_seed(0)
     models = [Model(network, (1, 16, 16), 3)]
     models.append(copy.deepcopy(models[0]))
-    batch = make_batch(batch_size=4)._replace(observation=torch.rand(4, 1, 16, 16))
+    batch = make_batch(batch_size=4)._replace(frame_BF=torch.rand(4, 1, 1, 16, 16))
     for model, compile in zip(models, (True, False), strict=True):
         TrainingStep(model, LearnerConfig(compile=compile))(batch)
     assert states_equal(models[0].state_dict(), models[1].state_dict())

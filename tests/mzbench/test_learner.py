@@ -1,5 +1,6 @@
 """The case `learner`: both contestants train the same step, and nothing but the ring lies between them."""
 
+import dataclasses
 import os
 from pathlib import Path
 from types import SimpleNamespace
@@ -11,9 +12,10 @@ from mzbench.learner import case as learner
 from mzbench.learner import reference as learner_reference
 from mzbench.learner.case import MZPIPE, ONE_RANK, RESIDENT, TWO_RANKS, Shape, feed_shapes, measure, rank_shapes
 from mzbench.learner.feed import FedLearner, fed_learner, fill_rings, shared_out
+from mzbench.learner.peek import COPY, Taker
 from mzbench.learner.processes import REPLAY, Refiller, make_member
 from mzbench.learner.reference import resident_step
-from mzbench.learner.work import MLP, RESIDUAL, Work, make_profile, make_shape, private_slot
+from mzbench.learner.work import ATARI100K, MLP, RESIDUAL, Work, make_profile, make_shape, private_slot
 
 from mzpipe.config import NetworkConfig, load_profile
 from mzpipe.errors import MzpipeError
@@ -23,7 +25,7 @@ from mzpipe.ipc.ring import RingReader, RingWriter
 from mzpipe.ipc.shape import Member
 from mzpipe.measure.ceilings.noise import fill_batch
 from mzpipe.runs.directory import RunDirectory, save_profile
-from tests.tiny import make_context
+from tests.tiny import make_context, planned
 
 TINY = Work("tiny", NetworkConfig(hidden_size=8, value_support_size=5, reward_support_size=3), (3,), "float32", 1, 2)
 IMAGES = Work("images", NetworkConfig(kind="residual", num_channels=4), (1, 32, 32), "uint8", 2, 5)
@@ -65,6 +67,7 @@ def tiny(monkeypatch):
     monkeypatch.setattr(learner, "_gpus", list)
     monkeypatch.setattr(learner, "MLP", TINY)
     monkeypatch.setattr(learner, "RESIDUAL", IMAGES)
+    monkeypatch.setattr(learner, "ATARI100K", IMAGES)
     monkeypatch.setattr(learner, "_MLP_SIZE", SIZE)
     monkeypatch.setattr(learner, "_QUICK_RESIDUAL_SIZE", SIZE)
 
@@ -98,7 +101,7 @@ def test_fill_batch_leaves_nothing_as_it_was_and_masks_nothing(work):
     slot = private_slot(make_shape(work, make_profile(work, SIZE, 1)))
     fill_batch(slot, np.random.default_rng(0))
     assert slot.unrolls.observation.shape == (SIZE, work.frame_stack * work.frame_shape[0], *work.frame_shape[1:])
-    assert all(len(np.unique(named(slot)[name])) > 3 for name in ("observation", "value_target", "reward_target"))
+    assert all(len(np.unique(named(slot)[name])) > 3 for name in ("frame", "value_target", "reward_target"))
     assert 0 <= slot.unrolls.action_BK.min() < slot.unrolls.action_BK.max() < work.num_actions
     np.testing.assert_allclose(slot.unrolls.policy_target_BK1A.sum(-1), 1.0, rtol=1e-5)
     assert all((array == 1.0).all() for name, array in named(slot).items() if "mask" in name or name == "weight")
@@ -159,7 +162,7 @@ def test_every_rank_has_a_core_of_its_own_and_the_refiller_the_others(spare, num
 
 def test_feed_shapes_are_small_when_in_a_hurry_except_for_a_gpu(monkeypatch):
     monkeypatch.setattr(learner, "_gpus", lambda: ["cuda:0", "cuda:1"])
-    on_gpu = ["mlp/128/cuda", "residual/256/cuda"]
+    on_gpu = ["mlp/128/cuda", "residual/256/cuda", "atari100k/256/cuda"]
     assert names(feed_shapes(quick=False)) == ["mlp/128/cpu", "residual/256/cpu", *on_gpu]
     assert names(feed_shapes(quick=True)) == ["mlp/128/cpu", "residual/16/cpu", *on_gpu]
 
@@ -174,6 +177,20 @@ def test_rank_shapes_need_two_of_a_kind_and_say_what_is_missing(monkeypatch):
     monkeypatch.setattr(os, "sched_getaffinity", lambda pid: {3})
     monkeypatch.setattr(learner, "_gpus", list)
     assert rank_shapes(quick=True) == ([], ["two ranks on CPUs are left out: there is one core"])
+
+
+def test_peek_takes_batches_of_the_atari100k_profile():
+    shape = make_shape(ATARI100K, make_profile(ATARI100K, SIZE, 1))
+    ours, theirs = shape.sizes(), planned(load_profile(CARTPOLE.with_name("atari100k.toml"))).shape.sizes()
+    assert dataclasses.replace(theirs, batch_size=SIZE, num_actions=18, length=1, num_trees=ours.num_trees) == ours
+
+
+def test_taker_takes_every_batch_of_a_ring_that_goes_round():
+    taker = Taker(IMAGES, SIZE)
+    for _ in range(9):
+        taker.take()
+    assert 0.0 < taker.peek_ms() < 1e3
+    taker.copy()
 
 
 def test_resident_step_refuses_to_time_steps_that_are_skipped(monkeypatch):
@@ -223,12 +240,14 @@ def test_measure_compares_both_networks_and_two_ranks_and_leaves_nothing(tiny, n
     result = measure(quick=True, progress=lambda *words: seen.append(words))
     feeds = ["tiny/4/cpu", "images/4/cpu"]
     ranks = ["tiny/4/cpu, two ranks"] if len(cores) > 1 else []
-    assert seen == [(done, len(feeds + ranks), what) for done, what in enumerate(feeds + ranks)]
+    parts = [*feeds, *ranks, "peek"]
+    assert seen == [(done, len(parts), what) for done, what in enumerate(parts)]
     rows = [(row.case, row.unit, row.ours.name, row.reference.name) for row in result.comparisons]
     assert rows == [
         ("learner/feed/tiny/4/cpu", "steps/s", MZPIPE, RESIDENT),
         ("learner/feed/images/4/cpu", "steps/s", MZPIPE, RESIDENT),
         *[("learner/ranks/tiny/4/cpu", "samples/s", TWO_RANKS, ONE_RANK) for _ in ranks],
+        ("learner/peek/images/256/cpu", "batches/s", MZPIPE, COPY),
     ]
     assert all(row.ours.value > 0.0 and row.reference.value > 0.0 for row in result.comparisons)
     assert sum("steps waited for a batch" in note for note in result.notes) == len(feeds) + 2 * len(ranks)

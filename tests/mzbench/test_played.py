@@ -140,7 +140,7 @@ def test_batches_are_half_from_before_a_reward_and_never_from_held_out_stretches
 def test_batches_have_uniform_policies_and_next_observations_where_asked(short):
     batch = numbered_positions("network.consistency=true", uniform_policy=True).draw(8, np.random.default_rng(0))
     np.testing.assert_allclose(batch.policy_target_BK1A, 1 / 6, rtol=1e-6)
-    after_BK = batch.next_observation_BK[:, :, 1, 0, 0].numpy().astype(int)
+    after_BK = batch.frame_BF[:, 2:, 0, 0, 0].numpy().astype(int)
     assert (after_BK == batch.observation[:, 1, 0, 0].numpy().astype(int)[:, None] + [1, 2]).all()
 
 

@@ -1,6 +1,7 @@
 """The case `replay`: the contestants do the same work, and every number has its reference."""
 
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -9,16 +10,20 @@ from mzbench.rates import MZPIPE
 from mzbench.replay import case as replay
 from mzbench.replay import cpprb as replay_cpprb
 from mzbench.replay import episodes as stored
-from mzbench.replay import references, tables
+from mzbench.replay import handoff, references, tables
 from mzbench.replay import storage as replay_storage
 from mzbench.replay.case import Shape, Stock, contestants, measure, shapes
-from mzbench.replay.rates import CPPRB, NUMPY, PIECES, RAW, WHOLE
+from mzbench.replay.rates import CPPRB, NUMPY, PIECES, RAW, STACKS, WHOLE
 from mzbench.replay.sampling import tree_sampler
 
-from mzpipe.ipc.columns import named
+from mzpipe.config import load_profile
+from mzpipe.ipc.columns import RecordLayout, named
+from mzpipe.ipc.schema import BatchSlot
 from mzpipe.replay.sum_tree import SumTree
+from tests.tiny import planned
 
 TRANSITIONS, FRAME_SHAPE = 1_000, (1, 3, 2)
+ATARI100K = Path(__file__).parents[2] / "profiles" / "atari100k.toml"
 
 
 @pytest.fixture
@@ -45,6 +50,8 @@ def tiny(monkeypatch):
     monkeypatch.setattr(replay, "_QUICK_FRAMES", TRANSITIONS)
     monkeypatch.setattr(replay_storage, "_INSERT_TRANSITIONS", TRANSITIONS)
     monkeypatch.setattr(replay, "_PLACES", 100)
+    monkeypatch.setattr(replay, "_QUICK_HANDED_OUT", TRANSITIONS)
+    monkeypatch.setattr(handoff, "FRAME_SHAPE", FRAME_SHAPE)
     monkeypatch.setattr(replay_storage, "play", lambda game, count: np.zeros((count, *FRAME_SHAPE), np.uint8))
 
 
@@ -166,8 +173,9 @@ def test_measure_compares_each_part_with_each_reference_that_is_there(tiny):
         "sum-tree",
         "compressed frames",
         "insertion",
+        "handing out",
     ]
-    assert [done for done, total, _ in seen] == list(range(5))
+    assert [done for done, total, _ in seen] == list(range(6))
     pairs = {(row.case, row.reference.name) for row in result.comparisons}
     assert len(pairs) == len(result.comparisons)
     assert pairs == {
@@ -177,15 +185,18 @@ def test_measure_compares_each_part_with_each_reference_that_is_there(tiny):
         ("replay/compressed/Pong", RAW),
         ("replay/compressed/Seaquest", RAW),
         ("replay/insert/64", WHOLE),
+        ("replay/handoff/atari100k", STACKS),
+        ("replay/handoff/atari100k", PIECES),
     }
     assert {row.ours.name for row in result.comparisons} == {MZPIPE}
     assert all(row.ours.value > 0.0 and row.reference.value > 0.0 for row in result.comparisons)
 
 
 def test_measure_says_that_cpprb_is_missing(tiny):
-    missing, *compressed = measure(quick=True, progress=lambda *words: None).notes
+    missing, *compressed, handed_out = measure(quick=True, progress=lambda *words: None).notes
     assert missing == "cpprb is not installed, its rows are left out: pip install -e '.[bench]' -c constraints.txt"
     assert [line.split(",")[0] for line in compressed] == ["Pong", "Seaquest"]
+    assert handed_out.startswith("atari100k: 0 MB a batch, 0 MB of whole stacks; fill ")
 
 
 def test_measure_draws_rates_along_both_sizes(tiny, monkeypatch):
@@ -194,6 +205,18 @@ def test_measure_draws_rates_along_both_sizes(tiny, monkeypatch):
     along = {panel.x_label: [x for x, _ in panel.lines[MZPIPE]] for panel in panels}
     assert along == {"positions of a batch": [4, 256], "transitions of the table": [800, 1_000]}
     assert all(set(panel.lines) == {MZPIPE, PIECES, WHOLE, NUMPY} for panel in panels)
+
+
+def test_handed_out_batch_has_the_sizes_of_the_atari100k_profile():
+    shape = planned(load_profile(ATARI100K)).shape
+    frames = np.zeros((TRANSITIONS, *handoff.FRAME_SHAPE), np.uint8)
+    layout = tables.slot_layout(
+        stored.make_episodes(frames, np.random.default_rng(0)), tables.BATCH_SIZE, following=True
+    )
+    (ours,) = (field for field in layout.fields if field.name == "frame")
+    (theirs,) = (field for field in RecordLayout.of(BatchSlot, shape.sizes()).fields if field.name == "frame")
+    assert ours == theirs
+    assert theirs.shape == (256, 9, 3, 96, 96)
 
 
 @pytest.mark.slow

@@ -68,7 +68,7 @@ def step_parts(model, batch, support_size, *, dynamics=None, observer=None, trai
                 loss = scalar_loss(model.config, output.reward_logits_BM[0], target, support_size)
                 parts[k, REWARD] += weight * float(batch.reward_mask_BK[b, k - 1]) * loss
                 if model.consistency is not None and (drawn_B is None or drawn_B[b] == k):
-                    pairs.append((b, k, *states(model, observer or model, output, batch.next_observation_BK[b, k - 1])))
+                    pairs.append((b, k, *states(model, observer or model, output, observed(batch, b, k))))
             policy = cross_entropy(output.policy_logits_BA[0], batch.policy_target_BK1A[b, k])
             parts[k, POLICY] += weight * float(batch.policy_mask_BK1[b, k]) * policy
             value = float(batch.value_target_BK1[b, k])
@@ -79,6 +79,13 @@ def step_parts(model, batch, support_size, *, dynamics=None, observer=None, trai
         weight *= 1.0 if drawn_B is None else num_unroll_steps
         parts[k, CONSISTENCY] -= weight * similarity
     return parts / batch_size
+
+
+def observed(batch, b, k):
+    """The stacked observation of state k: zeros if it is not stored."""
+    if batch.observation_mask_BK[b, k - 1] == 0:
+        return torch.zeros_like(batch.observation[b])
+    return torch.cat(list(batch.frame_BF[b, k : k + batch.frame_stack]))
 
 
 def states(model, observer, output, observation):

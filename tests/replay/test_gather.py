@@ -25,11 +25,12 @@ from tests.replay.episodes import (
 UNROLL, STACK = 3, 4
 
 
-def make_slot(batch_size, observation_shape, **more):
+def make_slot(batch_size, **more):
     sizes = Sizes(
         num_actions=NUM_ACTIONS,
         frame_dtype="float32",
-        observation_shape=observation_shape,
+        frame_shape=FRAME_SHAPE,
+        frame_stack=STACK,
         batch_size=batch_size,
         num_unroll_steps=UNROLL,
         **more,
@@ -38,8 +39,8 @@ def make_slot(batch_size, observation_shape, **more):
     return layout.record(bytearray(layout.nbytes))
 
 
-def gather(table, steps, *, discount, td_steps, random_key=7):
-    slot = make_slot(len(steps), (STACK * FRAME_SHAPE[0],))
+def gather(table, steps, *, discount, td_steps, random_key=7, **more):
+    slot = make_slot(len(steps), **more)
     for array in named(slot).values():
         array.view(np.uint8)[...] = 0xAA  # leftovers of an earlier batch
     steps = np.array(steps, np.int64)
@@ -142,22 +143,26 @@ def test_gather_reads_frames_of_both_kinds_when_the_older_ones_are_compressed():
         assert_is_the_naive_unroll(slot, t, episode, t, 0.9, 2)
 
 
-def test_following_observations_are_those_after_each_action_and_masked_past_the_end():
-    rng = np.random.default_rng(6)
-    episodes = [random_episode(rng, 12, "terminated"), random_episode(rng, 7, "truncated")]
+@settings(max_examples=40)
+@given(
+    seed=st.integers(0, 2**32 - 1),
+    lengths=st.lists(st.integers(1, 23), min_size=1, max_size=4),
+    ends=st.lists(st.sampled_from(sorted(ENDS)), min_size=4, max_size=4),
+)
+def test_frames_that_follow_are_those_after_each_action_and_masked_past_the_end(seed, lengths, ends):
+    rng = np.random.default_rng(seed)
+    episodes = [random_episode(rng, length, end) for length, end in zip(lengths, ends, strict=False)]
     table, first_step = store(episodes)
     places = [(number, t) for number, episode in enumerate(episodes) for t in range(len(episode.rewards))]
-    shape = (STACK * FRAME_SHAPE[0],)
-    unrolls = make_slot(len(places), shape, next_observations=True).unrolls
-    unrolls.next_observation_BK[:] = 7.0  # leftovers of an earlier batch
-    steps = np.array([step_of(first_step, *place) for place in places])
-    Gatherer(table, discount=0.9, td_steps=1).fill_following(unrolls, steps)
+    steps = [step_of(first_step, *place) for place in places]
+    slot = gather(table, steps, discount=0.9, td_steps=2, next_observations=True)
     for row, (number, t) in enumerate(places):
+        assert_is_the_naive_unroll(slot, row, episodes[number], t, 0.9, 2)
         for k in range(1, UNROLL + 1):
             inside = t + k < len(episodes[number].rewards)
-            expected = naive.stacked(episodes[number], t + k, STACK).ravel() if inside else np.zeros(shape)
-            np.testing.assert_array_equal(unrolls.next_observation_BK[row, k - 1], np.float32(expected))
-            assert unrolls.observation_mask_BK[row, k - 1] == float(inside)
+            expected = episodes[number].frames[t + k] if inside else np.zeros(FRAME_SHAPE)
+            np.testing.assert_array_equal(slot.unrolls.frame_BF[row, STACK + k - 1], np.float32(expected))
+            assert slot.unrolls.observation_mask_BK[row, k - 1] == float(inside)
 
 
 def test_gather_zeroes_frames_that_were_removed_when_the_table_is_full():

@@ -1,4 +1,4 @@
-"""The case `learner`: training steps fed from the batch ring, against the step on a resident batch; and two ranks."""
+"""The case `learner`: training steps fed from the batch ring, against the step on a resident batch; peek; two ranks."""
 
 import os
 from collections.abc import Callable, Iterator
@@ -15,8 +15,9 @@ from ..registry import ShapeProgress
 from ..report import CaseResult, Comparison
 from ..timing import Contestant, turn_about
 from .feed import fed_learner
+from .peek import compare_peek
 from .reference import resident_step
-from .work import MLP, RESIDUAL, Work
+from .work import ATARI100K, MLP, RESIDUAL, Work
 
 RESIDENT, ONE_RANK, TWO_RANKS = "resident batch", "one rank", "two ranks"
 _MLP_SIZE, _RESIDUAL_SIZE, _QUICK_RESIDUAL_SIZE = 128, 256, 16
@@ -48,22 +49,26 @@ def measure(*, quick: bool, progress: ShapeProgress) -> CaseResult:
     rows, notes = list[Comparison](), list[str]()
     with one_core() as core, _one_thread():
         for done, shape in enumerate(todo):
-            progress(done, len(todo), f"{shape}{', two ranks' if shape in ranked else ''}")
+            progress(done, len(todo) + 1, f"{shape}{', two ranks' if shape in ranked else ''}")
             compare = compare_ranks if shape in ranked else compare_feed
             found, more = compare(shape, sorted(cores - {core}) or [core])
             rows, notes = rows + found, notes + more
+        progress(len(todo), len(todo) + 1, "peek")
+        found, more = compare_peek(ATARI100K, _RESIDUAL_SIZE, _QUICK_ROUNDS)
+        rows, notes = rows + found, notes + more
     return CaseResult(rows, notes + left_out, [])
 
 
 def feed_shapes(quick: bool) -> list[Shape]:
-    """Both networks on the CPU and, where torch sees one, on the first GPU."""
+    """Both networks on the CPU and, where torch sees one, on the first GPU, there with atari100k's batches too."""
     rounds, slow_rounds = (_QUICK_ROUNDS, _QUICK_SLOW_ROUNDS) if quick else (_ROUNDS, _SLOW_ROUNDS)
     shapes = [
         Shape(MLP, _MLP_SIZE, ("cpu",), rounds),
         Shape(RESIDUAL, _QUICK_RESIDUAL_SIZE if quick else _RESIDUAL_SIZE, ("cpu",), slow_rounds),
     ]
     for device in _gpus()[:1]:
-        shapes += [Shape(MLP, _MLP_SIZE, (device,), rounds), Shape(RESIDUAL, _RESIDUAL_SIZE, (device,), rounds)]
+        shapes.append(Shape(MLP, _MLP_SIZE, (device,), rounds))
+        shapes += [Shape(work, _RESIDUAL_SIZE, (device,), rounds) for work in (RESIDUAL, ATARI100K)]
     return shapes
 
 

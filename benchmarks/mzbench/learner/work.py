@@ -54,6 +54,15 @@ RESIDUAL = Work(
     frame_stack=4,
     num_actions=18,
 )
+# profiles/atari100k.toml's batches.
+ATARI100K = Work(
+    name="atari100k",
+    network=NetworkConfig(kind="residual", num_channels=64, num_blocks=1, consistency=True),
+    frame_shape=(3, 96, 96),
+    frame_dtype="uint8",
+    frame_stack=4,
+    num_actions=18,
+)
 
 
 def make_profile(work: Work, rank_size: int, num_ranks: int) -> Profile:

@@ -2,7 +2,7 @@
 
 Half of each batch is positions shortly before a reward: training draws such positions more often too.
 
-Shape legend    L emulators   T moves of each   B unrolls   K unroll steps   K1 = K + 1 states   S stacked frames
+Shape legend    L emulators   T moves of each   B unrolls   K unroll steps   K1 = K + 1 states
                 A actions   F one frame
 """
 
@@ -52,11 +52,9 @@ class Positions:
         ones_BK1 = np.ones((len(move_B1), self._num_steps + 1), np.float32)
         state_BK1 = emulator_B1, move_B1 + np.arange(self._num_steps + 1)
         step_BK = emulator_B1, state_BK1[1][:, :-1]
-        stack_BK1 = [
-            self._stacked(emulator_B1, move_B1 + k) for k in range(self._num_steps + 1 if self._with_next else 1)
-        ]
+        first, last = 1 - self._stack, self._num_steps if self._with_next else 0
         unrolls = Unrolls(
-            observation=stack_BK1[0],
+            frame_BF=self._moves.frame_LTF[emulator_B1, move_B1 + np.arange(first, last + 1)],
             action_BK=self._moves.action_LT[step_BK].astype(np.int32),
             value_target_BK1=self._return_LT[state_BK1],
             value_mask_BK1=ones_BK1,
@@ -65,15 +63,9 @@ class Positions:
             policy_target_BK1A=self._policy(state_BK1),
             policy_mask_BK1=ones_BK1,
             weight_B=ones_BK1[:, 0],
-            next_observation_BK=np.stack(stack_BK1[1:], axis=1) if self._with_next else None,
             observation_mask_BK=ones_BK1[:, 1:] if self._with_next else None,
         )
         return load_batch(unrolls, torch.device("cpu"))
-
-    def _stacked(self, emulator_B1: np.ndarray, move_B1: np.ndarray) -> np.ndarray:
-        """The last frames of each position, joined along their first axis."""
-        frame_BSF = self._moves.frame_LTF[emulator_B1, move_B1 + np.arange(1 - self._stack, 1)]
-        return frame_BSF.reshape(len(move_B1), -1, *frame_BSF.shape[-2:])
 
     def _policy(self, state_BK1: tuple[np.ndarray, np.ndarray]) -> np.ndarray:
         if self._uniform:

@@ -1,4 +1,4 @@
-"""The case `replay`: batches from the table, priorities, compressed frames and insertion, each against its reference.
+"""The case `replay`: batches, priorities, compressed frames, insertion and handing out, each against its reference.
 
 Shape legend    B positions of a batch
 """
@@ -21,6 +21,7 @@ from ..report import CaseResult, Panel
 from ..timing import Contestant
 from .cpprb import cpprb_buffer, load_cpprb
 from .episodes import Episodes, random_episodes
+from .handoff import compare_handoff
 from .rates import CPPRB, NUMPY, PIECES, WHOLE, panel_of
 from .references import memcpy_pieces, memcpy_whole, numpy_gather
 from .sampling import compare_sampling
@@ -32,6 +33,7 @@ _BATCH_SIZES = (32, 64, 128, 256, 512, 1024)
 _TRANSITIONS, _SMALLER, _QUICK_TRANSITIONS = 60_000, (1_000, 4_000, 15_000), 8_000
 _PLACES = 1 << 20
 _FRAMES, _QUICK_FRAMES = 8_192, 2_048
+_HANDED_OUT, _QUICK_HANDED_OUT = 16_384, 4_096
 _NO_CPPRB = "cpprb is not installed, its rows are left out: pip install -e '.[bench]' -c constraints.txt"
 
 
@@ -56,19 +58,22 @@ class Stock(NamedTuple):
 def measure(*, quick: bool, progress: ShapeProgress) -> CaseResult:
     """Times every contestant in every part; quick: two shapes, smaller tables, two rounds."""
     todo, rounds = shapes(quick), _QUICK_ROUNDS if quick else _ROUNDS
-    total, gathers = len(todo) + 3, dict[Shape, Rates]()
+    total, gathers = len(todo) + 4, dict[Shape, Rates]()
     with one_core():
         cpprb = load_cpprb()
         for shape, stock in _stocked(todo, cpprb):
             progress(len(gathers), total, f"batch {shape}")
             megabytes = batch_bytes(stock.episodes, shape.batch_size) / 1e6
             gathers[shape] = rates_of(contestants(stock, shape.batch_size), megabytes, rounds)
-        progress(total - 3, total, "sum-tree")
+        progress(total - 4, total, "sum-tree")
         rows = compare_sampling(cpprb, _PLACES, rounds)
-        progress(total - 2, total, "compressed frames")
+        progress(total - 3, total, "compressed frames")
         compressed, notes = compare_compressed(_QUICK_FRAMES if quick else _FRAMES, rounds)
-        progress(total - 1, total, "insertion")
+        progress(total - 2, total, "insertion")
         rows += [*compressed, *compare_insertion(rounds)]
+        progress(total - 1, total, "handing out")
+        handed_out, sizes = compare_handoff(_QUICK_HANDED_OUT if quick else _HANDED_OUT, rounds)
+        rows, notes = rows + handed_out, notes + sizes
     batches = [row for shape, rates in gathers.items() for row in rows_of(f"replay/batch/{shape}", "MB/s", rates)]
     return CaseResult(batches + rows, ([] if cpprb else [_NO_CPPRB]) + notes, _panels(gathers))
 

@@ -50,7 +50,7 @@ def _all_targets(episodes: Episodes) -> dict[str, np.ndarray]:
     layout = slot_layout(frameless, len(frameless.frame_T))
     slot = layout.record(bytearray(layout.nbytes))
     numpy_gather(frameless, np.arange(len(frameless.frame_T)), slot, np.random.default_rng(0))
-    return {name: array for name, array in named(slot).items() if name != "observation"}
+    return {name: array for name, array in named(slot).items() if name != "frame"}
 
 
 def prioritized_buffer(cpprb: Any, priority_N: np.ndarray) -> Any:

@@ -5,6 +5,7 @@ from ..report import Panel
 
 NUMPY, CPPRB, RAW = "numpy", "cpprb", "raw frames"
 PIECES, WHOLE = "memcpy in pieces", "memcpy in one piece"
+STACKS = "whole stacks"
 
 
 def panel_of(x_label: str, title: str, rates_at: dict[int, Rates]) -> Panel:

@@ -19,12 +19,14 @@ from .episodes import NUM_ACTIONS, Episodes
 from .tables import DISCOUNT, FRAME_STACK, SLOTS_OF_THE_RING, TD_STEPS, UNROLL_STEPS, batch_bytes
 
 
-def memcpy_pieces(episodes: Episodes, batch_size: int, num_batches: int, seed: int) -> Callable[[], np.ndarray]:
+def memcpy_pieces(
+    episodes: Episodes, batch_size: int, num_batches: int, seed: int, *, following: bool = False
+) -> Callable[[], np.ndarray]:
     """Copies as many bytes as a batch has, in a piece per unroll, from random pieces of memory as large as the table.
 
     np.take along the first axis is a loop around memcpy in C.
     """
-    piece_bytes = batch_bytes(episodes, batch_size) // batch_size
+    piece_bytes = batch_bytes(episodes, batch_size, following=following) // batch_size
     source = np.ones((max(1, episodes.frame_T.nbytes // piece_bytes), piece_bytes), np.uint8)
     targets = _targets((batch_size, piece_bytes))
     places = np.random.default_rng(seed).integers(0, len(source), (num_batches, batch_size))

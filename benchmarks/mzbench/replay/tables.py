@@ -64,16 +64,16 @@ def make_tiered(episodes: Episodes, rng: np.random.Generator) -> Table:
     return fill(table, episodes, rng)
 
 
-def slot_layout(episodes: Episodes, batch_size: int) -> RecordLayout[BatchSlot]:
-    """A slot of the batch ring."""
-    channels, *rest = episodes.frame_T.shape[1:]
-    observation_shape = (FRAME_STACK * channels, *rest)
+def slot_layout(episodes: Episodes, batch_size: int, *, following: bool = False) -> RecordLayout[BatchSlot]:
+    """A slot of the batch ring; `following` adds the frames after each action."""
     sizes = Sizes(
         num_actions=NUM_ACTIONS,
         frame_dtype=episodes.frame_T.dtype.name,
-        observation_shape=observation_shape,
+        frame_shape=episodes.frame_T.shape[1:],
+        frame_stack=FRAME_STACK,
         batch_size=batch_size,
         num_unroll_steps=UNROLL_STEPS,
+        next_observations=following,
     )
     return RecordLayout.of(BatchSlot, sizes)
 
@@ -87,9 +87,9 @@ def ring_slots(episodes: Episodes, batch_size: int) -> Iterator[BatchSlot]:
     return itertools.cycle(slots)
 
 
-def batch_bytes(episodes: Episodes, batch_size: int) -> int:
+def batch_bytes(episodes: Episodes, batch_size: int, *, following: bool = False) -> int:
     """Bytes of all arrays of one batch."""
-    return sum(field.nbytes for field in slot_layout(episodes, batch_size).fields)
+    return sum(field.nbytes for field in slot_layout(episodes, batch_size, following=following).fields)
 
 
 def drawn_steps(stop: int, size: tuple[int, int]) -> np.ndarray:

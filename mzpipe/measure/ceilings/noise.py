@@ -24,7 +24,7 @@ def fill_batch(slot: BatchSlot, rng: np.random.Generator) -> None:
     unrolls = slot.unrolls
     num_actions = unrolls.policy_target_BK1A.shape[-1]
     for name, array in named(unrolls).items():
-        if name.endswith("observation"):
+        if name == "frame":
             fill_frames(array, rng)
         elif name.endswith("_target"):
             array[...] = rng.standard_normal(array.shape)
