@@ -86,9 +86,8 @@ class FedLearner:
         slot = self._writer.claim()
         for name, array in named(slot).items():
             array[...] = 1 if "mask" in name or name == "weight_B" else 0
-        for array in (slot.unrolls.observation, slot.unrolls.next_observation_BK):
-            if array is not None:
-                array[...] = self._random.integers(0, 2 if array.dtype == np.float32 else 256, array.shape)
+        frames = slot.unrolls.frame_BF
+        frames[...] = self._random.integers(0, 2 if frames.dtype == np.float32 else 256, frames.shape)
         slot.unrolls.action_BK[...] = self._random.integers(0, self._num_actions, slot.unrolls.action_BK.shape)
         slot.unrolls.value_target_BK1[...] = self._random.uniform(-3, 3, slot.unrolls.value_target_BK1.shape)
         slot.unrolls.policy_target_BK1A[...] = 1 / self._num_actions

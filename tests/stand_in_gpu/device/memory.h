@@ -35,10 +35,10 @@ struct Block {
   void* data;
   size_t size;
   c10::Device device;
-  Key stream;                   // that it was allocated on
+  Key stream;                     // that it was allocated on
   Clock read = {}, written = {};  // by the newest work of each stream that did
-  std::set<Key> recorded = {};  // with record_stream
-  at::Tensor of_cpu = {};       // the CPU's tensor that it is, if a CPU kernel made it
+  std::set<Key> recorded = {};    // with record_stream
+  at::Tensor of_cpu = {};         // the CPU's tensor that it is, if a CPU kernel made it
   bool released = false, in_pool = false;
 
   Block(void* data, size_t size, c10::Device device, Key stream) : data(data), size(size), device(device), stream(stream) {
@@ -64,7 +64,7 @@ struct Block {
     merge(used, written);
     for (auto& other : recorded) used.erase(other);
     if (!is_over(used, stream))
-        latched = {kFreedInUse, "memory was freed while another stream may still use it: call record_stream before"};
+      latched = {kFreedInUse, "memory was freed while another stream may still use it: call record_stream before"};
   }
 };
 using BlockPtr = std::shared_ptr<Block>;

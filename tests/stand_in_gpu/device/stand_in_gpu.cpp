@@ -189,6 +189,7 @@ TORCH_LIBRARY_IMPL(aten, CUDA, m) {
   m.impl("empty.memory_format", &empty);
   m.impl("empty_strided", &stand_in::empty_strided);
   m.impl("as_strided", &stand_in::as_strided);
+  m.impl("unfold", &stand_in::unfold);
   m.impl("view", &stand_in::view);
   m.impl("set_.source_Storage_storage_offset", &set_storage);
   m.impl("resize_", &resize_);
