@@ -47,7 +47,7 @@ class InferenceConfig:
     # The network's library; "auto": torch on GPUs; on CPUs OpenVINO for residual networks, onnxruntime for an mlp.
     runtime: Literal["auto", "torch", "onnxruntime", "openvino"] = "auto"
     # Arithmetic of the network; "auto": bfloat16 if the device multiplies in it (GPUs since Ampere; with OpenVINO,
-    # CPUs with AVX-512 BF16 or AMX), else float32. Hidden states are always kept in float32.
+    # CPUs with AVX-512 BF16 or AMX), else float32. Torch keeps hidden states in the same type, the others in float32.
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
     # Intra-op threads of the process.
     num_threads: Annotated[int, Field(ge=1, le=256)] = 1

@@ -75,7 +75,8 @@ def common_version(lanes_L, kind_L, held_L, recurrent):
     return version
 
 
-def root_rows(lanes: np.ndarray, num_rows_L: np.ndarray, num_trees: int, num_nodes: int) -> np.ndarray:
-    """Pool rows of the roots of `lanes`, in lane order."""
-    trees = [lane * num_trees + np.arange(num_rows_L[lane]) for lane in lanes]
-    return np.concatenate(trees) * num_nodes
+def root_rows(lanes: np.ndarray, num_rows_L: np.ndarray, num_trees: int, num_nodes: int, target_R: np.ndarray) -> int:
+    """Fills in the pool rows of the roots of `lanes`, in lane order; returns their number."""
+    trees = np.concatenate([lane * num_trees + np.arange(num_rows_L[lane]) for lane in lanes])
+    target_R[: len(trees)] = trees * num_nodes
+    return len(trees)

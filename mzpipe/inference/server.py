@@ -3,27 +3,45 @@
 Reads   lane requests, weights      Writes  lane responses
 Owns    the networks and their pool of hidden states on its device: [L * T * N, hidden state]
 
+A lap starts a batch and goes on; a later lap, which finds that it has landed, answers its lanes. So on a GPU the next
+batch is gathered while one is on the device, and no lap waits for it. On a CPU a batch lands as it starts.
+
 Shape legend    L lanes   T trees of a lane   N nodes of a tree   R rows of a batch   A actions
 """
 
 import time
+from collections import deque
+from contextlib import ExitStack
+from typing import NamedTuple
 
 import numpy as np
 import torch
 
 from ..errors import MzpipeError
 from ..ipc.lane import RequestKind
+from ..ipc.messages import Note
 from ..ipc.roles import Role
 from ..ipc.stages import Stage
 from ..ipc.weights import WeightsSubscriber
-from ..nets.engines import Network
+from ..nets.engines import Flight, Network
 from ..nets.engines.networks import make_networks
+from ..nets.pinned import register
 from ..runtime.agent import Agent
 from ..runtime.context import RoleContext
 from .pool import common_version, gather_kernel, nodes_of_a_tree, root_rows, scatter_kernel
 from .versions import ResidentVersions, num_resident
 
 _NS_PER_US = 1_000
+
+
+class _Batch(NamedTuple):
+    """A batch on its way: its lanes, which belong to the server until they are answered, and its weights version."""
+
+    flight: Flight
+    lanes: np.ndarray
+    num_rows: int
+    version: int
+    started_ns: int
 
 
 class InferenceServer(Agent):
@@ -34,6 +52,7 @@ class InferenceServer(Agent):
     def __init__(self, context: RoleContext) -> None:
         super().__init__(context)
         self._device = torch.device(context.device)
+        self._closing = ExitStack()
 
     def on_start(self) -> None:
         """Allocates pool, staging arrays and networks; the weights follow once the learner has published them."""
@@ -51,37 +70,52 @@ class InferenceServer(Agent):
             count=num_resident(shape),
             pool_rows=max_rows * self._num_nodes,
             max_batch=max_rows,
+            note=self._note,
         )
+        for network in networks:
+            network.prepare()
         self._versions = ResidentVersions(networks, WeightsSubscriber(self._plane.weights()), self._block)
-        observation = self._block["observation"]
-        self._observation_R = np.zeros((max_rows, *observation.shape[2:]), observation.dtype)
-        self._source_R = np.zeros(max_rows, np.int64)
-        self._target_R = np.zeros(max_rows, np.int64)
-        self._action_R = np.zeros(max_rows, np.int32)
+        # Observations are copied to a GPU from where their client put them.
+        self._closing.enter_context(register(self._block["observation"], self._device, self._note))
+        self._free, self._in_flight = deque(networks[0].flights), deque[_Batch]()
+        self._is_in_flight_L = np.zeros(len(self._block["request"]), np.bool_)
         self._finished_L = np.zeros(len(self._block["request"]), np.int32)
         # Arguments of the kernels that run for every batch, looked up only once.
         block = self._block
         self._gathered = (block["num_rows"], block["node_index"], block["parent_index"], block["action"])
-        self._rows = (self._source_R, self._target_R, self._action_R)
         self._searches = (block["num_rows"], block["node_index"], block["last_node"])
         answers = ("reward", "value", "policy_logits", "weights_version")
         self._answers = (*(block[name] for name in answers), self._finished_L)
-        self._waiting_since_ns = 0
+        self._waiting_since_ns = self._started_ns = 0
+
+    def on_close(self) -> None:
+        """Gives the lanes' memory back to the driver, once no copy reads it."""
+        self._closing.close()
 
     def do_work(self) -> int:
-        """Answers the pending requests once they are worth a batch."""
+        """Answers the batches that have landed, and starts the pending requests once they are worth a batch."""
+        work_count = self._answer_landed() + self._start_pending()
+        if self._in_flight:
+            self._clock.goes_on()
+            return 1  # a batch takes less than any sleep
+        return work_count
+
+    def _start_pending(self) -> int:
         loaded = self._versions.refresh()
         if loaded:
             self._counters.set("weights_version", self._versions.newest)
             self._clock.skip()
         pending = self._lanes.pending()
-        if self._versions.newest == 0 or len(pending) == 0:
+        if self._in_flight:
+            pending = pending[~self._is_in_flight_L[pending]]
+        if self._versions.newest == 0 or len(pending) == 0 or not self._free:
             return int(loaded)
         if self._should_wait(len(pending)):
             self._clock.starved()
             return 1  # the time-out is shorter than any sleep
         for lanes, kind, version in self._groups(pending):
-            self._answer(lanes, kind, version)
+            if self._free:
+                self._start(lanes, kind, version)
         return len(pending)
 
     def _should_wait(self, num_pending: int) -> bool:
@@ -98,7 +132,8 @@ class InferenceServer(Agent):
 
     def _num_expected(self) -> int:
         """The number of lanes to wait for; a lane that asks for roots alone does so rarely and does not count."""
-        return int(((self._block["attached"] != 0) & (self._block["last_node"] != 0)).sum())
+        searching_L = (self._block["attached"] != 0) & (self._block["last_node"] != 0)
+        return int((searching_L & ~self._is_in_flight_L).sum())
 
     def _groups(self, pending: np.ndarray) -> list[tuple[np.ndarray, RequestKind, int]]:
         """Groups of lanes that may share a batch: same kind, same weights version.
@@ -120,15 +155,59 @@ class InferenceServer(Agent):
             groups.setdefault((kind, version), []).append(lane)
         return [(np.array(lanes, np.int32), kind, version) for (kind, version), lanes in groups.items()]
 
-    def _answer(self, lanes: np.ndarray, kind: RequestKind, version: int) -> None:
-        network = self._versions.network(version)
+    def _start(self, lanes: np.ndarray, kind: RequestKind, version: int) -> None:
+        network, flight = self._versions.network(version), self._free[0]
         self._lanes.gathered(lanes)
-        answer_RC = (
-            self._infer_roots(network, lanes) if kind is RequestKind.ROOT else self._infer_children(network, lanes)
-        )
-        num_rows = len(answer_RC)
-        self._clock.end(Stage.INFERENCE_DEVICE, num_rows)
-        num_finished = scatter_kernel(lanes, *self._searches, answer_RC, version, *self._answers)
+        if self._in_flight:
+            self._clock.add(Stage.INFERENCE_DEVICE, 0)  # gathering begins: until now we waited for the device
+        start = self._start_roots if kind is RequestKind.ROOT else self._start_children
+        num_rows = start(network, flight, lanes)
+        if flight.landed():
+            self._clock.end(Stage.INFERENCE_DEVICE, num_rows)
+            self._answer(flight, lanes, num_rows, version)
+            return
+        self._is_in_flight_L[lanes] = True
+        lanes = lanes.copy()  # `pending` reuses its array in the next lap
+        self._in_flight.append(_Batch(self._free.popleft(), lanes, num_rows, version, self._started_ns))
+
+    def _start_roots(self, network: Network, flight: Flight, lanes: np.ndarray) -> int:
+        num_rows_L = self._block["num_rows"]
+        num_rows = root_rows(lanes, num_rows_L, self._num_trees, self._num_nodes, flight.target_R)
+        observations = [self._block["observation"][lane, : num_rows_L[lane]] for lane in lanes]
+        if num_rows != sum(map(len, observations)):
+            raise MzpipeError(f"lanes {lanes.tolist()}: a request names more rows than a lane has ({self._num_trees})")
+        self._gather_ends(num_rows)
+        network.start_roots(flight, observations)
+        return num_rows
+
+    def _start_children(self, network: Network, flight: Flight, lanes: np.ndarray) -> int:
+        rows = (flight.source_R, flight.target_R, flight.action_R)
+        num_rows: int = gather_kernel(lanes, *self._gathered, self._num_nodes, self._num_actions, *rows)
+        if num_rows < 0:
+            raise MzpipeError(f"lane {-1 - num_rows}: a request names a node or action out of range")
+        self._gather_ends(num_rows)
+        network.start_children(flight, num_rows)
+        return num_rows
+
+    def _gather_ends(self, num_rows: int) -> None:
+        self._clock.end(Stage.INFERENCE_GATHER, num_rows)
+        self._started_ns = time.monotonic_ns()
+
+    def _answer_landed(self) -> int:
+        """Answers the batches that have landed, oldest first; returns how many."""
+        num_batches = 0
+        while self._in_flight and self._in_flight[0].flight.landed():
+            batch = self._in_flight.popleft()
+            self._free.append(batch.flight)
+            self._is_in_flight_L[batch.lanes] = False
+            self._clock.add(Stage.INFERENCE_DEVICE, batch.num_rows)
+            self._clock.took(Stage.INFERENCE_DEVICE, time.monotonic_ns() - batch.started_ns)
+            self._answer(batch.flight, batch.lanes, batch.num_rows, batch.version)
+            num_batches += 1
+        return num_batches
+
+    def _answer(self, flight: Flight, lanes: np.ndarray, num_rows: int, version: int) -> None:
+        num_finished = scatter_kernel(lanes, *self._searches, flight.answer_RC, version, *self._answers)
         for lane in self._finished_L[:num_finished].tolist():
             self._versions.finish(lane)
         self._lanes.respond(lanes)
@@ -136,18 +215,5 @@ class InferenceServer(Agent):
         self._counters.add("batches")
         self._counters.add("batch_rows", num_rows)
 
-    def _infer_roots(self, network: Network, lanes: np.ndarray) -> np.ndarray:
-        rows = root_rows(lanes, self._block["num_rows"], self._num_trees, self._num_nodes)
-        observations = [self._block["observation"][lane, : self._block["num_rows"][lane]] for lane in lanes]
-        batch = observations[0] if len(lanes) == 1 else self._observation_R[: len(rows)]
-        if len(lanes) > 1:
-            np.concatenate(observations, out=batch)
-        self._clock.end(Stage.INFERENCE_GATHER, len(rows))
-        return network.infer_roots(batch, rows)
-
-    def _infer_children(self, network: Network, lanes: np.ndarray) -> np.ndarray:
-        num_rows = gather_kernel(lanes, *self._gathered, self._num_nodes, self._num_actions, *self._rows)
-        if num_rows < 0:
-            raise MzpipeError(f"lane {-1 - num_rows}: a request names a node or action out of range")
-        self._clock.end(Stage.INFERENCE_GATHER, num_rows)
-        return network.infer_children(self._source_R[:num_rows], self._target_R[:num_rows], self._action_R[:num_rows])
+    def _note(self, line: str) -> None:
+        self._control.send(Note(line))

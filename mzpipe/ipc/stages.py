@@ -110,7 +110,7 @@ class StageClock:
     ) -> None:
         self._words, self._now_ns, self._trace = memoryview(words_PW[process_index]), now_ns, trace
         self._last_ns = now_ns()
-        self._is_blocked = self._is_starved = False
+        self._is_blocked = self._is_starved = self._goes_on = False
 
     def start(self) -> None:
         """Discards the time since the last call: the process has only begun, or other roles had their turn."""
@@ -162,8 +162,15 @@ class StageClock:
         """Says that this lap waited for input, although it does not count as idle."""
         self._is_starved = True
 
+    def goes_on(self) -> None:
+        """Says that the stage that ends next is not over at the end of this lap: the lap's time is that stage's."""
+        self._goes_on = True
+
     def lap(self, work_count: int) -> None:
         """Ends a lap, including its wait: the rest of its time was a wait if there was nothing to do."""
+        if self._goes_on:
+            self._is_blocked = self._is_starved = self._goes_on = False
+            return
         now_ns = self._now_ns()
         waited = _WAIT_OUT if self._is_blocked else _WAIT_IN
         slot = waited if self._is_starved or not work_count else _OTHER

@@ -186,6 +186,17 @@ def test_server_refuses_a_request_out_of_range(plane, profile, node, parents, ac
         server.do_work()
 
 
+@pytest.mark.parametrize("runtime", ["torch", "onnxruntime"])
+def test_server_refuses_roots_of_more_rows_than_a_lane_has(plane, runtime):
+    profile = tiny_profile(f"inference.runtime={runtime}")
+    publish(plane, random_model(profile, plane, 0))
+    server = started_server(profile, plane)
+    lane, _ = plane.lane_clients(ACTOR)
+    lane.request(RequestKind.ROOT, node_index=0, num_rows=4)
+    with pytest.raises(MzpipeError, match=r"lanes \[0\]: a request names more rows than a lane has \(3\)"):
+        server.do_work()
+
+
 def test_server_waits_for_the_other_lanes_only_as_long_as_the_timeout(tmp_path):
     profile = tiny_profile("inference.batch_timeout_us=50000")
     plane = make_plane(tmp_path, profile)

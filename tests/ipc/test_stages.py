@@ -81,7 +81,23 @@ def test_a_starved_lap_is_a_wait_although_it_counts_work(words, clock, time):
     assert (StageReading(words).wait_in_P[1], StageReading(words).other_P[1]) == pytest.approx((60e-9, 5e-9))
 
 
-CALLS = st.sampled_from(["end", "add", "skip", "blocked", "work", "idle"])
+def test_the_time_of_laps_in_which_a_stage_goes_on_is_that_stages(words, clock, time):
+    for _ in range(3):
+        time.passes(10)
+        clock.starved()
+        clock.goes_on()
+        clock.lap(work_count=1)
+    time.passes(5)
+    clock.end(Stage.INFERENCE_DEVICE, items=2)
+    time.passes(7)
+    clock.lap(work_count=1)
+    reading = StageReading(words)
+    assert reading.busy_PS[1, Stage.INFERENCE_DEVICE] == pytest.approx(35e-9)
+    assert reading.wait_in_P[1] == 0.0
+    assert reading.other_P[1] == pytest.approx(7e-9)
+
+
+CALLS = st.sampled_from(["end", "add", "skip", "blocked", "goes on", "work", "idle"])
 
 
 @given(st.lists(st.tuples(CALLS, st.integers(0, 10**9), st.sampled_from(list(Stage))), max_size=30))
@@ -97,10 +113,11 @@ def test_all_times_add_up_to_the_wall_time(calls):
             "add": lambda stage=stage: clock.add(stage, 3),
             "skip": clock.skip,
             "blocked": clock.blocked,
+            "goes on": clock.goes_on,
             "work": lambda: clock.lap(1),
             "idle": lambda: clock.lap(0),
         }[call]()
-    clock.lap(1)
+    clock.skip()  # a stage may go on
     change = StageReading(words).since(before)
     passed = sum(elapsed_ns for _, elapsed_ns, _ in calls)
     assert change.accounted_P[0] == pytest.approx(passed * 1e-9, abs=1e-9)

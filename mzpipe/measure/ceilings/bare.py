@@ -15,9 +15,9 @@ from ...ipc.dataplane import DataPlane
 from ...ipc.ring import RingReader, RingWriter
 from ...ipc.roles import Role
 from ...ipc.shape import LANES_PER_SEARCH, PlaneShape
-from ...nets import FlatWeights, Model, place_model
+from ...nets import FlatWeights, Model
 from ...nets.engines.host_pool import HostPool
-from ...nets.engines.networks import Arithmetic, resolve_arithmetic, session_maker
+from ...nets.engines.networks import Arithmetic, make_networks, resolve_arithmetic, session_maker
 from .noise import fill_frames, fill_trajectory
 
 
@@ -55,19 +55,18 @@ def _searches(shape: PlaneShape, server: int) -> dict[Role, int]:
 def _torch_search(
     profile: Profile, shape: PlaneShape, num_rows: int, device: str, arithmetic: Arithmetic
 ) -> Callable[[], None]:
-    observation, action_R = (torch.from_numpy(array).to(device) for array in _inputs(shape, num_rows))
-    model = place_model(Model(profile.network, shape.observation_shape, shape.num_actions), device).eval()
+    observation, action_R = _inputs(shape, num_rows)
+    (network,) = make_networks(
+        profile, shape, torch.device(device), count=1, pool_rows=2 * num_rows, max_batch=num_rows
+    )
+    network.load(FlatWeights(Model(profile.network, shape.observation_shape, shape.num_actions)).read())
+    root_R = np.arange(num_rows)
+    child_R = root_R + num_rows
 
-    @torch.inference_mode()
-    @torch.autocast(observation.device.type, torch.bfloat16, enabled=arithmetic.bfloat16)
     def search() -> None:
-        output = model.initial_inference(observation)
+        network.infer_roots(observation, root_R)
         for _ in range(profile.search.num_simulations):
-            output = model.recurrent_inference(output.hidden_state, action_R)
-            model.reward(output)
-            model.value(output)
-        if action_R.is_cuda:
-            torch.cuda.synchronize(action_R.device)
+            network.infer_children(root_R, child_R, action_R)
 
     return search
 

@@ -1,23 +1,57 @@
 """Engines: what runs the model in an inference server: torch, onnxruntime, OpenVINO.
 
-The networks of a server share its pool of hidden states, one row per node of every tree of every lane.
+The networks of a server share its pool of hidden states, one row per node of every tree of every lane, and its
+flights, each the place of one batch on its way through the device:
 
-Shape legend    R rows of a batch   A actions
+    fill the flight's rows  ->  network.start_children(flight, R)  ->  flight.landed()  ->  flight.answer_RC[:R]
+
+Shape legend    R rows of a batch   A actions   C = 2 + A columns
 """
 
+from collections.abc import Sequence
 from typing import Protocol
 
 import numpy as np
 
 
+class Flight(Protocol):
+    """The place of one batch at a time. An answer is reward, value and policy logits side by side."""
+
+    # Rows of the pool (int64) and actions (int32), for the largest batch; a batch takes the first ones.
+    source_R: np.ndarray
+    target_R: np.ndarray
+    action_R: np.ndarray
+    # Answers, whole once the batch has landed, and until the next one starts.
+    answer_RC: np.ndarray
+
+    def landed(self) -> bool:
+        """Whether the batch's answers are there; never waits."""
+
+
 class Network(Protocol):
-    """The model with one set of weights. An answer is reward, value and policy logits side by side."""
+    """The model with one set of weights."""
+
+    @property
+    def flights(self) -> Sequence[Flight]:
+        """Batches that may be on their way at once; all networks of a server have the same ones."""
+
+    def prepare(self) -> None:
+        """Does now what the first batch of each size would otherwise wait for."""
 
     def load(self, weights: np.ndarray) -> None:
-        """Takes the weights of a flat float32 array, as FlatWeights makes it."""
+        """Takes the weights of a flat float32 array, as FlatWeights makes it; batches on their way keep the former."""
+
+    def start_roots(self, flight: Flight, observations: Sequence[np.ndarray]) -> None:
+        """Starts a batch of these observations [., ...], one after the other; their states go to rows target_R.
+
+        Rewards are 0. The observations must not change until the batch has landed.
+        """
+
+    def start_children(self, flight: Flight, num_rows: int) -> None:
+        """Starts a batch of actions from the nodes in rows source_R; the children go to rows target_R."""
 
     def infer_roots(self, observation_R: np.ndarray, target_R: np.ndarray) -> np.ndarray:
-        """Answers [R, 2 + A] for observations [R, ...], with rewards of 0; hidden states go to rows target_R."""
+        """Answers [R, C] for observations [R, ...], once they are there."""
 
     def infer_children(self, source_R: np.ndarray, target_R: np.ndarray, action_R: np.ndarray) -> np.ndarray:
-        """Answers [R, 2 + A] for actions (int32) from the nodes in rows source_R; children go to rows target_R."""
+        """Answers [R, C] for actions from the nodes in rows source_R, once they are there."""

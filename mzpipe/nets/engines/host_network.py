@@ -6,11 +6,12 @@ onnxruntime, 30 to 80 in OpenVINO.
 Shape legend    R rows of a batch   A actions   S... a hidden state
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 import numpy as np
 
+from . import Flight
 from .host_pool import HostPool
 
 
@@ -28,16 +29,48 @@ class Sessions(Protocol):
 SessionMaker = Callable[[np.ndarray], Sessions]
 
 
+class HostFlight:
+    """See `Flight`: a batch has landed when its start returns. Answers lie in the pool."""
+
+    def __init__(self, pool: HostPool, observation_shape: tuple[int, ...], observation_dtype: str) -> None:
+        max_batch = len(pool.answer_RC)
+        self.source_R, self.target_R = np.zeros(max_batch, np.int64), np.zeros(max_batch, np.int64)
+        self.action_R, self.answer_RC = np.zeros(max_batch, np.int32), pool.answer_RC
+        self._observation_R = np.zeros((max_batch, *observation_shape), observation_dtype)
+
+    def landed(self) -> bool:
+        """True."""
+        return True
+
+    def together(self, observations: Sequence[np.ndarray]) -> np.ndarray:
+        """The observations as one array."""
+        if len(observations) == 1:
+            return observations[0]
+        return np.concatenate(observations, out=self._observation_R[: sum(map(len, observations))])
+
+
 class HostNetwork:
     """One pair of sessions; see `Network`. Answers lie in the pool, so the next batch overwrites them."""
 
-    def __init__(self, make_sessions: SessionMaker, pool: HostPool) -> None:
-        self._make_sessions, self._pool = make_sessions, pool
+    def __init__(self, make_sessions: SessionMaker, pool: HostPool, flight: HostFlight) -> None:
+        self._make_sessions, self._pool, self.flights = make_sessions, pool, (flight,)
         self._sessions: Sessions | None = None
+
+    def prepare(self) -> None:
+        """Does nothing: sessions are made as a whole."""
 
     def load(self, weights: np.ndarray) -> None:
         """Makes sessions with these weights."""
         self._sessions = self._make_sessions(weights)
+
+    def start_roots(self, flight: Flight, observations: Sequence[np.ndarray]) -> None:
+        """Initial inference."""
+        batch = self.flights[0].together(observations)
+        self.infer_roots(batch, flight.target_R[: len(batch)])
+
+    def start_children(self, flight: Flight, num_rows: int) -> None:
+        """Recurrent inference."""
+        self.infer_children(flight.source_R[:num_rows], flight.target_R[:num_rows], flight.action_R[:num_rows])
 
     def infer_roots(self, observation_R: np.ndarray, target_R: np.ndarray) -> np.ndarray:
         """Initial inference."""

@@ -3,6 +3,7 @@
 A runtime for CPUs is imported only when it is chosen: each takes half a second and tens of megabytes.
 """
 
+from collections.abc import Callable
 from typing import NamedTuple, Protocol
 
 import torch
@@ -11,9 +12,10 @@ from ...config import Profile
 from ...errors import DeviceError
 from .. import Model, device_has_bfloat16
 from . import Network
-from .host_network import HostNetwork, SessionMaker
+from .host_network import HostFlight, HostNetwork, SessionMaker
 from .host_pool import HostPool
 from .onnx_inference import inference_graphs
+from .torch_flight import Runway
 from .torch_network import make_torch_networks
 
 
@@ -41,22 +43,38 @@ class Arithmetic(NamedTuple):
 
 
 def make_networks(
-    profile: Profile, sizes: Sizes, device: torch.device, *, count: int, pool_rows: int, max_batch: int
+    profile: Profile,
+    sizes: Sizes,
+    device: torch.device,
+    *,
+    count: int,
+    pool_rows: int,
+    max_batch: int,
+    note: Callable[[str], None] = lambda line: None,
 ) -> list[Network]:
     """`count` networks over one pool, as `resolve_arithmetic` says, for batches of up to max_batch.
 
+    `note` gets a line where the device runs them in a slower way than it should.
     Raises DeviceError for a runtime or a precision that the device does not have.
     """
     model = Model(profile.network, sizes.observation_shape, sizes.num_actions)
     arithmetic = resolve_arithmetic(profile, device)
     if arithmetic.runtime == "torch":
         torch_networks = make_torch_networks(
-            model, device, count=count, pool_rows=pool_rows, bfloat16=arithmetic.bfloat16
+            model,
+            sample_observation(sizes),
+            sizes.num_actions,
+            Runway(device, note),
+            count=count,
+            pool_rows=pool_rows,
+            max_batch=max_batch,
+            bfloat16=arithmetic.bfloat16,
         )
         return list(torch_networks)
     pool = HostPool(pool_rows, model.hidden_shape, max_batch, sizes.num_actions)
+    flight = HostFlight(pool, sizes.observation_shape, sizes.frame_dtype)
     make_sessions = session_maker(profile, model, sizes, pool, arithmetic)
-    return [HostNetwork(make_sessions, pool) for _ in range(count)]
+    return [HostNetwork(make_sessions, pool, flight) for _ in range(count)]
 
 
 def session_maker(profile: Profile, model: Model, sizes: Sizes, pool: HostPool, arithmetic: Arithmetic) -> SessionMaker:

@@ -1,71 +1,154 @@
-"""Networks in eager torch: on GPUs, or where a profile asks for it. Hidden states are float32 in either precision.
+"""Networks in torch: on GPUs, or where a profile asks for it. See `torch_flight` for how batches pass the device.
 
-Shape legend    R rows of a batch   A actions
+Each network has programs, one for every kind of inference, flight and size of batch: the copy of the request, the
+gathering of the parents' rows, the model, the storing of the children's rows, the copy of the answers. On a GPU a
+program is a captured graph, so a batch costs the host one launch. Weights are loaded in place, so no program is made
+twice.
+
+Shape legend    R rows of a batch   P rows of the pool   F numbers of a row   A actions   C = 2 + A columns
 """
 
-import copy
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from .. import FlatWeights, Model, NetworkOutput, place_model
+from .. import FlatWeights, Model
+from . import Flight
+from .folded import FoldedModel
+from .row_model import RowModel
+from .torch_flight import Program, Runway, TorchFlight, buckets
+
+# While one batch is on the device, the host makes the next.
+_FLIGHTS = 2
+
+
+class Shared(NamedTuple):
+    """What the networks of a server share. The last row of the pool is scratch, for the rows that fill up a batch."""
+
+    runway: Runway
+    pool_PF: Tensor
+    observation_R: Tensor
+    flights: tuple[TorchFlight, ...]
+    weights: "WeightsUpload"
+
+
+class WeightsUpload:
+    """Brings flat weights to the device in one copy, for one network after the other."""
+
+    def __init__(self, runway: Runway, size: int) -> None:
+        self._on_device = torch.zeros(size, device=runway.device) if runway.is_gpu else None
+
+    def upload(self, weights: np.ndarray) -> Tensor:
+        """The weights on the device, until the next call; called on the engine's stream."""
+        host = torch.from_numpy(weights)
+        if self._on_device is None:
+            return host
+        # Torch's allocator keeps the pinned copy until the device has read it.
+        return self._on_device.copy_(host.pin_memory(), non_blocking=True)
 
 
 class TorchNetwork:
     """One model on its device; see `Network`."""
 
-    def __init__(self, model: Model, pool: Tensor, *, bfloat16: bool) -> None:
-        self._model, self._pool, self._flat = model, pool, FlatWeights(model)
-        self._bfloat16 = bfloat16
+    def __init__(self, model: FoldedModel, rows: RowModel, shared: Shared) -> None:
+        self._model, self._rows, self._shared = model, rows, shared
+        self.flights = shared.flights
+        self._programs: dict[tuple[Callable[[TorchFlight, int], None], TorchFlight, int], Program] = {}
+
+    def prepare(self) -> None:
+        """Makes every program, the largest first: the others then find its memory."""
+        for flight in self.flights:
+            flight.clear()
+            for size in reversed(buckets(len(flight.source_R))):
+                self._program(self._children, flight, size)
+                self._program(self._roots, flight, size)
 
     def load(self, weights: np.ndarray) -> None:
-        """Copies the weights into the model."""
-        self._flat.write(weights)
+        """Copies the weights into the model; batches that start later use them."""
+        with self._shared.runway.queued():
+            self._model.load(self._shared.weights.upload(weights))
 
-    @torch.inference_mode()
-    def infer_roots(self, observation_R: np.ndarray, target_R: np.ndarray) -> np.ndarray:
-        """Initial inference."""
-        with self._arithmetic():
-            output = self._model.initial_inference(self._on_device(observation_R))
-        return self._finish(output, self._on_device(target_R))
+    def start_roots(self, flight: Flight, observations: Sequence[np.ndarray]) -> None:
+        """Initial inference; the observations are copied straight into the static buffer."""
+        row = 0
+        with self._shared.runway.queued():
+            for observation in observations:
+                end = row + len(observation)
+                self._shared.observation_R[row:end].copy_(torch.from_numpy(observation), non_blocking=True)
+                row = end
+        self._start(self._roots, flight, row)
 
-    @torch.inference_mode()
-    def infer_children(self, source_R: np.ndarray, target_R: np.ndarray, action_R: np.ndarray) -> np.ndarray:
+    def start_children(self, flight: Flight, num_rows: int) -> None:
         """Recurrent inference."""
-        source, target, action = (self._on_device(array) for array in (source_R, target_R, action_R))
-        with self._arithmetic():
-            output = self._model.recurrent_inference(self._pool.index_select(0, source), action)
-        return self._finish(output, target)
+        self._start(self._children, flight, num_rows)
 
-    def _arithmetic(self) -> torch.autocast:
-        return torch.autocast(self._pool.device.type, torch.bfloat16, enabled=self._bfloat16)
+    def infer_roots(self, observation_R: np.ndarray, target_R: np.ndarray) -> np.ndarray:
+        """Initial inference, as a batch of the first flight."""
+        flight, num_rows = self.flights[0], len(target_R)
+        flight.target_R[:num_rows] = target_R
+        self.start_roots(flight, [observation_R])
+        return flight.answers(num_rows)
 
-    def _on_device(self, array: np.ndarray) -> Tensor:
-        return torch.from_numpy(array).to(self._pool.device)
+    def infer_children(self, source_R: np.ndarray, target_R: np.ndarray, action_R: np.ndarray) -> np.ndarray:
+        """Recurrent inference, as a batch of the first flight."""
+        flight, num_rows = self.flights[0], len(source_R)
+        flight.source_R[:num_rows], flight.target_R[:num_rows] = source_R, target_R
+        flight.action_R[:num_rows] = action_R
+        self.start_children(flight, num_rows)
+        return flight.answers(num_rows)
 
-    def _finish(self, output: NetworkOutput, target_R: Tensor) -> np.ndarray:
-        """Stores the hidden states; returns the answers once the device has copied them into the host's memory."""
-        output = _in_float32(output)
-        self._pool.index_copy_(0, target_R, output.hidden_state)
-        reward, value = self._model.reward(output).unsqueeze(1), self._model.value(output).unsqueeze(1)
-        answer_RC: np.ndarray = torch.cat([reward, value, output.policy_logits_BA], dim=1).cpu().numpy()
-        return answer_RC
+    def _start(self, work: Callable[[TorchFlight, int], None], flight: Flight, num_rows: int) -> None:
+        assert isinstance(flight, TorchFlight)
+        program = self._program(work, flight, flight.fill_up(num_rows))
+        with self._shared.runway.queued():
+            program()
+            flight.left()
+
+    def _program(self, work: Callable[[TorchFlight, int], None], flight: TorchFlight, size: int) -> Program:
+        program = self._programs.get((work, flight, size))
+        if program is None:
+            program = self._programs[work, flight, size] = self._shared.runway.program(lambda: work(flight, size))
+        return program
+
+    @torch.inference_mode()
+    def _roots(self, flight: TorchFlight, size: int) -> None:
+        _, target_R, _ = flight.take_request(size)
+        row_RF, answer_RC = self._rows.root(self._shared.observation_R[:size])
+        self._rows.store(self._shared.pool_PF, target_R, row_RF)
+        flight.give_answer(answer_RC)
+
+    @torch.inference_mode()
+    def _children(self, flight: TorchFlight, size: int) -> None:
+        source_R, target_R, action_R = flight.take_request(size)
+        row_RF, answer_RC = self._rows.child(self._shared.pool_PF.index_select(0, source_R), action_R)
+        self._rows.store(self._shared.pool_PF, target_R, row_RF)
+        flight.give_answer(answer_RC)
 
 
 def make_torch_networks(
-    model: Model, device: torch.device, *, count: int, pool_rows: int, bfloat16: bool
+    model: Model,
+    observation: Tensor,
+    num_actions: int,
+    runway: Runway,
+    *,
+    count: int,
+    pool_rows: int,
+    max_batch: int,
+    bfloat16: bool,
 ) -> list[TorchNetwork]:
-    """`count` networks over one pool."""
-    model = place_model(model, device).eval()
-    pool = torch.zeros(pool_rows, *model.hidden_shape, device=device)
-    return [
-        TorchNetwork(each, pool, bfloat16=bfloat16)
-        for each in (model, *(copy.deepcopy(model) for _ in range(count - 1)))
-    ]
-
-
-def _in_float32(output: NetworkOutput) -> NetworkOutput:
-    """The outputs in float32, so that neither scalars nor states in the pool are rounded once more."""
-    rounded = {name: part.float() for name, part in output._asdict().items() if part is not None}
-    return output._replace(**rounded)
+    """`count` networks over one pool, for batches of up to max_batch observations like this one [1, ...]."""
+    dtype = torch.bfloat16 if bfloat16 else torch.float32
+    with runway.queued():
+        models = [FoldedModel(model, runway.device, dtype) for _ in range(count)]
+        rows = [RowModel(each.model, dtype) for each in models]
+        shared = Shared(
+            runway,
+            rows[0].pool(pool_rows + 1, runway.device),
+            observation.new_zeros(max_batch, *observation.shape[1:], device=runway.device),
+            tuple(TorchFlight(runway, max_batch, 2 + num_actions, pool_rows) for _ in range(_FLIGHTS)),
+            WeightsUpload(runway, FlatWeights(model).size),
+        )
+    return [TorchNetwork(each, each_rows, shared) for each, each_rows in zip(models, rows, strict=True)]
