@@ -94,16 +94,17 @@ def make_context(
     epoch: int = 0,
     directory: Path | None = None,
     port: LocalPort | None = None,
+    device: str = "cpu",
 ) -> RoleContext:
-    """The context of a process of the run, on the CPU; it stores files in `directory`, by default the plane's."""
+    """The context of a process of the run; it stores files in `directory`, by default the plane's."""
     home = directory or plane.directory
     storage = Storage(home / "checkpoints", home / "journal", home)
-    return RoleContext(profile, plane, Member(role, index), storage, "cpu", port or LocalPort(), epoch)
+    return RoleContext(profile, plane, Member(role, index), storage, device, port or LocalPort(), epoch)
 
 
-def started_server(profile: Profile, plane: DataPlane) -> InferenceServer:
-    """An inference server on the CPU."""
-    server = InferenceServer(make_context(profile, plane, Role.INFERENCE))
+def started_server(profile: Profile, plane: DataPlane, device: str = "cpu") -> InferenceServer:
+    """An inference server."""
+    server = InferenceServer(make_context(profile, plane, Role.INFERENCE, device=device))
     server.on_start()
     return server
 

@@ -14,13 +14,14 @@ A whole command sees the stand-in, in all its processes, in the environment that
 What it shows, beside right numbers:
 
 - Late copies. A copy to the device from pinned memory (registered, or `pin_memory=True`) with `non_blocking=True` has
-  happened only for a kernel that comes after it: in the same stream, or in one that waits for its event; elsewhere its
-  target is NaN (-1 as an integer). A copy to pinned memory has happened only when the host has waited for it or an
-  event has answered so. Memory that was never written is NaN too.
-- Host memory that is overwritten before the host knows that a copy has read it: the next wait raises "host memory was
-  overwritten". Memory that is freed while another stream may use it: the next launch asks for record_stream.
+  happened only for a kernel that comes after it, one to pinned memory only when the host has waited for it, or an event
+  has answered so. Until then the target is NaN (-1 as an integer), and so is memory that was never written.
+- Hazards, as errors at the next use or wait: work of a stream on memory that another stream writes (or reads, if it
+  writes) without a wait for its event; host memory that is overwritten before the host knows that a copy has read it;
+  memory that is freed while another stream may use it, without record_stream.
 - `event.query()` says no once after each recording (`torch.ops.stand_in_gpu.set_patience(n)`: n times).
 - Registration: 712 for memory that is registered, 713 for memory that is not, both latched: the next launch raises.
+  `torch.ops.stand_in_gpu.refuse_registration(801)`: a driver that registers nothing.
 - A limit of memory (`torch.OutOfMemoryError`), several devices, a card without bfloat16.
 - Counts of launches, copies and waits: see `Counts`.
 - Graphs: torch.cuda.CUDAGraph, torch.cuda.graph, graph_pool_handle, make_graphed_callables. As on a GPU a capture
@@ -29,7 +30,9 @@ What it shows, beside right numbers:
   then cannot end well. A replay counts as one launch (`graph.num_nodes` tells the kernels in it). It refuses memory
   from outside whose tensor is gone, and to run beside another graph of its pool on another stream.
 
-What it cannot show: speed, cuDNN, TF32, triton, NCCL, reuse of memory inside a graph's pool, races of kernels.
+What it cannot show: speed, cuDNN, TF32, triton, NCCL, reuse of memory inside a graph's pool. While it captures, kernels
+run once with the values that are there, so indices must be valid ones; afterwards this is undone. A `_foreach_` call
+counts as one launch; on a GPU it is one for every few dozen tensors.
 """
 
 from .build import compiler

@@ -28,9 +28,10 @@ def test_copy_from_pinned_memory_is_there_for_the_kernels_after_it():
     assert to_device(pinned(1.0, 2.0)).add(1).tolist() == [2, 3]
 
 
-def test_copy_on_another_stream_is_nan_without_a_wait_for_its_event():
+def test_use_of_what_another_stream_writes_is_refused_without_a_wait_for_its_event():
     batch, copied = on_side(to_device, pinned(1.0, 2.0))
-    assert batch.add(1).isnan().all()
+    with pytest.raises(torch.AcceleratorError, match="memory that another stream uses: wait for its event before"):
+        batch.add(1)
     torch.cuda.current_stream().wait_event(copied)
     assert batch.add(1).tolist() == [2, 3]
 
@@ -41,12 +42,25 @@ def test_wait_for_an_event_from_before_the_copy_does_not_help():
     with torch.cuda.stream(side):
         batch = to_device(pinned(5))
     torch.cuda.current_stream().wait_event(early)
-    assert batch.tolist() == [-1]
+    with pytest.raises(torch.AcceleratorError, match="another stream uses"):
+        batch.tolist()
+
+
+def test_two_streams_may_read_at_once_but_not_write():
+    value, side = torch.ones(2, device=CUDA), torch.cuda.Stream()
+    side.wait_stream(torch.cuda.current_stream())
+    with torch.cuda.stream(side):
+        value.add(1)
+    value.add(1)
+    with pytest.raises(torch.AcceleratorError, match="another stream uses"):
+        value.add_(1)
+    side.synchronize()
+    value.add_(1)
 
 
 def test_copy_from_memory_that_is_not_pinned_blocks():
     with counted() as seen:
-        batch, _ = on_side(to_device, torch.tensor([3.0]))
+        batch = to_device(torch.tensor([3.0]))
         assert batch.tolist() == [3]
     assert (seen.h2d_pageable, seen.h2d_async) == (1, 0)
 

@@ -14,6 +14,7 @@ namespace stand_in {
 struct Outside {
   BlockPtr block;
   std::vector<char> before;
+  bool is_written = false;
 };
 struct Graph {
   int64_t pool = 0;
@@ -23,10 +24,11 @@ struct Graph {
   std::map<Block*, Outside> outside;
   std::map<Block*, BlockPtr> inside;
 
-  void uses(const BlockPtr& block) {
-    if (!block || inside.count(block.get()) || outside.count(block.get())) return;
+  void uses(const BlockPtr& block, bool writes) {
+    if (inside.count(block.get())) return;
     auto* data = static_cast<const char*>(block->data);
-    outside[block.get()] = {block, {data, data + block->size}};
+    if (!outside.count(block.get())) outside[block.get()] = {block, {data, data + block->size}};
+    outside[block.get()].is_written |= writes;
   }
   void makes(const BlockPtr& block) {
     block->in_pool = true;
@@ -46,9 +48,6 @@ inline bool capturing_globally() { return capturing && capturing->is_global; }
 // The graph into which work on this stream goes.
 inline Graph* captured_on(Key stream) { return capturing && capturing->streams.count(stream) ? capturing : nullptr; }
 
-[[noreturn]] inline void raise(int code, const std::string& text) {
-  throw c10::AcceleratorError({__func__, __FILE__, static_cast<uint32_t>(__LINE__)}, code, "CUDA error: " + text);
-}
 [[noreturn]] inline void refuse(Graph* graph, const std::string& what) {
   graph->is_broken = true;
   raise(kCapturing, "operation not permitted when stream is capturing (" + what + ")");
@@ -83,10 +82,13 @@ inline void replay(int64_t id, Key stream) {
   for (auto& [block, kept] : graph.outside)
     TORCH_CHECK(!block->released, "the graph uses memory of a tensor that is gone since its capture");
   auto last = last_replay.find(graph.pool);
-  TORCH_CHECK(last == last_replay.end() || last->second.graph == id || last->second.stream == stream ||
-                  is_over(last->second.stream, last->second.number, stream),
+  TORCH_CHECK(last == last_replay.end() || last->second.graph == id ||
+                  is_over({{last->second.stream, last->second.number}}, stream),
               "two graphs of one pool run on two streams at once");
-  last_replay[graph.pool] = {stream, begin_work(stream), id};
+  const auto number = begin_work(stream);
+  last_replay[graph.pool] = {stream, number, id};
+  for (auto& [block, kept] : graph.outside) block->use(stream, number, kept.is_written);
+  for (auto& [block, kept] : graph.inside) block->use(stream, number, true);
   count(Count::launches, "replay"), count(Count::replays);
   for (auto& node : graph.nodes) node(stream);
 }

@@ -5,6 +5,7 @@
 #include <ATen/core/dispatch/Dispatcher.h>
 #include <ATen/native/Resize.h>
 #include <ATen/ops/as_strided_native.h>
+#include <ATen/ops/unfold_native.h>
 #include <ATen/ops/view_native.h>
 #include <torch/library.h>
 #include "graph.h"
@@ -41,26 +42,30 @@ inline c10::DataPtr DeviceAllocator::allocate(size_t size) {
   return own(block);
 }
 
-inline void wait_here(c10::Device device, const std::string& what) {
+// The host waits for the current stream, and then uses the tensor.
+inline void wait_here(c10::Device device, const std::string& what, const at::Tensor& tensor = {}, bool writes = false) {
   Locked lock(world);
   if (auto* graph = captured_on(key_of(device))) refuse(graph, what);
   refuse_wait(what);
   count(Count::syncs, what);
+  if (tensor.defined() && block_of(tensor)) block_of(tensor)->use(key_of(device), begin_work(key_of(device)), writes);
   wait_for(clock_of(key_of(device)));
 }
 
-// Notes the launch of a kernel that uses these tensors; the graph that captures it, if one does.
-inline Graph* launch(c10::Device device, const std::string& name, const std::vector<at::Tensor>& tensors) {
+// Notes that work of a stream reads or writes a tensor.
+inline void use(const at::Tensor& tensor, Key stream, uint64_t number, Graph* graph, bool writes) {
+  if (!tensor.defined() || !tensor.is_cuda()) return;
+  if (auto block = block_of(tensor)) graph ? graph->uses(block, writes) : block->use(stream, number, writes);
+}
+// Notes the launch of a kernel that reads and writes these tensors; the graph that captures it, if one does.
+inline Graph* launch(c10::Device device, const std::string& name, const std::vector<at::Tensor>& reads,
+                     const std::vector<at::Tensor>& writes) {
   const auto stream = key_of(device);
   auto* graph = captured_on(stream);
   graph ? count(Count::captured, name) : count(Count::launches, name);
   const auto number = begin_work(stream);
-  for (auto& tensor : tensors) {
-    if (!tensor.defined() || !tensor.is_cuda()) continue;
-    auto block = block_of(tensor);
-    if (graph) graph->uses(block);
-    else if (block && block->stream != stream) block->used[stream] = number;
-  }
+  for (auto& tensor : reads) use(tensor, stream, number, graph, false);
+  for (auto& tensor : writes) use(tensor, stream, number, graph, true);
   if (latched.code) {
     const auto error = std::exchange(latched, {});
     raise(error.code, error.text);
@@ -113,6 +118,17 @@ inline std::vector<at::Tensor> tensors_of(Values values) {
   for (auto& value : values) each_tensor(value, [&](const at::Tensor& tensor) { return found.push_back(tensor), tensor; });
   return found;
 }
+// The arguments that the operator writes; batch normalisation does not say that it writes its statistics.
+inline std::vector<at::Tensor> written(const c10::OperatorHandle& op, const Values& arguments) {
+  const auto& schema = op.schema();
+  Values changed;
+  for (size_t i = 0; i < arguments.size(); i++) {
+    const auto* alias = schema.arguments()[i].alias_info();
+    const bool is_statistic = schema.name() == "aten::native_batch_norm" && (i == 3 || i == 4) && arguments[5].toBool();
+    if (is_statistic || (alias && alias->isWrite())) changed.push_back(arguments[i]);
+  }
+  return tensors_of(changed);
+}
 // Computes it again into the memory of the first results.
 inline std::function<void(Key)> again(const c10::OperatorHandle& op, const Values& arguments, const Values& results) {
   return [op, arguments, kept = tensors_of(results)](Key) {
@@ -132,6 +148,7 @@ inline at::Tensor returned(const at::Tensor& made, const std::vector<Alias>& ali
   auto adopted = [&] {
     auto block = adopt(made, device, key_of(device));
     if (graph) graph->makes(block);
+    else block->written[key_of(device)] = streams[key_of(device)].last;
     return block;
   };
   const void* data = made.storage().data();
@@ -166,7 +183,7 @@ inline void run(const c10::OperatorHandle& op, torch::jit::Stack* stack) {
   const bool takes_indices = name == "aten::index" || name == "aten::_index_put_impl_";
   if (!takes_indices) check_devices(name, tensors, device);
   if (waits(name, tensors)) wait_here(device, name);
-  auto* graph = launch(device, name, tensors);
+  auto* graph = launch(device, name, tensors, written(op, arguments));
   std::vector<Alias> aliases;
   for (auto& value : arguments)
     each_tensor(value, [&](const at::Tensor& tensor) {
@@ -209,6 +226,9 @@ inline at::Tensor empty_strided(at::IntArrayRef size, at::IntArrayRef stride, Dt
 inline at::Tensor as_strided(const at::Tensor& self, at::IntArrayRef size, at::IntArrayRef stride, std::optional<int64_t> offset) {
   return at::native::as_strided_tensorimpl(self, size, stride, offset);
 }
+inline at::Tensor unfold(const at::Tensor& self, int64_t dimension, int64_t size, int64_t step) {
+  return at::native::unfold(self, dimension, size, step);
+}
 inline at::Tensor view(const at::Tensor& self, at::IntArrayRef size) { return at::native::view(self, size); }
 inline at::Tensor& set_storage(at::Tensor& self, at::Storage storage, int64_t offset, at::IntArrayRef size, at::IntArrayRef stride) {
   self.unsafeGetTensorImpl()->set_storage_keep_dtype(std::move(storage));
@@ -225,7 +245,8 @@ inline const at::Tensor& resize_(const at::Tensor& self, at::IntArrayRef size, s
   return self;
 }
 inline at::Scalar item(const at::Tensor& self) {
-  wait_here(self.device(), "item");
+  Locked lock(world);
+  wait_here(self.device(), "item", self);
   OnCPU guard;
   return cpu_alias(self).item();
 }
@@ -235,42 +256,46 @@ inline void record_stream(at::Tensor& self, c10::Stream stream) {
 }
 
 inline at::Tensor& copy_on_device(at::Tensor& self, const at::Tensor& source) {
-  auto* graph = launch(self.device(), "aten::copy_", {self, source});
+  auto* graph = launch(self.device(), "aten::copy_", {source}, {self});
   auto to = cpu_alias(self), from = cpu_alias(source);
   to.copy_(from);
   if (graph) graph->nodes.push_back([to, from](Key) { OnCPU guard; at::Tensor(to).copy_(from); });
   return self;
 }
 inline at::Tensor& copy_and_wait(at::Tensor& self, const at::Tensor& source, bool non_blocking) {
-  const auto device = self.is_cuda() ? self.device() : source.device();
-  const auto stream = key_of(device);
+  const bool to_device = self.is_cuda();
+  const auto& there = to_device ? self : source;
+  const auto stream = key_of(there.device());
   if (auto* graph = captured_on(stream)) refuse(graph, "a copy that blocks, or one of memory that is not pinned");
   refuse_wait("a copy that blocks");
-  if (self.is_cuda() && non_blocking) count(Count::h2d_pageable), begin_work(stream);
-  else count(self.is_cuda() ? Count::h2d_blocking : Count::d2h_blocking), wait_here(device, "a blocking copy");
+  if (to_device && non_blocking) {
+    count(Count::h2d_pageable);
+    use(there, stream, begin_work(stream), nullptr, true);
+  } else {
+    count(to_device ? Count::h2d_blocking : Count::d2h_blocking);
+    wait_here(there.device(), "a blocking copy", there, to_device);
+  }
   cpu_alias(self).copy_(cpu_alias(source));
   return self;
 }
 inline at::Tensor& copy_late(at::Tensor& self, const at::Tensor& source) {
   const bool to_device = self.is_cuda();
-  const auto stream = key_of(to_device ? self.device() : source.device());
+  const auto& there = to_device ? self : source;
+  const auto stream = key_of(there.device());
+  auto* graph = captured_on(stream);
   auto to = cpu_alias(self), from = cpu_alias(source).expand(self.sizes());
-  begin_work(stream);
-  if (auto* graph = captured_on(stream)) {
-    count(Count::captured);
-    graph->uses(block_of(to_device ? self : source));
-    if (to_device) to.copy_(from);
-    graph->nodes.push_back([to, from, to_device](Key on) {
-      OnCPU guard;
-      count(to_device ? Count::h2d_async : Count::d2h_async);
-      to_device ? copy_to_device(on, to, from, false) : copy_to_host(on, to, from);
-    });
+  count(graph ? Count::captured : to_device ? Count::h2d_async : Count::d2h_async);
+  use(there, stream, begin_work(stream, graph || !to_device), graph, to_device);
+  if (!graph) {
+    to_device ? copy_to_device(stream, to, from, true) : copy_to_host(stream, to, from);
     return self;
   }
-  count(to_device ? Count::h2d_async : Count::d2h_async);
-  to_device ? copy_to_device(stream, to, from, true) : copy_to_host(stream, to, from);
-  auto block = block_of(to_device ? self : source);
-  if (block && block->stream != stream) block->used[stream] = streams[stream].last;
+  if (to_device) to.copy_(from);
+  graph->nodes.push_back([to, from, to_device](Key on) {
+    OnCPU guard;
+    count(to_device ? Count::h2d_async : Count::d2h_async);
+    to_device ? copy_to_device(on, to, from, false) : copy_to_host(on, to, from);
+  });
   return self;
 }
 inline at::Tensor& copy_(at::Tensor& self, const at::Tensor& source, bool non_blocking) {

@@ -2,6 +2,10 @@
 //
 // A block is the memory of one storage. A CPU alias of a tensor shares its block, so memory outlives the tensor as
 // long as work on it is recorded, and `released` says that the tensor itself is gone.
+//
+// A block knows which work of which stream has read it, and which has written it last. Work of another stream that has
+// not waited for these raises an error, whatever it would have read: on a GPU it might be right by chance. Two streams
+// that write different rows of one block at once are also refused.
 #pragma once
 #include <ATen/ATen.h>
 #include <c10/core/Allocator.h>
@@ -15,9 +19,13 @@
 namespace stand_in {
 
 constexpr int kMaxDevices = 8;
-// CUDA's numbers; it has none for the last, which on a GPU shows as wrong results.
+// CUDA's numbers; it has none for the last two, which on a GPU show as wrong results.
 constexpr int kInvalidValue = 1, kInvalidDevice = 101, kAlreadyRegistered = 712, kNotRegistered = 713, kCapturing = 900;
-constexpr int kFreedInUse = -1;
+constexpr int kFreedInUse = -1, kUnordered = -2;
+
+[[noreturn]] inline void raise(int code, const std::string& text) {
+  throw c10::AcceleratorError({__func__, __FILE__, static_cast<uint32_t>(__LINE__)}, code, "CUDA error: " + text);
+}
 struct Memory {
   size_t in_use = 0, peak = 0, limit = SIZE_MAX;
 };
@@ -27,10 +35,10 @@ struct Block {
   void* data;
   size_t size;
   c10::Device device;
-  Key stream;                        // that it was allocated on
-  std::map<Key, uint64_t> used = {}; // on other streams, and by which work last
-  std::set<Key> recorded = {};       // with record_stream
-  at::Tensor of_cpu = {};            // the CPU's tensor that it is, if a CPU kernel made it
+  Key stream;                     // that it was allocated on
+  Clock read = {}, written = {};  // by the newest work of each stream that did
+  std::set<Key> recorded = {};    // with record_stream
+  at::Tensor of_cpu = {};         // the CPU's tensor that it is, if a CPU kernel made it
   bool released = false, in_pool = false;
 
   Block(void* data, size_t size, c10::Device device, Key stream) : data(data), size(size), device(device), stream(stream) {
@@ -42,13 +50,21 @@ struct Block {
     if (!released || in_pool) memory[device.index()].in_use -= size;
     if (!of_cpu.defined()) std::free(data);
   }
+  // Work of a stream uses it.
+  void use(Key by, uint64_t number, bool writes) {
+    if (!is_over(written, by) || (writes && !is_over(read, by)))
+      raise(kUnordered, "memory that another stream uses: wait for its event before");
+    (writes ? written : read)[by] = number;
+  }
   void release() {
     Locked lock(world);
     released = true;
     if (!in_pool) memory[device.index()].in_use -= size;
-    for (auto& [other, number] : used)
-      if (!recorded.count(other) && !is_over(other, number, stream))
-        latched = {kFreedInUse, "memory was freed while another stream may still use it: call record_stream before"};
+    Clock used = read;
+    merge(used, written);
+    for (auto& other : recorded) used.erase(other);
+    if (!is_over(used, stream))
+      latched = {kFreedInUse, "memory was freed while another stream may still use it: call record_stream before"};
   }
 };
 using BlockPtr = std::shared_ptr<Block>;
@@ -121,8 +137,10 @@ inline int latched_code(int code, const char* text) {
   latched = {code, text};
   return code;
 }
+inline int refusal = 0;  // what a driver says that cannot register any memory
 inline int register_memory(uintptr_t start, size_t size) {
   Locked lock(world);
+  if (refusal) return latched_code(refusal, "operation not supported");
   if (capturing_globally()) return latched_code(kCapturing, "operation not permitted when stream is capturing");
   if (!start || !size) return latched_code(kInvalidValue, "invalid argument");
   for (auto& [other, length] : pinned)

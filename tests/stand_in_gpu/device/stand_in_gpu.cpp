@@ -149,7 +149,7 @@ std::tuple<int64_t, int64_t, int64_t> memory_of(int64_t device) {
 void reset() {
   Locked lock(world);
   for (auto& [stream, state] : streams) state.copies.clear(), state.settled = state.last;
-  capturing = nullptr, latched = {}, patience = 1, current_device = 0;
+  capturing = nullptr, latched = {}, patience = 1, refusal = 0, current_device = 0;
   for (auto& stream : current_stream) stream = 0;
 }
 void capture(int64_t id, int64_t pool, bool is_global) { begin_capture(id, pool, is_global, key_of(here())); }
@@ -173,6 +173,7 @@ TORCH_LIBRARY(stand_in_gpu, m) {
   m.def("memory_of", &memory_of);
   m.def("forget_peak(int device) -> ()", [](int64_t device) { memory[device].peak = memory[device].in_use; });
   m.def("set_patience(int times) -> ()", [](int64_t times) { patience = times; });
+  m.def("refuse_registration(int code) -> ()", [](int64_t code) { refusal = code; });
   m.def("register(int start, int size) -> int", [](int64_t a, int64_t n) { return int64_t(register_memory(a, n)); });
   m.def("unregister(int start) -> int", [](int64_t start) { return int64_t(unregister_memory(start)); });
   m.def("capture", &capture);
@@ -188,6 +189,7 @@ TORCH_LIBRARY_IMPL(aten, CUDA, m) {
   m.impl("empty.memory_format", &empty);
   m.impl("empty_strided", &stand_in::empty_strided);
   m.impl("as_strided", &stand_in::as_strided);
+  m.impl("unfold", &stand_in::unfold);
   m.impl("view", &stand_in::view);
   m.impl("set_.source_Storage_storage_offset", &set_storage);
   m.impl("resize_", &resize_);

@@ -1,10 +1,11 @@
 // Time on the device: streams, events and copies that end late.
 //
 // Work of a stream has a number. A clock says, for each stream, how much of its work lies before a moment; an event is
-// the clock of its recording. Kernels run at once, when they are launched. A copy to the device from pinned memory is
-// late: until a kernel that comes after it starts, or the host waits, its target holds NaN (-1 as an integer). A copy
-// from the device to pinned memory is late until the host waits. Host memory must stay as it is until the host knows
-// that a copy has read it: who writes it before is told so at the next wait.
+// the clock of its recording. Kernels run at once, when they are launched; that they may is checked with clocks, block
+// by block (see memory.h). A copy to the device from pinned memory happens when a kernel that comes after it starts, or
+// when the host waits; until then its target holds NaN (-1 as an integer). A copy from the device to pinned memory
+// happens when the host waits. Host memory must stay as it is until the host knows that a copy has read it: who writes
+// it before is told so at the next wait.
 #pragma once
 #include <ATen/ATen.h>
 #include <chrono>
@@ -49,8 +50,10 @@ inline Clock clock_of(Key stream) {
   return clock;
 }
 // Whether this work comes before whatever `later` does next.
-inline bool is_over(Key stream, uint64_t number, Key later) {
-  return streams[stream].settled >= number || streams[later].before[stream] >= number;
+inline bool is_over(const Clock& work, Key later) {
+  for (auto& [stream, number] : work)
+    if (stream != later && streams[stream].settled < number && streams[later].before[stream] < number) return false;
+  return true;
 }
 
 inline void poison(at::Tensor target) {
@@ -71,18 +74,19 @@ inline void perform(Copy& copy) {
 
 inline void copy_to_device(Key stream, at::Tensor target, const at::Tensor& source, bool late) {
   auto& state = streams[stream];
-  state.copies.push_back({++state.last, target, source, true, false, {}});
+  state.copies.push_back({state.last, target, source, true, false, {}});
   late ? poison(target) : perform(state.copies.back());
 }
 inline void copy_to_host(Key stream, at::Tensor target, const at::Tensor& source) {
   auto& state = streams[stream];
-  state.copies.push_back({++state.last, target, source, false, false, source.contiguous().clone()});
+  state.copies.push_back({state.last, target, source, false, false, source.contiguous().clone()});
   poison(target);
 }
 
-// New work of a stream: what it must see has been copied. Returns its number.
-inline uint64_t begin_work(Key stream) {
+// New work of a stream: what a kernel must see has been copied. Returns its number.
+inline uint64_t begin_work(Key stream, bool is_kernel = true) {
   const auto number = ++streams[stream].last;
+  if (!is_kernel) return number;
   for (auto& [other, last] : clock_of(stream))
     for (auto& copy : streams[other].copies)
       if (copy.number <= last && copy.to_device && !copy.is_done) perform(copy);
