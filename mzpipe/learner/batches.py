@@ -1,5 +1,8 @@
 """BatchFeed: brings batches from the ring to the learner's device, the next one while this one trains.
 
+`peek` at the next batch, `take` it to train on, `release` it when the step's result is known: batches are released in
+the order in which they were taken.
+
 On a CPU a batch consists of views of the ring's slot. On a GPU the ring is pinned
 memory, and slots are copied on their own stream, one ahead of training; a slot
 returns to its producer once its copy has ended.
@@ -29,7 +32,7 @@ class _Staged(NamedTuple):
 
 
 class BatchFeed:
-    """`peek` at the oldest batch, train on it, `release` it; `note` is told if copies will be slow."""
+    """`peek` at the next batch, `take` it, `release` the oldest; `note` is told if copies will be slow."""
 
     def __init__(
         self, ring: Ring[BatchSlot], device: torch.device, note: Callable[[str], None] = lambda line: None
@@ -38,28 +41,35 @@ class BatchFeed:
         self._stream = torch.cuda.Stream(device) if device.type == "cuda" else None
         self._ahead = _COPIED_AHEAD if self._stream else 1
         self._staged: deque[_Staged] = deque()
+        self._num_taken = 0
         self._pinned = pin_memory(ring, device, note)
 
     @property
     def sequence(self) -> int:
-        """The number of the oldest batch, which is the count of batches released before it."""
-        return self._reader.sequence
+        """The number of the next batch, which is the count of batches taken before it."""
+        return self._reader.sequence + self._num_taken
 
     def peek(self) -> tuple[BatchSlot, Batch] | None:
-        """The oldest batch, as its slot in the ring and as tensors on the device; None while there is none."""
-        while len(self._staged) < self._ahead and (slot := self._reader.peek(len(self._staged))) is not None:
+        """The next batch, as its slot in the ring and as tensors on the device; None while there is none."""
+        most = self._num_taken + self._ahead
+        while len(self._staged) < most and (slot := self._reader.peek(len(self._staged))) is not None:
             self._staged.append(self._stage(slot))
-        if not self._staged:
+        if len(self._staged) == self._num_taken:
             return None
-        oldest = self._staged[0]
-        if oldest.copied is not None:
-            torch.cuda.current_stream(self._device).wait_event(oldest.copied)
-        return oldest.slot, oldest.batch
+        following = self._staged[self._num_taken]
+        if following.copied is not None:
+            torch.cuda.current_stream(self._device).wait_event(following.copied)
+        return following.slot, following.batch
 
-    def release(self) -> None:
-        """Gives the oldest slot back; its batch must no longer be used."""
+    def take(self) -> None:
+        """Makes the batch after the one that was peeked at the next one; its slot stays until it is released."""
+        self._num_taken += 1
+
+    def release(self, *, is_copied: bool = False) -> None:
+        """Gives the oldest slot back; its batch must no longer be used. Waits for its copy unless that has ended."""
         oldest = self._staged.popleft()
-        if oldest.copied is not None:
+        self._num_taken = max(0, self._num_taken - 1)
+        if oldest.copied is not None and not is_copied:
             oldest.copied.synchronize()
         self._reader.release()
 

@@ -22,6 +22,11 @@ class FaultWatch:
         self._rolled_back_to: int | None = None
         self.dumped: Path | None = None
 
+    @property
+    def is_next_last(self) -> bool:
+        """Whether one more skipped step is a reason to roll back."""
+        return self._in_a_row + 1 >= ROLLBACK_AFTER
+
     def good(self) -> None:
         """Records that a step was taken."""
         self._in_a_row = 0

@@ -7,16 +7,17 @@ Owns    the model and its optimiser
 Every rank r trains; rank 0 alone publishes, saves and reports.
 """
 
+from collections import deque
 from contextlib import ExitStack, closing
+from typing import NamedTuple
 
 import torch
 
 from ..config import score_protocol
 from ..errors import CheckpointError, MzpipeError, NotFiniteError
 from ..ipc.messages import CheckpointSaved, Message, Note, SaveCheckpoint
-from ..ipc.ring import RingWriter
 from ..ipc.roles import Role
-from ..ipc.schema import BatchSlot, Priorities
+from ..ipc.schema import BatchSlot
 from ..ipc.shape import Member
 from ..ipc.stages import Stage
 from ..ipc.trace import Mark
@@ -27,12 +28,14 @@ from ..runs.checkpoint import LATEST, CheckpointStore, step_name
 from ..runs.resume import find_resume_point
 from ..runtime.agent import Agent
 from ..runtime.context import RoleContext
+from .answers import Answers
+from .average import AverageWeights
 from .batches import BatchFeed
 from .diagnostics import diagnose, gradient_norms
 from .faults import FaultWatch
 from .loss import Batch, Losses
 from .ranks import OneRank, Ranks, backend_of
-from .saving import AverageWeights, make_checkpoint, restore_checkpoint
+from .saving import make_checkpoint, restore_checkpoint
 from .statistics import PlayedStatistics
 from .step import StepResult, TrainingStep
 
@@ -40,8 +43,20 @@ from .step import StepResult, TrainingStep
 _LARGE_GAP = 0.5
 
 
+class _Begun(NamedTuple):
+    """The batch of a step whose result is not known."""
+
+    slot: BatchSlot
+    batch: Batch
+
+
 class Learner(Agent):
-    """Agent of role `learner`, one rank of it."""
+    """Agent of role `learner`, one rank of it.
+
+    On a GPU the result of a step is read when the next one has begun, or when there is none to begin: the host never
+    waits for a device that has nothing to do. Where the state after a step matters (to publish, save or measure it, to
+    stop there, or to roll it back) its result is read before the next step begins.
+    """
 
     role = Role.LEARNER
 
@@ -57,7 +72,10 @@ class Learner(Agent):
         self._replay_bell = plane.doorbell(Member(Role.REPLAY, 0))
         self._ranks: Ranks | OneRank | None = None
         self._resources = ExitStack()
-        self._training = self._gap_is_told = False
+        self._is_beginning = self._gap_is_told = False
+        # Steps that may run while the host goes on.
+        self._max_behind = 1 if self._device.type == "cuda" else 0
+        self._begun: deque[_Begun] = deque()
 
     def on_start(self) -> None:
         """Builds the model and saves it, or restores the latest checkpoint; rank 0 publishes its weights."""
@@ -73,11 +91,13 @@ class Learner(Agent):
         self._publisher = WeightsPublisher(self._plane.weights())
         feed = BatchFeed(self._plane.batch_ring(self._index), self._device, self._note)
         self._feed = self._resources.enter_context(closing(feed))
-        self._priorities = RingWriter(self._plane.priority_ring(self._index))
+        self._answers = Answers(self._plane.priority_ring(self._index), sending=self._mark_sent)
         if self._index == 0:
             self._first.set("step_ticket", 0)  # the other ranks read it only after joining, so it is set before
         self._ranks = self._join_ranks()
-        self._step = TrainingStep(self._model, config, ranks=self._ranks, note=self._note, ended=self._clock.end)
+        self._step = TrainingStep(
+            self._model, config, ranks=self._ranks, average=self._average, note=self._note, ended=self._clock.end
+        )
         if not self._restore():
             self._begin()
         self._first_batch = self._ranks.latest(self._feed.sequence)
@@ -89,28 +109,24 @@ class Learner(Agent):
 
     def do_work(self) -> int:
         """Trains on one batch if there is one, up to stop.learner_steps; publishes and saves at their intervals."""
-        limit = self._profile.stop.learner_steps
-        if self._index == 0 and limit is not None and self._step.learner_steps >= limit:
-            return 0
-        if self._index and self._first.get("step_ticket") <= self._feed.sequence:
-            return 0
-        peeked = self._feed.peek()
+        peeked = self._feed.peek() if self._may_begin() else None
         if peeked is None:
-            return 0
+            return self._finish_done()
         if self._feed.sequence < self._first_batch:  # before a restart another rank trained on its part
             return self._release()
-        priorities = self._priorities.claim()
-        if priorities is None:
+        if not self._answers.has_room():
             self._counters.add("wait_out")
             self._clock.blocked()
             return 0
         self._clock.end(Stage.BATCH_COPY)
         self._call_ranks()
-        return self._train(*peeked, priorities)
+        return self._train(*peeked)
 
     def on_message(self, message: Message) -> None:
         """Saves a checkpoint when the supervisor asks for one."""
         if isinstance(message, SaveCheckpoint) and self._index == 0:
+            while self._begun:
+                self._finish()
             self._save(message.request_id)
 
     def on_close(self) -> None:
@@ -119,7 +135,7 @@ class Learner(Agent):
         One of several ranks that fails inside a step only ends: leaving, and waiting for its device, would wait for
         peers that wait for it in the same step.
         """
-        if self._training and self._plane.shape.learner_ranks > 1:
+        if self._is_beginning and self._plane.shape.learner_ranks > 1:
             return
         if self._ranks is not None:
             self._leave(self._ranks)
@@ -148,25 +164,64 @@ class Learner(Agent):
             for bell in self._rank_bells:
                 bell.ring()
 
-    def _train(self, slot: BatchSlot, batch: Batch, priorities: Priorities) -> int:
-        self._training = True
+    def _may_begin(self) -> bool:
+        """Whether rank 0 has steps left to train, or has called this rank to the next one."""
+        if self._index:
+            return self._first.get("step_ticket") > self._feed.sequence
+        limit = self._profile.stop.learner_steps
+        return limit is None or self._steps_begun() < limit
+
+    def _steps_begun(self) -> int:
+        """How many steps will have been taken if none of those that run is skipped."""
+        return self._step.learner_steps + len(self._begun)
+
+    def _train(self, slot: BatchSlot, batch: Batch) -> int:
+        self._is_beginning = True
         self._clock.mark(Mark.BATCH_TAKEN, self._index, self._feed.sequence)
-        result = self._step(batch)
-        self._training = False
+        self._step.begin(batch)
+        self._is_beginning = False
+        self._feed.take()
+        self._begun.append(_Begun(slot, batch))
+        while self._begun and (len(self._begun) > self._max_behind or self._is_state_wanted()):
+            self._finish()
+        return 1
+
+    def _is_state_wanted(self) -> bool:
+        """Whether the state after the steps that have begun is wanted, so that no other step may change it before.
+
+        All ranks roll back after the same step, whenever they read its result: none may have begun another one.
+        """
+        if self._faults.is_next_last:
+            return True
+        steps, config = self._steps_begun(), self._profile.learner
+        intervals = (config.diagnostics_interval, config.publish_interval, config.checkpoint_interval)
+        at_interval = any(steps % interval == 0 for interval in intervals)
+        return self._index == 0 and (at_interval or steps == self._profile.stop.learner_steps)
+
+    def _finish_done(self) -> int:
+        """Takes the result of a step that has ended while there was no other to begin."""
+        self._answers.send_kept()
+        if not self._begun or not self._step.is_done():
+            return 0
+        self._finish()
+        return 1
+
+    def _finish(self) -> None:
+        """Takes the result of the oldest step that has begun; on a GPU it may have to wait for it."""
+        slot, batch = self._begun.popleft()
+        result = self._step.finish()
         if result.skipped:
             self._take_fault(slot)
-            return self._release()
-        self._faults.good()
-        self._send_priorities(priorities, slot, result.losses)
-        if self._average:
-            self._average.update()
-        if self._index == 0:
-            self._statistics.keep(batch)
-            self._after_step(batch, result)
-        return self._release()
+        else:
+            self._faults.good()
+            self._answers.send(slot.keys, result.losses.value_error_B.numpy())
+            if self._index == 0:
+                self._statistics.keep(batch)
+                self._after_step(batch, result)
+        self._release(is_copied=True)  # whoever knows the result of a step knows that the device has its batch
 
-    def _release(self) -> int:
-        self._feed.release()
+    def _release(self, *, is_copied: bool = False) -> int:
+        self._feed.release(is_copied=is_copied)
         self._replay_bell.ring()
         return 1
 
@@ -200,20 +255,16 @@ class Learner(Agent):
         self._note(f"three steps in a row were not finite: back to learner step {self._step.learner_steps:,}")
         self._faults.rolled_back(self._step.learner_steps)
 
-    def _send_priorities(self, priorities: Priorities, slot: BatchSlot, losses: Losses) -> None:
-        for key_B, sampled_B in zip(priorities.keys, slot.keys, strict=True):
-            key_B[:] = sampled_B
-        priorities.priority_B[:] = losses.value_error_B.cpu().numpy()
-        self._clock.mark(Mark.PRIORITIES_SENT, self._index, self._priorities.sequence)
-        self._priorities.commit()
+    def _mark_sent(self, sequence: int) -> None:
+        self._clock.mark(Mark.PRIORITIES_SENT, self._index, sequence)
 
     def _count(self, losses: Losses) -> None:
         counters = self._counters
         counters.set("learner_steps", self._step.learner_steps)
         counters.add("clipped_targets", int(losses.clipped))
         for name in ("total", "policy", "value", "reward", "consistency"):
-            counters.add(f"loss_{name}", getattr(losses, name).item())
-        counters.add("value_error", losses.value_error_B.mean().item())
+            counters.add(f"loss_{name}", float(getattr(losses, name)))
+        counters.add("value_error", float(losses.value_error_B.mean()))
         counters.add("loss_steps")
 
     def _measure(self, batch: Batch) -> None:

@@ -43,6 +43,11 @@ Batch = Unrolls[Tensor]
 _NO_AUGMENTATION = Augmentation()
 # Errors that a missing compiler, an unsupported device or an operator that cannot be compiled raise.
 _COMPILE_FAILURES = (RuntimeError, ImportError, OSError)
+# RuntimeErrors too, but of the device: without the compiler they would come again, or the device is lost.
+# Torch before 2.8 has not both.
+_DEVICE_FAILURES = tuple(
+    getattr(torch, name) for name in ("OutOfMemoryError", "AcceleratorError") if hasattr(torch, name)
+)
 
 
 class Losses(NamedTuple):
@@ -166,7 +171,7 @@ def _step_scales(batch: Batch, loss_scale: str) -> Tensor:
     weight_B, num_unroll_steps = batch.weight_B, batch.action_BK.shape[1]
     scale_K1 = torch.full((num_unroll_steps + 1,), 1.0 / num_unroll_steps, dtype=weight_B.dtype, device=weight_B.device)
     if loss_scale == "steps":
-        scale_K1[0] = 1.0
+        scale_K1[:1].fill_(1.0)  # scale_K1[0] = 1.0 would copy a number to the device and wait for it
     return scale_K1
 
 
@@ -196,9 +201,8 @@ def _weighted(loss_BK: Tensor, scale_BK: Tensor, batch: Batch) -> Tensor:
 
 @torch.no_grad()
 def _value_error(outputs_BM: Tensor, value_target_B: Tensor, bins_M: Tensor | None) -> Tensor:
-    """|v - z| in the targets' own precision: in a lower one an expectation over bins is too coarse."""
-    with torch.autocast(value_target_B.device.type, enabled=False):
-        return (head_scalar(outputs_BM.to(value_target_B.dtype), bins_M) - value_target_B).abs()
+    """|v - z| in the targets' own precision."""
+    return (head_scalar(outputs_BM.to(value_target_B.dtype), bins_M) - value_target_B).abs()
 
 
 class LossFunction(nn.Module):
@@ -240,6 +244,8 @@ def compiled(loss: nn.Module, batch: Batch, *, cuda_graphs: bool, note: Callable
     fast = torch.compile(loss, mode="reduce-overhead" if cuda_graphs and on_cuda else "default")
     try:
         fast(batch).total.backward()
+    except _DEVICE_FAILURES:
+        raise
     except _COMPILE_FAILURES as error:
         reason = str(error).strip().partition("\n")[0]
         note(f"learner.compile: {type(error).__name__}: {reason}: the learner continues without it")

@@ -12,6 +12,7 @@ from torch.optim.sgd import sgd
 
 from ..config import LearnerConfig
 from ..errors import CheckpointError
+from ..nets import numpy_copies
 
 _BETA1, _BETA2, _EPSILON = 0.9, 0.999, 1e-8
 _STEP = "step"
@@ -36,14 +37,15 @@ class Optimizer:
             parameter.grad = None
 
     @torch.no_grad()
-    def step(self, rate: float) -> None:
-        """Moves every parameter that has a gradient."""
+    def step(self, rate: float | Tensor, skipped: Tensor | None = None) -> None:
+        """Moves every parameter that has a gradient; none, and changes no state, where `skipped` is 1.0."""
         trained = {index: each for index, each in enumerate(self.parameters) if each.grad is not None}
         state = [self._state(index) for index in trained]
         parameters, gradients = list(trained.values()), [cast(Tensor, each.grad) for each in trained.values()]
         columns = [[fields[name] for fields in state] for name in self.fields]
         config = self._config
         common: dict[str, Any] = {"fused": True, "lr": rate, "weight_decay": config.weight_decay, "maximize": False}
+        common["found_inf"] = skipped  # by torch's name: its gradient scaler skips steps for infinite gradients
         if config.optimizer == "sgd":
             momenta: list[Tensor | None] = [*columns[0]] if columns else [None] * len(parameters)
             sgd(parameters, gradients, momenta, momentum=config.momentum, dampening=0.0, nesterov=False, **common)
@@ -84,11 +86,13 @@ def learning_rate(config: LearnerConfig, learner_steps: int) -> float:
 
 def optimizer_arrays(optimizer: Optimizer) -> dict[str, np.ndarray]:
     """The state as arrays named `index.field`; index counts the model's parameters."""
-    return {
-        f"{index}.{field}": value.cpu().numpy().copy()
-        for index, fields in sorted(optimizer.state.items())
-        for field, value in fields.items()
-    }
+    return numpy_copies(
+        {
+            f"{index}.{field}": value
+            for index, fields in sorted(optimizer.state.items())
+            for field, value in fields.items()
+        }
+    )
 
 
 def restore_optimizer(optimizer: Optimizer, arrays: Mapping[str, np.ndarray]) -> None:

@@ -36,9 +36,9 @@ class OneRank:
         """The module whose backward pass leaves the gradient of all ranks."""
         return loss
 
-    def all(self, flag: Tensor) -> bool:
-        """Whether the flag is set on every rank."""
-        return bool(flag)
+    def all(self, flag: Tensor) -> Tensor:
+        """Whether the flag is set on every rank; the answer stays on the flag's device."""
+        return flag
 
     def latest(self, number: int) -> int:
         """The largest of the ranks' numbers."""
@@ -64,11 +64,11 @@ class Ranks:
         """See OneRank; every rank takes rank 0's weights."""
         return DistributedDataParallel(loss)
 
-    def all(self, flag: Tensor) -> bool:
+    def all(self, flag: Tensor) -> Tensor:
         """See OneRank."""
         number = flag.to(torch.int32)
         dist.all_reduce(number, dist.ReduceOp.MIN)
-        return bool(number)
+        return number.bool()
 
     def latest(self, number: int) -> int:
         """See OneRank."""

@@ -5,40 +5,19 @@ optimizer   INDEX.FIELD of the optimiser; trained.NAME of the trained weights if
 state       counters
 """
 
-import copy
 from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-import torch
 
 from ..errors import CheckpointError
 from ..nets import Model, numpy_state, restore_model
 from ..runs.checkpoint import Checkpoint
+from .average import AverageWeights
 from .optimizer import optimizer_arrays, restore_optimizer
 from .step import TrainingStep
 
 _TRAINED = "trained."
-
-
-class AverageWeights:
-    """Keeps in `model` a running average of the weights of `trained`; its buffers are the latest ones.
-
-    The batch statistics among them belong to other weights: `statistics` measures those of the average.
-    """
-
-    def __init__(self, trained: Model, decay: float) -> None:
-        self.model, self._decay = copy.deepcopy(trained).requires_grad_(False), decay
-        self._mean: list[torch.Tensor] = list(self.model.parameters())
-        self._latest: list[torch.Tensor] = list(trained.parameters())
-        self._buffers = list(zip(self.model.buffers(), trained.buffers(), strict=True))
-
-    @torch.no_grad()
-    def update(self) -> None:
-        """average = decay * average + (1 - decay) * trained."""
-        torch._foreach_lerp_(self._mean, self._latest, 1.0 - self._decay)
-        for kept, latest in self._buffers:
-            kept.copy_(latest)
 
 
 def make_checkpoint(

@@ -61,14 +61,44 @@ class PlayedStatistics:
         self._is_fresh = True
 
 
+class _Group:
+    """Buffers of one type, with room for their values before a step and after it, each as one flat tensor."""
+
+    def __init__(self, buffers: list[Tensor]) -> None:
+        self.buffers, sizes = buffers, [buffer.numel() for buffer in buffers]
+        self.before, self.after = buffers[0].new_empty(2, sum(sizes)).unbind()
+        self.before_views, self.after_views = (
+            [part.view(buffer.shape) for part, buffer in zip(flat.split(sizes), buffers, strict=True)]
+            for flat in (self.before, self.after)
+        )
+
+
 class SavedBuffers:
-    """Copies of a model's buffers, batch statistics among them, as they are now."""
+    """Copies of a model's buffers, batch statistics among them, as they were when this was made or last saved."""
 
     def __init__(self, model: Model) -> None:
-        self._saved = [(buffer, buffer.clone()) for buffer in model.buffers()]
+        by_type: dict[torch.dtype, list[Tensor]] = {}
+        for buffer in model.buffers():
+            by_type.setdefault(buffer.dtype, []).append(buffer)
+        self._groups = [_Group(buffers) for buffers in by_type.values()]
+        self.save()
+
+    @torch.no_grad()
+    def save(self) -> None:
+        """Copies the buffers as they are now."""
+        for group in self._groups:
+            torch._foreach_copy_(group.before_views, group.buffers)
 
     @torch.no_grad()
     def restore(self) -> None:
-        """Gives the buffers these values again."""
-        for buffer, before in self._saved:
-            buffer.copy_(before)
+        """Gives the buffers the saved values again."""
+        for group in self._groups:
+            torch._foreach_copy_(group.buffers, group.before_views)
+
+    @torch.no_grad()
+    def restore_if(self, skipped: Tensor) -> None:
+        """The same where `skipped` is set, without asking the device whether it is."""
+        for group in self._groups:
+            torch._foreach_copy_(group.after_views, group.buffers)
+            torch.where(skipped, group.before, group.after, out=group.after)
+            torch._foreach_copy_(group.buffers, group.after_views)

@@ -10,8 +10,8 @@ from .device import (
     unusable_gpu,
     use_device,
 )
-from .flat import FlatWeights, numpy_state, restore_model
-from .model import Model, NetworkOutput
+from .flat import FlatWeights, numpy_copies, numpy_state, restore_model
+from .model import Model, NetworkOutput, mean_image_weight
 
 __all__ = [
     "FlatWeights",
@@ -20,7 +20,9 @@ __all__ = [
     "device_has_bfloat16",
     "device_memory",
     "learner_devices",
+    "mean_image_weight",
     "num_gpus",
+    "numpy_copies",
     "numpy_state",
     "place_model",
     "resolve_devices",

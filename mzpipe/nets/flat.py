@@ -1,9 +1,11 @@
 """The model as one flat float32 array, the form in which weights travel through shared memory."""
 
 import itertools
+from collections.abc import Mapping
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from ..errors import CheckpointError
 from ..ipc.layout import Field
@@ -58,11 +60,24 @@ class FlatWeights:
     @torch.no_grad()
     def write(self, flat: np.ndarray) -> None:
         """Loads the model from a flat array of `size` values."""
-        source = torch.from_numpy(flat)
-        for tensor, place in zip(self._tensors, self.places.values(), strict=True):
-            tensor.copy_(source[place].view_as(tensor))
+        source = torch.from_numpy(flat).to(self._tensors[0].device)
+        places = zip(self._tensors, self.places.values(), strict=True)
+        torch._foreach_copy_(self._tensors, [source[place].view_as(tensor) for tensor, place in places])
 
 
 def numpy_state(model: Model) -> dict[str, np.ndarray]:
     """The model's state by name, for a checkpoint."""
-    return {name: tensor.detach().cpu().numpy().copy() for name, tensor in model.state_dict().items()}
+    return numpy_copies(model.state_dict())
+
+
+def numpy_copies(tensors: Mapping[str, Tensor]) -> dict[str, np.ndarray]:
+    """Copies on the host, by the same names; all tensors of one type leave their device in one copy."""
+    by_type: dict[torch.dtype, dict[str, Tensor]] = {}
+    for name, tensor in tensors.items():
+        by_type.setdefault(tensor.dtype, {})[name] = tensor.detach()
+    copies: dict[str, np.ndarray] = {}
+    for group in by_type.values():
+        flat = torch.cat([tensor.reshape(-1) for tensor in group.values()]).cpu()
+        parts = flat.split([tensor.numel() for tensor in group.values()])
+        copies |= {name: part.view(group[name].shape).numpy() for name, part in zip(group, parts, strict=True)}
+    return {name: copies[name] for name in tensors}

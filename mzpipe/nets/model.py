@@ -86,10 +86,10 @@ class Model(nn.Module):
         return self._scaled(self.representation(observed))
 
     @torch.no_grad()
-    def take_mean(self, observation: Tensor, learner_steps: int) -> None:
-        """Takes the batch of the step after `learner_steps` into the mean image, if it is one of the first."""
-        if self.mean_image is not None and learner_steps < _MEAN_IMAGE_BATCHES:
-            self.mean_image.lerp_(_unit_image(observation).mean(0), 1.0 / (learner_steps + 1))
+    def take_mean(self, observation: Tensor, weight: float | Tensor) -> None:
+        """Takes a batch into the mean image with this weight, which `mean_image_weight` knows."""
+        if self.mean_image is not None and (isinstance(weight, Tensor) or weight > 0.0):
+            self.mean_image.lerp_(_unit_image(observation).mean(0), weight)
 
     def step(self, state: Tensor, action_B: Tensor) -> tuple[Tensor, Tensor]:
         """g: the reward outputs of the action (features for the value prefix, if there is one) and the next state."""
@@ -136,6 +136,11 @@ class Model(nn.Module):
 
     def _scaled(self, state: Tensor) -> Tensor:
         return scale_hidden_state(state) if self.config.state_scaling == "min-max" else state
+
+
+def mean_image_weight(learner_steps: int) -> float:
+    """The weight in the mean image of the batch of the step after `learner_steps`; 0 for all but the first batches."""
+    return 1.0 / (learner_steps + 1) if learner_steps < _MEAN_IMAGE_BATCHES else 0.0
 
 
 def _unit_image(observation: Tensor) -> Tensor:

@@ -3,6 +3,8 @@
 Shape legend    ... any leading axes   M = 2n + 1 bins
 """
 
+from contextlib import AbstractContextManager, nullcontext
+
 import torch
 from torch import Tensor
 
@@ -48,8 +50,20 @@ def two_hot(scalar: Tensor, bins_M: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def expected_scalar(logits_M: Tensor, bins_M: Tensor) -> Tensor:
-    """Softmax, expectation over the bins, then the inverse transform."""
-    return inverse_transform(torch.softmax(logits_M, dim=-1) @ bins_M)
+    """Softmax, expectation over the bins, then the inverse transform, at least in the bins' own precision.
+
+    A product in bfloat16 would round the expectation to 8 bits: 2.0 would become 2.008.
+    """
+    with _no_autocast(bins_M.device.type):
+        if logits_M.dtype != bins_M.dtype:
+            logits_M = logits_M.to(bins_M.dtype)
+        return inverse_transform(torch.softmax(logits_M, dim=-1) @ bins_M)
+
+
+def _no_autocast(device_type: str) -> AbstractContextManager:
+    """Leaves autocast; a device that has none, like meta, refuses its context."""
+    is_available = torch.amp.is_autocast_available(device_type)
+    return torch.autocast(device_type, enabled=False) if is_available else nullcontext()
 
 
 def head_scalar(outputs_M: Tensor, bins_M: Tensor | None) -> Tensor:

@@ -79,7 +79,7 @@ def test_batch_feed_waits_only_for_the_copy_of_a_batch_it_releases(tmp_path):
 
 
 def test_batch_feed_that_does_not_wait_for_the_event_is_caught(tmp_path):
-    without = mutant("torch.cuda.current_stream(self._device).wait_event(oldest.copied)", "pass")
+    without = mutant("torch.cuda.current_stream(self._device).wait_event(following.copied)", "pass")
     with pytest.raises(torch.AcceleratorError, match=UNORDERED):
         received(tmp_path, without)
 

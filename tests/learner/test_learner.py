@@ -288,6 +288,136 @@ def test_rollback_undoes_what_was_learnt_since(tmp_path):
         bench.train(3, bad=True)
 
 
+@pytest.fixture
+def late(tmp_path):
+    """A bench whose learner reads the result of a step when the next one has begun, as on a GPU."""
+
+    def make(*overrides, **options):
+        bench = Bench(tmp_path, *overrides, **options)
+        bench.learner._max_behind = 1
+        bench.learner._step.is_done = lambda: bench.is_done
+        bench.is_done = False
+        return bench
+
+    return make
+
+
+def keys_sent(bench):
+    """The first key of every answer that has come, in order."""
+    keys = []
+    while (answer := bench.priorities.peek()) is not None:
+        keys.append(int(answer.keys.slot_B[0]))
+        bench.priorities.release()
+    return keys
+
+
+def test_late_result_is_read_when_the_next_step_has_begun(late):
+    bench = late()
+    bench.give()
+    assert bench.learner.do_work() == 1
+    assert keys_sent(bench) == [] and bench.get("learner_steps") == 0
+    bench.give()
+    assert bench.learner.do_work() == 1
+    assert keys_sent(bench) == [0] and bench.get("learner_steps") == 1
+
+
+def test_late_result_of_the_last_batch_is_read_once_when_its_step_has_ended(late):
+    bench = late()
+    bench.give()
+    bench.learner.do_work()
+    assert bench.learner.do_work() == 0  # its step runs
+    bench.is_done = True
+    assert bench.learner.do_work() == 1
+    assert bench.learner.do_work() == 0
+    assert keys_sent(bench) == [0] and bench.get("learner_steps") == 1
+
+
+def test_late_learner_takes_the_same_steps(tmp_path):
+    weights = []
+    for max_behind in (0, 1):
+        directory = tmp_path / str(max_behind)
+        directory.mkdir()
+        bench = Bench(directory)
+        bench.learner._max_behind = max_behind
+        bench.train(5)
+        bench.learner.on_message(SaveCheckpoint(request_id=1))
+        assert bench.get("learner_steps") == 5
+        weights.append(bench.weights())
+    np.testing.assert_allclose(*weights, rtol=1e-5, atol=1e-7)  # the learning rate of a late step is a float32
+
+
+def test_late_learner_publishes_saves_and_stops_with_the_state_after_the_step(late):
+    bench = late("learner.publish_interval=2", "learner.checkpoint_interval=3", "stop.learner_steps=7")
+    published = []
+    for step in range(1, 8):
+        bench.train(1)
+        if step % 2 == 0:
+            published.append(np.array_equal(bench.subscriber.pull().weights, bench.weights()))
+    assert published == [True, True, True]
+    assert [message.learner_steps for message in bench.messages(CheckpointSaved)] == [3, 6]
+    assert bench.get("learner_steps") == 7  # without another lap
+    bench.give()
+    assert bench.learner.do_work() == 0
+
+
+def test_late_learner_saves_what_it_is_asked_for_after_the_step_that_runs(late):
+    bench = late()
+    bench.train(2)
+    bench.learner.on_message(SaveCheckpoint(request_id=5))
+    assert bench.messages(CheckpointSaved) == [CheckpointSaved(5, 2)]
+    restore_model(bench.learner._model, bench.store.load(LATEST))
+    assert bench.get("learner_steps") == 2
+
+
+def test_late_answers_are_kept_in_order_while_there_is_no_room(late):
+    bench = late("learner.publish_interval=1")  # every result is read at once
+    room = bench.plane.priority_ring(0).num_slots
+    for _ in range(room):
+        bench.give()
+        bench.learner.do_work()
+    bench.learner._max_behind, bench.learner._is_state_wanted = 1, lambda: False
+    assert bench.priorities.peek() is not None
+    bench.priorities.release()
+    for _ in range(2):  # the second finds room for the answer to the first alone
+        bench.give()
+        assert bench.learner.do_work() == 1
+    bench.learner.on_message(SaveCheckpoint(request_id=1))
+    assert bench.get("learner_steps") == room + 2
+    bench.give()
+    assert bench.learner.do_work() == 0 and bench.get("wait_out") == 1
+    sent = keys_sent(bench)
+    bench.learner.do_work()
+    bench.is_done = True
+    bench.learner.do_work()
+    assert sent + keys_sent(bench) == list(range(1, room + 3))
+
+
+def test_late_fault_keeps_its_own_batch(late):
+    bench = late()
+    bench.train(1)
+    bench.train(1, bad=True)
+    bench.train(1)
+    (kept,) = bench.directory.glob("nonfinite-*")
+    assert kept.name == "nonfinite-step-00000001.npz" and np.load(kept)["slot"][0] == 1
+    assert (bench.get("learner_steps"), bench.get("skipped_steps")) == (1, 1)
+    bench.train(1)
+    assert bench.get("learner_steps") == 2
+
+
+def test_late_learner_rolls_back_before_another_step_begins(late):
+    bench = late("learner.checkpoint_interval=2")
+    bench.train(2)
+    saved = bench.weights()
+    bench.train(1)
+    bench.train(3, bad=True)
+    np.testing.assert_array_equal(bench.weights(), saved)
+    assert (bench.get("learner_steps"), bench.get("skipped_steps")) == (2, 3)
+    bench.train(2)
+    assert bench.get("learner_steps") == 4
+    with pytest.raises(MzpipeError, match="again after going back to learner step 4"):
+        bench.train(7, bad=True)
+
+
 def test_three_bad_steps_without_a_checkpoint_end_the_learner(bench):
     shutil.rmtree(bench.store.directory)
     with pytest.raises(MzpipeError, match="there is no checkpoint to go back to"):

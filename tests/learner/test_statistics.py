@@ -8,9 +8,9 @@ import torch
 from torch import nn
 
 from mzpipe.config import LearnerConfig
+from mzpipe.learner.average import AverageWeights
 from mzpipe.learner.diagnostics import played_gap
 from mzpipe.learner.loss import unroll
-from mzpipe.learner.saving import AverageWeights
 from mzpipe.learner.statistics import PlayedStatistics
 from mzpipe.learner.step import TrainingStep
 from tests.learner.batches import make_batch, make_model
@@ -111,6 +111,17 @@ def test_average_has_statistics_of_its_own():
         statistics.keep(batch)
     statistics.measure()
     assert_statistics(average.model, naive_statistics(average.model, batches[-4:]))
+
+
+def test_average_follows_the_mean_image_and_leaves_batch_statistics_behind():
+    model = still_frames_model()
+    average = AverageWeights(model, 0.9)
+    model.register_buffer("mean_image", torch.ones(3))
+    average.model.register_buffer("mean_image", torch.zeros(3))
+    model.representation.layers[0][1].running_mean.fill_(7.0)
+    average.update()
+    assert (average.model.mean_image == 1.0).all()
+    assert (average.model.representation.layers[0][1].running_mean != 7.0).all()
 
 
 def test_nothing_is_measured_before_the_first_batch_or_twice():

@@ -10,10 +10,12 @@ import torch
 
 from mzpipe.config import LearnerConfig, NetworkConfig
 from mzpipe.errors import CheckpointError
+from mzpipe.learner.average import AverageWeights
+from mzpipe.learner.loss import LossFunction
 from mzpipe.learner.optimizer import Optimizer, learning_rate, optimizer_arrays, restore_optimizer
 from mzpipe.learner.step import TrainingStep
 from mzpipe.nets import Model, place_model
-from tests.learner.batches import make_batch, make_model
+from tests.learner.batches import make_batch, make_model, with_observations
 
 
 def states_equal(first, second):
@@ -47,8 +49,23 @@ def test_step_lowers_the_loss_of_a_batch(optimizer):
     assert step.learner_steps == 101
 
 
-def test_step_skips_and_leaves_everything_when_a_target_is_not_finite():
-    step = TrainingStep(make_model(), LearnerConfig())
+def make_step(model, device_skips, average=None, **fields):
+    """A step on a CPU, which the host skips, or nobody but the device, as on a GPU."""
+    step = TrainingStep(model, LearnerConfig(**fields), average=average)
+    step._device_skips = device_skips
+    return step
+
+
+def bad_batch(**fields):
+    bad = make_batch(**fields)
+    bad.value_target_BK1[0, 0] = float("nan")
+    return bad
+
+
+@pytest.mark.parametrize("optimizer", ["adam", "adamw", "sgd"])
+@pytest.mark.parametrize("device_skips", [False, True])
+def test_step_skips_and_leaves_everything_when_a_target_is_not_finite(device_skips, optimizer):
+    step = make_step(make_model(), device_skips, optimizer=optimizer)
     step(make_batch())
     weights, optimizer = copy.deepcopy(step._model.state_dict()), optimizer_arrays(step.optimizer)
     bad = make_batch()
@@ -61,9 +78,82 @@ def test_step_skips_and_leaves_everything_when_a_target_is_not_finite():
     assert not step(make_batch()).skipped
 
 
-def test_step_restores_batch_statistics_when_it_skips():
+@pytest.mark.parametrize("optimizer", ["adam", "adamw", "sgd"])
+def test_device_that_skips_takes_the_steps_that_the_host_would(optimizer):
+    results = []
+    for device_skips in (False, True):
+        model = make_model(value_prefix=True, consistency=True)
+        average = AverageWeights(model, 0.9)
+        step = make_step(model, device_skips, average=average, optimizer=optimizer, warmup_steps=3)
+        batches = [with_observations(each) for each in (make_batch(), bad_batch(), make_batch(seed=1))]
+        assert [step(batch).skipped for batch in batches] == [False, True, False]
+        results.append((model.state_dict(), optimizer_arrays(step.optimizer), average.model.state_dict()))
+    (weights, moments, average), (same_weights, same_moments, same_average) = results
+    assert states_equal(weights, same_weights)
+    assert all((moments[name] == same_moments[name]).all() for name in moments)
+    for name, value in average.items():
+        torch.testing.assert_close(same_average[name], value, msg=name)
+
+
+def test_average_stays_where_it_is_when_the_device_skips_a_step():
+    model = make_model()
+    average = AverageWeights(model, 0.5)
+    step = make_step(model, True, average=average)
+    step(make_batch())
+    before = copy.deepcopy(average.model.state_dict())
+    assert step(bad_batch()).skipped
+    assert states_equal(average.model.state_dict(), before)
+
+
+def begun_at_once(step, batches):
+    """The results of steps of which each begins before the result of the last is known."""
+    results = []
+    for batch in batches:
+        step.begin(batch)
+        if len(step._begun) == 2:
+            results.append(step.finish())
+    return [*results, step.finish()]
+
+
+@pytest.mark.parametrize("device_skips", [False, True])
+def test_step_that_begins_before_the_last_is_known_takes_its_place(device_skips):
+    """Its learning rate and its weight in the mean image count the steps that were taken, which the host cannot yet."""
+    network = NetworkConfig(
+        kind="residual",
+        num_channels=4,
+        head_channels=2,
+        value_support_size=3,
+        reward_support_size=3,
+        mean_image=True,
+    )
+    states = []
+    for train in (lambda step, batches: [step(each) for each in batches], begun_at_once):
+        torch.manual_seed(0)
+        step = make_step(Model(network, (1, 16, 16), 3), device_skips, warmup_steps=5)
+        batches = [image_batch(seed) for seed in range(5)]
+        batches[1].value_target_BK1[0, 0] = float("nan")
+        results = train(step, batches)
+        assert [result.skipped for result in results] == [False, True, False, False, False]
+        assert step.learner_steps == 4
+        states.append((step._model.state_dict(), [result.losses.total.item() for result in results]))
+    (expected, totals), (state, same_totals) = states
+    assert same_totals == pytest.approx(totals, rel=1e-5, nan_ok=True)
+    for name, value in expected.items():
+        torch.testing.assert_close(state[name], value, rtol=1e-4, atol=1e-6, msg=name)
+
+
+def test_result_has_the_numbers_of_the_loss():
+    model, batch = make_model(), make_batch()
+    expected = LossFunction(copy.deepcopy(model).train(), LearnerConfig())(batch)
+    losses = TrainingStep(model, LearnerConfig())(batch).losses
+    for name, value in expected._asdict().items():
+        assert torch.equal(getattr(losses, name), value.detach().float()), name
+
+
+@pytest.mark.parametrize("device_skips", [False, True])
+def test_step_restores_batch_statistics_when_it_skips(device_skips):
     model = residual_model()
-    step, batch = TrainingStep(model, LearnerConfig()), make_batch(batch_size=2)
+    step, batch = make_step(model, device_skips), make_batch(batch_size=2)
     before = copy.deepcopy(model.state_dict())
     bad = batch._replace(frame_BF=torch.full((2, 1, 1, 16, 16), float("nan")))
     assert step(bad).skipped
@@ -226,6 +316,37 @@ def test_training_says_so_and_continues_uncompiled_when_compile_fails(monkeypatc
         "learner.compile: the first step compiles the loss, which can take minutes",
         "learner.compile: RuntimeError: no C++ compiler: the learner continues without it",
     ]
+
+
+@pytest.mark.parametrize("error", [torch.OutOfMemoryError, torch.AcceleratorError])
+def test_failure_of_the_device_is_not_taken_for_one_of_the_compiler(monkeypatch, error):
+    def broken(batch):
+        raise error("of the device")
+
+    monkeypatch.setattr(torch, "compile", lambda loss, mode: broken)
+    notes = []
+    step = TrainingStep(make_model(), LearnerConfig(compile=True), note=notes.append)
+    with pytest.raises(error, match="of the device"):
+        step(make_batch())
+    assert len(notes) == 1
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_compile_s_trial_leaves_no_gradients(monkeypatch, fails):
+    def trial(loss):
+        loss.train()
+        loss(make_batch()).total.backward()
+        if fails:
+            raise RuntimeError("no compiler")
+        return lambda batch: loss(batch)
+
+    def compiled(loss, mode):
+        return lambda batch: trial(loss)(batch)
+
+    monkeypatch.setattr(torch, "compile", compiled)
+    step = TrainingStep(make_model(), LearnerConfig(compile=True))
+    step._compile_once(make_batch())
+    assert all(parameter.grad is None for parameter in step._model.parameters())
 
 
 def test_compile_s_trial_leaves_the_model_as_it_was(monkeypatch):

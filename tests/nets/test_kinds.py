@@ -9,7 +9,7 @@ from torch import nn
 from mzpipe.config import NetworkConfig, load_profile, parse_profile
 from mzpipe.errors import ConfigError
 from mzpipe.games import describe_game
-from mzpipe.nets import Model
+from mzpipe.nets import Model, mean_image_weight
 from mzpipe.nets.residual import ResidualBlock, StridedBlock
 
 PROFILES = sorted((Path(__file__).parents[2] / "profiles").glob("*.toml"))
@@ -96,7 +96,7 @@ def test_mean_image_is_the_mean_of_the_first_batches_and_then_stays():
     batches = torch.randint(0, 256, (105, 8, 4, 32, 32), dtype=torch.uint8)
     assert torch.equal(model.observe(batches[0]), batches[0] / 255.0)
     for steps, batch in enumerate(batches):
-        model.take_mean(batch, steps)
+        model.take_mean(batch, mean_image_weight(steps))
     mean = batches[:100].double().mean((0, 1)) / 255.0
     torch.testing.assert_close(model.mean_image.double(), mean, rtol=0, atol=1e-5)
     torch.testing.assert_close(model.observe(batches[0]), (batches[0] / 255.0 - mean).float(), rtol=0, atol=1e-5)
@@ -105,7 +105,7 @@ def test_mean_image_is_the_mean_of_the_first_batches_and_then_stays():
 
 def test_model_without_a_mean_image_has_none_in_its_state():
     model = Model(NetworkConfig(**RESIDUAL), (4, 32, 32), 6)
-    model.take_mean(torch.ones(2, 4, 32, 32), 0)
+    model.take_mean(torch.ones(2, 4, 32, 32), 1.0)
     assert model.mean_image is None
     assert "mean_image" not in model.state_dict()
 

@@ -5,6 +5,7 @@ import torch
 
 from mzpipe.config import NetworkConfig
 from mzpipe.nets import Model
+from mzpipe.nets.support import expected_scalar, two_hot
 
 HORIZON, STEPS = 3, 8
 CONFIGS = {
@@ -100,3 +101,20 @@ def test_last_layer_starts_at_zero():
         model = Model(NetworkConfig(value_prefix=True, **config), shape, 3)
         assert not model.value_prefix.out.weight.any()
         assert not model.value_prefix.out.bias.any()
+
+
+@pytest.mark.parametrize("reward", [0.0, 2.0, 5.0, 20.0, 100.0, -100.0])
+def test_reward_is_exact_to_its_logits_when_the_network_computes_in_bfloat16(reward):
+    """The reward of a step is a difference of two sums, so their rounding would be many times its own size."""
+    torch.manual_seed(0)
+    model = Model(NetworkConfig(value_prefix=True, hidden_size=16, reward_support_size=300), (4,), 3).eval()
+    target, _ = two_hot(torch.tensor(reward), model.reward_bins)
+    with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
+        model.value_prefix.out.bias.copy_((target + 1e-9).log())
+        root = model.initial_inference(torch.rand(2, 4))
+        child = model.recurrent_inference(root.hidden_state, torch.tensor([0, 1]))
+        assert child.reward_logits_BM.dtype == torch.bfloat16
+        found = model.reward(child)
+    expected = expected_scalar(child.reward_logits_BM.float(), model.reward_bins)
+    torch.testing.assert_close(found.float(), expected, rtol=0.0, atol=1e-2)
+    torch.testing.assert_close(found.float(), torch.full((2,), reward), rtol=5e-3, atol=1e-2)

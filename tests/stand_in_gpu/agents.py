@@ -14,7 +14,10 @@ from mzpipe.nets import FlatWeights
 from tests.tiny import ACTOR, make_context, make_plane, publish, random_model, started_server, tiny_profile
 
 _ATARI = Path(__file__).parents[2] / "profiles/atari100k.toml"
-_FEW = ("learner.batch_size=3", "reanalyze.fraction=0", "topology.trees_per_lane=3")
+_FEW = (
+    *("learner.batch_size=3", "reanalyze.fraction=0", "evaluator.episodes=1"),
+    *("topology.actors=1", "topology.lanes_per_actor=2", "topology.trees_per_lane=3"),
+)
 _SMALL = (
     *("game.atari.image_size=32", "network.num_channels=4", "network.head_channels=2", "network.head_hidden_size=4"),
     *("network.value_support_size=5", "network.reward_support_size=5", "network.lstm_size=8"),
