@@ -23,10 +23,11 @@ _TRAINING_FACTOR = 2
 _CUDA_BYTES, _CONTEXT_BYTES = 1_200 * _MIB, 600 * _MIB
 # Copies of the parameters on the host while a checkpoint is saved: themselves, two moments, and the published copy.
 _CHECKPOINT_COPIES = 4
-# Batches on the device: the one that is trained on, and the next.
-_DEVICE_BATCHES = 2
-# A captured graph: one for roots and one for children, for each model and each power of two of rows.
-_GRAPH_BYTES, _GRAPH_KINDS = _MIB, 2
+# Batches on the device: of the step whose result is not read yet, of the one that has begun, and the next.
+_DEVICE_BATCHES = 3
+# A captured graph: for roots and for children, of either of two batches in flight, for each model and each bucket of
+# rows: the powers of two below the most rows, and those.
+_GRAPH_BYTES, _GRAPH_KINDS = _MIB, 4
 
 
 @dataclass(frozen=True)
@@ -97,5 +98,5 @@ def _inference_needs(load: RoleLoad, model: ModelSizes) -> Needs:
     if not load.on_gpu:
         return Needs(_INFERENCE_BYTES + load.in_openvino * _OPENVINO_BYTES + computing)
     host = _INFERENCE_BYTES + _CUDA_BYTES + model.weights + load.root_rows * load.observation_bytes
-    graphs = _GRAPH_KINDS * load.resident_models * load.root_rows.bit_length()
+    graphs = _GRAPH_KINDS * load.resident_models * ((load.root_rows - 1).bit_length() + 1)
     return Needs(host, _CONTEXT_BYTES + computing + graphs * _GRAPH_BYTES)

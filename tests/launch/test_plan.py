@@ -175,10 +175,11 @@ def test_a_gpu_holds_what_its_processes_compute_with_and_a_context_each():
     def taken(role, **sizes):
         return on_gpus(**sizes).device_bytes()["cuda:0"][role]
 
-    rows, graphs = 3 * 3, 2 * 3 * 4  # for roots and children, three models, up to 1, 3, 7 and 9 rows
+    # For roots and children of two batches in flight, for three models, with 1, 2, 4, 8 and 9 rows.
+    rows, graphs = 3 * 3, 2 * 2 * 3 * 5
     slot = on_gpus().shape.sizes()
     nothing = taken("learner")
-    assert nothing == CONTEXT + 2 * RecordLayout.of(BatchSlot, slot).nbytes
+    assert nothing == CONTEXT + 3 * RecordLayout.of(BatchSlot, slot).nbytes
     assert taken("learner", training_weights=1000) - nothing == 1000 * 5
     assert taken("learner", unroll_outputs=1000) - nothing == 1000 * 2 * 4
     observations = 4 * 4 * rows
