@@ -532,7 +532,7 @@ def test_rank_that_fails_inside_a_step_ends_without_leaving_the_group_whose_peer
     def fail(batch):
         raise RuntimeError("CUDA out of memory")
 
-    bench.learner._step = fail
+    bench.learner._step.begin = fail
     bench.give()
     second_rank.first.set("step_ticket", 1)
     with pytest.raises(RuntimeError, match="out of memory"):

@@ -47,8 +47,7 @@ class AskedServer:
 
     def __init__(self, directory: Path, profile: Profile, device: str) -> None:
         self.plane = make_plane(directory, profile)
-        self.model = random_model(profile, self.plane, 0)
-        publish(self.plane, self.model)
+        publish(self.plane, random_model(profile, self.plane, 0))
         self._server = started_server(profile, self.plane, device)
         self._server.do_work()  # loads the weights
         self._lane, _ = self.plane.lane_clients(ACTOR)

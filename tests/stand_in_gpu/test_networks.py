@@ -2,7 +2,6 @@
 
 import numpy as np
 import pytest
-import torch
 
 from tests.stand_in_gpu.agents import AskedServer, FedLearner, profiles
 
@@ -19,25 +18,23 @@ def assert_close(found, expected, tolerance, name=""):
 
 @pytest.mark.parametrize("precision", PRECISIONS)
 @pytest.mark.parametrize("kind", KINDS)
-@torch.inference_mode()
-def test_search_on_a_gpu_sees_what_the_model_says_on_the_cpu(tmp_path, kind, precision):
-    server = AskedServer(tmp_path, profiles(f"inference.precision={precision}")[kind], "cuda:0")
-    model, shape, random = server.model, server.plane.shape, np.random.default_rng(0)
+def test_search_on_a_gpu_sees_what_it_sees_on_the_cpu(tmp_path, kind, precision):
+    profile = profiles(f"inference.precision={precision}", "inference.runtime=torch")[kind]
+    # Layouts differ, so sums are rounded at other places: to 8 bits in bfloat16.
+    tolerance = 1e-4 if precision == "float32" else 0.02
+    servers = []
+    for device in ("cpu", "cuda:0"):
+        (tmp_path / device).mkdir()
+        servers.append(AskedServer(tmp_path / device, profile, device))
+    shape, random = servers[0].plane.shape, np.random.default_rng(0)
     observation = random.integers(0, 255, (3, *shape.observation_shape)).astype(shape.frame_dtype)
-    answer, output = server.roots(observation), model.initial_inference(torch.from_numpy(observation))
-    states, tolerance = [output.hidden_state], 1e-4 if precision == "float32" else 0.5
+    answers = [server.roots(observation) for server in servers]
     for node in range(1, 5):
-        for name, expected in (("value", model.value(output)), ("policy_logits", output.policy_logits_BA)):
-            assert_close(answer[name], expected.numpy(), tolerance, f"{name} of node {node - 1}")
-        if node > 1:
-            assert_close(answer["reward"], model.reward(output).numpy(), tolerance, f"reward of node {node - 1}")
+        for name, expected in answers[0].items():
+            if name != "reward" or node > 1:
+                assert_close(answers[1][name], expected, tolerance, f"{name} of node {node - 1}")
         parents, actions = random.integers(0, node, 3), random.integers(0, shape.num_actions, 3)
-        chosen = torch.stack([states[parent][tree] for tree, parent in enumerate(parents.tolist())])
-        answer, output = (
-            server.children(node, parents, actions),
-            model.recurrent_inference(chosen, torch.from_numpy(actions)),
-        )
-        states.append(output.hidden_state)
+        answers = [server.children(node, parents, actions) for server in servers]
 
 
 @pytest.mark.parametrize("precision", PRECISIONS)
