@@ -35,12 +35,18 @@ def agent_of(profile, model):
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    "overrides",
-    [(), ("search.policy=gumbel",), ("network.value_prefix=true",), ('inference.runtime="torch"',)],
+    ("overrides", "rtol"),
+    [
+        ((), 0),
+        (("search.policy=gumbel",), 0),
+        (("network.value_prefix=true",), 0),
+        # The server has more rows, so its bucket for three is another: products are rounded at other places.
+        (('inference.runtime="torch"',), 1e-5),
+    ],
     ids=["pUCT", "Gumbel", "value prefix", "torch"],
 )
 @pytest.mark.parametrize("greedy", [True, False], ids=["greedy", "with noise"])
-def test_direct_search_finds_what_lanes_find(tmp_path, overrides, greedy):
+def test_direct_search_finds_what_lanes_find(tmp_path, overrides, rtol, greedy):
     profile = tiny_profile("search.num_simulations=20", *overrides)
     config = greedy_search(profile.search, 0) if greedy else profile.search
     legal_BA = np.array([[True, True], [False, True], [True, True]])
@@ -48,7 +54,7 @@ def test_direct_search_finds_what_lanes_find(tmp_path, overrides, greedy):
     search = DirectPlanner(agent_of(profile, model), config, num_trees=TREES, seed=5)
     result = search.search(observations(TREES), legal_BA)
     for found, wanted in zip(result, expected, strict=True):
-        np.testing.assert_array_equal(found, wanted)
+        np.testing.assert_allclose(found, wanted, rtol=rtol)
 
 
 @pytest.fixture
