@@ -15,6 +15,23 @@ def make_model(seed=0, **changes):
     return Model(NetworkConfig(**fields), (5,), NUM_ACTIONS, training_heads=True)
 
 
+def make_image_model(shape, **changes):
+    """A small residual model of images of this shape, with a consistency head."""
+    torch.manual_seed(0)
+    config = NetworkConfig(
+        kind="residual",
+        num_channels=4,
+        head_channels=2,
+        value_support_size=SUPPORT,
+        reward_support_size=SUPPORT,
+        consistency=True,
+        consistency_projection_size=6,
+        consistency_hidden_size=4,
+        **changes,
+    )
+    return Model(config, shape, NUM_ACTIONS, training_heads=True).train()
+
+
 def with_observations(batch, seed=7):
     """The batch as a model with consistency takes it, with no observation masked."""
     generator = torch.Generator().manual_seed(seed)

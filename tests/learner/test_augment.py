@@ -5,12 +5,11 @@ import pytest
 import torch
 from scipy.stats import chisquare, kstest, norm, truncnorm
 
-from mzpipe.config import LearnerConfig, NetworkConfig
+from mzpipe.config import LearnerConfig
 from mzpipe.learner import augment as module
 from mzpipe.learner.augment import Augmentation, draw_factors, draw_offsets, shifted
 from mzpipe.learner.loss import LossFunction, muzero_loss
-from mzpipe.nets import Model
-from tests.learner.batches import NUM_ACTIONS, SUPPORT, UNROLL, make_batch, with_frames
+from tests.learner.batches import UNROLL, make_batch, make_image_model, with_frames
 from tests.naive.augment import augmented
 
 CPU = torch.device("cpu")
@@ -19,18 +18,7 @@ BOTH = Augmentation(shift=3, intensity=0.05)
 
 
 def image_model(training=True):
-    torch.manual_seed(0)
-    config = NetworkConfig(
-        kind="residual",
-        num_channels=4,
-        head_channels=2,
-        value_support_size=SUPPORT,
-        reward_support_size=SUPPORT,
-        consistency=True,
-        consistency_projection_size=6,
-        consistency_hidden_size=4,
-    )
-    return Model(config, (2, SIDE, SIDE), NUM_ACTIONS, training_heads=True).train(training)
+    return make_image_model((2, SIDE, SIDE)).train(training)
 
 
 def image_batch():

@@ -6,15 +6,13 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mzpipe.config import NetworkConfig
 from mzpipe.learner import loss
 from mzpipe.learner.augment import Augmentation
 from mzpipe.learner.batches import load_batch
 from mzpipe.learner.loss import muzero_loss
 from mzpipe.learner.stacks import following_observations, only_stored
-from mzpipe.nets import Model
 from mzpipe.replay.gather import Gatherer
-from tests.learner.batches import NUM_ACTIONS, SUPPORT, UNROLL, make_batch, with_frames, with_mask
+from tests.learner.batches import UNROLL, make_batch, make_image_model, with_frames, with_mask
 from tests.naive import gather as naive
 from tests.replay import test_gather as gathering
 from tests.replay.episodes import ENDS, random_episode
@@ -92,19 +90,7 @@ def with_whole_stacks(batch):
 
 
 def image_model(**changes):
-    torch.manual_seed(0)
-    config = NetworkConfig(
-        kind="residual",
-        num_channels=4,
-        head_channels=2,
-        value_support_size=SUPPORT,
-        reward_support_size=SUPPORT,
-        consistency=True,
-        consistency_projection_size=6,
-        consistency_hidden_size=4,
-        **changes,
-    )
-    model = Model(config, (STACK * CHANNELS, SIDE, SIDE), NUM_ACTIONS, training_heads=True).train()
+    model = make_image_model((STACK * CHANNELS, SIDE, SIDE), **changes)
     with torch.no_grad():
         for parameter in model.parameters():
             parameter.add_(0.1 * torch.randn_like(parameter))
@@ -114,7 +100,7 @@ def image_model(**changes):
 def outcome(model, batch, consistency_steps):
     """The losses, all gradients and the batch statistics of one step."""
     torch.manual_seed(3)
-    model.take_mean(batch.observation, 0)
+    model.take_mean(batch.observation, 1.0)
     losses = muzero_loss(
         model,
         batch,
