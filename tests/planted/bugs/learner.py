@@ -1,0 +1,86 @@
+"""Bugs of the loss, the training step and what the learner sends and saves."""
+
+from ..bug import Bug
+
+BUGS = (
+    Bug(
+        "reward-scale-shifted",
+        "learner/loss.py",
+        "batch.reward_mask_BK * scale_K1[1:], batch)",
+        "batch.reward_mask_BK * scale_K1[:-1], batch)",
+        "Every reward counts 1 / K: it belongs to a state after an action, not to the root.",
+        ("learner/test_loss",),
+    ),
+    Bug(
+        "gradient-not-halved",
+        "learner/loss.py",
+        "model.step(halve_gradient(state), action_B)",
+        "model.step(state, action_B)",
+        "The state's gradient is halved at the entry of each dynamics call.",
+        ("learner/test_loss",),
+    ),
+    Bug(
+        "drawn-consistency-too-light",
+        "learner/loss.py",
+        "    return _Pairs(state, observation, mask, scale * num_steps)\n",
+        "    return _Pairs(state, observation, mask, scale)\n",
+        "Consistency at one drawn step weighs as much as at all steps.",
+        ("learner/test_loss", "nets/test_consistency"),
+    ),
+    Bug(
+        "kept-answer-shares-keys",
+        "learner/answers.py",
+        "Keys._make(key_B.copy() for key_B in keys)",
+        "Keys._make(keys)",
+        "Priorities that wait for room keep the keys of their own batch, although its slot is given back.",
+        ("learner/test_learner", "learner/test_step"),
+    ),
+    Bug(
+        "average-of-skipped-step",
+        "learner/step.py",
+        "            self._average.update(skipped)\n",
+        "            self._average.update(None)\n",
+        "A step that the device skips does not move the average.",
+        ("learner/test_step_on_gpu",),
+    ),
+    Bug(
+        "skipped-step-counts",
+        "learner/step.py",
+        "torch.where(self._begun[-1].skipped, known, if_taken)",
+        "torch.where(self._begun[-1].skipped, if_taken, known)",
+        "While the step before is not known to be taken, the device chooses the learning rate by what became of it.",
+        ("learner/test_step_on_gpu",),
+    ),
+    Bug(
+        "statistics-of-all-times",
+        "learner/statistics.py",
+        "            norm.reset_running_stats()\n",
+        "",
+        "Batch statistics are measured from the last batches alone.",
+        ("learner/test_statistics",),
+    ),
+    Bug(
+        "warm-up-from-zero",
+        "learner/optimizer.py",
+        "(learner_steps + 1) / config.warmup_steps)",
+        "learner_steps / config.warmup_steps)",
+        "The first step of a warm-up has a learning rate above 0, and the last one the whole.",
+        ("learner/test_step",),
+    ),
+    Bug(
+        "saved-statistics-old",
+        "learner/learner.py",
+        "        self._statistics.measure()\n        checkpoint = make_checkpoint(",
+        "        checkpoint = make_checkpoint(",
+        "A checkpoint holds batch statistics measured with its own weights.",
+        ("learner/test_learner", "learner/test_statistics"),
+    ),
+    Bug(
+        "version-goes-back",
+        "learner/learner.py",
+        'max(self._publisher.version, point.checkpoint.state["weights_version"])',
+        'point.checkpoint.state["weights_version"]',
+        "No number of a weights version is used twice, not even after a rollback to a checkpoint.",
+        ("learner/test_learner",),
+    ),
+)
