@@ -2,22 +2,24 @@
 
     python -m tests.planted [NAME ...] [--list]
 
-First the modules run without any bug, which also compiles the kernels once for all. A test that fails then says nothing
-about the bugs, and is left out.
+At the end the tests that noticed a bug run without any: one that fails then has noticed nothing.
 """
 
 import argparse
+import os
 import re
 import sys
 import time
 from typing import NamedTuple
 
+from mzpipe.runtime.environment import child_environment
+
 from .bug import Bug
 from .bugs import BUGS
-from .copies import Copy, copy
+from .copies import Copy, copy, is_pure
+from .forks import Outcome, load_libraries
 
-_PYTEST = ("-m", "pytest", "-q", "-n", "0", "-p", "no:cacheprovider", "-rfE")
-_FAILED = re.compile(r"^(?:FAILED|ERROR) (\S+)", re.MULTILINE)
+_FAILED = re.compile(r"^(?:FAILED|ERROR) (.+?)(?: - .*)?$", re.MULTILINE)
 # Exit codes of pytest.
 _PASSED, _TESTS_FAILED = 0, 1
 
@@ -38,12 +40,15 @@ def main() -> int:
     if arguments.list:
         _say("\n".join(f"{bug.name}  (mzpipe/{bug.file})\n    {bug.claim}" for bug in bugs))
         return 0
+    os.environ.update({name: one for name, one in child_environment(1).items() if name.endswith("_NUM_THREADS")})
+    load_libraries()
     with copy() as project:
-        paths = sorted({path for bug in bugs for path in bug.paths()})
-        fails_anyway = _failed(project, f"{len(paths)} modules without a bug", *paths)
-        results = [_try(project, bug, fails_anyway) for bug in bugs]
+        results = [_try(project, bug) for bug in bugs]
+        fails_anyway = [test for pure in (True, False) for test in _fails_anyway(project, results, pure=pure)]
     _say(_table(results))
-    return 0 if all(result.noticed_by for result in results) else 1
+    if fails_anyway:
+        _say(f"these fail without a bug too, and have noticed nothing: {', '.join(fails_anyway)}")
+    return 0 if all(result.noticed_by for result in results) and not fails_anyway else 1
 
 
 def _arguments() -> argparse.Namespace:
@@ -53,21 +58,24 @@ def _arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def _try(project: Copy, bug: Bug, fails_anyway: list[str]) -> Result:
-    left_out = [f"--deselect={test}" for test in fails_anyway]
-    with project.planted(bug):
-        failed = _failed(project, bug.name, "-x", *left_out, *bug.paths())
+def _try(project: Copy, bug: Bug) -> Result:
+    begun_s = time.monotonic()
+    failed = _failed(bug.name, project.run_planted(bug, "-x"))
+    _say(f"{bug.name}: {failed[0] if failed else 'NOT NOTICED'} ({time.monotonic() - begun_s:.0f} s)")
     return Result(bug, failed[0] if failed else None)
 
 
-def _failed(project: Copy, name: str, *words: str) -> list[str]:
-    """The tests that fail; says so, and after how many seconds."""
-    begun_s = time.monotonic()
-    done = project.run(*_PYTEST, *words)
-    failed = _FAILED.findall(done.stdout)
-    if done.returncode not in (_PASSED, _TESTS_FAILED) or (done.returncode == _TESTS_FAILED) != bool(failed):
-        sys.exit(f"{name}: pytest ended with {done.returncode}:\n{done.stdout}{done.stderr}")
-    _say(f"{name}: {', '.join(failed) or 'every test passes'} ({time.monotonic() - begun_s:.0f} s)")
+def _fails_anyway(project: Copy, results: list[Result], *, pure: bool) -> list[str]:
+    """Those of the tests that noticed a bug which fail without any."""
+    tests = sorted({test for bug, test in results if test and is_pure(bug) == pure})
+    return _failed("without a bug", project.run(*tests, interpreted=pure)) if tests else []
+
+
+def _failed(what: str, outcome: Outcome) -> list[str]:
+    """The tests that failed; ends the command if pytest did not run them."""
+    failed = _FAILED.findall(outcome.output)
+    if outcome.code not in (_PASSED, _TESTS_FAILED) or (outcome.code == _TESTS_FAILED) != bool(failed):
+        sys.exit(f"{what}: pytest ended with {outcome.code}:\n{outcome.output}")
     return failed
 
 
