@@ -3,12 +3,13 @@
 import numpy as np
 
 from mzpipe.actor.actor import Actor
+from mzpipe.actor.recorder import Recorder
 from mzpipe.games import make_game
 from mzpipe.ipc.columns import copied
 from mzpipe.ipc.ring import RingReader
 from mzpipe.ipc.roles import Role
 from mzpipe.ipc.schema import TERMINATED
-from mzpipe.planning import derive_seed
+from mzpipe.planning import LanePlanner, derive_seed
 from tests.tiny import ACTOR, make_context, make_plane, publish, random_model, started_server, tiny_profile
 
 
@@ -60,6 +61,27 @@ def test_actor_records_policies_values_and_versions(tmp_path):
         assert (record.steps.weights_version[:length] == 1).all()
         assert (record.steps.reward[:length] == 1.0).all()
         assert (record.final_value[0] == 0.0) == (record.end[0] == TERMINATED)
+
+
+def test_actor_bootstraps_a_cut_from_the_next_state_without_the_reward_before_it(tmp_path, monkeypatch):
+    """Q(s, a) = r + discount * V(s'), with the search's own Q."""
+    choose, add, q_of_moves, added = LanePlanner.choose, Recorder.add, [], []
+
+    def note_q(planner, result, *rest):
+        action_G = choose(planner, result, *rest)
+        q_of_moves.append(result.q_BA[np.arange(len(action_G)), action_G])
+        return action_G
+
+    def note_next_value(recorder, frames, steps, terminated, truncated, next_value_G):
+        added.append((steps.reward.copy(), next_value_G.copy()))
+        add(recorder, frames, steps, terminated, truncated, next_value_G)
+
+    monkeypatch.setattr(LanePlanner, "choose", note_q)
+    monkeypatch.setattr(Recorder, "add", note_next_value)
+    play(tmp_path, 2)
+    discount = tiny_profile().search.discount
+    for q_G, (reward_G, next_value_G) in zip(q_of_moves, added, strict=True):
+        np.testing.assert_allclose(reward_G + discount * next_value_G, q_G, rtol=1e-5)
 
 
 def test_actor_counts_moves_simulations_and_episodes(tmp_path):

@@ -164,6 +164,33 @@ def test_pull_is_torn_when_the_stamp_is_not_read_again_after_the_copy(segment, m
     assert set(pulled_and_overwritten_in_the_middle(segment, monkeypatch).weights.tolist()) == {1, 4}
 
 
+def test_steps_of_a_version_are_written_when_its_stamp_is_stored(segment, monkeypatch):
+    store, steps = atomics.store_release, []
+
+    def look(words, index, version):
+        steps.append([segment[name][version % NUM_WEIGHTS_BUFFERS] for name in ("learner_steps", "env_steps")])
+        store(words, index, version)
+
+    monkeypatch.setattr(atomics, "store_release", look)
+    publish(WeightsPublisher(segment), 1)
+    assert steps == [[10, 7], [10, 7]]  # at the stamp, and at the version word
+
+
+def test_pulled_steps_are_the_versions_own_when_its_buffer_is_overwritten_after_the_last_look(segment, monkeypatch):
+    publisher, load = WeightsPublisher(segment), atomics.load_ordered
+    publish(publisher, 1)
+
+    def look_and_overwrite(words, index):
+        stamp = load(words, index)
+        for value in (2, 3, 4):
+            publish(publisher, value)
+        return stamp
+
+    monkeypatch.setattr(atomics, "load_ordered", look_and_overwrite)
+    pulled = WeightsSubscriber(segment).pull(1)
+    assert (pulled.learner_steps, set(pulled.weights.tolist())) == (10, {1})
+
+
 @pytest.mark.slow
 def test_subscriber_never_sees_a_torn_version_between_two_processes(shm_path):
     segment = open_arrays(shm_path, "weights", weights_layout(WEIGHTS_BYTES), create=True)

@@ -5,9 +5,12 @@ from contextlib import ExitStack, contextmanager
 
 import pytest
 
-from mzpipe.ipc.messages import CheckpointSaved, Failed, Ready
+from mzpipe.errors import ExitCode
+from mzpipe.ipc.messages import CheckpointSaved, Failed, Ready, SaveCheckpoint
+from mzpipe.ipc.roles import Role
+from mzpipe.launch.roles import LAST_STAGE, STOP_STAGES
 from mzpipe.launch.roster import State
-from mzpipe.launch.signals import SignalPipe
+from mzpipe.launch.signals import Outcome, SignalPipe
 from mzpipe.launch.supervisor import Supervisor
 from mzpipe.runs.directory import LiveRun, RunDirectory
 from mzpipe.telemetry.reports import Reached
@@ -73,3 +76,32 @@ def test_rank_whose_device_is_full_ends_the_run_and_one_that_fails_otherwise_is_
     else:
         assert supervisor._outcome.exit_code == 75
         assert supervisor._outcome.reason.endswith("lower learner.batch_size")
+
+
+def test_lanes_of_a_process_that_died_hold_no_weights(supervisor):
+    plane, actor, evaluator = supervisor._plane, supervisor._roster["actor-0"], supervisor._roster["evaluator-0"]
+    for entry in (actor, evaluator):
+        plane.lane_clients(entry.member)  # attaches
+    attached_L = plane.lane_server(0).block["attached"]
+    assert attached_L.all()
+    supervisor._bury(actor)
+    _, lanes = plane.shape.lanes_of(actor.member)
+    assert not attached_L[lanes].any() and attached_L.sum() == len(attached_L) - len(lanes)
+
+
+def test_stop_asks_for_a_checkpoint_after_the_sources_and_before_the_rest(supervisor, monkeypatch):
+    """The learner answers the request while its stage is not yet reached."""
+    happened, learner = [], supervisor._roster["learner-0"]
+    learner.state = State.READY
+
+    def send(identity, message):
+        happened.append((identity, message))
+        supervisor._handle(identity, CheckpointSaved(request_id=message.request_id, learner_steps=9))
+        return True
+
+    monkeypatch.setattr(supervisor._stop_word, "raise_to", happened.append)
+    monkeypatch.setattr(supervisor._socket, "send", send)
+    supervisor._stop(Outcome(ExitCode.FINISHED, "asked to"))
+    first, last = STOP_STAGES[Role.ACTOR], LAST_STAGE
+    assert happened == [first, ("learner-0", SaveCheckpoint(request_id=1)), last]
+    assert first < STOP_STAGES[Role.LEARNER] <= last

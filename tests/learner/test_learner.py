@@ -288,6 +288,16 @@ def test_rollback_undoes_what_was_learnt_since(tmp_path):
         bench.train(3, bad=True)
 
 
+def test_no_weights_version_comes_twice_after_a_rollback(tmp_path):
+    bench = Bench(tmp_path, "learner.checkpoint_interval=2", "learner.publish_interval=1")
+    bench.train(3)
+    newest = bench.get("weights_version")
+    bench.train(3, bad=True)
+    assert bench.get("learner_steps") == 2
+    bench.train(1)
+    assert bench.get("weights_version") == newest + 1
+
+
 @pytest.fixture
 def late(tmp_path):
     """A bench whose learner reads the result of a step when the next one has begun, as on a GPU."""

@@ -54,6 +54,15 @@ def test_gpu_takes_and_skips_the_steps_of_a_cpu(optimizer):
         np.testing.assert_allclose(state[name], value, rtol=1e-2, atol=1e-5, err_msg=name)
 
 
+def test_step_that_the_gpu_skips_leaves_the_average_as_it_was():
+    step, average = make_step("cuda:0")
+    good, _, bad, *_ = batches("cuda:0")
+    step(good)  # now the trained weights and their average differ
+    before = FlatWeights(average).read()
+    assert step(bad).skipped
+    assert (FlatWeights(average).read() == before).all()
+
+
 def test_gpu_steps_begin_without_a_wait():
     step, _ = make_step("cuda:0", warmup_steps=5)
     given = batches("cuda:0")

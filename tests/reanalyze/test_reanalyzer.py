@@ -89,6 +89,17 @@ def test_successor_of_a_killed_reanalyzer_searches_again_what_was_under_way(benc
     assert list(bench.answers()) == [0, 1, 2, 3]
 
 
+def test_targets_are_committed_when_their_group_is_released(bench, monkeypatch):
+    release, committed = bench.reanalyzer._positions.release, []
+    monkeypatch.setattr(
+        bench.reanalyzer._positions, "release", lambda: (committed.append(list(bench.answers())), release())
+    )
+    for ticket in range(3):
+        bench.ask(ticket)
+    bench.laps(100)
+    assert committed == [[0], [1], [2]]
+
+
 def test_target_network_stays_until_its_interval_has_passed(bench):
     versions = []
     for ticket in range(8):
@@ -166,3 +177,18 @@ def test_positions_that_left_the_table_are_neither_searched_nor_waited_for(bench
         reanalysis.do_work()
         bench.laps(1)
     assert (batch.waiting, batch.fresh) == (0, 1)
+
+
+def test_targets_of_positions_that_left_the_table_during_their_search_are_dropped(bench):
+    table = filled_table(bench.plane)
+    reanalysis = Reanalysis(bench.plane, table, Gatherer(table, discount=0.9, td_steps=2))
+    batch = Waits()
+    reanalysis.request(np.array([2, 6, 20]), np.full(3, 2), batch)
+    reanalysis.do_work()  # hands the group out
+    table.tail = 10
+    for _ in range(60):
+        reanalysis.do_work()
+        bench.laps(1)
+    assert (batch.waiting, batch.fresh) == (0, 3)
+    assert table.added.search_version_C[[2, 6, 20]].tolist() == [0, 0, 1]
+    assert table.added.bootstrap_version_C[[4, 8, 22]].tolist() == [0, 0, 1]

@@ -89,8 +89,9 @@ def test_a_transition_with_no_error_is_still_drawn_now_and_then():
     np.testing.assert_allclose(weight_B, 1.0)
 
 
-def test_what_was_removed_is_never_drawn_again():
-    table, sampler = prioritized(capacity=50, priority=lambda steps: np.full(len(steps), 1e6))
+@pytest.mark.parametrize("capacity", [50, 52])  # of 52, two rows stay empty between the newest and the oldest step
+def test_what_was_removed_is_never_drawn_again(capacity):
+    table, sampler = prioritized(capacity=capacity, priority=lambda steps: np.full(len(steps), 1e6))
     fill(table, sampler, 4, first_number=100)
     step_B, _ = sampler.draw(10_000, beta=1.0)
     assert step_B.min() == table.tail == 20

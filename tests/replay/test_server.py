@@ -212,6 +212,46 @@ def test_server_restores_what_it_had_and_counts_what_a_kill_took(bench, tmp_path
     assert "restored 60 transitions of 60 inserted so far; 10 lost in a kill" in again.notes()
 
 
+def test_server_goes_on_from_what_was_sampled_before_a_restart(bench):
+    """40 steps of 4 samples on 60 transitions: the lead is 20 at samples_per_insert=4, inside the corridor."""
+    first = bench(name="first")
+    first.fill(12)
+    first.server.on_close()
+    again = bench(name="again", learner_steps=40)
+    again.laps(1)
+    assert again.get("sampled") == 4 * 40 + 4
+
+
+@pytest.mark.parametrize(("learner_steps", "beta_is_zero"), [(0, True), (10, False)])
+def test_importance_weights_go_from_the_first_beta_to_the_last(bench, learner_steps, beta_is_zero):
+    server = bench("replay.sampler=prioritized", "replay.priority_beta=[0.0,1.0]", learner_steps=learner_steps)
+    server.fill(6)
+    while (slot := server.batches.peek()) is None:
+        server.play(1)
+        server.laps(1)
+    assert (slot.unrolls.weight_B == 1.0).all() == beta_is_zero
+
+
+def test_sample_that_left_the_table_while_its_batch_waited_has_weight_zero(bench):
+    server = bench("topology.reanalyzers=1", "reanalyze.fraction=1.0", "learner.batch_size=16")
+    positions, targets = RingReader(server.plane.position_ring(0)), RingWriter(server.plane.target_ring(0))
+    while positions.peek() is None:
+        server.play(1)
+        server.laps(1)
+    table, step_B = server.server._table, server.server._batches._pending[0].step_B.copy()
+    table.tail = int(step_B.max()) // LENGTH * LENGTH  # as if all trajectories before its own were removed
+    while (batch := server.batches.peek()) is None:
+        if (asked := positions.peek()) is not None:
+            answer = targets.claim()
+            answer.ticket[0] = asked.ticket[0]
+            targets.commit()
+            positions.release()
+        server.laps(1)
+    gone_B = step_B < table.tail
+    assert 0 < gone_B.sum() == server.get("evicted")
+    np.testing.assert_array_equal(batch.unrolls.weight_B == 0.0, gone_B)
+
+
 def test_server_takes_in_at_its_end_what_still_lies_in_the_rings(bench):
     """The rate limiter holds actors back while they play; at the end no actor plays any more."""
     first = bench("replay.max_insert_lead=11", "learner.batch_size=64", name="first")

@@ -79,6 +79,14 @@ def test_prune_keeps_the_newest_and_the_best(store):
     assert not list(store.directory.glob(".*"))
 
 
+def test_prune_keeps_an_older_step_that_a_pointer_names(store):
+    for value in range(1, 6):
+        save(store, value)
+    store.point("latest", step_name(2))  # as after a resume from an older one
+    store.prune(keep=2)
+    assert store.names() == ["step_00000002", "step_00000004", "step_00000005"]
+
+
 def test_prune_keeps_multiples_except_the_untrained_one_and_leaves_what_only_begins_like_a_step(store):
     for value in (0, 2, 3, 4, 5):
         save(store, value)

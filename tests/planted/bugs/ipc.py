@@ -13,15 +13,6 @@ BUGS = (
         ("inference/test_server", "ipc/test_lane"),
     ),
     Bug(
-        "version-released-after-response",
-        "inference/server.py",
-        "            self._versions.finish(lane)\n        self._lanes.respond(lanes)\n",
-        "            continue\n        self._lanes.respond(lanes)\n"
-        "        for lane in self._finished_L[:num_finished].tolist():\n            self._versions.finish(lane)\n",
-        "A lane that is marked as answered belongs to its client: the server decides about its version before.",
-        ("inference/test_server",),
-    ),
-    Bug(
         "epoch-after-commit",
         "ipc/ring.py",
         "    atomics.store_relaxed(header, _EPOCH, epoch)\n"

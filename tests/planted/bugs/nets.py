@@ -9,7 +9,7 @@ BUGS = (
         "shift if bias is None else bias * scale + shift",
         "shift if bias is None else bias + shift",
         "Folding a normalisation scales the bias of the layer before it too.",
-        ("nets/test_engines", "nets/test_torch_networks"),
+        ("nets/test_torch_networks", "nets/test_onnx_inference"),
     ),
     Bug(
         "min-max-over-batch",
@@ -25,7 +25,7 @@ BUGS = (
         "return 1.0 / (learner_steps + 1) if",
         "return 1.0 / (learner_steps + 2) if",
         "The mean image is the plain mean of the first batches.",
-        ("nets/test_model", "learner/test_step"),
+        ("nets/test_kinds",),
     ),
     Bug(
         "column-as-row",

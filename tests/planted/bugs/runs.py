@@ -57,6 +57,6 @@ BUGS = (
         "_ratio(sampled, inserted - recent.profile.replay.min_size_to_sample)",
         "_ratio(sampled, inserted)",
         "Samples per insert leave out the warm-up, in which nothing is sampled.",
-        ("telemetry/test_metrics",),
+        ("telemetry/test_snapshots",),
     ),
 )
