@@ -19,11 +19,6 @@ class Bug(NamedTuple):
     # Under tests/, without .py; the likeliest first.
     modules: tuple[str, ...]
 
-    def plant(self, root: Path) -> None:
-        """Puts the bug into the copy of the project at `root`."""
-        path = root / "mzpipe" / self.file
-        path.write_text(self.planted(path.read_text()))
-
     def planted(self, text: str) -> str:
         """The file's text with the bug; raises ValueError if it would not change exactly one place."""
         found = text.count(self.old)

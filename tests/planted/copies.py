@@ -32,7 +32,7 @@ class Copy:
     """The project in a temporary folder, with caches of its own."""
 
     def __init__(self, folder: Path) -> None:
-        self._root, cache = folder / "project", folder / "cache"
+        self._root, self._former, cache = folder / "project", folder / "former.py", folder / "cache"
         shutil.copytree(ROOT, self._root, ignore=_left_out)
         (cache / "mzpipe").mkdir(mode=0o700, parents=True)
         former = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "mzpipe"
@@ -49,14 +49,16 @@ class Copy:
 
     def run_planted(self, bug: Bug, *words: str) -> Outcome:
         """Runs pytest on the bug's modules while the bug is in the copy."""
-        bug.plant(self._root)
+        planted = self._root / "mzpipe" / bug.file
+        shutil.copy2(planted, self._former)
+        planted.write_text(bug.planted(planted.read_text()))
         cache, others = self._kernel_cache(), _Others(self._root / "mzpipe", bug.file)
         try:
             others.share(self._clean_cache, cache)
             outcome = self.run(*words, *bug.paths(), interpreted=is_pure(bug))
             others.share(cache, self._clean_cache)
         finally:
-            shutil.copy2(ROOT / "mzpipe" / bug.file, self._root / "mzpipe" / bug.file)
+            shutil.copy2(self._former, planted)  # with its time, by which Numba knows it
             shutil.rmtree(cache, ignore_errors=True)
         return outcome
 

@@ -33,7 +33,7 @@ BUGS = (
         "Keys._make(key_B.copy() for key_B in keys)",
         "Keys._make(keys)",
         "Priorities that wait for room keep the keys of their own batch, although its slot is given back.",
-        ("learner/test_learner", "learner/test_step"),
+        ("learner/test_answers",),
     ),
     Bug(
         "average-of-skipped-step",

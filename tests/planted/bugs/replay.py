@@ -9,7 +9,7 @@ BUGS = (
         "        stored_N = np.flatnonzero(group.step_N >= table.tail)\n        rows = group.step_N[stored_N]",
         "        stored_N = np.arange(len(group.step_N))\n        rows = group.step_N[stored_N]",
         "Fresh targets of steps that have left the table are dropped: their rows hold other transitions.",
-        ("reanalyze/test_reanalysis",),
+        ("reanalyze/test_reanalyzer",),
     ),
     Bug(
         "resume-forgets-sampled",
