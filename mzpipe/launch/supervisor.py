@@ -210,9 +210,10 @@ class Supervisor:
         """Whether the run outlives this death: the process was killed, or it failed after it had been ready.
 
         A device that is full or lost stays so. The only rank of the learner fails again on the same state; one of
-        several may have failed for a dead peer. The replay server's table is only in its memory.
+        several may have failed for a dead peer. Without a journal the replay server's table is only in its memory.
         """
-        if role == Role.REPLAY:
+        replay = self._profile.replay
+        if role == Role.REPLAY and not (replay.journal or replay.source):
             return False
         if code is not None and code < 0:
             return True

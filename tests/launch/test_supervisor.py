@@ -94,6 +94,7 @@ def bury(supervisor, monkeypatch, identity, code, failed=None):
         ("actor-0", 70, True),
         ("learner-0", -9, True),
         ("learner-0", 70, False),
+        ("replay-0", -9, True),
     ],
 )
 def test_run_outlives_a_process_that_was_killed_or_may_do_better_next_time(
@@ -106,6 +107,12 @@ def test_run_outlives_a_process_that_was_killed_or_may_do_better_next_time(
     else:
         assert supervisor._outcome.exit_code == code
         assert supervisor._outcome.reason == f"{identity} ended with exit code {code}: Error: why"
+
+
+def test_run_does_not_outlive_a_replay_server_without_a_journal(make_supervisor, monkeypatch):
+    supervisor = make_supervisor(tiny_profile("replay.journal=false"))
+    bury(supervisor, monkeypatch, "replay-0", -9)
+    assert supervisor._outcome.exit_code == 70
 
 
 def test_run_ends_when_a_server_died_more_often_than_its_budget_allows(supervisor, monkeypatch):

@@ -99,6 +99,8 @@ def test_live_run_outlives_a_second_start_and_kills_and_is_saved_by_ctrl_c(start
     check_role_is_started_again(run, "actor-0")
     check_role_is_started_again(run, "evaluator-0")
     check_role_is_started_again(run, "inference-0")
+    check_role_is_started_again(run, "replay-0")
+    run.wait_for_line(r"replay-0: restored [\d,]+ transitions of [\d,]+ inserted so far; \d+ lost in a kill")
     check_stopped_role_is_killed_and_started_again_with_its_stack_in_its_log(run, "actor-0")
     check_ctrl_z_pauses_every_process_until_the_supervisor_is_told_to_go_on(run)
     check_signal_drains_saves_and_ends(run, signal.SIGINT, 130)
@@ -208,8 +210,8 @@ def test_kill_of_the_supervisor_leaves_no_process_and_the_next_start_sweeps(star
         assert path.name not in again.output
 
 
-def test_run_ends_with_70_and_says_why_when_the_replay_server_is_killed(start):
-    run, identity = start(), "replay-0"
+def test_run_ends_with_70_and_says_why_when_the_replay_server_without_a_journal_is_killed(start):
+    run, identity = start("replay.journal=false"), "replay-0"
     roles = run.wait_ready()
     os.kill(roles[identity], signal.SIGKILL)
     assert run.wait() == 70
