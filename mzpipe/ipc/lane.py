@@ -89,7 +89,7 @@ class LaneClient:
         block["attached"][lane] = 1
         # A former client may have died with a request in flight: we wait for its answer as for our own.
         self._sequence = int(self._request[0])
-        self._version_L = memoryview(block["weights_version"])
+        self._version_L = block["weights_version"].data
         self._request_address, self._response_address = (
             int(words.ctypes.data) for words in (self._request, self._response)
         )
@@ -126,7 +126,8 @@ class LaneClient:
     @property
     def weights_version(self) -> int:
         """Weights version of the last answer; NO_VERSION: it is void, and the search must begin anew."""
-        return self._version_L[self._lane]
+        version: int = self._version_L[self._lane]
+        return version
 
     def detach(self) -> None:
         """Tells the server that no search of this lane will continue."""

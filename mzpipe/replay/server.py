@@ -88,8 +88,8 @@ class ReplayServer(Agent):
         # Keys and tickets of a killed server may still come back: none of them names a position of this one.
         first_number = self._epoch * _NUMBERS_PER_EPOCH
         self._table = Table(TableShape.of(replay, shape, shape.trajectory_length), first_number)
-        path = (self.role, self._learner.get("learner_steps"), *([self._epoch] if self._epoch else []))
-        self._sampler = make_sampler(replay, self._table, derive_seed(profile.seed, *path))
+        steps, epoch = self._learner.get("learner_steps"), (self._epoch,) if self._epoch else ()
+        self._sampler = make_sampler(replay, self._table, derive_seed(profile.seed, self.role, steps, *epoch))
         gatherer = Gatherer(self._table, discount=self._discount, td_steps=replay.td_steps)
         self._limiter = self._make_limiter()
         self._recovery = recover(replay, shape, self._directory)
