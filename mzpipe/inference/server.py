@@ -140,8 +140,8 @@ class InferenceServer(Agent):
     def _groups(self, pending: np.ndarray) -> list[tuple[np.ndarray, RequestKind, int]]:
         """Groups of lanes that may share a batch: same kind, same weights version.
 
-        A recurrent request on a lane that holds no version was left by a client
-        that died. No process reads its answer, so it gets an empty one.
+        A recurrent request on a lane that holds no version continues a search whose
+        client died, or whose hidden states died with a former server: its answer is void.
         """
         held_L = self._versions.held_L
         common = common_version(pending, self._block["kind"], held_L, int(RequestKind.RECURRENT))
@@ -152,7 +152,7 @@ class InferenceServer(Agent):
             kind = RequestKind(self._block["kind"][lane])
             version = self._versions.adopt(lane) if kind is RequestKind.ROOT else int(held_L[lane])
             if version == 0:
-                self._lanes.respond(np.array([lane], np.int32))
+                self._lanes.respond_void(lane)
                 continue
             groups.setdefault((kind, version), []).append(lane)
         return [(np.array(lanes, np.int32), kind, version) for (kind, version), lanes in groups.items()]

@@ -2,7 +2,7 @@
 
     process i:  | laps | busy_laps | env_steps | ... |      names in COUNTERS' order
 
-V1  A row has one writer; every word is stored whole (aligned 8 bytes).
+V1  A row has one writer; every word is stored whole: 8 aligned bytes, which one mov (x86-64) or str (Arm) stores.
 V2  Words are gauges: no order between them is promised, and none is needed.
 
 A counter is declared once, here. The row, the sums over a role's processes, the metrics (`telemetry.metrics`) and the
@@ -107,6 +107,10 @@ COUNTERS = (
     Counter("loss_consistency", _LEARNER, Kind.FRACTIONS, "loss of the consistency, before its weight"),
     Counter("value_error", _LEARNER, Kind.FRACTIONS, "mean |v - z| of a batch"),
     Counter("evaluations", _EVALUATOR, Kind.COUNT, "evaluations ended"),
+    Counter(
+        "long_call", EVERY, Kind.GAUGE, "call under way that may take longer than laps tell, by its number; 0: none"
+    ),
+    Counter("parts", EVERY, Kind.COUNT, "parts of such calls that are done, as restored trajectories"),
 )
 BY_NAME = {counter.name: counter for counter in COUNTERS}
 _INDEX = {name: index for index, name in enumerate(BY_NAME)}

@@ -18,9 +18,6 @@ STOP_STAGES = {
     Role.LEARNER: 3,
     Role.INFERENCE: 4,
 }
-# Roles that are started again when they die. The learner's ranks are started again all together (see Supervisor); the
-# death of any other role ends the run.
-RESTARTED_ROLES = (Role.ACTOR, Role.EVALUATOR, Role.REANALYZER)
 # Roles that search, and so own lanes.
 SEARCHING_ROLES = (Role.ACTOR, Role.EVALUATOR, Role.REANALYZER)
 LAST_STAGE = max(STOP_STAGES.values())

@@ -15,6 +15,7 @@ import torch
 
 from ..config import score_protocol
 from ..errors import CheckpointError, MzpipeError, NotFiniteError
+from ..ipc.calls import LongCall
 from ..ipc.messages import CheckpointSaved, Message, Note, SaveCheckpoint
 from ..ipc.roles import Role
 from ..ipc.schema import BatchSlot
@@ -72,7 +73,7 @@ class Learner(Agent):
         self._replay_bell = plane.doorbell(Member(Role.REPLAY, 0))
         self._ranks: Ranks | OneRank | None = None
         self._resources = ExitStack()
-        self._is_beginning = self._gap_is_told = False
+        self._is_beginning = self._gap_is_told = self._has_trained = False
         # Steps that may run while the host goes on.
         self._max_behind = 1 if self._device.type == "cuda" else 0
         self._begun: deque[_Begun] = deque()
@@ -120,7 +121,11 @@ class Learner(Agent):
             return 0
         self._clock.end(Stage.BATCH_COPY)
         self._call_ranks()
-        return self._train(*peeked)
+        if self._has_trained:
+            return self._train(*peeked)
+        with self._in_long_call(LongCall.FIRST_STEP):
+            self._has_trained = True
+            return self._train(*peeked)
 
     def on_message(self, message: Message) -> None:
         """Saves a checkpoint when the supervisor asks for one."""
@@ -245,7 +250,9 @@ class Learner(Agent):
             self._note(f"a training step is not finite: it is skipped, its batch is in {self._faults.dumped}")
         if not roll_back:
             return
-        if not self._restore():
+        with self._in_long_call(LongCall.LOAD):
+            is_restored = self._restore()
+        if not is_restored:
             raise MzpipeError(
                 "three training steps in a row were not finite, and there is no checkpoint to go back to: lower "
                 f"learner.learning_rate, or look at the batch in {self._faults.dumped}"
@@ -304,11 +311,12 @@ class Learner(Agent):
     def _save(self, request_id: int) -> None:
         config = self._profile.learner
         try:
-            self._write_checkpoint()
+            with self._in_long_call(LongCall.SAVE):
+                self._write_checkpoint()
+                self._store.prune(keep=config.keep_checkpoints, keep_every=config.keep_every)
         except NotFiniteError as error:
             self._distrust(error)
             return
-        self._store.prune(keep=config.keep_checkpoints, keep_every=config.keep_every)
         self._control.send(CheckpointSaved(request_id, self._step.learner_steps))
 
     def _write_checkpoint(self) -> None:

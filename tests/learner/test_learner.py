@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from mzpipe.errors import CheckpointError, MzpipeError
+from mzpipe.ipc.calls import LongCall
 from mzpipe.ipc.columns import named
 from mzpipe.ipc.control import LocalPort
 from mzpipe.ipc.messages import CheckpointSaved, Note, SaveCheckpoint
@@ -130,6 +131,30 @@ def test_learner_publishes_and_saves_at_its_intervals_and_stops_at_the_limit(tmp
     assert bench.messages(CheckpointSaved)[-1] == CheckpointSaved(5, 7)
     state = bench.store.load("latest").state
     assert (state["game"], state["protocol"]) == ("CartPole-v1", "greedy")
+
+
+def test_learner_says_which_long_call_is_under_way(tmp_path, monkeypatch):
+    bench = Bench(tmp_path, "learner.checkpoint_interval=2")
+    calls = []
+
+    def watch(owner, name):
+        method = getattr(owner, name)
+        monkeypatch.setattr(
+            owner,
+            name,
+            lambda *words, **more: (calls.append((name, bench.get("long_call"))), method(*words, **more))[1],
+        )
+
+    watch(bench.learner._store, "save")
+    watch(bench.learner, "_restore")
+    watch(bench.learner._step, "begin")
+    bench.train(1)
+    bench.train(1)
+    bench.train(3, bad=True)
+    first, *others = [call for name, call in calls if name == "begin"]
+    assert (first, set(others)) == (LongCall.FIRST_STEP, {LongCall.NONE})
+    assert [call for call in calls if call[0] != "begin"] == [("save", LongCall.SAVE), ("_restore", LongCall.LOAD)]
+    assert bench.get("long_call") == LongCall.NONE
 
 
 def test_checkpoints_of_every_nth_step_are_kept_with_the_newest(tmp_path):
