@@ -20,6 +20,7 @@ from ..errors import MzpipeError
 from ..games import GameSpec, describe_game
 from ..ipc.dataplane import DataPlane
 from ..ipc.messages import CheckpointSaved
+from ..ipc.roles import Role
 from ..runtime.context import Storage
 from ..runtime.devices import device_errors
 from ..runtime.process import end_process, follow_supervisor
@@ -54,9 +55,12 @@ class Prepared:
         return Devices(self.learner_devices, self.inference_devices, self.device_memory)
 
     @property
-    def another_rank(self) -> bool:
-        """Whether there is a device for one more rank of the learner: always on CPUs, else a GPU without a rank."""
-        return "cpu" in self.learner_devices or self.num_gpus > len(set(self.learner_devices))
+    def lacking_devices(self) -> frozenset[Role]:
+        """Roles with a process on every GPU that torch sees; on CPUs there is always room for one more."""
+        devices = {Role.LEARNER: self.learner_devices, Role.INFERENCE: self.inference_devices}
+        return frozenset(
+            role for role, names in devices.items() if "cpu" not in names and self.num_gpus <= len(set(names))
+        )
 
     def lines(self) -> list[str]:
         """Lines for the user: a GPU that is not used, the size of the model, and the cost of an inference."""
@@ -189,12 +193,12 @@ def _prepare(profile: Profile, directory: Path) -> Prepared:
     return prepared
 
 
-def has_another_rank(runtime: Path) -> bool:
-    """See Prepared.another_rank; True if the runtime directory does not tell."""
+def lacking_devices(runtime: Path) -> frozenset[Role]:
+    """See Prepared.lacking_devices; none if the runtime directory does not tell."""
     try:
-        return read_prepared(runtime).another_rank
+        return read_prepared(runtime).lacking_devices
     except (OSError, ValueError):
-        return True
+        return frozenset()
 
 
 def main(profile_path: str, directory: str, parent_pid: str) -> int:

@@ -62,3 +62,25 @@ def test_a_capture_that_fails_is_told_to_the_supervisor(tmp_path, monkeypatch):
     publish(plane, random_model(profile, plane, 0))
     assert np.isfinite(searched(server, plane)).all()
     server.on_close()
+
+
+@pytest.mark.parametrize("patience", [0, 1])
+def test_launches_and_the_time_of_the_device_are_counted_for_every_batch(tmp_path, patience):
+    server, plane, profile = started("cuda:0", tmp_path / "run")
+    publish(plane, random_model(profile, plane, 0))
+    torch.ops.stand_in_gpu.set_pace(1_000_000)  # a kernel a second: whole numbers
+    torch.ops.stand_in_gpu.set_patience(patience)
+    searched(server, plane)
+    counters = server._counters
+    assert counters.value("batches") > 0 and counters.value("launch_time") > 0.0
+    assert counters.value("device_time") >= 10 * counters.value("batches")
+    assert counters.value("device_time") == int(counters.value("device_time"))
+    server.on_close()
+
+
+def test_nothing_of_this_is_counted_on_a_cpu(tmp_path):
+    server, plane, profile = started("cpu", tmp_path / "run")
+    publish(plane, random_model(profile, plane, 0))
+    searched(server, plane)
+    assert server._counters.value("launch_time") == server._counters.value("device_time") == 0.0
+    assert server._counters.value("batches") > 0

@@ -10,7 +10,7 @@ import torch
 
 from mzpipe.games import describe_game
 from mzpipe.launch import rehearsal
-from mzpipe.launch.rehearsal import RESULT_FILE, describe_model, has_another_rank, read_prepared, write_prepared
+from mzpipe.launch.rehearsal import RESULT_FILE, describe_model, lacking_devices, read_prepared, write_prepared
 from mzpipe.nets import FlatWeights, Model
 from tests.tiny import tiny_profile
 
@@ -80,13 +80,14 @@ def test_pipeline_of_cartpole_in_torch_loads_no_runtime_for_cpus_and_no_emulator
 
 
 @pytest.mark.parametrize(
-    ("ranks", "num_gpus", "another"),
-    [(("cpu",), 0, True), (("cuda:0",), 1, False), (("cuda:0",), 2, True), (("cuda:0", "cuda:1"), 2, False)],
+    ("names", "num_gpus", "lacks"),
+    [(("cpu",), 0, False), (("cuda:0",), 1, True), (("cuda:0",), 2, False), (("cuda:0", "cuda:1"), 2, True)],
 )
-def test_there_is_another_rank_on_cpus_and_where_a_gpu_has_none(tmp_path, ranks, num_gpus, another):
+@pytest.mark.parametrize("role", ["learner", "inference"])
+def test_a_role_lacks_a_device_where_every_gpu_has_one_of_its_processes(tmp_path, role, names, num_gpus, lacks):
     profile = tiny_profile()
     prepared = describe_model(profile, describe_game(profile.game))
-    write_prepared(tmp_path, dataclasses.replace(prepared, learner_devices=ranks, num_gpus=num_gpus))
-    assert has_another_rank(tmp_path) == another
+    write_prepared(tmp_path, dataclasses.replace(prepared, **{f"{role}_devices": names}, num_gpus=num_gpus))
+    assert lacking_devices(tmp_path) == ({role} if lacks else set())
     (tmp_path / RESULT_FILE).unlink()
-    assert has_another_rank(tmp_path)
+    assert lacking_devices(tmp_path) == set()

@@ -65,6 +65,9 @@ def install():
         def wait(self, stream=None):
             super().wait(stream or current_stream())
 
+        def elapsed_time(self, end_event):
+            return device.elapsed(self.event_id, end_event.event_id)
+
     def known_stream(name, number):
         return Stream(stream_id=number, device_index=place(name).index, device_type=1)
 
