@@ -46,13 +46,15 @@ class Prepared:
     unusable_gpu: str = ""
     # Bytes of each GPU's memory, by name.
     device_memory: dict[str, int] = field(default_factory=dict)
+    # The names that the driver has for them.
+    device_uuids: dict[str, str] = field(default_factory=dict)
     # GPUs that torch sees, whether the run uses them or not.
     num_gpus: int = 0
 
     @property
     def devices(self) -> Devices:
         """The devices of all roles."""
-        return Devices(self.learner_devices, self.inference_devices, self.device_memory)
+        return Devices(self.learner_devices, self.inference_devices, self.device_memory, self.device_uuids)
 
     @property
     def lacking_devices(self) -> frozenset[Role]:
@@ -75,7 +77,16 @@ def describe_model(profile: Profile, game: GameSpec) -> Prepared:
     """The sizes of the profile's model, as the learner has it, and its devices; allocates nothing of the model."""
     import torch
 
-    from ..nets import FlatWeights, Model, device_memory, learner_devices, num_gpus, resolve_devices, unusable_gpu
+    from ..nets import (
+        FlatWeights,
+        Model,
+        device_memory,
+        device_uuid,
+        learner_devices,
+        num_gpus,
+        resolve_devices,
+        unusable_gpu,
+    )
     from ..nets.cost import inference_flops, output_bytes
 
     shape = make_plan(profile, game, Devices.assumed(profile), ModelSizes()).shape
@@ -88,6 +99,7 @@ def describe_model(profile: Profile, game: GameSpec) -> Prepared:
     num_parameters = sum(parameter.numel() for parameter in model.parameters())
     flat = FlatWeights(model)
     learner, inference = learner_devices(profile.learner.devices), tuple(resolve_devices(profile.inference.devices))
+    gpus = sorted({*learner, *inference} - {"cpu"})
     return Prepared(
         model=ModelSizes(
             4 * flat.size, 4 * num_parameters, outputs.hidden_state, outputs.root, outputs.unroll, flat.fields
@@ -98,7 +110,8 @@ def describe_model(profile: Profile, game: GameSpec) -> Prepared:
         learner_devices=learner,
         inference_devices=inference,
         unusable_gpu=unusable_gpu() if "auto" in (*profile.learner.devices, *profile.inference.devices) else "",
-        device_memory={name: device_memory(name) for name in sorted({*learner, *inference} - {"cpu"})},
+        device_memory={name: device_memory(name) for name in gpus},
+        device_uuids={name: uuid for name in gpus if (uuid := device_uuid(name))},
         num_gpus=num_gpus(),
     )
 

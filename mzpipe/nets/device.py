@@ -37,7 +37,13 @@ def num_gpus() -> int:
 
 def device_memory(name: str) -> int:
     """Bytes of a GPU's memory, in use or free."""
-    return int(torch.cuda.mem_get_info(name)[1])
+    return int(torch.cuda.get_device_properties(name).total_memory)
+
+
+def device_uuid(name: str) -> str:
+    """The name that the driver has for a GPU, whatever its number here; "" if this torch does not tell."""
+    uuid = getattr(torch.cuda.get_device_properties(name), "uuid", None)
+    return "" if uuid is None else f"GPU-{uuid}"
 
 
 def unusable_gpu() -> str:

@@ -63,13 +63,16 @@ def test_prepared_says_first_that_auto_found_a_gpu_which_it_cannot_use(monkeypat
         assert first == said and model.startswith("model     ")
 
 
-def test_prepared_holds_the_memory_of_each_gpu_that_the_run_uses(tmp_path, monkeypatch):
+def test_prepared_holds_memory_and_uuid_of_each_gpu_that_the_run_uses(tmp_path, monkeypatch):
     monkeypatch.setattr("mzpipe.nets.resolve_devices", lambda names: ["cuda:1", "cuda:0"])
     monkeypatch.setattr("mzpipe.nets.device_memory", {"cuda:0": 10, "cuda:1": 11}.get)
+    monkeypatch.setattr("mzpipe.nets.device_uuid", {"cuda:0": "GPU-7", "cuda:1": ""}.get)
     profile = tiny_profile("learner.devices=['cpu']")
     prepared = describe_model(profile, describe_game(profile.game))
     write_prepared(tmp_path, prepared)
-    assert read_prepared(tmp_path).devices.memory == {"cuda:0": 10, "cuda:1": 11}
+    devices = read_prepared(tmp_path).devices
+    assert devices.memory == {"cuda:0": 10, "cuda:1": 11}
+    assert devices.uuids == {"cuda:0": "GPU-7"}
 
 
 @pytest.mark.slow
