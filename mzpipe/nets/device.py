@@ -26,7 +26,8 @@ def resolve_devices(names: Sequence[int | str]) -> list[str]:
         return ([f"cuda:{index}" for index in range(available)] or ["cpu"]) * names.count("auto")
     for name in names:
         if isinstance(name, int) and not 0 <= name < available:
-            raise DeviceError(f"device {name}: this machine has {available} CUDA devices; use 'cpu' or 'auto'")
+            reason = ": ".join(filter(None, [f"this machine has {available} CUDA devices", unusable_gpu()]))
+            raise DeviceError(f"device {name}: {reason}; use 'cpu' or 'auto'")
     return [f"cuda:{name}" if isinstance(name, int) else name for name in names]
 
 

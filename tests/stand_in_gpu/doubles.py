@@ -30,6 +30,7 @@ def install():
     report = SETTINGS.get("report")
     path = str(Path(report) / f"{os.getpid()}-{_name_of_process()}") if report else ""
     device.set_up(SETTINGS["gpus"], SETTINGS["bytes"] or _UNLIMITED, path)
+    device.set_patience(SETTINGS["patience"])
 
     def place(name=None):
         """A device by name or number, with its index."""

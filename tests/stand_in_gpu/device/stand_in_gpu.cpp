@@ -129,9 +129,11 @@ c10::Dict<std::string, int64_t> counted() {
   for (auto& [name, number] : by_name) all.insert(name, number);
   return all;
 }
+size_t set_limit = SIZE_MAX;
 void set_up(int64_t devices, int64_t bytes, const std::string& path) {
   num_devices = devices;
   for (auto& each : memory) each.limit = bytes;
+  set_limit = bytes;
   if (!path.empty()) count_into_file(path);
 }
 void set_device(int64_t device) {
@@ -148,6 +150,7 @@ void reset() {
   for (auto& [stream, state] : streams) state.copies.clear(), state.settled = state.last;
   capturing = nullptr, latched = {}, patience = 1, pace = 0, refusal = 0, current_device = 0;
   for (auto& stream : current_stream) stream = 0;
+  for (auto& each : memory) each.limit = set_limit;
 }
 void capture(int64_t id, int64_t pool, bool is_global) { begin_capture(id, pool, is_global, key_of(here())); }
 // Milliseconds between two events, by their addresses. (torch.Event.elapsed_time takes no subclass, as the double is.)
@@ -178,6 +181,7 @@ TORCH_LIBRARY(stand_in_gpu, m) {
   m.def("current_stream(int device) -> int", [](int64_t device) { return int64_t(current_stream[device]); });
   m.def("memory_of", &memory_of);
   m.def("forget_peak(int device) -> ()", [](int64_t device) { memory[device].peak = memory[device].in_use; });
+  m.def("limit_memory(int device, int size) -> ()", [](int64_t device, int64_t size) { memory[device].limit = size; });
   m.def("set_patience(int times) -> ()", [](int64_t times) { patience = times; });
   m.def("elapsed", &elapsed);
   m.def("set_pace(int microseconds) -> ()", [](int64_t microseconds) { pace = microseconds; });
