@@ -81,4 +81,8 @@ def test_profile_measures_a_run_on_a_gpu_and_its_ceilings(tmp_path):
         env=stand_in_environment(),
     )
     assert result.returncode == 0, result.stdout + result.stderr
-    assert set(json.loads(report.read_text())["ceilings"]["roles"]) == {"actor", "inference", "learner", "replay"}
+    fields = json.loads(report.read_text())
+    assert set(fields["ceilings"]["roles"]) == {"actor", "inference", "learner", "replay"}
+    assert set(fields["devices"]) == {"inference", "learner"}
+    assert all(part > 0.0 for use in fields["devices"].values() for part in use.values())
+    assert "inference: " in result.stdout and "launching" in result.stdout
