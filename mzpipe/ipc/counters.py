@@ -47,6 +47,7 @@ class Counter(NamedTuple):
 EVERY = (Role.LEARNER, Role.INFERENCE, Role.REPLAY, Role.REANALYZER, Role.ACTOR, Role.EVALUATOR)
 _WRITERS = (Role.ACTOR, Role.REPLAY, Role.REANALYZER, Role.LEARNER)
 _ACTOR, _INFERENCE, _REPLAY = (Role.ACTOR,), (Role.INFERENCE,), (Role.REPLAY,)
+_ON_DEVICES = (Role.INFERENCE, Role.LEARNER)
 _REANALYZER, _LEARNER, _EVALUATOR = (Role.REANALYZER,), (Role.LEARNER,), (Role.EVALUATOR,)
 
 COUNTERS = (
@@ -70,6 +71,8 @@ COUNTERS = (
     Counter("episode_length", _ACTOR, Kind.COUNT, "moves of training games"),
     Counter("batches", _INFERENCE, Kind.COUNT, "batches run"),
     Counter("batch_rows", _INFERENCE, Kind.COUNT, "requests in these batches, one per tree"),
+    Counter("launch_time", _ON_DEVICES, Kind.SECONDS, "time for queueing batches or steps on a GPU"),
+    Counter("device_time", _ON_DEVICES, Kind.SECONDS, "time that the GPU took for them"),
     Counter("inserted", _REPLAY, Kind.COUNT, "transitions stored"),
     Counter("sampled", _REPLAY, Kind.COUNT, "positions sampled"),
     Counter("stored", _REPLAY, Kind.GAUGE, "transitions now in the table"),

@@ -34,6 +34,7 @@ from .average import AverageWeights
 from .batches import BatchFeed
 from .diagnostics import diagnose, gradient_norms
 from .faults import FaultWatch
+from .launches import Launches
 from .loss import Batch, Losses
 from .ranks import OneRank, Ranks, backend_of
 from .saving import make_checkpoint, restore_checkpoint
@@ -77,6 +78,7 @@ class Learner(Agent):
         # Steps that may run while the host goes on.
         self._max_behind = 1 if self._device.type == "cuda" else 0
         self._begun: deque[_Begun] = deque()
+        self._launches = Launches(self._device, self._counters)
 
     def on_start(self) -> None:
         """Builds the model and saves it, or restores the latest checkpoint; rank 0 publishes its weights."""
@@ -183,7 +185,8 @@ class Learner(Agent):
     def _train(self, slot: BatchSlot, batch: Batch) -> int:
         self._is_beginning = True
         self._clock.mark(Mark.BATCH_TAKEN, self._index, self._feed.sequence)
-        self._step.begin(batch)
+        with self._launches.step():
+            self._step.begin(batch)
         self._is_beginning = False
         self._feed.take()
         self._begun.append(_Begun(slot, batch))
@@ -215,6 +218,7 @@ class Learner(Agent):
         """Takes the result of the oldest step that has begun; on a GPU it may have to wait for it."""
         slot, batch = self._begun.popleft()
         result = self._step.finish()
+        self._launches.count()
         if result.skipped:
             self._take_fault(slot)
         else:
