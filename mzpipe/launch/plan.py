@@ -76,7 +76,9 @@ class Plan:
             return RoleLoad(games=shape.evaluator_trees)
         if member.role == Role.LEARNER:
             return RoleLoad(
-                batch_size=shape.rank_batch_size, batch_bytes=RecordLayout.of(BatchSlot, shape.sizes()).nbytes
+                batch_size=shape.rank_batch_size,
+                batch_bytes=RecordLayout.of(BatchSlot, shape.sizes()).nbytes,
+                cuda_graphs=self.profile.learner.cuda_graphs,
             )
         if member.role == Role.INFERENCE:
             owners = [owner.role for owner in shape.lane_clients(member.index)]

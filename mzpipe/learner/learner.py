@@ -36,10 +36,11 @@ from .diagnostics import diagnose, gradient_norms
 from .faults import FaultWatch
 from .launches import Launches
 from .loss import Batch, Losses
+from .numbers import StepResult
 from .ranks import OneRank, Ranks, backend_of
 from .saving import make_checkpoint, restore_checkpoint
 from .statistics import PlayedStatistics
-from .step import StepResult, TrainingStep
+from .step import TrainingStep
 
 # A gap between the played and the trained network from which searches see other values than the loss.
 _LARGE_GAP = 0.5

@@ -179,7 +179,9 @@ def test_a_gpu_holds_what_its_processes_compute_with_and_a_context_each():
     rows, graphs = 3 * 3, 2 * 2 * 3 * 5
     slot = on_gpus().shape.sizes()
     nothing = taken("learner")
-    assert nothing == CONTEXT + 3 * RecordLayout.of(BatchSlot, slot).nbytes
+    batch = RecordLayout.of(BatchSlot, slot).nbytes
+    assert nothing == CONTEXT + 3 * batch
+    assert on_gpus("learner.cuda_graphs=true").device_bytes()["cuda:0"]["learner"] - nothing == batch
     assert taken("learner", training_weights=1000) - nothing == 1000 * 5
     assert taken("learner", unroll_outputs=1000) - nothing == 1000 * 2 * 4
     observations = 4 * 4 * rows

@@ -5,6 +5,7 @@ import pytest
 import torch
 
 from mzpipe.nets import FlatWeights
+from mzpipe.nets.capture import captured
 from mzpipe.nets.engines.folded import FoldedModel
 from mzpipe.nets.engines.row_model import RowModel
 from mzpipe.nets.engines.torch_flight import Runway
@@ -195,3 +196,26 @@ def test_a_landed_batch_tells_how_long_the_device_took_for_it_and_for_its_observ
     assert all(10 < seconds / 100e-6 < 200 for seconds in found)
     (on_cpu,) = prepared(kind, Runway(CPU))
     assert on_cpu.flights[0].device_seconds() == 0.0
+
+
+def test_torch_s_allocator_and_generator_leave_a_capture_that_cannot_end(monkeypatch):
+    """Torch keeps both in it: batches would never be freed, and draws be refused."""
+    calls, memory, value = [], torch.cuda.graph_pool_handle(), torch.ones(2, device=GPU)
+
+    class Generator:
+        def clone_state(self):
+            return "its seed and offset"
+
+        def graphsafe_set_state(self, state):
+            calls.append(state)
+
+    monkeypatch.setattr(torch.cuda, "default_generators", (Generator(),))
+    for name in ("_cuda_endAllocateToPool", "_cuda_releasePool"):
+        monkeypatch.setattr(torch._C, name, lambda *arguments, name=name: calls.append((name, *arguments)))
+    with torch.cuda.stream(torch.cuda.Stream()):
+        captured(lambda: value + 1, memory)
+        assert calls == []
+        with pytest.raises(RuntimeError, match="operation not permitted when stream is capturing"):
+            captured(lambda: value.sum().item(), memory)
+    ended, released = (("_cuda_endAllocateToPool", 0, memory), ("_cuda_releasePool", 0, memory))
+    assert calls == [ended, released, "its seed and offset"]

@@ -120,10 +120,11 @@ def install():
             self._number, self._pool = next(new_number), None
 
         def capture_begin(self, pool=None, capture_error_mode="global", check_input_liveness=False):
-            self._pool = pool or graph_pool_handle()
+            self._pool, self._random = pool or graph_pool_handle(), torch.get_rng_state()
             device.capture(self._number, self._pool[1], capture_error_mode != "relaxed")
 
         def capture_end(self):
+            torch.set_rng_state(self._random)  # a capture draws nothing
             device.end_capture(self._number)
 
         def instantiate(self):

@@ -12,14 +12,15 @@ answers; the first one lies before the batch, so the two tell how long the devic
 Shape legend    R rows of the largest batch   C = 2 + A columns
 """
 
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from ..capture import captured, reason_of
 from ..timed import TimedWork
 
 Program = Callable[[], object]
@@ -73,10 +74,9 @@ class Runway:
             raise
         except RuntimeError as error:
             self._captures = False
-            reason = str(error).partition("\n")[0]
             self._note(
                 f"inference on {self.device} goes on without CUDA graphs, at a launch per operation, "
-                f"because a capture failed: {reason}"
+                f"because a capture failed: {reason_of(error)}"
             )
             return run
 
@@ -86,23 +86,7 @@ class Runway:
                 run()
             torch.cuda.current_stream(self.device).synchronize()  # the caller may now refill what they have read
             self._graph_memory = self._graph_memory or torch.cuda.graph_pool_handle()
-            graph = torch.cuda.CUDAGraph()
-            graph.capture_begin(pool=self._graph_memory, capture_error_mode="thread_local")
-            with _ended(graph):
-                run()
-        return graph.replay
-
-
-@contextmanager
-def _ended(graph: "torch.cuda.CUDAGraph") -> Iterator[None]:
-    """Ends the capture in either case; an error of the captured work is worth more than that of the end."""
-    try:
-        yield
-    except BaseException:
-        with suppress(RuntimeError):
-            graph.capture_end()
-        raise
-    graph.capture_end()
+            return captured(run, self._graph_memory)[0]
 
 
 class TorchFlight:
