@@ -47,14 +47,14 @@ def test_line_is_ok_within_its_bounds_and_says_which_one_it_breaks():
     bounds = (Bound("us", "an H200's host", most=5.0), Bound("rate", "a goal", least=1e6))
     good, bad = judged(*bounds, us=4.0, rate=1e6), judged(*bounds, us=7.25, rate=2e6)
     assert (good["ok"], bad["ok"]) == (True, False)
-    assert text_of(good).split() == "a line us 4 rate 1,000,000 ok".split()
+    assert text_of(good).split() == ["a", "line", "us", "4", "rate", "1,000,000", "ok"]
     assert text_of(bad).endswith("us 7.25  rate 2,000,000  BAD  us must be at most 5 (an H200's host)")
 
 
 def test_line_without_a_bound_has_no_verdict():
     line = judged(us=4.0)
     assert line["ok"] is None
-    assert text_of(line).split() == "a line us 4".split()
+    assert text_of(line).split() == ["a", "line", "us", "4"]
 
 
 def test_number_that_is_not_finite_is_bad_and_null():
