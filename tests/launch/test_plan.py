@@ -2,10 +2,12 @@
 
 import re
 from dataclasses import replace
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 
+from mzpipe.config import load_profile
 from mzpipe.errors import ConfigError, PlanError
 from mzpipe.games import describe_game
 from mzpipe.ipc.columns import RecordLayout
@@ -13,11 +15,13 @@ from mzpipe.ipc.dataplane import DataPlane
 from mzpipe.ipc.schema import BatchSlot
 from mzpipe.launch import plan as module
 from mzpipe.launch.plan import ModelSizes, make_plan, mebibytes, plan_lines
+from mzpipe.launch.rehearsal import describe_model
 from mzpipe.launch.roles import Devices
 from mzpipe.search import BatchedSearch
 from tests.tiny import tiny_profile
 
 GIB = 1 << 30
+PROFILES = Path(__file__).parents[2] / "profiles"
 
 
 @pytest.fixture
@@ -274,3 +278,16 @@ def test_check_takes_augmentation_when_the_game_has_images(machine):
     )
     machine(100 * GIB, 100 * GIB)
     plan.check()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["atari-pong-gpu", "atari100k", "atari100k-v2"])
+def test_profile_for_one_gpu_fits_the_machine_that_it_is_planned_for(machine, name):
+    """An H200 of 139 GiB, 16 cores and 128 GiB of memory, half of it in /dev/shm."""
+    machine(64 * GIB, 128 * GIB)
+    profile = load_profile(PROFILES / f"{name}.toml")
+    game, gpu = describe_game(profile.game), ("cuda:0",)
+    plan = make_plan(profile, game, Devices(gpu, gpu, {"cuda:0": 139 * GIB}), describe_model(profile, game).model)
+    plan.check()
+    assert set(plan.device_bytes()["cuda:0"]) == {"learner", "inference"}
+    assert len(plan.shape.members()) <= 16

@@ -86,3 +86,13 @@ def test_profile_measures_a_run_on_a_gpu_and_its_ceilings(tmp_path):
     assert set(fields["devices"]) == {"inference", "learner"}
     assert all(part > 0.0 for use in fields["devices"].values() for part in use.values())
     assert "inference: " in result.stdout and "launching" in result.stdout
+
+
+def test_bench_gpu_kills_a_run_and_finds_nothing_left(tmp_path):
+    path = tmp_path / "gpu.json"
+    result = mzpipe("bench", "gpu", "kills", "--small", "--json", path, timeout=550, env=stand_in_environment())
+    assert result.returncode == 0, result.stdout + result.stderr
+    sections = json.loads(path.read_text())["sections"]
+    assert list(sections) == ["kernels", "kills"]
+    resumed, ended = (line["numbers"] for line in sections["kills"]["lines"])
+    assert (resumed["restarts"], ended["exit_code"], ended["directories_left"]) == (1, 70, 0)
