@@ -4,7 +4,7 @@
 
 V1  A row has one writer; every word is stored whole (aligned 8 bytes).
 V2  Words are gauges: no order between them is promised, and none is needed.
-V3  A number too large for a word is kept as the largest one, NaN is left out: no number ends the process that counts it.
+V3  A number too large for a word is kept as the largest one, and NaN is left out: neither ends a process.
 
 A counter is declared once, here. The row, the sums over a role's processes, the metrics (`telemetry.metrics`) and the
 page about them (docs/metrics.md) follow from the declaration.
