@@ -95,6 +95,8 @@ COUNTERS = (
     Counter("unjournaled", _REPLAY, Kind.COUNT, "transitions that the journal had to leave out"),
     Counter("restored", _REPLAY, Kind.GAUGE, "transitions restored from the journal"),
     Counter("lost", _REPLAY, Kind.GAUGE, "transitions lost in a kill: played, but not restored"),
+    Counter("former_env_steps", _REPLAY, Kind.GAUGE, "moves that earlier sessions had played"),
+    Counter("former_inserted", _REPLAY, Kind.GAUGE, "transitions stored before this session's first move"),
     Counter("targets", _REPLAY, Kind.COUNT, "targets computed"),
     Counter("positions", _REANALYZER, Kind.COUNT, "positions searched again"),
     Counter("busy", _REANALYZER, Kind.SECONDS, "time with a search under way"),
