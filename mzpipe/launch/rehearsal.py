@@ -16,11 +16,12 @@ from pathlib import Path
 from pydantic import TypeAdapter
 
 from ..config import Profile, StopConfig, TelemetryConfig, load_profile
-from ..errors import MzpipeError
+from ..errors import InputOutputError, MzpipeError
 from ..games import GameSpec, describe_game
 from ..ipc.dataplane import DataPlane
 from ..ipc.messages import CheckpointSaved
 from ..ipc.roles import Role
+from ..reading import read_file
 from ..runtime.context import Storage
 from ..runtime.devices import device_errors
 from ..runtime.process import end_process, follow_supervisor
@@ -187,6 +188,7 @@ def _step_until_saved(pipeline: SerialPipeline) -> None:
 
 
 _FORMAT = TypeAdapter(Prepared)
+_MAX_RESULT_BYTES = 1 << 24
 
 
 def write_prepared(directory: Path, prepared: Prepared) -> None:
@@ -196,7 +198,7 @@ def write_prepared(directory: Path, prepared: Prepared) -> None:
 
 def read_prepared(directory: Path) -> Prepared:
     """The result of a rehearsal program that ended well, or a remembered one."""
-    return _FORMAT.validate_json((directory / RESULT_FILE).read_bytes(), strict=True)
+    return _FORMAT.validate_json(read_file(directory / RESULT_FILE, _MAX_RESULT_BYTES), strict=True)
 
 
 def _prepare(profile: Profile, directory: Path) -> Prepared:
@@ -210,7 +212,7 @@ def lacking_devices(runtime: Path) -> frozenset[Role]:
     """See Prepared.lacking_devices; none if the runtime directory does not tell."""
     try:
         return read_prepared(runtime).lacking_devices
-    except (OSError, ValueError):
+    except (InputOutputError, ValueError):
         return frozenset()
 
 

@@ -27,7 +27,7 @@ _CLIPPED_PART = 0.001
 class Reached(NamedTuple):
     """The progress of a run's former sessions.
 
-    `inserted`: transitions that a killed session had taken into its table; 0 if that is unknown.
+    `inserted`: transitions that the last session had taken into its table; 0 if that is unknown.
     `began_s`: when the command that starts this session began, on the monotonic clock; None if that is unknown.
     """
 
@@ -45,7 +45,13 @@ class Reports:
         self._profile, self._plane, self._view = profile, plane, view
         if plane.shape.actors:
             plane.counters(Member(Role.ACTOR, 0)).set("env_steps", reached.env_steps)
-        plane.counters(Member(Role.REPLAY, 0)).set("inserted", reached.inserted)
+        replay = plane.counters(Member(Role.REPLAY, 0))
+        for name, value in {
+            "inserted": reached.inserted,
+            "former_inserted": reached.inserted,
+            "former_env_steps": reached.env_steps,
+        }.items():
+            replay.set(name, value)
         plane.counters(Member(Role.LEARNER, 0)).set("learner_steps", reached.learner_steps)
         self._snapshots = SnapshotMaker(profile, plane)
         self._snapshots.best_return_mean = reached.best_return_mean
