@@ -62,7 +62,7 @@ class Supervisor:
         self._stop_word = self._plane.stop_word()
         self._death_pipe = make_death_pipe(runtime)
         self._socket = SupervisorSocket(runtime / SOCKET_FILE)
-        self._roster = Roster(plan.shape.members(), self._profile, run.path, run.logs)
+        self._roster = Roster(plan.shape.members(), self._profile, run.path, run.logs, view.line)
         self._reports = Reports(self._profile, self._plane, run, view, reached)
         self._outcome: Outcome | None = None
         self._saved_request = 0

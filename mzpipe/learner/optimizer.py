@@ -108,12 +108,16 @@ def restore_optimizer(optimizer: Optimizer, arrays: Mapping[str, np.ndarray]) ->
         number, _, field = name.partition(".")
         index, tensor = int(number) if number in optimizer.numbers else -1, torch.from_numpy(array)
         if index < 0 or not _fits(optimizer.parameters[index], field, tensor):
-            raise CheckpointError(f"optimiser state {name[:40]} {tensor.dtype} {tuple(tensor.shape)} is another model's")
+            raise CheckpointError(
+                f"optimiser state {name[:40]} {tensor.dtype} {tuple(tensor.shape)} is another model's"
+            )
         if field in optimizer.fields:
             state.setdefault(index, {})[field] = _placed_as(optimizer.parameters[index], tensor)
     for index, fields in state.items():
         if missing := sorted(set(optimizer.fields) - fields.keys()):
-            raise CheckpointError(f"optimiser state {index}.{missing[0]} is missing, though it has {index}.{min(fields)}")
+            raise CheckpointError(
+                f"optimiser state {index}.{missing[0]} is missing, though it has {index}.{min(fields)}"
+            )
     optimizer.state = state
 
 

@@ -88,10 +88,14 @@ class RunDirectory:
             if not _lock_for_good(descriptor):
                 raise AlreadyRunningError(f"{self.path}: already running as pid {self._holder()}")
             former = self._recorded()
-            _announce(descriptor, {"pid": os.getpid()})
+            with file_errors("write", self._lock):
+                _announce(descriptor, {"pid": os.getpid()})
             yield LockedRun(self, descriptor, former)
         finally:
-            os.close(descriptor)
+            with contextlib.suppress(
+                OSError
+            ):  # the descriptor is free in any case, and its last contents do not matter
+                os.close(descriptor)
 
     def refuse_live(self) -> None:
         """Raises AlreadyRunningError while a supervisor holds the lock; changes nothing."""
@@ -145,20 +149,25 @@ class LockedRun:
         run_id, path, lock = _make_runtime_directory()
         try:
             live = LiveRun(os.getpid(), run_id, str(path))
-            _announce(self._descriptor, dataclasses.asdict(live))
+            with file_errors("write", self.directory.path):
+                _announce(self._descriptor, dataclasses.asdict(live))
             yield live
         finally:
             shutil.rmtree(path, ignore_errors=True)
             os.close(lock)
-            _announce(self._descriptor, {"pid": os.getpid()})
+            with contextlib.suppress(OSError):  # what the file still names is gone, and who looks for it sees that
+                _announce(self._descriptor, {"pid": os.getpid()})
 
 
 def _announce(descriptor: int, fields: dict[str, object]) -> None:
     """Writes the contents of the lock file; without a run id there is no run to join.
 
     It is one write, at least as long as the old contents: a reader, even after a kill, finds either the old or the new.
+    Only a full disk cuts the write short, and then refuses the rest. Raises OSError.
     """
-    os.pwrite(descriptor, json.dumps(fields).encode().ljust(os.fstat(descriptor).st_size), 0)
+    contents, written = json.dumps(fields).encode().ljust(os.fstat(descriptor).st_size), 0
+    while written < len(contents):
+        written += os.pwrite(descriptor, contents[written:], written)
 
 
 def _make_runtime_directory() -> tuple[str, Path, int]:

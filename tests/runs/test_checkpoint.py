@@ -144,7 +144,11 @@ STATES = [
     *(
         (f"{name} {value!r:.20}", {**checkpoint(2).state, name: value}, f"its {name} is .*, not a {kind}")
         for kind, names, values in [
-            ("count", ("env_steps", "learner_steps", "weights_version"), [None, "x", "1", 1.0, True, -1, 2**63, [], {}]),
+            (
+                "count",
+                ("env_steps", "learner_steps", "weights_version"),
+                [None, "x", "1", 1.0, True, -1, 2**63, [], {}],
+            ),
             ("text", ("game", "protocol"), [None, 1, [], b"Pong", {}]),
             ("number", ("return_mean",), [None, "1.0", 1, True, float("nan"), [], "x" * 10_000]),
         ]
