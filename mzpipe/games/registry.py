@@ -11,6 +11,7 @@ from ..config import GameConfig
 from ..errors import ConfigError
 from .action_planes import ActionPlanes
 from .board_rules import BOARDS
+from .closing import closed_if_it_fails, opened
 from .game import Game, GameSpec
 from .names import atari_names, gymnasium_names, minatar_names
 
@@ -42,14 +43,14 @@ def make_game(config: GameConfig, num_games: int, seed: int, *, training: bool =
             f"game.protocol={config.protocol!r}: {config.name} is not an Atari game, so has no protocols: leave it out"
         )
     game = family.make(config, num_games, seed, training)
-    return ActionPlanes(game) if config.action_planes else game
+    with closed_if_it_fails(game.spec.name, [game]):
+        return ActionPlanes(game) if config.action_planes else game
 
 
 def describe_game(config: GameConfig, *, training: bool = True) -> GameSpec:
     """The spec of the game that `config` names; builds one and closes it."""
-    game = make_game(config, num_games=1, seed=0, training=training)
-    game.close()
-    return game.spec
+    with opened(make_game(config, num_games=1, seed=0, training=training)) as game:
+        return game.spec
 
 
 def has_protocols(config: GameConfig) -> bool:

@@ -33,6 +33,7 @@ def check_game(profile: Profile) -> Iterator[Check]:
         yield Check("game", None, play.spec.description)
         looked = [_looked(name, partial(look, play)) for name, look in LOOKS.items()]
         yield from looked
+        yield from (Check("note", None, note) for note in play.notes)
         if not all(check.passed for check in looked):
             return
         for name, replay in REPLAYS.items():
