@@ -7,7 +7,7 @@ Writes  lane requests, checkpoints/best
 import numpy as np
 
 from ..games import Game, make_game
-from ..ipc.messages import Evaluated
+from ..ipc.messages import Evaluated, Note
 from ..ipc.roles import Role
 from ..ipc.shape import Member
 from ..ipc.stages import Stage
@@ -28,8 +28,11 @@ class Evaluator(Agent):
     def __init__(self, context: RoleContext) -> None:
         super().__init__(context)
         self._learner = self._plane.counters(Member(Role.LEARNER, 0))
-        self._best = BestCheckpoint(self._profile, self._plane.shape, context.storage.checkpoints)
+        self._best = BestCheckpoint(self._profile, self._plane.shape, context.storage.checkpoints, self._note)
         self._game: Game | None = None
+
+    def _note(self, line: str) -> None:
+        self._control.send(Note(line))
 
     def on_start(self) -> None:
         """Builds the games."""

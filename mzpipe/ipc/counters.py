@@ -4,11 +4,13 @@
 
 V1  A row has one writer; every word is stored whole (aligned 8 bytes).
 V2  Words are gauges: no order between them is promised, and none is needed.
+V3  A number too large for a word is kept as the largest one, and NaN is left out: neither ends a process.
 
 A counter is declared once, here. The row, the sums over a role's processes, the metrics (`telemetry.metrics`) and the
 page about them (docs/metrics.md) follow from the declaration.
 """
 
+import math
 import time
 from collections.abc import Sequence
 from enum import Enum
@@ -20,6 +22,7 @@ from .layout import ArrayLayout, Field
 from .roles import Role
 
 _MILLION = 1_000_000
+_LARGEST_WORD = (1 << 63) - 1
 
 
 class Kind(Enum):
@@ -138,12 +141,18 @@ class Counters:
     def add(self, name: str, amount: float = 1) -> None:
         """Adds to a counter."""
         index, scale = _WORDS[name]
-        self._words[index] += round(amount * scale)
+        try:
+            self._words[index] += round(amount * scale)
+        except (ValueError, OverflowError):
+            self._words[index] = _nearest_word(self._words[index] + amount * scale, self._words[index])
 
     def set(self, name: str, value: float) -> None:
         """Sets a counter."""
         index, scale = _WORDS[name]
-        self._words[index] = round(value * scale)
+        try:
+            self._words[index] = round(value * scale)
+        except (ValueError, OverflowError):
+            self._words[index] = _nearest_word(value * scale, self._words[index])
 
     def get(self, name: str) -> int:
         """The word itself; fractions and seconds are in millionths."""
@@ -159,6 +168,11 @@ class Counters:
         self._words[_LAPS] += 1
         if work_count:
             self._words[_BUSY_LAPS] += 1
+
+
+def _nearest_word(number: float, word: int) -> int:
+    """The word nearest to a number that is too large for one; `word`, the one before, for NaN."""
+    return word if math.isnan(number) else int(max(-_LARGEST_WORD, min(number, _LARGEST_WORD)))
 
 
 class WaitClock:

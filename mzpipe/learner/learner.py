@@ -15,7 +15,7 @@ import torch
 
 from ..config import score_protocol
 from ..errors import CheckpointError, MzpipeError, NotFiniteError
-from ..ipc.messages import CheckpointSaved, Message, Note, SaveCheckpoint
+from ..ipc.messages import CheckpointSaved, Message, Note, NotSaved, SaveCheckpoint
 from ..ipc.roles import Role
 from ..ipc.schema import BatchSlot
 from ..ipc.shape import Member
@@ -307,6 +307,8 @@ class Learner(Agent):
             self._write_checkpoint()
         except NotFiniteError as error:
             self._distrust(error)
+            if request_id:
+                self._control.send(NotSaved(request_id, int(error.exit_code), str(error)))
             return
         self._store.prune(keep=config.keep_checkpoints, keep_every=config.keep_every)
         self._control.send(CheckpointSaved(request_id, self._step.learner_steps))

@@ -8,9 +8,9 @@
 
 A directory gets its name by one rename, after every file and the directory itself
 are on disk; if another directory has the name, the two change places in the same
-rename. A pointer file is replaced by one rename (runs/files.py). A checkpoint that
-is not finite is neither written nor loaded. A directory that is being removed is
-called .NAME.PID.old.
+rename. A pointer file is replaced by one rename (runs/files.py). One gate, `_check`,
+decides what may be written and what may be used: finite tensors, and a state of the
+right types. A directory that is being removed is called .NAME.PID.old.
 """
 
 import contextlib
@@ -32,6 +32,7 @@ from safetensors.numpy import save as save_tensors
 
 from ..errors import CheckpointError, NotFiniteError
 from .files import remove_any, replace_file, replacing
+from .state import fault_of_state
 
 MANIFEST = "manifest.json"
 # Pointers that every run has: to the last checkpoint saved, and to the best one in an evaluation.
@@ -68,9 +69,9 @@ class CheckpointStore:
     def save(self, name: str, checkpoint: Checkpoint, *, pointer: str) -> Path:
         """Writes `checkpoint` as `name`, then lets `pointer` name it.
 
-        Raises NotFiniteError before anything is written, CheckpointError if it cannot be written.
+        Raises NotFiniteError or CheckpointError before anything is written, CheckpointError if it cannot be written.
         """
-        _check_finite(checkpoint)
+        _check(self.directory / name, checkpoint)
         files = {
             _WEIGHTS: save_tensors(checkpoint.weights),
             _OPTIMIZER: save_tensors(checkpoint.optimizer),
@@ -117,8 +118,8 @@ class CheckpointStore:
                 load_tensors(files[_OPTIMIZER]),
                 msgpack.unpackb(files[_STATE], max_ext_len=0),
             )
-            _check_finite(checkpoint)
-        except (KeyError, ValueError, SafetensorError, msgpack.UnpackException) as error:
+            _check(path, checkpoint)
+        except (KeyError, ValueError, TypeError, SafetensorError, msgpack.UnpackException) as error:
             raise CheckpointError(f"{path}: cannot be read: {error}") from None
         except NotFiniteError as error:
             raise CheckpointError(f"{path}: cannot be used: {error}") from None
@@ -215,12 +216,15 @@ class CheckpointStore:
         replace_file(path, name.encode())
 
 
-def _check_finite(checkpoint: Checkpoint) -> None:
-    """Raises NotFiniteError with the first tensor that holds NaN or infinity."""
+def _check(path: Path, checkpoint: Checkpoint) -> None:
+    """Raises NotFiniteError with the first tensor that holds NaN or infinity, CheckpointError for a wrong state."""
     for file_name, tensors in ((_WEIGHTS, checkpoint.weights), (_OPTIMIZER, checkpoint.optimizer)):
         for name, array in sorted(tensors.items()):
             if not np.isfinite(array).all():
                 raise NotFiniteError(f"{name} in {file_name} is not finite")
+    fault = fault_of_state(checkpoint.state)
+    if fault is not None:
+        raise CheckpointError(f"{path}: damaged checkpoint: {fault}")
 
 
 def _is_anothers(path: Path) -> bool:

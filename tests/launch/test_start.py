@@ -16,6 +16,7 @@ from mzpipe.runs.directory import RunDirectory, save_profile
 from mzpipe.runs.scores import Evaluation, ScoresFile
 from tests.launch.fakes import Screen
 from tests.tiny import tiny_profile
+from tests.unchecked import save_unchecked
 
 STEPS = (10, 20, 30)
 REFUSED = r": restore .*checkpoints, or move the run directory away, or give another --run-dir$"
@@ -79,7 +80,7 @@ def damage(run, *steps, file="weights.safetensors"):
 def forge_state(run):
     """Saves a whole checkpoint with a word in place of a count."""
     state = {"env_steps": "many", "learner_steps": 30, "weights_version": 1}
-    CheckpointStore(run.checkpoints).save("step_00000030", Checkpoint({}, {}, state), pointer="latest")
+    save_unchecked(CheckpointStore(run.checkpoints), "step_00000030", Checkpoint({}, {}, state), pointer="latest")
 
 
 def empty(run):

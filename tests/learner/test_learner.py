@@ -12,7 +12,7 @@ import torch
 from mzpipe.errors import CheckpointError, MzpipeError
 from mzpipe.ipc.columns import named
 from mzpipe.ipc.control import LocalPort
-from mzpipe.ipc.messages import CheckpointSaved, Note, SaveCheckpoint
+from mzpipe.ipc.messages import CheckpointSaved, Note, NotSaved, SaveCheckpoint
 from mzpipe.ipc.ring import RingReader, RingWriter
 from mzpipe.ipc.roles import Role
 from mzpipe.ipc.shape import Member
@@ -443,6 +443,9 @@ def test_what_is_not_finite_is_never_saved_and_three_steps_later_undone(tmp_path
         r"learner step 4: no checkpoint is saved: \S+ in \w+\.safetensors is not finite: lower learner\.learning_rate"
     )
     assert re.match(refusal, bench.notes()[-1])
+    bench.learner.on_message(SaveCheckpoint(request_id=9))
+    (not_saved,) = bench.messages(NotSaved)
+    assert (not_saved.request_id, not_saved.exit_code) == (9, 70) and not_saved.summary.endswith("is not finite")
     bench.train(3)
     assert bench.notes()[-1] == "three steps in a row were not finite: back to learner step 2"
     np.testing.assert_array_equal(bench.weights(), saved)
