@@ -71,7 +71,16 @@ def describe_model(profile: Profile, game: GameSpec) -> Prepared:
     """The sizes of the profile's model, as the learner has it, and its devices; allocates nothing of the model."""
     import torch
 
-    from ..nets import FlatWeights, Model, device_memory, learner_devices, num_gpus, resolve_devices, unusable_gpu
+    from ..nets import (
+        FlatWeights,
+        Model,
+        device_memory,
+        learner_devices,
+        num_gpus,
+        resolve_devices,
+        state_fields,
+        unusable_gpu,
+    )
     from ..nets.cost import inference_flops, output_bytes
 
     shape = make_plan(profile, game, Devices.assumed(profile), ModelSizes()).shape
@@ -86,7 +95,13 @@ def describe_model(profile: Profile, game: GameSpec) -> Prepared:
     learner, inference = learner_devices(profile.learner.devices), tuple(resolve_devices(profile.inference.devices))
     return Prepared(
         model=ModelSizes(
-            4 * flat.size, 4 * num_parameters, outputs.hidden_state, outputs.root, outputs.unroll, flat.fields
+            4 * flat.size,
+            4 * num_parameters,
+            outputs.hidden_state,
+            outputs.root,
+            outputs.unroll,
+            flat.fields,
+            state_fields(model.state_dict()),
         ),
         num_parameters=num_parameters,
         root_flops=flops.root,

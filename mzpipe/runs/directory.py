@@ -16,8 +16,9 @@ import re
 import secrets
 import shutil
 import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from ..config import Profile, profile_text
@@ -79,6 +80,7 @@ class RunDirectory:
 
         Raises AlreadyRunningError with the live supervisor's pid.
         """
+        made = [path for path in (self.logs, *self.logs.parents) if not path.exists()]
         try:
             self.logs.mkdir(parents=True, exist_ok=True)
             descriptor = os.open(self._lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
@@ -87,11 +89,27 @@ class RunDirectory:
         try:
             if not _lock_for_good(descriptor):
                 raise AlreadyRunningError(f"{self.path}: already running as pid {self._holder()}")
+            if not _is_at(descriptor, self._lock):
+                raise AlreadyRunningError(f"{self.path}: another start has just been refused here: try again")
+            found = os.fstat(descriptor)
+            contents = os.pread(descriptor, found.st_size, 0)
             former = self._recorded()
             _announce(descriptor, {"pid": os.getpid()})
-            yield LockedRun(self, descriptor, former)
+            yield LockedRun(
+                self, descriptor, former, partial(self._restore, descriptor, contents, found.st_mtime_ns, made)
+            )
         finally:
             os.close(descriptor)
+
+    def _restore(self, descriptor: int, contents: bytes, time_ns: int, made: list[Path]) -> None:
+        """Gives the lock file its former contents and time; removes it, and directories around it, if they are new."""
+        os.truncate(descriptor, os.pwrite(descriptor, contents, 0))
+        os.utime(descriptor, ns=(time_ns, time_ns))
+        if not contents:
+            self._lock.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):  # something else has come into it
+            for path in made:
+                path.rmdir()
 
     def refuse_live(self) -> None:
         """Raises AlreadyRunningError while a supervisor holds the lock; changes nothing."""
@@ -136,8 +154,24 @@ class LockedRun:
     `former` is what the lock file held before: the live run of a supervisor that was killed, or None.
     """
 
-    def __init__(self, directory: RunDirectory, descriptor: int, former: LiveRun | None) -> None:
+    def __init__(
+        self, directory: RunDirectory, descriptor: int, former: LiveRun | None, restore: Callable[[], None]
+    ) -> None:
         self.directory, self._descriptor, self.former = directory, descriptor, former
+        self._restore, self._is_touched = restore, False
+
+    def touch(self) -> None:
+        """Says that the run is no longer as it was found."""
+        self._is_touched = True
+
+    @contextlib.contextmanager
+    def as_found(self) -> Iterator[None]:
+        """Leaves no trace of this start in the directory unless `touch` was called: a refused one changes nothing."""
+        try:
+            yield
+        finally:
+            if not self._is_touched:
+                self._restore()
 
     @contextlib.contextmanager
     def runtime(self) -> Iterator[LiveRun]:
@@ -188,6 +222,29 @@ def sweep_leftovers() -> list[Path]:
     return removed
 
 
+def leftover_bytes() -> int:
+    """Bytes that `sweep_leftovers` would free; changes nothing."""
+    found = [path for path in SHARED_MEMORY.glob(f"{runtime_prefix()}*") if _is_our_directory(path)]
+    return sum(_bytes_in(path) for path in found if _is_abandoned(path))
+
+
+def _bytes_in(directory: Path) -> int:
+    with contextlib.suppress(FileNotFoundError):  # it is being removed
+        return sum(path.lstat().st_blocks * 512 for path in directory.rglob("*"))
+    return 0
+
+
+def _is_abandoned(path: Path) -> bool:
+    try:
+        descriptor = os.open(path / _LOCK, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    except OSError:
+        return False
+    try:
+        return _try_lock(descriptor, fcntl.LOCK_SH)
+    finally:
+        os.close(descriptor)
+
+
 def _is_our_directory(path: Path) -> bool:
     try:
         status = path.lstat()
@@ -226,6 +283,14 @@ def _open_lock(path: Path) -> int:
         return os.open(path / _LOCK, flags)
     except FileNotFoundError:
         return os.open(path / _LOCK, flags | os.O_CREAT | os.O_EXCL, 0o600)
+
+
+def _is_at(descriptor: int, path: Path) -> bool:
+    """Whether the open file is still the one at the path."""
+    try:
+        return os.path.samestat(os.fstat(descriptor), path.stat())
+    except FileNotFoundError:
+        return False
 
 
 def _lock_for_good(descriptor: int) -> bool:

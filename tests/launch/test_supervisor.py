@@ -67,7 +67,7 @@ def test_a_checkpoint_at_its_interval_does_not_hide_the_one_that_was_asked_for(s
     "failed",
     [
         Failed(70, "RuntimeError: Connection closed by peer", "", is_known=False),
-        Failed(75, "DeviceError: CUDA out of memory: lower learner.batch_size", "", is_known=True),
+        Failed(75, "DeviceError: CUDA out of memory: lower learner.batch_size", "Traceback", is_known=True),
         Failed(70, "MzpipeError: 3 training steps in a row were not finite again", "", is_known=True),
         Failed(74, "CheckpointError: cannot be saved: No space left on device", "", is_known=True),
     ],
@@ -83,6 +83,7 @@ def test_rank_that_fails_on_purpose_ends_the_run_and_one_that_fails_otherwise_is
     if failed.is_known:
         assert supervisor._outcome.exit_code == failed.exit_code
         assert supervisor._outcome.reason.endswith(failed.summary)
+        assert supervisor._outcome.traceback == ""  # it is in the log
     else:
         assert supervisor._outcome is None and rank.state is State.DEAD
         peer.state, peer.failed = State.READY, Failed(70, "MzpipeError: three steps", "", is_known=True)

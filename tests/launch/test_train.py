@@ -155,7 +155,7 @@ def test_train_says_what_it_swept(run, screen, shared_memory):
         shared_memory.joinpath(name).rename(kept)
     kept.rename(name)
     train(tiny_profile(), run, screen, serial=False)
-    assert screen.lines[0] == f"removed {name}, left by a run that was killed"
+    assert screen.lines[1] == f"removed {name}, left by a run that was killed"
 
 
 def test_train_refuses_to_learn_from_a_run_without_a_journal_or_that_is_live(run, screen, tmp_path):
