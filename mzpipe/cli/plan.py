@@ -26,7 +26,7 @@ def run(arguments: argparse.Namespace) -> int:
     """Prints the lines that `train` prints before it starts; raises the errors that `train` would raise."""
     profile = load_profile(arguments.profile, arguments.overrides)
     run = RunDirectory(arguments.run_dir) if arguments.run_dir else None
-    game = check_profile(profile)
+    game = check_profile(profile, run)
     start = None
     if run is not None:
         run.refuse_live()

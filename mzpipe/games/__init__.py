@@ -2,7 +2,7 @@
 
 from .closing import opened
 from .game import Game, GameSpec, StepResult, TwoPlayerGame
-from .registry import describe_game, has_protocols, make_game, same_game
+from .registry import describe_game, has_protocols, make_game, same_game, unused_settings
 from .stack import FrameStack
 
 __all__ = [
@@ -16,4 +16,5 @@ __all__ = [
     "make_game",
     "opened",
     "same_game",
+    "unused_settings",
 ]

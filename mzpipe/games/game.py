@@ -27,6 +27,7 @@ class GameSpec:
     num_players: int  # 1 or 2
     opponents: tuple[str, ...] = ()  # values of evaluator.opponent that can play it against an agent
     bytes_per_game: int = 0  # memory of one game beyond its arrays, if it is large: an emulator's
+    objections: tuple[str, ...] = ()  # why its settings cannot begin a new run: without effect, or left open
 
     @property
     def observation_shape(self) -> tuple[int, ...]:

@@ -1,7 +1,7 @@
 """Gymnasium's environments with a finite list of actions, seeded and reset as its own SyncVectorEnv does it."""
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from math import prod
 from typing import cast
 
@@ -16,7 +16,7 @@ from .checked import asked, checked_picture, shown
 from .closing import close_all, closed_if_it_fails
 from .environment import Environment, Observed
 from .game import GameSpec, StepResult, game_seeds
-from .gymnasium_frames import FrameKind, frame_kind
+from .gymnasium_frames import FrameKind, frame_kind, is_guessed, is_image
 from .gymnasium_wrappers import wrapped
 from .live import SoloGame
 from .names import ACTION_NAMES
@@ -147,7 +147,7 @@ def _checked_spaces(config: GameConfig, envs: list[gymnasium.Env]) -> tuple[Disc
         raise ConfigError(
             f"game.name={config.name!r}: its actions are {actions}: only a finite list, Discrete(n), can be searched"
         )
-    frames = frame_kind(observations)
+    frames = frame_kind(observations, config.gymnasium.image_channels)
     if frames is None or prod(frames.shape) == 0:
         raise ConfigError(
             f"game.name={config.name!r}: it observes {observations}: only Box of one to three axes, Discrete, "
@@ -187,4 +187,20 @@ def _spec(config: GameConfig, env: gymnasium.Env, frames: FrameKind, num_actions
         frame_stack=config.frame_stack,
         num_actions=num_actions,
         num_players=1,
+        objections=tuple(_objections(config, env.observation_space)),
     )
+
+
+def _objections(config: GameConfig, observations: Space) -> Iterator[str]:
+    """What the profile must say about images, or says without effect."""
+    channels = config.gymnasium.image_channels
+    if channels == "auto" and is_guessed(observations):
+        yield (
+            f"game.name={config.name!r}: it observes images of {observations.shape}, whose channels may be the first "
+            "axis or the last: set game.gymnasium.image_channels='first' or 'last'"
+        )
+    if channels != "auto" and not is_image(observations):
+        yield (
+            f"game.gymnasium.image_channels={channels!r}: {config.name} observes {shown(observations)}, which has no "
+            "axis of channels: leave it out"
+        )

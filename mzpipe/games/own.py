@@ -15,6 +15,7 @@ import numpy as np
 from gymnasium.wrappers import TimeLimit
 
 from ..config import GameConfig
+from ..config.base import chosen
 from ..errors import ConfigError, GameError
 from .checked import asked
 from .closing import close_all, closed_if_it_fails
@@ -130,6 +131,10 @@ def _spec(config: GameConfig, game: SingleGame) -> GameSpec:
         num_actions=int(game.num_actions),
         num_players=int(num_players),
         opponents=("random",) if num_players == 2 else (),
+        objections=tuple(
+            f"{choice}: {config.name} is no gymnasium environment: leave it out"
+            for choice in chosen(config.gymnasium, "game.gymnasium.", "wrappers", "image_channels")
+        ),
     )
 
 

@@ -7,9 +7,10 @@ find out.
 import os
 from pathlib import Path
 
-from ..config import Profile
-from ..errors import CheckpointError, InputOutputError, PlanError, UsageError
-from ..games import GameSpec, describe_game, same_game
+from ..config import Profile, load_profile
+from ..config.validate import chosen
+from ..errors import CheckpointError, ConfigError, InputOutputError, PlanError, UsageError
+from ..games import GameSpec, describe_game, same_game, unused_settings
 from ..replay.journal import has_journal
 from ..runs.directory import RunDirectory
 from ..runs.resume import ResumePoint
@@ -17,12 +18,36 @@ from .plan import ModelSizes, Plan, make_plan, mebibytes
 from .roles import Devices
 
 
-def check_profile(profile: Profile, *, trace_events: int = 0) -> GameSpec:
-    """The game's spec, if the game can be made and the machine can hold what is known of the run without its model."""
+def check_profile(profile: Profile, run: RunDirectory | None, *, trace_events: int = 0) -> GameSpec:
+    """The game's spec, if the game can be made and the machine can hold what is known of the run without its model.
+
+    A run that resumes with its own game takes the settings as they are.
+    """
     game = describe_game(profile.game)
+    if run is None or not _plays_as_before(profile, run):
+        refuse_unused(profile, game)
     make_plan(profile, game, Devices.assumed(profile), ModelSizes(), trace_events=trace_events).check()
     _check_source(profile)
     return game
+
+
+def refuse_unused(profile: Profile, game: GameSpec) -> None:
+    """Raises ConfigError for a setting without effect on this game, and for one that the game needs."""
+    objections = [*unused_settings(profile.game), *game.objections]
+    opponent = ("evaluator.opponent", "evaluator.opponent_simulations")
+    if game.num_players == 1:
+        objections += (f"{choice}: {game.name} has one player: leave it out" for choice in chosen(profile, *opponent))
+    if objections:
+        raise ConfigError(objections[0])
+
+
+def _plays_as_before(profile: Profile, run: RunDirectory) -> bool:
+    """Whether the run was made with the same game and the same evaluations."""
+    try:
+        former = load_profile(run.profile)
+    except ConfigError:
+        return False
+    return (profile.game, profile.evaluator) == (former.game, former.evaluator)
 
 
 def check_model(plan: Plan, run: RunDirectory | None, start: ResumePoint | None) -> None:

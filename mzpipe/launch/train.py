@@ -64,7 +64,7 @@ def train(
     `watch` looks at a run of processes while it is live; a trace has room for `trace_events` events. With `began_s`, a
     time on the monotonic clock, a line says how long after it the first env step was played.
     """
-    game = check_profile(profile, trace_events=trace_events)
+    game = check_profile(profile, run, trace_events=trace_events)
     with SignalPipe() as signals, run.locked() as locked, locked.as_found():
         last = read_last_moment(locked.former)
         start = find_start(run, view)

@@ -41,6 +41,22 @@ REFUSED = {
     "memory": (["replay.capacity_bytes=1000000000000000"], 2, "memory: the run needs"),
     "shared memory": (["topology.trajectory_ring_slots=100000000"], 2, ".*: the run needs .* lower topology.traj"),
     "device": (["inference.devices=[99]"], 75, "device 99: this machine has "),
+    "unused Atari": (
+        ["game.atari.noop_max=3"],
+        2,
+        "game.atari.noop_max=3: it has no effect on CartPole-v1: leave it out",
+    ),
+    "unused board": (["game.board.size=9"], 2, "game.board.size=9: it has no effect on CartPole-v1"),
+    "unused opponent": (
+        ["evaluator.opponent=rollouts"],
+        2,
+        "evaluator.opponent='rollouts': CartPole-v1 has one player",
+    ),
+    "unused axes": (
+        ["game.gymnasium.image_channels=last"],
+        2,
+        "image_channels='last': CartPole-v1 observes .* no axis of",
+    ),
     "no source": (["replay.from=nowhere", "reanalyze.fraction=1.0"], 2, "replay.from='nowhere': .* holds no journal"),
 }
 
@@ -165,6 +181,14 @@ def test_a_saved_profile_that_cannot_be_read_stops_no_training(run, profile, cap
         f"{run / 'profile.toml'} cannot be read, it is written anew: stop: no limit is set" in capsys.readouterr().out
     )
     assert load_profile(run / "profile.toml").stop.learner_steps == 99
+
+
+def test_a_run_resumes_with_its_own_settings_even_where_they_have_no_effect(run, profile, capsys):
+    profile.write_text(f"{profile.read_text()}\n[game.atari]\nnoop_max = 3\n")
+    (run / "profile.toml").write_text(profile.read_text())
+    assert main(["plan", str(profile), "--run-dir", str(run)]) == 0
+    assert main(["plan", str(profile)]) == 2
+    assert "game.atari.noop_max=3: it has no effect on CartPole-v1" in capsys.readouterr().err
 
 
 def test_a_checkpoint_of_its_own_profile_is_not_refused(run, profile, capsys):
