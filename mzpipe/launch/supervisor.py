@@ -277,6 +277,9 @@ class Supervisor:
         failed = entry.failed
         errors = self._plane.errors(entry.member).read()
         log = self._run.logs / f"{entry.member.identity}.log"
+        if failed is not None and failed.is_known:
+            self._outcome = Outcome(ExitCode(failed.exit_code), f"{what}: {failed.summary}")
+            return
         traceback = failed.traceback if failed else (errors[0].text if errors else "")
         reason = f"{what}: {failed.summary if failed else f'see {log}'}"
         code = ExitCode(failed.exit_code) if failed else ExitCode.INTERNAL

@@ -16,8 +16,9 @@ import re
 import secrets
 import shutil
 import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -130,6 +131,7 @@ class RunDirectory:
 
         Raises AlreadyRunningError with the live supervisor's pid.
         """
+        made = [path for path in (self.logs, *self.logs.parents) if not path.exists()]
         try:
             self.logs.mkdir(parents=True, exist_ok=True)
             descriptor = os.open(self._lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
@@ -138,10 +140,24 @@ class RunDirectory:
         try:
             if not _lock_for_good(descriptor):
                 raise AlreadyRunningError(f"{self.path}: already running as pid {self._holder()}")
-            yield LockedRun(self, descriptor, _LockFile.read(self._lock))
+            if not _is_at(descriptor, self._lock):
+                raise AlreadyRunningError(f"{self.path}: another start has just been refused here: try again")
+            contents, time_ns = os.pread(descriptor, _MAX_LOCK_BYTES, 0), os.fstat(descriptor).st_mtime_ns
+            restore = partial(self._restore, descriptor, contents, time_ns, made)
+            yield LockedRun(self, descriptor, _LockFile.read(self._lock), restore)
         finally:
             with contextlib.suppress(OSError):  # it is free in any case, and its last contents do not matter
                 os.close(descriptor)
+
+    def _restore(self, descriptor: int, contents: bytes, time_ns: int, made: list[Path]) -> None:
+        """Gives the lock file its former contents and time; removes it, and directories around it, if they are new."""
+        os.truncate(descriptor, os.pwrite(descriptor, contents, 0))
+        os.utime(descriptor, ns=(time_ns, time_ns))
+        if not contents:
+            self._lock.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):  # something else has come into it
+            for path in made:
+                path.rmdir()
 
     def refuse_live(self) -> None:
         """Raises AlreadyRunningError while a supervisor holds the lock; changes nothing."""
@@ -178,11 +194,25 @@ class LockedRun:
     counts that the lock file keeps, None if they are unknown.
     """
 
-    def __init__(self, directory: RunDirectory, descriptor: int, found: _LockFile) -> None:
+    def __init__(self, directory: RunDirectory, descriptor: int, found: _LockFile, restore: Callable[[], None]) -> None:
         self.directory, self._descriptor = directory, descriptor
         self.former, self.last = found.live, found.last
+        self._restore, self._is_touched = restore, False
         with file_errors("write", directory.path):
             self._announce()
+
+    def touch(self) -> None:
+        """Says that the run is no longer as it was found."""
+        self._is_touched = True
+
+    @contextlib.contextmanager
+    def as_found(self) -> Iterator[None]:
+        """Leaves no trace of this start in the directory unless `touch` was called: a refused one changes nothing."""
+        try:
+            yield
+        finally:
+            if not self._is_touched:
+                self._restore()
 
     def remember(self, last: LastMoment | None) -> None:
         """Keeps these counts in the lock file."""
@@ -248,6 +278,29 @@ def sweep_leftovers() -> list[Path]:
     return removed
 
 
+def leftover_bytes() -> int:
+    """Bytes that `sweep_leftovers` would free; changes nothing."""
+    found = [path for path in SHARED_MEMORY.glob(f"{runtime_prefix()}*") if _is_our_directory(path)]
+    return sum(_bytes_in(path) for path in found if _is_abandoned(path))
+
+
+def _bytes_in(directory: Path) -> int:
+    with contextlib.suppress(FileNotFoundError):  # it is being removed
+        return sum(path.lstat().st_blocks * 512 for path in directory.rglob("*"))
+    return 0
+
+
+def _is_abandoned(path: Path) -> bool:
+    try:
+        descriptor = os.open(path / _LOCK, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    except OSError:
+        return False
+    try:
+        return _try_lock(descriptor, fcntl.LOCK_SH)
+    finally:
+        os.close(descriptor)
+
+
 def _is_our_directory(path: Path) -> bool:
     try:
         status = path.lstat()
@@ -286,6 +339,14 @@ def _open_lock(path: Path) -> int:
         return os.open(path / _LOCK, flags)
     except FileNotFoundError:
         return os.open(path / _LOCK, flags | os.O_CREAT | os.O_EXCL, 0o600)
+
+
+def _is_at(descriptor: int, path: Path) -> bool:
+    """Whether the open file is still the one at the path."""
+    try:
+        return os.path.samestat(os.fstat(descriptor), path.stat())
+    except FileNotFoundError:
+        return False
 
 
 def _lock_for_good(descriptor: int) -> bool:
