@@ -28,6 +28,8 @@ class Optimizer:
     def __init__(self, model: nn.Module, config: LearnerConfig) -> None:
         self.parameters: list[Tensor] = list(model.parameters())
         self._config, self.fields = config, _fields(config)
+        # The parameters' indices as they stand in the names of `optimizer_arrays`.
+        self.numbers = frozenset(map(str, range(len(self.parameters))))
         # Each parameter's state by its index, from its first gradient on.
         self.state: dict[int, dict[str, Tensor]] = {}
 
@@ -107,15 +109,27 @@ def restore_optimizer(optimizer: Optimizer, arrays: Mapping[str, np.ndarray]) ->
     Fields of another optimiser are left out: a run that changes `learner.optimizer` begins with a state of zeros, and
     a later change back does not find an old one. The state stays where it is in memory, for graphs have its addresses.
     """
-    found: list[tuple[int, str, Tensor]] = []
-    parameters = optimizer.parameters
+    found: dict[int, dict[str, Tensor]] = {}
     for name, array in arrays.items():
         number, _, field = name.partition(".")
-        index, tensor = int(number), torch.from_numpy(array)
-        if index >= len(parameters) or (tensor.ndim and tensor.shape != parameters[index].shape):
-            raise CheckpointError(f"optimiser state {index}.{field} {tuple(tensor.shape)} is another model's")
+        index, tensor = int(number) if number in optimizer.numbers else -1, torch.from_numpy(array)
+        if index < 0 or not _fits(optimizer.parameters[index], field, tensor):
+            raise CheckpointError(
+                f"optimiser state {name[:40]} {tensor.dtype} {tuple(tensor.shape)} is another model's"
+            )
         if field in optimizer.fields:
-            found.append((index, field, tensor))
+            found.setdefault(index, {})[field] = tensor
+    for index, fields in found.items():
+        if missing := sorted(set(optimizer.fields) - fields.keys()):
+            raise CheckpointError(
+                f"optimiser state {index}.{missing[0]} is missing, though it has {index}.{min(fields)}"
+            )
     optimizer.forget()
-    for index, field, tensor in found:
-        optimizer.state_of(index)[field].copy_(tensor)
+    for index, fields in found.items():
+        for field, tensor in fields.items():
+            optimizer.state_of(index)[field].copy_(tensor)
+
+
+def _fits(parameter: Tensor, field: str, tensor: Tensor) -> bool:
+    """Whether the tensor can be this field of the parameter's state."""
+    return tensor.dtype == torch.float32 and tensor.shape == (() if field == _STEP else parameter.shape)

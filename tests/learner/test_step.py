@@ -5,6 +5,7 @@ import subprocess
 import sys
 from functools import partial
 
+import numpy as np
 import pytest
 import torch
 
@@ -277,6 +278,29 @@ def test_optimizer_state_is_refused_when_it_is_another_models():
     first(make_batch())
     with pytest.raises(CheckpointError, match=r"optimiser state \d+\.exp_avg.* is another model's"):
         restore_optimizer(second.optimizer, optimizer_arrays(first.optimizer))
+
+
+FORGED = {
+    "index of letters": lambda state: state | {"x.exp_avg": np.zeros(1, np.float32)},
+    "index without a parameter": lambda state: state | {"10000.exp_avg": np.zeros(1, np.float32)},
+    "index below zero": lambda state: state | {"-1.exp_avg": np.zeros(1, np.float32)},
+    "index of 5,000 digits": lambda state: state | {"9" * 5000 + ".exp_avg": np.zeros(1, np.float32)},
+    "no index": lambda state: state | {"": np.zeros(1, np.float32)},
+    "another dtype": lambda state: state | {"0.exp_avg": state["0.exp_avg"].astype(np.float64)},
+    "a number for a tensor": lambda state: state | {"0.exp_avg": np.zeros((), np.float32)},
+    "a tensor for a number": lambda state: state | {"0.step": state["0.exp_avg"]},
+    "a part of a state": lambda state: {name: array for name, array in state.items() if name != "0.step"},
+}
+
+
+@pytest.mark.parametrize("forge", FORGED.values(), ids=FORGED)
+def test_optimizer_state_is_refused_in_one_line_when_it_is_forged(forge):
+    step = TrainingStep(make_model(), LearnerConfig())
+    step(make_batch())
+    before = optimizer_arrays(step.optimizer)
+    with pytest.raises(CheckpointError, match=r"^optimiser state .{0,100}(is another model's|it has 0\.exp_avg)$"):
+        restore_optimizer(step.optimizer, forge(before))
+    assert all((after == before[name]).all() for name, after in optimizer_arrays(step.optimizer).items())
 
 
 def test_optimizer_state_of_another_optimiser_is_left_out():

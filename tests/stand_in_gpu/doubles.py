@@ -30,6 +30,7 @@ def install():
     report = SETTINGS.get("report")
     path = str(Path(report) / f"{os.getpid()}-{_name_of_process()}") if report else ""
     device.set_up(SETTINGS["gpus"], SETTINGS["bytes"] or _UNLIMITED, path)
+    device.set_patience(SETTINGS["patience"])
 
     def place(name=None):
         """A device by name or number, with its index."""
@@ -64,6 +65,9 @@ def install():
 
         def wait(self, stream=None):
             super().wait(stream or current_stream())
+
+        def elapsed_time(self, end_event):
+            return device.elapsed(self.event_id, end_event.event_id)
 
     def known_stream(name, number):
         return Stream(stream_id=number, device_index=place(name).index, device_type=1)
