@@ -44,6 +44,9 @@ class Entry:
     restart_at_s: float = 0.0
     deaths_s: deque[float] = field(default_factory=deque)
     failed: Failed | None = None
+    # What its silence led to, once it is told; and when it is killed for that.
+    silence: str = ""
+    kill_at_s: float | None = None
 
     @property
     def pidfd(self) -> int | None:
@@ -79,7 +82,7 @@ class Roster:
             entry.child = spawn(arguments, environment=environment, log=log)
         entry.starts += 1
         entry.state = State.STARTED
-        entry.failed = None
+        entry.failed, entry.silence, entry.kill_at_s = None, "", None
 
     def adopt(self, entry: Entry, pid: int) -> bool:
         """Watches a process that was started by hand; returns False if it has already ended."""

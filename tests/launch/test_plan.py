@@ -170,9 +170,9 @@ MIB = 1 << 20
 CONTEXT, CUDA_ON_HOST = 600 * MIB, 1_200 * MIB
 
 
-def on_gpus(*overrides, learner=("cuda:0",), inference=("cuda:0",), memory=None, **sizes):
-    plan = planned(*overrides)
-    return make_plan(plan.profile, plan.game, Devices(learner, inference, memory or {}), ModelSizes(**sizes))
+def on_gpus(*overrides, learner=("cuda:0",), inference=("cuda:0",), memory=None, uuids=None, **sizes):
+    plan, devices = planned(*overrides), Devices(learner, inference, memory or {}, uuids or {})
+    return make_plan(plan.profile, plan.game, devices, ModelSizes(**sizes))
 
 
 def test_a_gpu_holds_what_its_processes_compute_with_and_a_context_each():
@@ -183,7 +183,9 @@ def test_a_gpu_holds_what_its_processes_compute_with_and_a_context_each():
     rows, graphs = 3 * 3, 2 * 2 * 3 * 5
     slot = on_gpus().shape.sizes()
     nothing = taken("learner")
-    assert nothing == CONTEXT + 3 * RecordLayout.of(BatchSlot, slot).nbytes
+    batch = RecordLayout.of(BatchSlot, slot).nbytes
+    assert nothing == CONTEXT + 3 * batch
+    assert on_gpus("learner.cuda_graphs=true").device_bytes()["cuda:0"]["learner"] - nothing == batch
     assert taken("learner", training_weights=1000) - nothing == 1000 * 5
     assert taken("learner", unroll_outputs=1000) - nothing == 1000 * 2 * 4
     observations = 4 * 4 * rows
@@ -222,6 +224,27 @@ def test_check_refuses_what_a_gpu_cannot_hold_and_names_the_fields_of_the_larger
     fault = f"cuda:0: the run needs {mebibytes(needed)} of its memory (learner "
     with pytest.raises(PlanError, match=rf"^{re.escape(fault)}.*, it has .*: lower {re.escape(lower)}, or give"):
         on_gpus(**sizes, memory={"cuda:0": needed - 1}).check()
+
+
+def test_check_refuses_what_does_not_fit_beside_other_programs_on_a_gpu(machine, monkeypatch):
+    machine(100 * GIB, 100 * GIB)
+    plan = on_gpus(memory={"cuda:0": 140 * GIB}, uuids={"cuda:0": "GPU-1"}, hidden_state=GIB)
+    needed, free = sum(plan.device_bytes()["cuda:0"].values()), {}
+    monkeypatch.setattr(module, "free_memory", lambda uuids: {"cuda:0": free[uuids["cuda:0"]]})
+    free["GPU-1"] = needed
+    plan.check()
+    assert f"MiB of {mebibytes(140 * GIB)}, {mebibytes(needed)} free: " in "\n".join(plan_lines(plan))
+    free["GPU-1"] -= 1
+    with pytest.raises(PlanError) as refusal:
+        plan.check()
+    said = str(refusal.value)
+    assert said.startswith(f"cuda:0: the run needs {mebibytes(needed)} of its memory (learner ")
+    assert said.endswith(
+        f"), {mebibytes(needed - 1)} of {mebibytes(140 * GIB)} are free: end what else uses it (nvidia-smi), or lower "
+        "topology.trees_per_lane, topology.lanes_per_actor or search.num_simulations, or give learner and inference a "
+        "device each"
+    )
+    assert refusal.value.exit_code == 2
 
 
 def test_check_refuses_a_host_that_cannot_hold_a_gpus_run(machine):
