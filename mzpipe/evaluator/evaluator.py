@@ -54,6 +54,8 @@ class Evaluator(Agent):
 
     def do_work(self) -> int:
         """Continues an evaluation, or begins one when it is due."""
+        if self._best.is_due:
+            self._best.save_kept()
         if self._episodes.finished:
             if self._learner.get("learner_steps") < self._due_steps:
                 return 0
@@ -68,7 +70,8 @@ class Evaluator(Agent):
         return work_count
 
     def on_close(self) -> None:
-        """Frees the games."""
+        """Frees the games; tries once more to save the best weights if they are not saved."""
+        self._best.save_kept()
         if self._game is not None:
             self._game.close()
 

@@ -16,14 +16,15 @@ from pathlib import Path
 from pydantic import TypeAdapter
 
 from ..config import Profile, StopConfig, TelemetryConfig, load_profile
-from ..errors import InputOutputError, MzpipeError
+from ..errors import ExitCode, InputOutputError, MzpipeError
 from ..games import GameSpec, describe_game
 from ..ipc.dataplane import DataPlane
-from ..ipc.messages import CheckpointSaved
+from ..ipc.messages import CheckpointSaved, Note
 from ..ipc.roles import Role
 from ..reading import read_file
 from ..runtime.context import Storage
 from ..runtime.devices import device_errors
+from ..runtime.environment import kernel_cache
 from ..runtime.process import end_process, follow_supervisor
 from .plan import ModelSizes, make_plan, operations
 from .roles import Devices
@@ -180,11 +181,15 @@ def rehearse(profile: Profile, game: GameSpec, devices: Devices, model: ModelSiz
 
 
 def _step_until_saved(pipeline: SerialPipeline) -> None:
+    said = ""
     for _ in range(_MAX_LAPS):
         pipeline.lap()
-        if any(isinstance(message, CheckpointSaved) for _, message in pipeline.receive()):
-            return
-    raise MzpipeError(f"rehearsal: no training step after {_MAX_LAPS} laps of the tiny pipeline")
+        for _, message in pipeline.receive():
+            if isinstance(message, CheckpointSaved):
+                return
+            if isinstance(message, Note):
+                said = f": {message.text}"
+    raise MzpipeError(f"rehearsal: no training step after {_MAX_LAPS} laps of the tiny pipeline{said}")
 
 
 _FORMAT = TypeAdapter(Prepared)
@@ -225,6 +230,9 @@ def main(profile_path: str, directory: str, parent_pid: str) -> int:
     except MzpipeError as error:
         sys.stderr.write(f"{error}\n")
         return error.exit_code
+    except OSError as error:  # most likely of the kernel cache, into which Numba writes without saying where
+        sys.stderr.write(f"rehearsal: {error}: make room in {kernel_cache()} and in {directory}\n")
+        return ExitCode.INPUT_OUTPUT
     write_prepared(Path(directory), prepared)
     return 0
 

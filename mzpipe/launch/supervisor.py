@@ -76,7 +76,7 @@ class Supervisor:
         self._stop_word = self._plane.stop_word()
         self._death_pipe = make_death_pipe(runtime)
         self._socket = SupervisorSocket(runtime / SOCKET_FILE)
-        self._roster = Roster(plan.shape.members(), self._profile, run.path, run.logs)
+        self._roster = Roster(plan.shape.members(), self._profile, run.path, run.logs, view.line)
         self._reports = Reports(self._profile, self._plane, run, view, reached)
         silence_s = self._profile.topology.silence_s
         self._silences = SilenceKeeper(self._plane, self._roster, run.logs, view, silence_s)

@@ -25,6 +25,7 @@ from ..ipc.trace import Mark
 from ..ipc.weights import WeightsPublisher
 from ..nets import FlatWeights, Model, place_model, use_device
 from ..planning import derive_seed
+from ..runs.attempts import Attempts
 from ..runs.checkpoint import LATEST, CheckpointStore, step_name
 from ..runs.resume import find_resume_point
 from ..runtime.agent import Agent
@@ -44,6 +45,9 @@ from .step import TrainingStep
 
 # A gap between the played and the trained network from which searches see other values than the loss.
 _LARGE_GAP = 0.5
+# The run ends after this long without a checkpoint, although one was due: an hour is enough for a person to make room,
+# and it bounds what a crash could take.
+_PATIENCE_S = 3600.0
 
 
 class _Begun(NamedTuple):
@@ -73,6 +77,7 @@ class Learner(Agent):
         self._bells = [plane.doorbell(member) for member in members if member.role == Role.INFERENCE]
         self._rank_bells = [plane.doorbell(member) for member in members if member.role == self.role and member.index]
         self._replay_bell = plane.doorbell(Member(Role.REPLAY, 0))
+        self._saves = Attempts("checkpoints", self._note, lost="the last one stays", patience_s=_PATIENCE_S)
         self._ranks: Ranks | OneRank | None = None
         self._resources = ExitStack()
         self._is_beginning = self._gap_is_told = self._has_trained = False
@@ -113,6 +118,9 @@ class Learner(Agent):
 
     def do_work(self) -> int:
         """Trains on one batch if there is one, up to stop.learner_steps; publishes and saves at their intervals."""
+        if self._saves.is_due and self._step.is_sound:
+            self._finish_all()
+            self._save(request_id=0)
         peeked = self._feed.peek() if self._may_begin() else None
         if peeked is None:
             return self._finish_done()
@@ -133,8 +141,7 @@ class Learner(Agent):
     def on_message(self, message: Message) -> None:
         """Saves a checkpoint when the supervisor asks for one."""
         if isinstance(message, SaveCheckpoint) and self._index == 0:
-            while self._begun:
-                self._finish()
+            self._finish_all()
             self._save(message.request_id)
 
     def on_close(self) -> None:
@@ -215,6 +222,10 @@ class Learner(Agent):
         self._finish()
         return 1
 
+    def _finish_all(self) -> None:
+        while self._begun:
+            self._finish()
+
     def _finish(self) -> None:
         """Takes the result of the oldest step that has begun; on a GPU it may have to wait for it."""
         slot, batch = self._begun.popleft()
@@ -249,10 +260,10 @@ class Learner(Agent):
     def _take_fault(self, slot: BatchSlot) -> None:
         """Counts a skipped step, keeps the first one's batch, and rolls back after three in a row."""
         self._counters.add("skipped_steps")
-        had_dump = self._faults.dumped is not None
+        told = self._faults.batch
         roll_back = self._faults.bad(slot, self._step.learner_steps)
-        if not had_dump:
-            self._note(f"a training step is not finite: it is skipped, its batch is in {self._faults.dumped}")
+        if self._faults.batch != told:
+            self._note(f"a training step is not finite: it is skipped, its batch {self._faults.batch}")
         if not roll_back:
             return
         with self._in_long_call(LongCall.LOAD):
@@ -260,7 +271,7 @@ class Learner(Agent):
         if not is_restored:
             raise MzpipeError(
                 "three training steps in a row were not finite, and there is no checkpoint to go back to: lower "
-                f"learner.learning_rate, or look at the batch in {self._faults.dumped}"
+                f"learner.learning_rate, or look at the batch, which {self._faults.batch}"
             )
         if self._index == 0:
             self._counters.set("learner_steps", self._step.learner_steps)
@@ -314,10 +325,14 @@ class Learner(Agent):
         self._clock.end(Stage.PUBLISH)
 
     def _save(self, request_id: int) -> None:
+        """Saves, or tries again later; raises CheckpointError for one that the supervisor asks for: it is the last."""
         config = self._profile.learner
         try:
             with self._in_long_call(LongCall.SAVE):
-                self._write_checkpoint()
+                if request_id:
+                    self._write_checkpoint()
+                elif not self._saves.make(self._write_checkpoint):
+                    return
                 self._store.prune(keep=config.keep_checkpoints, keep_every=config.keep_every)
         except NotFiniteError as error:
             self._distrust(error)

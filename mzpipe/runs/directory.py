@@ -140,7 +140,8 @@ class RunDirectory:
                 raise AlreadyRunningError(f"{self.path}: already running as pid {self._holder()}")
             yield LockedRun(self, descriptor, _LockFile.read(self._lock))
         finally:
-            os.close(descriptor)
+            with contextlib.suppress(OSError):  # it is free in any case, and its last contents do not matter
+                os.close(descriptor)
 
     def refuse_live(self) -> None:
         """Raises AlreadyRunningError while a supervisor holds the lock; changes nothing."""
@@ -180,20 +181,25 @@ class LockedRun:
     def __init__(self, directory: RunDirectory, descriptor: int, found: _LockFile) -> None:
         self.directory, self._descriptor = directory, descriptor
         self.former, self.last = found.live, found.last
-        self._announce()
+        with file_errors("write", directory.path):
+            self._announce()
 
     def remember(self, last: LastMoment | None) -> None:
         """Keeps these counts in the lock file."""
         self.last = last
-        self._announce()
+        with file_errors("write", self.directory.path):
+            self._announce()
 
     def _announce(self, **fields: object) -> None:
         """Writes the contents of the lock file; without a run id there is no run to join.
 
         It is one write, at least as long as the old contents: a reader, even after a kill, finds the old or the new.
+        Only a full disk cuts the write short, and then refuses the rest. Raises OSError.
         """
         data = json.dumps({"pid": os.getpid(), **fields, **({"last": self.last} if self.last else {})}).encode()
-        os.pwrite(self._descriptor, data.ljust(os.fstat(self._descriptor).st_size), 0)
+        contents, written = data.ljust(os.fstat(self._descriptor).st_size), 0
+        while written < len(contents):
+            written += os.pwrite(self._descriptor, contents[written:], written)
 
     @contextlib.contextmanager
     def runtime(self) -> Iterator[LiveRun]:
@@ -201,12 +207,14 @@ class LockedRun:
         run_id, path, lock = _make_runtime_directory()
         try:
             live = LiveRun(os.getpid(), run_id, str(path))
-            self._announce(**dataclasses.asdict(live))
+            with file_errors("write", self.directory.path):
+                self._announce(**dataclasses.asdict(live))
             yield live
         finally:
             shutil.rmtree(path, ignore_errors=True)
             os.close(lock)
-            self._announce()
+            with contextlib.suppress(OSError):  # what the file still names is gone, and who looks for it sees that
+                self._announce()
 
 
 def _make_runtime_directory() -> tuple[str, Path, int]:
