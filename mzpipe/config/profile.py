@@ -214,9 +214,11 @@ class LearnerConfig:
     # Arithmetic of forward and backward passes; "auto": bfloat16 on GPUs that have it, float32 elsewhere. "tf32" rounds
     # products on GPUs and is float32 on CPUs. Weights and the optimiser are always float32.
     precision: Literal["auto", "float32", "tf32", "bfloat16"] = "auto"
-    # Run forward and backward passes through torch.compile, and as CUDA graphs (which implies compile). If that fails,
-    # the learner says so and continues without it.
+    # Run forward and backward passes through torch.compile.
     compile: bool = False
+    # On a GPU, launch the whole training step as one CUDA graph, with or without compile: the same steps, but the host
+    # launches one thing, not a thousand. Not for several ranks. If either fails, the learner says so and continues
+    # without it.
     cuda_graphs: bool = False
     # The published weights are an exponential average of the trained ones, of which each step keeps this part; 0: the
     # trained weights themselves.

@@ -8,7 +8,7 @@ import numpy as np
 
 from ..games import Game, make_game
 from ..ipc.calls import LongCall
-from ..ipc.messages import Evaluated
+from ..ipc.messages import Evaluated, Note
 from ..ipc.roles import Role
 from ..ipc.shape import Member
 from ..ipc.stages import Stage
@@ -29,8 +29,11 @@ class Evaluator(Agent):
     def __init__(self, context: RoleContext) -> None:
         super().__init__(context)
         self._learner = self._plane.counters(Member(Role.LEARNER, 0))
-        self._best = BestCheckpoint(self._profile, self._plane.shape, context.storage.checkpoints)
+        self._best = BestCheckpoint(self._profile, self._plane.shape, context.storage.checkpoints, self._note)
         self._game: Game | None = None
+
+    def _note(self, line: str) -> None:
+        self._control.send(Note(line))
 
     def on_start(self) -> None:
         """Builds the games."""
@@ -51,6 +54,8 @@ class Evaluator(Agent):
 
     def do_work(self) -> int:
         """Continues an evaluation, or begins one when it is due."""
+        if self._best.is_due:
+            self._best.save_kept()
         if self._episodes.finished:
             if self._learner.get("learner_steps") < self._due_steps:
                 return 0
@@ -65,7 +70,8 @@ class Evaluator(Agent):
         return work_count
 
     def on_close(self) -> None:
-        """Frees the games."""
+        """Frees the games; tries once more to save the best weights if they are not saved."""
+        self._best.save_kept()
         if self._game is not None:
             self._game.close()
 

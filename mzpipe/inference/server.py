@@ -32,7 +32,7 @@ from ..runtime.context import RoleContext
 from .pool import common_version, gather_kernel, nodes_of_a_tree, root_rows, scatter_kernel
 from .versions import ResidentVersions, num_resident
 
-_NS_PER_US = 1_000
+_NS_PER_US, _NS_PER_S = 1_000, 1e9
 
 
 class _Batch(NamedTuple):
@@ -53,6 +53,7 @@ class InferenceServer(Agent):
     def __init__(self, context: RoleContext) -> None:
         super().__init__(context)
         self._device = torch.device(context.device)
+        self._is_on_gpu = self._device.type == "cuda"
         self._closing = ExitStack()
 
     def on_start(self) -> None:
@@ -164,6 +165,8 @@ class InferenceServer(Agent):
             self._clock.add(Stage.INFERENCE_DEVICE, 0)  # gathering begins: until now we waited for the device
         start = self._start_roots if kind is RequestKind.ROOT else self._start_children
         num_rows = start(network, flight, lanes)
+        if self._is_on_gpu:
+            self._counters.add("launch_time", (time.monotonic_ns() - self._started_ns) / _NS_PER_S)
         if flight.landed():
             self._clock.end(Stage.INFERENCE_DEVICE, num_rows)
             self._answer(flight, lanes, num_rows, version)
@@ -209,6 +212,8 @@ class InferenceServer(Agent):
         return num_batches
 
     def _answer(self, flight: Flight, lanes: np.ndarray, num_rows: int, version: int) -> None:
+        if self._is_on_gpu:
+            self._counters.add("device_time", flight.device_seconds())
         num_finished = scatter_kernel(lanes, *self._searches, flight.answer_RC, version, *self._answers)
         for lane in self._finished_L[:num_finished].tolist():
             self._versions.finish(lane)

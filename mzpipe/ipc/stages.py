@@ -167,11 +167,14 @@ class StageClock:
         """Says that the stage that ends next is not over at the end of this lap: the lap's time is that stage's."""
         self._goes_on = True
 
-    def lap(self, work_count: int) -> None:
-        """Ends a lap, including its wait: the rest of its time was a wait if there was nothing to do."""
+    def lap(self, work_count: int) -> bool:
+        """Ends a lap, including its wait: the rest of its time was a wait if there was nothing to do.
+
+        Returns whether a stage goes on: a `start` before the next lap would discard what it has taken.
+        """
         if self._goes_on:
             self._is_blocked = self._is_starved = self._goes_on = False
-            return
+            return True
         now_ns = self._now_ns()
         waited = _WAIT_OUT if self._is_blocked else _WAIT_IN
         slot = waited if self._is_starved or not work_count else _OTHER
@@ -180,6 +183,7 @@ class StageClock:
             self._trace.slice(_NO_STAGES[slot], self._last_ns, now_ns)
         self._last_ns = now_ns
         self._is_blocked = self._is_starved = False
+        return False
 
     def mark(self, mark: Mark, place: int, sequence: int) -> None:
         """Writes a mark into the trace, if there is one; it belongs to the stage that ends next."""

@@ -24,6 +24,7 @@ from ..runs.directory import LiveRun, RunDirectory
 from ..runtime.agent import StopView, failure, run_agent
 from ..runtime.context import RoleContext
 from ..runtime.idle import IdleStrategy
+from ..runtime.output import lasting_output
 from ..runtime.process import end_process, follow_supervisor, write_stacks_on_signal
 from .rehearsal import read_prepared
 from .roles import STOP_STAGES, make_agent
@@ -107,11 +108,12 @@ def introduce(control: RoleSocket, live: LiveRun, member: Member, timeout_s: flo
 def main(role: str, index: str, path: str, parent_pid: str | None = None) -> int:
     """Runs the program; an expected error is one line on stderr."""
     write_stacks_on_signal()
-    try:
-        return join_run(Member(Role(role), int(index)), Path(path), int(parent_pid) if parent_pid else None)
-    except MzpipeError as error:
-        sys.stderr.write(f"mzpipe-{role}: {error}\n")
-        return error.exit_code
+    with lasting_output():
+        try:
+            return join_run(Member(Role(role), int(index)), Path(path), int(parent_pid) if parent_pid else None)
+        except MzpipeError as error:
+            sys.stderr.write(f"mzpipe-{role}: {error}\n")
+            return error.exit_code
 
 
 if __name__ == "__main__":

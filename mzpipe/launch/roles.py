@@ -47,6 +47,8 @@ class Devices:
     inference: tuple[str, ...]
     # Bytes of each GPU's memory, by name.
     memory: dict[str, int] = field(default_factory=dict)
+    # The names that the driver has for the GPUs, by name.
+    uuids: dict[str, str] = field(default_factory=dict)
 
     @classmethod
     def assumed(cls, profile: Profile) -> "Devices":

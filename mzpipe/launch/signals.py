@@ -101,6 +101,11 @@ class Outcome:
     reason: str
     traceback: str = ""
 
+    @property
+    def has_failed(self) -> bool:
+        """Whether the run ended for a failure, and neither at a limit nor by a signal."""
+        return self.exit_code != ExitCode.FINISHED and not self.exit_code.is_signal
+
 
 def signal_outcome(signals: SignalPipe, effect: str = "draining and saving a checkpoint") -> Outcome | None:
     """The outcome of a run that a signal ends; None if no signal has come."""

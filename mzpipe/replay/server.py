@@ -28,7 +28,7 @@ from .journal import Journal, JournalContents, JournalLayout, has_journal, read_
 from .rate_limiter import OpenLimiter, RateLimiter
 from .sampler import make_sampler
 from .sizes import TableShape, journal_segment_bytes
-from .store import Store, fault_of
+from .store import Restored, Store, fault_of
 from .table import Table
 
 # The server does not wait longer than this for the journal to be written.
@@ -142,24 +142,30 @@ class ReplayServer(Agent):
     def _restore(self, recovery: Recovery) -> None:
         for line in recovery.lines:
             self._control.send(Note(line))
-        if recovery.contents is None:
-            self._count_inserts()
-            return
-        known = self._counters.get("inserted")  # the count of a killed session, or of a killed server in this one
-        restored = self._store.restore(recovery.contents, lambda: self._counters.add("parts"))
+        known = self._counters.get("inserted")  # the last session's count, or this session's before a restart
+        taken_in = known - self._counters.get("former_inserted")
+        restored = self._fill(recovery.contents, known) if recovery.contents else None
+        self._count_inserts()
+        # After the count: a session that is killed in between has rather lost nothing than all that was restored.
+        self._counters.set("former_inserted", self._limiter.inserted - taken_in)
+        if restored is not None:
+            self._control.send(
+                Note(
+                    f"restored {restored.stored:,} transitions of {restored.inserted:,} inserted so far; "
+                    f"{self._counters.get('lost'):,} lost in a kill"
+                )
+            )
+
+    def _fill(self, contents: JournalContents, known: int) -> Restored:
+        """Fills the table from the journal of a run that had taken in `known` transitions."""
+        restored = self._store.restore(contents, lambda: self._counters.add("parts"))
         self._counters.set("restored", restored.stored)
         self._counters.set("lost", self._counters.get("lost") + max(0, known - restored.inserted))
         if isinstance(self._limiter, RateLimiter):
             sampled = self._learner.get("learner_steps") * self._profile.learner.batch_size
             sampled = max(sampled, self._counters.get("sampled"))  # 0 in a new session
             self._limiter.resume(inserted=restored.inserted, sampled=sampled)
-        self._count_inserts()
-        self._control.send(
-            Note(
-                f"restored {restored.stored:,} transitions of {restored.inserted:,} inserted so far; "
-                f"{self._counters.get('lost'):,} lost in a kill"
-            )
-        )
+        return restored
 
     def _take_records(self) -> int:
         """Takes a record from each ring in turn; shorter records do not overtake one that has to wait for room."""

@@ -114,9 +114,10 @@ def deliver(agent: Agent, control: ControlPort) -> int:
 def failure(error: Exception, role: Role) -> Failed:
     """The message that an agent ends with."""
     error = device_error(error, LOWER.get(role, LOWER_ANY)) or error
+    is_known = isinstance(error, MzpipeError)
     exit_code = error.exit_code if isinstance(error, MzpipeError) else ExitCode.INTERNAL
     text = "".join(traceback.format_exception(error))  # the log's last entry may be another error
-    return Failed(exit_code=int(exit_code), summary=f"{type(error).__name__}: {error}", traceback=text)
+    return Failed(int(exit_code), summary=f"{type(error).__name__}: {error}", traceback=text, is_known=is_known)
 
 
 class Turns:

@@ -1,5 +1,6 @@
 """Birth and death of child processes: spawn by exec, notice death, never outlive the supervisor."""
 
+import contextlib
 import ctypes
 import faulthandler
 import os
@@ -99,8 +100,9 @@ def end_process(code: int) -> NoReturn:
 
     It flushes stdout and stderr; atexit functions do not run.
     """
-    sys.stdout.flush()
-    sys.stderr.flush()
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(OSError):  # a log on a full disk: the code still says how it ended
+            stream.flush()
     os._exit(code)
 
 

@@ -16,6 +16,7 @@ from mzpipe.runs.directory import RunDirectory, save_profile
 from mzpipe.runs.scores import Evaluation, ScoresFile
 from tests.launch.fakes import Screen
 from tests.tiny import tiny_profile
+from tests.unchecked import save_unchecked
 
 STEPS = (10, 20, 30)
 REFUSED = r": restore .*checkpoints, or move the run directory away, or give another --run-dir$"
@@ -79,7 +80,7 @@ def damage(run, *steps, file="weights.safetensors"):
 def forge_state(run):
     """Saves a whole checkpoint with a word in place of a count."""
     state = {"env_steps": "many", "learner_steps": 30, "weights_version": 1}
-    CheckpointStore(run.checkpoints).save("step_00000030", Checkpoint({}, {}, state), pointer="latest")
+    save_unchecked(CheckpointStore(run.checkpoints), "step_00000030", Checkpoint({}, {}, state), pointer="latest")
 
 
 def empty(run):
@@ -124,7 +125,18 @@ RESUMED = [
         30,
     ),
     ("latest is rubbish", lambda run: latest(run).write_bytes(bytes(range(256)) * 40), r"latest: names '", 30),
-    ("latest names the directory", lambda run: replace_latest(run, "."), r"damaged checkpoint: manifest.json", 30),
+    (
+        "latest names the directory",
+        lambda run: replace_latest(run, "."),
+        r"latest: names '.', which does not exist",
+        30,
+    ),
+    (
+        "latest names another",
+        lambda run: replace_latest(run, "../checkpoints/step_00000010"),
+        r"latest: names '../",
+        30,
+    ),
     ("latest a dangling link", link_latest, r"latest: leads to no file", 30),
     ("latest a directory", make_latest_a_directory, r"latest: a directory", 30),
     ("latest a pipe", make_latest_a_pipe, r"latest: leads to no file", 30),
@@ -139,7 +151,7 @@ RESUMED = [
     (
         "its manifest damaged",
         lambda run: damage(run, 30, file="manifest.json"),
-        r"damaged checkpoint: manifest.json",
+        r"damaged checkpoint: .*manifest.json: not JSON",
         20,
     ),
     ("its state forged", forge_state, r"step_00000030: damaged checkpoint: its env_steps is 'many', not a count", 20),

@@ -47,7 +47,8 @@ def make_reports(tmp_path, screen):
 
     def make(*overrides, reached=NEW_RUN):
         profile = tiny_profile(*overrides)
-        (tmp_path / "runtime").mkdir()
+        for name in ("runtime", "run"):
+            (tmp_path / name).mkdir()
         plane = make_plane(tmp_path / "runtime", profile)
         made.append(Reports(profile, plane, RunDirectory(tmp_path / "run"), screen, reached))
         made[-1].plane = plane
