@@ -138,6 +138,13 @@ def test_run_ends_when_a_server_died_more_often_than_its_budget_allows(superviso
     assert "inference-0 was killed by SIGKILL once too often" in supervisor._outcome.reason
 
 
+@pytest.mark.parametrize(("code", "words"), [(-9, "made no progress and was killed"), (74, "ended with exit code 74")])
+def test_supervisor_names_silence_as_the_cause_only_of_the_kill_that_it_led_to(supervisor, monkeypatch, code, words):
+    supervisor._roster["actor-0"].silence = "made no progress and was killed"
+    bury(supervisor, monkeypatch, "actor-0", code)
+    assert supervisor._view.lines[-1] == f"actor-0 {words}: it is started again"
+
+
 @pytest.mark.parametrize(
     "failed",
     [
