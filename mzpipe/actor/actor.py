@@ -9,12 +9,14 @@ import numpy as np
 
 from ..games import make_game
 from ..ipc.lane import LaneClient
+from ..ipc.messages import Note
 from ..ipc.ring import RingWriter
 from ..ipc.roles import Role
 from ..ipc.shape import Member
 from ..planning import LanePlanner, derive_seed, signed_search
 from ..runtime.agent import Agent, Turns
 from ..runtime.context import RoleContext
+from .endless import EndlessEpisodes
 from .lane_group import LaneGroup, Played
 from .recorder import Recorder
 
@@ -37,6 +39,7 @@ class Actor(Agent):
         lanes = self._plane.lane_clients(self._member)
         self._groups = [self._make_group(number, lane) for number, lane in enumerate(lanes)]
         self._turns = Turns(len(self._groups))
+        self._endless = EndlessEpisodes(self._groups, lambda line: self._control.send(Note(line)))
 
     def do_work(self) -> int:
         """Takes every answer that has arrived and begins the next moves; lanes write to the ring in turn."""
@@ -85,6 +88,7 @@ class Actor(Agent):
         played = group.advance(self._temperature)
         if played is not None:
             self._count(played)
+            self._endless.moved()
             self._clock.skip()
         return 1
 

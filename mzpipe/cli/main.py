@@ -3,13 +3,15 @@
 import argparse
 import sys
 import traceback
-from collections.abc import Sequence
-from contextlib import nullcontext
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 from importlib import import_module
 from types import ModuleType
+from typing import Any
 
 from .. import __version__
-from ..errors import ExitCode, MzpipeError
+from ..errors import DeviceWarning, ExitCode, MzpipeError
 from ..games.own import allow_env_import
 from ..runtime.devices import device_errors
 from ..runtime.environment import prepare_environment
@@ -53,16 +55,37 @@ def _run(words: list[str], verb: str) -> int:
         prepare_environment()
         parsed, module = _parse(words, verb)
         allow_env_import(getattr(parsed, "allow_env_import", False))
-        with device_errors():
+        with device_errors(), _device_warnings(verb):
             return int(module.run(parsed))
     except MzpipeError as error:
-        sys.stderr.write(f"{' '.join(filter(None, ['mzpipe', verb]))}: {error}\n")
+        _say(verb, error)
         return error.exit_code
     except KeyboardInterrupt:
         return ExitCode.INTERRUPTED
     except Exception:  # a process boundary: an unexpected error is a bug in mzpipe, and the exit code says so
         traceback.print_exc()
         return ExitCode.INTERNAL
+
+
+def _say(verb: str, what: object) -> None:
+    sys.stderr.write(f"{' '.join(filter(None, ['mzpipe', verb]))}: {what}\n")
+
+
+@contextmanager
+def _device_warnings(verb: str) -> Iterator[None]:
+    """Makes a DeviceWarning one line, and shows it once; other warnings stay as Python shows them."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("once", DeviceWarning)
+        show = warnings.showwarning
+
+        def show_line(message: Warning | str, category: type[Warning], *place: Any, **more: Any) -> None:
+            if issubclass(category, DeviceWarning):
+                _say(verb, message)
+            else:
+                show(message, category, *place, **more)
+
+        warnings.showwarning = show_line
+        yield
 
 
 def _parse(words: list[str], verb: str) -> tuple[argparse.Namespace, ModuleType]:

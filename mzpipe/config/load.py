@@ -14,7 +14,8 @@ from typing import Any
 import tomli_w
 from pydantic import ValidationError
 
-from ..errors import ConfigError
+from ..errors import ConfigError, InputOutputError
+from ..reading import read_file
 from .base import near
 from .profile import Profile
 from .protocols import fill_in_protocol
@@ -65,15 +66,14 @@ def _rename(tree: dict[str, Any], name: str, new_name: str) -> None:
 
 
 def _read(path: Path) -> str:
+    if not path.exists():
+        raise ConfigError(f"{path}: no such profile{near(path.name, _siblings(path))}")
     try:
-        size_bytes = path.stat().st_size
-        if size_bytes > MAX_PROFILE_BYTES:
-            raise ConfigError(f"{path}: {size_bytes} bytes, a profile has at most {MAX_PROFILE_BYTES}")
-        return path.read_text(encoding="utf-8")
-    except FileNotFoundError:
-        raise ConfigError(f"{path}: no such profile{near(path.name, _siblings(path))}") from None
-    except (OSError, UnicodeDecodeError) as error:
+        return read_file(path, MAX_PROFILE_BYTES).decode()
+    except UnicodeDecodeError as error:
         raise ConfigError(f"{path}: cannot be read as a profile: {error}") from None
+    except InputOutputError as error:
+        raise ConfigError(f"{error}: not a profile") from None
 
 
 def _siblings(path: Path) -> list[str]:

@@ -27,6 +27,7 @@ from ..replay.store import STATE_BYTES_PER_TRANSITION
 from ..runs.directory import SHARED_MEMORY
 from ..runtime.devices import LOWER
 from ..search import search_bytes
+from ..telemetry.gpus import free_memory
 from .memory import ModelSizes, Needs, RoleLoad, process_needs, shared_bytes
 from .roles import Devices
 
@@ -76,7 +77,9 @@ class Plan:
             return RoleLoad(games=shape.evaluator_trees)
         if member.role == Role.LEARNER:
             return RoleLoad(
-                batch_size=shape.rank_batch_size, batch_bytes=RecordLayout.of(BatchSlot, shape.sizes()).nbytes
+                batch_size=shape.rank_batch_size,
+                batch_bytes=RecordLayout.of(BatchSlot, shape.sizes()).nbytes,
+                cuda_graphs=self.profile.learner.cuda_graphs,
             )
         if member.role == Role.INFERENCE:
             owners = [owner.role for owner in shape.lane_clients(member.index)]
@@ -142,8 +145,9 @@ class Plan:
             available_memory_bytes(),
             "lower replay.capacity_bytes, topology.actors or topology.trees_per_lane",
         )
+        free_now = free_memory(self.devices.uuids)
         for device, roles in self.device_bytes().items():
-            _check_device(device, roles, self.devices.memory.get(device))
+            _check_device(device, roles, self.devices.memory.get(device), free_now.get(device))
 
 
 def make_plan(profile: Profile, game: GameSpec, devices: Devices, model: ModelSizes, *, trace_events: int = 0) -> Plan:
@@ -214,15 +218,16 @@ def _check_room(place: str, needed: int, free: int, mend: str) -> None:
         raise PlanError(f"{place}: the run needs {mebibytes(needed)}, {mebibytes(free)} are free: {mend}")
 
 
-def _check_device(device: str, roles: dict[Role, int], memory: int | None) -> None:
-    """Refuses what a GPU cannot hold, and names the fields of the role that takes most of it."""
-    needed = sum(roles.values())
+def _check_device(device: str, roles: dict[Role, int], memory: int | None, free: int | None) -> None:
+    """Refuses what a GPU cannot hold, or not beside other programs; names the fields of the role that takes most."""
+    needed, largest = sum(roles.values()), max(roles, key=lambda role: roles[role])
+    begin = f"{device}: the run needs {mebibytes(needed)} of its memory ({_shares(roles)})"
+    apart = f"lower {LOWER[largest]}, or give learner and inference a device each"
     if memory is not None and needed > memory:
-        largest = max(roles, key=lambda role: roles[role])
-        raise PlanError(
-            f"{device}: the run needs {mebibytes(needed)} of its memory ({_shares(roles)}), it has "
-            f"{mebibytes(memory)}: lower {LOWER[largest]}, or give learner and inference a device each"
-        )
+        raise PlanError(f"{begin}, it has {mebibytes(memory)}: {apart}")
+    if free is not None and needed > free:
+        total = "" if memory is None else f" of {mebibytes(memory)}"
+        raise PlanError(f"{begin}, {mebibytes(free)}{total} are free: end what else uses it (nvidia-smi), or {apart}")
 
 
 def _shares(roles: dict[Role, int]) -> str:
@@ -236,9 +241,11 @@ def plan_lines(plan: Plan) -> list[str]:
         lines.append(f"segment   {name:<14} {mebibytes(nbytes):>12}   {nbytes:>15,} bytes")
     lines += _replay_lines(plan)
     lines += [_pool_line(plan, server) for server in range(plan.shape.inference_servers)]
+    free_now = free_memory(plan.devices.uuids)
     for device, roles in plan.device_bytes().items():
         memory = plan.devices.memory.get(device)
         room = f" of {mebibytes(memory)}" if memory is not None else ""
+        room += f", {mebibytes(free_now[device])} free" if device in free_now else ""
         lines.append(f"memory    {device} about {mebibytes(sum(roles.values()))}{room}: {_shares(roles)}")
     lines.append(f"memory    search trees {mebibytes(plan.search_bytes())}")
     lines.append(f"memory    /dev/shm {mebibytes(plan.segment_bytes())}, in all about {mebibytes(plan.memory_bytes())}")

@@ -47,6 +47,9 @@ class Entry:
     restart_at_s: float = 0.0
     deaths_s: deque[float] = field(default_factory=deque)
     failed: Failed | None = None
+    # What its silence led to, once it is told; and when it is killed for that.
+    silence: str = ""
+    kill_at_s: float | None = None
 
     @property
     def pidfd(self) -> int | None:
@@ -92,7 +95,7 @@ class Roster:
             log.close()
         entry.starts += 1
         entry.state = State.STARTED
-        entry.failed = None
+        entry.failed, entry.silence, entry.kill_at_s = None, "", None
 
     def _open_log(self, path: Path) -> IO[bytes]:
         """The log, or nowhere if the disk takes none: a process is started all the same."""

@@ -2,21 +2,18 @@
 
 import dataclasses
 from pathlib import Path
-from typing import NamedTuple
 
 from ..config import Profile, load_profile
-from ..errors import ExitCode, MzpipeError, UsageError
+from ..errors import ExitCode, UsageError
 from ..games import describe_game
-from ..ipc.dataplane import DataPlane
-from ..ipc.roles import Role
-from ..ipc.shape import Member
 from ..replay.journal import has_journal, has_records
 from ..runs.checkpoint import LATEST, CheckpointStore
-from ..runs.directory import LiveRun, RunDirectory, save_profile, sweep_leftovers
+from ..runs.directory import LastMoment, LockedRun, RunDirectory, save_profile, sweep_leftovers
 from ..runs.resume import ResumePoint
 from ..runs.scores import read_scores
 from ..telemetry import View
 from ..telemetry.reports import Reached
+from .last_moment import counted_session, recall_last_moment
 from .plan import ModelSizes, make_plan, plan_lines
 from .prepare import prepare
 from .roles import Devices
@@ -24,30 +21,6 @@ from .serial_run import run_serial
 from .signals import Outcome, SignalPipe, signal_outcome
 from .start import find_start
 from .supervisor import Supervisor, Watch
-
-
-class LastMoment(NamedTuple):
-    """Counts at the moment of a kill."""
-
-    env_steps: int
-    inserted: int
-
-    @property
-    def in_flight(self) -> int:
-        """Transitions that were played but had not reached the table: they were in actors or in rings."""
-        return max(0, self.env_steps - self.inserted)
-
-
-def read_last_moment(former: LiveRun | None) -> LastMoment | None:
-    """The counters that a killed session left, before they are swept; None if there are none."""
-    if former is None:
-        return None
-    try:
-        plane = DataPlane.attach(Path(former.runtime_directory))
-        inserted = plane.counters(Member(Role.REPLAY, 0)).get("inserted")
-        return LastMoment(plane.total(Role.ACTOR, "env_steps"), inserted)
-    except MzpipeError:
-        return None  # the machine was restarted, or its /dev/shm was swept
 
 
 def train(
@@ -69,13 +42,13 @@ def train(
     make_plan(profile, game, Devices.assumed(profile), ModelSizes(), trace_events=trace_events).check()
     _check_source(profile)
     with SignalPipe() as signals, run.locked() as locked:
-        last = read_last_moment(locked.former)
+        last = recall_last_moment(locked)
         for path in sweep_leftovers():
             view.line(f"removed {path}, left by a run that was killed")
         start = find_start(run, view)
         reached = read_reached(run, start, last)
         if start is not None or run.profile.is_file():
-            _announce_resume(run, reached, _empty_table(run, profile, reached), last, view)
+            _announce_resume(run, reached, _empty_table(run, profile, reached), locked, view)
             _announce_changes(run, profile, view)
         if start is not None and start.fault:
             CheckpointStore(run.checkpoints).point(LATEST, start.name)
@@ -83,7 +56,7 @@ def train(
         if limit is not None:
             return Outcome(ExitCode.FINISHED, limit)
         save_profile(profile, run.profile)
-        with locked.runtime() as live:
+        with counted_session(locked) as live:
             prepared = prepare(profile, game, run, live, view, signals)
             stopped = signal_outcome(signals, "stopped before training began")
             if stopped is not None:
@@ -117,10 +90,12 @@ def _check_source(profile: Profile) -> None:
     source.refuse_live()
 
 
-def _announce_resume(run: RunDirectory, reached: Reached, empty: str, last: LastMoment | None, view: View) -> None:
+def _announce_resume(run: RunDirectory, reached: Reached, empty: str, locked: LockedRun, view: View) -> None:
     view.line(f"{run.path}: resuming at env step {reached.env_steps:,}, learner step {reached.learner_steps:,}{empty}")
-    if last is not None:
-        view.line(f"it was killed with {last.in_flight:,} transitions on their way to the replay server: they are lost")
+    last, ended = locked.last, "was killed" if locked.former else "ended"
+    if last is not None and (locked.former or last.in_flight):
+        view.line(f"it {ended} with {last.in_flight:,} transitions on their way to the replay server: they are lost")
+        locked.remember(last._replace(in_flight=0))  # told, and not told again
 
 
 def _empty_table(run: RunDirectory, profile: Profile, reached: Reached) -> str:

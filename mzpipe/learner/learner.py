@@ -15,7 +15,8 @@ import torch
 
 from ..config import score_protocol
 from ..errors import CheckpointError, MzpipeError, NotFiniteError
-from ..ipc.messages import CheckpointSaved, Message, Note, SaveCheckpoint
+from ..ipc.calls import LongCall
+from ..ipc.messages import CheckpointSaved, Message, Note, NotSaved, SaveCheckpoint
 from ..ipc.roles import Role
 from ..ipc.schema import BatchSlot
 from ..ipc.shape import Member
@@ -34,11 +35,13 @@ from .average import AverageWeights
 from .batches import BatchFeed
 from .diagnostics import diagnose, gradient_norms
 from .faults import FaultWatch
+from .launches import Launches
 from .loss import Batch, Losses
+from .numbers import StepResult
 from .ranks import OneRank, Ranks, backend_of
 from .saving import make_checkpoint, restore_checkpoint
 from .statistics import PlayedStatistics
-from .step import StepResult, TrainingStep
+from .step import TrainingStep
 
 # A gap between the played and the trained network from which searches see other values than the loss.
 _LARGE_GAP = 0.5
@@ -77,10 +80,11 @@ class Learner(Agent):
         self._saves = Attempts("checkpoints", self._note, lost="the last one stays", patience_s=_PATIENCE_S)
         self._ranks: Ranks | OneRank | None = None
         self._resources = ExitStack()
-        self._is_beginning = self._gap_is_told = False
+        self._is_beginning = self._gap_is_told = self._has_trained = False
         # Steps that may run while the host goes on.
         self._max_behind = 1 if self._device.type == "cuda" else 0
         self._begun: deque[_Begun] = deque()
+        self._launches = Launches(self._device, self._counters)
 
     def on_start(self) -> None:
         """Builds the model and saves it, or restores the latest checkpoint; rank 0 publishes its weights."""
@@ -128,7 +132,11 @@ class Learner(Agent):
             return 0
         self._clock.end(Stage.BATCH_COPY)
         self._call_ranks()
-        return self._train(*peeked)
+        if self._has_trained:
+            return self._train(*peeked)
+        with self._in_long_call(LongCall.FIRST_STEP):
+            self._has_trained = True
+            return self._train(*peeked)
 
     def on_message(self, message: Message) -> None:
         """Saves a checkpoint when the supervisor asks for one."""
@@ -185,7 +193,8 @@ class Learner(Agent):
     def _train(self, slot: BatchSlot, batch: Batch) -> int:
         self._is_beginning = True
         self._clock.mark(Mark.BATCH_TAKEN, self._index, self._feed.sequence)
-        self._step.begin(batch)
+        with self._launches.step():
+            self._step.begin(batch)
         self._is_beginning = False
         self._feed.take()
         self._begun.append(_Begun(slot, batch))
@@ -221,6 +230,7 @@ class Learner(Agent):
         """Takes the result of the oldest step that has begun; on a GPU it may have to wait for it."""
         slot, batch = self._begun.popleft()
         result = self._step.finish()
+        self._launches.count()
         if result.skipped:
             self._take_fault(slot)
         else:
@@ -256,7 +266,9 @@ class Learner(Agent):
             self._note(f"a training step is not finite: it is skipped, its batch {self._faults.batch}")
         if not roll_back:
             return
-        if not self._restore():
+        with self._in_long_call(LongCall.LOAD):
+            is_restored = self._restore()
+        if not is_restored:
             raise MzpipeError(
                 "three training steps in a row were not finite, and there is no checkpoint to go back to: lower "
                 f"learner.learning_rate, or look at the batch, which {self._faults.batch}"
@@ -316,14 +328,17 @@ class Learner(Agent):
         """Saves, or tries again later; raises CheckpointError for one that the supervisor asks for: it is the last."""
         config = self._profile.learner
         try:
-            if request_id:
-                self._write_checkpoint()
-            elif not self._saves.make(self._write_checkpoint):
-                return
+            with self._in_long_call(LongCall.SAVE):
+                if request_id:
+                    self._write_checkpoint()
+                elif not self._saves.make(self._write_checkpoint):
+                    return
+                self._store.prune(keep=config.keep_checkpoints, keep_every=config.keep_every)
         except NotFiniteError as error:
             self._distrust(error)
+            if request_id:
+                self._control.send(NotSaved(request_id, int(error.exit_code), str(error)))
             return
-        self._store.prune(keep=config.keep_checkpoints, keep_every=config.keep_every)
         self._control.send(CheckpointSaved(request_id, self._step.learner_steps))
 
     def _write_checkpoint(self) -> None:

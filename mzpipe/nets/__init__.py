@@ -3,6 +3,7 @@
 from .device import (
     device_has_bfloat16,
     device_memory,
+    device_uuid,
     learner_devices,
     num_gpus,
     place_model,
@@ -19,6 +20,7 @@ __all__ = [
     "NetworkOutput",
     "device_has_bfloat16",
     "device_memory",
+    "device_uuid",
     "learner_devices",
     "mean_image_weight",
     "num_gpus",

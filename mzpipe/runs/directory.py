@@ -1,6 +1,6 @@
 """The run directory on disk, and the run's runtime directory under /dev/shm.
 
-RUN/run.lock        held (flock) by the live supervisor; has its pid, run id and runtime directory
+RUN/run.lock        held (flock) by the live supervisor; has its pid, run id and runtime directory, or the last one's counts
 RUN/profile.toml    the resolved profile     RUN/checkpoints/   RUN/logs/ROLE-INDEX.log   RUN/journal/
 RUN/tensorboard/    event files              RUN/scores.csv     evaluations
 
@@ -19,9 +19,11 @@ import stat
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, NamedTuple
 
 from ..config import Profile, profile_text
 from ..errors import AlreadyRunningError, InputOutputError, UsageError
+from ..reading import read_json
 from ..runtime.context import Storage
 from .files import file_errors, replace_file
 
@@ -29,7 +31,9 @@ from .files import file_errors, replace_file
 PROFILE, CHECKPOINTS = "profile.toml", "checkpoints"
 SHARED_MEMORY = Path("/dev/shm")
 _RUN_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+_RUN_ID = re.compile(r"[0-9a-f]{12}")
 _LOCK = "lock"
+_MAX_LOCK_BYTES, _MAX_COUNT = 1 << 16, 1 << 62
 
 
 def refuse_no_run(path: Path) -> None:
@@ -51,6 +55,53 @@ class LiveRun:
     pid: int
     run_id: str
     runtime_directory: str
+
+
+class LastMoment(NamedTuple):
+    """The counts of a session at its end: moves and stored transitions of all sessions so far.
+
+    `in_flight`: transitions that this session had played but that had not reached the table, in actors or in rings.
+    """
+
+    env_steps: int
+    inserted: int
+    in_flight: int
+
+
+class _LockFile(NamedTuple):
+    """The contents of a lock file, which may be a stranger's: what is not as mzpipe writes it is None."""
+
+    pid: int | None = None
+    live: LiveRun | None = None
+    last: LastMoment | None = None
+
+    @classmethod
+    def read(cls, path: Path) -> "_LockFile":
+        try:
+            fields = read_json(path, _MAX_LOCK_BYTES)
+        except InputOutputError:
+            return cls()
+        if not isinstance(fields, dict) or not _is_count(fields.get("pid")):
+            return cls()
+        return cls(fields["pid"], _live_run(fields), _last_moment(fields.get("last")))
+
+
+def _live_run(fields: dict[str, Any]) -> LiveRun | None:
+    """The live run; a runtime directory is always the one that belongs to the run id."""
+    run_id = fields.get("run_id")
+    if not isinstance(run_id, str) or not _RUN_ID.fullmatch(run_id):
+        return None
+    path = str(_runtime_directory(run_id))
+    return LiveRun(fields["pid"], run_id, path) if fields.get("runtime_directory") == path else None
+
+
+def _last_moment(counts: object) -> LastMoment | None:
+    whole = isinstance(counts, list) and len(counts) == len(LastMoment._fields) and all(map(_is_count, counts))
+    return LastMoment._make(counts) if whole else None  # type: ignore[arg-type]
+
+
+def _is_count(value: object) -> bool:
+    return type(value) is int and 0 <= value <= _MAX_COUNT
 
 
 class RunDirectory:
@@ -87,14 +138,9 @@ class RunDirectory:
         try:
             if not _lock_for_good(descriptor):
                 raise AlreadyRunningError(f"{self.path}: already running as pid {self._holder()}")
-            former = self._recorded()
-            with file_errors("write", self._lock):
-                _announce(descriptor, {"pid": os.getpid()})
-            yield LockedRun(self, descriptor, former)
+            yield LockedRun(self, descriptor, _LockFile.read(self._lock))
         finally:
-            with contextlib.suppress(
-                OSError
-            ):  # the descriptor is free in any case, and its last contents do not matter
+            with contextlib.suppress(OSError):  # the descriptor is free in any case
                 os.close(descriptor)
 
     def refuse_live(self) -> None:
@@ -115,33 +161,44 @@ class RunDirectory:
 
     def live(self) -> LiveRun:
         """The live run that a role joins; raises UsageError if there is none."""
-        live = self._recorded()
+        live = _LockFile.read(self._lock).live
         if live is None:
             raise UsageError(f"{self.path}: no live run here; start it with: mzpipe train")
         return live
 
-    def _recorded(self) -> LiveRun | None:
-        try:
-            return LiveRun(**json.loads(self._lock.read_text()))
-        except (OSError, ValueError, TypeError):
-            return None
-
     def _holder(self) -> int | str:
         """The pid of the process that holds the lock, if it has already written it."""
-        try:
-            return int(json.loads(self._lock.read_text())["pid"])
-        except (OSError, ValueError, TypeError, KeyError):
-            return "unknown, starting at this moment"
+        return _LockFile.read(self._lock).pid or "unknown, starting at this moment"
 
 
 class LockedRun:
     """A run directory whose lock this process holds.
 
-    `former` is what the lock file held before: the live run of a supervisor that was killed, or None.
+    `former` is what the lock file held before: the live run of a supervisor that was killed, or None. `last` are the
+    counts that the lock file keeps, None if they are unknown.
     """
 
-    def __init__(self, directory: RunDirectory, descriptor: int, former: LiveRun | None) -> None:
-        self.directory, self._descriptor, self.former = directory, descriptor, former
+    def __init__(self, directory: RunDirectory, descriptor: int, found: _LockFile) -> None:
+        self.directory, self._descriptor = directory, descriptor
+        self.former, self.last = found.live, found.last
+        self._announce()
+
+    def remember(self, last: LastMoment | None) -> None:
+        """Keeps these counts in the lock file."""
+        self.last = last
+        self._announce()
+
+    def _announce(self, **fields: object) -> None:
+        """Writes the contents of the lock file; without a run id there is no run to join.
+
+        It is one write, at least as long as the old contents: a reader, even after a kill, finds the old or the new.
+        Only a full disk cuts the write short, and then refuses the rest. Raises InputOutputError.
+        """
+        data = json.dumps({"pid": os.getpid(), **fields, **({"last": self.last} if self.last else {})}).encode()
+        data, written = data.ljust(os.fstat(self._descriptor).st_size), 0
+        with file_errors("write the lock of", self.directory.path):
+            while written < len(data):
+                written += os.pwrite(self._descriptor, data[written:], written)
 
     @contextlib.contextmanager
     def runtime(self) -> Iterator[LiveRun]:
@@ -149,38 +206,30 @@ class LockedRun:
         run_id, path, lock = _make_runtime_directory()
         try:
             live = LiveRun(os.getpid(), run_id, str(path))
-            with file_errors("write", self.directory.path):
-                _announce(self._descriptor, dataclasses.asdict(live))
+            self._announce(**dataclasses.asdict(live))
             yield live
         finally:
             shutil.rmtree(path, ignore_errors=True)
             os.close(lock)
-            with contextlib.suppress(OSError):  # what the file still names is gone, and who looks for it sees that
-                _announce(self._descriptor, {"pid": os.getpid()})
-
-
-def _announce(descriptor: int, fields: dict[str, object]) -> None:
-    """Writes the contents of the lock file; without a run id there is no run to join.
-
-    It is one write, at least as long as the old contents: a reader, even after a kill, finds either the old or the new.
-    Only a full disk cuts the write short, and then refuses the rest. Raises OSError.
-    """
-    contents, written = json.dumps(fields).encode().ljust(os.fstat(descriptor).st_size), 0
-    while written < len(contents):
-        written += os.pwrite(descriptor, contents[written:], written)
+            with contextlib.suppress(InputOutputError):  # what the file still names is gone, and a reader sees that
+                self._announce()
 
 
 def _make_runtime_directory() -> tuple[str, Path, int]:
     """Returns (run id, directory, descriptor of its held lock); tries again if a sweeper removed the directory."""
     while True:
         run_id = secrets.token_hex(6)
-        path = SHARED_MEMORY / f"{runtime_prefix()}{run_id}"
+        path = _runtime_directory(run_id)
         path.mkdir(mode=0o700)
         with contextlib.suppress(FileNotFoundError, FileExistsError):
             lock = os.open(path / _LOCK, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
             if _try_lock(lock) and (path / _LOCK).stat().st_ino == os.fstat(lock).st_ino:
                 return run_id, path, lock
             os.close(lock)
+
+
+def _runtime_directory(run_id: str) -> Path:
+    return SHARED_MEMORY / f"{runtime_prefix()}{run_id}"
 
 
 def runtime_prefix() -> str:

@@ -125,7 +125,18 @@ RESUMED = [
         30,
     ),
     ("latest is rubbish", lambda run: latest(run).write_bytes(bytes(range(256)) * 40), r"latest: names '", 30),
-    ("latest names the directory", lambda run: replace_latest(run, "."), r"damaged checkpoint: manifest.json", 30),
+    (
+        "latest names the directory",
+        lambda run: replace_latest(run, "."),
+        r"latest: names '.', which does not exist",
+        30,
+    ),
+    (
+        "latest names another",
+        lambda run: replace_latest(run, "../checkpoints/step_00000010"),
+        r"latest: names '../",
+        30,
+    ),
     ("latest a dangling link", link_latest, r"latest: leads to no file", 30),
     ("latest a directory", make_latest_a_directory, r"latest: a directory", 30),
     ("latest a pipe", make_latest_a_pipe, r"latest: leads to no file", 30),
@@ -140,7 +151,7 @@ RESUMED = [
     (
         "its manifest damaged",
         lambda run: damage(run, 30, file="manifest.json"),
-        r"damaged checkpoint: manifest.json",
+        r"damaged checkpoint: .*manifest.json: not JSON",
         20,
     ),
     ("its state forged", forge_state, r"step_00000030: damaged checkpoint: its env_steps is 'many', not a count", 20),

@@ -9,9 +9,9 @@ from mzpipe.errors import AlreadyRunningError, CheckpointError, ConfigError, Exi
 from mzpipe.launch import plan as plan_module
 from mzpipe.launch import train as module
 from mzpipe.launch.start import find_start
-from mzpipe.launch.train import LastMoment, read_reached, train
+from mzpipe.launch.train import read_reached, train
 from mzpipe.runs.checkpoint import Checkpoint, CheckpointStore
-from mzpipe.runs.directory import RunDirectory, save_profile
+from mzpipe.runs.directory import LastMoment, RunDirectory, save_profile
 from mzpipe.runs.scores import Evaluation, ScoresFile
 from mzpipe.telemetry.reports import Reached
 from tests.launch.fakes import Screen
@@ -57,8 +57,8 @@ def test_read_reached_gives_steps_and_the_best_evaluation(run, screen):
 @pytest.mark.usefixtures("former_session")
 def test_read_reached_counts_the_moves_up_to_a_kill(run, screen):
     start = find_start(run, screen)
-    assert read_reached(run, start, LastMoment(env_steps=450, inserted=420)) == Reached(450, 10, 20.0, 420)
-    assert read_reached(run, start, LastMoment(env_steps=20, inserted=20)) == Reached(300, 10, 20.0, 20)
+    assert read_reached(run, start, LastMoment(450, 420, in_flight=30)) == Reached(450, 10, 20.0, 420)
+    assert read_reached(run, start, LastMoment(20, 20, in_flight=0)) == Reached(300, 10, 20.0, 20)
 
 
 @pytest.mark.usefixtures("former_session")

@@ -10,9 +10,10 @@ import pytest
 import torch
 
 from mzpipe.errors import CheckpointError, InputOutputError, MzpipeError
+from mzpipe.ipc.calls import LongCall
 from mzpipe.ipc.columns import named
 from mzpipe.ipc.control import LocalPort
-from mzpipe.ipc.messages import CheckpointSaved, Note, SaveCheckpoint
+from mzpipe.ipc.messages import CheckpointSaved, Note, NotSaved, SaveCheckpoint
 from mzpipe.ipc.ring import RingReader, RingWriter
 from mzpipe.ipc.roles import Role
 from mzpipe.ipc.shape import Member
@@ -132,6 +133,30 @@ def test_learner_publishes_and_saves_at_its_intervals_and_stops_at_the_limit(tmp
     assert bench.messages(CheckpointSaved)[-1] == CheckpointSaved(5, 7)
     state = bench.store.load("latest").state
     assert (state["game"], state["protocol"]) == ("CartPole-v1", "greedy")
+
+
+def test_learner_says_which_long_call_is_under_way(tmp_path, monkeypatch):
+    bench = Bench(tmp_path, "learner.checkpoint_interval=2")
+    calls = []
+
+    def watch(owner, name):
+        method = getattr(owner, name)
+        monkeypatch.setattr(
+            owner,
+            name,
+            lambda *words, **more: (calls.append((name, bench.get("long_call"))), method(*words, **more))[1],
+        )
+
+    watch(bench.learner._store, "save")
+    watch(bench.learner, "_restore")
+    watch(bench.learner._step, "begin")
+    bench.train(1)
+    bench.train(1)
+    bench.train(3, bad=True)
+    first, *others = [call for name, call in calls if name == "begin"]
+    assert (first, set(others)) == (LongCall.FIRST_STEP, {LongCall.NONE})
+    assert [call for call in calls if call[0] != "begin"] == [("save", LongCall.SAVE), ("_restore", LongCall.LOAD)]
+    assert bench.get("long_call") == LongCall.NONE
 
 
 def test_checkpoints_of_every_nth_step_are_kept_with_the_newest(tmp_path):
@@ -508,6 +533,9 @@ def test_what_is_not_finite_is_never_saved_and_three_steps_later_undone(tmp_path
         r"learner step 4: no checkpoint is saved: \S+ in \w+\.safetensors is not finite: lower learner\.learning_rate"
     )
     assert re.match(refusal, bench.notes()[-1])
+    bench.learner.on_message(SaveCheckpoint(request_id=9))
+    (not_saved,) = bench.messages(NotSaved)
+    assert (not_saved.request_id, not_saved.exit_code) == (9, 70) and not_saved.summary.endswith("is not finite")
     bench.train(3)
     assert bench.notes()[-1] == "three steps in a row were not finite: back to learner step 2"
     np.testing.assert_array_equal(bench.weights(), saved)

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from mzpipe.errors import DeviceError, ExitCode
+from mzpipe.ipc.calls import LongCall
 from mzpipe.ipc.control import LocalPort, StopWord
 from mzpipe.ipc.counters import Counters, counters_layout
 from mzpipe.ipc.doorbell import Doorbell
@@ -84,6 +85,19 @@ def test_run_agent_continues_until_the_stop_reaches_its_own_stage(world):
     agent = FakeAgent(word, laps=5)
     assert run(agent, stage=2) == ExitCode.FINISHED
     assert agent.calls.count("do_work") == 5
+
+
+def test_run_agent_says_while_it_starts_that_it_does(world):
+    word, _, counters, _, run = world
+    calls = []
+
+    class Watched(FakeAgent):
+        def call(self, name):
+            calls.append((name, counters.get("long_call")))
+            super().call(name)
+
+    run(Watched(word, laps=1))
+    assert calls == [("on_start", LongCall.START), ("do_work", LongCall.NONE)]
 
 
 @pytest.mark.parametrize("where", ["on_start", "do_work"])
