@@ -41,5 +41,5 @@ def counted_session(locked: LockedRun) -> Iterator[LiveRun]:
         try:
             yield live
         finally:
-            with suppress(InputOutputError):  # a disk that takes no word took no checkpoint either, and that is told
+            with suppress(InputOutputError):  # a full disk: the next start tells no losses
                 locked.remember(read_last_moment(live) or locked.last)

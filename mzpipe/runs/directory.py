@@ -195,10 +195,10 @@ class LockedRun:
         Only a full disk cuts the write short, and then refuses the rest. Raises InputOutputError.
         """
         data = json.dumps({"pid": os.getpid(), **fields, **({"last": self.last} if self.last else {})}).encode()
-        data, written = data.ljust(os.fstat(self._descriptor).st_size), 0
         with file_errors("write the lock of", self.directory.path):
-            while written < len(data):
-                written += os.pwrite(self._descriptor, data[written:], written)
+            contents, written = data.ljust(os.fstat(self._descriptor).st_size), 0
+            while written < len(contents):
+                written += os.pwrite(self._descriptor, contents[written:], written)
 
     @contextlib.contextmanager
     def runtime(self) -> Iterator[LiveRun]:

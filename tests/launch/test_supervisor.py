@@ -288,6 +288,9 @@ def test_processor_time_grows_while_a_child_works_and_stands_while_it_is_stopped
     children = psutil.Process(parent.pid).children
     try:
         wait_until(children, 30, "a child")
+        # Until the child has begun its program, its parent waits as for a disk.
+        status = psutil.Process(parent.pid).status
+        wait_until(lambda: status() != psutil.STATUS_DISK_SLEEP, 30, "the child's program")
         former_s = ending.processor_s(parent.pid)
         wait_until(lambda: ending.processor_s(parent.pid) > former_s + 0.1, 30, "the child to work")
         (child,) = children()
