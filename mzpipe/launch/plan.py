@@ -52,7 +52,7 @@ class Plan:
 
     def memory_bytes(self) -> int:
         """Bytes of the host's memory in total, shared and private."""
-        processes = sum(self._needs(member).host for member in self.shape.members())
+        processes = sum(self.needs(member).host for member in self.shape.members())
         replay = self.profile.replay.capacity_bytes + self.profile.replay.compressed_bytes
         return shared_bytes() + self.segment_bytes() + replay + self.search_bytes() + processes
 
@@ -60,12 +60,13 @@ class Plan:
         """Bytes of every GPU's memory that the run takes, by device and role."""
         found: dict[str, dict[Role, int]] = {}
         for member in self.shape.members():
-            if nbytes := self._needs(member).device:
+            if nbytes := self.needs(member).device:
                 roles = found.setdefault(self.devices.of(member), {})
                 roles[member.role] = roles.get(member.role, 0) + nbytes
         return dict(sorted(found.items()))
 
-    def _needs(self, member: Member) -> Needs:
+    def needs(self, member: Member) -> Needs:
+        """What one process takes."""
         load = dataclasses.replace(self._load(member), on_gpu=self.devices.of(member) != "cpu")
         return process_needs(member.role, load, self.model, self.game.bytes_per_game)
 

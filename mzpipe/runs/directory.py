@@ -146,7 +146,7 @@ class RunDirectory:
             restore = partial(self._restore, descriptor, contents, time_ns, made)
             yield LockedRun(self, descriptor, _LockFile.read(self._lock), restore)
         finally:
-            with contextlib.suppress(OSError):  # it is free in any case, and its last contents do not matter
+            with contextlib.suppress(OSError):  # the descriptor is free in any case
                 os.close(descriptor)
 
     def _restore(self, descriptor: int, contents: bytes, time_ns: int, made: list[Path]) -> None:
@@ -198,8 +198,7 @@ class LockedRun:
         self.directory, self._descriptor = directory, descriptor
         self.former, self.last = found.live, found.last
         self._restore, self._is_touched = restore, False
-        with file_errors("write", directory.path):
-            self._announce()
+        self._announce()
 
     def touch(self) -> None:
         """Says that the run is no longer as it was found."""
@@ -217,19 +216,19 @@ class LockedRun:
     def remember(self, last: LastMoment | None) -> None:
         """Keeps these counts in the lock file."""
         self.last = last
-        with file_errors("write", self.directory.path):
-            self._announce()
+        self._announce()
 
     def _announce(self, **fields: object) -> None:
         """Writes the contents of the lock file; without a run id there is no run to join.
 
         It is one write, at least as long as the old contents: a reader, even after a kill, finds the old or the new.
-        Only a full disk cuts the write short, and then refuses the rest. Raises OSError.
+        Only a full disk cuts the write short, and then refuses the rest. Raises InputOutputError.
         """
         data = json.dumps({"pid": os.getpid(), **fields, **({"last": self.last} if self.last else {})}).encode()
-        contents, written = data.ljust(os.fstat(self._descriptor).st_size), 0
-        while written < len(contents):
-            written += os.pwrite(self._descriptor, contents[written:], written)
+        with file_errors("write the lock of", self.directory.path):
+            contents, written = data.ljust(os.fstat(self._descriptor).st_size), 0
+            while written < len(contents):
+                written += os.pwrite(self._descriptor, contents[written:], written)
 
     @contextlib.contextmanager
     def runtime(self) -> Iterator[LiveRun]:
@@ -237,13 +236,12 @@ class LockedRun:
         run_id, path, lock = _make_runtime_directory()
         try:
             live = LiveRun(os.getpid(), run_id, str(path))
-            with file_errors("write", self.directory.path):
-                self._announce(**dataclasses.asdict(live))
+            self._announce(**dataclasses.asdict(live))
             yield live
         finally:
             shutil.rmtree(path, ignore_errors=True)
             os.close(lock)
-            with contextlib.suppress(OSError):  # what the file still names is gone, and who looks for it sees that
+            with contextlib.suppress(InputOutputError):  # what the file still names is gone, and a reader sees that
                 self._announce()
 
 
