@@ -1,6 +1,6 @@
 """The run directory on disk, and the run's runtime directory under /dev/shm.
 
-RUN/run.lock        held (flock) by the live supervisor; has its pid, run id and runtime directory, or the last one's counts
+RUN/run.lock        held (flock) by the live supervisor; has its pid, run id, runtime directory; counts
 RUN/profile.toml    the resolved profile     RUN/checkpoints/   RUN/logs/ROLE-INDEX.log   RUN/journal/
 RUN/tensorboard/    event files              RUN/scores.csv     evaluations
 
