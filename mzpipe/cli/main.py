@@ -10,6 +10,7 @@ from types import ModuleType
 
 from .. import __version__
 from ..errors import ExitCode, MzpipeError
+from ..format import printable
 from ..games.own import allow_env_import
 from ..runtime.devices import device_errors
 from ..runtime.environment import prepare_environment
@@ -56,7 +57,7 @@ def _run(words: list[str], verb: str) -> int:
         with device_errors():
             return int(module.run(parsed))
     except MzpipeError as error:
-        sys.stderr.write(f"{' '.join(filter(None, ['mzpipe', verb]))}: {error}\n")
+        sys.stderr.write(printable(f"{' '.join(filter(None, ['mzpipe', verb]))}: {error}\n"))
         return error.exit_code
     except KeyboardInterrupt:
         return ExitCode.INTERRUPTED

@@ -45,7 +45,7 @@ def train(
         last = recall_last_moment(locked)
         for path in sweep_leftovers():
             view.line(f"removed {path}, left by a run that was killed")
-        start = find_start(run, view)
+        start = find_start(run, view, last)
         reached = read_reached(run, start, last)
         if start is not None or run.profile.is_file():
             _announce_resume(run, reached, _empty_table(run, profile, reached), locked, view)
