@@ -13,6 +13,7 @@ from typing import Any
 
 from .. import __version__
 from ..errors import DeviceWarning, ExitCode, MzpipeError
+from ..format import printable
 from ..games.own import allow_env_import
 from ..runtime.devices import device_errors
 from ..runtime.environment import prepare_environment
@@ -74,7 +75,7 @@ def _run(words: list[str], verb: str) -> int:
 
 
 def _say(verb: str, what: object) -> None:
-    sys.stderr.write(f"{' '.join(filter(None, ['mzpipe', verb]))}: {what}\n")
+    sys.stderr.write(printable(f"{' '.join(filter(None, ['mzpipe', verb]))}: {what}\n"))
 
 
 @contextmanager

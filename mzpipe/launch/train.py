@@ -39,7 +39,7 @@ def train(
     game = check_profile(profile, run, trace_events=trace_events)
     with SignalPipe() as signals, run.locked() as locked, locked.as_found():
         last = recall_last_moment(locked)
-        start = find_start(run, view)
+        start = find_start(run, view, last)
         reached = read_reached(run, start, last)
         if start is not None or run.profile.is_file():
             _announce_resume(run, reached, _empty_table(run, profile, reached), locked, view)

@@ -1,6 +1,6 @@
 """The run directory on disk, and the run's runtime directory under /dev/shm.
 
-RUN/run.lock        held (flock) by the live supervisor; has its pid, run id and runtime directory, or the last one's counts
+RUN/run.lock        held (flock) by the live supervisor; has its pid, run id, runtime directory; counts
 RUN/profile.toml    the resolved profile     RUN/checkpoints/   RUN/logs/ROLE-INDEX.log   RUN/journal/
 RUN/tensorboard/    event files              RUN/scores.csv     evaluations
 
@@ -16,6 +16,7 @@ import re
 import secrets
 import shutil
 import stat
+import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
@@ -59,13 +60,14 @@ class LiveRun:
 
 
 class LastMoment(NamedTuple):
-    """The counts of a session at its end: moves and stored transitions of all sessions so far.
+    """The counts of a session at its end: moves, stored transitions and training steps of all sessions so far.
 
     `in_flight`: transitions that this session had played but that had not reached the table, in actors or in rings.
     """
 
     env_steps: int
     inserted: int
+    learner_steps: int
     in_flight: int
 
 
@@ -233,7 +235,7 @@ class LockedRun:
     @contextlib.contextmanager
     def runtime(self) -> Iterator[LiveRun]:
         """Makes a runtime directory, announces it in the lock file, and removes it at the end."""
-        run_id, path, lock = _make_runtime_directory()
+        run_id, path, lock = _make_held(SHARED_MEMORY, runtime_prefix())
         try:
             live = LiveRun(os.getpid(), run_id, str(path))
             self._announce(**dataclasses.asdict(live))
@@ -245,11 +247,22 @@ class LockedRun:
                 self._announce()
 
 
-def _make_runtime_directory() -> tuple[str, Path, int]:
-    """Returns (run id, directory, descriptor of its held lock); tries again if a sweeper removed the directory."""
+@contextlib.contextmanager
+def scratch_directory(purpose: str) -> Iterator[Path]:
+    """A directory in the folder for temporary files; if this process is killed, a sweep removes it."""
+    _, path, lock = _make_held(Path(tempfile.gettempdir()), f"mzpipe-{purpose}-{os.getuid()}-")
+    try:
+        yield path
+    finally:
+        shutil.rmtree(path, ignore_errors=True)
+        os.close(lock)
+
+
+def _make_held(parent: Path, prefix: str) -> tuple[str, Path, int]:
+    """Returns (random id, directory, descriptor of its held lock); tries again if a sweeper removed the directory."""
     while True:
         run_id = secrets.token_hex(6)
-        path = _runtime_directory(run_id)
+        path = parent / f"{prefix}{run_id}"
         path.mkdir(mode=0o700)
         with contextlib.suppress(FileNotFoundError, FileExistsError):
             lock = os.open(path / _LOCK, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
@@ -268,9 +281,10 @@ def runtime_prefix() -> str:
 
 
 def sweep_leftovers() -> list[Path]:
-    """Removes this user's runtime directories whose supervisor is gone, and returns them."""
+    """Removes this user's runtime and scratch directories whose process is gone, and returns them."""
     removed = []
-    for path in sorted(SHARED_MEMORY.glob(f"{runtime_prefix()}*")):
+    scratch = Path(tempfile.gettempdir()).glob(f"mzpipe-*-{os.getuid()}-*")
+    for path in sorted([*SHARED_MEMORY.glob(f"{runtime_prefix()}*"), *scratch]):
         if _is_our_directory(path) and _remove_abandoned(path):
             removed.append(path)
     return removed

@@ -57,8 +57,8 @@ def test_read_reached_gives_steps_and_the_best_evaluation(run, screen):
 @pytest.mark.usefixtures("former_session")
 def test_read_reached_counts_the_moves_up_to_a_kill(run, screen):
     start = find_start(run, screen)
-    assert read_reached(run, start, LastMoment(450, 420, in_flight=30)) == Reached(450, 10, 20.0, 420)
-    assert read_reached(run, start, LastMoment(20, 20, in_flight=0)) == Reached(300, 10, 20.0, 20)
+    assert read_reached(run, start, LastMoment(450, 420, 10, in_flight=30)) == Reached(450, 10, 20.0, 420)
+    assert read_reached(run, start, LastMoment(20, 20, 0, in_flight=0)) == Reached(300, 10, 20.0, 20)
 
 
 @pytest.mark.usefixtures("former_session")
