@@ -9,6 +9,7 @@ Reads   the counters laps, parts, busy_laps and long_call, which their process a
         ipc/counters.py names the instruction)
 """
 
+import contextlib
 import signal
 import time
 from collections.abc import Callable
@@ -187,7 +188,8 @@ class SilenceKeeper:
     def _write_stack(self, entry: Entry, silence: Silence) -> None:
         if entry.child is None:
             return
-        with open(self._log(entry), "ab") as log:
+        # A full disk: the process is killed all the same.
+        with contextlib.suppress(OSError), open(self._log(entry), "ab", buffering=0) as log:
             log.write(f"{STACKS} {silence.seconds:.1f} s; the stack of every thread:\n".encode())
         entry.child.signal(STACK_SIGNAL)
         entry.child.signal(signal.SIGCONT)  # a stopped process writes nothing

@@ -57,6 +57,6 @@ class FaultWatch:
             with file_errors("write", path), replacing(path) as draft, draft.open("wb") as file:
                 np.savez_compressed(file, **named(slot))  # type: ignore[arg-type]
         except InputOutputError as error:
-            self.batch = f"is not kept: {error}"
+            self.batch = self.batch or f"is not kept: {error}"
         else:
             self._is_kept, self.batch = True, f"is in {path}"

@@ -19,7 +19,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from mzpipe.cli.export_onnx import _write_directory
 from mzpipe.cli.profile_arguments import write_text
 from mzpipe.config import load_profile
-from mzpipe.errors import InputOutputError
+from mzpipe.errors import InputOutputError, UsageError
 from mzpipe.evaluator.best import BestCheckpoint
 from mzpipe.ipc.messages import Evaluated
 from mzpipe.ipc.shape import Member
@@ -28,6 +28,7 @@ from mzpipe.launch import roster
 from mzpipe.launch.plan import ModelSizes
 from mzpipe.launch.prepare import Memory
 from mzpipe.launch.rehearsal import Prepared
+from mzpipe.launch.silence import SilenceKeeper
 from mzpipe.learner import faults
 from mzpipe.replay.dataset import export_dataset, read_dataset
 from mzpipe.replay.journal import read_journal
@@ -36,7 +37,7 @@ from mzpipe.replay.journal.segment_log import SegmentLog
 from mzpipe.replay.journal.state import encode_state
 from mzpipe.runs import directory as directory_module
 from mzpipe.runs.checkpoint import BEST, LATEST, Checkpoint, CheckpointStore
-from mzpipe.runs.directory import LiveRun, RunDirectory, save_profile
+from mzpipe.runs.directory import RunDirectory, save_profile
 from mzpipe.runs.files import PrivateFileOperations, file_errors, replace_file
 from mzpipe.runs.scores import ScoresFile, read_scores
 from mzpipe.telemetry import TensorBoardWriter
@@ -281,7 +282,8 @@ class Lock(Writer):
 
     def look(self):
         assert not self.run.is_held()
-        assert self.run._recorded() is None or isinstance(self.run._recorded(), LiveRun)
+        with contextlib.suppress(UsageError):
+            self.run.live()
 
     def again(self):
         self.write()
@@ -307,6 +309,27 @@ class Log(Writer):
     def again(self):
         self.write()
         assert self.output == self.home / "actor-0.log"
+
+
+class Stacks(Writer):
+    """The stack of a silent process: it is asked for in any case."""
+
+    is_quiet = True
+
+    def prepare(self):
+        self.signals, child = [], SimpleNamespace(signal=lambda number: self.signals.append(number))
+        self.entry = roster.Entry(Member("actor", 0), child=child)
+        self.keeper = SilenceKeeper(None, None, self.home, None, 1.0)
+
+    def write(self):
+        self.keeper._write_stack(self.entry, SimpleNamespace(seconds=1.0))
+
+    def look(self):
+        assert len(self.signals) == 2
+
+    def again(self):
+        self.write()
+        assert b"the stack of every thread" in (self.home / "actor-0.log").read_bytes()
 
 
 class JournalFiles(Writer):
@@ -491,6 +514,7 @@ WRITERS = {
     "learner/faults.py": (FirstBadBatch,),
     "learner/learner.py": (LearnersCheckpoints,),
     "launch/roster.py": (Log,),
+    "launch/silence.py": (Stacks,),
     "launch/prepare.py": (RememberedRehearsal,),
     "replay/journal": (JournalFiles,),
     "replay/dataset.py": (Dataset,),

@@ -4,16 +4,15 @@ import ctypes
 import json
 import sys
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
-from mzpipe.games import describe_game
+from mzpipe.config import load_profile
+from mzpipe.ipc.control import LocalPort
+from mzpipe.ipc.dataplane import DataPlane
 from mzpipe.ipc.roles import Role
 from mzpipe.ipc.shape import Member
-from mzpipe.ipc.weights import WeightsPublisher
-from mzpipe.launch.plan import make_plan
-from mzpipe.launch.rehearsal import describe_model
-from mzpipe.nets import FlatWeights
-from tests.tiny import make_plane, random_model, started_server, tiny_profile
+from mzpipe.ipc.weights import WeightsPublisher, WeightsSubscriber
+from mzpipe.launch.roles import make_agent
+from mzpipe.runtime.context import RoleContext, Storage
 
 _WARM_UP = 30
 
@@ -23,7 +22,18 @@ class _Malloc(ctypes.Structure):
 
     _fields_ = [
         (name, ctypes.c_size_t)
-        for name in "arena ordblks smblks hblks hblkhd usmblks fsmblks uordblks fordblks keepcost".split()
+        for name in [
+            "arena",
+            "ordblks",
+            "smblks",
+            "hblks",
+            "hblkhd",
+            "usmblks",
+            "fsmblks",
+            "uordblks",
+            "fordblks",
+            "keepcost",
+        ]
     ]
 
 
@@ -36,42 +46,33 @@ def allocated_bytes():
 
 
 def private_bytes():
-    """Bytes of this process's own pages: without files and shared memory."""
+    """Bytes of this process's own pages, without files and shared memory."""
     lines = Path("/proc/self/smaps_rollup").read_text().splitlines()
     return 1024 * sum(int(line.split()[1]) for line in lines if line.startswith("Anonymous:"))
 
 
-def main(runtime, hidden_size, versions, leak):
-    profile = tiny_profile(
-        f"inference.runtime={runtime}", f"network.hidden_size={hidden_size}", "inference.precision=float32"
-    )
-    game = describe_game(profile.game)
-    prepared = describe_model(profile, game)
-    plan = make_plan(profile, game, prepared.devices, prepared.model)
-    with TemporaryDirectory() as directory:
-        plane = make_plane(Path(directory), profile)
-        flat = FlatWeights(random_model(profile, plane, 0)).read()
-        server, publisher, leaked = started_server(profile, plane), WeightsPublisher(plane.weights()), []
+def main(home, versions, leak):
+    plane, member = DataPlane.attach(home), Member(Role.INFERENCE, 0)
+    storage = Storage(home / "checkpoints", home / "journal", home)
+    server = make_agent(RoleContext(load_profile(home / "profile.toml"), plane, member, storage, "cpu", LocalPort()))
+    server.on_start()
+    first = WeightsSubscriber(plane.weights()).pull()
+    publisher, leaked = WeightsPublisher(plane.weights()), []
+    publisher.version = first.version
 
-        def load(count):
-            for _ in range(count):
-                leaked.append(bytes(int(leak * flat.nbytes)))
-                version = publisher.publish(flat, learner_steps=0, env_steps=0)
-                server.do_work()
-                assert server._versions.newest == version
+    def load(count):
+        for _ in range(count):
+            leaked.append(bytes(int(leak * first.weights.nbytes)))
+            version = publisher.publish(first.weights, learner_steps=0, env_steps=0)
+            server.do_work()
+            assert plane.counters(member).get("weights_version") == version
 
-        load(_WARM_UP)
-        allocated, private = allocated_bytes(), private_bytes()
-        load(versions)
-        found = {
-            "model": flat.nbytes,
-            "allocated": allocated_bytes() - allocated,
-            "grown": private_bytes() - private,
-            "private": private_bytes(),
-            "planned": plan._needs(Member(Role.INFERENCE, 0)).host,
-        }
-    sys.stdout.write(json.dumps(found))
+    load(_WARM_UP)
+    allocated, private = allocated_bytes(), private_bytes()
+    load(versions)
+    held = {"kept": allocated_bytes() - allocated, "grown": private_bytes() - private, "private": private_bytes()}
+    sys.stdout.write(json.dumps(held))
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], int(sys.argv[2]), int(sys.argv[3]), float(sys.argv[4]))
+    main(Path(sys.argv[1]), int(sys.argv[2]), float(sys.argv[3]))

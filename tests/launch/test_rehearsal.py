@@ -1,7 +1,9 @@
 """The model's sizes that a rehearsal finds, and that every reader of its result gets the same."""
 
 import dataclasses
+import errno
 import json
+import os
 import subprocess
 import sys
 
@@ -12,6 +14,7 @@ from mzpipe.games import describe_game
 from mzpipe.launch import rehearsal
 from mzpipe.launch.rehearsal import RESULT_FILE, describe_model, lacking_devices, read_prepared, write_prepared
 from mzpipe.nets import FlatWeights, Model
+from mzpipe.runs.directory import save_profile
 from tests.tiny import tiny_profile
 
 _WITHOUT_CPU_RUNTIMES = """
@@ -94,3 +97,17 @@ def test_a_role_lacks_a_device_where_every_gpu_has_one_of_its_processes(tmp_path
     assert lacking_devices(tmp_path) == ({role} if lacks else set())
     (tmp_path / RESULT_FILE).unlink()
     assert lacking_devices(tmp_path) == set()
+
+
+def test_rehearsal_ends_with_74_and_a_line_when_there_is_no_room_for_kernels(tmp_path, monkeypatch, capsys):
+    """Numba writes kernels to a file that its error does not name."""
+
+    def compile_kernels(profile, directory):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(rehearsal, "follow_supervisor", lambda directory, parent_pid: None)
+    monkeypatch.setattr(rehearsal, "_prepare", compile_kernels)
+    save_profile(tiny_profile(), tmp_path / "profile.toml")
+    assert rehearsal.main(str(tmp_path / "profile.toml"), str(tmp_path), "1") == 74
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("rehearsal: [Errno 28] No space left on device: make room in ")

@@ -38,8 +38,10 @@ def main(directory: Path) -> None:
         filler.unlink()
         wait_until(lambda: all(line in run.output for line in AGAIN), START_S, f"{AGAIN}")
         assert steps(store) > saved
+        wait_until(lambda: fill(filler) and run.output.count(REFUSED[0]) == 2, START_S, "refused again")
         run.process.send_signal(signal.SIGTERM)
-        assert run.process.wait(START_S) == 143
+        wait_until(lambda: fill(filler) and run.process.poll() is not None, START_S, "the end")
+        assert run.process.returncode == 74
         assert steps(store) > saved
         read_journal(run.directory / "journal")
     finally:
