@@ -16,7 +16,8 @@ pytestmark = pytest.mark.on_gpu
 CHILD_BATCH = {"launches": 1, "h2d_async": 1, "d2h_async": 1, "h2d_blocking": 0, "d2h_blocking": 0, "syncs": 0}
 ROOT_BATCH = {**CHILD_BATCH, "h2d_async": 2}
 # One launch per operation and direction. The batch, in ten copies, and the step's numbers are copied while the device
-# works; the results come back in one copy, for which the host waits once: when the next step has begun.
+# works; the results come back in one copy, for which the host waits once: when the next step has begun. Two queries,
+# which never wait, ask whether the last step and this one have been timed.
 LEARNER_STEP = {
     "replays": 0,
     "h2d_async": 11,
@@ -25,7 +26,7 @@ LEARNER_STEP = {
     "h2d_pageable": 0,
     "d2h_blocking": 0,
     "syncs": 1,
-    "event_queries": 0,
+    "event_queries": 2,
 }
 LAUNCHES = {"float32": 853, "bfloat16": 962}
 # A captured one is one replay. Outside of it are copies on the device: of the batch into the graph's, one for each of
