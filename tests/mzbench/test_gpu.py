@@ -283,7 +283,7 @@ def test_memory_compares_what_the_run_takes_with_its_plan(monkeypatch, tmp_path)
     monkeypatch.setattr(runs, "_profile", lambda setting: profile)
     prepared = SimpleNamespace(devices=Devices(("cuda:0",), ("cuda:0",)), model=plan.model)
     monkeypatch.setattr(runs, "read_prepared", lambda directory: prepared)
-    steps = iter((0, 29, 30))
+    steps = iter((0, 2, 3))
 
     def train(profile, run, view, watch):
         plane = SimpleNamespace(total=lambda role, name: next(steps), directory=tmp_path)
@@ -315,3 +315,28 @@ def test_atari100k_has_the_rates_of_the_whole_recipe(monkeypatch):
     assert profile.reanalyze.fraction == 0.99 and not options["ceilings"]
     assert run["numbers"]["learner_steps_per_s"] == pytest.approx(10.0)
     assert run["ok"] is False  # 57 is the goal
+
+
+def test_kills_end_the_run_when_both_processes_work_again(monkeypatch, tmp_path):
+    """A killed process has another pid after a look, then begins at nothing, then does something."""
+    rows = {
+        name: {"pid": pid, "learner_steps": 0, "batches": 0} for name, pid in (("learner-0", 11), ("inference-0", 12))
+    }
+    plane = SimpleNamespace(counters=lambda member: rows[member.identity], directory=tmp_path)
+    killed, watch = [], runs.KillsWatch(warm_steps=3)
+    monkeypatch.setattr(runs.os, "kill", lambda pid, number: killed.append(pid))
+    assert watch(plane) is None and killed == []
+    for name, counter, pid in (("learner-0", "learner_steps", 11), ("inference-0", "batches", 12)):
+        rows[name][counter] = 40
+        assert watch(plane) is None and killed[-1] == pid
+        assert watch(plane) is None and watch._waiting[0].restarts == 0
+        rows[name]["pid"] += 10
+        assert watch(plane) is None and watch._waiting[0].restarts == 1
+        rows[name][counter] = 0  # it resumes from its checkpoint
+        assert watch(plane) is None and watch._waiting[0].items_after == 0
+        rows[name][counter] = 2
+        ended = watch(plane)
+    assert ended == "what was killed works again"
+    assert killed == [11, 12]
+    assert [kill.items_after for kill in watch.kills] == [2, 2]
+    assert watch.runtime == tmp_path and all(kill.seconds >= 0.0 for kill in watch.kills)
