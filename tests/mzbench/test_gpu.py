@@ -6,9 +6,11 @@ from types import SimpleNamespace
 
 import pytest
 from mzbench import timing
-from mzbench.gpu import command, pipeline, runs
+from mzbench.gpu import command, learner, pipeline, runs
 from mzbench.gpu.lines import Bound, Line, Setting, text_of
 from mzbench.gpu.sections import SECTIONS, chosen_sections
+from mzbench.report import Comparison
+from mzbench.report import Measured as Rate
 
 from mzpipe.cli.main import main
 from mzpipe.errors import MzpipeError, UsageError
@@ -231,11 +233,18 @@ def test_learner_trains_in_its_eager_forms_and_a_form_that_falls_back_is_bad(sho
     assert captured["ok"] == (captured["note"] == "")
 
 
-@pytest.mark.slow
-@pytest.mark.on_gpu
-def test_feed_compares_with_a_resident_batch(short):
-    (numbers,) = found("feed").values()
-    assert numbers["over_resident"] > 0.0
+def test_feed_is_bad_when_it_costs_more_than_a_twentieth(monkeypatch):
+    asked = []
+
+    def compare(shape, cores):
+        asked.append(shape)
+        return [Comparison("feed", "steps/s", Rate("fed", 90.0, 0.1), Rate("resident", 100.0, 0.1))], ["a note"]
+
+    monkeypatch.setattr(learner, "compare_feed", compare)
+    (line,) = (line.as_json(JUDGED) for line in learner.feed(JUDGED))
+    assert (asked[0].rank_size, asked[0].devices, asked[0].work.network.value_prefix) == (256, ("cuda:0",), True)
+    assert line["numbers"]["over_resident"] == pytest.approx(0.9)
+    assert (line["ok"], line["note"]) == (False, "a note")
 
 
 def measured_run(**changes):
