@@ -6,9 +6,11 @@ from types import SimpleNamespace
 
 import pytest
 from mzbench import timing
-from mzbench.gpu import command, pipeline, runs
+from mzbench.gpu import command, learner, pipeline, runs
 from mzbench.gpu.lines import Bound, Line, Setting, text_of
 from mzbench.gpu.sections import SECTIONS, chosen_sections
+from mzbench.report import Comparison
+from mzbench.report import Measured as Rate
 
 from mzpipe.cli.main import main
 from mzpipe.errors import MzpipeError, UsageError
@@ -231,11 +233,18 @@ def test_learner_trains_in_its_eager_forms_and_a_form_that_falls_back_is_bad(sho
     assert captured["ok"] == (captured["note"] == "")
 
 
-@pytest.mark.slow
-@pytest.mark.on_gpu
-def test_feed_compares_with_a_resident_batch(short):
-    (numbers,) = found("feed").values()
-    assert numbers["over_resident"] > 0.0
+def test_feed_is_bad_when_it_costs_more_than_a_twentieth(monkeypatch):
+    asked = []
+
+    def compare(shape, cores):
+        asked.append(shape)
+        return [Comparison("feed", "steps/s", Rate("fed", 90.0, 0.1), Rate("resident", 100.0, 0.1))], ["a note"]
+
+    monkeypatch.setattr(learner, "compare_feed", compare)
+    (line,) = (line.as_json(JUDGED) for line in learner.feed(JUDGED))
+    assert (asked[0].rank_size, asked[0].devices, asked[0].work.network.value_prefix) == (256, ("cuda:0",), True)
+    assert line["numbers"]["over_resident"] == pytest.approx(0.9)
+    assert (line["ok"], line["note"]) == (False, "a note")
 
 
 def measured_run(**changes):
@@ -283,7 +292,7 @@ def test_memory_compares_what_the_run_takes_with_its_plan(monkeypatch, tmp_path)
     monkeypatch.setattr(runs, "_profile", lambda setting: profile)
     prepared = SimpleNamespace(devices=Devices(("cuda:0",), ("cuda:0",)), model=plan.model)
     monkeypatch.setattr(runs, "read_prepared", lambda directory: prepared)
-    steps = iter((0, 29, 30))
+    steps = iter((0, 2, 3))
 
     def train(profile, run, view, watch):
         plane = SimpleNamespace(total=lambda role, name: next(steps), directory=tmp_path)
@@ -315,3 +324,28 @@ def test_atari100k_has_the_rates_of_the_whole_recipe(monkeypatch):
     assert profile.reanalyze.fraction == 0.99 and not options["ceilings"]
     assert run["numbers"]["learner_steps_per_s"] == pytest.approx(10.0)
     assert run["ok"] is False  # 57 is the goal
+
+
+def test_kills_end_the_run_when_both_processes_work_again(monkeypatch, tmp_path):
+    """A killed process has another pid after a look, then begins at nothing, then does something."""
+    rows = {
+        name: {"pid": pid, "learner_steps": 0, "batches": 0} for name, pid in (("learner-0", 11), ("inference-0", 12))
+    }
+    plane = SimpleNamespace(counters=lambda member: rows[member.identity], directory=tmp_path)
+    killed, watch = [], runs.KillsWatch(warm_steps=3)
+    monkeypatch.setattr(runs.os, "kill", lambda pid, number: killed.append(pid))
+    assert watch(plane) is None and killed == []
+    for name, counter, pid in (("learner-0", "learner_steps", 11), ("inference-0", "batches", 12)):
+        rows[name][counter] = 40
+        assert watch(plane) is None and killed[-1] == pid
+        assert watch(plane) is None and watch._waiting[0].restarts == 0
+        rows[name]["pid"] += 10
+        assert watch(plane) is None and watch._waiting[0].restarts == 1
+        rows[name][counter] = 0  # it resumes from its checkpoint
+        assert watch(plane) is None and watch._waiting[0].items_after == 0
+        rows[name][counter] = 2
+        ended = watch(plane)
+    assert ended == "what was killed works again"
+    assert killed == [11, 12]
+    assert [kill.items_after for kill in watch.kills] == [2, 2]
+    assert watch.runtime == tmp_path and all(kill.seconds >= 0.0 for kill in watch.kills)

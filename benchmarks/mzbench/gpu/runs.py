@@ -31,7 +31,7 @@ from .pipeline import PONG, SMALL
 
 _MIB = 1 << 20
 # Steps after which every buffer of a run is in use.
-_WARM_STEPS = 30
+_WARM_STEPS, _FEW_STEPS = 30, 3
 # The driver takes a moment to free what a killed process held.
 _FREED_WITHIN_S = 2.0
 _MEMORY = Bound("used_over_planned", "a run that the plan lets through fits the card", most=1.0)
@@ -65,7 +65,7 @@ def memory(setting: Setting) -> Iterator[Line]:
 
 def kills(setting: Setting) -> Iterator[Line]:
     """Kills the learner, then the server whose batches are on the card; each must work again before the run ends."""
-    free, watch = _free_bytes(setting), KillsWatch()
+    free, watch = _free_bytes(setting), KillsWatch(setting.pick(_WARM_STEPS, _FEW_STEPS))
     outcome = _trained(_profile(setting), watch)
     seconds = time.monotonic() - watch.ended_s
     for kill in watch.kills:
@@ -107,7 +107,7 @@ class _MemoryWatch:
         self.least_free, self.planned = 0, 0
 
     def __call__(self, plane: DataPlane) -> str | None:
-        if plane.total(Role.LEARNER, "loss_steps") < _WARM_STEPS:
+        if plane.total(Role.LEARNER, "loss_steps") < self._setting.pick(_WARM_STEPS, _FEW_STEPS):
             return None
         profile, prepared = _profile(self._setting), read_prepared(plane.directory)
         plan = make_plan(profile, describe_game(profile.game), prepared.devices, prepared.model)
@@ -150,16 +150,16 @@ class Kill:
 class KillsWatch:
     """Kills one process after the other once the run is warm, and ends the run when all work again."""
 
-    def __init__(self) -> None:
+    def __init__(self, warm_steps: int) -> None:
         self.kills = (Kill(Member(Role.LEARNER, 0), "learner_steps"), Kill(Member(Role.INFERENCE, 0), "batches"))
         self.ended_s = math.nan
         self.runtime: Path | None = None
-        self._waiting, self._is_warm = list(self.kills), False
+        self._waiting, self._is_warm, self._warm_steps = list(self.kills), False, warm_steps
 
     def __call__(self, plane: DataPlane) -> str | None:
         """Looks at the run."""
         self.runtime = plane.directory
-        self._is_warm = self._is_warm or plane.counters(self.kills[0].member).get("learner_steps") >= _WARM_STEPS
+        self._is_warm = self._is_warm or plane.counters(self.kills[0].member).get("learner_steps") >= self._warm_steps
         if self._is_warm and self._waiting and self._waiting[0].look(plane):
             self._waiting.pop(0)
         if self._waiting:
