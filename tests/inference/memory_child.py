@@ -22,7 +22,7 @@ class _Malloc(ctypes.Structure):
 
     _names = ("arena", "ordblks", "smblks", "hblks", "hblkhd")
     _names += ("usmblks", "fsmblks", "uordblks", "fordblks", "keepcost")
-    _fields_ = [(name, ctypes.c_size_t) for name in _names]  # noqa: RUF012
+    _fields_ = [(name, ctypes.c_size_t) for name in _names]
 
 
 def allocated_bytes():
