@@ -1,8 +1,8 @@
-"""The one way to read a file that a stranger may have made, as those of a run directory: only plain files, of bounded size.
+"""The one way to read a file of a run directory, which may be a stranger's: only plain files, of a bounded size.
 
-No read waits or ends the process: a pipe without a writer, a device without an end and a file larger than the bound
-or than the memory that is free are refused before they are read. Under /dev lies what the user's own shell names, such as <(...): it is read like a
-file, up to the bound.
+No read waits or ends the process: a pipe without a writer, a device without an end, and a file larger than its bound
+or than the memory that is free are refused before they are read. Under /dev lies what the user's own shell names, such
+as <(...): it is read like a file, up to the bound.
 """
 
 import json

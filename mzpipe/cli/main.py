@@ -2,6 +2,7 @@
 
 import argparse
 import sys
+import threading
 import traceback
 import warnings
 from collections.abc import Iterator, Sequence
@@ -12,10 +13,12 @@ from typing import Any
 
 from .. import __version__
 from ..errors import DeviceWarning, ExitCode, MzpipeError
+from ..format import printable
 from ..games.own import allow_env_import
 from ..runtime.devices import device_errors
 from ..runtime.environment import prepare_environment
 from ..runtime.output import lasting_output
+from ..runtime.process import end_process
 
 # Modules with add_arguments(parser) and run(arguments) -> int; loaded only when their verb is used.
 VERBS = {
@@ -46,8 +49,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Runs one command; returns its exit code."""
     words = list(sys.argv[1:] if arguments is None else arguments)
     verb = words[0] if words[:1] and words[0] in VERBS else ""
+    threads = set(threading.enumerate())
     with lasting_output() if verb in _LASTING_VERBS else nullcontext():
-        return _run(words, verb)
+        code = _run(words, verb)
+    if any(not thread.daemon for thread in set(threading.enumerate()) - threads):
+        end_process(code)  # a thread that a game has left behind would keep this process for ever
+    return code
 
 
 def _run(words: list[str], verb: str) -> int:
@@ -68,7 +75,7 @@ def _run(words: list[str], verb: str) -> int:
 
 
 def _say(verb: str, what: object) -> None:
-    sys.stderr.write(f"{' '.join(filter(None, ['mzpipe', verb]))}: {what}\n")
+    sys.stderr.write(printable(f"{' '.join(filter(None, ['mzpipe', verb]))}: {what}\n"))
 
 
 @contextmanager

@@ -73,7 +73,7 @@ class PlaneShape:
     trace_events: int = 0
 
     def check(self) -> None:
-        """Raises ValueError for numbers that no plan has, so that a stranger's shape cannot ask for much memory or time."""
+        """Raises ValueError for numbers that no plan has: a stranger's shape could ask for much memory or time."""
         processes = (self.actors, self.reanalyzers, self.inference_servers, self.learner_ranks)
         lanes = (self.lanes_per_actor, self.lanes_per_reanalyzer)
         least = (self.inference_servers, self.learner_ranks, self.num_actions, self.batch_size)

@@ -21,7 +21,7 @@ from ..ipc.roles import Role
 from ..ipc.segment import LAYOUT_VERSION
 from ..ipc.shape import Member
 from ..runs.directory import LiveRun, RunDirectory
-from ..runtime.agent import StopView, failure, run_agent
+from ..runtime.agent import StopView, report, run_agent
 from ..runtime.context import RoleContext
 from ..runtime.idle import IdleStrategy
 from ..runtime.output import lasting_output
@@ -72,10 +72,7 @@ def _run(context: RoleContext) -> int:
     try:
         agent = make_agent(context)
     except Exception as error:  # a process boundary: the supervisor is told, as of any other failure
-        errors.record(error)
-        message = failure(error, member.role)
-        control.send(message)
-        return message.exit_code
+        return report(error, member.role, control, errors)
     return run_agent(
         agent,
         control=control,

@@ -24,7 +24,8 @@ def read_last_moment(live: LiveRun) -> LastMoment | None:
         return None  # the machine was restarted, its /dev/shm was swept, or the session had not begun
     played = env_steps - replay.get("former_env_steps")
     taken_in = replay.get("inserted") - replay.get("former_inserted") + replay.get("refused")
-    return LastMoment(env_steps, replay.get("inserted"), max(0, played - taken_in))
+    learner_steps = plane.total(Role.LEARNER, "learner_steps")
+    return LastMoment(env_steps, replay.get("inserted"), learner_steps, max(0, played - taken_in))
 
 
 def recall_last_moment(locked: LockedRun) -> LastMoment | None:

@@ -41,8 +41,14 @@ class ModelSizes:
     hidden_state: int = 0
     root_outputs: int = 0
     unroll_outputs: int = 0
-    # The published state, by name.
+    # The published state, by name, and the state of the model that the learner trains.
     state: tuple[Field, ...] = ()
+    training_state: tuple[Field, ...] = ()
+
+    @property
+    def checkpoint(self) -> int:
+        """Bytes of a checkpoint at most: published and trained weights, and two moments."""
+        return self.weights + 3 * self.training_weights
 
 
 @dataclass(frozen=True)

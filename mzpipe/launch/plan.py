@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from math import prod
 
 import numpy as np
-import psutil
 
 from ..config import Profile
 from ..config.validate import chosen
@@ -22,10 +21,12 @@ from ..ipc.schema import BatchSlot
 from ..ipc.shape import Member, PlaneShape
 from ..planning import greedy_search
 from ..replay.journal import JournalLayout, journal_bytes_bound
+from ..replay.rate_limiter import check_min_size
 from ..replay.sizes import TableShape, TableSizes, bytes_per_transition, journal_segment_bytes
 from ..replay.store import STATE_BYTES_PER_TRANSITION
-from ..runs.directory import SHARED_MEMORY
+from ..runs.directory import SHARED_MEMORY, leftover_bytes
 from ..runtime.devices import LOWER
+from ..runtime.memory import available_memory_bytes
 from ..search import search_bytes
 from ..telemetry.gpus import free_memory
 from .memory import ModelSizes, Needs, RoleLoad, process_needs, shared_bytes
@@ -114,6 +115,11 @@ class Plan:
             state_bytes=transitions * STATE_BYTES_PER_TRANSITION,
         )
 
+    def first_disk_bytes(self) -> int:
+        """The bytes that a run writes before it removes any: two checkpoints, and a segment of the journal."""
+        segment = journal_segment_bytes(self.profile.replay.capacity_bytes)
+        return 2 * self.model.checkpoint + min(segment, self.journal_bytes())
+
     def search_bytes(self) -> int:
         """Bytes of the search trees of all actors, reanalyzers and the evaluator."""
         profile, shape = self.profile, self.shape
@@ -128,14 +134,15 @@ class Plan:
 
     def check(self) -> None:
         """Raises PlanError if /dev/shm or memory cannot hold the plan, ConfigError if its parts do not fit together."""
-        self.table_sizes()
+        capacity, length = self.table_sizes().capacity, self.profile.actor.trajectory_length
+        if not self.profile.replay.source:  # else nothing is inserted, and nothing waits for it
+            check_min_size(self.profile.replay.min_size_to_sample, capacity=capacity, trajectory_length=length)
         check_opponent(self.profile.evaluator.opponent, self.game)
         _check_images(self.profile, self.game)
-        free = os.statvfs(SHARED_MEMORY)
         _check_room(
             str(SHARED_MEMORY),
             self.segment_bytes(),
-            free.f_bavail * free.f_frsize,
+            _free_shared_bytes(),
             "lower topology.trajectory_ring_slots, topology.batch_ring_slots, actor.trajectory_length or "
             f"learner.batch_size, or enlarge {SHARED_MEMORY}",
         )
@@ -184,11 +191,6 @@ def make_plan(profile: Profile, game: GameSpec, devices: Devices, model: ModelSi
     return Plan(profile, game, devices, shape, model)
 
 
-def available_memory_bytes() -> int:
-    """Bytes of this machine's memory that programs can get without swapping."""
-    return int(psutil.virtual_memory().available)
-
-
 def mebibytes(nbytes: int) -> str:
     """Bytes as text, such as "1.5 MiB"."""
     return f"{nbytes / (1 << 20):,.1f} MiB"
@@ -211,6 +213,19 @@ def _check_images(profile: Profile, game: GameSpec) -> None:
             f"{choice}: {game.name} has {game.frame_dtype} frames of shape {game.frame_shape}, not images of bytes: "
             "leave it out"
         )
+
+
+def _free_shared_bytes() -> int:
+    """Bytes free in /dev/shm, with what killed runs have left there; raises PlanError if nobody can write to it."""
+    try:
+        free = os.statvfs(SHARED_MEMORY)
+    except OSError as error:
+        raise PlanError(
+            f"{SHARED_MEMORY}: {error.strerror}: mount a tmpfs there, runs keep their segments in it"
+        ) from None
+    if free.f_flag & os.ST_RDONLY or not os.access(SHARED_MEMORY, os.W_OK | os.X_OK):
+        raise PlanError(f"{SHARED_MEMORY}: cannot be written to: remount it, runs keep their segments in it")
+    return free.f_bavail * free.f_frsize + leftover_bytes()
 
 
 def _check_room(place: str, needed: int, free: int, mend: str) -> None:

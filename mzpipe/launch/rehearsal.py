@@ -87,6 +87,7 @@ def describe_model(profile: Profile, game: GameSpec) -> Prepared:
         learner_devices,
         num_gpus,
         resolve_devices,
+        state_fields,
         unusable_gpu,
     )
     from ..nets.cost import inference_flops, output_bytes
@@ -104,7 +105,13 @@ def describe_model(profile: Profile, game: GameSpec) -> Prepared:
     gpus = sorted({*learner, *inference} - {"cpu"})
     return Prepared(
         model=ModelSizes(
-            4 * flat.size, 4 * num_parameters, outputs.hidden_state, outputs.root, outputs.unroll, flat.fields
+            4 * flat.size,
+            4 * num_parameters,
+            outputs.hidden_state,
+            outputs.root,
+            outputs.unroll,
+            flat.fields,
+            state_fields(model.state_dict()),
         ),
         num_parameters=num_parameters,
         root_flops=flops.root,

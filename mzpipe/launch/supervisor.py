@@ -207,11 +207,12 @@ class Supervisor:
     def _bury(self, entry: Entry) -> None:
         pid = entry.pid
         was_ready = entry.state is State.READY
-        code, silence = self._roster.reap(entry), entry.silence
+        code = self._roster.reap(entry)
         member = entry.member
         if member.role in SEARCHING_ROLES:
             self._plane.release_lanes(member)
-        what = f"{member.identity}{f' (pid {pid})' if pid else ''} {silence or describe_exit(code)}"
+        cause = entry.silence if entry.silence and code == -signal.SIGKILL else describe_exit(code)
+        what = f"{member.identity}{f' (pid {pid})' if pid else ''} {cause}"
         if self._stopping and code and not self._killing:
             self._miss(entry, what)
         if self._stopping or self._outcome is not None:
@@ -277,6 +278,9 @@ class Supervisor:
         failed = entry.failed
         errors = self._plane.errors(entry.member).read()
         log = self._run.logs / f"{entry.member.identity}.log"
+        if failed is not None and failed.is_known:
+            self._outcome = Outcome(ExitCode(failed.exit_code), f"{what}: {failed.summary}")
+            return
         traceback = failed.traceback if failed else (errors[0].text if errors else "")
         reason = f"{what}: {failed.summary if failed else f'see {log}'}"
         code = ExitCode(failed.exit_code) if failed else ExitCode.INTERNAL

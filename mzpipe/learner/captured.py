@@ -65,8 +65,8 @@ class _Replay:
     def __init__(self, train: Callable[[Batch], Tensor], batch: Batch) -> None:
         self._batch: Batch = Unrolls._make(None if part is None else part.clone() for part in batch)
         self._fixed = _by_type(self._batch)
-        _free_memory()
         device = batch.weight_B.device
+        _free_memory(device)
         stream = torch.cuda.Stream(device)
         stream.wait_stream(torch.cuda.current_stream(device))
         with torch.cuda.stream(stream):
@@ -92,8 +92,8 @@ def _by_type(batch: Batch) -> list[list[Tensor]]:
     return list(found.values())
 
 
-def _free_memory() -> None:
+def _free_memory(device: torch.device) -> None:
     """Gives the memory of the first steps back to the device: a graph has memory of its own."""
     gc.collect()
-    torch.cuda.synchronize()
+    torch.cuda.synchronize(device)
     torch.cuda.empty_cache()

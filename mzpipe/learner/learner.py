@@ -81,6 +81,8 @@ class Learner(Agent):
         self._ranks: Ranks | OneRank | None = None
         self._resources = ExitStack()
         self._is_beginning = self._gap_is_told = self._has_trained = False
+        # A batch that shows whether training can go on from the state that is to be saved.
+        self._trial: Batch | None = None
         # Steps that may run while the host goes on.
         self._max_behind = 1 if self._device.type == "cuda" else 0
         self._begun: deque[_Begun] = deque()
@@ -250,6 +252,8 @@ class Learner(Agent):
         """Counts and measures a step, publishes and saves; only rank 0 calls it."""
         config, steps = self._profile.learner, self._step.learner_steps
         self._count(result.losses)
+        if self._trial is None or steps % config.checkpoint_interval == 0:
+            self._trial = _host_copy(batch)
         if steps % config.diagnostics_interval == 0:
             self._measure(batch)
         if steps % config.publish_interval == 0:
@@ -349,6 +353,8 @@ class Learner(Agent):
             "protocol": score_protocol(self._profile.game),
         }
         self._statistics.measure()
+        if self._trial is not None and not self._step.would_take(_placed(self._trial, self._device)):
+            raise NotFiniteError("the loss or the gradient of the next step is not finite")
         checkpoint = make_checkpoint(self._model, self._average, self._step, state)
         self._store.save(step_name(self._step.learner_steps), checkpoint, pointer=LATEST)
 
@@ -383,3 +389,11 @@ class Learner(Agent):
 
     def _note(self, line: str) -> None:
         self._control.send(Note(line))
+
+
+def _host_copy(batch: Batch) -> Batch:
+    return Batch._make(None if tensor is None else tensor.cpu().clone() for tensor in batch)
+
+
+def _placed(batch: Batch, device: torch.device) -> Batch:
+    return Batch._make(None if tensor is None else tensor.to(device) for tensor in batch)

@@ -60,7 +60,8 @@ class TrainingStep:
     ) -> None:
         self._model, self._config, self._note, self._ended = model, config, note, ended
         self._ranks, self._average = ranks or OneRank(), average
-        self._loss: nn.Module = self._ranks.spread(LossFunction(model, config))
+        self._own_loss: nn.Module = LossFunction(model, config)
+        self._loss: nn.Module = self._ranks.spread(self._own_loss)
         self._is_compiled = False
         self._buffers = SavedBuffers(model)
         self._begun: deque[Sent] = deque()
@@ -91,6 +92,20 @@ class TrainingStep:
             self._numbers.give(self.learner_steps, is_one_unknown=bool(self._begun), is_sound=self.is_sound)
             numbers = self._captured(self._train, batch) if self._captured else self._train(batch)
             self._begun.append(sent(numbers))
+
+    def would_take(self, batch: Batch) -> bool:
+        """Whether a step on this batch would be finite on this rank; waits for the answer, and changes no state."""
+        device = self.optimizer.parameters[0].device
+        loss = self._loss if isinstance(self._ranks, OneRank) else self._own_loss  # no other rank takes part
+        self._model.train()
+        self._buffers.save()
+        self.optimizer.clear_gradients()  # so that no two sets of gradients take memory
+        with flushed_denormals(), torch.random.fork_rng([device] if device.type == "cuda" else []):
+            total = loss(batch).total
+            gradients = torch.autograd.grad(total, self.optimizer.parameters, allow_unused=True)
+        self._buffers.restore()
+        norm = torch.stack([each.norm() for each in gradients if each is not None]).norm()
+        return bool(torch.isfinite(norm) & torch.isfinite(total))
 
     def is_done(self) -> bool:
         """Whether `finish` would not wait."""

@@ -2,10 +2,8 @@
 
 import dataclasses
 import os
-import tempfile
 import time
 from collections.abc import Mapping
-from pathlib import Path
 from types import MappingProxyType
 from typing import NamedTuple
 
@@ -16,7 +14,7 @@ from ..ipc.roles import Role
 from ..launch.rehearsal import lacking_devices
 from ..launch.signals import Outcome
 from ..launch.train import train
-from ..runs.directory import RunDirectory
+from ..runs.directory import RunDirectory, scratch_directory
 from ..telemetry import View
 from ..telemetry.gpus import GpuReader, GpuUse, mean_uses
 from ..telemetry.rates import Count, Moment, read_count, read_moment
@@ -127,8 +125,8 @@ def measure_profile(
     profile = _endless(profile)
     measurement = Measurement(seconds, trace=trace, windows=windows)
     trace_events = _TRACE_EVENTS if trace else 0
-    with tempfile.TemporaryDirectory(prefix="mzpipe-profile-") as directory:
-        run = RunDirectory(Path(directory) / "run")
+    with scratch_directory("profile") as directory:
+        run = RunDirectory(directory / "run")
         outcome = train(profile, run, view, watch=measurement, trace_events=trace_events)
         if measurement.first is None or measurement.last is None:
             return Measured(outcome, None)
@@ -139,7 +137,7 @@ def measure_profile(
         if not ceilings or outcome.exit_code != ExitCode.FINISHED:
             return measured
         try:
-            found = measure_ceilings(profile, report, RunDirectory(Path(directory) / "alone"), windows.alone, view)
+            found = measure_ceilings(profile, report, RunDirectory(directory / "alone"), windows.alone, view)
         except MzpipeError as error:
             return measured._replace(failure=error)
     return measured._replace(outcome=found) if isinstance(found, Outcome) else measured._replace(ceilings=found)

@@ -11,7 +11,7 @@ from .device import (
     unusable_gpu,
     use_device,
 )
-from .flat import FlatWeights, numpy_copies, numpy_state, restore_model
+from .flat import FlatWeights, numpy_copies, numpy_state, restore_model, state_fields
 from .model import Model, NetworkOutput, mean_image_weight
 
 __all__ = [
@@ -29,6 +29,7 @@ __all__ = [
     "place_model",
     "resolve_devices",
     "restore_model",
+    "state_fields",
     "unusable_gpu",
     "use_device",
 ]

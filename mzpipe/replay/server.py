@@ -159,6 +159,8 @@ class ReplayServer(Agent):
     def _fill(self, contents: JournalContents, known: int) -> Restored:
         """Fills the table from the journal of a run that had taken in `known` transitions."""
         restored = self._store.restore(contents, lambda: self._counters.add("parts"))
+        if restored.note:
+            self._control.send(Note(restored.note))
         self._counters.set("restored", restored.stored)
         self._counters.set("lost", self._counters.get("lost") + max(0, known - restored.inserted))
         if isinstance(self._limiter, RateLimiter):

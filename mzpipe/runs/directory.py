@@ -1,6 +1,6 @@
 """The run directory on disk, and the run's runtime directory under /dev/shm.
 
-RUN/run.lock        held (flock) by the live supervisor; has its pid, run id and runtime directory, or the last one's counts
+RUN/run.lock        held (flock) by the live supervisor; has its pid, run id, runtime directory; counts
 RUN/profile.toml    the resolved profile     RUN/checkpoints/   RUN/logs/ROLE-INDEX.log   RUN/journal/
 RUN/tensorboard/    event files              RUN/scores.csv     evaluations
 
@@ -16,8 +16,10 @@ import re
 import secrets
 import shutil
 import stat
-from collections.abc import Iterator
+import tempfile
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -58,13 +60,14 @@ class LiveRun:
 
 
 class LastMoment(NamedTuple):
-    """The counts of a session at its end: moves and stored transitions of all sessions so far.
+    """The counts of a session at its end: moves, stored transitions and training steps of all sessions so far.
 
     `in_flight`: transitions that this session had played but that had not reached the table, in actors or in rings.
     """
 
     env_steps: int
     inserted: int
+    learner_steps: int
     in_flight: int
 
 
@@ -130,6 +133,7 @@ class RunDirectory:
 
         Raises AlreadyRunningError with the live supervisor's pid.
         """
+        made = [path for path in (self.logs, *self.logs.parents) if not path.exists()]
         try:
             self.logs.mkdir(parents=True, exist_ok=True)
             descriptor = os.open(self._lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
@@ -138,10 +142,24 @@ class RunDirectory:
         try:
             if not _lock_for_good(descriptor):
                 raise AlreadyRunningError(f"{self.path}: already running as pid {self._holder()}")
-            yield LockedRun(self, descriptor, _LockFile.read(self._lock))
+            if not _is_at(descriptor, self._lock):
+                raise AlreadyRunningError(f"{self.path}: another start has just been refused here: try again")
+            contents, time_ns = os.pread(descriptor, _MAX_LOCK_BYTES, 0), os.fstat(descriptor).st_mtime_ns
+            restore = partial(self._restore, descriptor, contents, time_ns, made)
+            yield LockedRun(self, descriptor, _LockFile.read(self._lock), restore)
         finally:
             with contextlib.suppress(OSError):  # the descriptor is free in any case
                 os.close(descriptor)
+
+    def _restore(self, descriptor: int, contents: bytes, time_ns: int, made: list[Path]) -> None:
+        """Gives the lock file its former contents and time; removes it, and directories around it, if they are new."""
+        os.truncate(descriptor, os.pwrite(descriptor, contents, 0))
+        os.utime(descriptor, ns=(time_ns, time_ns))
+        if not contents:
+            self._lock.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):  # something else has come into it
+            for path in made:
+                path.rmdir()
 
     def refuse_live(self) -> None:
         """Raises AlreadyRunningError while a supervisor holds the lock; changes nothing."""
@@ -178,10 +196,24 @@ class LockedRun:
     counts that the lock file keeps, None if they are unknown.
     """
 
-    def __init__(self, directory: RunDirectory, descriptor: int, found: _LockFile) -> None:
+    def __init__(self, directory: RunDirectory, descriptor: int, found: _LockFile, restore: Callable[[], None]) -> None:
         self.directory, self._descriptor = directory, descriptor
         self.former, self.last = found.live, found.last
+        self._restore, self._is_touched = restore, False
         self._announce()
+
+    def touch(self) -> None:
+        """Says that the run is no longer as it was found."""
+        self._is_touched = True
+
+    @contextlib.contextmanager
+    def as_found(self) -> Iterator[None]:
+        """Leaves no trace of this start in the directory unless `touch` was called: a refused one changes nothing."""
+        try:
+            yield
+        finally:
+            if not self._is_touched:
+                self._restore()
 
     def remember(self, last: LastMoment | None) -> None:
         """Keeps these counts in the lock file."""
@@ -203,7 +235,7 @@ class LockedRun:
     @contextlib.contextmanager
     def runtime(self) -> Iterator[LiveRun]:
         """Makes a runtime directory, announces it in the lock file, and removes it at the end."""
-        run_id, path, lock = _make_runtime_directory()
+        run_id, path, lock = _make_held(SHARED_MEMORY, runtime_prefix())
         try:
             live = LiveRun(os.getpid(), run_id, str(path))
             self._announce(**dataclasses.asdict(live))
@@ -215,11 +247,22 @@ class LockedRun:
                 self._announce()
 
 
-def _make_runtime_directory() -> tuple[str, Path, int]:
-    """Returns (run id, directory, descriptor of its held lock); tries again if a sweeper removed the directory."""
+@contextlib.contextmanager
+def scratch_directory(purpose: str) -> Iterator[Path]:
+    """A directory in the folder for temporary files; if this process is killed, a sweep removes it."""
+    _, path, lock = _make_held(Path(tempfile.gettempdir()), f"mzpipe-{purpose}-{os.getuid()}-")
+    try:
+        yield path
+    finally:
+        shutil.rmtree(path, ignore_errors=True)
+        os.close(lock)
+
+
+def _make_held(parent: Path, prefix: str) -> tuple[str, Path, int]:
+    """Returns (random id, directory, descriptor of its held lock); tries again if a sweeper removed the directory."""
     while True:
         run_id = secrets.token_hex(6)
-        path = _runtime_directory(run_id)
+        path = parent / f"{prefix}{run_id}"
         path.mkdir(mode=0o700)
         with contextlib.suppress(FileNotFoundError, FileExistsError):
             lock = os.open(path / _LOCK, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
@@ -238,12 +281,36 @@ def runtime_prefix() -> str:
 
 
 def sweep_leftovers() -> list[Path]:
-    """Removes this user's runtime directories whose supervisor is gone, and returns them."""
+    """Removes this user's runtime and scratch directories whose process is gone, and returns them."""
     removed = []
-    for path in sorted(SHARED_MEMORY.glob(f"{runtime_prefix()}*")):
+    scratch = Path(tempfile.gettempdir()).glob(f"mzpipe-*-{os.getuid()}-*")
+    for path in sorted([*SHARED_MEMORY.glob(f"{runtime_prefix()}*"), *scratch]):
         if _is_our_directory(path) and _remove_abandoned(path):
             removed.append(path)
     return removed
+
+
+def leftover_bytes() -> int:
+    """Bytes that `sweep_leftovers` would free; changes nothing."""
+    found = [path for path in SHARED_MEMORY.glob(f"{runtime_prefix()}*") if _is_our_directory(path)]
+    return sum(_bytes_in(path) for path in found if _is_abandoned(path))
+
+
+def _bytes_in(directory: Path) -> int:
+    with contextlib.suppress(FileNotFoundError):  # it is being removed
+        return sum(path.lstat().st_blocks * 512 for path in directory.rglob("*"))
+    return 0
+
+
+def _is_abandoned(path: Path) -> bool:
+    try:
+        descriptor = os.open(path / _LOCK, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    except OSError:
+        return False
+    try:
+        return _try_lock(descriptor, fcntl.LOCK_SH)
+    finally:
+        os.close(descriptor)
 
 
 def _is_our_directory(path: Path) -> bool:
@@ -284,6 +351,14 @@ def _open_lock(path: Path) -> int:
         return os.open(path / _LOCK, flags)
     except FileNotFoundError:
         return os.open(path / _LOCK, flags | os.O_CREAT | os.O_EXCL, 0o600)
+
+
+def _is_at(descriptor: int, path: Path) -> bool:
+    """Whether the open file is still the one at the path."""
+    try:
+        return os.path.samestat(os.fstat(descriptor), path.stat())
+    except FileNotFoundError:
+        return False
 
 
 def _lock_for_good(descriptor: int) -> bool:

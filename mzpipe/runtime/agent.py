@@ -1,6 +1,7 @@
 """The duty cycle that every role runs: laps of work, and one place that waits."""
 
 import os
+import sys
 import time
 import traceback
 from collections.abc import Iterator
@@ -95,10 +96,7 @@ def run_agent(
             clock.lap(work_count)
         return ExitCode.FINISHED
     except Exception as error:  # the only catch-all in the package
-        errors.record(error)
-        message = failure(error, agent.role)
-        control.send(message)
-        return message.exit_code
+        return report(error, agent.role, control, errors)
     finally:
         agent.on_close()
 
@@ -109,6 +107,15 @@ def deliver(agent: Agent, control: ControlPort) -> int:
     for message in messages:
         agent.on_message(message)
     return len(messages)
+
+
+def report(error: Exception, role: Role, control: ControlPort, errors: ErrorLog) -> int:
+    """Tells the supervisor of the error that ends this process, and its log of where it was; returns the exit code."""
+    errors.record(error)
+    message = failure(error, role)
+    control.send(message)
+    sys.stderr.write(message.traceback)
+    return message.exit_code
 
 
 def failure(error: Exception, role: Role) -> Failed:

@@ -26,7 +26,7 @@ def killed(tmp_path):
 
 
 def test_last_moment_has_the_counts_of_the_kill(killed):
-    assert read_last_moment(killed) == LastMoment(env_steps=90, inserted=70, in_flight=20)
+    assert read_last_moment(killed) == LastMoment(env_steps=90, inserted=70, learner_steps=0, in_flight=20)
 
 
 def test_last_moment_is_unknown_when_nothing_is_left(killed, tmp_path):
@@ -74,21 +74,21 @@ def test_counts_of_an_ended_session_stay_until_another_one_has_counted(tmp_path)
         assert recall_last_moment(locked) is None
         session(locked, profile, Reached(0, 0, None), played=100, taken_in=80)
     with run.locked() as locked:
-        assert recall_last_moment(locked) == LastMoment(100, 80, in_flight=20)
-        locked.remember(LastMoment(100, 80, in_flight=0))  # told
+        assert recall_last_moment(locked) == LastMoment(100, 80, 0, in_flight=20)
+        locked.remember(LastMoment(100, 80, 0, in_flight=0))  # told
         with counted_session(locked):
             pass  # ended before it had a data plane
     with run.locked() as locked:
-        assert recall_last_moment(locked) == LastMoment(100, 80, in_flight=0)
+        assert recall_last_moment(locked) == LastMoment(100, 80, 0, in_flight=0)
         session(locked, profile, Reached(100, 0, None, 80), played=50, taken_in=43)
     with run.locked() as locked:
-        assert recall_last_moment(locked) == LastMoment(150, 123, in_flight=7)
+        assert recall_last_moment(locked) == LastMoment(150, 123, 0, in_flight=7)
 
 
 def test_counts_of_a_killed_session_outlive_a_start_that_is_given_up(tmp_path, killed, monkeypatch):
     run = RunDirectory(tmp_path / "run")
     with run.locked() as locked:
         locked.former = killed
-        assert recall_last_moment(locked) == LastMoment(90, 70, 20)
+        assert recall_last_moment(locked) == LastMoment(90, 70, 0, 20)
     with run.locked() as locked:
-        assert locked.former is None and recall_last_moment(locked) == LastMoment(90, 70, 20)
+        assert locked.former is None and recall_last_moment(locked) == LastMoment(90, 70, 0, 20)

@@ -29,7 +29,7 @@ def machine(monkeypatch):
     """Sets the free bytes that the plan sees: in /dev/shm, and of memory."""
 
     def set_free(shared, memory):
-        monkeypatch.setattr(module.os, "statvfs", lambda path: SimpleNamespace(f_bavail=shared, f_frsize=1))
+        monkeypatch.setattr(module.os, "statvfs", lambda path: SimpleNamespace(f_bavail=shared, f_frsize=1, f_flag=0))
         monkeypatch.setattr(module, "available_memory_bytes", lambda: memory)
 
     return set_free

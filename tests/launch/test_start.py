@@ -12,7 +12,7 @@ from mzpipe.launch import train as module
 from mzpipe.launch.train import train
 from mzpipe.replay.journal.format import FILE_HEADER_BYTES
 from mzpipe.runs.checkpoint import Checkpoint, CheckpointStore
-from mzpipe.runs.directory import RunDirectory, save_profile
+from mzpipe.runs.directory import LastMoment, RunDirectory, save_profile
 from mzpipe.runs.scores import Evaluation, ScoresFile
 from tests.launch.fakes import Screen
 from tests.tiny import tiny_profile
@@ -103,6 +103,13 @@ def only_a_pointer(run):
     empty(run)
     run.checkpoints.mkdir()
     replace_latest(run, "step_00000030")
+
+
+def only_counts(run):
+    """Leaves what a run without journal and evaluations has when its checkpoints are lost."""
+    empty(run)
+    with run.locked() as locked:
+        locked.remember(LastMoment(env_steps=300, inserted=300, learner_steps=30, in_flight=0))
 
 
 def begin_only(run):
@@ -202,6 +209,7 @@ REFUSALS = [
     ),
     ("scores alone", lambda run: only(run, "scores"), NOTHING_LEFT + "scores.csv with scores"),
     ("a journal alone", lambda run: only(run, "journal"), NOTHING_LEFT + "a journal with transitions"),
+    ("counts alone", only_counts, NOTHING_LEFT + "a run.lock that has counted moves"),
     ("a pointer alone", only_a_pointer, r"latest: names 'step_00000030', which does not exist: .* holds latest"),
 ]
 

@@ -138,11 +138,18 @@ def test_run_ends_when_a_server_died_more_often_than_its_budget_allows(superviso
     assert "inference-0 was killed by SIGKILL once too often" in supervisor._outcome.reason
 
 
+@pytest.mark.parametrize(("code", "words"), [(-9, "made no progress and was killed"), (74, "ended with exit code 74")])
+def test_supervisor_names_silence_as_the_cause_only_of_the_kill_that_it_led_to(supervisor, monkeypatch, code, words):
+    supervisor._roster["actor-0"].silence = "made no progress and was killed"
+    bury(supervisor, monkeypatch, "actor-0", code)
+    assert supervisor._view.lines[-1] == f"actor-0 {words}: it is started again"
+
+
 @pytest.mark.parametrize(
     "failed",
     [
         Failed(70, "RuntimeError: Connection closed by peer", "", is_known=False),
-        Failed(75, "DeviceError: CUDA out of memory: lower learner.batch_size", "", is_known=True),
+        Failed(75, "DeviceError: CUDA out of memory: lower learner.batch_size", "Traceback", is_known=True),
         Failed(70, "MzpipeError: 3 training steps in a row were not finite again", "", is_known=True),
         Failed(74, "CheckpointError: cannot be saved: No space left on device", "", is_known=True),
     ],
@@ -156,6 +163,7 @@ def test_rank_that_fails_on_purpose_ends_the_run_and_one_that_fails_otherwise_is
     if failed.is_known:
         assert supervisor._outcome.exit_code == failed.exit_code
         assert supervisor._outcome.reason.endswith(failed.summary)
+        assert supervisor._outcome.traceback == ""  # it is in the log
     else:
         assert supervisor._outcome is None and rank.state is State.DEAD
         known = Failed(70, "MzpipeError: three steps", "", is_known=True)

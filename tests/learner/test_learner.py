@@ -543,6 +543,36 @@ def test_what_is_not_finite_is_never_saved_and_three_steps_later_undone(tmp_path
     assert bench.messages(CheckpointSaved)[-1] == CheckpointSaved(0, 4)
 
 
+@pytest.mark.parametrize("by_request", [False, True])
+def test_state_that_is_finite_but_overflows_is_never_saved(tmp_path, by_request):
+    """Every number of such a state is finite, and every step from it is not: the run could never be resumed."""
+    bench = Bench(tmp_path, f"learner.checkpoint_interval={100 if by_request else 1}")
+    bench.train(1)
+    bench.learner.on_message(SaveCheckpoint(request_id=1))
+    saved = bench.weights()
+    optimizer_step = bench.learner._step.optimizer.step
+
+    def overflow(*arguments):
+        optimizer_step(*arguments)
+        with torch.no_grad():
+            for parameter in bench.learner._model.parameters():
+                parameter.mul_(1e25)
+
+    bench.learner._step.optimizer.step = overflow
+    bench.train(1)
+    del bench.learner._step.optimizer.step
+    bench.learner.on_message(SaveCheckpoint(request_id=2))
+    assert np.isfinite(bench.weights()).all() and bench.get("learner_steps") == 2
+    assert bench.store.resolve(LATEST) == "step_00000001" and "step_00000002" not in bench.store.names()
+    assert "step 2: no checkpoint is saved: the loss or the gradient of the next step is not fin" in bench.notes()[-1]
+    assert bench.messages(NotSaved)[-1].request_id == 2
+    bench.train(3)
+    assert bench.notes()[-1] == "three steps in a row were not finite: back to learner step 1"
+    np.testing.assert_array_equal(bench.weights(), saved)
+    bench.train(1)
+    assert bench.get("learner_steps") == 2
+
+
 def test_run_whose_rate_was_too_high_resumes_with_a_lower_one(tmp_path):
     bench = Bench(tmp_path, "learner.checkpoint_interval=1")
     bench.train(2)

@@ -280,6 +280,25 @@ def test_optimizer_state_is_refused_when_it_is_another_models():
         restore_optimizer(second.optimizer, optimizer_arrays(first.optimizer))
 
 
+@pytest.mark.parametrize("fields", [{}, {"consistency_steps": "one"}])
+def test_trial_of_a_step_changes_nothing(fields):
+    """Weights, statistics, gradients and random numbers stay: the next step is the one that would have been taken."""
+    results = []
+    for is_tried in (False, True):
+        torch.manual_seed(3)
+        model = make_model(value_prefix=True, consistency=True)
+        step = TrainingStep(model, LearnerConfig(**fields))
+        batches = [with_observations(make_batch(seed=seed)) for seed in range(3)]
+        for batch in batches:
+            step(batch)
+            assert not is_tried or step.would_take(batches[0])
+        assert not step.would_take(with_observations(bad_batch()))
+        results.append((model.state_dict(), optimizer_arrays(step.optimizer)))
+    (weights, moments), (same_weights, same_moments) = results
+    assert states_equal(weights, same_weights)
+    assert all((moments[name] == same_moments[name]).all() for name in moments)
+
+
 FORGED = {
     "index of letters": lambda state: state | {"x.exp_avg": np.zeros(1, np.float32)},
     "index without a parameter": lambda state: state | {"10000.exp_avg": np.zeros(1, np.float32)},

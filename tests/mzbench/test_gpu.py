@@ -303,3 +303,15 @@ def test_memory_fails_when_the_run_ends_early(monkeypatch):
     monkeypatch.setattr(runs, "train", lambda *words, **options: Outcome(75, "full"))
     with pytest.raises(MzpipeError, match="the run ended before its memory was read"):
         list(runs.memory(SMALL))
+
+
+def test_atari100k_has_the_rates_of_the_whole_recipe(monkeypatch):
+    asked = []
+    monkeypatch.setattr(
+        pipeline, "measure_profile", lambda *words, **options: asked.append((words, options)) or measured_run()
+    )
+    (run,) = (line.as_json(JUDGED) for line in pipeline.atari100k(JUDGED))
+    ((profile, *_), options) = asked[0]
+    assert profile.reanalyze.fraction == 0.99 and not options["ceilings"]
+    assert run["numbers"]["learner_steps_per_s"] == pytest.approx(10.0)
+    assert run["ok"] is False  # 57 is the goal

@@ -137,7 +137,19 @@ def test_lock_file_of_other_contents_names_no_live_run(run, text):
 
 
 @pytest.mark.parametrize(
-    "last", [None, 5, [], [1, 2], [1, 2, 3, 4], [1, 2, -3], [1, 2, "3"], [1.0, 2, 3], {"env_steps": 1}, [1, 2, 2**70]]
+    "last",
+    [
+        None,
+        5,
+        [],
+        [1, 2, 3],
+        [1] * 5,
+        [1, 2, 3, -4],
+        [1, 2, 3, "4"],
+        [1.0, 2, 3, 4],
+        {"env_steps": 1},
+        [1, 2, 3, 2**70],
+    ],
 )
 def test_lock_file_with_forged_counts_has_none(run, last):
     lock(run, json.dumps({"pid": 1, "last": last}))

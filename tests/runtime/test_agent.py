@@ -104,7 +104,7 @@ def test_run_agent_says_while_it_starts_that_it_does(world):
 @pytest.mark.parametrize(
     ("error", "code"), [(ValueError("broken"), ExitCode.INTERNAL), (DeviceError("no GPU"), ExitCode.DEVICE)]
 )
-def test_run_agent_records_and_reports_a_failure_and_closes_once(world, where, error, code):
+def test_run_agent_records_and_reports_a_failure_and_closes_once(world, where, error, code, capsys):
     word, port, _, errors, run = world
     agent = FakeAgent(word, raise_in=where, error=error)
     assert run(agent) == code
@@ -116,6 +116,7 @@ def test_run_agent_records_and_reports_a_failure_and_closes_once(world, where, e
     assert str(error) in message.summary
     assert message.traceback == errors.read()[0].text
     assert "Traceback" in message.traceback
+    assert capsys.readouterr().err == message.traceback  # of a role this is the log
 
 
 def test_idle_returns_at_once_after_work_and_when_it_was_rung_during_the_lap():

@@ -11,7 +11,7 @@ from mzpipe.games import describe_game
 from mzpipe.launch.prepare import prepare
 from mzpipe.launch.signals import SignalPipe
 from mzpipe.measure.profile import Measured, Windows, measure_profile
-from mzpipe.runs.directory import RunDirectory, save_profile
+from mzpipe.runs.directory import RunDirectory
 from mzpipe.telemetry import SilentView
 from mzpipe.telemetry.report import ProfileReport
 
@@ -51,8 +51,7 @@ def kernels(setting: Setting) -> Iterator[Line]:
             RunDirectory(Path(home) / "run").locked() as locked,
             locked.runtime() as live,
         ):
-            save_profile(profile, locked.directory.profile)
-            prepare(profile, describe_game(profile.game), locked.directory, live, SilentView(), signals)
+            prepare(profile, describe_game(profile.game), live, SilentView(), signals)
         yield Line(f"{path.stem} rehearsed", {"seconds": time.monotonic() - began_s})
 
 
