@@ -13,8 +13,8 @@ from mzpipe.runs.checkpoint import LATEST, CheckpointStore
 from tests.pipeline.driver import START_S, Run, clean
 from tests.waiting import wait_until
 
-REFUSED = ("checkpoints are tried again", "curves are tried again", "journal suspended")
-AGAIN = ("checkpoints are written again", "curves are written again", "journal continues")
+REFUSED = (": checkpoints are tried again", "curves are tried again", "journal suspended")
+AGAIN = (": checkpoints are written again", "curves are written again", "journal continues")
 
 
 def fill(path: Path) -> bool:

@@ -22,5 +22,5 @@ def test_run_outlives_a_full_disk_uses_room_that_comes_back_and_says_when_the_la
     script = f"{mount} && exec {sys.executable} -m tests.pipeline.full_disk {tmp_path}"
     done = subprocess.run([*ALONE, "sh", "-c", script], capture_output=True, text=True, timeout=500)
     assert done.returncode == 0, done.stdout + done.stderr
-    assert [done.stdout.count(f"checkpoints are {what} again") for what in ("tried", "written")] == [2, 1]
+    assert [done.stdout.count(f": checkpoints are {what} again") for what in ("tried", "written")] == [2, 1]
     assert re.search(r"SIGTERM: .*; no checkpoint is saved: .*No space left on device", done.stdout)
