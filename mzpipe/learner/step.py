@@ -99,7 +99,6 @@ class TrainingStep:
         loss = self._loss if isinstance(self._ranks, OneRank) else self._own_loss  # no other rank takes part
         self._model.train()
         self._buffers.save()
-        self.optimizer.clear_gradients()  # so that no two sets of gradients take memory
         with flushed_denormals(), torch.random.fork_rng([device] if device.type == "cuda" else []):
             total = loss(batch).total
             gradients = torch.autograd.grad(total, self.optimizer.parameters, allow_unused=True)

@@ -224,6 +224,9 @@ def install():
         "empty_cache": lambda: None,
         "manual_seed": lambda seed: None,
         "manual_seed_all": lambda seed: None,
+        # Its kernels draw from the CPU's generator.
+        "get_rng_state": lambda name=None: torch.get_rng_state(),
+        "set_rng_state": lambda state, name=None: torch.set_rng_state(state),
         "CUDAGraph": CUDAGraph,
         "graph_pool_handle": graph_pool_handle,
         "is_current_stream_capturing": device.is_capturing,
