@@ -2,19 +2,23 @@
 
 import argparse
 import sys
+import threading
 import traceback
-from collections.abc import Sequence
-from contextlib import nullcontext
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 from importlib import import_module
 from types import ModuleType
+from typing import Any
 
 from .. import __version__
-from ..errors import ExitCode, MzpipeError
+from ..errors import DeviceWarning, ExitCode, MzpipeError
 from ..format import printable
 from ..games.own import allow_env_import
 from ..runtime.devices import device_errors
 from ..runtime.environment import prepare_environment
 from ..runtime.output import lasting_output
+from ..runtime.process import end_process
 
 # Modules with add_arguments(parser) and run(arguments) -> int; loaded only when their verb is used.
 VERBS = {
@@ -45,8 +49,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Runs one command; returns its exit code."""
     words = list(sys.argv[1:] if arguments is None else arguments)
     verb = words[0] if words[:1] and words[0] in VERBS else ""
+    threads = set(threading.enumerate())
     with lasting_output() if verb in _LASTING_VERBS else nullcontext():
-        return _run(words, verb)
+        code = _run(words, verb)
+    if any(not thread.daemon for thread in set(threading.enumerate()) - threads):
+        end_process(code)  # a thread that a game has left behind would keep this process for ever
+    return code
 
 
 def _run(words: list[str], verb: str) -> int:
@@ -54,16 +62,37 @@ def _run(words: list[str], verb: str) -> int:
         prepare_environment()
         parsed, module = _parse(words, verb)
         allow_env_import(getattr(parsed, "allow_env_import", False))
-        with device_errors():
+        with device_errors(), _device_warnings(verb):
             return int(module.run(parsed))
     except MzpipeError as error:
-        sys.stderr.write(printable(f"{' '.join(filter(None, ['mzpipe', verb]))}: {error}\n"))
+        _say(verb, error)
         return error.exit_code
     except KeyboardInterrupt:
         return ExitCode.INTERRUPTED
     except Exception:  # a process boundary: an unexpected error is a bug in mzpipe, and the exit code says so
         traceback.print_exc()
         return ExitCode.INTERNAL
+
+
+def _say(verb: str, what: object) -> None:
+    sys.stderr.write(printable(f"{' '.join(filter(None, ['mzpipe', verb]))}: {what}\n"))
+
+
+@contextmanager
+def _device_warnings(verb: str) -> Iterator[None]:
+    """Makes a DeviceWarning one line, and shows it once; other warnings stay as Python shows them."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("once", DeviceWarning)
+        show = warnings.showwarning
+
+        def show_line(message: Warning | str, category: type[Warning], *place: Any, **more: Any) -> None:
+            if issubclass(category, DeviceWarning):
+                _say(verb, message)
+            else:
+                show(message, category, *place, **more)
+
+        warnings.showwarning = show_line
+        yield
 
 
 def _parse(words: list[str], verb: str) -> tuple[argparse.Namespace, ModuleType]:

@@ -49,7 +49,7 @@ def _say_where(run_directory: RunDirectory, outcome: Outcome, view: View) -> Non
         if store.has_entry(name):
             view.line(f"checkpoint  {_where(store, name)}   ({name})")
     if outcome.has_failed:
-        sys.stderr.write(f"mzpipe train: {outcome.reason}\n{outcome.traceback}\n")
+        sys.stderr.write("\n".join(filter(None, [f"mzpipe train: {outcome.reason}", outcome.traceback])) + "\n")
     else:
         view.line(outcome.reason)
 

@@ -1,7 +1,8 @@
 """The rules of games, for a batch of games at a time; see `game` for the promises of every family."""
 
+from .closing import opened
 from .game import Game, GameSpec, StepResult, TwoPlayerGame
-from .registry import describe_game, has_protocols, make_game, same_game
+from .registry import describe_game, has_protocols, make_game, same_game, unused_settings
 from .stack import FrameStack
 
 __all__ = [
@@ -13,5 +14,7 @@ __all__ = [
     "describe_game",
     "has_protocols",
     "make_game",
+    "opened",
     "same_game",
+    "unused_settings",
 ]

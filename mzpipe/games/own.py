@@ -15,7 +15,10 @@ import numpy as np
 from gymnasium.wrappers import TimeLimit
 
 from ..config import GameConfig
+from ..config.base import chosen
 from ..errors import ConfigError, GameError
+from .checked import asked
+from .closing import close_all, closed_if_it_fails
 from .game import Game, GameSpec
 from .gymnasium_family import GymnasiumGame, environment_arguments
 from .gymnasium_wrappers import wrapped
@@ -48,11 +51,13 @@ def make_own(config: GameConfig, num_games: int, seed: int) -> Game:
     make = _find(config.name)
     first = _call(make, config)
     if isinstance(first, gymnasium.Env):
-        first.close()
+        close_all(config.name, [first])
         return GymnasiumGame(config, num_games, seed, lambda config: _limited(_call(make, config), config))
-    spec = _spec(config, first)
-    games = [first, *(_call(make, config) for _ in range(num_games - 1))]
-    return BatchedGame(spec, games, seed, max_moves=config.max_episode_moves)
+    games = [first]
+    with closed_if_it_fails(config.name, games):
+        spec = _spec(config, first)
+        games += (_call(make, config) for _ in range(num_games - 1))
+        return BatchedGame(spec, games, seed, max_moves=config.max_episode_moves)
 
 
 def _find(name: str) -> Any:
@@ -73,25 +78,33 @@ def _import(name: str, module_name: str) -> Any:
     if os.getcwd() not in sys.path:
         sys.path.append(os.getcwd())
     try:
-        return importlib.import_module(module_name)
-    except ModuleNotFoundError as error:
-        raise ConfigError(f"game.name={name!r}: {error}: looked in {os.getcwd()} and on PYTHONPATH") from None
-    except (ImportError, SyntaxError) as error:
-        raise ConfigError(f"game.name={name!r}: {error}") from None
+        return asked(name, f"import {module_name}", importlib.import_module, module_name)
+    except GameError as error:
+        cause = error.__cause__
+        if isinstance(cause, ModuleNotFoundError):
+            raise ConfigError(f"game.name={name!r}: {cause}: looked in {os.getcwd()} and on PYTHONPATH") from None
+        if isinstance(cause, ImportError | SyntaxError):
+            raise ConfigError(f"game.name={name!r}: {cause}") from None
+        raise
 
 
 def _call(make: Any, config: GameConfig) -> Any:
     try:
-        return make(**environment_arguments(config))
-    except TypeError as error:
+        return asked(config.name, "its constructor", make, **environment_arguments(config))
+    except GameError as error:
+        if not isinstance(error.__cause__, TypeError):
+            raise
         arguments = config.gymnasium.arguments
-        raise ConfigError(f"game.name={config.name!r} with game.gymnasium.arguments={arguments}: {error}") from None
+        raise ConfigError(
+            f"game.name={config.name!r} with game.gymnasium.arguments={arguments}: {error.__cause__}"
+        ) from None
 
 
 def _limited(env: gymnasium.Env, config: GameConfig) -> gymnasium.Env:
     if config.max_episode_moves:
         env = TimeLimit(env, config.max_episode_moves)
-    return wrapped(env, config)
+    with closed_if_it_fails(config.name, [env]):
+        return wrapped(env, config)
 
 
 def _spec(config: GameConfig, game: SingleGame) -> GameSpec:
@@ -118,6 +131,10 @@ def _spec(config: GameConfig, game: SingleGame) -> GameSpec:
         num_actions=int(game.num_actions),
         num_players=int(num_players),
         opponents=("random",) if num_players == 2 else (),
+        objections=tuple(
+            f"{choice}: {config.name} is no gymnasium environment: leave it out"
+            for choice in chosen(config.gymnasium, "game.gymnasium.", "wrappers", "image_channels")
+        ),
     )
 
 

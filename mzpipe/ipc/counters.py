@@ -2,7 +2,7 @@
 
     process i:  | laps | busy_laps | env_steps | ... |      names in COUNTERS' order
 
-V1  A row has one writer; every word is stored whole (aligned 8 bytes).
+V1  A row has one writer; every word is stored whole: 8 aligned bytes, which one mov (x86-64) or str (Arm) stores.
 V2  Words are gauges: no order between them is promised, and none is needed.
 V3  A number too large for a word is kept as the largest one, and NaN is left out: neither ends a process.
 
@@ -50,6 +50,7 @@ class Counter(NamedTuple):
 EVERY = (Role.LEARNER, Role.INFERENCE, Role.REPLAY, Role.REANALYZER, Role.ACTOR, Role.EVALUATOR)
 _WRITERS = (Role.ACTOR, Role.REPLAY, Role.REANALYZER, Role.LEARNER)
 _ACTOR, _INFERENCE, _REPLAY = (Role.ACTOR,), (Role.INFERENCE,), (Role.REPLAY,)
+_ON_DEVICES = (Role.INFERENCE, Role.LEARNER)
 _REANALYZER, _LEARNER, _EVALUATOR = (Role.REANALYZER,), (Role.LEARNER,), (Role.EVALUATOR,)
 
 COUNTERS = (
@@ -73,6 +74,8 @@ COUNTERS = (
     Counter("episode_length", _ACTOR, Kind.COUNT, "moves of training games"),
     Counter("batches", _INFERENCE, Kind.COUNT, "batches run"),
     Counter("batch_rows", _INFERENCE, Kind.COUNT, "requests in these batches, one per tree"),
+    Counter("launch_time", _ON_DEVICES, Kind.SECONDS, "time for queueing batches or steps on a GPU"),
+    Counter("device_time", _ON_DEVICES, Kind.SECONDS, "time that the GPU took for them"),
     Counter("inserted", _REPLAY, Kind.COUNT, "transitions stored"),
     Counter("sampled", _REPLAY, Kind.COUNT, "positions sampled"),
     Counter("stored", _REPLAY, Kind.GAUGE, "transitions now in the table"),
@@ -112,6 +115,10 @@ COUNTERS = (
     Counter("loss_consistency", _LEARNER, Kind.FRACTIONS, "loss of the consistency, before its weight"),
     Counter("value_error", _LEARNER, Kind.FRACTIONS, "mean |v - z| of a batch"),
     Counter("evaluations", _EVALUATOR, Kind.COUNT, "evaluations ended"),
+    Counter(
+        "long_call", EVERY, Kind.GAUGE, "call under way that may take longer than laps tell, by its number; 0: none"
+    ),
+    Counter("parts", EVERY, Kind.COUNT, "parts of such calls that are done, as restored trajectories"),
 )
 BY_NAME = {counter.name: counter for counter in COUNTERS}
 _INDEX = {name: index for index, name in enumerate(BY_NAME)}

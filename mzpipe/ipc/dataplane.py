@@ -24,7 +24,7 @@ from .roles import Role
 from .schema import BatchSlot, FreshTargets, Positions, Priorities, Trajectory
 from .segments import Segments
 from .shape import Member, PlaneShape
-from .stages import StageClock, StageReading
+from .stages import Stage, StageClock, StageReading, last_stage
 from .trace import Trace, TraceWriter
 
 SHAPE_FILE = "shape.json"
@@ -112,6 +112,10 @@ class DataPlane:
     def read_stages(self) -> StageReading:
         """How every process has spent its time so far; rows in members' order."""
         return StageReading(self._segments.arrays("stages")["words"])
+
+    def last_stage(self, member: Member) -> Stage | None:
+        """The stage that a process ended last; None before the first one."""
+        return last_stage(self._segments.arrays("stages")["words"], self.index(member))
 
     def errors(self, member: Member) -> ErrorLog:
         """A process's error log."""

@@ -5,10 +5,10 @@ its counts into RUN/run.lock, where they stay until another session has counted.
 """
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from ..errors import MzpipeError
+from ..errors import InputOutputError, MzpipeError
 from ..ipc.dataplane import DataPlane
 from ..ipc.roles import Role
 from ..ipc.shape import Member
@@ -42,4 +42,5 @@ def counted_session(locked: LockedRun) -> Iterator[LiveRun]:
         try:
             yield live
         finally:
-            locked.remember(read_last_moment(live) or locked.last)
+            with suppress(InputOutputError):  # a full disk: the next start tells no losses
+                locked.remember(read_last_moment(live) or locked.last)

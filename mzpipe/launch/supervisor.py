@@ -38,9 +38,10 @@ from ..telemetry.reports import Reached, Reports
 from .ending import Ending, Patience
 from .join import SOCKET_FILE
 from .plan import Plan
-from .roles import LAST_STAGE, RESTARTED_ROLES, SEARCHING_ROLES, STOP_STAGES
+from .roles import LAST_STAGE, SEARCHING_ROLES, STOP_STAGES
 from .roster import Entry, Roster, State, describe_exit
-from .signals import Outcome, SignalPipe, signal_outcome, solved
+from .signals import Outcome, PauseSignal, SignalPipe, signal_outcome, solved
+from .silence import STACKS, SilenceKeeper, pause_run
 
 _TICK_MS = 200
 _LAST_WORDS_MS = 50
@@ -75,8 +76,10 @@ class Supervisor:
         self._stop_word = self._plane.stop_word()
         self._death_pipe = make_death_pipe(runtime)
         self._socket = SupervisorSocket(runtime / SOCKET_FILE)
-        self._roster = Roster(plan.shape.members(), self._profile, run.path, run.logs)
+        self._roster = Roster(plan.shape.members(), self._profile, run.path, run.logs, view.line)
         self._reports = Reports(self._profile, self._plane, run, view, reached)
+        silence_s = self._profile.topology.silence_s
+        self._silences = SilenceKeeper(self._plane, self._roster, run.logs, view, silence_s)
         self._outcome: Outcome | None = None
         self._saved_request = 0
         self._stopping = self._killing = False
@@ -86,21 +89,37 @@ class Supervisor:
     def run(self) -> Outcome:
         """Runs everything from the first process to the last; returns how it ended."""
         try:
-            self._start_all()
-            while self._outcome is None:
-                self._turn(_TICK_MS)
-                if self._outcome is None:  # else the process whose death ends the run would be started again first
-                    self._restart_due()
-                self._check_signals()
-                self._report()
-            outcome = self._stop(self._outcome)
+            with PauseSignal() as pause:
+                outcome = self._run_until_outcome(pause)
+            outcome = self._stop(outcome)
             # A watcher starts another run after this one, unless a signal says otherwise.
             return (signal_outcome(self._signals) if self._watch else None) or outcome
         finally:
+            self._stopping = True  # whoever is killed now is not mourned, whatever led here
             self._kill_rest()
             self._socket.close()
             self._reports.close()
             os.close(self._death_pipe)
+
+    def _run_until_outcome(self, pause: PauseSignal) -> Outcome:
+        """Runs until something ends the run."""
+        self._start_all()
+        while self._outcome is None:
+            self._turn(_TICK_MS)
+            if self._outcome is None:  # else the process whose death ends the run would be started again first
+                self._restart_due()
+            self._check_signals()
+            self._silences.look()
+            self._report()
+            if pause.take():
+                self._pause()
+        return self._outcome
+
+    def _pause(self) -> None:
+        self._view.line("paused, with every process of the run: SIGCONT (`fg` or `bg` in a shell) goes on")
+        pause_run(self._roster)
+        self._silences.begin_anew()
+        self._view.line("the run goes on")
 
     def _start_all(self) -> None:
         for entry in self._roster.entries:
@@ -192,28 +211,41 @@ class Supervisor:
         member = entry.member
         if member.role in SEARCHING_ROLES:
             self._plane.release_lanes(member)
-        what = f"{member.identity}{f' (pid {pid})' if pid else ''} {describe_exit(code)}"
+        cause = entry.silence if entry.silence and code == -signal.SIGKILL else describe_exit(code)
+        what = f"{member.identity}{f' (pid {pid})' if pid else ''} {cause}"
         if self._stopping and code and not self._killing:
             self._miss(entry, what)
         if self._stopping or self._outcome is not None:
             return
         if self._roster.is_external(entry):
             self._view.line(f"{what}: waiting for it to be started by hand again")
-        elif member.role in RESTARTED_ROLES and was_ready | (code is not None and code < 0):
-            self._restart_later(entry, what)
-        elif member.role == Role.LEARNER and self._outlives(code, was_ready):
+        elif not self._outlives(member.role, code, was_ready):
+            self._fail(entry, what)
+        elif member.role == Role.LEARNER:
             self._restart_ranks(entry, what)
         else:
-            self._fail(entry, what)
+            self._restart_later(entry, what)
 
-    def _outlives(self, code: int | None, was_ready: bool) -> bool:
-        """Whether to restart the learner: it was killed, or one of several ranks failed, perhaps for a dead peer.
+    def _outlives(self, role: Role, code: int | None, was_ready: bool) -> bool:
+        """Whether the run outlives this death: the process was killed, or it failed after it had been ready.
 
-        A rank that ends with a known error would meet it again: the run ends.
+        A device that is full or lost stays so, and the only rank of the learner fails again on the same state. One of
+        several ranks may have failed for a dead peer, unless one of them ended with a known error, which it would meet
+        again. Without a journal the replay server's table is only in its memory.
         """
+        replay = self._profile.replay
+        if role == Role.REPLAY and not (replay.journal or replay.source):
+            return False
+        if code is not None and code < 0:
+            return True
+        if role == Role.LEARNER and not self._may_be_the_peer():
+            return False
+        return was_ready and code != ExitCode.DEVICE
+
+    def _may_be_the_peer(self) -> bool:
+        """Whether a rank that failed may have done so because another one was dead."""
         ranks = [self._roster[member.identity] for member in self._plane.shape.learners()]
-        is_known = any(rank.failed is not None and rank.failed.is_known for rank in ranks)
-        return (code is not None and code < 0) or (len(ranks) > 1 and was_ready and not is_known)
+        return len(ranks) > 1 and not any(rank.failed is not None and rank.failed.is_known for rank in ranks)
 
     def _restart_ranks(self, entry: Entry, what: str) -> None:
         """Stops all ranks, which resume together from the latest checkpoint; shows only the first death."""
@@ -246,6 +278,9 @@ class Supervisor:
         failed = entry.failed
         errors = self._plane.errors(entry.member).read()
         log = self._run.logs / f"{entry.member.identity}.log"
+        if failed is not None and failed.is_known:
+            self._outcome = Outcome(ExitCode(failed.exit_code), f"{what}: {failed.summary}")
+            return
         traceback = failed.traceback if failed else (errors[0].text if errors else "")
         reason = f"{what}: {failed.summary if failed else f'see {log}'}"
         code = ExitCode(failed.exit_code) if failed else ExitCode.INTERNAL
@@ -349,9 +384,9 @@ class Supervisor:
 
 
 def _tail(log: Path) -> str:
-    """The end of a log, from its last traceback on."""
+    """The end of a log, from its last traceback, or the stacks of a silent process, on."""
     try:
         text = log.read_text(errors="replace")[-8_000:]
     except OSError:
         return ""
-    return text[max(text.rfind("Traceback"), 0) :]
+    return text[max(text.rfind("Traceback"), text.rfind(STACKS), 0) :]

@@ -11,7 +11,7 @@ from ..config import Profile
 from ..errors import ExitCode, MzpipeError, UsageError
 from ..ipc.dataplane import DataPlane
 from ..ipc.roles import Role
-from ..launch.rehearsal import has_another_rank
+from ..launch.rehearsal import lacking_devices
 from ..launch.signals import Outcome
 from ..launch.train import train
 from ..runs.directory import RunDirectory, scratch_directory
@@ -60,7 +60,7 @@ class Measurement:
         # Counts read between `first` and `last`.
         self.counts: list[Count] = []
         self._count_at_s = 0.0
-        self.another_rank = True
+        self.lacking: frozenset[Role] = frozenset()
         self._gpus = GpuReader()
         # Readings of the machine's GPUs, with each count.
         self.gpu_uses: list[dict[str, GpuUse]] = []
@@ -75,7 +75,7 @@ class Measurement:
                 self._warm_s = now_s
         elif self.first is None:
             if now_s - self._warm_s >= self._windows.warm_up:
-                self.first, self.another_rank = read_moment(plane), has_another_rank(plane.directory)
+                self.first, self.lacking = read_moment(plane), lacking_devices(plane.directory)
                 if self._is_traced:
                     plane.trace().start(self._windows.trace)
                 self._count_at_s = now_s + self._interval_s
@@ -131,8 +131,8 @@ def measure_profile(
         if measurement.first is None or measurement.last is None:
             return Measured(outcome, None)
         cores = len(os.sched_getaffinity(0))
-        counts, another_rank = measurement.counts, measurement.another_rank
-        report = make_report(measurement.first, measurement.last, cores, counts, another_rank=another_rank)
+        counts, lacking = measurement.counts, measurement.lacking
+        report = make_report(measurement.first, measurement.last, cores, counts, lacking=lacking)
         measured = Measured(outcome, report, trace=measurement.trace, gpus=mean_uses(measurement.gpu_uses))
         if not ceilings or outcome.exit_code != ExitCode.FINISHED:
             return measured

@@ -5,7 +5,7 @@ Shape legend    T stored trajectories   N stored transitions
 
 import reprlib
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import NamedTuple
 
@@ -85,6 +85,7 @@ class Store:
         self._journal, self._config = journal, config
         self._next_serial = self._session = 0
         self._state_due_s = 0.0
+        self._newest: dict[int, tuple[int | bytes, ...]] = {}  # of each actor: the newest record that was restored
         self.inserted = 0
 
     def insert(self, record: Trajectory, *, actor: int, epoch: int) -> int:
@@ -98,8 +99,11 @@ class Store:
         self.inserted += length
         return length
 
-    def restore(self, contents: JournalContents) -> Restored:
-        """Fills the empty table from a journal, and continues the journal's numbering."""
+    def restore(self, contents: JournalContents, stored_one: Callable[[], None] = lambda: None) -> Restored:
+        """Fills the empty table from a journal, and continues the journal's numbering.
+
+        `stored_one` is called for every trajectory.
+        """
         saved, note = _Saved(), None
         try:
             saved = _saved(contents.state) if contents.state else saved
@@ -117,11 +121,18 @@ class Store:
             inserted += length if trajectory.serial >= saved.next_serial else 0
             self._next_serial = trajectory.serial + 1
             self._session = max(self._session, (trajectory.epoch >> _EPOCH_BITS) + 1)
+            self._newest[trajectory.actor] = _identity(trajectory.record, trajectory.epoch)
+            stored_one()
         self._next_serial = max(self._next_serial, saved.next_serial)
         self._session = max(self._session, saved.session + 1)
         self._table.close_episodes()
         self.inserted = inserted
         return Restored(self._table.size, inserted, note)
+
+    def has_restored(self, record: Trajectory, *, actor: int, epoch: int) -> bool:
+        """Whether this is the actor's newest restored record: a killed server had stored it, but not released it."""
+        newest = self._newest.pop(actor, None)
+        return newest is not None and newest == _identity(record, epoch)
 
     def save_state_if_due(self) -> None:
         """Saves priorities and counts next to the journal, once every journal_state_s."""
@@ -169,6 +180,12 @@ class Store:
         if self._config.initial_priority == "max":
             return np.full(length, self._sampler.greatest_priority)
         return self._gatherer.value_errors(first_step, length)
+
+
+def _identity(record: Trajectory, epoch: int) -> tuple[int | bytes, ...]:
+    """What no other record of an actor has; search values tell apart records of different sessions."""
+    numbers = (int(array[0]) for array in (record.game, record.episode, record.offset, record.length))
+    return (epoch % (1 << _EPOCH_BITS), *numbers, record.steps.root_value[: record.length[0]].tobytes())
 
 
 def _saved(state: JournalState) -> _Saved:

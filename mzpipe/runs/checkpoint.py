@@ -201,7 +201,8 @@ class CheckpointStore:
         """
         for path in [*self.directory.glob(".*.new"), *self.directory.glob(".*.old")]:
             if not _is_anothers(path):
-                remove_any(path)
+                with contextlib.suppress(OSError):  # the next one to prune tries again
+                    remove_any(path)
         pointed = {self._pointed(path.name) for path in self.directory.glob("[!.]*") if path.is_file()}
         whole = self.names()
         steps = [name for name in self.step_names() if name in whole]

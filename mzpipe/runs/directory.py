@@ -17,8 +17,9 @@ import secrets
 import shutil
 import stat
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -132,6 +133,7 @@ class RunDirectory:
 
         Raises AlreadyRunningError with the live supervisor's pid.
         """
+        made = [path for path in (self.logs, *self.logs.parents) if not path.exists()]
         try:
             self.logs.mkdir(parents=True, exist_ok=True)
             descriptor = os.open(self._lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
@@ -140,9 +142,24 @@ class RunDirectory:
         try:
             if not _lock_for_good(descriptor):
                 raise AlreadyRunningError(f"{self.path}: already running as pid {self._holder()}")
-            yield LockedRun(self, descriptor, _LockFile.read(self._lock))
+            if not _is_at(descriptor, self._lock):
+                raise AlreadyRunningError(f"{self.path}: another start has just been refused here: try again")
+            contents, time_ns = os.pread(descriptor, _MAX_LOCK_BYTES, 0), os.fstat(descriptor).st_mtime_ns
+            restore = partial(self._restore, descriptor, contents, time_ns, made)
+            yield LockedRun(self, descriptor, _LockFile.read(self._lock), restore)
         finally:
-            os.close(descriptor)
+            with contextlib.suppress(OSError):  # the descriptor is free in any case
+                os.close(descriptor)
+
+    def _restore(self, descriptor: int, contents: bytes, time_ns: int, made: list[Path]) -> None:
+        """Gives the lock file its former contents and time; removes it, and directories around it, if they are new."""
+        os.truncate(descriptor, os.pwrite(descriptor, contents, 0))
+        os.utime(descriptor, ns=(time_ns, time_ns))
+        if not contents:
+            self._lock.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):  # something else has come into it
+            for path in made:
+                path.rmdir()
 
     def refuse_live(self) -> None:
         """Raises AlreadyRunningError while a supervisor holds the lock; changes nothing."""
@@ -179,10 +196,24 @@ class LockedRun:
     counts that the lock file keeps, None if they are unknown.
     """
 
-    def __init__(self, directory: RunDirectory, descriptor: int, found: _LockFile) -> None:
+    def __init__(self, directory: RunDirectory, descriptor: int, found: _LockFile, restore: Callable[[], None]) -> None:
         self.directory, self._descriptor = directory, descriptor
         self.former, self.last = found.live, found.last
+        self._restore, self._is_touched = restore, False
         self._announce()
+
+    def touch(self) -> None:
+        """Says that the run is no longer as it was found."""
+        self._is_touched = True
+
+    @contextlib.contextmanager
+    def as_found(self) -> Iterator[None]:
+        """Leaves no trace of this start in the directory unless `touch` was called: a refused one changes nothing."""
+        try:
+            yield
+        finally:
+            if not self._is_touched:
+                self._restore()
 
     def remember(self, last: LastMoment | None) -> None:
         """Keeps these counts in the lock file."""
@@ -193,9 +224,13 @@ class LockedRun:
         """Writes the contents of the lock file; without a run id there is no run to join.
 
         It is one write, at least as long as the old contents: a reader, even after a kill, finds the old or the new.
+        Only a full disk cuts the write short, and then refuses the rest. Raises InputOutputError.
         """
         data = json.dumps({"pid": os.getpid(), **fields, **({"last": self.last} if self.last else {})}).encode()
-        os.pwrite(self._descriptor, data.ljust(os.fstat(self._descriptor).st_size), 0)
+        with file_errors("write the lock of", self.directory.path):
+            contents, written = data.ljust(os.fstat(self._descriptor).st_size), 0
+            while written < len(contents):
+                written += os.pwrite(self._descriptor, contents[written:], written)
 
     @contextlib.contextmanager
     def runtime(self) -> Iterator[LiveRun]:
@@ -208,7 +243,8 @@ class LockedRun:
         finally:
             shutil.rmtree(path, ignore_errors=True)
             os.close(lock)
-            self._announce()
+            with contextlib.suppress(InputOutputError):  # what the file still names is gone, and a reader sees that
+                self._announce()
 
 
 @contextlib.contextmanager
@@ -254,6 +290,29 @@ def sweep_leftovers() -> list[Path]:
     return removed
 
 
+def leftover_bytes() -> int:
+    """Bytes that `sweep_leftovers` would free; changes nothing."""
+    found = [path for path in SHARED_MEMORY.glob(f"{runtime_prefix()}*") if _is_our_directory(path)]
+    return sum(_bytes_in(path) for path in found if _is_abandoned(path))
+
+
+def _bytes_in(directory: Path) -> int:
+    with contextlib.suppress(FileNotFoundError):  # it is being removed
+        return sum(path.lstat().st_blocks * 512 for path in directory.rglob("*"))
+    return 0
+
+
+def _is_abandoned(path: Path) -> bool:
+    try:
+        descriptor = os.open(path / _LOCK, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    except OSError:
+        return False
+    try:
+        return _try_lock(descriptor, fcntl.LOCK_SH)
+    finally:
+        os.close(descriptor)
+
+
 def _is_our_directory(path: Path) -> bool:
     try:
         status = path.lstat()
@@ -292,6 +351,14 @@ def _open_lock(path: Path) -> int:
         return os.open(path / _LOCK, flags)
     except FileNotFoundError:
         return os.open(path / _LOCK, flags | os.O_CREAT | os.O_EXCL, 0o600)
+
+
+def _is_at(descriptor: int, path: Path) -> bool:
+    """Whether the open file is still the one at the path."""
+    try:
+        return os.path.samestat(os.fstat(descriptor), path.stat())
+    except FileNotFoundError:
+        return False
 
 
 def _lock_for_good(descriptor: int) -> bool:

@@ -59,16 +59,23 @@ class ScoresFile:
 
     def __init__(self, path: Path | str) -> None:
         self._path = Path(path)
+        self._refused: Evaluation | None = None
 
     def append(self, evaluation: Evaluation) -> None:
-        """Adds a row; in a new file it follows the header, and it replaces a row that a crash cut short."""
+        """Adds a row; in a new file it follows the header, and it replaces a row that a crash cut short.
+
+        If it raises InputOutputError, the row may yet be there. Given again next, it is not added twice.
+        """
+        given_again, self._refused = evaluation is self._refused, evaluation
         with file_errors("write", self._path):
             content = read_file(self._path, _MAX_BYTES) if self._path.exists() else b""
             whole = content[: _whole_bytes(content)]
             columns = _columns(self._path, whole)
             header = [] if whole else [columns]
-            row = [getattr(evaluation, name) for name in columns]
-            replace_file(self._path, whole + _encode([*header, row]))
+            row = _encode([[getattr(evaluation, name) for name in columns]])
+            if not (given_again and whole.endswith(b"\n" + row)):
+                replace_file(self._path, whole + _encode(header) + row)
+        self._refused = None
 
 
 def read_scores(path: Path | str) -> list[Evaluation]:

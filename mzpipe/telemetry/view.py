@@ -44,6 +44,19 @@ class PlainView:
         self._shown = snapshot
 
 
+class SilentView:
+    """Shows nothing."""
+
+    def line(self, text: str) -> None:
+        """Prints nothing."""
+
+    def update(self, snapshot: Snapshot) -> None:
+        """Shows nothing."""
+
+    def close(self) -> None:
+        """Has nothing to close."""
+
+
 def _parts(snapshot: Snapshot, return_mean: float | None) -> Iterator[str]:
     yield f"env {count(snapshot.env_steps)} ({number(snapshot.known('perf/env_steps_per_s'))}/s)"
     yield f"learner {count(snapshot.learner_steps)} ({number(snapshot.known('perf/learner_steps_per_s'))}/s)"

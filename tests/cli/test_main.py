@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+import warnings
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,7 @@ from mzpipe.cli import clean
 from mzpipe.cli.main import VERBS, main
 from mzpipe.cli.train import default_run_directory
 from mzpipe.config import parse_profile
-from mzpipe.errors import CheckpointError, DeviceError, MzpipeError, PlanError
+from mzpipe.errors import CheckpointError, DeviceError, DeviceWarning, MzpipeError, PlanError
 
 PROFILE = "[stop]\nlearner_steps = 10\n"
 
@@ -126,6 +127,19 @@ def test_main_ends_with_75_and_the_fields_to_lower_when_a_device_is_full(monkeyp
     assert main(["clean"]) == 75
     said = "mzpipe clean: CUDA out of memory. Tried to allocate 2.00 GiB: lower learner.batch_size"
     assert capsys.readouterr().err.startswith(said)
+
+
+def test_main_says_once_in_one_line_that_a_device_is_slower_than_it_should_be(monkeypatch, capsys):
+    def warn(arguments):
+        for line in ("no graphs", "no graphs", "no graphs"):
+            warnings.warn(line, DeviceWarning, stacklevel=1)
+        with pytest.warns(RuntimeWarning, match="of another kind"):
+            warnings.warn("of another kind", RuntimeWarning, stacklevel=1)
+        return 0
+
+    monkeypatch.setattr(clean, "run", warn)
+    assert main(["clean"]) == 0
+    assert capsys.readouterr().err == "mzpipe clean: no graphs\n"
 
 
 def test_main_ends_with_70_and_a_traceback_when_the_unforeseen_happens(monkeypatch, capsys):

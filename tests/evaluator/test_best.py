@@ -12,8 +12,10 @@ from mzpipe.evaluator.best import BestCheckpoint
 from mzpipe.ipc.dataplane import DataPlane
 from mzpipe.ipc.weights import PulledWeights, WeightsSubscriber
 from mzpipe.nets import numpy_state
+from mzpipe.runs import attempts
 from mzpipe.runs.checkpoint import BEST, Checkpoint, CheckpointStore
 from mzpipe.runs.directory import save_profile
+from tests.launch.fakes import Clock
 from tests.tiny import make_plane, publish, random_model, tiny_profile
 from tests.unchecked import save_unchecked
 
@@ -101,6 +103,23 @@ def test_best_is_replaced_by_the_next_evaluation_when_it_is_damaged(tmp_path, ha
 def make_best(directory, note=lambda line: None):
     shape = SimpleNamespace(model_state=(("weight", "float32", (3,)),))
     return BestCheckpoint(tiny_profile(), shape, directory, note)
+
+
+def test_best_weights_that_cannot_be_saved_are_kept_until_they_can(tmp_path, monkeypatch):
+    clock, notes = Clock(), []
+    monkeypatch.setattr(attempts, "time", clock)
+    best = make_best(tmp_path / "checkpoints", notes.append)
+    (tmp_path / "checkpoints").touch()  # no directory can be made there
+    for n in (1, 2):
+        assert best.offer(PulledWeights(n, n, n, np.full(3, n, np.float32)), float(n))
+    (tmp_path / "checkpoints").unlink()
+    assert not best.is_due
+    clock.now_s += attempts.RETRY_S
+    assert best.is_due
+    best.save_kept()
+    saved = CheckpointStore(tmp_path / "checkpoints").load(BEST)
+    assert (saved.state["return_mean"], saved.weights["weight"].tolist()) == (2.0, [2.0, 2.0, 2.0])
+    assert len(notes) == 2 and notes[1] == "best checkpoints are written again"
 
 
 EVALUATOR_ROLE = """

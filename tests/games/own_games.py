@@ -192,3 +192,19 @@ class Mapping(Picture):
     def reset(self, *, seed=None, options=None):
         image, info = super().reset(seed=seed)
         return {"image": image}, info
+
+
+class Masked(gymnasium.Env):
+    """Counts up from a random number, past the end of its space; its info says which actions are legal."""
+
+    observation_space = Box(0.0, 1.0, (1,))
+    action_space = Discrete(2)
+
+    def reset(self, *, seed=None, options=None):
+        super().reset(seed=seed)
+        self.value = self.np_random.random(1, np.float32)
+        return self.value, {"action_mask": np.array([1, 0], np.int8)}
+
+    def step(self, action):
+        self.value = self.value + 1
+        return self.value, 0.0, bool(self.value >= 5), False, {}

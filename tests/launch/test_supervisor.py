@@ -13,11 +13,12 @@ import pytest
 from mzpipe.errors import ExitCode
 from mzpipe.ipc.messages import CheckpointSaved, Failed, NotSaved, Ready
 from mzpipe.launch import ending
-from mzpipe.launch.roster import State
+from mzpipe.launch.roster import RESTART_BUDGET, State
 from mzpipe.launch.signals import Outcome, SignalPipe
 from mzpipe.launch.supervisor import Supervisor
 from mzpipe.runs.checkpoint import Checkpoint, CheckpointStore
 from mzpipe.runs.directory import LiveRun, RunDirectory
+from mzpipe.runtime.process import Child
 from mzpipe.telemetry.reports import Reached
 from tests.launch.fakes import Screen
 from tests.tiny import planned, tiny_profile
@@ -57,17 +58,98 @@ def test_a_process_that_died_right_after_it_was_ready_is_still_started_again(sup
     assert supervisor._roster.due_restarts() == [actor]
 
 
+def test_supervisor_that_fails_itself_kills_its_processes_without_a_word(profile, tmp_path, shm_path, monkeypatch):
+    run, live, screen = RunDirectory(tmp_path / "run"), LiveRun(os.getpid(), "x", str(shm_path)), Screen()
+    with SignalPipe() as signals:
+        supervisor = Supervisor(planned(profile), run, live, screen, signals, Reached(0, 0, None))
+        process = subprocess.Popen(["sleep", "1000"])
+        actor = supervisor._roster["actor-0"]
+        actor.child, actor.state = Child(process, os.pidfd_open(process.pid)), State.READY
+        monkeypatch.setattr(supervisor, "_start_all", lambda: None)
+        monkeypatch.setattr(supervisor._reports, "tick", lambda note: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            supervisor.run()
+    assert process.wait() == -9
+    assert screen.lines == []
+
+
 def test_a_checkpoint_at_its_interval_does_not_hide_the_one_that_was_asked_for(supervisor):
     for request_id in (1, 0):
         supervisor._handle("learner-0", CheckpointSaved(request_id=request_id, learner_steps=9))
     assert supervisor._saved_request == 1
 
 
+def bury(supervisor, monkeypatch, identity, code, failed=None):
+    """Buries a process that was ready and ended with `code`."""
+    entry = supervisor._roster[identity]
+
+    def reap(entry):
+        entry.state = State.DEAD
+        return code
+
+    entry.state, entry.failed = State.READY, failed
+    monkeypatch.setattr(supervisor._roster, "reap", reap)
+    supervisor._bury(entry)
+    return entry
+
+
+@pytest.mark.parametrize(
+    ("identity", "code", "outlives"),
+    [
+        ("inference-0", -9, True),
+        ("inference-0", 70, True),
+        ("inference-0", 75, False),
+        ("actor-0", 70, True),
+        ("learner-0", -9, True),
+        ("learner-0", 70, False),
+        ("replay-0", -9, True),
+    ],
+)
+def test_run_outlives_a_process_that_was_killed_or_may_do_better_next_time(
+    supervisor, monkeypatch, identity, code, outlives
+):
+    entry = bury(
+        supervisor,
+        monkeypatch,
+        identity,
+        code,
+        Failed(code, "Error: why", "", is_known=code == 75) if code > 0 else None,
+    )
+    if outlives:
+        assert supervisor._outcome is None
+        assert entry.restart_at_s > 0 and entry.state is State.DEAD
+    else:
+        assert supervisor._outcome.exit_code == code
+        assert supervisor._outcome.reason == f"{identity} ended with exit code {code}: Error: why"
+
+
+def test_run_does_not_outlive_a_replay_server_without_a_journal(make_supervisor, monkeypatch):
+    supervisor = make_supervisor(tiny_profile("replay.journal=false"))
+    bury(supervisor, monkeypatch, "replay-0", -9)
+    assert supervisor._outcome.exit_code == 70
+
+
+def test_run_ends_when_a_server_died_more_often_than_its_budget_allows(supervisor, monkeypatch):
+    for _ in range(RESTART_BUDGET):
+        bury(supervisor, monkeypatch, "inference-0", -9)
+        assert supervisor._outcome is None
+    bury(supervisor, monkeypatch, "inference-0", -9)
+    assert supervisor._outcome.exit_code == 70
+    assert "inference-0 was killed by SIGKILL once too often" in supervisor._outcome.reason
+
+
+@pytest.mark.parametrize(("code", "words"), [(-9, "made no progress and was killed"), (74, "ended with exit code 74")])
+def test_supervisor_names_silence_as_the_cause_only_of_the_kill_that_it_led_to(supervisor, monkeypatch, code, words):
+    supervisor._roster["actor-0"].silence = "made no progress and was killed"
+    bury(supervisor, monkeypatch, "actor-0", code)
+    assert supervisor._view.lines[-1] == f"actor-0 {words}: it is started again"
+
+
 @pytest.mark.parametrize(
     "failed",
     [
         Failed(70, "RuntimeError: Connection closed by peer", "", is_known=False),
-        Failed(75, "DeviceError: CUDA out of memory: lower learner.batch_size", "", is_known=True),
+        Failed(75, "DeviceError: CUDA out of memory: lower learner.batch_size", "Traceback", is_known=True),
         Failed(70, "MzpipeError: 3 training steps in a row were not finite again", "", is_known=True),
         Failed(74, "CheckpointError: cannot be saved: No space left on device", "", is_known=True),
     ],
@@ -76,28 +158,17 @@ def test_rank_that_fails_on_purpose_ends_the_run_and_one_that_fails_otherwise_is
     make_supervisor, monkeypatch, failed
 ):
     supervisor = make_supervisor(tiny_profile("learner.devices=['cpu','cpu']"))
-    rank, peer = supervisor._roster["learner-1"], supervisor._roster["learner-0"]
-    end_with(monkeypatch, supervisor, failed.exit_code)
-    rank.state, rank.failed = State.READY, failed
-    supervisor._bury(rank)
+    rank = supervisor._roster["learner-1"]
+    bury(supervisor, monkeypatch, "learner-1", failed.exit_code, failed)
     if failed.is_known:
         assert supervisor._outcome.exit_code == failed.exit_code
         assert supervisor._outcome.reason.endswith(failed.summary)
+        assert supervisor._outcome.traceback == ""  # it is in the log
     else:
         assert supervisor._outcome is None and rank.state is State.DEAD
-        peer.state, peer.failed = State.READY, Failed(70, "MzpipeError: three steps", "", is_known=True)
-        supervisor._bury(peer)  # the true cause is told second
+        known = Failed(70, "MzpipeError: three steps", "", is_known=True)
+        bury(supervisor, monkeypatch, "learner-0", 70, known)  # the true cause is told second
         assert supervisor._outcome.reason.endswith("three steps")
-
-
-def end_with(monkeypatch, supervisor, code):
-    """Makes every process end with this code."""
-
-    def reap(entry):
-        entry.state = State.DEAD
-        return code
-
-    monkeypatch.setattr(supervisor._roster, "reap", reap)
 
 
 SIGNALLED = Outcome(ExitCode.INTERRUPTED, "SIGINT: draining and saving a checkpoint")
@@ -168,8 +239,7 @@ def test_process_that_dies_in_a_stop_is_named_and_the_end_of_the_journal_is_in_t
     supervisor, monkeypatch, identity, code
 ):
     supervisor._stopping, supervisor._ending.cause = True, SIGNALLED
-    end_with(monkeypatch, supervisor, -9)
-    supervisor._bury(supervisor._roster[identity])
+    bury(supervisor, monkeypatch, identity, -9)
     words = f"at the stop {identity} was killed by SIGKILL"
     assert supervisor._view.lines == [words]
     assert supervisor._ending.outcome().exit_code == code
@@ -226,6 +296,9 @@ def test_processor_time_grows_while_a_child_works_and_stands_while_it_is_stopped
     children = psutil.Process(parent.pid).children
     try:
         wait_until(children, 30, "a child")
+        # Until the child has begun its program, its parent waits as for a disk.
+        status = psutil.Process(parent.pid).status
+        wait_until(lambda: status() != psutil.STATUS_DISK_SLEEP, 30, "the child's program")
         former_s = ending.processor_s(parent.pid)
         wait_until(lambda: ending.processor_s(parent.pid) > former_s + 0.1, 30, "the child to work")
         (child,) = children()
