@@ -105,7 +105,8 @@ def _read_fields(path: Path) -> dict[str, Any]:
     try:
         fields = read_json(path, _MAX_BYTES)
     except InputOutputError as error:
-        raise InputOutputError(f"{error}: not written by mzpipe eval --json") from None
+        what = str(error).removeprefix(f"{path}: ")
+        raise InputOutputError(f"{path}: not written by mzpipe eval --json: {what}") from None
     if not isinstance(fields, dict):
         raise InputOutputError(f"{path}: not written by mzpipe eval --json: it has no fields")
     return fields
