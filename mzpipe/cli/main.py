@@ -1,7 +1,9 @@
 """`mzpipe VERB ...`: parses, dispatches, and turns every error into one line and an exit code."""
 
 import argparse
+import os
 import sys
+import tempfile
 import threading
 import traceback
 import warnings
@@ -12,13 +14,14 @@ from types import ModuleType
 from typing import Any
 
 from .. import __version__
-from ..errors import DeviceWarning, ExitCode, MzpipeError
+from ..errors import DeviceWarning, ExitCode, InputOutputError, MzpipeError
 from ..format import printable
 from ..games.own import allow_env_import
 from ..runtime.devices import device_errors
 from ..runtime.environment import prepare_environment
 from ..runtime.output import lasting_output
 from ..runtime.process import end_process
+from ..runtime.surroundings import mend
 
 # Modules with add_arguments(parser) and run(arguments) -> int; loaded only when their verb is used.
 VERBS = {
@@ -43,6 +46,8 @@ VERBS = {
 }
 # Verbs whose runs continue, and are drained and saved at their end, when their output can no longer be written.
 _LASTING_VERBS = ("train", "profile", "tune")
+# Verbs that read lines from a terminal, which Python edits only with its own stream.
+_TALKING_VERBS = ("play",)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -50,8 +55,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     words = list(sys.argv[1:] if arguments is None else arguments)
     verb = words[0] if words[:1] and words[0] in VERBS else ""
     threads = set(threading.enumerate())
-    with lasting_output() if verb in _LASTING_VERBS else nullcontext():
+    sys.stderr.writelines(f"mzpipe: {line}\n" for line in mend())
+    with lasting_output() if verb not in _TALKING_VERBS else nullcontext() as output:
         code = _run(words, verb)
+    if output is not None and output.has_failed and verb not in _LASTING_VERBS and code == ExitCode.FINISHED:
+        code = ExitCode.INPUT_OUTPUT
     if any(not thread.daemon for thread in set(threading.enumerate()) - threads):
         end_process(code)  # a thread that a game has left behind would keep this process for ever
     return code
@@ -59,8 +67,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _run(words: list[str], verb: str) -> int:
     try:
-        prepare_environment()
+        fault = _prepare(verb)
         parsed, module = _parse(words, verb)
+        parsed.cache_fault = fault
         allow_env_import(getattr(parsed, "allow_env_import", False))
         with device_errors(), _device_warnings(verb):
             return int(module.run(parsed))
@@ -93,6 +102,20 @@ def _device_warnings(verb: str) -> Iterator[None]:
 
         warnings.showwarning = show_line
         yield
+
+
+def _prepare(verb: str) -> str:
+    """Prepares the environment; returns what is wrong with the kernel cache, for `doctor`, which works without one."""
+    try:
+        prepare_environment()
+    except InputOutputError as error:
+        if verb != "doctor":
+            raise
+        os.environ["XDG_CACHE_HOME"] = tempfile.mkdtemp(prefix="mzpipe-doctor-")
+        del os.environ["NUMBA_CACHE_DIR"]
+        prepare_environment()
+        return str(error)
+    return ""
 
 
 def _parse(words: list[str], verb: str) -> tuple[argparse.Namespace, ModuleType]:

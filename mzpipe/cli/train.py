@@ -3,6 +3,7 @@
 import argparse
 import sys
 from pathlib import Path
+from shlex import quote
 
 from ..config import Profile, load_profile
 from ..errors import CheckpointError
@@ -42,9 +43,11 @@ def default_run_directory(profile_path: Path, profile: Profile) -> Path:
 
 def _say_where(run_directory: RunDirectory, outcome: Outcome, view: View) -> None:
     store = CheckpointStore(run_directory.checkpoints)
-    hint = f"   (evaluate: mzpipe eval {run_directory.path})" if store.has(LATEST) else "   (it has no checkpoint yet)"
+    evaluate = f"   (evaluate: mzpipe eval {quote(str(run_directory.path))})"
+    hint = evaluate if store.has(LATEST) else "   (it has no checkpoint yet)"
     view.line(f"run         {run_directory.path}{hint}")
-    view.line(f"TensorBoard {run_directory.tensorboard}   (look: tensorboard --logdir {run_directory.tensorboard})")
+    look = f"tensorboard --logdir {quote(str(run_directory.tensorboard))}"
+    view.line(f"TensorBoard {run_directory.tensorboard}   (look: {look})")
     for name in (LATEST, BEST):
         if store.has_entry(name):
             view.line(f"checkpoint  {_where(store, name)}   ({name})")

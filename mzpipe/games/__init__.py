@@ -2,7 +2,7 @@
 
 from .closing import opened
 from .game import Game, GameSpec, StepResult, TwoPlayerGame
-from .registry import describe_game, has_protocols, make_game, same_game, unused_settings
+from .registry import describe_game, describe_outside, has_protocols, make_game, same_game, unused_settings
 from .stack import FrameStack
 
 __all__ = [
@@ -12,6 +12,7 @@ __all__ = [
     "StepResult",
     "TwoPlayerGame",
     "describe_game",
+    "describe_outside",
     "has_protocols",
     "make_game",
     "opened",

@@ -27,6 +27,7 @@ class GameSpec:
     num_players: int  # 1 or 2
     opponents: tuple[str, ...] = ()  # values of evaluator.opponent that can play it against an agent
     bytes_per_game: int = 0  # memory of one game beyond its arrays, if it is large: an emulator's
+    first_action: int = 0  # what the environment's own step takes for action 0, as a Discrete with a start does
     objections: tuple[str, ...] = ()  # why its settings cannot begin a new run: without effect, or left open
 
     @property

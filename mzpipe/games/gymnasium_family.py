@@ -3,7 +3,7 @@
 import os
 from collections.abc import Callable, Iterator
 from math import prod
-from typing import cast
+from typing import Any, cast
 
 import gymnasium
 import numpy as np
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from ..config import GameConfig
 from ..errors import ConfigError, GameError
-from .checked import asked, checked_picture, shown
+from .checked import asked, checked_picture, is_finite, shown
 from .closing import close_all, closed_if_it_fails
 from .environment import Environment, Observed
 from .game import GameSpec, StepResult, game_seeds
@@ -41,7 +41,7 @@ class GymnasiumGame(SoloGame):
             self._actions, self._frames = _checked_spaces(config, self._envs)
         self._observed = Observed(config.name, self._envs[0].observation_space)
         self._games = [Environment(config.name, env, self._observed) for env in self._envs]
-        self.spec = _spec(config, self._envs[0], self._frames, int(self._actions.n))
+        self.spec = _spec(config, self._envs[0], self._frames, self._actions)
         self._observation_B = np.zeros((num_games, *self._observed.shape), self._observed.dtype)
         self._frame_BF = np.zeros((num_games, *self.spec.frame_shape), self.spec.frame_dtype)
 
@@ -99,10 +99,32 @@ class GymnasiumGame(SoloGame):
         ignored = ["info has an action_mask, which is not used: all actions are legal"] if masked else []
         return ignored + self._observed.notes(self._observation_B)
 
+    @property
+    def outside(self) -> "Outside":
+        """How a caller's own environment of this kind is understood."""
+        return Outside(self._observed, self._frames)
+
     def close(self) -> None:
         """Closes the environments; raises GameError if one of them fails or does not return."""
         envs, self._envs = self._envs, []
         close_all(self._name, envs)
+
+
+class Outside:
+    """Frames from the observations of a caller's environment, as the games make them from their own."""
+
+    def __init__(self, observed: Observed, frames: FrameKind) -> None:
+        self._observed, self._frames = observed, frames
+
+    def frame(self, observation: Any) -> np.ndarray | None:
+        """One frame; None for what is no observation of the environment's space, or is not finite."""
+        try:
+            observation_B = self._observed.checked("act", observation)[None]
+            self._observed.check_all("act", observation_B)
+        except GameError:
+            return None
+        frame_F: np.ndarray = self._frames.convert(observation_B)[0]
+        return frame_F if frame_F.dtype.kind != "f" or is_finite(frame_F) else None
 
 
 def make_registered(config: GameConfig) -> gymnasium.Env:
@@ -169,8 +191,8 @@ def _space(config: GameConfig, env: gymnasium.Env, name: str) -> Space:
     return space
 
 
-def _spec(config: GameConfig, env: gymnasium.Env, frames: FrameKind, num_actions: int) -> GameSpec:
-    registered = env.spec
+def _spec(config: GameConfig, env: gymnasium.Env, frames: FrameKind, actions: Discrete) -> GameSpec:
+    registered, num_actions, first_action = env.spec, int(actions.n), int(actions.start)
     cap = config.max_episode_moves or (registered and registered.max_episode_steps)
     observed = f"{'x'.join(map(str, frames.shape))} {frames.dtype} {'values' if len(frames.shape) == 1 else 'image'}"
     wrappers = "".join(f", {name}" for name in config.gymnasium.wrappers)
@@ -187,6 +209,7 @@ def _spec(config: GameConfig, env: gymnasium.Env, frames: FrameKind, num_actions
         frame_stack=config.frame_stack,
         num_actions=num_actions,
         num_players=1,
+        first_action=first_action,
         objections=tuple(_objections(config, env.observation_space)),
     )
 

@@ -8,6 +8,7 @@ import importlib
 import os
 import re
 import sys
+from functools import partial
 from typing import Any
 
 import gymnasium
@@ -25,7 +26,7 @@ from .gymnasium_wrappers import wrapped
 from .single import BatchedGame, SingleGame
 
 _VARIABLE = "MZPIPE_ALLOW_ENV_IMPORT"
-_NAME = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*")
+_NAME = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:([A-Za-z_]\w*|[\w./-]+-v\d+)")
 _MEMBERS = ("num_actions", "frame_shape", "reset", "step")
 _DTYPES = ("float32", "uint8")
 
@@ -48,7 +49,7 @@ def make_own(config: GameConfig, num_games: int, seed: int) -> Game:
     Raises ConfigError: no permission, no such module or class; GameError: it
     does not return a game.
     """
-    make = _find(config.name)
+    make = _find(config)
     first = _call(make, config)
     if isinstance(first, gymnasium.Env):
         close_all(config.name, [first])
@@ -60,13 +61,19 @@ def make_own(config: GameConfig, num_games: int, seed: int) -> Game:
         return BatchedGame(spec, games, seed, max_moves=config.max_episode_moves)
 
 
-def _find(name: str) -> Any:
+def _find(config: GameConfig) -> Any:
+    name = config.name
     if not _NAME.fullmatch(name):
-        raise ConfigError(f"game.name={name!r}: a game of your own is named module:Class, as in my_game:MyGame")
+        raise ConfigError(
+            f"game.name={name!r}: a game of your own is named module:Class, as in my_game:MyGame, or module:Env-v0"
+        )
     if not env_import_allowed():
         raise ConfigError(f"game.name={name!r}: this imports code: give --allow-env-import if you trust it")
     module_name, _, attribute = name.partition(":")
     module = _import(name, module_name)
+    if attribute in gymnasium.registry:  # the module has registered it, as `module:Env-v0` asks gymnasium itself to do
+        limit = config.max_episode_moves or None
+        return partial(gymnasium.make, attribute, max_episode_steps=limit, disable_env_checker=True)
     if not hasattr(module, attribute):
         where = getattr(module, "__file__", None) or module_name
         raise ConfigError(f"game.name={name!r}: {where} has no {attribute}")

@@ -6,6 +6,7 @@ A family's module is loaded only when one of its games is made.
 import difflib
 from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from ..config import GameConfig
 from ..config.base import chosen
@@ -15,6 +16,9 @@ from .board_rules import BOARDS
 from .closing import closed_if_it_fails, opened
 from .game import Game, GameSpec
 from .names import RAMPING_GAMES, atari_names, gymnasium_names, minatar_names
+
+if TYPE_CHECKING:
+    from .gymnasium_family import Outside
 
 
 @dataclass(frozen=True)
@@ -66,6 +70,14 @@ def unused_settings(config: GameConfig) -> list[str]:
     return [
         f"{choice}: it has no effect on {config.name}: leave it out" for choice in [*choices, *family.unused(config)]
     ]
+
+
+def describe_outside(config: GameConfig) -> "Outside | None":
+    """How observations of a caller's environment become frames; None where the game is no gymnasium environment."""
+    if "gymnasium" not in _family(config.name).sections:
+        return None
+    with opened(_family(config.name).make(config, 1, 0, False)) as game:
+        return getattr(game, "outside", None)
 
 
 def has_protocols(config: GameConfig) -> bool:

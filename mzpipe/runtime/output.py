@@ -3,7 +3,7 @@
 import errno
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from typing import Any, TextIO, cast
 
@@ -19,7 +19,8 @@ class LastingStream:
 
     def __init__(self, stream: TextIO, teller: "LastingStream | None" = None) -> None:
         self._stream, self._teller = stream, teller
-        self._is_told = False
+        # Whether something could not be written.
+        self.has_failed = False
 
     def write(self, text: str) -> int:
         """Writes the text if the stream can be written to."""
@@ -28,6 +29,11 @@ class LastingStream:
         except OSError as error:
             self._failed(error)
             return len(text)
+
+    def writelines(self, lines: Iterable[str]) -> None:
+        """Writes the lines if the stream can be written to."""
+        for line in lines:
+            self.write(line)
 
     def flush(self) -> None:
         """Flushes the stream if it can be written to."""
@@ -53,8 +59,8 @@ class LastingStream:
             self._let_go()
 
     def _tell(self, error: OSError) -> None:
-        if self._teller is not None and not self._is_told:
-            self._is_told = True
+        is_first, self.has_failed = not self.has_failed, True
+        if self._teller is not None and is_first:
             self._teller.write(f"mzpipe: output cannot be written ({error.strerror}): continuing without it\n")
             self._teller.flush()
 
@@ -66,13 +72,13 @@ class LastingStream:
 
 
 @contextmanager
-def lasting_output() -> Iterator[None]:
+def lasting_output() -> Iterator[LastingStream]:
     """Keeps failed writes to stdout and stderr from raising inside; stderr, if it can, reports a failure of stdout."""
     stderr = LastingStream(sys.stderr)
     stdout = LastingStream(sys.stdout, teller=stderr)
     with redirect_stdout(cast(TextIO, stdout)), redirect_stderr(cast(TextIO, stderr)):
         try:
-            yield
+            yield stdout
         finally:
             stdout.end()
             stderr.end()

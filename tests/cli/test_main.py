@@ -1,5 +1,7 @@
 """`mzpipe VERB ...`: what every verb has in common, and what `train` refuses, called in this process."""
 
+import os
+import shutil
 import subprocess
 import sys
 import warnings
@@ -175,6 +177,34 @@ def test_default_run_directory_is_named_after_profile_and_seed():
 def test_command_ends_in_one_line_when_the_kernel_cache_cannot_be_used(tmp_path, monkeypatch, capsys):
     (tmp_path / "file").touch()
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
-    assert main(["doctor"]) == 74
+    assert main(["clean"]) == 74
     (line,) = capsys.readouterr().err.splitlines()
-    assert line.startswith("mzpipe doctor: kernel cache ")
+    assert line.startswith("mzpipe clean: kernel cache ")
+
+
+def test_doctor_says_what_is_wrong_with_the_kernel_cache_and_makes_the_other_checks(tmp_path, monkeypatch, capsys):
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
+    monkeypatch.setenv("NUMBA_CACHE_DIR", "any")
+    monkeypatch.setattr("mzpipe.cli.doctor._CHECKS", {"python": lambda: "3"})
+    monkeypatch.setattr("mzpipe.cli.doctor._gpu_checks", lambda: ())
+    assert main(["doctor"]) == 2
+    first, second = capsys.readouterr().out.splitlines()
+    assert first.startswith(f"FAIL  kernel cache         kernel cache {tmp_path / 'file'}/mzpipe")
+    assert second == "ok    python               3"
+    shutil.rmtree(os.environ["XDG_CACHE_HOME"])
+
+
+def test_a_command_whose_output_cannot_be_written_says_so_in_one_line_and_ends_with_74(tmp_path):
+    profile = tmp_path / "profile.toml"
+    profile.write_text("[stop]\nminutes = 1\n")
+    with open("/dev/full", "w") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "mzpipe.cli.main", "plan", str(profile)],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            timeout=250,
+        )
+    assert done.returncode == 74
+    assert done.stderr == "mzpipe: output cannot be written (No space left on device): continuing without it\n"

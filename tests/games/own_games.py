@@ -2,7 +2,7 @@
 
 import gymnasium
 import numpy as np
-from gymnasium.spaces import Box, Dict, Discrete
+from gymnasium.spaces import Box, Dict, Discrete, MultiDiscrete
 
 
 class Nim:
@@ -208,3 +208,26 @@ class Masked(gymnasium.Env):
     def step(self, action):
         self.value = self.value + 1
         return self.value, 0.0, bool(self.value >= 5), False, {}
+
+
+class Spaced(gymnasium.Env):
+    """Observes samples of its space; its actions begin at 5."""
+
+    action_space = Discrete(3, start=5)
+
+    def __init__(self, space=None):
+        self.observation_space = space or MultiDiscrete([2, 3], start=[1, -1])
+        self.seen, self.played = [], []
+
+    def reset(self, *, seed=None, options=None):
+        super().reset(seed=seed)
+        self.observation_space.seed(seed)
+        return self._look(), {}
+
+    def step(self, action):
+        self.played.append(int(action))
+        return self._look(), 0.0, False, False, {}
+
+    def _look(self):
+        self.seen.append(self.observation_space.sample())
+        return self.seen[-1]
