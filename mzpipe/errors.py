@@ -103,3 +103,7 @@ class DeviceError(MzpipeError):
     """A device is missing or cannot be used."""
 
     exit_code = ExitCode.DEVICE
+
+
+class DeviceWarning(UserWarning):
+    """A device is used in a slower way than it should be; results are the same."""

@@ -89,3 +89,8 @@ def _three_digits(x: float) -> str:
 def _unmeasured(x: float) -> str:
     """The text of a number that is not finite: '-' for NaN, and an infinity as itself."""
     return _UNKNOWN if math.isnan(x) else str(x)
+
+
+def printable(text: str) -> str:
+    """A text, perhaps out of a stranger's file, whose control characters do nothing to a terminal."""
+    return "".join(each if each.isprintable() or each in "\n\t" else repr(each)[1:-1] for each in text)

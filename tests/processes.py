@@ -8,9 +8,14 @@ import psutil
 
 def alive(pid: int) -> bool:
     """Whether a process runs (a zombie does not)."""
+    return status(pid) not in (None, psutil.STATUS_ZOMBIE)
+
+
+def status(pid: int) -> str | None:
+    """How psutil calls what a process does; None when it has ended."""
     with contextlib.suppress(psutil.NoSuchProcess):
-        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
-    return False
+        return psutil.Process(pid).status()
+    return None
 
 
 def command_line(pid: int) -> list[str]:

@@ -7,6 +7,6 @@ from mzpipe.runs.checkpoint import Checkpoint, CheckpointStore
 
 
 def save_unchecked(store: CheckpointStore, name: str, checkpoint: Checkpoint, *, pointer: str) -> None:
-    """Saves a checkpoint as it is, finite or not."""
-    with mock.patch.object(module, "_check_finite", create=True):
+    """Saves a checkpoint as it is, finite and of the right types or not."""
+    with mock.patch.object(module, "_check"):
         store.save(name, checkpoint, pointer=pointer)

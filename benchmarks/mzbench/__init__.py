@@ -14,6 +14,7 @@ learner    feed has a learner between full rings, with children that run process
 ipc        the caller of case has peers, processes that run peer, in the segments of memory. Measured: ring, kernels,
            large, doorbell, gather, weights; checked, with a control: torn, killed; references: pingpong and, on
            sockets, zmq
+gpu        sections with bounds for a new card, see its own list; command runs each in a process of its own
 played     no case but a program: pong plays, positions makes batches of the moves, looks trains and compares the value
            as trained with the value as played
 """

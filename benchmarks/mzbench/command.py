@@ -1,4 +1,4 @@
-"""`mzpipe bench [CASE]`: measures mzpipe against named references, in turns, on this machine."""
+"""`mzpipe bench [CASE]`: measures mzpipe against named references, in turns, on this machine; or a new GPU."""
 
 import argparse
 import sys
@@ -12,7 +12,7 @@ from mzpipe.errors import UsageError
 from mzpipe.measure.machine import here
 
 from .plot import draw, require_matplotlib
-from .registry import CASES, chosen_cases, measure
+from .registry import CASES, GPU, chosen_cases, measure
 from .report import CaseResult, make_records, table
 
 # The width if the output is not a terminal, so that a row is still one line.
@@ -22,15 +22,25 @@ _WIDTH = 160
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Arguments of the verb."""
     cases = "; ".join(f"{name}: {summary}" for name, summary in CASES.items())
-    parser.add_argument("case", nargs="?", help=f"what to measure (default: every case). {cases}")
+    gpu = f"{GPU}: what a GPU does, section by section, against bounds; exit code 2 if something is BAD"
+    parser.add_argument(
+        "case", nargs="?", help=f"what to measure (default: every case with references). {cases}; {gpu}"
+    )
+    parser.add_argument("sections", nargs="*", help=f"of {GPU}: the sections to run (default: all)")
     add_json_argument(parser, "the records")
     parser.add_argument("--plot", type=Path, help="draw the case here, as a PNG (needs matplotlib)")
-    parser.add_argument("--quick", action="store_true", help="few shapes and rounds: a test, with rough rates")
+    parser.add_argument(
+        *("--quick", "--small"), action="store_true", help=f"few shapes and rounds, of {GPU} small sizes: a test"
+    )
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Measures, prints a table, writes the requested files."""
+    if arguments.case == GPU:
+        return _run_gpu(arguments)
     names = chosen_cases(arguments.case)
+    if arguments.sections:
+        raise UsageError(f"{arguments.sections[0]}: only {GPU} has sections; give one case at a time, or none for all")
     _refuse_what_cannot_be_written(arguments, names)
     console, origin = Console(width=None if sys.stdout.isatty() else _WIDTH), here()
     place = f"{origin.host}, commit {origin.commit}"
@@ -42,6 +52,15 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.plot is not None:
         draw(results[names[0]].panels, f"{names[0]}: {place}", arguments.plot)
     return 0
+
+
+def _run_gpu(arguments: argparse.Namespace) -> int:
+    from .gpu.command import run as run_sections
+
+    refuse_unwritable(arguments.json)
+    if arguments.plot is not None:
+        raise UsageError(f"--plot {arguments.plot}: {GPU} has no picture: leave --plot out")
+    return run_sections(arguments.sections, is_small=arguments.quick, json_path=arguments.json)
 
 
 def _refuse_what_cannot_be_written(arguments: argparse.Namespace, names: list[str]) -> None:

@@ -5,16 +5,20 @@ Writes  lane requests, trajectory_ring[i]
 Owns    its games and search trees
 """
 
+from contextlib import ExitStack
+
 import numpy as np
 
 from ..games import make_game
 from ..ipc.lane import LaneClient
+from ..ipc.messages import Note
 from ..ipc.ring import RingWriter
 from ..ipc.roles import Role
 from ..ipc.shape import Member
 from ..planning import LanePlanner, derive_seed, signed_search
 from ..runtime.agent import Agent, Turns
 from ..runtime.context import RoleContext
+from .endless import EndlessEpisodes
 from .lane_group import LaneGroup, Played
 from .recorder import Recorder
 
@@ -29,14 +33,16 @@ class Actor(Agent):
         self._learner = self._plane.counters(Member(Role.LEARNER, 0))
         self._replay_bell = self._plane.doorbell(Member(Role.REPLAY, 0))
         self._groups: list[LaneGroup] = []
+        self._games = ExitStack()
 
     def on_start(self) -> None:
         """Builds the games of every lane."""
         self._ring = self._plane.trajectory_ring(self._index)
         self._writer = RingWriter(self._ring, epoch=self._epoch)
         lanes = self._plane.lane_clients(self._member)
-        self._groups = [self._make_group(number, lane) for number, lane in enumerate(lanes)]
+        self._groups += (self._make_group(number, lane) for number, lane in enumerate(lanes))
         self._turns = Turns(len(self._groups))
+        self._endless = EndlessEpisodes(self._groups, lambda line: self._control.send(Note(line)))
 
     def do_work(self) -> int:
         """Takes every answer that has arrived and begins the next moves; lanes write to the ring in turn."""
@@ -49,15 +55,17 @@ class Actor(Agent):
         return work_count
 
     def on_close(self) -> None:
-        """Hands over the moves played so far."""
-        for group in self._groups:
-            group.close()
+        """Hands over the moves played so far, and frees the games of every lane, whatever happens to another's."""
+        with self._games:
+            for group in self._groups:
+                group.close()
 
     def _make_group(self, number: int, lane: LaneClient) -> LaneGroup:
         profile, num_games = self._profile, self._plane.shape.trees_per_lane
         # A session that resumes at learner step n must not repeat the games that began at step 0.
         path = (self.role, self._index, self._epoch, self._learner.get("learner_steps"), number)
         game = make_game(profile.game, num_games, derive_seed(profile.seed, *path, "game"))
+        self._games.callback(game.close)
         search = signed_search(profile.search, game.spec.num_players)
         seed = derive_seed(profile.seed, *path, "search")
         planner = LanePlanner(lane, search, num_trees=num_games, num_actions=game.spec.num_actions, seed=seed)
@@ -85,6 +93,7 @@ class Actor(Agent):
         played = group.advance(self._temperature)
         if played is not None:
             self._count(played)
+            self._endless.moved()
             self._clock.skip()
         return 1
 

@@ -49,7 +49,12 @@ class LaneGroup:
         self._stack = FrameStack(game.spec, game.num_games)
         self._return_G = np.zeros(game.num_games)
         self._length_G = np.zeros(game.num_games, np.int64)
+        self.longest_ended = 0  # moves of the longest episode that has ended
         self._frames: np.ndarray | None = None
+
+    def longest_now(self) -> int:
+        """Moves so far of the longest episode under way."""
+        return int(self._length_G.max())
 
     def blocked(self) -> bool:
         """Whether records wait for room in the ring."""
@@ -134,6 +139,7 @@ class LaneGroup:
             lengths=int(self._length_G[ended_G].sum()),
         )
         if played.episodes:
+            self.longest_ended = max(self.longest_ended, int(self._length_G[ended_G].max()))
             frames = self._game.reset(ended_G)
             self._stack.reset(frames, ended_G)
             self._return_G[ended_G] = 0.0

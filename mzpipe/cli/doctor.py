@@ -10,10 +10,11 @@ from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 from itertools import chain
 
-from ..errors import ExitCode, MzpipeError
+from ..errors import ExitCode, InputOutputError, MzpipeError
 from ..launch.plan import available_memory_bytes, mebibytes
 from ..measure.gpu_trials import TRIALS, run_trial
 from ..runs.directory import SHARED_MEMORY, runtime_prefix
+from ..runtime.environment import kernel_cache
 
 _PACKAGES = ("numpy", "numba", "torch", "gymnasium", "ale-py", "pyzmq", "msgpack", "safetensors", "crc32c", "rich")
 _COMFORTABLE_SHARED_BYTES = 256 << 20
@@ -26,7 +27,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Prints one line per check; exit code 2 when one failed."""
     failed = 0
-    for name, check in chain(_CHECKS.items(), _gpu_checks()):
+    cache: Callable[[], str] = partial(_kernel_cache, arguments.cache_fault)
+    for name, check in chain([("kernel cache", cache)], _CHECKS.items(), _gpu_checks()):
         try:
             mark, text = "ok  ", check()
         except (MzpipeError, OSError, ImportError) as error:
@@ -46,6 +48,12 @@ def _packages() -> str:
         return ", ".join(f"{name} {version(name)}" for name in _PACKAGES)
     except PackageNotFoundError as error:
         raise MzpipeError(f"{error.name} is not installed: pip install -e . -c constraints.txt") from None
+
+
+def _kernel_cache(fault: str) -> str:
+    if fault:
+        raise InputOutputError(fault)
+    return str(kernel_cache())
 
 
 def _cores() -> str:

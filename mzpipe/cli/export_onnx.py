@@ -48,7 +48,7 @@ def export_model(run: RunDirectory, profile: Profile, checkpoint: str | None, ou
         **_facts(game),
         "discount": signed_search(profile.search, game.num_players).discount,
         "checkpoint": name,
-        **{counter: int(loaded.state[counter]) for counter in _COUNTERS},
+        **{counter: loaded.state[counter] for counter in _COUNTERS},
         "functions": {name: _signature(name, graph) for name, graph in graphs.items()},
     }
     files = {_file_name(name): graph.data for name, graph in graphs.items()}

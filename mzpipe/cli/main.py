@@ -1,19 +1,27 @@
 """`mzpipe VERB ...`: parses, dispatches, and turns every error into one line and an exit code."""
 
 import argparse
+import os
 import sys
+import tempfile
+import threading
 import traceback
-from collections.abc import Sequence
-from contextlib import nullcontext
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 from importlib import import_module
 from types import ModuleType
+from typing import Any
 
 from .. import __version__
-from ..errors import ExitCode, MzpipeError
+from ..errors import DeviceWarning, ExitCode, InputOutputError, MzpipeError
+from ..format import printable
 from ..games.own import allow_env_import
 from ..runtime.devices import device_errors
 from ..runtime.environment import prepare_environment
 from ..runtime.output import lasting_output
+from ..runtime.process import end_process
+from ..runtime.surroundings import mend
 
 # Modules with add_arguments(parser) and run(arguments) -> int; loaded only when their verb is used.
 VERBS = {
@@ -38,31 +46,76 @@ VERBS = {
 }
 # Verbs whose runs continue, and are drained and saved at their end, when their output can no longer be written.
 _LASTING_VERBS = ("train", "profile", "tune")
+# Verbs that read lines from a terminal, which Python edits only with its own stream.
+_TALKING_VERBS = ("play",)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs one command; returns its exit code."""
     words = list(sys.argv[1:] if arguments is None else arguments)
     verb = words[0] if words[:1] and words[0] in VERBS else ""
-    with lasting_output() if verb in _LASTING_VERBS else nullcontext():
-        return _run(words, verb)
+    threads = set(threading.enumerate())
+    sys.stderr.writelines(f"mzpipe: {line}\n" for line in mend())
+    with lasting_output() if verb not in _TALKING_VERBS else nullcontext() as output:
+        code = _run(words, verb)
+    if output is not None and output.has_failed and verb not in _LASTING_VERBS and code == ExitCode.FINISHED:
+        code = ExitCode.INPUT_OUTPUT
+    if any(not thread.daemon for thread in set(threading.enumerate()) - threads):
+        end_process(code)  # a thread that a game has left behind would keep this process for ever
+    return code
 
 
 def _run(words: list[str], verb: str) -> int:
     try:
-        prepare_environment()
+        fault = _prepare(verb)
         parsed, module = _parse(words, verb)
+        parsed.cache_fault = fault
         allow_env_import(getattr(parsed, "allow_env_import", False))
-        with device_errors():
+        with device_errors(), _device_warnings(verb):
             return int(module.run(parsed))
     except MzpipeError as error:
-        sys.stderr.write(f"{' '.join(filter(None, ['mzpipe', verb]))}: {error}\n")
+        _say(verb, error)
         return error.exit_code
     except KeyboardInterrupt:
         return ExitCode.INTERRUPTED
     except Exception:  # a process boundary: an unexpected error is a bug in mzpipe, and the exit code says so
         traceback.print_exc()
         return ExitCode.INTERNAL
+
+
+def _say(verb: str, what: object) -> None:
+    sys.stderr.write(printable(f"{' '.join(filter(None, ['mzpipe', verb]))}: {what}\n"))
+
+
+@contextmanager
+def _device_warnings(verb: str) -> Iterator[None]:
+    """Makes a DeviceWarning one line, and shows it once; other warnings stay as Python shows them."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("once", DeviceWarning)
+        show = warnings.showwarning
+
+        def show_line(message: Warning | str, category: type[Warning], *place: Any, **more: Any) -> None:
+            if issubclass(category, DeviceWarning):
+                _say(verb, message)
+            else:
+                show(message, category, *place, **more)
+
+        warnings.showwarning = show_line
+        yield
+
+
+def _prepare(verb: str) -> str:
+    """Prepares the environment; returns what is wrong with the kernel cache, for `doctor`, which works without one."""
+    try:
+        prepare_environment()
+    except InputOutputError as error:
+        if verb != "doctor":
+            raise
+        os.environ["XDG_CACHE_HOME"] = tempfile.mkdtemp(prefix="mzpipe-doctor-")
+        del os.environ["NUMBA_CACHE_DIR"]
+        prepare_environment()
+        return str(error)
+    return ""
 
 
 def _parse(words: list[str], verb: str) -> tuple[argparse.Namespace, ModuleType]:

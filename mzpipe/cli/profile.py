@@ -98,6 +98,8 @@ def _show(report: ProfileReport, gpus: Mapping[str, GpuUse]) -> None:
     )
     for index, use in gpus.items():
         console.print(f"GPU {index}: {use.words()}", highlight=False)
+    for role, device in report.devices.items():
+        console.print(f"{role}: {device.words()}", highlight=False)
     console.print(report.verdict.sentence, style="bold", highlight=False)
 
 

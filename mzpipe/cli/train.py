@@ -3,9 +3,10 @@
 import argparse
 import sys
 from pathlib import Path
+from shlex import quote
 
 from ..config import Profile, load_profile
-from ..errors import ExitCode
+from ..errors import CheckpointError
 from ..launch.signals import Outcome
 from ..launch.train import train
 from ..runs.checkpoint import BEST, LATEST, CheckpointStore
@@ -41,13 +42,23 @@ def default_run_directory(profile_path: Path, profile: Profile) -> Path:
 
 
 def _say_where(run_directory: RunDirectory, outcome: Outcome, view: View) -> None:
-    view.line(f"run         {run_directory.path}   (evaluate: mzpipe eval {run_directory.path})")
-    view.line(f"TensorBoard {run_directory.tensorboard}   (look: tensorboard --logdir {run_directory.tensorboard})")
     store = CheckpointStore(run_directory.checkpoints)
+    evaluate = f"   (evaluate: mzpipe eval {quote(str(run_directory.path))})"
+    hint = evaluate if store.has(LATEST) else "   (it has no checkpoint yet)"
+    view.line(f"run         {run_directory.path}{hint}")
+    look = f"tensorboard --logdir {quote(str(run_directory.tensorboard))}"
+    view.line(f"TensorBoard {run_directory.tensorboard}   (look: {look})")
     for name in (LATEST, BEST):
-        if store.has(name):
-            view.line(f"checkpoint  {store.directory / store.resolve(name)}   ({name})")
-    if outcome.exit_code != ExitCode.FINISHED and not outcome.exit_code.is_signal:
-        sys.stderr.write(f"mzpipe train: {outcome.reason}\n{outcome.traceback}\n")
+        if store.has_entry(name):
+            view.line(f"checkpoint  {_where(store, name)}   ({name})")
+    if outcome.has_failed:
+        sys.stderr.write("\n".join(filter(None, [f"mzpipe train: {outcome.reason}", outcome.traceback])) + "\n")
     else:
         view.line(outcome.reason)
+
+
+def _where(store: CheckpointStore, pointer: str) -> str:
+    try:
+        return str(store.directory / store.pointed(pointer))
+    except CheckpointError as error:
+        return str(error)

@@ -13,7 +13,7 @@ from ..errors import ExitCode, UsageError
 from ..format import number, percent
 from ..measure.profile import MIN_SECONDS, measure_profile
 from ..measure.tune import Setting, Trial, Tuning, as_override, tune
-from ..telemetry import Snapshot
+from ..telemetry import SilentView
 from ..telemetry.report import ProfileReport
 from .profile_arguments import add_json_argument, add_profile_arguments, refuse_unwritable, write_json, write_text
 
@@ -51,7 +51,7 @@ def run(arguments: argparse.Namespace) -> int:
     def measure(profile: Profile) -> ProfileReport | None:
         if profile.topology.external != "none":
             raise UsageError(f"topology.external={profile.topology.external}: trials start every role: set it to none")
-        outcome, report, *_ = measure_profile(profile, arguments.seconds, _Silence())
+        outcome, report, *_ = measure_profile(profile, arguments.seconds, SilentView())
         if outcome.exit_code.is_signal:
             ended.append(outcome.exit_code)
             return None
@@ -110,16 +110,3 @@ def _conclusion(tuning: Tuning, out: Path) -> str:
 
 def _words(setting: Setting) -> str:
     return ", ".join(map(as_override, setting, setting.values())) or "unchanged"
-
-
-class _Silence:
-    """A view that shows nothing."""
-
-    def line(self, text: str) -> None:
-        """Prints nothing."""
-
-    def update(self, snapshot: Snapshot) -> None:
-        """Shows nothing."""
-
-    def close(self) -> None:
-        """Nothing to close."""

@@ -15,8 +15,22 @@ else:
         return pydantic_dataclass(frozen=frozen, config=_CLOSED)
 
 
+import dataclasses
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+
+def chosen(settings: Any, prefix: str, *names: str) -> Iterator[str]:
+    """Returns `prefix` and `field=value`, as a profile spells it, for each of these fields that is not at its default.
+
+    Without names: for every field of the section.
+    """
+    default = type(settings)()
+    for name in names or [field.name for field in dataclasses.fields(settings)]:
+        value = getattr(settings, name)
+        if value != getattr(default, name):
+            yield f"{prefix}{name}={str(value).lower() if isinstance(value, bool) else repr(value)}"
 
 
 def near(name: str, known: Iterable[str], prefix: str = "") -> str:
@@ -34,4 +48,4 @@ PositiveFloat = Annotated[float, Field(gt=0.0)]
 NonNegativeFloat = Annotated[float, Field(ge=0.0)]
 Fraction = Annotated[float, Field(ge=0.0, le=1.0)]
 
-__all__ = ["Fraction", "NonNegativeFloat", "NonNegativeInt", "PositiveFloat", "PositiveInt", "section"]
+__all__ = ["Fraction", "NonNegativeFloat", "NonNegativeInt", "PositiveFloat", "PositiveInt", "chosen", "section"]

@@ -72,6 +72,9 @@ class GymnasiumConfig:
     # "halve" takes means of 2x2 pixels, "twice" plays every action twice and adds up the rewards (max_episode_moves
     # then counts the environment's own steps).
     wrappers: tuple[GymnasiumWrapper, ...] = ()
+    # Images with three axes: whether the channels are the "first" or the "last"; "auto": the one end that has at most
+    # four places. Where both or neither have, a new run must say it.
+    image_channels: Literal["auto", "first", "last"] = "auto"
 
 
 @section(frozen=True)

@@ -14,13 +14,16 @@ from typing import Any
 import tomli_w
 from pydantic import ValidationError
 
-from ..errors import ConfigError
+from ..errors import ConfigError, InputOutputError
+from ..reading import read_file
 from .base import near
 from .profile import Profile
 from .protocols import fill_in_protocol
 from .validate import check_profile
 
 MAX_PROFILE_BYTES = 64 * 1024
+# Some editors begin a file of UTF-8 with it.
+_BYTE_ORDER_MARK = "\ufeff"
 # tomllib takes time quadratic in the dots of a key; a key can also follow an equals sign (inline tables).
 MAX_KEY_DOTS = 8
 _KEY_PART = r"(?:[\w-]++|\"[^\"\n]*+\"|'[^'\n]*+')"
@@ -33,7 +36,7 @@ def load_profile(path: Path | str, overrides: Iterable[str] = ()) -> Profile:
     Raises ConfigError: the file is missing, too large or not TOML; a field is
     unknown, of the wrong type, out of range, or contradicts the game's protocol.
     """
-    text = _read(Path(path))
+    text = _read(Path(path)).removeprefix(_BYTE_ORDER_MARK)
     return parse_profile(text, overrides, source=str(path))
 
 
@@ -65,15 +68,14 @@ def _rename(tree: dict[str, Any], name: str, new_name: str) -> None:
 
 
 def _read(path: Path) -> str:
+    if not path.exists():
+        raise ConfigError(f"{path}: no such profile{near(path.name, _siblings(path))}")
     try:
-        size_bytes = path.stat().st_size
-        if size_bytes > MAX_PROFILE_BYTES:
-            raise ConfigError(f"{path}: {size_bytes} bytes, a profile has at most {MAX_PROFILE_BYTES}")
-        return path.read_text(encoding="utf-8")
-    except FileNotFoundError:
-        raise ConfigError(f"{path}: no such profile{near(path.name, _siblings(path))}") from None
-    except (OSError, UnicodeDecodeError) as error:
+        return read_file(path, MAX_PROFILE_BYTES).decode()
+    except UnicodeDecodeError as error:
         raise ConfigError(f"{path}: cannot be read as a profile: {error}") from None
+    except InputOutputError as error:
+        raise ConfigError(f"{error}: not a profile") from None
 
 
 def _siblings(path: Path) -> list[str]:
@@ -149,9 +151,13 @@ def _build(section: Any, tree: Mapping[str, Any], prefix: str = "") -> Any:
 
 
 def _first_problem(error: ValidationError, prefix: str) -> str:
-    problem = error.errors(include_url=False)[0]
-    message = problem["msg"]
-    return f"{prefix}{problem['loc'][0]}={problem['input']!r}: {message[0].lower()}{message[1:]}"
+    problem, *others = error.errors(include_url=False)
+    place, message = problem["loc"][:2] if len(problem["loc"]) > 2 else problem["loc"][:1], problem["msg"]
+    if any(other["loc"][: len(place)] == place for other in others):  # one of several kinds, of which it is none
+        kinds = dict.fromkeys(each["type"].partition("_")[0] for each in (problem, *others))
+        message = f"it is none of the kinds that may stand here: {', '.join(kinds)}"
+    where = ".".join(str(part) for part in place)
+    return f"{prefix}{where}={problem['input']!r}: {message[0].lower()}{message[1:]}"
 
 
 def _tuples(value: Any) -> Any:

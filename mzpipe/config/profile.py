@@ -95,6 +95,9 @@ class TopologyConfig:
     trees_per_reanalyzer_lane: Annotated[int, Field(ge=1, le=4096)] = 32
     # A role that the supervisor does not start, so that you can start it by hand, for example under a debugger.
     external: ExternalRole = "none"
+    # A process that makes no progress for this long, or for five times its longest lap if that is more, is stuck: its
+    # stack is written to its log, and it is killed. 0: never.
+    silence_s: NonNegativeFloat = 5.0
     # Slots of each ring.
     trajectory_ring_slots: PositiveInt = 64
     batch_ring_slots: PositiveInt = 4
@@ -211,9 +214,11 @@ class LearnerConfig:
     # Arithmetic of forward and backward passes; "auto": bfloat16 on GPUs that have it, float32 elsewhere. "tf32" rounds
     # products on GPUs and is float32 on CPUs. Weights and the optimiser are always float32.
     precision: Literal["auto", "float32", "tf32", "bfloat16"] = "auto"
-    # Run forward and backward passes through torch.compile, and as CUDA graphs (which implies compile). If that fails,
-    # the learner says so and continues without it.
+    # Run forward and backward passes through torch.compile.
     compile: bool = False
+    # On a GPU, launch the whole training step as one CUDA graph, with or without compile: the same steps, but the host
+    # launches one thing, not a thousand. Not for several ranks. If either fails, the learner says so and continues
+    # without it.
     cuda_graphs: bool = False
     # The published weights are an exponential average of the trained ones, of which each step keeps this part; 0: the
     # trained weights themselves.

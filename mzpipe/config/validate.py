@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 from ..errors import ConfigError
+from .base import chosen as chosen_in
 from .profile import Profile
 from .replay import check_corridor
 
@@ -11,10 +12,7 @@ def chosen(profile: Profile, *fields: str) -> Iterator[str]:
     """Returns `section.field=value`, as a profile spells it, for each of these that is not at its default."""
     for field in fields:
         section, _, name = field.partition(".")
-        settings = getattr(profile, section)
-        value = getattr(settings, name)
-        if value != getattr(type(settings)(), name):
-            yield f"{field}={str(value).lower() if isinstance(value, bool) else repr(value)}"
+        yield from chosen_in(getattr(profile, section), f"{section}.", name)
 
 
 def check_profile(profile: Profile) -> None:

@@ -7,7 +7,8 @@ Writes  lane requests, checkpoints/best
 import numpy as np
 
 from ..games import Game, make_game
-from ..ipc.messages import Evaluated
+from ..ipc.calls import LongCall
+from ..ipc.messages import Evaluated, Note
 from ..ipc.roles import Role
 from ..ipc.shape import Member
 from ..ipc.stages import Stage
@@ -28,8 +29,11 @@ class Evaluator(Agent):
     def __init__(self, context: RoleContext) -> None:
         super().__init__(context)
         self._learner = self._plane.counters(Member(Role.LEARNER, 0))
-        self._best = BestCheckpoint(self._profile, self._plane.shape, context.storage.checkpoints)
+        self._best = BestCheckpoint(self._profile, self._plane.shape, context.storage.checkpoints, self._note)
         self._game: Game | None = None
+
+    def _note(self, line: str) -> None:
+        self._control.send(Note(line))
 
     def on_start(self) -> None:
         """Builds the games."""
@@ -50,6 +54,8 @@ class Evaluator(Agent):
 
     def do_work(self) -> int:
         """Continues an evaluation, or begins one when it is due."""
+        if self._best.is_due:
+            self._best.save_kept()
         if self._episodes.finished:
             if self._learner.get("learner_steps") < self._due_steps:
                 return 0
@@ -57,14 +63,15 @@ class Evaluator(Agent):
         work_count = self._episodes.do_work()
         if work_count:
             self._clock.end(Stage.EVALUATION, self._episodes.take_moves())
-        if self._pulled is None and self._planner.weights_version:
+        if self._planner.weights_version:
             self._hold_weights()
         if self._episodes.finished:
             self._finish()
         return work_count
 
     def on_close(self) -> None:
-        """Frees the games."""
+        """Frees the games; tries once more to save the best weights if they are not saved."""
+        self._best.save_kept()
         if self._game is not None:
             self._game.close()
 
@@ -81,9 +88,11 @@ class Evaluator(Agent):
         self._episodes.begin()
 
     def _hold_weights(self) -> None:
-        """Copies exactly the version under evaluation; starts over if that version is no longer published."""
-        self._pulled = self._subscriber.pull(self._planner.weights_version)
-        if self._pulled is None and self._planner.idle:
+        """Copies exactly the version under evaluation; starts over if that version is no longer published or served."""
+        version = self._planner.weights_version
+        if self._pulled is None:
+            self._pulled = self._subscriber.pull(version)
+        if (self._pulled is None or self._pulled.version != version) and self._planner.idle:
             self._begin()
 
     def _finish(self) -> None:
@@ -92,7 +101,8 @@ class Evaluator(Agent):
         assert self._pulled is not None and game is not None
         returns = self._episodes.results.returns
         mean = float(np.mean(returns))
-        is_best = self._best.offer(self._pulled, mean)
+        with self._in_long_call(LongCall.SAVE):
+            is_best = self._best.offer(self._pulled, mean)
         self._counters.add("evaluations")
         self._counters.set("weights_version", self._pulled.version)
         self._control.send(

@@ -1,7 +1,8 @@
 """The rules of games, for a batch of games at a time; see `game` for the promises of every family."""
 
+from .closing import opened
 from .game import Game, GameSpec, StepResult, TwoPlayerGame
-from .registry import describe_game, has_protocols, make_game, same_game
+from .registry import describe_game, describe_outside, has_protocols, make_game, same_game, unused_settings
 from .stack import FrameStack
 
 __all__ = [
@@ -11,7 +12,10 @@ __all__ = [
     "StepResult",
     "TwoPlayerGame",
     "describe_game",
+    "describe_outside",
     "has_protocols",
     "make_game",
+    "opened",
     "same_game",
+    "unused_settings",
 ]

@@ -57,6 +57,10 @@ class ActionPlanes:
         """Passes on to the game."""
         return action_names(self._game)
 
+    def notes(self) -> list[str]:
+        """Passes on to the game."""
+        return list(getattr(self._game, "notes", list)())
+
     def close(self) -> None:
         """Passes on to the game."""
         self._game.close()

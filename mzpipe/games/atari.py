@@ -25,7 +25,8 @@ from numpy.typing import NDArray
 from ..config import GameConfig
 from .atari_check import check_emulator
 from .atari_emulators import SCREEN, AtariScreen, EmulatorUse, emulator_use, make_emulators
-from .game import GameSpec, SoloGame, StepResult, game_seeds
+from .game import GameSpec, StepResult, game_seeds
+from .live import SoloGame
 from .names import atari_names, canonical_name
 
 # Measured resident memory of each emulator in a vector environment.
@@ -70,7 +71,7 @@ class AtariGame(SoloGame):
             if self._screen is not None and restart_B[0]:
                 self._screen.restart()
         self._continues_B = self._continues_B & ~self._live_B
-        return self._frame_BF
+        return self._shown(self._frame_BF)
 
     def step(self, action_B: NDArray[np.integer]) -> StepResult:
         """Plays one action, `frame_skip` emulator frames, in every game; every game must be live."""

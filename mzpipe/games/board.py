@@ -19,7 +19,8 @@ from ..config import GameConfig
 from ..errors import ConfigError
 from .board_picture import draw_pieces, draw_stones
 from .board_rules import BOARDS, load_parameters
-from .game import GameSpec, LiveGames, StepResult
+from .game import GameSpec, StepResult
+from .live import LiveGames
 
 _SET = 255
 # A game of at most this many moves has few enough positions to know the outcome of each.
@@ -47,7 +48,7 @@ class BoardGame(LiveGames):
         for game in map(int, np.flatnonzero(mask_B)):
             self.states[game] = self.rules.new_initial_state()
             self._look(game)
-        return self._frame_BF
+        return self._shown(self._frame_BF)
 
     def step(self, action_B: NDArray[np.integer], mask_B: NDArray[np.bool_] | None = None) -> StepResult:
         """Plays one action in every game under the mask (None: all); they must be live. The others stay as they are."""

@@ -1,20 +1,68 @@
-"""Checks of a single game's return values against its spec; each raises GameError if the game breaks the protocol."""
+"""Checks of what a game's own code returns, before games are batched, and of the batch, for every family.
 
-from typing import Any
+Each raises GameError, whose line names the game, the place and the value.
+"""
+
+import reprlib
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import GameError
-from .game import GameSpec
+from ..errors import GameError, MzpipeError
+from .game import GameSpec, StepResult
 
+_T = TypeVar("_T")
 # Rewards are stored as float32.
-_GREATEST = float(np.finfo(np.float32).max)
+GREATEST = float(np.finfo(np.float32).max)
+_NUMBERS = (float, int, np.floating, np.integer, np.bool_)
+_FLAGS = (bool, np.bool_, int, np.integer)
+
+
+def asked(name: str, place: str, function: Callable[..., _T], *arguments: Any, **options: Any) -> _T:
+    """What the game's own code returns; an error in it, or its sys.exit(), becomes a GameError that says where."""
+    try:
+        return function(*arguments, **options)
+    except MzpipeError:
+        raise
+    except (Exception, SystemExit) as error:  # the boundary to other people's code
+        raise GameError(f"{name}: {place} {_told(error)}") from error
+
+
+def is_finite(array: np.ndarray) -> bool:
+    """Whether every number of the array is finite."""
+    return np.count_nonzero(np.isfinite(array)) == array.size
+
+
+def _told(error: BaseException) -> str:
+    """What happened, and the innermost line of code where it did."""
+    what = (
+        f"called sys.exit({error.code!r})"
+        if isinstance(error, SystemExit)
+        else f"raised {type(error).__name__}: {shown(error)}"
+    )
+    traceback = error.__traceback__
+    while traceback is not None and traceback.tb_next is not None:
+        traceback = traceback.tb_next
+    if traceback is None or traceback.tb_frame.f_code.co_filename == __file__:
+        return what
+    return f"{what} ({Path(traceback.tb_frame.f_code.co_filename).name}, line {traceback.tb_lineno})"
+
+
+def shown(value: object) -> str:
+    """A value as a short text of one line."""
+    text = " ".join((str(value) if isinstance(value, BaseException | np.ndarray) else reprlib.repr(value)).split())
+    return text if len(text) <= 200 else f"{text[:200]}..."
 
 
 def checked_frame(spec: GameSpec, method: str, frame: Any) -> np.ndarray:
-    """The frame that `method` returned, in the spec's dtype."""
-    frame = np.asarray(frame)
+    """The frame that `method` returned, in the spec's dtype; `check_frames` looks at its numbers."""
+    try:
+        frame = np.asarray(frame)
+    except ValueError as error:
+        raise GameError(f"{spec.name}: {method}() returned a frame that is no array: {error}") from None
     if frame.shape != spec.frame_shape:
         raise GameError(
             f"{spec.name}: {method}() returned a frame of shape {frame.shape}, frame_shape={spec.frame_shape}"
@@ -23,10 +71,25 @@ def checked_frame(spec: GameSpec, method: str, frame: Any) -> np.ndarray:
     if not np.can_cast(frame.dtype, spec.frame_dtype, "safe" if spec.frame_dtype == "uint8" else "same_kind"):
         raise GameError(f"{spec.name}: {method}() returned a frame of {frame.dtype}, frame_dtype={spec.frame_dtype!r}")
     with np.errstate(over="ignore"):
-        frame = frame.astype(spec.frame_dtype, copy=False)
-    if frame.dtype.kind == "f" and not np.isfinite(frame).all():
-        raise GameError(f"{spec.name}: {method}() returned a frame with numbers that are not finite")
-    return frame
+        return frame.astype(spec.frame_dtype, copy=False)
+
+
+def checked_reward(name: str, reward: Any) -> float:
+    """The reward that `step` returned, which must be a number that float32 holds."""
+    if isinstance(reward, np.ndarray) and reward.ndim == 0:
+        reward = reward[()]
+    if not isinstance(reward, _NUMBERS) or not -GREATEST <= reward <= GREATEST:
+        raise GameError(f"{name}: step() returned the reward {shown(reward)}, which is not a finite number")
+    return float(reward)
+
+
+def checked_flag(name: str, what: str, flag: Any) -> bool:
+    """`terminated` or `truncated`, as `step` returned it."""
+    if isinstance(flag, np.ndarray) and flag.ndim == 0:
+        flag = flag[()]
+    if not isinstance(flag, _FLAGS):
+        raise GameError(f"{name}: step() returned {what}={shown(flag)}, which is neither True nor False")
+    return bool(flag)
 
 
 def checked_step(spec: GameSpec, step: Any) -> tuple[np.ndarray, float, bool, bool]:
@@ -35,14 +98,37 @@ def checked_step(spec: GameSpec, step: Any) -> tuple[np.ndarray, float, bool, bo
         what = f"{len(step)} values" if isinstance(step, tuple) else type(step).__name__
         raise GameError(f"{spec.name}: step() must return (frame, reward, terminated, truncated), it returned {what}")
     frame, reward, terminated, truncated = step
-    if not isinstance(reward, int | float | np.integer | np.floating) or not -_GREATEST <= reward <= _GREATEST:
-        raise GameError(f"{spec.name}: step() returned the reward {reward!r}, which is not a finite number")
+    reward = checked_reward(spec.name, reward)
+    terminated = checked_flag(spec.name, "terminated", terminated)
+    truncated = checked_flag(spec.name, "truncated", truncated)
     if terminated and truncated:
         raise GameError(
             f"{spec.name}: step() said terminated and truncated at once: "
             "truncated is for a limit that cuts a game before the rules end it"
         )
-    return checked_frame(spec, "step", frame), float(reward), bool(terminated), bool(truncated)
+    return checked_frame(spec, "step", frame), reward, terminated, truncated
+
+
+def check_frames(spec: GameSpec, method: str, frame_BF: np.ndarray) -> np.ndarray:
+    """The frames of a whole batch, whose shape, dtype and numbers must be those that the spec promises."""
+    if frame_BF.shape[1:] != spec.frame_shape or frame_BF.dtype != spec.frame_dtype:
+        raise GameError(
+            f"{spec.name}: {method}() returned frames of {frame_BF.dtype} {frame_BF.shape[1:]}, not of "
+            f"{spec.frame_dtype} {spec.frame_shape}"
+        )
+    if spec.frame_dtype == "float32" and not is_finite(frame_BF):
+        (value, *_) = frame_BF[~np.isfinite(frame_BF)]
+        raise GameError(f"{spec.name}: {method}() returned a frame with numbers that are not finite: {value}")
+    return frame_BF
+
+
+def check_result(spec: GameSpec, result: StepResult) -> None:
+    """One step of a whole batch, for families whose games return it as such."""
+    check_frames(spec, "step", result.frame_BF)
+    if not is_finite(result.reward_B):
+        raise GameError(f"{spec.name}: step() returned the rewards {shown(result.reward_B)}, which are not finite")
+    if np.count_nonzero(result.terminated_B & result.truncated_B):
+        raise GameError(f"{spec.name}: step() said terminated and truncated at once")
 
 
 def checked_legal_actions(spec: GameSpec, legal_A: Any) -> NDArray[np.bool_]:

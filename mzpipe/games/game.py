@@ -27,6 +27,8 @@ class GameSpec:
     num_players: int  # 1 or 2
     opponents: tuple[str, ...] = ()  # values of evaluator.opponent that can play it against an agent
     bytes_per_game: int = 0  # memory of one game beyond its arrays, if it is large: an emulator's
+    first_action: int = 0  # what the environment's own step takes for action 0, as a Discrete with a start does
+    objections: tuple[str, ...] = ()  # why its settings cannot begin a new run: without effect, or left open
 
     @property
     def observation_shape(self) -> tuple[int, ...]:
@@ -84,48 +86,6 @@ class TwoPlayerGame(Game, Protocol):
     def step(self, action_B: NDArray[np.integer], mask_B: NDArray[np.bool_] | None = None) -> StepResult:
         """Plays one action in every game under the mask (None: all); the rewards are the mover's."""
         ...
-
-
-class LiveGames:
-    """Base of all families: records which games are live, and checks every step."""
-
-    def __init__(self, num_games: int) -> None:
-        assert num_games >= 1, f"num_games={num_games}"
-        self.num_games = num_games
-        self._live_B = np.zeros(num_games, np.bool_)
-
-    spec: GameSpec
-
-    def _begin(self, mask_B: NDArray[np.bool_] | None) -> NDArray[np.bool_]:
-        """Marks the games under the mask live; returns the mask as an array."""
-        if mask_B is None:
-            mask_B = np.ones(self.num_games, np.bool_)
-        assert mask_B.shape == (self.num_games,) and mask_B.dtype == np.bool_, f"{mask_B.dtype} {mask_B.shape}"
-        self._live_B = self._live_B | mask_B
-        return mask_B
-
-    def _check_step(self, action_B: NDArray[np.integer], mask_B: NDArray[np.bool_] | bool = True) -> None:
-        ended_B = mask_B & ~self._live_B
-        assert not ended_B.any(), f"games {np.flatnonzero(ended_B)} have ended: reset them before the next step"
-        assert action_B.shape == (self.num_games,), f"actions have shape {action_B.shape}"
-        in_range = (action_B >= 0).all() and (action_B < self.spec.num_actions).all()
-        assert in_range, f"actions {action_B} leave 0..{self.spec.num_actions - 1}"
-
-    def _end(self, result: StepResult) -> StepResult:
-        self._live_B &= ~(result.terminated_B | result.truncated_B)
-        return result
-
-
-class SoloGame(LiveGames):
-    """Base of the one-player families: all actions are legal."""
-
-    def legal_actions(self) -> NDArray[np.bool_]:
-        """Returns that all actions are legal, [B, A]."""
-        return np.ones((self.num_games, self.spec.num_actions), np.bool_)
-
-    def to_play(self) -> NDArray[np.int8]:
-        """Returns player 0 for each game, [B]."""
-        return np.zeros(self.num_games, np.int8)
 
 
 def game_seeds(seed: int, num_games: int) -> list[int]:

@@ -1,77 +1,130 @@
-"""Gymnasium's environments with a finite list of actions, in its own SyncVectorEnv without autoreset."""
+"""Gymnasium's environments with a finite list of actions, seeded and reset as its own SyncVectorEnv does it."""
 
 import os
-from collections.abc import Callable
-from typing import cast
+from collections.abc import Callable, Iterator
+from math import prod
+from typing import Any, cast
 
 import gymnasium
 import numpy as np
-from gymnasium.spaces import Discrete
-from gymnasium.vector import AutoresetMode, SyncVectorEnv
+from gymnasium.spaces import Discrete, Space
 from numpy.typing import NDArray
 
 from ..config import GameConfig
-from ..errors import ConfigError
-from .game import GameSpec, SoloGame, StepResult, game_seeds
-from .gymnasium_frames import FrameKind, frame_kind
+from ..errors import ConfigError, GameError
+from .checked import asked, checked_picture, is_finite, shown
+from .closing import close_all, closed_if_it_fails
+from .environment import Environment, Observed
+from .game import GameSpec, StepResult, game_seeds
+from .gymnasium_frames import FrameKind, frame_kind, is_guessed, is_image
 from .gymnasium_wrappers import wrapped
+from .live import SoloGame
 from .names import ACTION_NAMES
 
 _PICTURES = "rgb_array"
 
 
 class GymnasiumGame(SoloGame):
-    """B games of one gymnasium environment; `gymnasium_frames` describes their frames."""
+    """B games of one gymnasium environment; `gymnasium_frames` describes their frames.
+
+    Raises GameError if an environment breaks gymnasium's protocol, or leaves its own spaces.
+    """
 
     def __init__(
         self, config: GameConfig, num_games: int, seed: int, make_env: Callable[[GameConfig], gymnasium.Env]
     ) -> None:
         super().__init__(num_games)
-        self._seeds: list[int] | None = game_seeds(seed, num_games)
-        self._env = SyncVectorEnv([lambda: make_env(config)] * num_games, autoreset_mode=AutoresetMode.DISABLED)
-        self._actions, self._frames = _checked_spaces(config, self._env)
-        self.spec = _spec(config, self._env, self._frames, int(self._actions.n))
+        self._name, self._seeds = config.name, cast(list[int] | None, game_seeds(seed, num_games))
+        self._envs: list[gymnasium.Env] = []
+        with closed_if_it_fails(config.name, self._envs):
+            self._envs += (make_env(config) for _ in range(num_games))
+            self._actions, self._frames = _checked_spaces(config, self._envs)
+        self._observed = Observed(config.name, self._envs[0].observation_space)
+        self._games = [Environment(config.name, env, self._observed) for env in self._envs]
+        self.spec = _spec(config, self._envs[0], self._frames, self._actions)
+        self._observation_B = np.zeros((num_games, *self._observed.shape), self._observed.dtype)
         self._frame_BF = np.zeros((num_games, *self.spec.frame_shape), self.spec.frame_dtype)
 
     def reset(self, mask_B: NDArray[np.bool_] | None = None) -> np.ndarray:
         """The current frames of all games, after those under the mask began a new episode."""
         mask_B = self._begin(mask_B)
-        if self._seeds is not None:
-            assert mask_B.all(), "the first reset must be of all games"
-            observation_B, _ = self._env.reset(seed=cast(list[int | None], self._seeds))
-            self._frame_BF, self._seeds = self._frames.convert(observation_B), None
-        elif mask_B.any():
-            self._frame_BF = self._frames.convert(self._env.reset(options={"reset_mask": mask_B})[0])
-        return self._frame_BF
+        seeds, self._seeds = self._seeds, None
+        assert seeds is None or mask_B.all(), "the first reset must be of all games"
+        if mask_B.any():
+            observation_B = self._observation_B.copy()
+            for index in map(int, np.flatnonzero(mask_B)):
+                began = (
+                    self._games[index].reset(None, {})
+                    if seeds is None
+                    else self._games[index].reset(seeds[index], None)
+                )
+                observation_B[index] = began
+            self._see("reset", observation_B)
+        return self._shown(self._frame_BF)
 
     def step(self, action_B: NDArray[np.integer]) -> StepResult:
         """Plays one action in every game; every game must be live."""
         self._check_step(action_B)
-        observation_B, reward_B, terminated_B, truncated_B, _ = self._env.step(action_B + self._actions.start)
-        self._frame_BF = self._frames.convert(observation_B)
+        observation_B = np.empty_like(self._observation_B)
+        reward_B = np.empty(self.num_games, np.float32)
+        terminated_B, truncated_B = np.empty((2, self.num_games), np.bool_)
+        for index, (game, action) in enumerate(zip(self._games, action_B + self._actions.start, strict=True)):
+            observation_B[index], reward_B[index], terminated_B[index], truncated_B[index] = game.step(action)
+        self._see("step", observation_B)
         # A game that the rules end on its last allowed move is terminated, not truncated.
-        result = StepResult(
-            self._frame_BF, reward_B.astype(np.float32), terminated_B.copy(), truncated_B & ~terminated_B
-        )
-        return self._end(result)
+        return self._end(StepResult(self._frame_BF, reward_B, terminated_B, truncated_B & ~terminated_B))
+
+    def _see(self, method: str, observation_B: np.ndarray) -> None:
+        """Keeps the observations, which no later call writes to, and their frames, which may be the same arrays."""
+        self._observed.check_all(method, observation_B)
+        self._observation_B, self._frame_BF = observation_B, self._frames.convert(observation_B)
 
     def render(self) -> NDArray[np.uint8] | None:
         """Returns the picture of game 0, uint8 [H, W, 3]; None where the environment draws none."""
-        env = self._env.envs[0]
+        env = self._envs[0]
         if _PICTURES not in env.metadata.get("render_modes", ()):
             return None
         # Pictures need no window; without this SDL would report on stderr that there is none.
         os.environ.setdefault("SDL_VIDEODRIVER", "dummy")
         env.unwrapped.render_mode = _PICTURES  # set this late, so that games without a viewer draw nothing
-        return cast(NDArray[np.uint8], env.render())
+        return checked_picture(self.spec, asked(self._name, "render()", env.render))
 
     def action_names(self) -> tuple[str, ...]:
         """Returns the names in the environment's documentation, if it has any."""
         return ACTION_NAMES.get(self.spec.name, ())
 
+    def notes(self) -> list[str]:
+        """What a user may want to know of the current observations and of `info`: nothing here is a fault."""
+        masked = any(game.has_mask for game in self._games)
+        ignored = ["info has an action_mask, which is not used: all actions are legal"] if masked else []
+        return ignored + self._observed.notes(self._observation_B)
+
+    @property
+    def outside(self) -> "Outside":
+        """How a caller's own environment of this kind is understood."""
+        return Outside(self._observed, self._frames)
+
     def close(self) -> None:
-        """Closes the environments."""
-        self._env.close()
+        """Closes the environments; raises GameError if one of them fails or does not return."""
+        envs, self._envs = self._envs, []
+        close_all(self._name, envs)
+
+
+class Outside:
+    """Frames from the observations of a caller's environment, as the games make them from their own."""
+
+    def __init__(self, observed: Observed, frames: FrameKind) -> None:
+        self._observed, self._frames = observed, frames
+
+    def frame(self, observation: Any) -> np.ndarray | None:
+        """One frame; None for what is no observation of the environment's space, or is not finite."""
+        try:
+            observation_B = self._observed.checked("act", observation)[None]
+            self._observed.check_all("act", observation_B)
+        except GameError:
+            return None
+        frame_F: np.ndarray = self._frames.convert(observation_B)[0]
+        return frame_F if frame_F.dtype.kind != "f" or is_finite(frame_F) else None
 
 
 def make_registered(config: GameConfig) -> gymnasium.Env:
@@ -80,15 +133,22 @@ def make_registered(config: GameConfig) -> gymnasium.Env:
     os.environ.setdefault("PYGAME_HIDE_SUPPORT_PROMPT", "1")
     # None keeps the environment's registered limit.
     limit = config.max_episode_moves or None
+    arguments = environment_arguments(config)
+
+    def make() -> gymnasium.Env:
+        return gymnasium.make(config.name, max_episode_steps=limit, disable_env_checker=True, **arguments)
+
     try:
-        env = gymnasium.make(
-            config.name, max_episode_steps=limit, disable_env_checker=True, **environment_arguments(config)
-        )
-    except (gymnasium.error.Error, ImportError, TypeError, ValueError, LookupError) as error:
+        env = asked(config.name, "its constructor", make)
+    except GameError as error:
+        cause = error.__cause__
+        if not isinstance(cause, gymnasium.error.Error | ImportError | TypeError | ValueError | LookupError):
+            raise
         raise ConfigError(
-            f"game.name={config.name!r}{_with_arguments(config)}: {type(error).__name__}: {error}"
+            f"game.name={config.name!r}{_with_arguments(config)}: {type(cause).__name__}: {shown(cause)}"
         ) from None
-    return wrapped(env, config)
+    with closed_if_it_fails(config.name, [env]):
+        return wrapped(env, config)
 
 
 def environment_arguments(config: GameConfig) -> dict[str, bool | int | float | str]:
@@ -102,24 +162,37 @@ def _with_arguments(config: GameConfig) -> str:
     return f" with game.gymnasium.arguments={arguments}" if arguments else ""
 
 
-def _checked_spaces(config: GameConfig, env: SyncVectorEnv) -> tuple[Discrete, FrameKind]:
-    """Raises ConfigError for actions and observations that cannot be searched."""
-    actions, observations = env.single_action_space, env.single_observation_space
+def _checked_spaces(config: GameConfig, envs: list[gymnasium.Env]) -> tuple[Discrete, FrameKind]:
+    """Raises ConfigError for actions and observations that cannot be searched, or that differ between environments."""
+    actions, observations = (_space(config, envs[0], name) for name in ("action_space", "observation_space"))
     if not isinstance(actions, Discrete):
         raise ConfigError(
             f"game.name={config.name!r}: its actions are {actions}: only a finite list, Discrete(n), can be searched"
         )
-    frames = frame_kind(observations)
-    if frames is None:
+    frames = frame_kind(observations, config.gymnasium.image_channels)
+    if frames is None or prod(frames.shape) == 0:
         raise ConfigError(
             f"game.name={config.name!r}: it observes {observations}: only Box of one to three axes, Discrete, "
-            "MultiDiscrete and MultiBinary become frames"
+            "MultiDiscrete and MultiBinary become frames, and only if they hold a number"
         )
+    for env in envs[1:]:
+        if (env.action_space, env.observation_space) != (actions, observations):
+            raise ConfigError(
+                f"game.name={config.name!r}: two of its environments differ in their spaces: {actions} and "
+                f"{env.action_space}, {observations} and {env.observation_space}"
+            )
     return actions, frames
 
 
-def _spec(config: GameConfig, env: SyncVectorEnv, frames: FrameKind, num_actions: int) -> GameSpec:
-    registered = env.envs[0].spec
+def _space(config: GameConfig, env: gymnasium.Env, name: str) -> Space:
+    space = getattr(env, name, None)
+    if not isinstance(space, Space):
+        raise ConfigError(f"game.name={config.name!r}: its {name} is {space!r}, not one of gymnasium's spaces")
+    return space
+
+
+def _spec(config: GameConfig, env: gymnasium.Env, frames: FrameKind, actions: Discrete) -> GameSpec:
+    registered, num_actions, first_action = env.spec, int(actions.n), int(actions.start)
     cap = config.max_episode_moves or (registered and registered.max_episode_steps)
     observed = f"{'x'.join(map(str, frames.shape))} {frames.dtype} {'values' if len(frames.shape) == 1 else 'image'}"
     wrappers = "".join(f", {name}" for name in config.gymnasium.wrappers)
@@ -136,4 +209,21 @@ def _spec(config: GameConfig, env: SyncVectorEnv, frames: FrameKind, num_actions
         frame_stack=config.frame_stack,
         num_actions=num_actions,
         num_players=1,
+        first_action=first_action,
+        objections=tuple(_objections(config, env.observation_space)),
     )
+
+
+def _objections(config: GameConfig, observations: Space) -> Iterator[str]:
+    """What the profile must say about images, or says without effect."""
+    channels = config.gymnasium.image_channels
+    if channels == "auto" and is_guessed(observations):
+        yield (
+            f"game.name={config.name!r}: it observes images of {observations.shape}, whose channels may be the first "
+            "axis or the last: set game.gymnasium.image_channels='first' or 'last'"
+        )
+    if channels != "auto" and not is_image(observations):
+        yield (
+            f"game.gymnasium.image_channels={channels!r}: {config.name} observes {shown(observations)}, which has no "
+            "axis of channels: leave it out"
+        )

@@ -9,7 +9,8 @@
 | MultiBinary | float32, flattened |
 
 uint8 stays uint8, which networks see divided by 255; in images of integers with only 0 and 1, 1 becomes 255. The
-channels of an image are its last axis, unless its first axis is shorter.
+channels of an image are the axis that `game.gymnasium.image_channels` says. Without it they are the last axis, unless
+the first is shorter, but `is_guessed` says whether that may be wrong.
 """
 
 from collections.abc import Callable
@@ -20,6 +21,9 @@ import numpy as np
 from gymnasium.spaces import Box, Discrete, MultiBinary, MultiDiscrete, Space
 
 _SET = np.uint8(255)
+_AUTO = "auto"
+# Pictures have one channel, three colours, or colours with transparency.
+_MOST_CHANNELS = 4
 
 
 class FrameKind(NamedTuple):
@@ -30,7 +34,7 @@ class FrameKind(NamedTuple):
     convert: Callable[[np.ndarray], np.ndarray]
 
 
-def frame_kind(space: Space) -> FrameKind | None:
+def frame_kind(space: Space, image_channels: str = _AUTO) -> FrameKind | None:
     """The kind of frame for observations of `space`; None if there is none."""
     if isinstance(space, Discrete):
         return _one_hots(np.array([space.n]), np.array([space.start]))
@@ -41,8 +45,20 @@ def frame_kind(space: Space) -> FrameKind | None:
     if isinstance(space, Box) and len(space.shape) < 2:
         return _vector(prod(space.shape), "uint8" if space.dtype == np.uint8 else "float32")
     if isinstance(space, Box) and len(space.shape) < 4:
-        return _image(space)
+        return _image(space, image_channels)
     return None
+
+
+def is_image(space: Space) -> bool:
+    """Whether observations have channels, which may be the first axis or the last."""
+    return isinstance(space, Box) and len(space.shape) == 3
+
+
+def is_guessed(space: Space) -> bool:
+    """Whether the shape leaves open which axis of an image has the channels: at both ends it may, or at neither."""
+    if not isinstance(space, Box) or not is_image(space):
+        return False
+    return (space.shape[0] <= _MOST_CHANNELS) == (space.shape[2] <= _MOST_CHANNELS)
 
 
 def _vector(size: int, dtype: str) -> FrameKind:
@@ -61,9 +77,10 @@ def _one_hots(num_values: np.ndarray, start: np.ndarray) -> FrameKind:
     return FrameKind((int(num_values.sum()),), "float32", convert)
 
 
-def _image(space: Box) -> FrameKind:
+def _image(space: Box, image_channels: str) -> FrameKind:
     shape = space.shape if len(space.shape) == 3 else (*space.shape, 1)
-    channels_first = shape[0] < shape[-1]
+    guessed = len(space.shape) < 3 or image_channels == _AUTO
+    channels_first = shape[0] < shape[-1] if guessed else image_channels == "first"
     is_binary = space.dtype.kind in "bui" and bool((space.low >= 0).all() and (space.high <= 1).all())
     dtype = "uint8" if is_binary or space.dtype == np.uint8 else "float32"
 

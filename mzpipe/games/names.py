@@ -8,6 +8,8 @@ import functools
 from typing import NamedTuple
 
 MINATAR_GAMES = ("asterix", "breakout", "freeway", "seaquest", "space_invaders")
+# Those that become faster during the game.
+RAMPING_GAMES = ("asterix", "seaquest", "space_invaders")
 # The names of the actions, in order of their numbers.
 ACTION_NAMES = {
     "CartPole-v1": ("left", "right"),

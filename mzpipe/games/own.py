@@ -8,6 +8,7 @@ import importlib
 import os
 import re
 import sys
+from functools import partial
 from typing import Any
 
 import gymnasium
@@ -15,14 +16,17 @@ import numpy as np
 from gymnasium.wrappers import TimeLimit
 
 from ..config import GameConfig
+from ..config.base import chosen
 from ..errors import ConfigError, GameError
+from .checked import asked
+from .closing import close_all, closed_if_it_fails
 from .game import Game, GameSpec
 from .gymnasium_family import GymnasiumGame, environment_arguments
 from .gymnasium_wrappers import wrapped
 from .single import BatchedGame, SingleGame
 
 _VARIABLE = "MZPIPE_ALLOW_ENV_IMPORT"
-_NAME = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*")
+_NAME = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:([A-Za-z_]\w*|[\w./-]+-v\d+)")
 _MEMBERS = ("num_actions", "frame_shape", "reset", "step")
 _DTYPES = ("float32", "uint8")
 
@@ -45,23 +49,31 @@ def make_own(config: GameConfig, num_games: int, seed: int) -> Game:
     Raises ConfigError: no permission, no such module or class; GameError: it
     does not return a game.
     """
-    make = _find(config.name)
+    make = _find(config)
     first = _call(make, config)
     if isinstance(first, gymnasium.Env):
-        first.close()
+        close_all(config.name, [first])
         return GymnasiumGame(config, num_games, seed, lambda config: _limited(_call(make, config), config))
-    spec = _spec(config, first)
-    games = [first, *(_call(make, config) for _ in range(num_games - 1))]
-    return BatchedGame(spec, games, seed, max_moves=config.max_episode_moves)
+    games = [first]
+    with closed_if_it_fails(config.name, games):
+        spec = _spec(config, first)
+        games += (_call(make, config) for _ in range(num_games - 1))
+        return BatchedGame(spec, games, seed, max_moves=config.max_episode_moves)
 
 
-def _find(name: str) -> Any:
+def _find(config: GameConfig) -> Any:
+    name = config.name
     if not _NAME.fullmatch(name):
-        raise ConfigError(f"game.name={name!r}: a game of your own is named module:Class, as in my_game:MyGame")
+        raise ConfigError(
+            f"game.name={name!r}: a game of your own is named module:Class, as in my_game:MyGame, or module:Env-v0"
+        )
     if not env_import_allowed():
         raise ConfigError(f"game.name={name!r}: this imports code: give --allow-env-import if you trust it")
     module_name, _, attribute = name.partition(":")
     module = _import(name, module_name)
+    if attribute in gymnasium.registry:  # the module has registered it, as `module:Env-v0` asks gymnasium itself to do
+        limit = config.max_episode_moves or None
+        return partial(gymnasium.make, attribute, max_episode_steps=limit, disable_env_checker=True)
     if not hasattr(module, attribute):
         where = getattr(module, "__file__", None) or module_name
         raise ConfigError(f"game.name={name!r}: {where} has no {attribute}")
@@ -73,25 +85,33 @@ def _import(name: str, module_name: str) -> Any:
     if os.getcwd() not in sys.path:
         sys.path.append(os.getcwd())
     try:
-        return importlib.import_module(module_name)
-    except ModuleNotFoundError as error:
-        raise ConfigError(f"game.name={name!r}: {error}: looked in {os.getcwd()} and on PYTHONPATH") from None
-    except (ImportError, SyntaxError) as error:
-        raise ConfigError(f"game.name={name!r}: {error}") from None
+        return asked(name, f"import {module_name}", importlib.import_module, module_name)
+    except GameError as error:
+        cause = error.__cause__
+        if isinstance(cause, ModuleNotFoundError):
+            raise ConfigError(f"game.name={name!r}: {cause}: looked in {os.getcwd()} and on PYTHONPATH") from None
+        if isinstance(cause, ImportError | SyntaxError):
+            raise ConfigError(f"game.name={name!r}: {cause}") from None
+        raise
 
 
 def _call(make: Any, config: GameConfig) -> Any:
     try:
-        return make(**environment_arguments(config))
-    except TypeError as error:
+        return asked(config.name, "its constructor", make, **environment_arguments(config))
+    except GameError as error:
+        if not isinstance(error.__cause__, TypeError):
+            raise
         arguments = config.gymnasium.arguments
-        raise ConfigError(f"game.name={config.name!r} with game.gymnasium.arguments={arguments}: {error}") from None
+        raise ConfigError(
+            f"game.name={config.name!r} with game.gymnasium.arguments={arguments}: {error.__cause__}"
+        ) from None
 
 
 def _limited(env: gymnasium.Env, config: GameConfig) -> gymnasium.Env:
     if config.max_episode_moves:
         env = TimeLimit(env, config.max_episode_moves)
-    return wrapped(env, config)
+    with closed_if_it_fails(config.name, [env]):
+        return wrapped(env, config)
 
 
 def _spec(config: GameConfig, game: SingleGame) -> GameSpec:
@@ -118,6 +138,10 @@ def _spec(config: GameConfig, game: SingleGame) -> GameSpec:
         num_actions=int(game.num_actions),
         num_players=int(num_players),
         opponents=("random",) if num_players == 2 else (),
+        objections=tuple(
+            f"{choice}: {config.name} is no gymnasium environment: leave it out"
+            for choice in chosen(config.gymnasium, "game.gymnasium.", "wrappers", "image_channels")
+        ),
     )
 
 

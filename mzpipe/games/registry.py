@@ -4,15 +4,21 @@ A family's module is loaded only when one of its games is made.
 """
 
 import difflib
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from ..config import GameConfig
+from ..config.base import chosen
 from ..errors import ConfigError
 from .action_planes import ActionPlanes
 from .board_rules import BOARDS
+from .closing import closed_if_it_fails, opened
 from .game import Game, GameSpec
-from .names import atari_names, gymnasium_names, minatar_names
+from .names import RAMPING_GAMES, atari_names, gymnasium_names, minatar_names
+
+if TYPE_CHECKING:
+    from .gymnasium_family import Outside
 
 
 @dataclass(frozen=True)
@@ -25,6 +31,10 @@ class Family:
     names: Callable[[], Collection[str]]
     # (config, num_games, seed, training) -> the games.
     make: Callable[[GameConfig, int, int, bool], Game]
+    # The sections of [game] that have an effect on its games.
+    sections: tuple[str, ...] = ()
+    # (config) -> fields of these sections that have none on the game, as `field=value`.
+    unused: Callable[[GameConfig], Iterable[str]] = lambda config: ()
     # Whether `game.protocol` may name a protocol.
     has_protocols: bool = False
     # Whether a name that is in no list belongs to the family.
@@ -42,14 +52,32 @@ def make_game(config: GameConfig, num_games: int, seed: int, *, training: bool =
             f"game.protocol={config.protocol!r}: {config.name} is not an Atari game, so has no protocols: leave it out"
         )
     game = family.make(config, num_games, seed, training)
-    return ActionPlanes(game) if config.action_planes else game
+    with closed_if_it_fails(game.spec.name, [game]):
+        return ActionPlanes(game) if config.action_planes else game
 
 
 def describe_game(config: GameConfig, *, training: bool = True) -> GameSpec:
     """The spec of the game that `config` names; builds one and closes it."""
-    game = make_game(config, num_games=1, seed=0, training=training)
-    game.close()
-    return game.spec
+    with opened(make_game(config, num_games=1, seed=0, training=training)) as game:
+        return game.spec
+
+
+def unused_settings(config: GameConfig) -> list[str]:
+    """The settings under [game] that have no effect on the game, each as an error says it."""
+    family = _family(config.name)
+    others = [section for section in _SECTIONS if section not in family.sections]
+    choices = [choice for section in others for choice in chosen(getattr(config, section), f"game.{section}.")]
+    return [
+        f"{choice}: it has no effect on {config.name}: leave it out" for choice in [*choices, *family.unused(config)]
+    ]
+
+
+def describe_outside(config: GameConfig) -> "Outside | None":
+    """How observations of a caller's environment become frames; None where the game is no gymnasium environment."""
+    if "gymnasium" not in _family(config.name).sections:
+        return None
+    with opened(_family(config.name).make(config, 1, 0, False)) as game:
+        return getattr(game, "outside", None)
 
 
 def has_protocols(config: GameConfig) -> bool:
@@ -100,12 +128,45 @@ def _make_board(config: GameConfig, num_games: int, seed: int, training: bool) -
     return BoardGame(config, num_games)
 
 
+def _unused_board(config: GameConfig) -> Iterable[str]:
+    return () if BOARDS[config.name].has_komi else chosen(config.board, "game.board.", "komi")
+
+
+def _unused_minatar(config: GameConfig) -> Iterable[str]:
+    game = minatar_names()[config.name].game
+    return () if game in RAMPING_GAMES else chosen(config.minatar, "game.minatar.", "difficulty_ramping")
+
+
+_SECTIONS = ("atari", "board", "minatar", "gymnasium")
 FAMILIES = (
-    Family("gymnasium's environments with discrete actions, as CartPole-v1", gymnasium_names, _make_gymnasium),
-    Family(", ".join(BOARDS), lambda: BOARDS, _make_board),
-    Family("the Atari games, as Pong, ALE/Pong-v5 or PongNoFrameskip-v4", atari_names, _make_atari, has_protocols=True),
-    Family("MinAtar's five, as MinAtar/Breakout-v1", minatar_names, _make_minatar),
-    Family("a game of your own, as my_game:MyGame", tuple, _make_own, takes=lambda name: ":" in name),
+    Family(
+        "gymnasium's environments with discrete actions, as CartPole-v1",
+        gymnasium_names,
+        _make_gymnasium,
+        sections=("gymnasium",),
+    ),
+    Family(", ".join(BOARDS), lambda: BOARDS, _make_board, sections=("board",), unused=_unused_board),
+    Family(
+        "the Atari games, as Pong, ALE/Pong-v5 or PongNoFrameskip-v4",
+        atari_names,
+        _make_atari,
+        sections=("atari",),
+        has_protocols=True,
+    ),
+    Family(
+        "MinAtar's five, as MinAtar/Breakout-v1",
+        minatar_names,
+        _make_minatar,
+        sections=("minatar",),
+        unused=_unused_minatar,
+    ),
+    Family(
+        "a game of your own, as my_game:MyGame",
+        tuple,
+        _make_own,
+        sections=("gymnasium",),
+        takes=lambda name: ":" in name,
+    ),
 )
 
 

@@ -3,13 +3,14 @@
 Shape legend    B games   A actions   F... one frame
 """
 
-from collections.abc import Iterator, Sequence
-from typing import Protocol, TypeAlias
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, Protocol, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from .checked import (
+    asked,
     check_turns,
     checked_frame,
     checked_legal_actions,
@@ -18,7 +19,9 @@ from .checked import (
     checked_player,
     checked_step,
 )
-from .game import GameSpec, SoloGame, StepResult, game_seeds
+from .closing import close_all
+from .game import GameSpec, StepResult, game_seeds
+from .live import SoloGame
 
 # The frame after the action, the reward of the player who moved, terminated (the rules ended the game) and truncated (a
 # limit ended it).
@@ -66,10 +69,10 @@ class BatchedGame(SoloGame):
         frame_BF = self._frame_BF.copy()
         for index, game in self._under(mask_B):
             seed = int(self._episode_seeds[index].integers(2**31))
-            frame_BF[index] = checked_frame(self.spec, "reset", game.reset(seed))
+            frame_BF[index] = checked_frame(self.spec, "reset", self._ask("reset", game.reset, seed))
         self._moves_B[mask_B] = 0
         self._frame_BF = frame_BF
-        return frame_BF
+        return self._shown(frame_BF)
 
     def step(self, action_B: NDArray[np.integer], mask_B: NDArray[np.bool_] | None = None) -> StepResult:
         """Plays one action in every game under the mask (None: all); they must be live. The others stay as they are."""
@@ -82,7 +85,7 @@ class BatchedGame(SoloGame):
         reward_B = np.zeros(self.num_games, np.float32)
         terminated_B, truncated_B = (np.zeros(self.num_games, np.bool_) for _ in range(2))
         for index, game in self._under(mask_B):
-            step = checked_step(self.spec, game.step(int(action_B[index])))
+            step = checked_step(self.spec, self._ask("step", game.step, int(action_B[index])))
             frame_BF[index], reward_B[index], terminated_B[index], truncated_B[index] = step
         if self._max_moves:
             truncated_B |= mask_B & (self._moves_B >= self._max_moves) & ~terminated_B
@@ -97,7 +100,7 @@ class BatchedGame(SoloGame):
         for index, game in self._under(self._live_B):
             tell = getattr(game, "legal_actions", None)
             if tell is not None:
-                legal_BA[index] = checked_legal_actions(self.spec, tell())
+                legal_BA[index] = checked_legal_actions(self.spec, self._ask("legal_actions", tell))
         return legal_BA
 
     def to_play(self) -> NDArray[np.int8]:
@@ -106,17 +109,19 @@ class BatchedGame(SoloGame):
 
     def render(self) -> NDArray[np.uint8] | None:
         """Returns the first game's picture, uint8 [H, W, 3]; None if it draws none."""
-        return checked_picture(self.spec, getattr(self._games[0], "render", lambda: None)())
+        return checked_picture(self.spec, self._ask("render", getattr(self._games[0], "render", lambda: None)))
 
     def action_names(self) -> tuple[str, ...]:
         """Returns the first game's names of its actions, or none."""
-        return checked_names(self.spec, getattr(self._games[0], "action_names", tuple)())
+        return checked_names(self.spec, self._ask("action_names", getattr(self._games[0], "action_names", tuple)))
 
     def close(self) -> None:
-        """Closes the games that have a close()."""
+        """Closes the games that have a close(); raises GameError if one of them fails or does not return."""
         games, self._games = self._games, ()
-        for game in games:
-            getattr(game, "close", lambda: None)()
+        close_all(self.spec.name, games)
+
+    def _ask(self, method: str, function: Callable[..., Any], *arguments: Any) -> Any:
+        return asked(self.spec.name, f"{method}()", function, *arguments)
 
     def _to_play(self, mask_B: NDArray[np.bool_]) -> NDArray[np.int8]:
         """Asks the games under the mask for their player; the others get 0."""
@@ -124,7 +129,7 @@ class BatchedGame(SoloGame):
         for index, game in self._under(mask_B):
             tell = getattr(game, "to_play", None)
             if tell is not None:
-                to_play_B[index] = checked_player(self.spec, tell())
+                to_play_B[index] = checked_player(self.spec, self._ask("to_play", tell))
         return to_play_B
 
     def _under(self, mask_B: NDArray[np.bool_]) -> Iterator[tuple[int, SingleGame]]:

@@ -32,7 +32,7 @@ from ..runtime.context import RoleContext
 from .pool import common_version, gather_kernel, nodes_of_a_tree, root_rows, scatter_kernel
 from .versions import ResidentVersions, num_resident
 
-_NS_PER_US = 1_000
+_NS_PER_US, _NS_PER_S = 1_000, 1e9
 
 
 class _Batch(NamedTuple):
@@ -53,6 +53,7 @@ class InferenceServer(Agent):
     def __init__(self, context: RoleContext) -> None:
         super().__init__(context)
         self._device = torch.device(context.device)
+        self._is_on_gpu = self._device.type == "cuda"
         self._closing = ExitStack()
 
     def on_start(self) -> None:
@@ -140,8 +141,8 @@ class InferenceServer(Agent):
     def _groups(self, pending: np.ndarray) -> list[tuple[np.ndarray, RequestKind, int]]:
         """Groups of lanes that may share a batch: same kind, same weights version.
 
-        A recurrent request on a lane that holds no version was left by a client
-        that died. No process reads its answer, so it gets an empty one.
+        A recurrent request on a lane that holds no version continues a search whose
+        client died, or whose hidden states died with a former server: its answer is void.
         """
         held_L = self._versions.held_L
         common = common_version(pending, self._block["kind"], held_L, int(RequestKind.RECURRENT))
@@ -152,7 +153,7 @@ class InferenceServer(Agent):
             kind = RequestKind(self._block["kind"][lane])
             version = self._versions.adopt(lane) if kind is RequestKind.ROOT else int(held_L[lane])
             if version == 0:
-                self._lanes.respond(np.array([lane], np.int32))
+                self._lanes.respond_void(lane)
                 continue
             groups.setdefault((kind, version), []).append(lane)
         return [(np.array(lanes, np.int32), kind, version) for (kind, version), lanes in groups.items()]
@@ -164,6 +165,8 @@ class InferenceServer(Agent):
             self._clock.add(Stage.INFERENCE_DEVICE, 0)  # gathering begins: until now we waited for the device
         start = self._start_roots if kind is RequestKind.ROOT else self._start_children
         num_rows = start(network, flight, lanes)
+        if self._is_on_gpu:
+            self._counters.add("launch_time", (time.monotonic_ns() - self._started_ns) / _NS_PER_S)
         if flight.landed():
             self._clock.end(Stage.INFERENCE_DEVICE, num_rows)
             self._answer(flight, lanes, num_rows, version)
@@ -209,6 +212,8 @@ class InferenceServer(Agent):
         return num_batches
 
     def _answer(self, flight: Flight, lanes: np.ndarray, num_rows: int, version: int) -> None:
+        if self._is_on_gpu:
+            self._counters.add("device_time", flight.device_seconds())
         num_finished = scatter_kernel(lanes, *self._searches, flight.answer_RC, version, *self._answers)
         for lane in self._finished_L[:num_finished].tolist():
             self._versions.finish(lane)

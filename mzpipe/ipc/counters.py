@@ -2,13 +2,15 @@
 
     process i:  | laps | busy_laps | env_steps | ... |      names in COUNTERS' order
 
-V1  A row has one writer; every word is stored whole (aligned 8 bytes).
+V1  A row has one writer; every word is stored whole: 8 aligned bytes, which one mov (x86-64) or str (Arm) stores.
 V2  Words are gauges: no order between them is promised, and none is needed.
+V3  A number too large for a word is kept as the largest one, and NaN is left out: neither ends a process.
 
 A counter is declared once, here. The row, the sums over a role's processes, the metrics (`telemetry.metrics`) and the
 page about them (docs/metrics.md) follow from the declaration.
 """
 
+import math
 import time
 from collections.abc import Sequence
 from enum import Enum
@@ -20,6 +22,7 @@ from .layout import ArrayLayout, Field
 from .roles import Role
 
 _MILLION = 1_000_000
+_LARGEST_WORD = (1 << 63) - 1
 
 
 class Kind(Enum):
@@ -47,6 +50,7 @@ class Counter(NamedTuple):
 EVERY = (Role.LEARNER, Role.INFERENCE, Role.REPLAY, Role.REANALYZER, Role.ACTOR, Role.EVALUATOR)
 _WRITERS = (Role.ACTOR, Role.REPLAY, Role.REANALYZER, Role.LEARNER)
 _ACTOR, _INFERENCE, _REPLAY = (Role.ACTOR,), (Role.INFERENCE,), (Role.REPLAY,)
+_ON_DEVICES = (Role.INFERENCE, Role.LEARNER)
 _REANALYZER, _LEARNER, _EVALUATOR = (Role.REANALYZER,), (Role.LEARNER,), (Role.EVALUATOR,)
 
 COUNTERS = (
@@ -70,6 +74,8 @@ COUNTERS = (
     Counter("episode_length", _ACTOR, Kind.COUNT, "moves of training games"),
     Counter("batches", _INFERENCE, Kind.COUNT, "batches run"),
     Counter("batch_rows", _INFERENCE, Kind.COUNT, "requests in these batches, one per tree"),
+    Counter("launch_time", _ON_DEVICES, Kind.SECONDS, "time for queueing batches or steps on a GPU"),
+    Counter("device_time", _ON_DEVICES, Kind.SECONDS, "time that the GPU took for them"),
     Counter("inserted", _REPLAY, Kind.COUNT, "transitions stored"),
     Counter("sampled", _REPLAY, Kind.COUNT, "positions sampled"),
     Counter("stored", _REPLAY, Kind.GAUGE, "transitions now in the table"),
@@ -92,6 +98,8 @@ COUNTERS = (
     Counter("unjournaled", _REPLAY, Kind.COUNT, "transitions that the journal had to leave out"),
     Counter("restored", _REPLAY, Kind.GAUGE, "transitions restored from the journal"),
     Counter("lost", _REPLAY, Kind.GAUGE, "transitions lost in a kill: played, but not restored"),
+    Counter("former_env_steps", _REPLAY, Kind.GAUGE, "moves that earlier sessions had played"),
+    Counter("former_inserted", _REPLAY, Kind.GAUGE, "transitions stored before this session's first move"),
     Counter("targets", _REPLAY, Kind.COUNT, "targets computed"),
     Counter("positions", _REANALYZER, Kind.COUNT, "positions searched again"),
     Counter("busy", _REANALYZER, Kind.SECONDS, "time with a search under way"),
@@ -107,6 +115,10 @@ COUNTERS = (
     Counter("loss_consistency", _LEARNER, Kind.FRACTIONS, "loss of the consistency, before its weight"),
     Counter("value_error", _LEARNER, Kind.FRACTIONS, "mean |v - z| of a batch"),
     Counter("evaluations", _EVALUATOR, Kind.COUNT, "evaluations ended"),
+    Counter(
+        "long_call", EVERY, Kind.GAUGE, "call under way that may take longer than laps tell, by its number; 0: none"
+    ),
+    Counter("parts", EVERY, Kind.COUNT, "parts of such calls that are done, as restored trajectories"),
 )
 BY_NAME = {counter.name: counter for counter in COUNTERS}
 _INDEX = {name: index for index, name in enumerate(BY_NAME)}
@@ -138,12 +150,18 @@ class Counters:
     def add(self, name: str, amount: float = 1) -> None:
         """Adds to a counter."""
         index, scale = _WORDS[name]
-        self._words[index] += round(amount * scale)
+        try:
+            self._words[index] += round(amount * scale)
+        except (ValueError, OverflowError):
+            self._words[index] = _nearest_word(self._words[index] + amount * scale, self._words[index])
 
     def set(self, name: str, value: float) -> None:
         """Sets a counter."""
         index, scale = _WORDS[name]
-        self._words[index] = round(value * scale)
+        try:
+            self._words[index] = round(value * scale)
+        except (ValueError, OverflowError):
+            self._words[index] = _nearest_word(value * scale, self._words[index])
 
     def get(self, name: str) -> int:
         """The word itself; fractions and seconds are in millionths."""
@@ -159,6 +177,11 @@ class Counters:
         self._words[_LAPS] += 1
         if work_count:
             self._words[_BUSY_LAPS] += 1
+
+
+def _nearest_word(number: float, word: int) -> int:
+    """The word nearest to a number that is too large for one; `word`, the one before, for NaN."""
+    return word if math.isnan(number) else int(max(-_LARGEST_WORD, min(number, _LARGEST_WORD)))
 
 
 class WaitClock:

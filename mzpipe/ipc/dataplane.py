@@ -10,23 +10,25 @@ import json
 from pathlib import Path
 
 import numpy as np
+from pydantic import TypeAdapter, ValidationError
 
 from ..errors import InputOutputError
+from ..reading import read_file
 from .control import StopWord
 from .counters import Counters, sums
 from .doorbell import Doorbell
 from .errorlog import ErrorLog
 from .lane import LaneClient, LaneServer
-from .layout import read_fields
 from .ring import Ring
 from .roles import Role
 from .schema import BatchSlot, FreshTargets, Positions, Priorities, Trajectory
 from .segments import Segments
 from .shape import Member, PlaneShape
-from .stages import StageClock, StageReading
+from .stages import Stage, StageClock, StageReading, last_stage
 from .trace import Trace, TraceWriter
 
 SHAPE_FILE = "shape.json"
+_MAX_SHAPE_BYTES = 1 << 24
 
 
 class DataPlane:
@@ -56,12 +58,15 @@ class DataPlane:
     def attach(cls, directory: Path) -> "DataPlane":
         """The data plane whose shape is saved in `directory`."""
         try:
-            fields = json.loads((directory / SHAPE_FILE).read_text())
-            read = {"frame_shape": tuple(fields["frame_shape"]), "model_state": read_fields(fields["model_state"])}
-            shape = PlaneShape(**{**fields, **read})
-        except (OSError, ValueError, KeyError, TypeError) as error:
-            raise InputOutputError(f"{directory / SHAPE_FILE}: no run to join: {error}") from None
-        return cls(directory, shape)
+            data = read_file(directory / SHAPE_FILE, _MAX_SHAPE_BYTES)
+            shape = TypeAdapter(PlaneShape).validate_json(data, strict=True)
+            shape.check()
+            return cls(directory, shape)
+        except InputOutputError as error:
+            raise InputOutputError(f"{error}: no run to join") from None
+        except (ValueError, TypeError, ArithmeticError) as error:
+            what = _first_line(error)
+            raise InputOutputError(f"{directory / SHAPE_FILE}: no run to join: {what}") from None
 
     def index(self, member: Member) -> int:
         """Row of a process in doorbells, counters and errors; raises KeyError for a process that is not of this run."""
@@ -107,6 +112,10 @@ class DataPlane:
     def read_stages(self) -> StageReading:
         """How every process has spent its time so far; rows in members' order."""
         return StageReading(self._segments.arrays("stages")["words"])
+
+    def last_stage(self, member: Member) -> Stage | None:
+        """The stage that a process ended last; None before the first one."""
+        return last_stage(self._segments.arrays("stages")["words"], self.index(member))
 
     def errors(self, member: Member) -> ErrorLog:
         """A process's error log."""
@@ -158,3 +167,11 @@ class DataPlane:
     def target_ring(self, reanalyzer: int) -> Ring[FreshTargets]:
         """The ring from one reanalyzer to the replay server."""
         return self._segments.ring(f"target-{reanalyzer}", FreshTargets)
+
+
+def _first_line(error: Exception) -> str:
+    """An error in one line; pydantic's have several."""
+    if isinstance(error, ValidationError):
+        (first, *_) = error.errors(include_url=False, include_context=False)
+        return f"{'.'.join(map(str, first['loc']))[:60]}: {first['msg'][:100]}"
+    return str(error).partition("\n")[0][:160]

@@ -9,6 +9,7 @@ V1  A lane is pending while request > response; until then its request and
     response arrays belong to the server alone.
 V2  While request == response, the whole lane belongs to the client.
 V3  Work left by a server that died is simply request > response.
+V4  An answer without a weights version is void: the request continues a search whose hidden states are gone.
 
 Shape legend    L lanes   T trees of a lane   A actions
 """
@@ -22,6 +23,7 @@ from . import atomics
 from .doorbell import Doorbell, ring_kernel
 from .layout import WORDS_PER_LINE, ArrayLayout, Field
 from .trace import Mark, TraceWriter
+from .weights import NO_VERSION
 
 
 class RequestKind(IntEnum):
@@ -87,6 +89,7 @@ class LaneClient:
         block["attached"][lane] = 1
         # A former client may have died with a request in flight: we wait for its answer as for our own.
         self._sequence = int(self._request[0])
+        self._version_L = block["weights_version"].data
         self._request_address, self._response_address = (
             int(words.ctypes.data) for words in (self._request, self._response)
         )
@@ -122,8 +125,9 @@ class LaneClient:
 
     @property
     def weights_version(self) -> int:
-        """Weights version of the last answer."""
-        return int(self._block["weights_version"][self._lane])
+        """Weights version of the last answer; NO_VERSION: it is void, and the search must begin anew."""
+        version: int = self._version_L[self._lane]
+        return version
 
     def detach(self) -> None:
         """Tells the server that no search of this lane will continue."""
@@ -158,6 +162,11 @@ class LaneServer:
     def respond(self, lanes: np.ndarray) -> None:
         """Publishes the answers of `lanes`, ascending, and wakes their clients, each once."""
         respond_kernel(lanes, self._request, self._response, self._doorbell, self._doorbell_words)
+
+    def respond_void(self, lane: int) -> None:
+        """Publishes a void answer."""
+        self.block["weights_version"][lane] = NO_VERSION
+        self.respond(np.array([lane], np.int32))
 
 
 @njit(cache=True)

@@ -32,11 +32,6 @@ class Field(NamedTuple):
         return math.prod(self.shape) * np.dtype(self.dtype).itemsize
 
 
-def read_fields(rows: Iterable[tuple[str, str, Iterable[int]]]) -> tuple[Field, ...]:
-    """Fields from their rows (name, dtype, shape) in JSON."""
-    return tuple(Field(name, dtype, tuple(shape)) for name, dtype, shape in rows)
-
-
 def align(nbytes: int, boundary: int = CACHE_LINE_BYTES) -> int:
     """`nbytes` rounded up to a multiple of `boundary`."""
     return -(-nbytes // boundary) * boundary

@@ -7,7 +7,7 @@ unknown, missing or duplicate keys, wrong types) is a MessageError.
 
 import dataclasses
 from dataclasses import dataclass
-from typing import Any, get_type_hints
+from typing import Any, get_args, get_type_hints
 
 import msgpack
 
@@ -52,6 +52,8 @@ class Failed:
     exit_code: int
     summary: str
     traceback: str
+    # Whether the error was raised on purpose: the role would meet it again, so a restart does not help.
+    is_known: bool
 
 
 @dataclass(frozen=True)
@@ -67,6 +69,15 @@ class CheckpointSaved:
 
     request_id: int
     learner_steps: int
+
+
+@dataclass(frozen=True)
+class NotSaved:
+    """Learner to supervisor: the checkpoint that it asked for cannot be saved, because the state is not sound."""
+
+    request_id: int
+    exit_code: int
+    summary: str
 
 
 @dataclass(frozen=True)
@@ -90,10 +101,8 @@ class Note:
     text: str
 
 
-Message = Hello | Welcome | Ready | Failed | SaveCheckpoint | CheckpointSaved | Evaluated | Note
-_KINDS: dict[str, type] = {
-    kind.__name__: kind for kind in (Hello, Welcome, Ready, Failed, SaveCheckpoint, CheckpointSaved, Evaluated, Note)
-}
+Message = Hello | Welcome | Ready | Failed | SaveCheckpoint | CheckpointSaved | NotSaved | Evaluated | Note
+_KINDS: dict[str, type] = {kind.__name__: kind for kind in get_args(Message)}
 
 
 def encode(message: Message) -> bytes:

@@ -19,7 +19,7 @@ import numpy as np
 
 from ..errors import InputOutputError, PlanError
 
-LAYOUT_VERSION = 3
+LAYOUT_VERSION = 4
 HEADER_BYTES = 64
 _MAGIC = 0x6D7A70697065  # "mzpipe"
 

@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+import numpy as np
+
 from .columns import RecordLayout, Sizes
 from .control import stop_layout
 from .counters import counters_layout
@@ -18,6 +20,7 @@ from .stages import stages_layout
 from .trace import trace_layout
 from .weights import weights_layout
 
+_MAX_MEMBERS, _MAX_NUMBER = 1 << 10, 1 << 40
 # A reanalyzer searches over one lane and asks the target network over another.
 LANES_PER_SEARCH = 2
 # The learner answers each batch with one record, so the replay server may fall this far behind unnoticed.
@@ -68,6 +71,23 @@ class PlaneShape:
     next_observations: bool = False
     # Events that each process can keep; 0: no trace.
     trace_events: int = 0
+
+    def check(self) -> None:
+        """Raises ValueError for numbers that no plan has: a stranger's shape could ask for much memory or time."""
+        processes = (self.actors, self.reanalyzers, self.inference_servers, self.learner_ranks)
+        lanes = (self.lanes_per_actor, self.lanes_per_reanalyzer)
+        least = (self.inference_servers, self.learner_ranks, self.num_actions, self.batch_size)
+        if min(least) < 1 or max(*processes, *lanes) > _MAX_MEMBERS:
+            raise ValueError(
+                f"processes {processes}, lanes {lanes}: not those of a run, which has at most {_MAX_MEMBERS}"
+            )
+        sizes = (*self.frame_shape, *(size for field in self.model_state for size in field.shape))
+        numbers = [value for value in vars(self).values() if isinstance(value, int)]
+        if min(*numbers, *sizes) < 0 or max(*numbers, *sizes) > _MAX_NUMBER:
+            raise ValueError(f"numbers are not in 0..{_MAX_NUMBER}")
+        for dtype in (self.frame_dtype, *(field.dtype for field in self.model_state)):
+            if np.dtype(dtype).kind not in "biuf":
+                raise ValueError(f"dtype {dtype[:20]!r}")
 
     @property
     def observation_shape(self) -> tuple[int, ...]:

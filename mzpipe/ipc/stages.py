@@ -1,6 +1,6 @@
 """Stages: how every process spends its time, in words that any process can read while it runs or after it died.
 
-    process i:  | wait_in_ns | wait_out_ns | other_ns | ...                its own time, outside any stage
+    process i:  | wait_in_ns | wait_out_ns | other_ns | last stage | ...   its own time, outside any stage
                 | stage 0: items, busy_ns, histogram | stage 1: ... |       one row per Stage
 
 T1  A process's rows have one writer; every word is stored whole (aligned 8 bytes).
@@ -8,6 +8,7 @@ T2  Every moment is counted once, when its stage or wait ends: in the busy_ns of
     found nothing to do), in `wait_out_ns` (laps that a full ring or a limit held up) or in `other_ns`. The sum is the
     time for which the process accounts.
 T3  Words are gauges, read without order: a reader may see a stage's items before its time.
+T4  `last stage` is the place of the stage that ended last; 0 before the first one.
 
 Shape legend    P processes   S stages   B buckets of a histogram   W words
 """
@@ -84,7 +85,7 @@ _BITS = 3  # leading bits of a duration: the first is always 1, two more name th
 _ITEMS, _BUSY, _FIRST_BUCKET = 0, 1, 2
 _STAGE_WORDS = 176  # items, busy_ns, the buckets, and padding to whole cache lines
 _OWN_WORDS = 8
-_WAIT_IN, _WAIT_OUT, _OTHER = range(3)
+_WAIT_IN, _WAIT_OUT, _OTHER, _LAST = range(4)
 _NO_STAGES = (NoStage.WAIT_IN, NoStage.WAIT_OUT, NoStage.OTHER)
 
 
@@ -123,7 +124,7 @@ class StageClock:
         if self._trace is not None:
             self._trace.slice(stage, self._last_ns, now_ns, items)
         self._last_ns = now_ns
-        base = _BASES[stage]
+        base = words[_LAST] = _BASES[stage]
         words[base] += items
         words[base + _BUSY] += elapsed_ns
         shift = elapsed_ns.bit_length() - _BITS  # bucket_of, written out: this is called for every simulation
@@ -135,7 +136,7 @@ class StageClock:
     def add(self, stage: Stage, items: int) -> None:
         """Counts time and items as `end` does, but no latency: for a stage whose latency `took` counts."""
         now_ns, words = self._now_ns(), self._words
-        base = _BASES[stage]
+        base = words[_LAST] = _BASES[stage]
         words[base] += items
         words[base + _BUSY] += now_ns - self._last_ns
         if self._trace is not None:
@@ -166,11 +167,14 @@ class StageClock:
         """Says that the stage that ends next is not over at the end of this lap: the lap's time is that stage's."""
         self._goes_on = True
 
-    def lap(self, work_count: int) -> None:
-        """Ends a lap, including its wait: the rest of its time was a wait if there was nothing to do."""
+    def lap(self, work_count: int) -> bool:
+        """Ends a lap, including its wait: the rest of its time was a wait if there was nothing to do.
+
+        Returns whether a stage goes on: a `start` before the next lap would discard what it has taken.
+        """
         if self._goes_on:
             self._is_blocked = self._is_starved = self._goes_on = False
-            return
+            return True
         now_ns = self._now_ns()
         waited = _WAIT_OUT if self._is_blocked else _WAIT_IN
         slot = waited if self._is_starved or not work_count else _OTHER
@@ -179,11 +183,18 @@ class StageClock:
             self._trace.slice(_NO_STAGES[slot], self._last_ns, now_ns)
         self._last_ns = now_ns
         self._is_blocked = self._is_starved = False
+        return False
 
     def mark(self, mark: Mark, place: int, sequence: int) -> None:
         """Writes a mark into the trace, if there is one; it belongs to the stage that ends next."""
         if self._trace is not None:
             self._trace.mark(mark, place, sequence)
+
+
+def last_stage(words_PW: np.ndarray, process_index: int) -> Stage | None:
+    """The stage that a process ended last; None before the first one."""
+    place = int(words_PW[process_index, _LAST])
+    return Stage((place - _OWN_WORDS) // _STAGE_WORDS) if place else None
 
 
 class StageReading:

@@ -4,6 +4,7 @@ Run as `python -m mzpipe.launch.join ROLE INDEX RUN [PARENT_PID]`: the superviso
 gives its own pid; a person who starts the role by hand gives none.
 """
 
+import math
 import os
 import sys
 import time
@@ -20,10 +21,11 @@ from ..ipc.roles import Role
 from ..ipc.segment import LAYOUT_VERSION
 from ..ipc.shape import Member
 from ..runs.directory import LiveRun, RunDirectory
-from ..runtime.agent import StopView, failure, run_agent
+from ..runtime.agent import StopView, report, run_agent
 from ..runtime.context import RoleContext
 from ..runtime.idle import IdleStrategy
-from ..runtime.process import end_process, follow_supervisor
+from ..runtime.output import lasting_output
+from ..runtime.process import end_process, follow_supervisor, write_stacks_on_signal
 from .rehearsal import read_prepared
 from .roles import STOP_STAGES, make_agent
 
@@ -51,7 +53,7 @@ def join_run(member: Member, path: Path, parent_pid: int | None) -> int:
         _refuse_second(plane.counters(member).get("pid"), member)
     control = RoleSocket(runtime / SOCKET_FILE, member.identity)
     try:
-        epoch = _introduce(control, live, member)
+        epoch = introduce(control, live, member, None if parent_pid else _WELCOME_TIMEOUT_S)
         device = read_prepared(runtime).devices.of(member)
         return _run(RoleContext(profile, plane, member, run.storage, device, control, epoch))
     finally:
@@ -70,10 +72,7 @@ def _run(context: RoleContext) -> int:
     try:
         agent = make_agent(context)
     except Exception as error:  # a process boundary: the supervisor is told, as of any other failure
-        errors.record(error)
-        message = failure(error, member.role)
-        control.send(message)
-        return message.exit_code
+        return report(error, member.role, control, errors)
     return run_agent(
         agent,
         control=control,
@@ -85,28 +84,33 @@ def _run(context: RoleContext) -> int:
     )
 
 
-def _introduce(control: RoleSocket, live: LiveRun, member: Member) -> int:
+def introduce(control: RoleSocket, live: LiveRun, member: Member, timeout_s: float | None) -> int:
+    """Says hello; returns the epoch of the supervisor's welcome.
+
+    Without a time-out it waits for a supervisor that is stopped or late: one that is gone takes this process along.
+    """
     control.send(Hello(live.run_id, member.role, member.index, os.getpid(), LAYOUT_VERSION))
-    deadline_s = time.monotonic() + _WELCOME_TIMEOUT_S
-    while time.monotonic() < deadline_s:
-        if not control.wait(deadline_s - time.monotonic()):
-            break
+    deadline_s = math.inf if timeout_s is None else time.monotonic() + timeout_s
+    while (left_s := deadline_s - time.monotonic()) > 0.0:
+        control.wait(min(left_s, _WELCOME_TIMEOUT_S))
         for message in control.receive():
             if isinstance(message, Welcome):
                 return message.epoch
     raise UsageError(
-        f"{member.identity}: the supervisor (pid {live.pid}) did not answer within {_WELCOME_TIMEOUT_S:.0f} s: "
+        f"{member.identity}: the supervisor (pid {live.pid}) did not answer within {timeout_s:.0f} s: "
         "if this process is already running, give another --index"
     )
 
 
 def main(role: str, index: str, path: str, parent_pid: str | None = None) -> int:
     """Runs the program; an expected error is one line on stderr."""
-    try:
-        return join_run(Member(Role(role), int(index)), Path(path), int(parent_pid) if parent_pid else None)
-    except MzpipeError as error:
-        sys.stderr.write(f"mzpipe-{role}: {error}\n")
-        return error.exit_code
+    write_stacks_on_signal()
+    with lasting_output():
+        try:
+            return join_run(Member(Role(role), int(index)), Path(path), int(parent_pid) if parent_pid else None)
+        except MzpipeError as error:
+            sys.stderr.write(f"mzpipe-{role}: {error}\n")
+            return error.exit_code
 
 
 if __name__ == "__main__":

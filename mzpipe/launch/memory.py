@@ -23,7 +23,8 @@ _TRAINING_FACTOR = 2
 _CUDA_BYTES, _CONTEXT_BYTES = 1_200 * _MIB, 600 * _MIB
 # Copies of the parameters on the host while a checkpoint is saved: themselves, two moments, and the published copy.
 _CHECKPOINT_COPIES = 4
-# Batches on the device: of the step whose result is not read yet, of the one that has begun, and the next.
+# Batches on the device: of the step whose result is not read yet, of the one that has begun, and the next; a captured
+# step reads another.
 _DEVICE_BATCHES = 3
 # A captured graph: for roots and for children, of either of two batches in flight, for each model and each bucket of
 # rows: the powers of two below the most rows, and those.
@@ -40,8 +41,14 @@ class ModelSizes:
     hidden_state: int = 0
     root_outputs: int = 0
     unroll_outputs: int = 0
-    # The published state, by name.
+    # The published state, by name, and the state of the model that the learner trains.
     state: tuple[Field, ...] = ()
+    training_state: tuple[Field, ...] = ()
+
+    @property
+    def checkpoint(self) -> int:
+        """Bytes of a checkpoint at most: published and trained weights, and two moments."""
+        return self.weights + 3 * self.training_weights
 
 
 @dataclass(frozen=True)
@@ -57,6 +64,7 @@ class RoleLoad:
     batch_size: int = 0
     # Bytes of one batch in its ring.
     batch_bytes: int = 0
+    cuda_graphs: bool = False
     on_gpu: bool = False
 
 
@@ -88,7 +96,7 @@ def _learner_needs(load: RoleLoad, model: ModelSizes) -> Needs:
     if not load.on_gpu:
         return Needs(_LEARNER_BYTES + computing)
     host = _LEARNER_BYTES + _CUDA_BYTES + _CHECKPOINT_COPIES * model.training_weights
-    return Needs(host, _CONTEXT_BYTES + computing + _DEVICE_BATCHES * load.batch_bytes)
+    return Needs(host, _CONTEXT_BYTES + computing + (_DEVICE_BATCHES + load.cuda_graphs) * load.batch_bytes)
 
 
 def _inference_needs(load: RoleLoad, model: ModelSizes) -> Needs:

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from math import prod
 
 import numpy as np
-import psutil
 
 from ..config import Profile
 from ..config.validate import chosen
@@ -22,11 +21,14 @@ from ..ipc.schema import BatchSlot
 from ..ipc.shape import Member, PlaneShape
 from ..planning import greedy_search
 from ..replay.journal import JournalLayout, journal_bytes_bound
+from ..replay.rate_limiter import check_min_size
 from ..replay.sizes import TableShape, TableSizes, bytes_per_transition, journal_segment_bytes
 from ..replay.store import STATE_BYTES_PER_TRANSITION
-from ..runs.directory import SHARED_MEMORY
+from ..runs.directory import SHARED_MEMORY, leftover_bytes
 from ..runtime.devices import LOWER
+from ..runtime.memory import available_memory_bytes
 from ..search import search_bytes
+from ..telemetry.gpus import free_memory
 from .memory import ModelSizes, Needs, RoleLoad, process_needs, shared_bytes
 from .roles import Devices
 
@@ -50,7 +52,7 @@ class Plan:
 
     def memory_bytes(self) -> int:
         """Bytes of the host's memory in total, shared and private."""
-        processes = sum(self._needs(member).host for member in self.shape.members())
+        processes = sum(self.needs(member).host for member in self.shape.members())
         replay = self.profile.replay.capacity_bytes + self.profile.replay.compressed_bytes
         return shared_bytes() + self.segment_bytes() + replay + self.search_bytes() + processes
 
@@ -58,12 +60,13 @@ class Plan:
         """Bytes of every GPU's memory that the run takes, by device and role."""
         found: dict[str, dict[Role, int]] = {}
         for member in self.shape.members():
-            if nbytes := self._needs(member).device:
+            if nbytes := self.needs(member).device:
                 roles = found.setdefault(self.devices.of(member), {})
                 roles[member.role] = roles.get(member.role, 0) + nbytes
         return dict(sorted(found.items()))
 
-    def _needs(self, member: Member) -> Needs:
+    def needs(self, member: Member) -> Needs:
+        """What one process takes."""
         load = dataclasses.replace(self._load(member), on_gpu=self.devices.of(member) != "cpu")
         return process_needs(member.role, load, self.model, self.game.bytes_per_game)
 
@@ -75,7 +78,9 @@ class Plan:
             return RoleLoad(games=shape.evaluator_trees)
         if member.role == Role.LEARNER:
             return RoleLoad(
-                batch_size=shape.rank_batch_size, batch_bytes=RecordLayout.of(BatchSlot, shape.sizes()).nbytes
+                batch_size=shape.rank_batch_size,
+                batch_bytes=RecordLayout.of(BatchSlot, shape.sizes()).nbytes,
+                cuda_graphs=self.profile.learner.cuda_graphs,
             )
         if member.role == Role.INFERENCE:
             owners = [owner.role for owner in shape.lane_clients(member.index)]
@@ -110,6 +115,11 @@ class Plan:
             state_bytes=transitions * STATE_BYTES_PER_TRANSITION,
         )
 
+    def first_disk_bytes(self) -> int:
+        """The bytes that a run writes before it removes any: two checkpoints, and a segment of the journal."""
+        segment = journal_segment_bytes(self.profile.replay.capacity_bytes)
+        return 2 * self.model.checkpoint + min(segment, self.journal_bytes())
+
     def search_bytes(self) -> int:
         """Bytes of the search trees of all actors, reanalyzers and the evaluator."""
         profile, shape = self.profile, self.shape
@@ -124,14 +134,15 @@ class Plan:
 
     def check(self) -> None:
         """Raises PlanError if /dev/shm or memory cannot hold the plan, ConfigError if its parts do not fit together."""
-        self.table_sizes()
+        capacity, length = self.table_sizes().capacity, self.profile.actor.trajectory_length
+        if not self.profile.replay.source:  # else nothing is inserted, and nothing waits for it
+            check_min_size(self.profile.replay.min_size_to_sample, capacity=capacity, trajectory_length=length)
         check_opponent(self.profile.evaluator.opponent, self.game)
         _check_images(self.profile, self.game)
-        free = os.statvfs(SHARED_MEMORY)
         _check_room(
             str(SHARED_MEMORY),
             self.segment_bytes(),
-            free.f_bavail * free.f_frsize,
+            _free_shared_bytes(),
             "lower topology.trajectory_ring_slots, topology.batch_ring_slots, actor.trajectory_length or "
             f"learner.batch_size, or enlarge {SHARED_MEMORY}",
         )
@@ -141,8 +152,9 @@ class Plan:
             available_memory_bytes(),
             "lower replay.capacity_bytes, topology.actors or topology.trees_per_lane",
         )
+        free_now = free_memory(self.devices.uuids)
         for device, roles in self.device_bytes().items():
-            _check_device(device, roles, self.devices.memory.get(device))
+            _check_device(device, roles, self.devices.memory.get(device), free_now.get(device))
 
 
 def make_plan(profile: Profile, game: GameSpec, devices: Devices, model: ModelSizes, *, trace_events: int = 0) -> Plan:
@@ -179,11 +191,6 @@ def make_plan(profile: Profile, game: GameSpec, devices: Devices, model: ModelSi
     return Plan(profile, game, devices, shape, model)
 
 
-def available_memory_bytes() -> int:
-    """Bytes of this machine's memory that programs can get without swapping."""
-    return int(psutil.virtual_memory().available)
-
-
 def mebibytes(nbytes: int) -> str:
     """Bytes as text, such as "1.5 MiB"."""
     return f"{nbytes / (1 << 20):,.1f} MiB"
@@ -208,20 +215,34 @@ def _check_images(profile: Profile, game: GameSpec) -> None:
         )
 
 
+def _free_shared_bytes() -> int:
+    """Bytes free in /dev/shm, with what killed runs have left there; raises PlanError if nobody can write to it."""
+    try:
+        free = os.statvfs(SHARED_MEMORY)
+    except OSError as error:
+        raise PlanError(
+            f"{SHARED_MEMORY}: {error.strerror}: mount a tmpfs there, runs keep their segments in it"
+        ) from None
+    if free.f_flag & os.ST_RDONLY or not os.access(SHARED_MEMORY, os.W_OK | os.X_OK):
+        raise PlanError(f"{SHARED_MEMORY}: cannot be written to: remount it, runs keep their segments in it")
+    return free.f_bavail * free.f_frsize + leftover_bytes()
+
+
 def _check_room(place: str, needed: int, free: int, mend: str) -> None:
     if needed > free:
         raise PlanError(f"{place}: the run needs {mebibytes(needed)}, {mebibytes(free)} are free: {mend}")
 
 
-def _check_device(device: str, roles: dict[Role, int], memory: int | None) -> None:
-    """Refuses what a GPU cannot hold, and names the fields of the role that takes most of it."""
-    needed = sum(roles.values())
+def _check_device(device: str, roles: dict[Role, int], memory: int | None, free: int | None) -> None:
+    """Refuses what a GPU cannot hold, or not beside other programs; names the fields of the role that takes most."""
+    needed, largest = sum(roles.values()), max(roles, key=lambda role: roles[role])
+    begin = f"{device}: the run needs {mebibytes(needed)} of its memory ({_shares(roles)})"
+    apart = f"lower {LOWER[largest]}, or give learner and inference a device each"
     if memory is not None and needed > memory:
-        largest = max(roles, key=lambda role: roles[role])
-        raise PlanError(
-            f"{device}: the run needs {mebibytes(needed)} of its memory ({_shares(roles)}), it has "
-            f"{mebibytes(memory)}: lower {LOWER[largest]}, or give learner and inference a device each"
-        )
+        raise PlanError(f"{begin}, it has {mebibytes(memory)}: {apart}")
+    if free is not None and needed > free:
+        total = "" if memory is None else f" of {mebibytes(memory)}"
+        raise PlanError(f"{begin}, {mebibytes(free)}{total} are free: end what else uses it (nvidia-smi), or {apart}")
 
 
 def _shares(roles: dict[Role, int]) -> str:
@@ -235,9 +256,11 @@ def plan_lines(plan: Plan) -> list[str]:
         lines.append(f"segment   {name:<14} {mebibytes(nbytes):>12}   {nbytes:>15,} bytes")
     lines += _replay_lines(plan)
     lines += [_pool_line(plan, server) for server in range(plan.shape.inference_servers)]
+    free_now = free_memory(plan.devices.uuids)
     for device, roles in plan.device_bytes().items():
         memory = plan.devices.memory.get(device)
         room = f" of {mebibytes(memory)}" if memory is not None else ""
+        room += f", {mebibytes(free_now[device])} free" if device in free_now else ""
         lines.append(f"memory    {device} about {mebibytes(sum(roles.values()))}{room}: {_shares(roles)}")
     lines.append(f"memory    search trees {mebibytes(plan.search_bytes())}")
     lines.append(f"memory    /dev/shm {mebibytes(plan.segment_bytes())}, in all about {mebibytes(plan.memory_bytes())}")

@@ -18,7 +18,7 @@ from pydantic import TypeAdapter
 
 from ..config import Profile
 from ..games import GameSpec
-from ..runs.directory import LiveRun, RunDirectory
+from ..runs.directory import PROFILE, LiveRun, save_profile
 from ..runtime.environment import kernel_cache
 from ..runtime.gpus import gpu_nodes
 from ..telemetry import View
@@ -30,9 +30,7 @@ from .signals import SignalPipe
 _DIRECTORY = "rehearsals"
 
 
-def prepare(
-    profile: Profile, game: GameSpec, run: RunDirectory, live: LiveRun, view: View, signals: SignalPipe
-) -> Prepared | None:
+def prepare(profile: Profile, game: GameSpec, live: LiveRun, view: View, signals: SignalPipe) -> Prepared | None:
     """The result of a rehearsal; None if a signal came first. Raises the error that the rehearsal ended with."""
     runtime, memory = Path(live.runtime_directory), find_memory(profile, game)
     remembered = memory.recall() if memory else None
@@ -42,7 +40,8 @@ def prepare(
         return remembered
     view.line("compiling kernels and rehearsing the pipeline ...")
     start_s = time.monotonic()
-    words = [str(run.profile), str(runtime)]
+    save_profile(profile, runtime / PROFILE)  # that of the run may still be another's
+    words = [str(runtime / PROFILE), str(runtime)]
     if not run_program("mzpipe.launch.rehearsal", words, runtime, signals, what="rehearsal"):
         return None
     view.line(f"compiling kernels: {time.monotonic() - start_s:.1f} s")

@@ -16,12 +16,15 @@ from pathlib import Path
 from pydantic import TypeAdapter
 
 from ..config import Profile, StopConfig, TelemetryConfig, load_profile
-from ..errors import MzpipeError
+from ..errors import ExitCode, InputOutputError, MzpipeError
 from ..games import GameSpec, describe_game
 from ..ipc.dataplane import DataPlane
-from ..ipc.messages import CheckpointSaved
+from ..ipc.messages import CheckpointSaved, Note
+from ..ipc.roles import Role
+from ..reading import read_file
 from ..runtime.context import Storage
 from ..runtime.devices import device_errors
+from ..runtime.environment import kernel_cache
 from ..runtime.process import end_process, follow_supervisor
 from .plan import ModelSizes, make_plan, operations
 from .roles import Devices
@@ -45,18 +48,23 @@ class Prepared:
     unusable_gpu: str = ""
     # Bytes of each GPU's memory, by name.
     device_memory: dict[str, int] = field(default_factory=dict)
+    # The names that the driver has for them.
+    device_uuids: dict[str, str] = field(default_factory=dict)
     # GPUs that torch sees, whether the run uses them or not.
     num_gpus: int = 0
 
     @property
     def devices(self) -> Devices:
         """The devices of all roles."""
-        return Devices(self.learner_devices, self.inference_devices, self.device_memory)
+        return Devices(self.learner_devices, self.inference_devices, self.device_memory, self.device_uuids)
 
     @property
-    def another_rank(self) -> bool:
-        """Whether there is a device for one more rank of the learner: always on CPUs, else a GPU without a rank."""
-        return "cpu" in self.learner_devices or self.num_gpus > len(set(self.learner_devices))
+    def lacking_devices(self) -> frozenset[Role]:
+        """Roles with a process on every GPU that torch sees; on CPUs there is always room for one more."""
+        devices = {Role.LEARNER: self.learner_devices, Role.INFERENCE: self.inference_devices}
+        return frozenset(
+            role for role, names in devices.items() if "cpu" not in names and self.num_gpus <= len(set(names))
+        )
 
     def lines(self) -> list[str]:
         """Lines for the user: a GPU that is not used, the size of the model, and the cost of an inference."""
@@ -71,7 +79,17 @@ def describe_model(profile: Profile, game: GameSpec) -> Prepared:
     """The sizes of the profile's model, as the learner has it, and its devices; allocates nothing of the model."""
     import torch
 
-    from ..nets import FlatWeights, Model, device_memory, learner_devices, num_gpus, resolve_devices, unusable_gpu
+    from ..nets import (
+        FlatWeights,
+        Model,
+        device_memory,
+        device_uuid,
+        learner_devices,
+        num_gpus,
+        resolve_devices,
+        state_fields,
+        unusable_gpu,
+    )
     from ..nets.cost import inference_flops, output_bytes
 
     shape = make_plan(profile, game, Devices.assumed(profile), ModelSizes()).shape
@@ -84,9 +102,16 @@ def describe_model(profile: Profile, game: GameSpec) -> Prepared:
     num_parameters = sum(parameter.numel() for parameter in model.parameters())
     flat = FlatWeights(model)
     learner, inference = learner_devices(profile.learner.devices), tuple(resolve_devices(profile.inference.devices))
+    gpus = sorted({*learner, *inference} - {"cpu"})
     return Prepared(
         model=ModelSizes(
-            4 * flat.size, 4 * num_parameters, outputs.hidden_state, outputs.root, outputs.unroll, flat.fields
+            4 * flat.size,
+            4 * num_parameters,
+            outputs.hidden_state,
+            outputs.root,
+            outputs.unroll,
+            flat.fields,
+            state_fields(model.state_dict()),
         ),
         num_parameters=num_parameters,
         root_flops=flops.root,
@@ -94,7 +119,8 @@ def describe_model(profile: Profile, game: GameSpec) -> Prepared:
         learner_devices=learner,
         inference_devices=inference,
         unusable_gpu=unusable_gpu() if "auto" in (*profile.learner.devices, *profile.inference.devices) else "",
-        device_memory={name: device_memory(name) for name in sorted({*learner, *inference} - {"cpu"})},
+        device_memory={name: device_memory(name) for name in gpus},
+        device_uuids={name: uuid for name in gpus if (uuid := device_uuid(name))},
         num_gpus=num_gpus(),
     )
 
@@ -162,14 +188,19 @@ def rehearse(profile: Profile, game: GameSpec, devices: Devices, model: ModelSiz
 
 
 def _step_until_saved(pipeline: SerialPipeline) -> None:
+    said = ""
     for _ in range(_MAX_LAPS):
         pipeline.lap()
-        if any(isinstance(message, CheckpointSaved) for _, message in pipeline.receive()):
-            return
-    raise MzpipeError(f"rehearsal: no training step after {_MAX_LAPS} laps of the tiny pipeline")
+        for _, message in pipeline.receive():
+            if isinstance(message, CheckpointSaved):
+                return
+            if isinstance(message, Note):
+                said = f": {message.text}"
+    raise MzpipeError(f"rehearsal: no training step after {_MAX_LAPS} laps of the tiny pipeline{said}")
 
 
 _FORMAT = TypeAdapter(Prepared)
+_MAX_RESULT_BYTES = 1 << 24
 
 
 def write_prepared(directory: Path, prepared: Prepared) -> None:
@@ -179,7 +210,7 @@ def write_prepared(directory: Path, prepared: Prepared) -> None:
 
 def read_prepared(directory: Path) -> Prepared:
     """The result of a rehearsal program that ended well, or a remembered one."""
-    return _FORMAT.validate_json((directory / RESULT_FILE).read_bytes(), strict=True)
+    return _FORMAT.validate_json(read_file(directory / RESULT_FILE, _MAX_RESULT_BYTES), strict=True)
 
 
 def _prepare(profile: Profile, directory: Path) -> Prepared:
@@ -189,12 +220,12 @@ def _prepare(profile: Profile, directory: Path) -> Prepared:
     return prepared
 
 
-def has_another_rank(runtime: Path) -> bool:
-    """See Prepared.another_rank; True if the runtime directory does not tell."""
+def lacking_devices(runtime: Path) -> frozenset[Role]:
+    """See Prepared.lacking_devices; none if the runtime directory does not tell."""
     try:
-        return read_prepared(runtime).another_rank
-    except (OSError, ValueError):
-        return True
+        return read_prepared(runtime).lacking_devices
+    except (InputOutputError, ValueError):
+        return frozenset()
 
 
 def main(profile_path: str, directory: str, parent_pid: str) -> int:
@@ -206,6 +237,9 @@ def main(profile_path: str, directory: str, parent_pid: str) -> int:
     except MzpipeError as error:
         sys.stderr.write(f"{error}\n")
         return error.exit_code
+    except OSError as error:  # most likely of the kernel cache, into which Numba writes without saying where
+        sys.stderr.write(f"rehearsal: {error}: make room in {kernel_cache()} and in {directory}\n")
+        return ExitCode.INPUT_OUTPUT
     write_prepared(Path(directory), prepared)
     return 0
 

@@ -18,9 +18,6 @@ STOP_STAGES = {
     Role.LEARNER: 3,
     Role.INFERENCE: 4,
 }
-# Roles that are started again when they die. The learner's ranks are started again all together (see Supervisor); the
-# death of any other role ends the run.
-RESTARTED_ROLES = (Role.ACTOR, Role.EVALUATOR, Role.REANALYZER)
 # Roles that search, and so own lanes.
 SEARCHING_ROLES = (Role.ACTOR, Role.EVALUATOR, Role.REANALYZER)
 LAST_STAGE = max(STOP_STAGES.values())
@@ -50,6 +47,8 @@ class Devices:
     inference: tuple[str, ...]
     # Bytes of each GPU's memory, by name.
     memory: dict[str, int] = field(default_factory=dict)
+    # The names that the driver has for the GPUs, by name.
+    uuids: dict[str, str] = field(default_factory=dict)
 
     @classmethod
     def assumed(cls, profile: Profile) -> "Devices":

@@ -1,12 +1,15 @@
 """Roster: every process of the run, as the supervisor knows it."""
 
+import contextlib
 import os
 import signal
 import time
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import Enum, auto
 from pathlib import Path
+from typing import IO
 
 from ..config import Profile
 from ..ipc.messages import Failed
@@ -44,6 +47,9 @@ class Entry:
     restart_at_s: float = 0.0
     deaths_s: deque[float] = field(default_factory=deque)
     failed: Failed | None = None
+    # What its silence led to, once it is told; and when it is killed for that.
+    silence: str = ""
+    kill_at_s: float | None = None
 
     @property
     def pidfd(self) -> int | None:
@@ -59,7 +65,15 @@ class Entry:
 class Roster:
     """Starts, reaps and counts the processes of one run."""
 
-    def __init__(self, members: list[Member], profile: Profile, run: Path, logs: Path) -> None:
+    def __init__(
+        self,
+        members: list[Member],
+        profile: Profile,
+        run: Path,
+        logs: Path,
+        note: Callable[[str], None] = lambda line: None,
+    ) -> None:
+        self._note = note
         self.entries = [Entry(member) for member in members]
         self._profile, self._run, self._logs = profile, run, logs
 
@@ -75,11 +89,21 @@ class Roster:
         member = entry.member
         arguments = ["mzpipe.launch.join", member.role, str(member.index), str(self._run), str(os.getpid())]
         environment = child_environment(num_threads(self._profile, member.role))
-        with open(self._logs / f"{member.identity}.log", "ab") as log:
-            entry.child = spawn(arguments, environment=environment, log=log)
+        log = self._open_log(self._logs / f"{member.identity}.log")
+        entry.child = spawn(arguments, environment=environment, log=log)
+        with contextlib.suppress(OSError):  # nothing was written to it here
+            log.close()
         entry.starts += 1
         entry.state = State.STARTED
-        entry.failed = None
+        entry.failed, entry.silence, entry.kill_at_s = None, "", None
+
+    def _open_log(self, path: Path) -> IO[bytes]:
+        """The log, or nowhere if the disk takes none: a process is started all the same."""
+        try:
+            return open(path, "ab")
+        except OSError as error:
+            self._note(f"cannot write {path}: {error.strerror}: what the process says is lost")
+            return open(os.devnull, "ab")
 
     def adopt(self, entry: Entry, pid: int) -> bool:
         """Watches a process that was started by hand; returns False if it has already ended."""

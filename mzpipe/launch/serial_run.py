@@ -5,12 +5,13 @@ from pathlib import Path
 
 from ..errors import ExitCode
 from ..ipc.dataplane import DataPlane
-from ..ipc.messages import Evaluated, Note, SaveCheckpoint
+from ..ipc.messages import Evaluated, Note, NotSaved, SaveCheckpoint
 from ..ipc.roles import Role
 from ..ipc.shape import Member
 from ..runs.directory import LiveRun, RunDirectory
 from ..telemetry import View
 from ..telemetry.reports import Reached, Reports
+from .ending import Ending
 from .plan import Plan
 from .serial import SerialPipeline
 from .signals import Outcome, SignalPipe, signal_outcome, solved
@@ -35,7 +36,7 @@ class _SerialRun:
 
     def __init__(self, plan: Plan, pipeline: SerialPipeline, reports: Reports, view: View, signals: SignalPipe) -> None:
         self._plan, self._pipeline, self._reports = plan, pipeline, reports
-        self._view, self._signals = view, signals
+        self._view, self._signals, self._ending = view, signals, Ending()
 
     def run(self) -> Outcome:
         """Runs everything from the first lap to the last checkpoint; returns how it ended."""
@@ -45,7 +46,8 @@ class _SerialRun:
             outcome = self._step()
         self._pipeline.agents[_LEARNER].on_message(SaveCheckpoint(request_id=1))  # at once, without another step
         self._take_messages()
-        return outcome
+        self._ending.cause = outcome
+        return self._ending.outcome()
 
     def close(self) -> None:
         """Closes the agents and shows their last messages."""
@@ -68,6 +70,8 @@ class _SerialRun:
         for member, message in self._pipeline.receive():
             if isinstance(message, Note):
                 self._view.line(f"{member.identity}: {message.text}")
+            if isinstance(message, NotSaved):
+                self._ending.not_saved(message)
             if isinstance(message, Evaluated):
                 self._reports.evaluation(message)
                 outcome = outcome or solved(self._plan.profile, message)

@@ -67,6 +67,28 @@ class SignalPipe:
             return
 
 
+class PauseSignal:
+    """Notes Ctrl-Z (SIGTSTP), which then does not stop the process; use it as a context in the main thread."""
+
+    def __enter__(self) -> "PauseSignal":
+        self._requested = False
+        self._former = signal.getsignal(signal.SIGTSTP)
+        if self._former is not signal.SIG_IGN:
+            signal.signal(signal.SIGTSTP, self._handle)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        signal.signal(signal.SIGTSTP, self._former)
+
+    def take(self) -> bool:
+        """Whether the signal has come since the last call."""
+        requested, self._requested = self._requested, False
+        return requested
+
+    def _handle(self, number: int, frame: FrameType | None) -> None:
+        self._requested = True
+
+
 def _is_ignored(number: signal.Signals) -> bool:
     return number in _MAY_BE_IGNORED and signal.getsignal(number) is signal.SIG_IGN
 
@@ -78,6 +100,11 @@ class Outcome:
     exit_code: ExitCode
     reason: str
     traceback: str = ""
+
+    @property
+    def has_failed(self) -> bool:
+        """Whether the run ended for a failure, and neither at a limit nor by a signal."""
+        return self.exit_code != ExitCode.FINISHED and not self.exit_code.is_signal
 
 
 def signal_outcome(signals: SignalPipe, effect: str = "draining and saving a checkpoint") -> Outcome | None:

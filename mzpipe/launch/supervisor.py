@@ -16,24 +16,38 @@ import zmq
 from ..errors import ExitCode, MessageError
 from ..ipc.control import SupervisorSocket
 from ..ipc.dataplane import DataPlane
-from ..ipc.messages import CheckpointSaved, Evaluated, Failed, Hello, Message, Note, Ready, SaveCheckpoint, Welcome
+from ..ipc.messages import (
+    CheckpointSaved,
+    Evaluated,
+    Failed,
+    Hello,
+    Message,
+    Note,
+    NotSaved,
+    Ready,
+    SaveCheckpoint,
+    Welcome,
+)
 from ..ipc.roles import Role
 from ..ipc.segment import LAYOUT_VERSION
+from ..runs.checkpoint import LATEST, CheckpointStore
 from ..runs.directory import LiveRun, RunDirectory
 from ..runtime.process import make_death_pipe
 from ..telemetry import View
 from ..telemetry.reports import Reached, Reports
+from .ending import Ending, Patience
 from .join import SOCKET_FILE
 from .plan import Plan
-from .roles import LAST_STAGE, RESTARTED_ROLES, SEARCHING_ROLES, STOP_STAGES
+from .roles import LAST_STAGE, SEARCHING_ROLES, STOP_STAGES
 from .roster import Entry, Roster, State, describe_exit
-from .signals import Outcome, SignalPipe, signal_outcome, solved
+from .signals import Outcome, PauseSignal, SignalPipe, signal_outcome, solved
+from .silence import STACKS, SilenceKeeper, pause_run
 
 _TICK_MS = 200
 _LAST_WORDS_MS = 50
 _FIRST_STAGE = 1
-# A stop takes at most the sum of these: sources, checkpoint, the rest.
-_SOURCES_STOP_S, _CHECKPOINT_S, _REST_STOP_S = 2.0, 4.0, 2.5
+# A stop takes at most the sum of these, and the checkpoint in between (ending.py).
+_SOURCES_STOP_S, _REST_STOP_S = 2.0, 2.5
 _SECOND_CTRL_C_STOP_S = 1.0
 _REFUSALS_SHOWN, _REFUSAL_CHARACTERS = 3, 200
 
@@ -62,31 +76,50 @@ class Supervisor:
         self._stop_word = self._plane.stop_word()
         self._death_pipe = make_death_pipe(runtime)
         self._socket = SupervisorSocket(runtime / SOCKET_FILE)
-        self._roster = Roster(plan.shape.members(), self._profile, run.path, run.logs)
+        self._roster = Roster(plan.shape.members(), self._profile, run.path, run.logs, view.line)
         self._reports = Reports(self._profile, self._plane, run, view, reached)
+        silence_s = self._profile.topology.silence_s
+        self._silences = SilenceKeeper(self._plane, self._roster, run.logs, view, silence_s)
         self._outcome: Outcome | None = None
         self._saved_request = 0
-        self._stopping = False
+        self._stopping = self._killing = False
+        self._ending = Ending()
         self._refused = 0
 
     def run(self) -> Outcome:
         """Runs everything from the first process to the last; returns how it ended."""
         try:
-            self._start_all()
-            while self._outcome is None:
-                self._turn(_TICK_MS)
-                if self._outcome is None:  # else the process whose death ends the run would be started again first
-                    self._restart_due()
-                self._check_signals()
-                self._report()
-            self._stop(self._outcome)
+            with PauseSignal() as pause:
+                outcome = self._run_until_outcome(pause)
+            outcome = self._stop(outcome)
             # A watcher starts another run after this one, unless a signal says otherwise.
-            return (signal_outcome(self._signals) if self._watch else None) or self._outcome
+            return (signal_outcome(self._signals) if self._watch else None) or outcome
         finally:
+            self._stopping = True  # whoever is killed now is not mourned, whatever led here
             self._kill_rest()
             self._socket.close()
             self._reports.close()
             os.close(self._death_pipe)
+
+    def _run_until_outcome(self, pause: PauseSignal) -> Outcome:
+        """Runs until something ends the run."""
+        self._start_all()
+        while self._outcome is None:
+            self._turn(_TICK_MS)
+            if self._outcome is None:  # else the process whose death ends the run would be started again first
+                self._restart_due()
+            self._check_signals()
+            self._silences.look()
+            self._report()
+            if pause.take():
+                self._pause()
+        return self._outcome
+
+    def _pause(self) -> None:
+        self._view.line("paused, with every process of the run: SIGCONT (`fg` or `bg` in a shell) goes on")
+        pause_run(self._roster)
+        self._silences.begin_anew()
+        self._view.line("the run goes on")
 
     def _start_all(self) -> None:
         for entry in self._roster.entries:
@@ -149,6 +182,9 @@ class Supervisor:
                 self._take_evaluation(message)
             case CheckpointSaved():
                 self._saved_request = max(self._saved_request, message.request_id)  # 0: by its own interval
+            case NotSaved():
+                self._saved_request = max(self._saved_request, message.request_id)
+                self._ending.not_saved(message)
             case Note():
                 self._view.line(f"{identity}: {message.text}")
 
@@ -175,25 +211,41 @@ class Supervisor:
         member = entry.member
         if member.role in SEARCHING_ROLES:
             self._plane.release_lanes(member)
+        cause = entry.silence if entry.silence and code == -signal.SIGKILL else describe_exit(code)
+        what = f"{member.identity}{f' (pid {pid})' if pid else ''} {cause}"
+        if self._stopping and code and not self._killing:
+            self._miss(entry, what)
         if self._stopping or self._outcome is not None:
             return
-        what = f"{member.identity}{f' (pid {pid})' if pid else ''} {describe_exit(code)}"
         if self._roster.is_external(entry):
             self._view.line(f"{what}: waiting for it to be started by hand again")
-        elif member.role in RESTARTED_ROLES and was_ready | (code is not None and code < 0):
-            self._restart_later(entry, what)
-        elif member.role == Role.LEARNER and self._outlives(code, was_ready):
+        elif not self._outlives(member.role, code, was_ready):
+            self._fail(entry, what)
+        elif member.role == Role.LEARNER:
             self._restart_ranks(entry, what)
         else:
-            self._fail(entry, what)
+            self._restart_later(entry, what)
 
-    def _outlives(self, code: int | None, was_ready: bool) -> bool:
-        """Whether to restart the learner: it was killed, or one of several ranks failed, perhaps for a dead peer.
+    def _outlives(self, role: Role, code: int | None, was_ready: bool) -> bool:
+        """Whether the run outlives this death: the process was killed, or it failed after it had been ready.
 
-        A device that is full or lost stays so: the run ends.
+        A device that is full or lost stays so, and the only rank of the learner fails again on the same state. One of
+        several ranks may have failed for a dead peer, unless one of them ended with a known error, which it would meet
+        again. Without a journal the replay server's table is only in its memory.
         """
-        several = self._plane.shape.learner_ranks > 1
-        return (code is not None and code < 0) or (several and was_ready and code != ExitCode.DEVICE)
+        replay = self._profile.replay
+        if role == Role.REPLAY and not (replay.journal or replay.source):
+            return False
+        if code is not None and code < 0:
+            return True
+        if role == Role.LEARNER and not self._may_be_the_peer():
+            return False
+        return was_ready and code != ExitCode.DEVICE
+
+    def _may_be_the_peer(self) -> bool:
+        """Whether a rank that failed may have done so because another one was dead."""
+        ranks = [self._roster[member.identity] for member in self._plane.shape.learners()]
+        return len(ranks) > 1 and not any(rank.failed is not None and rank.failed.is_known for rank in ranks)
 
     def _restart_ranks(self, entry: Entry, what: str) -> None:
         """Stops all ranks, which resume together from the latest checkpoint; shows only the first death."""
@@ -226,6 +278,9 @@ class Supervisor:
         failed = entry.failed
         errors = self._plane.errors(entry.member).read()
         log = self._run.logs / f"{entry.member.identity}.log"
+        if failed is not None and failed.is_known:
+            self._outcome = Outcome(ExitCode(failed.exit_code), f"{what}: {failed.summary}")
+            return
         traceback = failed.traceback if failed else (errors[0].text if errors else "")
         reason = f"{what}: {failed.summary if failed else f'see {log}'}"
         code = ExitCode(failed.exit_code) if failed else ExitCode.INTERNAL
@@ -253,8 +308,9 @@ class Supervisor:
 
     # The stop: sources first, then a checkpoint, then the rest.
 
-    def _stop(self, outcome: Outcome) -> None:
+    def _stop(self, outcome: Outcome) -> Outcome:
         self._stopping = True
+        self._ending.cause = outcome
         self._view.line(f"stopping: {outcome.reason}")
         limit_s = time.monotonic()
         self._raise_stage(_FIRST_STAGE)
@@ -262,6 +318,18 @@ class Supervisor:
         self._save_checkpoint()
         self._raise_stage(LAST_STAGE)
         self._wait_for_end(time.monotonic() + _REST_STOP_S)
+        for entry in self._roster.alive():
+            if entry.child is not None:
+                self._miss(entry, f"{entry.member.identity} (pid {entry.pid}) has not ended and is killed")
+        return self._ending.outcome()
+
+    def _miss(self, entry: Entry, what: str) -> None:
+        """Says that a process did not end as it should; without the replay server's end its journal lacks its last."""
+        what = f"{what}: {entry.failed.summary}" if entry.failed else what
+        self._view.line(f"at the stop {what}")
+        if entry.member.role == Role.REPLAY and self._profile.replay.journal:
+            code = entry.failed.exit_code if entry.failed else ExitCode.INTERNAL
+            self._ending.fault(code, f"at the stop {what}: the end of the journal may be missing")
 
     def _raise_stage(self, stage: int) -> None:
         self._stop_word.raise_to(stage)
@@ -274,18 +342,32 @@ class Supervisor:
                 return
 
     def _save_checkpoint(self) -> None:
+        """Asks for a checkpoint and waits for it as long as the learner works; records why none has come."""
         learner = self._roster["learner-0"]
-        if learner.state is not State.READY or not self._socket.send("learner-0", SaveCheckpoint(request_id=1)):
-            return
-        self._plane.doorbell(learner.member).ring()
-        deadline_s = time.monotonic() + _CHECKPOINT_S
-        while self._saved_request == 0 and learner.pidfd is not None:
-            if not self._turn_until(deadline_s):
-                self._view.line(f"no checkpoint within {_CHECKPOINT_S:.0f} s: the one before it stays the latest")
+        if learner.state is State.READY and self._socket.send("learner-0", SaveCheckpoint(request_id=1)):
+            self._plane.doorbell(learner.member).ring()
+            self._wait_for_checkpoint(learner)
+        elif learner.state in (State.ABSENT, State.STARTED):
+            self._ending.not_begun(is_saved=CheckpointStore(self._run.checkpoints).has(LATEST))
+        else:
+            self._ending.not_saved(learner.failed)
+
+    def _wait_for_checkpoint(self, learner: Entry) -> None:
+        patience = Patience(self._plane.counters(learner.member).get("pid"))
+        while self._saved_request == 0:
+            if learner.pidfd is None:
+                self._ending.not_saved(learner.failed)
                 return
+            if self._turn_until(patience.deadline_s):
+                continue
+            if self._signals.count() > 1 or not patience.extend():
+                self._ending.given_up(signal_outcome(self._signals) if self._signals.count() > 1 else None)
+                return
+            patience.say_once(self._view.line, again="again" if self._signals.count() else "twice")
 
     def _kill_rest(self) -> None:
         """Kills the children that are left, and waits for their end: they must be gone before the shared memory is."""
+        self._stopping = self._killing = True
         self._roster.kill()
         deadline_s = time.monotonic() + _REST_STOP_S
         while any(entry.child is not None for entry in self._roster.alive()) and time.monotonic() < deadline_s:
@@ -302,9 +384,9 @@ class Supervisor:
 
 
 def _tail(log: Path) -> str:
-    """The end of a log, from its last traceback on."""
+    """The end of a log, from its last traceback, or the stacks of a silent process, on."""
     try:
         text = log.read_text(errors="replace")[-8_000:]
     except OSError:
         return ""
-    return text[max(text.rfind("Traceback"), 0) :]
+    return text[max(text.rfind("Traceback"), text.rfind(STACKS), 0) :]

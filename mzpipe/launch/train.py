@@ -1,53 +1,24 @@
 """`train`: takes a profile to a finished run, in many processes or in one."""
 
 import dataclasses
-from pathlib import Path
-from typing import NamedTuple
 
 from ..config import Profile, load_profile
-from ..errors import ExitCode, MzpipeError, UsageError
-from ..games import describe_game
-from ..ipc.dataplane import DataPlane
-from ..ipc.roles import Role
-from ..ipc.shape import Member
-from ..replay.journal import has_journal, has_records
+from ..errors import ConfigError, ExitCode
+from ..replay.journal import has_records
 from ..runs.checkpoint import LATEST, CheckpointStore
-from ..runs.directory import LiveRun, RunDirectory, save_profile, sweep_leftovers
+from ..runs.directory import LastMoment, LockedRun, RunDirectory, save_profile, sweep_leftovers
 from ..runs.resume import ResumePoint
 from ..runs.scores import read_scores
 from ..telemetry import View
 from ..telemetry.reports import Reached
-from .plan import ModelSizes, make_plan, plan_lines
+from .checks import check_model, check_profile
+from .last_moment import counted_session, recall_last_moment
+from .plan import make_plan, plan_lines
 from .prepare import prepare
-from .roles import Devices
 from .serial_run import run_serial
 from .signals import Outcome, SignalPipe, signal_outcome
 from .start import find_start
 from .supervisor import Supervisor, Watch
-
-
-class LastMoment(NamedTuple):
-    """Counts at the moment of a kill."""
-
-    env_steps: int
-    inserted: int
-
-    @property
-    def in_flight(self) -> int:
-        """Transitions that were played but had not reached the table: they were in actors or in rings."""
-        return max(0, self.env_steps - self.inserted)
-
-
-def read_last_moment(former: LiveRun | None) -> LastMoment | None:
-    """The counters that a killed session left, before they are swept; None if there are none."""
-    if former is None:
-        return None
-    try:
-        plane = DataPlane.attach(Path(former.runtime_directory))
-        inserted = plane.counters(Member(Role.REPLAY, 0)).get("inserted")
-        return LastMoment(plane.total(Role.ACTOR, "env_steps"), inserted)
-    except MzpipeError:
-        return None  # the machine was restarted, or its /dev/shm was swept
 
 
 def train(
@@ -65,38 +36,43 @@ def train(
     `watch` looks at a run of processes while it is live; a trace has room for `trace_events` events. With `began_s`, a
     time on the monotonic clock, a line says how long after it the first env step was played.
     """
-    game = describe_game(profile.game)
-    make_plan(profile, game, Devices.assumed(profile), ModelSizes(), trace_events=trace_events).check()
-    _check_source(profile)
-    with SignalPipe() as signals, run.locked() as locked:
-        last = read_last_moment(locked.former)
-        for path in sweep_leftovers():
-            view.line(f"removed {path}, left by a run that was killed")
-        start = find_start(run, view)
+    game = check_profile(profile, run, trace_events=trace_events)
+    with SignalPipe() as signals, run.locked() as locked, locked.as_found():
+        last = recall_last_moment(locked)
+        start = find_start(run, view, last)
         reached = read_reached(run, start, last)
         if start is not None or run.profile.is_file():
-            _announce_resume(run, reached, _empty_table(run, profile, reached), last, view)
+            _announce_resume(run, reached, _empty_table(run, profile, reached), locked, view)
             _announce_changes(run, profile, view)
-        if start is not None and start.fault:
-            CheckpointStore(run.checkpoints).point(LATEST, start.name)
         limit = _already_reached(profile, reached)
         if limit is not None:
+            _begin(locked, start, view)
             return Outcome(ExitCode.FINISHED, limit)
-        save_profile(profile, run.profile)
-        with locked.runtime() as live:
-            prepared = prepare(profile, game, run, live, view, signals)
+        with counted_session(locked) as live:
+            prepared = prepare(profile, game, live, view, signals)
             stopped = signal_outcome(signals, "stopped before training began")
             if stopped is not None:
                 return stopped
             assert prepared is not None
             plan = make_plan(profile, game, prepared.devices, prepared.model, trace_events=trace_events)
-            plan.check()
+            check_model(plan, run, start)
+            _begin(locked, start, view)
+            save_profile(profile, run.profile)
             for line in (*prepared.lines(), *plan_lines(plan)):
                 view.line(line)
             reached = reached._replace(began_s=began_s)
             if serial:
                 return run_serial(plan, run, live, view, signals, reached)
             return Supervisor(plan, run, live, view, signals, reached, watch).run()
+
+
+def _begin(locked: LockedRun, start: ResumePoint | None, view: View) -> None:
+    """Changes files for the first time: from here on nothing is refused."""
+    locked.touch()
+    for path in sweep_leftovers():
+        view.line(f"removed {path}, left by a run that was killed")
+    if start is not None and start.fault:
+        CheckpointStore(locked.directory.checkpoints).point(LATEST, start.name)
 
 
 def read_reached(run: RunDirectory, start: ResumePoint | None, last: LastMoment | None) -> Reached:
@@ -107,20 +83,12 @@ def read_reached(run: RunDirectory, start: ResumePoint | None, last: LastMoment 
     return Reached(env_steps, state["learner_steps"], best, last.inserted if last else 0)
 
 
-def _check_source(profile: Profile) -> None:
-    """Refuses a replay.from run that has no journal, or that is still writing it."""
-    if not profile.replay.source:
-        return
-    source = RunDirectory(Path(profile.replay.source))
-    if not has_journal(source.journal):
-        raise UsageError(f"replay.from={profile.replay.source!r}: {source.journal} holds no journal to train on")
-    source.refuse_live()
-
-
-def _announce_resume(run: RunDirectory, reached: Reached, empty: str, last: LastMoment | None, view: View) -> None:
+def _announce_resume(run: RunDirectory, reached: Reached, empty: str, locked: LockedRun, view: View) -> None:
     view.line(f"{run.path}: resuming at env step {reached.env_steps:,}, learner step {reached.learner_steps:,}{empty}")
-    if last is not None:
-        view.line(f"it was killed with {last.in_flight:,} transitions on their way to the replay server: they are lost")
+    last, ended = locked.last, "was killed" if locked.former else "ended"
+    if last is not None and (locked.former or last.in_flight):
+        view.line(f"it {ended} with {last.in_flight:,} transitions on their way to the replay server: they are lost")
+        locked.remember(last._replace(in_flight=0))  # told, and not told again
 
 
 def _empty_table(run: RunDirectory, profile: Profile, reached: Reached) -> str:
@@ -133,7 +101,14 @@ def _empty_table(run: RunDirectory, profile: Profile, reached: Reached) -> str:
 
 
 def _announce_changes(run: RunDirectory, profile: Profile, view: View) -> None:
-    for difference in _differences(load_profile(run.profile), profile) if run.profile.is_file() else ():
+    if not run.profile.is_file():
+        return
+    try:
+        before = load_profile(run.profile)
+    except ConfigError as error:
+        view.line(f"{run.profile} cannot be read, it is written anew: {error}")
+        return
+    for difference in _differences(before, profile):
         view.line(f"changed since the last session: {difference}")
 
 

@@ -4,10 +4,10 @@ from pathlib import Path
 
 import numpy as np
 
-from ..errors import MzpipeError
+from ..errors import InputOutputError, MzpipeError
 from ..ipc.columns import named
 from ..ipc.schema import BatchSlot
-from ..runs.files import replacing
+from ..runs.files import file_errors, replacing
 
 # After this many skipped steps in a row the fault is in the weights, not in a batch.
 ROLLBACK_AFTER = 3
@@ -20,7 +20,9 @@ class FaultWatch:
         self._directory = directory
         self._in_a_row = 0
         self._rolled_back_to: int | None = None
-        self.dumped: Path | None = None
+        self._is_kept = False
+        # Where the first skipped step's batch is, in words; "" before the first.
+        self.batch = ""
 
     @property
     def is_next_last(self) -> bool:
@@ -32,10 +34,10 @@ class FaultWatch:
         self._in_a_row = 0
 
     def bad(self, slot: BatchSlot, learner_steps: int) -> bool:
-        """Records a skipped step and keeps its batch if it is the first; returns whether to roll back."""
+        """Records a skipped step and keeps its batch if none is kept yet; returns whether to roll back."""
         self._in_a_row += 1
-        if self.dumped is None:
-            self.dumped = self._dump(slot, learner_steps)
+        if not self._is_kept:
+            self._keep(slot, learner_steps)
         return self._in_a_row >= ROLLBACK_AFTER
 
     def rolled_back(self, learner_steps: int) -> None:
@@ -44,12 +46,17 @@ class FaultWatch:
         if self._rolled_back_to == learner_steps:
             raise MzpipeError(
                 f"{ROLLBACK_AFTER} training steps in a row were not finite again after going back to learner step "
-                f"{learner_steps:,}: lower learner.learning_rate, or look at the batch in {self.dumped}"
+                f"{learner_steps:,}: lower learner.learning_rate, or look at the batch, which {self.batch}"
             )
         self._rolled_back_to = learner_steps
 
-    def _dump(self, slot: BatchSlot, learner_steps: int) -> Path:
+    def _keep(self, slot: BatchSlot, learner_steps: int) -> None:
+        """Keeps a batch if the disk takes it: training needs none."""
         path = self._directory / f"nonfinite-step-{learner_steps:08d}.npz"
-        with replacing(path) as draft, draft.open("wb") as file:
-            np.savez_compressed(file, **named(slot))  # type: ignore[arg-type]
-        return path
+        try:
+            with file_errors("write", path), replacing(path) as draft, draft.open("wb") as file:
+                np.savez_compressed(file, **named(slot))  # type: ignore[arg-type]
+        except InputOutputError as error:
+            self.batch = self.batch or f"is not kept: {error}"
+        else:
+            self._is_kept, self.batch = True, f"is in {path}"

@@ -15,7 +15,8 @@ import torch
 
 from ..config import score_protocol
 from ..errors import CheckpointError, MzpipeError, NotFiniteError
-from ..ipc.messages import CheckpointSaved, Message, Note, SaveCheckpoint
+from ..ipc.calls import LongCall
+from ..ipc.messages import CheckpointSaved, Message, Note, NotSaved, SaveCheckpoint
 from ..ipc.roles import Role
 from ..ipc.schema import BatchSlot
 from ..ipc.shape import Member
@@ -24,6 +25,7 @@ from ..ipc.trace import Mark
 from ..ipc.weights import WeightsPublisher
 from ..nets import FlatWeights, Model, place_model, use_device
 from ..planning import derive_seed
+from ..runs.attempts import Attempts
 from ..runs.checkpoint import LATEST, CheckpointStore, step_name
 from ..runs.resume import find_resume_point
 from ..runtime.agent import Agent
@@ -33,14 +35,19 @@ from .average import AverageWeights
 from .batches import BatchFeed
 from .diagnostics import diagnose, gradient_norms
 from .faults import FaultWatch
+from .launches import Launches
 from .loss import Batch, Losses
+from .numbers import StepResult
 from .ranks import OneRank, Ranks, backend_of
 from .saving import make_checkpoint, restore_checkpoint
 from .statistics import PlayedStatistics
-from .step import StepResult, TrainingStep
+from .step import TrainingStep
 
 # A gap between the played and the trained network from which searches see other values than the loss.
 _LARGE_GAP = 0.5
+# The run ends after this long without a checkpoint, although one was due: an hour is enough for a person to make room,
+# and it bounds what a crash could take.
+_PATIENCE_S = 3600.0
 
 
 class _Begun(NamedTuple):
@@ -70,12 +77,16 @@ class Learner(Agent):
         self._bells = [plane.doorbell(member) for member in members if member.role == Role.INFERENCE]
         self._rank_bells = [plane.doorbell(member) for member in members if member.role == self.role and member.index]
         self._replay_bell = plane.doorbell(Member(Role.REPLAY, 0))
+        self._saves = Attempts("checkpoints", self._note, lost="the last one stays", patience_s=_PATIENCE_S)
         self._ranks: Ranks | OneRank | None = None
         self._resources = ExitStack()
-        self._is_beginning = self._gap_is_told = False
+        self._is_beginning = self._gap_is_told = self._has_trained = False
+        # A batch that shows whether training can go on from the state that is to be saved.
+        self._trial: Batch | None = None
         # Steps that may run while the host goes on.
         self._max_behind = 1 if self._device.type == "cuda" else 0
         self._begun: deque[_Begun] = deque()
+        self._launches = Launches(self._device, self._counters)
 
     def on_start(self) -> None:
         """Builds the model and saves it, or restores the latest checkpoint; rank 0 publishes its weights."""
@@ -109,6 +120,9 @@ class Learner(Agent):
 
     def do_work(self) -> int:
         """Trains on one batch if there is one, up to stop.learner_steps; publishes and saves at their intervals."""
+        if self._saves.is_due and self._step.is_sound:
+            self._finish_all()
+            self._save(request_id=0)
         peeked = self._feed.peek() if self._may_begin() else None
         if peeked is None:
             return self._finish_done()
@@ -120,13 +134,16 @@ class Learner(Agent):
             return 0
         self._clock.end(Stage.BATCH_COPY)
         self._call_ranks()
-        return self._train(*peeked)
+        if self._has_trained:
+            return self._train(*peeked)
+        with self._in_long_call(LongCall.FIRST_STEP):
+            self._has_trained = True
+            return self._train(*peeked)
 
     def on_message(self, message: Message) -> None:
         """Saves a checkpoint when the supervisor asks for one."""
         if isinstance(message, SaveCheckpoint) and self._index == 0:
-            while self._begun:
-                self._finish()
+            self._finish_all()
             self._save(message.request_id)
 
     def on_close(self) -> None:
@@ -178,7 +195,8 @@ class Learner(Agent):
     def _train(self, slot: BatchSlot, batch: Batch) -> int:
         self._is_beginning = True
         self._clock.mark(Mark.BATCH_TAKEN, self._index, self._feed.sequence)
-        self._step.begin(batch)
+        with self._launches.step():
+            self._step.begin(batch)
         self._is_beginning = False
         self._feed.take()
         self._begun.append(_Begun(slot, batch))
@@ -206,10 +224,15 @@ class Learner(Agent):
         self._finish()
         return 1
 
+    def _finish_all(self) -> None:
+        while self._begun:
+            self._finish()
+
     def _finish(self) -> None:
         """Takes the result of the oldest step that has begun; on a GPU it may have to wait for it."""
         slot, batch = self._begun.popleft()
         result = self._step.finish()
+        self._launches.count()
         if result.skipped:
             self._take_fault(slot)
         else:
@@ -229,6 +252,8 @@ class Learner(Agent):
         """Counts and measures a step, publishes and saves; only rank 0 calls it."""
         config, steps = self._profile.learner, self._step.learner_steps
         self._count(result.losses)
+        if self._trial is None or steps % config.checkpoint_interval == 0:
+            self._trial = _host_copy(batch)
         if steps % config.diagnostics_interval == 0:
             self._measure(batch)
         if steps % config.publish_interval == 0:
@@ -239,16 +264,18 @@ class Learner(Agent):
     def _take_fault(self, slot: BatchSlot) -> None:
         """Counts a skipped step, keeps the first one's batch, and rolls back after three in a row."""
         self._counters.add("skipped_steps")
-        had_dump = self._faults.dumped is not None
+        told = self._faults.batch
         roll_back = self._faults.bad(slot, self._step.learner_steps)
-        if not had_dump:
-            self._note(f"a training step is not finite: it is skipped, its batch is in {self._faults.dumped}")
+        if self._faults.batch != told:
+            self._note(f"a training step is not finite: it is skipped, its batch {self._faults.batch}")
         if not roll_back:
             return
-        if not self._restore():
+        with self._in_long_call(LongCall.LOAD):
+            is_restored = self._restore()
+        if not is_restored:
             raise MzpipeError(
                 "three training steps in a row were not finite, and there is no checkpoint to go back to: lower "
-                f"learner.learning_rate, or look at the batch in {self._faults.dumped}"
+                f"learner.learning_rate, or look at the batch, which {self._faults.batch}"
             )
         if self._index == 0:
             self._counters.set("learner_steps", self._step.learner_steps)
@@ -302,13 +329,20 @@ class Learner(Agent):
         self._clock.end(Stage.PUBLISH)
 
     def _save(self, request_id: int) -> None:
+        """Saves, or tries again later; raises CheckpointError for one that the supervisor asks for: it is the last."""
         config = self._profile.learner
         try:
-            self._write_checkpoint()
+            with self._in_long_call(LongCall.SAVE):
+                if request_id:
+                    self._write_checkpoint()
+                elif not self._saves.make(self._write_checkpoint):
+                    return
+                self._store.prune(keep=config.keep_checkpoints, keep_every=config.keep_every)
         except NotFiniteError as error:
             self._distrust(error)
+            if request_id:
+                self._control.send(NotSaved(request_id, int(error.exit_code), str(error)))
             return
-        self._store.prune(keep=config.keep_checkpoints, keep_every=config.keep_every)
         self._control.send(CheckpointSaved(request_id, self._step.learner_steps))
 
     def _write_checkpoint(self) -> None:
@@ -319,6 +353,8 @@ class Learner(Agent):
             "protocol": score_protocol(self._profile.game),
         }
         self._statistics.measure()
+        if self._trial is not None and not self._step.would_take(_placed(self._trial, self._device)):
+            raise NotFiniteError("the loss or the gradient of the next step is not finite")
         checkpoint = make_checkpoint(self._model, self._average, self._step, state)
         self._store.save(step_name(self._step.learner_steps), checkpoint, pointer=LATEST)
 
@@ -353,3 +389,11 @@ class Learner(Agent):
 
     def _note(self, line: str) -> None:
         self._control.send(Note(line))
+
+
+def _host_copy(batch: Batch) -> Batch:
+    return Batch._make(None if tensor is None else tensor.cpu().clone() for tensor in batch)
+
+
+def _placed(batch: Batch, device: torch.device) -> Batch:
+    return Batch._make(None if tensor is None else tensor.to(device) for tensor in batch)

@@ -34,6 +34,7 @@ from torch.nn.functional import log_softmax
 from ..config import LearnerConfig
 from ..ipc.schema import Unrolls
 from ..nets import Model, device_has_bfloat16
+from ..nets.capture import reason_of
 from ..nets.support import halve_gradient, head_scalar, two_hot
 from .augment import Augmentation
 from .stacks import following_observations, only_stored
@@ -235,19 +236,15 @@ def uses_bfloat16(config: LearnerConfig, device: torch.device) -> bool:
     return config.precision == "bfloat16"
 
 
-def compiled(loss: nn.Module, batch: Batch, *, cuda_graphs: bool, note: Callable[[str], None]) -> nn.Module:
+def compiled(loss: nn.Module, batch: Batch, *, note: Callable[[str], None]) -> nn.Module:
     """Returns `loss` compiled, after a trial on `batch`; if that fails, notes why and returns `loss` unchanged."""
-    on_cuda = batch.weight_B.device.type == "cuda"
-    if cuda_graphs and not on_cuda:
-        note(f"learner.cuda_graphs=true: the learner's device is {batch.weight_B.device}: it continues without graphs")
     note("learner.compile: the first step compiles the loss, which can take minutes")
-    fast = torch.compile(loss, mode="reduce-overhead" if cuda_graphs and on_cuda else "default")
+    fast = torch.compile(loss)
     try:
         fast(batch).total.backward()
     except _DEVICE_FAILURES:
         raise
     except _COMPILE_FAILURES as error:
-        reason = str(error).strip().partition("\n")[0]
-        note(f"learner.compile: {type(error).__name__}: {reason}: the learner continues without it")
+        note(f"learner.compile: {type(error).__name__}: {reason_of(error)}: the learner continues without it")
         return loss
     return fast  # type: ignore[return-value]

@@ -28,6 +28,8 @@ class Optimizer:
     def __init__(self, model: nn.Module, config: LearnerConfig) -> None:
         self.parameters: list[Tensor] = list(model.parameters())
         self._config, self.fields = config, _fields(config)
+        # The parameters' indices as they stand in the names of `optimizer_arrays`.
+        self.numbers = frozenset(map(str, range(len(self.parameters))))
         # Each parameter's state by its index, from its first gradient on.
         self.state: dict[int, dict[str, Tensor]] = {}
 
@@ -36,11 +38,17 @@ class Optimizer:
         for parameter in self.parameters:
             parameter.grad = None
 
+    def forget(self) -> None:
+        """Makes the state zeros again."""
+        for fields in self.state.values():
+            for tensor in fields.values():
+                tensor.zero_()
+
     @torch.no_grad()
     def step(self, rate: float | Tensor, skipped: Tensor | None = None) -> None:
         """Moves every parameter that has a gradient; none, and changes no state, where `skipped` is 1.0."""
         trained = {index: each for index, each in enumerate(self.parameters) if each.grad is not None}
-        state = [self._state(index) for index in trained]
+        state = [self.state_of(index) for index in trained]
         parameters, gradients = list(trained.values()), [cast(Tensor, each.grad) for each in trained.values()]
         columns = [[fields[name] for fields in state] for name in self.fields]
         config = self._config
@@ -55,8 +63,8 @@ class Optimizer:
             common |= {"amsgrad": False, "beta1": _BETA1, "beta2": _BETA2, "eps": _EPSILON}
             update(parameters, gradients, means, squares, [], steps, **common)
 
-    def _state(self, index: int) -> dict[str, Tensor]:
-        """Zeros at first."""
+    def state_of(self, index: int) -> dict[str, Tensor]:
+        """The state of a parameter by field, always in the same memory; zeros at first."""
         fields, parameter = self.state.setdefault(index, {}), self.parameters[index]
         for name in self.fields:
             if name not in fields:
@@ -99,22 +107,29 @@ def restore_optimizer(optimizer: Optimizer, arrays: Mapping[str, np.ndarray]) ->
     """Restores the state from the arrays; raises CheckpointError if they belong to another model.
 
     Fields of another optimiser are left out: a run that changes `learner.optimizer` begins with a state of zeros, and
-    a later change back does not find an old one.
+    a later change back does not find an old one. The state stays where it is in memory, for graphs have its addresses.
     """
-    state: dict[int, dict[str, Tensor]] = {}
-    parameters = optimizer.parameters
+    found: dict[int, dict[str, Tensor]] = {}
     for name, array in arrays.items():
         number, _, field = name.partition(".")
-        index, tensor = int(number), torch.from_numpy(array)
-        if index >= len(parameters) or (tensor.ndim and tensor.shape != parameters[index].shape):
-            raise CheckpointError(f"optimiser state {index}.{field} {tuple(tensor.shape)} is another model's")
+        index, tensor = int(number) if number in optimizer.numbers else -1, torch.from_numpy(array)
+        if index < 0 or not _fits(optimizer.parameters[index], field, tensor):
+            raise CheckpointError(
+                f"optimiser state {name[:40]} {tensor.dtype} {tuple(tensor.shape)} is another model's"
+            )
         if field in optimizer.fields:
-            state.setdefault(index, {})[field] = _placed_as(parameters[index], tensor)
-    optimizer.state = state
+            found.setdefault(index, {})[field] = tensor
+    for index, fields in found.items():
+        if missing := sorted(set(optimizer.fields) - fields.keys()):
+            raise CheckpointError(
+                f"optimiser state {index}.{missing[0]} is missing, though it has {index}.{min(fields)}"
+            )
+    optimizer.forget()
+    for index, fields in found.items():
+        for field, tensor in fields.items():
+            optimizer.state_of(index)[field].copy_(tensor)
 
 
-def _placed_as(parameter: Tensor, tensor: Tensor) -> Tensor:
-    """A copy on the parameter's device, with its strides: fused optimisers step through the memory of both together."""
-    if not tensor.ndim:
-        return tensor.to(parameter.device, copy=True)
-    return torch.empty_like(parameter, dtype=tensor.dtype).copy_(tensor)
+def _fits(parameter: Tensor, field: str, tensor: Tensor) -> bool:
+    """Whether the tensor can be this field of the parameter's state."""
+    return tensor.dtype == torch.float32 and tensor.shape == (() if field == _STEP else parameter.shape)

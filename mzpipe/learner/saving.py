@@ -10,7 +10,6 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import CheckpointError
 from ..nets import Model, numpy_state, restore_model
 from ..runs.checkpoint import Checkpoint
 from .average import AverageWeights
@@ -44,10 +43,7 @@ def restore_checkpoint(
         restore_model(average.model, checkpoint)
     restore_optimizer(step.optimizer, fields)
     step.is_sound = True
-    try:
-        step.learner_steps = int(checkpoint.state["learner_steps"])
-    except (KeyError, ValueError, TypeError):
-        raise CheckpointError("checkpoint without learner_steps in its state") from None
+    step.learner_steps = checkpoint.state["learner_steps"]
 
 
 def _split(arrays: Mapping[str, np.ndarray]) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:

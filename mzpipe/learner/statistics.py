@@ -52,7 +52,7 @@ class PlayedStatistics:
         momenta = [norm.momentum for norm in self._norms]
         for norm in self._norms:
             norm.reset_running_stats()
-            norm.momentum = None  # torch then takes the plain mean over all passes since the reset
+            norm.momentum = None  # statistics are then plain means over all passes since the reset
         self._model.train()
         for inputs in self._kept:
             unroll(self._model, *inputs)

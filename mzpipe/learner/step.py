@@ -6,25 +6,25 @@ batch statistics. Either all ranks skip a step or none does.
 
 On a GPU nobody waits for a step inside it. The device itself skips a step that is not
 finite, and the step's numbers travel to the host in one copy, which `finish` reads
-when the next step has begun. That next step then does not know on the host how many
-steps were taken before it: what depends on their number is chosen on the device.
+when the next step has begun (see `numbers`). The whole step can then be one graph
+(see `captured`).
 """
 
 from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from functools import partial
-from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 
 from ..config import LearnerConfig
 from ..ipc.stages import Stage
-from ..nets import Model, mean_image_weight
+from ..nets import Model
 from .average import AverageWeights
+from .captured import CapturedStep
 from .loss import Batch, Losses, LossFunction, compiled
-from .optimizer import Optimizer, learning_rate
+from .numbers import Sent, StepNumbers, StepResult, packed, sent
+from .optimizer import Optimizer
 from .ranks import OneRank, Ranks
 from .statistics import SavedBuffers
 
@@ -45,21 +45,6 @@ def flushed_denormals() -> Iterator[None]:
         torch.set_flush_denormal(False)
 
 
-class StepResult(NamedTuple):
-    """The result of a training step, on the host; a skipped step leaves the model as it was."""
-
-    losses: Losses
-    skipped: bool
-
-
-class _Begun(NamedTuple):
-    """A step whose result nobody has read: whether it was skipped, on the device, and its numbers on their way."""
-
-    skipped: Tensor
-    numbers: Tensor
-    arrived: torch.cuda.Event | None
-
-
 class TrainingStep:
     """The model's loss function, optimiser and schedule, and the average of its weights if one is kept."""
 
@@ -75,13 +60,17 @@ class TrainingStep:
     ) -> None:
         self._model, self._config, self._note, self._ended = model, config, note, ended
         self._ranks, self._average = ranks or OneRank(), average
-        self._loss: nn.Module = self._ranks.spread(LossFunction(model, config))
+        self._own_loss: nn.Module = LossFunction(model, config)
+        self._loss: nn.Module = self._ranks.spread(self._own_loss)
         self._is_compiled = False
         self._buffers = SavedBuffers(model)
-        self._begun: deque[_Begun] = deque()
+        self._begun: deque[Sent] = deque()
         self.optimizer = Optimizer(model, config)
+        device = self.optimizer.parameters[0].device
         # On a CPU the host has the answer as soon as it asks.
-        self._device_skips = self.optimizer.parameters[0].is_cuda
+        self._device_skips = device.type == "cuda"
+        self._numbers = StepNumbers(config, device)
+        self._captured = self._captured_step(device)
         # Steps whose result is known to have changed the weights.
         self.learner_steps = 0
         # If this is False on one rank, every rank skips its steps until the state is restored.
@@ -98,48 +87,61 @@ class TrainingStep:
         """Begins to train on one batch: on a GPU, `finish` waits for it; at most two steps may wait for `finish`."""
         assert len(self._begun) < _MAX_BEGUN
         with flushed_denormals():
-            self._begun.append(self._train(batch))
+            self._model.train()
+            self._compile_once(batch)
+            self._numbers.give(self.learner_steps, is_one_unknown=bool(self._begun), is_sound=self.is_sound)
+            numbers = self._captured(self._train, batch) if self._captured else self._train(batch)
+            self._begun.append(sent(numbers))
+
+    def would_take(self, batch: Batch) -> bool:
+        """Whether a step on this batch would be finite on this rank; waits for the answer, and changes no state."""
+        device = self.optimizer.parameters[0].device
+        loss = self._loss if isinstance(self._ranks, OneRank) else self._own_loss  # no other rank takes part
+        self._model.train()
+        self._buffers.save()
+        with flushed_denormals(), torch.random.fork_rng([device] if device.type == "cuda" else []):
+            total = loss(batch).total
+            gradients = torch.autograd.grad(total, self.optimizer.parameters, allow_unused=True)
+        self._buffers.restore()
+        norm = torch.stack([each.norm() for each in gradients if each is not None]).norm()
+        return bool(torch.isfinite(norm) & torch.isfinite(total))
 
     def is_done(self) -> bool:
         """Whether `finish` would not wait."""
-        arrived = self._begun[0].arrived
-        return arrived is None or arrived.query()
+        return self._begun[0].is_there()
 
     def finish(self) -> StepResult:
         """The result of the oldest step that has begun."""
-        begun = self._begun.popleft()
-        if begun.arrived is not None:
-            begun.arrived.synchronize()
-        result = _unpacked(begun.numbers)
+        result = self._begun.popleft().result()
         if not result.skipped:
             self.learner_steps += 1
             self._ended(Stage.OPTIMIZER)
         return result
 
-    def _train(self, batch: Batch) -> _Begun:
-        self._model.train()
-        self._compile_once(batch)
+    def _train(self, batch: Batch) -> Tensor:
+        """The whole step, up to its packed result; on a GPU no part of it waits, so it can be captured."""
+        given = self._numbers.given()
         self._buffers.save()
-        self._model.take_mean(batch.observation, self._by_steps(mean_image_weight))
+        self._model.take_mean(batch.observation, given.mean_weight)
         losses: Losses = self._loss(batch)
         self._ended(Stage.FORWARD)
         self.optimizer.clear_gradients()
         losses.total.backward()
-        skipped = self._skipped(losses)
+        skipped = self._skipped(losses, given.is_sound)
         self._ended(Stage.BACKWARD)
-        self._update(skipped)
-        return _sent(skipped, losses)
+        self._update(skipped, given.rate)
+        self._numbers.ends(skipped)
+        return packed(skipped, losses)
 
-    def _skipped(self, losses: Losses) -> Tensor:
+    def _skipped(self, losses: Losses, is_sound: float | Tensor) -> Tensor:
         """Clips the gradient; returns whether it, the loss or the trained state is unsound on any rank."""
         limit = self._config.max_grad_norm or float("inf")
         norm = nn.utils.clip_grad_norm_(self._model.parameters(), limit)
         finite: Tensor = torch.isfinite(norm) & torch.isfinite(losses.total.detach())
-        return ~self._ranks.all(finite & self.is_sound)
+        return ~self._ranks.all(finite & (is_sound > 0))
 
-    def _update(self, skipped: Tensor) -> None:
+    def _update(self, skipped: Tensor, rate: float | Tensor) -> None:
         """Changes the weights, or makes the model what it was: its new statistics are as bad as its gradient."""
-        rate = self._by_steps(partial(learning_rate, self._config))
         if self._device_skips:
             flag = skipped.float()
             self._buffers.restore_if(skipped)
@@ -155,37 +157,21 @@ class TrainingStep:
         if self._average is not None:
             self._average.update(skipped)
 
-    def _by_steps(self, function: Callable[[int], float]) -> float | Tensor:
-        """The function of how many steps were taken before this one; on the device if only the device knows."""
-        known = function(self.learner_steps)
-        if not self._begun:
-            return known
-        if_taken = function(self.learner_steps + 1)
-        return known if known == if_taken else torch.where(self._begun[-1].skipped, known, if_taken)
+    def _captured_step(self, device: torch.device) -> CapturedStep | None:
+        """Where the profile asks for one, and the step can be one."""
+        if not self._config.cuda_graphs:
+            return None
+        if device.type == "cuda" and isinstance(self._ranks, OneRank):
+            return CapturedStep(note=self._note, ended=self._ended)
+        obstacle = f"the learner's device is {device}" if device.type != "cuda" else "its ranks meet inside each step"
+        self._note(f"learner.cuda_graphs=true: {obstacle}: it continues without graphs")
+        return None
 
     def _compile_once(self, batch: Batch) -> None:
-        if self._is_compiled or not (self._config.compile or self._config.cuda_graphs):
+        if self._is_compiled or not self._config.compile:
             return
         self._is_compiled = True
         self._buffers.save()
-        self._loss = compiled(self._loss, batch, cuda_graphs=self._config.cuda_graphs, note=self._note)
+        self._loss = compiled(self._loss, batch, note=self._note)
         self._buffers.restore()
         self.optimizer.clear_gradients()
-
-
-def _sent(skipped: Tensor, losses: Losses) -> _Begun:
-    """All numbers of the step in one tensor: on a CPU it is there, from a GPU it is on its way to pinned memory."""
-    *scalars, value_error_B = (each.detach().float() for each in losses)
-    numbers = torch.cat([torch.stack([skipped.float(), *scalars]), value_error_B])
-    if not numbers.is_cuda:
-        return _Begun(skipped, numbers, None)
-    arriving = torch.empty(numbers.shape, dtype=numbers.dtype, pin_memory=True).copy_(numbers, non_blocking=True)
-    arrived = torch.cuda.Event()
-    arrived.record(torch.cuda.current_stream(numbers.device))
-    return _Begun(skipped, arriving, arrived)
-
-
-def _unpacked(numbers: Tensor) -> StepResult:
-    num_scalars = len(Losses._fields)  # the last field is no scalar, and `skipped` comes before the first
-    skipped, *scalars = numbers[:num_scalars]
-    return StepResult(Losses._make([*scalars, numbers[num_scalars:]]), skipped=bool(skipped))

@@ -2,10 +2,8 @@
 
 import dataclasses
 import os
-import tempfile
 import time
 from collections.abc import Mapping
-from pathlib import Path
 from types import MappingProxyType
 from typing import NamedTuple
 
@@ -13,10 +11,10 @@ from ..config import Profile
 from ..errors import ExitCode, MzpipeError, UsageError
 from ..ipc.dataplane import DataPlane
 from ..ipc.roles import Role
-from ..launch.rehearsal import has_another_rank
+from ..launch.rehearsal import lacking_devices
 from ..launch.signals import Outcome
 from ..launch.train import train
-from ..runs.directory import RunDirectory
+from ..runs.directory import RunDirectory, scratch_directory
 from ..telemetry import View
 from ..telemetry.gpus import GpuReader, GpuUse, mean_uses
 from ..telemetry.rates import Count, Moment, read_count, read_moment
@@ -62,7 +60,7 @@ class Measurement:
         # Counts read between `first` and `last`.
         self.counts: list[Count] = []
         self._count_at_s = 0.0
-        self.another_rank = True
+        self.lacking: frozenset[Role] = frozenset()
         self._gpus = GpuReader()
         # Readings of the machine's GPUs, with each count.
         self.gpu_uses: list[dict[str, GpuUse]] = []
@@ -77,7 +75,7 @@ class Measurement:
                 self._warm_s = now_s
         elif self.first is None:
             if now_s - self._warm_s >= self._windows.warm_up:
-                self.first, self.another_rank = read_moment(plane), has_another_rank(plane.directory)
+                self.first, self.lacking = read_moment(plane), lacking_devices(plane.directory)
                 if self._is_traced:
                     plane.trace().start(self._windows.trace)
                 self._count_at_s = now_s + self._interval_s
@@ -127,19 +125,19 @@ def measure_profile(
     profile = _endless(profile)
     measurement = Measurement(seconds, trace=trace, windows=windows)
     trace_events = _TRACE_EVENTS if trace else 0
-    with tempfile.TemporaryDirectory(prefix="mzpipe-profile-") as directory:
-        run = RunDirectory(Path(directory) / "run")
+    with scratch_directory("profile") as directory:
+        run = RunDirectory(directory / "run")
         outcome = train(profile, run, view, watch=measurement, trace_events=trace_events)
         if measurement.first is None or measurement.last is None:
             return Measured(outcome, None)
         cores = len(os.sched_getaffinity(0))
-        counts, another_rank = measurement.counts, measurement.another_rank
-        report = make_report(measurement.first, measurement.last, cores, counts, another_rank=another_rank)
+        counts, lacking = measurement.counts, measurement.lacking
+        report = make_report(measurement.first, measurement.last, cores, counts, lacking=lacking)
         measured = Measured(outcome, report, trace=measurement.trace, gpus=mean_uses(measurement.gpu_uses))
         if not ceilings or outcome.exit_code != ExitCode.FINISHED:
             return measured
         try:
-            found = measure_ceilings(profile, report, RunDirectory(Path(directory) / "alone"), windows.alone, view)
+            found = measure_ceilings(profile, report, RunDirectory(directory / "alone"), windows.alone, view)
         except MzpipeError as error:
             return measured._replace(failure=error)
     return measured._replace(outcome=found) if isinstance(found, Outcome) else measured._replace(ceilings=found)

@@ -10,7 +10,7 @@ import psutil
 from ..config import load_profile
 from ..errors import InputOutputError, UsageError
 from ..ipc.dataplane import DataPlane
-from ..launch.rehearsal import has_another_rank
+from ..launch.rehearsal import lacking_devices
 from ..runs.directory import RunDirectory, refuse_no_run
 from ..runs.scores import read_scores
 from ..telemetry import Snapshot
@@ -51,7 +51,7 @@ class Onlooker:
         self._snapshots = SnapshotMaker(load_profile(run.profile), self._plane)
         self._former: Moment | None = None
         self._gpus = GpuReader()
-        self._another_rank = has_another_rank(runtime)
+        self._lacking = lacking_devices(runtime)
         # Rates need an earlier moment; and pages mapped now can still be read after the run has ended.
         self._snapshots.make("")
 
@@ -61,12 +61,12 @@ class Onlooker:
         former, self._former = self._former, now
         cores = len(os.sched_getaffinity(0))
         if not is_live:
-            report = whole_report(now, cores, another_rank=self._another_rank)
+            report = whole_report(now, cores, lacking=self._lacking)
             self._snapshots.from_the_start()
         elif former is None:
             return None
         else:
-            report = make_report(former, now, cores, another_rank=self._another_rank)
+            report = make_report(former, now, cores, lacking=self._lacking)
         scores = read_scores(self._run.scores)
         self._snapshots.evaluation = scores[-1] if scores else None
         return Look(

@@ -3,6 +3,7 @@
 from .device import (
     device_has_bfloat16,
     device_memory,
+    device_uuid,
     learner_devices,
     num_gpus,
     place_model,
@@ -10,7 +11,7 @@ from .device import (
     unusable_gpu,
     use_device,
 )
-from .flat import FlatWeights, numpy_copies, numpy_state, restore_model
+from .flat import FlatWeights, numpy_copies, numpy_state, restore_model, state_fields
 from .model import Model, NetworkOutput, mean_image_weight
 
 __all__ = [
@@ -19,6 +20,7 @@ __all__ = [
     "NetworkOutput",
     "device_has_bfloat16",
     "device_memory",
+    "device_uuid",
     "learner_devices",
     "mean_image_weight",
     "num_gpus",
@@ -27,6 +29,7 @@ __all__ = [
     "place_model",
     "resolve_devices",
     "restore_model",
+    "state_fields",
     "unusable_gpu",
     "use_device",
 ]

@@ -16,6 +16,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import cosine_similarity
 
+from .norm import BatchNorm1d
+
 
 class Consistency(nn.Module):
     """Projector (three layers) and predictor (two)."""
@@ -25,17 +27,17 @@ class Consistency(nn.Module):
         self.projector = nn.Sequential(
             nn.Flatten(),
             nn.Linear(state_size, projection_size),
-            nn.BatchNorm1d(projection_size),
+            BatchNorm1d(projection_size),
             nn.ReLU(),
             nn.Linear(projection_size, projection_size),
-            nn.BatchNorm1d(projection_size),
+            BatchNorm1d(projection_size),
             nn.ReLU(),
             nn.Linear(projection_size, projection_size),
-            nn.BatchNorm1d(projection_size),
+            BatchNorm1d(projection_size),
         )
         self.predictor = nn.Sequential(
             nn.Linear(projection_size, hidden_size),
-            nn.BatchNorm1d(hidden_size),
+            BatchNorm1d(hidden_size),
             nn.ReLU(),
             nn.Linear(hidden_size, projection_size),
         )

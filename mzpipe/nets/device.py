@@ -26,7 +26,8 @@ def resolve_devices(names: Sequence[int | str]) -> list[str]:
         return ([f"cuda:{index}" for index in range(available)] or ["cpu"]) * names.count("auto")
     for name in names:
         if isinstance(name, int) and not 0 <= name < available:
-            raise DeviceError(f"device {name}: this machine has {available} CUDA devices; use 'cpu' or 'auto'")
+            reason = ": ".join(filter(None, [f"this machine has {available} CUDA devices", unusable_gpu()]))
+            raise DeviceError(f"device {name}: {reason}; use 'cpu' or 'auto'")
     return [f"cuda:{name}" if isinstance(name, int) else name for name in names]
 
 
@@ -37,7 +38,13 @@ def num_gpus() -> int:
 
 def device_memory(name: str) -> int:
     """Bytes of a GPU's memory, in use or free."""
-    return int(torch.cuda.mem_get_info(name)[1])
+    return int(torch.cuda.get_device_properties(name).total_memory)
+
+
+def device_uuid(name: str) -> str:
+    """The name that the driver has for a GPU, whatever its number here; "" if this torch does not tell."""
+    uuid = getattr(torch.cuda.get_device_properties(name), "uuid", None)
+    return "" if uuid is None else f"GPU-{uuid}"
 
 
 def unusable_gpu() -> str:

@@ -33,6 +33,13 @@ def restore_model(model: Model, checkpoint: Checkpoint) -> None:
         tensor.copy_(found)
 
 
+def state_fields(state: Mapping[str, Tensor]) -> tuple[Field, ...]:
+    """Name, dtype and shape of every tensor."""
+    return tuple(
+        Field(name, str(tensor.dtype).removeprefix("torch."), tuple(tensor.shape)) for name, tensor in state.items()
+    )
+
+
 class FlatWeights:
     """Copies a model's floating-point parameters and buffers to and from a flat array, in state-dict order.
 
@@ -43,9 +50,7 @@ class FlatWeights:
         left_out = training_only_names(model)
         state = {name: tensor for name, tensor in model.state_dict().items() if name not in left_out}
         # The whole state, as in a checkpoint, including integers, which are not in the array.
-        self.fields = tuple(
-            Field(name, str(tensor.dtype).removeprefix("torch."), tuple(tensor.shape)) for name, tensor in state.items()
-        )
+        self.fields = state_fields(state)
         state = {name: tensor for name, tensor in state.items() if tensor.is_floating_point()}
         self._tensors = list(state.values())
         ends = list(itertools.accumulate(tensor.numel() for tensor in self._tensors))

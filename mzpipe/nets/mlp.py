@@ -6,6 +6,8 @@ Shape legend    B samples   H hidden units   A actions   M outputs of a value or
 import torch
 from torch import Tensor, nn
 
+from .norm import BatchNorm1d
+
 
 class MlpRepresentation(nn.Module):
     """Stacked observation -> unscaled hidden state [B, H]."""
@@ -59,7 +61,7 @@ class MlpPrediction(nn.Module):
 
 def hidden_layer(size_in: int, size: int, *, norm: bool = False) -> list[nn.Module]:
     """A linear layer and its activation, with batch normalisation between them or not."""
-    return [nn.Linear(size_in, size), *([nn.BatchNorm1d(size)] if norm else []), nn.ReLU()]
+    return [nn.Linear(size_in, size), *([BatchNorm1d(size)] if norm else []), nn.ReLU()]
 
 
 def _hidden_layers(size_in: int, size: int, num_layers: int) -> list[nn.Module]:

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from .action_planes import BoardAction, OneHotAction, ScaledAction
 from .mlp import hidden_layer
+from .norm import BatchNorm2d
 
 _DOWNSAMPLINGS = 4
 
@@ -180,9 +181,9 @@ def _blocks(num_channels: int, num_blocks: int) -> list[ResidualBlock]:
 def _flat_features(num_channels: int, channels: int) -> list[nn.Module]:
     """A 1x1 convolution to fewer channels, laid flat."""
     convolution = nn.Conv2d(num_channels, channels, 1, bias=False)
-    return [convolution, nn.BatchNorm2d(channels), nn.ReLU(), nn.Flatten()]
+    return [convolution, BatchNorm2d(channels), nn.ReLU(), nn.Flatten()]
 
 
 def _convolution(channels_in: int, channels_out: int, stride: int = 1) -> nn.Sequential:
     convolution = nn.Conv2d(channels_in, channels_out, 3, stride=stride, padding=1, bias=False)
-    return nn.Sequential(convolution, nn.BatchNorm2d(channels_out))
+    return nn.Sequential(convolution, BatchNorm2d(channels_out))

@@ -21,6 +21,7 @@ import torch
 from torch import Tensor, nn
 
 from .mlp import hidden_layer
+from .norm import BatchNorm1d
 
 LstmState = tuple[Tensor, Tensor]
 
@@ -42,9 +43,7 @@ class ValuePrefix(nn.Module):
         super().__init__()
         self.horizon, self.lstm_size, self.memory_size = horizon, lstm_size, 2 * lstm_size + 2
         self.lstm = nn.LSTMCell(num_features, lstm_size)
-        self.layers = nn.Sequential(
-            nn.BatchNorm1d(lstm_size), nn.ReLU(), *hidden_layer(lstm_size, num_units, norm=norm)
-        )
+        self.layers = nn.Sequential(BatchNorm1d(lstm_size), nn.ReLU(), *hidden_layer(lstm_size, num_units, norm=norm))
         self.out = nn.Linear(num_units, num_outputs)
 
     def forward(self, features_BF: Tensor, lstm: LstmState | None) -> tuple[Tensor, LstmState]:

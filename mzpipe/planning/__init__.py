@@ -43,7 +43,10 @@ class Planner(Protocol):
 
 
 class LanePlanner:
-    """One search at a time: `begin`, then `advance` until it returns a result."""
+    """One search at a time: `begin`, then `advance` until it returns a result.
+
+    A search has one weights version. If its server dies, it begins anew, from the same roots, with the next server.
+    """
 
     def __init__(self, lane: LaneClient, config: SearchConfig, *, num_trees: int, num_actions: int, seed: int) -> None:
         self._lane, self._config, self._num_trees = lane, config, num_trees
@@ -74,8 +77,7 @@ class LanePlanner:
     def begin(self, legal_actions_BA: np.ndarray) -> None:
         """Asks for the roots' inference; `observation` must be filled."""
         self._legal_actions = legal_actions_BA
-        self._state = _State.ROOT
-        self._lane.request(RequestKind.ROOT, node_index=0, num_rows=self._num_trees)
+        self._ask_roots()
 
     def advance(self) -> SearchResult | None:
         """Takes the answer if it is there and sends the next request; returns the result at the end, else None."""
@@ -87,6 +89,9 @@ class LanePlanner:
             self.weights_version = lane.weights_version
             self._search.begin(self._policy_logits, self._value, self._legal_actions)
             self._state, self._node_index = _State.SIMULATION, 0
+        elif lane.weights_version != self.weights_version:
+            self._ask_roots()
+            return None
         else:
             self._search.backup(self._reward, self._value, self._policy_logits)
         if self._node_index == self._config.num_simulations:
@@ -112,6 +117,10 @@ class LanePlanner:
     def answered(self) -> bool:
         """Whether the answer to the outstanding request has arrived."""
         return self._state is not _State.IDLE and self._lane.ready()
+
+    def _ask_roots(self) -> None:
+        self._state = _State.ROOT
+        self._lane.request(RequestKind.ROOT, node_index=0, num_rows=self._num_trees)
 
     def _simulate(self) -> None:
         self._search.select()

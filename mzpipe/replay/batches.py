@@ -52,6 +52,8 @@ class BatchMaker:
         gatherer: Gatherer,
         limiter: RateLimiter | OpenLimiter,
         waits: WaitClock,
+        *,
+        first_ticket: int = 0,
     ) -> None:
         self._profile, self._table, self._sampler, self._gatherer = profile, table, sampler, gatherer
         self._limiter, self._waits = limiter, waits
@@ -64,7 +66,7 @@ class BatchMaker:
         self._batch_size, self._rank_size = profile.learner.batch_size, plane.shape.rank_batch_size
         self._pending: deque[PendingBatch] = deque()
         self._owed = 0.0  # the part of a position (below 1) that rounding has left over so far
-        self._reanalysis = Reanalysis(plane, table, gatherer) if plane.shape.reanalyzers else None
+        self._reanalysis = Reanalysis(plane, table, gatherer, first_ticket) if plane.shape.reanalyzers else None
         self._max_pending = profile.reanalyze.batches_in_flight if self._reanalysis else 1
 
     def do_work(self) -> int:

@@ -40,11 +40,13 @@ import numpy as np
 from ..errors import InputOutputError
 from ..ipc.columns import columns
 from ..ipc.schema import TERMINATED, TRUNCATED, UNFINISHED, Steps, Trajectory
+from ..reading import open_plain, read_json
 from ..runs.files import replacing
 from .journal import JournalContents, StoredTrajectory
 
 FORMAT = "mzpipe-transitions-1"
 _INDEX = "dataset.json"
+_MAX_INDEX_BYTES = 1 << 26
 # The transitions of one file take at most about this many bytes in memory.
 _FILE_BYTES = 256 << 20
 
@@ -94,16 +96,16 @@ def _write(contents: JournalContents, directory: Path, game: str, discount: floa
 def read_dataset(directory: Path) -> Iterator[dict[str, np.ndarray]]:
     """Yields the arrays of an exported dataset, file by file; raises InputOutputError that names the file."""
     try:
-        index = json.loads((directory / _INDEX).read_text())
+        index = read_json(directory / _INDEX, _MAX_INDEX_BYTES)
         names = [str(name) for name in index["files"]]
         found = index["format"]
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (InputOutputError, KeyError, TypeError) as error:
         raise InputOutputError(f"{directory / _INDEX}: not an exported dataset: {error}") from None
     if found != FORMAT:
         raise InputOutputError(f"{directory / _INDEX}: format {found!r}, this program reads {FORMAT!r}")
     for name in names:
         try:
-            with np.load(directory / Path(name).name) as arrays:
+            with open_plain(directory / Path(name).name) as file, np.load(file) as arrays:
                 part = dict(arrays)
         except (OSError, ValueError, zipfile.BadZipFile, zlib.error) as error:
             raise InputOutputError(f"{directory / name}: cannot be read: {error}") from None

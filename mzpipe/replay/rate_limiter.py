@@ -58,12 +58,17 @@ class RateLimiter:
             batch_size=batch_size,
             trajectory_length=trajectory_length,
         )
-        if self._min_size > capacity - trajectory_length:
-            raise ConfigError(
-                f"replay.min_size_to_sample={self._min_size}: the table holds {capacity} transitions and removes whole "
-                f"trajectories of up to {trajectory_length}: lower it to {capacity - trajectory_length}, or raise "
-                "replay.capacity_bytes"
-            )
+        check_min_size(self._min_size, capacity=capacity, trajectory_length=trajectory_length)
+
+
+def check_min_size(min_size: int, *, capacity: int, trajectory_length: int) -> None:
+    """Raises ConfigError if the table can never hold as much as the first batch waits for."""
+    if min_size > capacity - trajectory_length:
+        raise ConfigError(
+            f"replay.min_size_to_sample={min_size}: the table holds {capacity} transitions and removes whole "
+            f"trajectories of up to {trajectory_length}: lower it to {capacity - trajectory_length}, or raise "
+            "replay.capacity_bytes"
+        )
 
 
 class OpenLimiter:

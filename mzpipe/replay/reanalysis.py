@@ -56,13 +56,13 @@ class _Worker:
 class Reanalysis:
     """Keeps the reanalyzers busy with the positions that batches need."""
 
-    def __init__(self, plane: DataPlane, table: Table, gatherer: Gatherer) -> None:
+    def __init__(self, plane: DataPlane, table: Table, gatherer: Gatherer, first_ticket: int = 0) -> None:
         self._table, self._gatherer = table, gatherer
         self._workers = [_Worker(plane, index) for index in range(plane.shape.reanalyzers)]
         self._num_trees, self._searches = plane.shape.trees_per_reanalyzer_lane, plane.shape.lanes_per_reanalyzer
         self._queue: deque[_Request] = deque()
         self._groups: dict[int, _Group] = {}
-        self._next_ticket = 0
+        self._next_ticket = first_ticket  # above those of a killed server, whose answers may still come
 
     def request(self, step_N: np.ndarray, td_steps_N: np.ndarray, batch: Waiting) -> None:
         """Queues positions; batch.waiting falls by one for each that comes back or leaves the table."""

@@ -28,11 +28,13 @@ from .journal import Journal, JournalContents, JournalLayout, has_journal, read_
 from .rate_limiter import OpenLimiter, RateLimiter
 from .sampler import make_sampler
 from .sizes import TableShape, journal_segment_bytes
-from .store import Store, fault_of
+from .store import Restored, Store, fault_of
 from .table import Table
 
 # The server does not wait longer than this for the journal to be written.
 _JOURNAL_CLOSE_S = 1.5
+# Steps and tickets of one start of the server; the next start's numbers begin after them.
+_NUMBERS_PER_EPOCH = 1 << 40
 
 
 class Recovery(NamedTuple):
@@ -83,17 +85,19 @@ class ReplayServer(Agent):
         """Allocates the table, restores what the journal holds, and attaches to the rings."""
         profile, plane, replay = self._profile, self._plane, self._profile.replay
         shape = plane.shape
-        self._table = Table(TableShape.of(replay, shape, shape.trajectory_length))
-        self._sampler = make_sampler(
-            replay, self._table, derive_seed(profile.seed, self.role, self._learner.get("learner_steps"))
-        )
+        # Keys and tickets of a killed server may still come back: none of them names a position of this one.
+        first_number = self._epoch * _NUMBERS_PER_EPOCH
+        self._table = Table(TableShape.of(replay, shape, shape.trajectory_length), first_number)
+        steps, epoch = self._learner.get("learner_steps"), (self._epoch,) if self._epoch else ()
+        self._sampler = make_sampler(replay, self._table, derive_seed(profile.seed, self.role, steps, *epoch))
         gatherer = Gatherer(self._table, discount=self._discount, td_steps=replay.td_steps)
         self._limiter = self._make_limiter()
         self._recovery = recover(replay, shape, self._directory)
         self._store = Store(self._table, self._sampler, gatherer, self._recovery.journal, replay)
         self._restore(self._recovery)
         self._waits = WaitClock(self._counters)
-        self._batches = BatchMaker(profile, plane, self._table, self._sampler, gatherer, self._limiter, self._waits)
+        parts = (self._table, self._sampler, gatherer, self._limiter, self._waits)
+        self._batches = BatchMaker(profile, plane, *parts, first_ticket=first_number)
         self._readers = [RingReader(plane.trajectory_ring(actor)) for actor in range(shape.actors)]
         self._actor_bells = [plane.doorbell(Member(Role.ACTOR, actor)) for actor in range(shape.actors)]
         self._checked = [False] * shape.actors  # whether the record that waits in the ring was found to be valid
@@ -138,23 +142,32 @@ class ReplayServer(Agent):
     def _restore(self, recovery: Recovery) -> None:
         for line in recovery.lines:
             self._control.send(Note(line))
-        known = self._counters.get("inserted")  # the count of a killed session
+        known = self._counters.get("inserted")  # the last session's count, or this session's before a restart
+        taken_in = known - self._counters.get("former_inserted")
+        restored = self._fill(recovery.contents, known) if recovery.contents else None
         self._count_inserts()
-        if recovery.contents is None:
-            return
-        restored = self._store.restore(recovery.contents)
+        # After the count: a session that is killed in between has rather lost nothing than all that was restored.
+        self._counters.set("former_inserted", self._limiter.inserted - taken_in)
+        if restored is not None:
+            self._control.send(
+                Note(
+                    f"restored {restored.stored:,} transitions of {restored.inserted:,} inserted so far; "
+                    f"{self._counters.get('lost'):,} lost in a kill"
+                )
+            )
+
+    def _fill(self, contents: JournalContents, known: int) -> Restored:
+        """Fills the table from the journal of a run that had taken in `known` transitions."""
+        restored = self._store.restore(contents, lambda: self._counters.add("parts"))
+        if restored.note:
+            self._control.send(Note(restored.note))
         self._counters.set("restored", restored.stored)
-        self._counters.set("lost", max(0, known - restored.inserted))
+        self._counters.set("lost", self._counters.get("lost") + max(0, known - restored.inserted))
         if isinstance(self._limiter, RateLimiter):
             sampled = self._learner.get("learner_steps") * self._profile.learner.batch_size
+            sampled = max(sampled, self._counters.get("sampled"))  # 0 in a new session
             self._limiter.resume(inserted=restored.inserted, sampled=sampled)
-        self._count_inserts()
-        self._control.send(
-            Note(
-                f"restored {restored.stored:,} transitions of {restored.inserted:,} inserted so far; "
-                f"{self._counters.get('lost'):,} lost in a kill"
-            )
-        )
+        return restored
 
     def _take_records(self) -> int:
         """Takes a record from each ring in turn; shorter records do not overtake one that has to wait for room."""
@@ -172,7 +185,7 @@ class ReplayServer(Agent):
         record = reader.peek()
         if record is None:
             return 0
-        if self._checked[actor] or not self._refuse(actor, record):
+        if self._checked[actor] or not (self._is_known(actor, record) or self._refuse(actor, record)):
             self._checked[actor] = True
             if not at_end and not self._limiter.can_insert(int(record.length[0])):
                 self._waits.mark("insert_wait")
@@ -187,6 +200,11 @@ class ReplayServer(Agent):
         self._checked[actor] = False
         self._actor_bells[actor].ring()
         return 1
+
+    def _is_known(self, actor: int, record: Trajectory) -> bool:
+        """Whether a killed server of this session stored the record, and died before it released it."""
+        epoch = self._readers[actor].epoch()
+        return self._epoch > 0 and self._store.has_restored(record, actor=actor, epoch=epoch)
 
     def _refuse(self, actor: int, record: Trajectory) -> bool:
         fault = fault_of(record)

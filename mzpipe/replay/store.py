@@ -3,8 +3,10 @@
 Shape legend    T stored trajectories   N stored transitions
 """
 
+import reprlib
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
 from typing import NamedTuple
 
 import numpy as np
@@ -12,7 +14,7 @@ import numpy as np
 from ..config import ReplayConfig
 from ..ipc.schema import TERMINATED, TRUNCATED, UNFINISHED, Trajectory
 from .gather import Gatherer
-from .journal import Journal, JournalContents
+from .journal import STATE, Journal, JournalContents, JournalState
 from .sampler import Sampler, priority_of_weight
 from .table import Table
 
@@ -20,6 +22,7 @@ from .table import Table
 _SUM_TOLERANCE = 1e-2
 # A journaled epoch is session * 2^32 + the actor's epoch in that session, so no two sessions share one.
 _EPOCH_BITS = 32
+_MAX_COUNT = 1 << 62
 # Serial, length and weight, at worst: when every trajectory has length 1.
 STATE_BYTES_PER_TRANSITION = 8 + 4 + 4
 
@@ -56,10 +59,20 @@ def _fault_of_numbers(record: Trajectory, length: int) -> str | None:
 
 
 class Restored(NamedTuple):
-    """The result of a restore: transitions that are stored now, and transitions that were ever inserted."""
+    """The result of a restore: transitions that are stored now, transitions that were ever inserted, and a note."""
 
     stored: int
     inserted: int
+    note: str | None = None
+
+
+class _Saved(NamedTuple):
+    """A journal's state as `Store.save_state` writes it: counts, and |v - z| of each trajectory by its serial."""
+
+    next_serial: int = 0
+    inserted: int = 0
+    session: int = -1
+    priorities: Mapping[int, np.ndarray] = MappingProxyType({})
 
 
 class Store:
@@ -72,6 +85,7 @@ class Store:
         self._journal, self._config = journal, config
         self._next_serial = self._session = 0
         self._state_due_s = 0.0
+        self._newest: dict[int, tuple[int | bytes, ...]] = {}  # of each actor: the newest record that was restored
         self.inserted = 0
 
     def insert(self, record: Trajectory, *, actor: int, epoch: int) -> int:
@@ -85,27 +99,40 @@ class Store:
         self.inserted += length
         return length
 
-    def restore(self, contents: JournalContents) -> Restored:
-        """Fills the empty table from a journal, and continues the journal's numbering."""
-        fields, arrays = contents.state if contents.state else ({}, {})
-        priorities = _saved_priorities(fields, arrays)
-        saved_serial, inserted = int(fields.get("next_serial", 0)), int(fields.get("inserted", 0))
+    def restore(self, contents: JournalContents, stored_one: Callable[[], None] = lambda: None) -> Restored:
+        """Fills the empty table from a journal, and continues the journal's numbering.
+
+        `stored_one` is called for every trajectory.
+        """
+        saved, note = _Saved(), None
+        try:
+            saved = _saved(contents.state) if contents.state else saved
+        except ValueError as error:
+            note = f"{contents.directory / STATE}: damaged and ignored: {error}"
+        inserted = saved.inserted
         for trajectory in contents.trajectories():
             length = self._add(
                 trajectory.record,
                 actor=trajectory.actor,
                 epoch=trajectory.epoch,
                 serial=trajectory.serial,
-                priority_N=priorities.get(trajectory.serial),
+                priority_N=_of_length(saved.priorities.get(trajectory.serial), int(trajectory.record.length[0])),
             )
-            inserted += length if trajectory.serial >= saved_serial else 0
+            inserted += length if trajectory.serial >= saved.next_serial else 0
             self._next_serial = trajectory.serial + 1
             self._session = max(self._session, (trajectory.epoch >> _EPOCH_BITS) + 1)
-        self._next_serial = max(self._next_serial, saved_serial)
-        self._session = max(self._session, int(fields.get("session", -1)) + 1)
+            self._newest[trajectory.actor] = _identity(trajectory.record, trajectory.epoch)
+            stored_one()
+        self._next_serial = max(self._next_serial, saved.next_serial)
+        self._session = max(self._session, saved.session + 1)
         self._table.close_episodes()
         self.inserted = inserted
-        return Restored(self._table.size, inserted)
+        return Restored(self._table.size, inserted, note)
+
+    def has_restored(self, record: Trajectory, *, actor: int, epoch: int) -> bool:
+        """Whether this is the actor's newest restored record: a killed server had stored it, but not released it."""
+        newest = self._newest.pop(actor, None)
+        return newest is not None and newest == _identity(record, epoch)
 
     def save_state_if_due(self) -> None:
         """Saves priorities and counts next to the journal, once every journal_state_s."""
@@ -155,11 +182,40 @@ class Store:
         return self._gatherer.value_errors(first_step, length)
 
 
-def _saved_priorities(fields: Mapping[str, object], arrays: Mapping[str, np.ndarray]) -> dict[int, np.ndarray]:
-    """|v - z| of the transitions of each trajectory in the state, by serial."""
-    if "weight" not in arrays:
-        return {}
-    priority_N = priority_of_weight(arrays["weight"], float(fields["alpha"]))  # type: ignore[arg-type]
+def _identity(record: Trajectory, epoch: int) -> tuple[int | bytes, ...]:
+    """What no other record of an actor has; search values tell apart records of different sessions."""
+    numbers = (int(array[0]) for array in (record.game, record.episode, record.offset, record.length))
+    return (epoch % (1 << _EPOCH_BITS), *numbers, record.steps.root_value[: record.length[0]].tobytes())
+
+
+def _saved(state: JournalState) -> _Saved:
+    """A journal's state; raises ValueError for what `Store.save_state` never writes: it may be a stranger's."""
+    fields, arrays = state
+    for name in ("next_serial", "inserted", "session"):
+        value = fields.get(name, 0)
+        if type(value) is not int or not 0 <= value < _MAX_COUNT:
+            raise ValueError(f"its {name} is {reprlib.repr(value)}, not a count")
+    counts = {name: fields[name] for name in ("next_serial", "inserted", "session") if name in fields}
+    return _Saved(**counts, priorities=_saved_priorities(fields.get("alpha"), arrays) if "weight" in arrays else {})
+
+
+def _saved_priorities(alpha: object, arrays: Mapping[str, np.ndarray]) -> dict[int, np.ndarray]:
+    if not isinstance(alpha, int | float) or not alpha > 0.0:
+        raise ValueError(f"its alpha is {reprlib.repr(alpha)}, not an exponent of priorities")
+    weight_N, length_R, serial_R = (arrays.get(name, np.zeros(0)) for name in ("weight", "length", "serial"))
+    kinds = weight_N.dtype.kind + length_R.dtype.kind + serial_R.dtype.kind
+    if (weight_N.ndim, length_R.ndim, serial_R.ndim, kinds) != (1, 1, 1, "fii") or len(length_R) != len(serial_R):
+        raise ValueError("its weights, lengths and serials are not those of trajectories")
+    if (length_R < 0).any() or length_R.sum() != len(weight_N) or not (np.isfinite(weight_N) & (weight_N >= 0)).all():
+        raise ValueError("its weights are not those of its trajectories")
     # The last piece, after the last trajectory, is empty.
-    pieces = np.split(priority_N, np.cumsum(arrays["length"]))[:-1]
-    return dict(zip(arrays["serial"].tolist(), pieces, strict=True))
+    with np.errstate(over="ignore"):
+        priority_N = priority_of_weight(weight_N, float(alpha))
+    if not np.isfinite(priority_N).all():
+        raise ValueError(f"its alpha of {alpha:g} makes infinite priorities")
+    pieces = np.split(priority_N, np.cumsum(length_R))[:-1]
+    return dict(zip(serial_R.tolist(), pieces, strict=True))
+
+
+def _of_length(priority_N: np.ndarray | None, length: int) -> np.ndarray | None:
+    return priority_N if priority_N is not None and len(priority_N) == length else None

@@ -1,7 +1,7 @@
 """Table: keeps the newest transitions in preallocated circular arrays, as whole trajectories.
 
-Step s (counted since the start) lives in row s mod C of every column; trajectory
-j lives in row j mod R of `trajectories`. Trajectories of one episode are linked
+Step s (counted since the start, from `first_step` on) lives in row s mod C of every column;
+trajectory j lives in row j mod R of `trajectories`. Trajectories of one episode are linked
 by absolute number, so targets cross their borders.
 
 V1  The steps [tail, head) are stored, head - tail <= C, and tail is the first step of a stored trajectory.
@@ -23,9 +23,12 @@ EpisodeKey = tuple[int, int, int, int]
 
 
 class Table:
-    """Holds as much as fits; the oldest trajectories are removed first, their frames compressed before that."""
+    """Holds as much as fits; the oldest trajectories are removed first, their frames compressed before that.
 
-    def __init__(self, shape: TableShape) -> None:
+    A table that follows a lost one begins at a step above all of that one's, so that keys of lost positions are known.
+    """
+
+    def __init__(self, shape: TableShape, first_step: int = 0) -> None:
         sizes = shape.sizes()
         tier = None
         if sizes.num_compressed:
@@ -41,7 +44,7 @@ class Table:
         self.steps = allocate(Steps, Sizes(num_actions=shape.num_actions), self.capacity)
         self.added = allocate(StepColumns, Sizes(), self.capacity)
         self.trajectories = allocate(TrajectoryColumns, Sizes(), self.capacity)
-        self.head = self.tail = 0
+        self.head = self.tail = self.frames.raw_tail = first_step
         self._first = self._next = 0  # numbers of the oldest trajectory and of the next one
         # The last trajectory of each unfinished episode, with the offset of the one that would continue it.
         self._open: dict[EpisodeKey, tuple[int, int]] = {}

@@ -8,9 +8,9 @@
 
 A directory gets its name by one rename, after every file and the directory itself
 are on disk; if another directory has the name, the two change places in the same
-rename. A pointer file is replaced by one rename (runs/files.py). A checkpoint that
-is not finite is neither written nor loaded. A directory that is being removed is
-called .NAME.PID.old.
+rename. A pointer file is replaced by one rename (runs/files.py). One gate, `_check`,
+decides what may be written and what may be used: finite tensors, and a state of the
+right types. A directory that is being removed is called .NAME.PID.old.
 """
 
 import contextlib
@@ -30,8 +30,10 @@ from safetensors import SafetensorError
 from safetensors.numpy import load as load_tensors
 from safetensors.numpy import save as save_tensors
 
-from ..errors import CheckpointError, NotFiniteError
+from ..errors import CheckpointError, InputOutputError, NotFiniteError
+from ..reading import read_file, read_json
 from .files import remove_any, replace_file, replacing
+from .state import fault_of_state
 
 MANIFEST = "manifest.json"
 # Pointers that every run has: to the last checkpoint saved, and to the best one in an evaluation.
@@ -39,6 +41,9 @@ LATEST, BEST = "latest", "best"
 _WEIGHTS, _OPTIMIZER, _STATE = "weights.safetensors", "optimizer.safetensors", "state.msgpack"
 _FORMAT_VERSION = 1
 _STEP = re.compile(r"step_(\d{8,18})")
+_MAX_POINTER_BYTES = _MAX_MANIFEST_BYTES = 1 << 16
+# Of one file of a checkpoint, whatever its manifest says: a model of 10^9 numbers has 4 GB, its optimiser 12.
+_MAX_FILE_BYTES = 1 << 34
 _SHOWN = 40  # characters of a wrong pointer that an error shows
 
 
@@ -68,9 +73,9 @@ class CheckpointStore:
     def save(self, name: str, checkpoint: Checkpoint, *, pointer: str) -> Path:
         """Writes `checkpoint` as `name`, then lets `pointer` name it.
 
-        Raises NotFiniteError before anything is written, CheckpointError if it cannot be written.
+        Raises NotFiniteError or CheckpointError before anything is written, CheckpointError if it cannot be written.
         """
-        _check_finite(checkpoint)
+        _check(self.directory / name, checkpoint)
         files = {
             _WEIGHTS: save_tensors(checkpoint.weights),
             _OPTIMIZER: save_tensors(checkpoint.optimizer),
@@ -117,8 +122,8 @@ class CheckpointStore:
                 load_tensors(files[_OPTIMIZER]),
                 msgpack.unpackb(files[_STATE], max_ext_len=0),
             )
-            _check_finite(checkpoint)
-        except (KeyError, ValueError, SafetensorError, msgpack.UnpackException) as error:
+            _check(path, checkpoint)
+        except (KeyError, ValueError, TypeError, SafetensorError, msgpack.UnpackException) as error:
             raise CheckpointError(f"{path}: cannot be read: {error}") from None
         except NotFiniteError as error:
             raise CheckpointError(f"{path}: cannot be used: {error}") from None
@@ -141,8 +146,8 @@ class CheckpointStore:
             raise CheckpointError(f"{path}: {'a directory' if path.is_dir() else 'leads to no file'}")
         name = self._pointed(pointer)
         if not name:
-            raise CheckpointError(f"{path}: empty")
-        if not os.path.isdir(self.directory / name):
+            raise CheckpointError(f"{path}: {'too large' if name is None else 'empty'}")
+        if not self._is_directory(name):
             raise CheckpointError(f"{path}: names {name[:_SHOWN]!r}, which does not exist")
         return name
 
@@ -160,7 +165,7 @@ class CheckpointStore:
         pointer = self.directory / pointer_or_name
         former = None
         while (name := self._pointed(pointer_or_name) or pointer_or_name) != former:
-            if os.path.isdir(self.directory / name):
+            if self._is_directory(name):
                 return name
             former = name  # read the pointer once more: the checkpoint may have been replaced and removed since
         known = ", ".join(self.names())
@@ -196,7 +201,8 @@ class CheckpointStore:
         """
         for path in [*self.directory.glob(".*.new"), *self.directory.glob(".*.old")]:
             if not _is_anothers(path):
-                remove_any(path)
+                with contextlib.suppress(OSError):  # the next one to prune tries again
+                    remove_any(path)
         pointed = {self._pointed(path.name) for path in self.directory.glob("[!.]*") if path.is_file()}
         whole = self.names()
         steps = [name for name in self.step_names() if name in whole]
@@ -205,8 +211,14 @@ class CheckpointStore:
                 self.remove(name)
 
     def _pointed(self, pointer: str) -> str | None:
-        path = self.directory / pointer
-        return path.read_bytes().decode(errors="replace").strip() if os.path.isfile(path) else None
+        try:
+            return read_file(self.directory / pointer, _MAX_POINTER_BYTES).decode(errors="replace").strip()
+        except InputOutputError:
+            return None  # no pointer has this name
+
+    def _is_directory(self, name: str) -> bool:
+        """Whether a directory in this one has the name: a pointer leads nowhere else."""
+        return name not in ("", ".", "..") and "/" not in name and os.path.isdir(self.directory / name)
 
     def _point(self, pointer: str, name: str) -> None:
         path = self.directory / pointer
@@ -215,12 +227,15 @@ class CheckpointStore:
         replace_file(path, name.encode())
 
 
-def _check_finite(checkpoint: Checkpoint) -> None:
-    """Raises NotFiniteError with the first tensor that holds NaN or infinity."""
+def _check(path: Path, checkpoint: Checkpoint) -> None:
+    """Raises NotFiniteError with the first tensor that holds NaN or infinity, CheckpointError for a wrong state."""
     for file_name, tensors in ((_WEIGHTS, checkpoint.weights), (_OPTIMIZER, checkpoint.optimizer)):
         for name, array in sorted(tensors.items()):
             if not np.isfinite(array).all():
                 raise NotFiniteError(f"{name} in {file_name} is not finite")
+    fault = fault_of_state(checkpoint.state)
+    if fault is not None:
+        raise CheckpointError(f"{path}: damaged checkpoint: {fault}")
 
 
 def _is_anothers(path: Path) -> bool:
@@ -236,14 +251,22 @@ def _manifest(files: Mapping[str, bytes]) -> bytes:
 
 def _verified_files(path: Path) -> dict[str, bytes]:
     try:
-        manifest = json.loads((path / MANIFEST).read_bytes())
-        files = {name: (path / name).read_bytes() for name in (_WEIGHTS, _OPTIMIZER, _STATE)}
-        format_version, hashes = manifest["format"], {name: manifest["files"][name]["sha256"] for name in files}
-    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
-        raise CheckpointError(f"{path}: damaged checkpoint: {MANIFEST} or a file it names: {error}") from None
-    if format_version != _FORMAT_VERSION:
-        raise CheckpointError(f"{path / MANIFEST}: format {format_version!r}, this program has {_FORMAT_VERSION}")
-    for name, data in files.items():
-        if hashlib.sha256(data).hexdigest() != hashes[name]:
-            raise CheckpointError(f"{path / name}: damaged: SHA-256 does not match the manifest ({len(data)} bytes)")
-    return files
+        manifest = read_json(path / MANIFEST, _MAX_MANIFEST_BYTES)
+        format_version, entries = manifest["format"], manifest["files"]
+        hashes = {name: str(entries[name]["sha256"]) for name in (_WEIGHTS, _OPTIMIZER, _STATE)}
+        if format_version != _FORMAT_VERSION:
+            raise InputOutputError(f"{path / MANIFEST}: format {format_version!r}, this program has {_FORMAT_VERSION}")
+        return {name: _verified(path / name, hashes[name]) for name in hashes}
+    except (KeyError, TypeError) as error:
+        raise CheckpointError(f"{path}: damaged checkpoint: {MANIFEST}: {error!r:.100}") from None
+    except CheckpointError:
+        raise
+    except InputOutputError as error:
+        raise CheckpointError(f"{path}: damaged checkpoint: {error}") from None
+
+
+def _verified(path: Path, sha256: str) -> bytes:
+    data = read_file(path, _MAX_FILE_BYTES)
+    if hashlib.sha256(data).hexdigest() != sha256:
+        raise CheckpointError(f"{path}: damaged: SHA-256 does not match the manifest ({len(data)} bytes)")
+    return data

@@ -1,6 +1,6 @@
 """The run directory on disk, and the run's runtime directory under /dev/shm.
 
-RUN/run.lock        held (flock) by the live supervisor; has its pid, run id and runtime directory
+RUN/run.lock        held (flock) by the live supervisor; has its pid, run id, runtime directory; counts
 RUN/profile.toml    the resolved profile     RUN/checkpoints/   RUN/logs/ROLE-INDEX.log   RUN/journal/
 RUN/tensorboard/    event files              RUN/scores.csv     evaluations
 
@@ -16,12 +16,16 @@ import re
 import secrets
 import shutil
 import stat
-from collections.abc import Iterator
+import tempfile
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from typing import Any, NamedTuple
 
 from ..config import Profile, profile_text
 from ..errors import AlreadyRunningError, InputOutputError, UsageError
+from ..reading import read_json
 from ..runtime.context import Storage
 from .files import file_errors, replace_file
 
@@ -29,7 +33,9 @@ from .files import file_errors, replace_file
 PROFILE, CHECKPOINTS = "profile.toml", "checkpoints"
 SHARED_MEMORY = Path("/dev/shm")
 _RUN_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+_RUN_ID = re.compile(r"[0-9a-f]{12}")
 _LOCK = "lock"
+_MAX_LOCK_BYTES, _MAX_COUNT = 1 << 16, 1 << 62
 
 
 def refuse_no_run(path: Path) -> None:
@@ -51,6 +57,54 @@ class LiveRun:
     pid: int
     run_id: str
     runtime_directory: str
+
+
+class LastMoment(NamedTuple):
+    """The counts of a session at its end: moves, stored transitions and training steps of all sessions so far.
+
+    `in_flight`: transitions that this session had played but that had not reached the table, in actors or in rings.
+    """
+
+    env_steps: int
+    inserted: int
+    learner_steps: int
+    in_flight: int
+
+
+class _LockFile(NamedTuple):
+    """The contents of a lock file, which may be a stranger's: what is not as mzpipe writes it is None."""
+
+    pid: int | None = None
+    live: LiveRun | None = None
+    last: LastMoment | None = None
+
+    @classmethod
+    def read(cls, path: Path) -> "_LockFile":
+        try:
+            fields = read_json(path, _MAX_LOCK_BYTES)
+        except InputOutputError:
+            return cls()
+        if not isinstance(fields, dict) or not _is_count(fields.get("pid")):
+            return cls()
+        return cls(fields["pid"], _live_run(fields), _last_moment(fields.get("last")))
+
+
+def _live_run(fields: dict[str, Any]) -> LiveRun | None:
+    """The live run; a runtime directory is always the one that belongs to the run id."""
+    run_id = fields.get("run_id")
+    if not isinstance(run_id, str) or not _RUN_ID.fullmatch(run_id):
+        return None
+    path = str(_runtime_directory(run_id))
+    return LiveRun(fields["pid"], run_id, path) if fields.get("runtime_directory") == path else None
+
+
+def _last_moment(counts: object) -> LastMoment | None:
+    whole = isinstance(counts, list) and len(counts) == len(LastMoment._fields) and all(map(_is_count, counts))
+    return LastMoment._make(counts) if whole else None  # type: ignore[arg-type]
+
+
+def _is_count(value: object) -> bool:
+    return type(value) is int and 0 <= value <= _MAX_COUNT
 
 
 class RunDirectory:
@@ -79,6 +133,7 @@ class RunDirectory:
 
         Raises AlreadyRunningError with the live supervisor's pid.
         """
+        made = [path for path in (self.logs, *self.logs.parents) if not path.exists()]
         try:
             self.logs.mkdir(parents=True, exist_ok=True)
             descriptor = os.open(self._lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
@@ -87,11 +142,24 @@ class RunDirectory:
         try:
             if not _lock_for_good(descriptor):
                 raise AlreadyRunningError(f"{self.path}: already running as pid {self._holder()}")
-            former = self._recorded()
-            _announce(descriptor, {"pid": os.getpid()})
-            yield LockedRun(self, descriptor, former)
+            if not _is_at(descriptor, self._lock):
+                raise AlreadyRunningError(f"{self.path}: another start has just been refused here: try again")
+            contents, time_ns = os.pread(descriptor, _MAX_LOCK_BYTES, 0), os.fstat(descriptor).st_mtime_ns
+            restore = partial(self._restore, descriptor, contents, time_ns, made)
+            yield LockedRun(self, descriptor, _LockFile.read(self._lock), restore)
         finally:
-            os.close(descriptor)
+            with contextlib.suppress(OSError):  # the descriptor is free in any case
+                os.close(descriptor)
+
+    def _restore(self, descriptor: int, contents: bytes, time_ns: int, made: list[Path]) -> None:
+        """Gives the lock file its former contents and time; removes it, and directories around it, if they are new."""
+        os.truncate(descriptor, os.pwrite(descriptor, contents, 0))
+        os.utime(descriptor, ns=(time_ns, time_ns))
+        if not contents:
+            self._lock.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):  # something else has come into it
+            for path in made:
+                path.rmdir()
 
     def refuse_live(self) -> None:
         """Raises AlreadyRunningError while a supervisor holds the lock; changes nothing."""
@@ -111,61 +179,90 @@ class RunDirectory:
 
     def live(self) -> LiveRun:
         """The live run that a role joins; raises UsageError if there is none."""
-        live = self._recorded()
+        live = _LockFile.read(self._lock).live
         if live is None:
             raise UsageError(f"{self.path}: no live run here; start it with: mzpipe train")
         return live
 
-    def _recorded(self) -> LiveRun | None:
-        try:
-            return LiveRun(**json.loads(self._lock.read_text()))
-        except (OSError, ValueError, TypeError):
-            return None
-
     def _holder(self) -> int | str:
         """The pid of the process that holds the lock, if it has already written it."""
-        try:
-            return int(json.loads(self._lock.read_text())["pid"])
-        except (OSError, ValueError, TypeError, KeyError):
-            return "unknown, starting at this moment"
+        return _LockFile.read(self._lock).pid or "unknown, starting at this moment"
 
 
 class LockedRun:
     """A run directory whose lock this process holds.
 
-    `former` is what the lock file held before: the live run of a supervisor that was killed, or None.
+    `former` is what the lock file held before: the live run of a supervisor that was killed, or None. `last` are the
+    counts that the lock file keeps, None if they are unknown.
     """
 
-    def __init__(self, directory: RunDirectory, descriptor: int, former: LiveRun | None) -> None:
-        self.directory, self._descriptor, self.former = directory, descriptor, former
+    def __init__(self, directory: RunDirectory, descriptor: int, found: _LockFile, restore: Callable[[], None]) -> None:
+        self.directory, self._descriptor = directory, descriptor
+        self.former, self.last = found.live, found.last
+        self._restore, self._is_touched = restore, False
+        self._announce()
+
+    def touch(self) -> None:
+        """Says that the run is no longer as it was found."""
+        self._is_touched = True
+
+    @contextlib.contextmanager
+    def as_found(self) -> Iterator[None]:
+        """Leaves no trace of this start in the directory unless `touch` was called: a refused one changes nothing."""
+        try:
+            yield
+        finally:
+            if not self._is_touched:
+                self._restore()
+
+    def remember(self, last: LastMoment | None) -> None:
+        """Keeps these counts in the lock file."""
+        self.last = last
+        self._announce()
+
+    def _announce(self, **fields: object) -> None:
+        """Writes the contents of the lock file; without a run id there is no run to join.
+
+        It is one write, at least as long as the old contents: a reader, even after a kill, finds the old or the new.
+        Only a full disk cuts the write short, and then refuses the rest. Raises InputOutputError.
+        """
+        data = json.dumps({"pid": os.getpid(), **fields, **({"last": self.last} if self.last else {})}).encode()
+        with file_errors("write the lock of", self.directory.path):
+            contents, written = data.ljust(os.fstat(self._descriptor).st_size), 0
+            while written < len(contents):
+                written += os.pwrite(self._descriptor, contents[written:], written)
 
     @contextlib.contextmanager
     def runtime(self) -> Iterator[LiveRun]:
         """Makes a runtime directory, announces it in the lock file, and removes it at the end."""
-        run_id, path, lock = _make_runtime_directory()
+        run_id, path, lock = _make_held(SHARED_MEMORY, runtime_prefix())
         try:
             live = LiveRun(os.getpid(), run_id, str(path))
-            _announce(self._descriptor, dataclasses.asdict(live))
+            self._announce(**dataclasses.asdict(live))
             yield live
         finally:
             shutil.rmtree(path, ignore_errors=True)
             os.close(lock)
-            _announce(self._descriptor, {"pid": os.getpid()})
+            with contextlib.suppress(InputOutputError):  # what the file still names is gone, and a reader sees that
+                self._announce()
 
 
-def _announce(descriptor: int, fields: dict[str, object]) -> None:
-    """Writes the contents of the lock file; without a run id there is no run to join.
+@contextlib.contextmanager
+def scratch_directory(purpose: str) -> Iterator[Path]:
+    """A directory in the folder for temporary files; if this process is killed, a sweep removes it."""
+    _, path, lock = _make_held(Path(tempfile.gettempdir()), f"mzpipe-{purpose}-{os.getuid()}-")
+    try:
+        yield path
+    finally:
+        shutil.rmtree(path, ignore_errors=True)
+        os.close(lock)
 
-    It is one write, at least as long as the old contents: a reader, even after a kill, finds either the old or the new.
-    """
-    os.pwrite(descriptor, json.dumps(fields).encode().ljust(os.fstat(descriptor).st_size), 0)
 
-
-def _make_runtime_directory() -> tuple[str, Path, int]:
-    """Returns (run id, directory, descriptor of its held lock); tries again if a sweeper removed the directory."""
+def _make_held(parent: Path, prefix: str) -> tuple[str, Path, int]:
+    """Returns (random id, directory, descriptor of its held lock); tries again if a sweeper removed the directory."""
     while True:
         run_id = secrets.token_hex(6)
-        path = SHARED_MEMORY / f"{runtime_prefix()}{run_id}"
+        path = parent / f"{prefix}{run_id}"
         path.mkdir(mode=0o700)
         with contextlib.suppress(FileNotFoundError, FileExistsError):
             lock = os.open(path / _LOCK, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
@@ -174,18 +271,46 @@ def _make_runtime_directory() -> tuple[str, Path, int]:
             os.close(lock)
 
 
+def _runtime_directory(run_id: str) -> Path:
+    return SHARED_MEMORY / f"{runtime_prefix()}{run_id}"
+
+
 def runtime_prefix() -> str:
     """The prefix of the names of this user's runtime directories."""
     return f"mzpipe-{os.getuid()}-"
 
 
 def sweep_leftovers() -> list[Path]:
-    """Removes this user's runtime directories whose supervisor is gone, and returns them."""
+    """Removes this user's runtime and scratch directories whose process is gone, and returns them."""
     removed = []
-    for path in sorted(SHARED_MEMORY.glob(f"{runtime_prefix()}*")):
+    scratch = Path(tempfile.gettempdir()).glob(f"mzpipe-*-{os.getuid()}-*")
+    for path in sorted([*SHARED_MEMORY.glob(f"{runtime_prefix()}*"), *scratch]):
         if _is_our_directory(path) and _remove_abandoned(path):
             removed.append(path)
     return removed
+
+
+def leftover_bytes() -> int:
+    """Bytes that `sweep_leftovers` would free; changes nothing."""
+    found = [path for path in SHARED_MEMORY.glob(f"{runtime_prefix()}*") if _is_our_directory(path)]
+    return sum(_bytes_in(path) for path in found if _is_abandoned(path))
+
+
+def _bytes_in(directory: Path) -> int:
+    with contextlib.suppress(FileNotFoundError):  # it is being removed
+        return sum(path.lstat().st_blocks * 512 for path in directory.rglob("*"))
+    return 0
+
+
+def _is_abandoned(path: Path) -> bool:
+    try:
+        descriptor = os.open(path / _LOCK, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    except OSError:
+        return False
+    try:
+        return _try_lock(descriptor, fcntl.LOCK_SH)
+    finally:
+        os.close(descriptor)
 
 
 def _is_our_directory(path: Path) -> bool:
@@ -226,6 +351,14 @@ def _open_lock(path: Path) -> int:
         return os.open(path / _LOCK, flags)
     except FileNotFoundError:
         return os.open(path / _LOCK, flags | os.O_CREAT | os.O_EXCL, 0o600)
+
+
+def _is_at(descriptor: int, path: Path) -> bool:
+    """Whether the open file is still the one at the path."""
+    try:
+        return os.path.samestat(os.fstat(descriptor), path.stat())
+    except FileNotFoundError:
+        return False
 
 
 def _lock_for_good(descriptor: int) -> bool:

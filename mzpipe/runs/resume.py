@@ -8,8 +8,6 @@ from typing import NamedTuple
 from ..errors import CheckpointError
 from .checkpoint import LATEST, Checkpoint, CheckpointStore
 
-_COUNTS = ("env_steps", "learner_steps", "weights_version")
-
 
 class ResumePoint(NamedTuple):
     """A whole checkpoint, its directory's name, and why it is not the one that `latest` names (None if it is)."""
@@ -33,25 +31,14 @@ def find_resume_point(store: CheckpointStore) -> ResumePoint | None:
     faults = []
     try:
         name = store.pointed(LATEST)
-        return ResumePoint(name, _load(store, name))
+        return ResumePoint(name, store.load(name))
     except CheckpointError as error:
         faults.append(str(error))
     for name in reversed(store.step_names()):
         try:
-            return ResumePoint(name, _load(store, name), fault=faults[0])
+            return ResumePoint(name, store.load(name), fault=faults[0])
         except CheckpointError as error:
             faults.append(str(error))
     if len(faults) > 1 or had_pointer:
         raise CheckpointError("; ".join(dict.fromkeys(faults[:2])))
     return None
-
-
-def _load(store: CheckpointStore, name: str) -> Checkpoint:
-    checkpoint = store.load(name)
-    for count in _COUNTS:
-        value = checkpoint.state.get(count) if isinstance(checkpoint.state, dict) else None
-        if type(value) is not int or value < 0:
-            raise CheckpointError(
-                f"{store.directory / name}: damaged checkpoint: its {count} is {value!r}, not a count"
-            )
-    return checkpoint

@@ -9,6 +9,7 @@ from typing import Any
 
 from ..config import GREEDY
 from ..errors import InputOutputError
+from ..reading import read_file
 from .files import file_errors, replace_file
 
 
@@ -50,6 +51,7 @@ _FIRST: dict[str, Callable[[str], object]] = {
 _LATER: dict[str, Callable[[str], object]] = {"protocol": str, "human_normalised": _known}
 _KINDS = _FIRST | _LATER
 COLUMNS = tuple(_KINDS)
+_MAX_BYTES = 1 << 28
 
 
 class ScoresFile:
@@ -57,16 +59,23 @@ class ScoresFile:
 
     def __init__(self, path: Path | str) -> None:
         self._path = Path(path)
+        self._refused: Evaluation | None = None
 
     def append(self, evaluation: Evaluation) -> None:
-        """Adds a row; in a new file it follows the header, and it replaces a row that a crash cut short."""
+        """Adds a row; in a new file it follows the header, and it replaces a row that a crash cut short.
+
+        If it raises InputOutputError, the row may yet be there. Given again next, it is not added twice.
+        """
+        given_again, self._refused = evaluation is self._refused, evaluation
         with file_errors("write", self._path):
-            content = self._path.read_bytes() if self._path.exists() else b""
+            content = read_file(self._path, _MAX_BYTES) if self._path.exists() else b""
             whole = content[: _whole_bytes(content)]
             columns = _columns(self._path, whole)
             header = [] if whole else [columns]
-            row = [getattr(evaluation, name) for name in columns]
-            replace_file(self._path, whole + _encode([*header, row]))
+            row = _encode([[getattr(evaluation, name) for name in columns]])
+            if not (given_again and whole.endswith(b"\n" + row)):
+                replace_file(self._path, whole + _encode(header) + row)
+        self._refused = None
 
 
 def read_scores(path: Path | str) -> list[Evaluation]:
@@ -78,19 +87,18 @@ def read_scores(path: Path | str) -> list[Evaluation]:
     path = Path(path)
     if not path.exists():
         return []
-    with file_errors("read", path):
-        content = path.read_bytes()
+    content = read_file(path, _MAX_BYTES)
     whole = content[: _whole_bytes(content)]
     columns = _columns(path, whole)
-    return [_parse(path, line, columns, row) for line, row in enumerate(_decode(whole)[1:], start=2)]
+    return [_parse(path, line, columns, row) for line, row in enumerate(_decode(path, whole)[1:], start=2)]
 
 
 def _columns(path: Path, whole: bytes) -> tuple[str, ...]:
     """The columns that the first row names; all columns if it is missing. Raises InputOutputError for unknown ones."""
-    header = tuple(_decode(whole)[0]) if whole else COLUMNS
+    header = tuple(_decode(path, whole)[0]) if whole else COLUMNS
     if header[: len(_FIRST)] != tuple(_FIRST) or not _KINDS.keys() >= set(header):
         wrong, right = ",".join(header), ",".join(COLUMNS)
-        raise InputOutputError(f"{path}: the columns are {wrong}, not {right}: move the file away")
+        raise InputOutputError(f"{path}: the columns are {wrong[:200]}, not {right}: move the file away")
     return header
 
 
@@ -105,13 +113,19 @@ def _encode(rows: Iterable[Iterable[object]]) -> bytes:
     return text.getvalue().encode()
 
 
-def _decode(content: bytes) -> list[list[str]]:
-    return list(csv.reader(io.StringIO(content.decode(errors="replace"), newline="")))
+def _decode(path: Path, content: bytes) -> list[list[str]]:
+    lines = csv.reader(io.StringIO(content.decode(errors="replace"), newline=""))
+    try:
+        return list(lines)
+    except csv.Error as error:
+        raise InputOutputError(f"{path}, line {lines.line_num}: {error}") from None
 
 
 def _parse(path: Path, line: int, columns: tuple[str, ...], row: list[str]) -> Evaluation:
     try:
         fields: dict[str, Any] = {name: _KINDS[name](cell) for name, cell in zip(columns, row, strict=True)}
     except ValueError as error:
-        raise InputOutputError(f"{path}, line {line}: {','.join(row)!r} is not a row of scores: {error}") from error
+        raise InputOutputError(
+            f"{path}, line {line}: {','.join(row)[:100]!r} is not a row of scores: {str(error)[:100]}"
+        ) from None
     return Evaluation(**fields)

@@ -1,11 +1,15 @@
 """The duty cycle that every role runs: laps of work, and one place that waits."""
 
 import os
+import sys
 import time
 import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import ClassVar
 
 from ..errors import ExitCode, MzpipeError
+from ..ipc.calls import LongCall
 from ..ipc.control import ControlPort, StopWord
 from ..ipc.counters import Counters
 from ..ipc.errorlog import ErrorLog
@@ -41,6 +45,16 @@ class Agent:
     def on_close(self) -> None:
         """Releases everything; called once, however the agent ends after on_start was called."""
 
+    @contextmanager
+    def _in_long_call(self, call: LongCall) -> Iterator[None]:
+        """Says that what happens inside may take as long as this call may."""
+        former = self._counters.get("long_call")
+        self._counters.set("long_call", call)
+        try:
+            yield
+        finally:
+            self._counters.set("long_call", former)
+
 
 class StopView:
     """The stop word as one role sees it."""
@@ -66,7 +80,9 @@ def run_agent(
     """Runs one agent until the supervisor says stop or the agent fails; returns the exit code."""
     start_s = time.monotonic()
     try:
+        counters.set("long_call", LongCall.START)
         agent.on_start()
+        counters.set("long_call", LongCall.NONE)
         counters.set("pid", os.getpid())
         counters.set("ready", 1)
         control.send(Ready(seconds=time.monotonic() - start_s))
@@ -80,10 +96,7 @@ def run_agent(
             clock.lap(work_count)
         return ExitCode.FINISHED
     except Exception as error:  # the only catch-all in the package
-        errors.record(error)
-        message = failure(error, agent.role)
-        control.send(message)
-        return message.exit_code
+        return report(error, agent.role, control, errors)
     finally:
         agent.on_close()
 
@@ -96,12 +109,22 @@ def deliver(agent: Agent, control: ControlPort) -> int:
     return len(messages)
 
 
+def report(error: Exception, role: Role, control: ControlPort, errors: ErrorLog) -> int:
+    """Tells the supervisor of the error that ends this process, and its log of where it was; returns the exit code."""
+    errors.record(error)
+    message = failure(error, role)
+    control.send(message)
+    sys.stderr.write(message.traceback)
+    return message.exit_code
+
+
 def failure(error: Exception, role: Role) -> Failed:
     """The message that an agent ends with."""
     error = device_error(error, LOWER.get(role, LOWER_ANY)) or error
+    is_known = isinstance(error, MzpipeError)
     exit_code = error.exit_code if isinstance(error, MzpipeError) else ExitCode.INTERNAL
     text = "".join(traceback.format_exception(error))  # the log's last entry may be another error
-    return Failed(exit_code=int(exit_code), summary=f"{type(error).__name__}: {error}", traceback=text)
+    return Failed(int(exit_code), summary=f"{type(error).__name__}: {error}", traceback=text, is_known=is_known)
 
 
 class Turns:

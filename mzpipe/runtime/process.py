@@ -1,6 +1,8 @@
 """Birth and death of child processes: spawn by exec, notice death, never outlive the supervisor."""
 
+import contextlib
 import ctypes
+import faulthandler
 import os
 import select
 import signal
@@ -19,6 +21,8 @@ _PR_SET_PDEATHSIG = 1
 # Among the fields of /proc/PID/stat after the name: clock ticks from the machine's start to the process's.
 _START_TICKS = 19
 DEATH_PIPE = "death"
+# Has a role write the stack of every thread to its log.
+STACK_SIGNAL = signal.SIGUSR1
 # Signals from the terminal; only the supervisor acts on them, and it stops the roles in order.
 _OF_THE_TERMINAL = (signal.SIGINT, signal.SIGQUIT, signal.SIGHUP)
 
@@ -96,9 +100,15 @@ def end_process(code: int) -> NoReturn:
 
     It flushes stdout and stderr; atexit functions do not run.
     """
-    sys.stdout.flush()
-    sys.stderr.flush()
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(OSError):  # a log on a full disk: the code still says how it ended
+            stream.flush()
     os._exit(code)
+
+
+def write_stacks_on_signal() -> None:
+    """Has this process write its threads' stacks to stderr at every STACK_SIGNAL, whatever call it is stuck in."""
+    faulthandler.register(STACK_SIGNAL, file=2, all_threads=True)
 
 
 def make_death_pipe(directory: Path) -> int:

@@ -10,7 +10,7 @@ from rich.rule import Rule
 from rich.table import Table
 from rich.text import Text
 
-from ..format import clock, count, duration, number, percent, score
+from ..format import clock, count, duration, number, percent, printable, score
 from . import cells
 from .cells import Bar
 from .metrics import ROWS
@@ -146,7 +146,7 @@ class LiveView:
 
     def line(self, text: str) -> None:
         """Prints a message above the panel; brackets in it are not markup."""
-        self._console.print(Text(text), soft_wrap=True)
+        self._console.print(Text(printable(text)), soft_wrap=True)
 
     def update(self, snapshot: Snapshot) -> None:
         """Shows the snapshot; a training return stays until newer games have ended."""

@@ -1,6 +1,7 @@
 """The GPUs of this machine as NVIDIA's management library shows them; reading them takes no context on any."""
 
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from statistics import fmean
 from typing import Any, NamedTuple
 
@@ -51,13 +52,34 @@ class GpuReader:
         return GpuUse(busy / 100.0, int(memory.used), int(memory.total), watts)
 
 
-def _open() -> tuple[Any, dict[str, Any]]:
-    """The library and its handles of the GPUs; it is imported only where there is a GPU."""
+def free_memory(uuids: Mapping[str, str]) -> dict[str, int]:
+    """Bytes that are free on each of these GPUs, which are given by name with their UUIDs; those that can be read."""
+    library = _library() if uuids else None
+    if library is None:
+        return {}
+    found = {}
+    for name, uuid in uuids.items():
+        with suppress(library.NVMLError):
+            library.nvmlInit()
+            found[name] = int(library.nvmlDeviceGetMemoryInfo(library.nvmlDeviceGetHandleByUUID(uuid)).free)
+    return found
+
+
+def _library() -> Any:
+    """The library; it is imported only where there is a GPU. None without one."""
     if not gpu_nodes():
-        return None, {}
+        return None
     try:
         import pynvml
     except ImportError:
+        return None
+    return pynvml
+
+
+def _open() -> tuple[Any, dict[str, Any]]:
+    """The library and its handles of the GPUs."""
+    pynvml = _library()
+    if pynvml is None:
         return None, {}
     try:
         pynvml.nvmlInit()

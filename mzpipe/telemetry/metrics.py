@@ -18,6 +18,7 @@ from ..ipc.shape import Member
 from ..ipc.stages import Stage
 from .gpus import GpuUse
 from .report import StageUse
+from .verdict import DeviceUse
 
 
 @dataclass(frozen=True)
@@ -34,6 +35,8 @@ class Recent:
     stages: Mapping[str, StageUse]
     # The machine's GPUs by their number in nvidia-smi.
     gpus: Mapping[str, GpuUse]
+    # Roles whose processes have used a GPU; empty if no time has passed.
+    devices: Mapping[Role, DeviceUse]
 
     def rate(self, counter: str) -> float:
         """How much a counter grows per second; for a counter of seconds, the part of the time."""
@@ -64,6 +67,7 @@ _ALWAYS = When("", lambda source: True)
 _REANALYZE = When("with reanalyzers", lambda recent: recent.plane.shape.reanalyzers > 0)
 _CONSISTENCY = When("with `network.consistency`", lambda recent: recent.profile.network.consistency)
 _GPUS = When("with an NVIDIA GPU", lambda recent: bool(recent.gpus))
+_DEVICES = When("with the role on a GPU", lambda recent: bool(recent.devices))
 _DIAGNOSED = When(
     "every `learner.diagnostics_interval` steps", lambda recent: recent.plane.diagnostics()["learner_steps"][0] > 0
 )
@@ -210,6 +214,13 @@ def _gpu(name: str, unit: str, meaning: str, field: str) -> Metric[Recent]:
     return Metric(f"perf/{name}/GPU", unit, f"{meaning}, by number in nvidia-smi", values, _GPUS)
 
 
+def _device(name: str, meaning: str, field: str) -> Metric[Recent]:
+    def values(recent: Recent) -> Values:
+        return {role: getattr(use, field) for role, use in recent.devices.items()}
+
+    return Metric(f"perf/{name}/ROLE", _TIME, f"time {meaning}", values, _DEVICES)
+
+
 METRICS: tuple[Metric[Recent], ...] = (
     _mean("charts/episodic_return", "return", "episode_return", "episodes", "mean return of training games"),
     _mean("charts/episode_length", "env steps", "episode_length", "episodes", "mean length of training games"),
@@ -222,6 +233,9 @@ METRICS: tuple[Metric[Recent], ...] = (
     _gpu("gpu_busy", _TIME, "time in which a kernel ran", "busy"),
     _gpu("gpu_memory", "bytes", "memory in use, of all programs", "used_bytes"),
     _gpu("gpu_power", "W", "power", "watts"),
+    _device("device_time", "in which the GPU worked for a process of the role, between events", "device"),
+    _device("launch_time", "in which the process queued work on the GPU", "launching"),
+    _device("host_time", "in which the process worked, without its waits for the GPU", "host"),
     Metric(
         "replay/transitions", "transitions", "size of the table", lambda recent: recent.first(Role.REPLAY, "stored")
     ),

@@ -5,13 +5,15 @@ Shape legend    P processes   S stages
 
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import numpy as np
 import psutil
 
+from ..ipc.counters import Counters
 from ..ipc.dataplane import DataPlane
+from ..ipc.roles import Role
 from ..ipc.shape import Member
 from ..ipc.stages import Stage, StageReading
 
@@ -26,6 +28,21 @@ class ProcessorTime(NamedTuple):
     seconds: float
 
 
+class DeviceTime(NamedTuple):
+    """For how long one process queued work on its GPU, and the GPU did it, in seconds."""
+
+    launching: float = 0.0
+    working: float = 0.0
+
+    def since(self, earlier: "DeviceTime") -> "DeviceTime":
+        """The time since `earlier`."""
+        return DeviceTime(self.launching - earlier.launching, self.working - earlier.working)
+
+
+# Roles that may have a GPU.
+_ON_DEVICES = (Role.LEARNER, Role.INFERENCE)
+
+
 @dataclass(frozen=True)
 class Moment:
     """The pipeline's counts since the start of the session, at one moment."""
@@ -35,6 +52,8 @@ class Moment:
     stages: StageReading
     # Processor time; a process that cannot be inspected is left out.
     cpu: Mapping[Member, ProcessorTime]
+    # Only of processes that have used a GPU.
+    devices: Mapping[Member, DeviceTime] = field(default_factory=dict)
 
 
 def read_moment(plane: DataPlane) -> Moment:
@@ -42,7 +61,13 @@ def read_moment(plane: DataPlane) -> Moment:
     members = tuple(plane.shape.members())
     pids = {member: plane.counters(member).get("pid") for member in members}
     cpu = {member: ProcessorTime(pid, seconds) for member, pid in pids.items() if (seconds := _cpu_s(pid)) is not None}
-    return Moment(time.monotonic(), members, plane.read_stages(), cpu)
+    times = {member: _device_time(plane.counters(member)) for member in members if member.role in _ON_DEVICES}
+    devices = {member: each for member, each in times.items() if each.working}
+    return Moment(time.monotonic(), members, plane.read_stages(), cpu, devices)
+
+
+def _device_time(counters: Counters) -> DeviceTime:
+    return DeviceTime(counters.value("launch_time"), counters.value("device_time"))
 
 
 def _cpu_s(pid: int) -> float | None:

@@ -6,20 +6,25 @@ those of these processes, and `elsewhere` is what they spent on other things. So
 these four add up as well.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from ..ipc.roles import Role
 from ..ipc.shape import Member
 from ..ipc.stages import Stage, StageReading, quantile_us
-from .rates import Count, Moment, RatePoint, rates_of, rates_over_time
-from .verdict import RoleUse, Verdict, judge
+from .rates import Count, DeviceTime, Moment, RatePoint, rates_of, rates_over_time
+from .verdict import DeviceUse, RoleUse, Verdict, judge
 
 # Fields of a report that are not written to its file.
 _OF_THE_PAGE = ("roles", "histograms", "over_time")
+# Stages in which a role's process launches work on its device, and waits for it.
+_ON_DEVICES = {
+    Role.INFERENCE: (Stage.INFERENCE_DEVICE,),
+    Role.LEARNER: (Stage.FORWARD, Stage.BACKWARD, Stage.OPTIMIZER),
+}
 
 
 @dataclass(frozen=True)
@@ -70,17 +75,24 @@ class ProfileReport:
     histograms: Mapping[str, np.ndarray]
     over_time: tuple[RatePoint, ...] = ()
 
+    @property
+    def devices(self) -> dict[Role, DeviceUse]:
+        """The roles whose processes have used a GPU."""
+        return {role: use.device for role, use in self.roles.items() if use.device is not None}
+
     def as_json(self) -> dict[str, Any]:
         """The fields for a file; their names are a contract (`bottleneck` is a stage's name)."""
         fields = {name: value for name, value in asdict(self).items() if name not in _OF_THE_PAGE}
+        if self.devices:
+            fields["devices"] = {role: use._asdict() for role, use in self.devices.items()}
         fields["bottleneck"] = self.verdict.stage
         return {**fields, "verdict": self.verdict.sentence, "predicted_speedup": self.verdict.predicted_speedup}
 
 
 def make_report(
-    first: Moment, last: Moment, cores: int, between: Sequence[Count] = (), *, another_rank: bool = True
+    first: Moment, last: Moment, cores: int, between: Sequence[Count] = (), *, lacking: Collection[Role] = ()
 ) -> ProfileReport:
-    """The report on two moments of one session, on a machine with `cores` cores; see `judge` for another_rank.
+    """The report on two moments of one session, on a machine with `cores` cores; see `judge` for `lacking`.
 
     With the counts `between` them the report has rates over time.
     """
@@ -90,28 +102,34 @@ def make_report(
         for member, now in last.cpu.items()
         if (then := first.cpu.get(member)) is not None and then.pid == now.pid
     }
-    report = _report(last.members, last.stages.since(first.stages), cpu, seconds, cores, another_rank)
+    devices = {member: now.since(first.devices.get(member, DeviceTime())) for member, now in last.devices.items()}
+    change = _Change(last.members, last.stages.since(first.stages), cpu, devices, seconds)
+    report = _report(change, cores, lacking)
     counts = [Count.of(first), *between, Count.of(last)]
     return replace(report, over_time=rates_over_time(counts, len(_rows_of(last.members, Role.LEARNER))))
 
 
-def whole_report(last: Moment, cores: int, *, another_rank: bool = True) -> ProfileReport:
+def whole_report(last: Moment, cores: int, *, lacking: Collection[Role] = ()) -> ProfileReport:
     """The report on a session up to a moment, after which its processes may have died; processor times are unknown.
 
     The session is as long as the longest time that a process accounts for.
     """
     seconds = max(float(last.stages.accounted_P.max()), 1e-9)
-    return _report(last.members, last.stages, {}, seconds, cores, another_rank)
+    return _report(_Change(last.members, last.stages, {}, last.devices, seconds), cores, lacking)
 
 
-def _report(
-    members: Sequence[Member],
-    change: StageReading,
-    cpu: Mapping[Member, float],
-    seconds: float,
-    cores: int,
-    another_rank: bool,
-) -> ProfileReport:
+class _Change(NamedTuple):
+    """What happened between two moments; `cpu` is in cores."""
+
+    members: Sequence[Member]
+    stages: StageReading
+    cpu: Mapping[Member, float]
+    devices: Mapping[Member, DeviceTime]
+    seconds: float
+
+
+def _report(all_of: _Change, cores: int, lacking: Collection[Role]) -> ProfileReport:
+    members, change, cpu, _, seconds = all_of
     parts = _Parts(change, seconds)
     rows_by_stage = {stage: rows for stage in Stage if (rows := _rows_of(members, stage.role))}
     histograms = {stage.label: change.histogram_PSB[rows, stage].sum(axis=0) for stage, rows in rows_by_stage.items()}
@@ -132,7 +150,7 @@ def _report(
     }
     items_S = change.items_PS.sum(axis=0)
     rates = rates_of(items_S, len(_rows_of(members, Role.LEARNER)), seconds)
-    roles = _role_uses(members, parts, stages, cpu)
+    roles = _role_uses(all_of, parts, stages)
     inserted, sampled = int(items_S[Stage.REPLAY_INSERT]), int(items_S[Stage.REPLAY_SAMPLE])
     return ProfileReport(
         seconds=seconds,
@@ -143,7 +161,7 @@ def _report(
         samples_per_insert=sampled / inserted if inserted else None,
         stages=stages,
         processes=processes,
-        verdict=judge(roles, cores, another_rank=another_rank),
+        verdict=judge(roles, cores, lacking=lacking),
         roles=roles,
         histograms=histograms,
     )
@@ -185,19 +203,29 @@ def _rows_of(members: Sequence[Member], role: Role) -> list[int]:
     return [row for row, member in enumerate(members) if member.role == role]
 
 
-def _role_uses(
-    members: Sequence[Member], parts: _Parts, stages: Mapping[str, StageUse], cpu: Mapping[Member, float]
-) -> dict[Role, RoleUse]:
+def _role_uses(change: _Change, parts: _Parts, stages: Mapping[str, StageUse]) -> dict[Role, RoleUse]:
     uses = {}
-    for role in dict.fromkeys(member.role for member in members):
-        rows = _rows_of(members, role)
+    for role in dict.fromkeys(member.role for member in change.members):
+        rows = _rows_of(change.members, role)
         own = {name: use.busy for name, use in stages.items() if use.role == role}
         uses[role] = RoleUse(
             processes=len(rows),
             working=float((parts.busy_P[rows] + parts.other_P[rows]).mean()),
             wait_in=float(parts.wait_in_P[rows].mean()),
             wait_out=float(parts.wait_out_P[rows].mean()),
-            cpu=sum(cores for member, cores in cpu.items() if member.role == role),
+            cpu=sum(cores for member, cores in change.cpu.items() if member.role == role),
             stage=max(own, key=lambda name: own[name]),
+            device=_device_use(change, parts, role),
         )
     return uses
+
+
+def _device_use(change: _Change, parts: _Parts, role: Role) -> DeviceUse | None:
+    rows = [row for row in _rows_of(change.members, role) if change.members[row] in change.devices]
+    times_R2 = np.array([change.devices[change.members[row]] for row in rows])
+    accounted_R = parts.accounted_P[rows] * change.seconds
+    if not rows or not times_R2[:, 1].any() or not accounted_R.all():
+        return None
+    launching, device = (float(part) for part in (times_R2 / accounted_R[:, None]).mean(axis=0))
+    elsewhere = parts.busy_P[rows] + parts.other_P[rows] - parts.busy_PS[rows][:, _ON_DEVICES[role]].sum(axis=1)
+    return DeviceUse(device, launching, launching + float(elsewhere.mean()))

@@ -1,8 +1,11 @@
 """Reports: the terminal, the TensorBoard curves and the scores of one session of a run."""
 
 import time
+from collections import deque
 from collections.abc import Callable
 from typing import NamedTuple
+
+import numpy as np
 
 from ..config import Profile
 from ..games.figures import human_normalised
@@ -10,18 +13,23 @@ from ..ipc.dataplane import DataPlane
 from ..ipc.messages import Evaluated
 from ..ipc.roles import Role
 from ..ipc.shape import Member
+from ..runs.attempts import Attempts
 from ..runs.directory import RunDirectory
 from ..runs.scores import Evaluation, ScoresFile
+from ..targets import value_transform_inverse
 from . import TensorBoardWriter, View
+from .snapshot import Snapshot
 from .snapshots import SnapshotMaker
 
 _VIEW_INTERVAL_S = 0.5
+# From this part of all targets on, what the support cuts off is told.
+_CLIPPED_PART = 0.001
 
 
 class Reached(NamedTuple):
     """The progress of a run's former sessions.
 
-    `inserted`: transitions that a killed session had taken into its table; 0 if that is unknown.
+    `inserted`: transitions that the last session had taken into its table; 0 if that is unknown.
     `began_s`: when the command that starts this session began, on the monotonic clock; None if that is unknown.
     """
 
@@ -39,13 +47,23 @@ class Reports:
         self._profile, self._plane, self._view = profile, plane, view
         if plane.shape.actors:
             plane.counters(Member(Role.ACTOR, 0)).set("env_steps", reached.env_steps)
-        plane.counters(Member(Role.REPLAY, 0)).set("inserted", reached.inserted)
+        replay = plane.counters(Member(Role.REPLAY, 0))
+        for name, value in {
+            "inserted": reached.inserted,
+            "former_inserted": reached.inserted,
+            "former_env_steps": reached.env_steps,
+        }.items():
+            replay.set(name, value)
         plane.counters(Member(Role.LEARNER, 0)).set("learner_steps", reached.learner_steps)
         self._snapshots = SnapshotMaker(profile, plane)
         self._snapshots.best_return_mean = reached.best_return_mean
         self._tensorboard = TensorBoardWriter(run.tensorboard)
+        self._curves = Attempts("curves", view.line, lost="points are missing")
         self._scores = ScoresFile(run.scores)
+        self._rows = Attempts("scores", view.line)
+        self._unwritten = deque[Evaluation]()
         self._view_due_s = self._curve_due_s = 0.0
+        self._clipping_is_told = False
         self._began_s, self._former_env_steps = reached.began_s, reached.env_steps
 
     def evaluation(self, message: Evaluated) -> None:
@@ -54,7 +72,8 @@ class Reports:
         values = {name: getattr(message, name) for name in fields}
         normalised = human_normalised(self._profile.game.name, message.return_mean)
         evaluation = Evaluation(**values, human_normalised=normalised)
-        self._scores.append(evaluation)
+        self._unwritten.append(evaluation)
+        self._rows.make(self._write_scores)
         self._snapshots.evaluation = evaluation
         if message.is_best:
             self._snapshots.best_return_mean = message.return_mean
@@ -80,9 +99,12 @@ class Reports:
         self._view_due_s = now_s + _VIEW_INTERVAL_S
         snapshot = self._snapshots.make(note() or self._note())
         self._view.update(snapshot)
+        self._tell_of_clipped_targets(snapshot)
         if now_s >= self._curve_due_s and snapshot.axis:
             self._curve_due_s = now_s + self._profile.telemetry.interval_s
-            self._tensorboard.write(snapshot)
+            self._curves.make(lambda: self._tensorboard.write(snapshot))
+        if self._rows.is_due:
+            self._rows.make(self._write_scores)
 
     def _announce_first_step(self, now_s: float) -> None:
         """Shows one line, once, as soon as a move is counted."""
@@ -90,10 +112,34 @@ class Reports:
             self._view.line(f"first env step after {now_s - self._began_s:.1f} s")
             self._began_s = None
 
+    def _tell_of_clipped_targets(self, snapshot: Snapshot) -> None:
+        """Shows one line, once, when a part of the targets lies beyond the supports."""
+        part = snapshot.known("targets/clipped_fraction")
+        if self._clipping_is_told or part < _CLIPPED_PART:
+            return
+        self._clipping_is_told = True
+        network = self._profile.network
+        values, rewards = value_transform_inverse(
+            np.array([network.value_support_size, network.reward_support_size], np.float32)
+        )
+        self._view.line(
+            f"{part:.1%} of the targets lie beyond the supports and are clipped: raise network.value_support_size "
+            f"(now {network.value_support_size}: values up to {values:,.0f}) or network.reward_support_size (now "
+            f"{network.reward_support_size}: rewards up to {rewards:,.1f}); `mzpipe check-env` suggests both"
+        )
+
     def close(self) -> None:
-        """Writes the last point of the curves."""
-        self._tensorboard.write(self._snapshots.make("stopped"))
-        self._tensorboard.close()
+        """Writes the last point of the curves, and the scores that could not be written before."""
+        last = self._snapshots.make("stopped")
+        if self._curves.make(lambda: self._tensorboard.write(last)):
+            self._curves.make(self._tensorboard.close)
+        if not self._rows.make(self._write_scores):
+            self._view.line(f"{len(self._unwritten)} evaluations are missing from the scores")
+
+    def _write_scores(self) -> None:
+        while self._unwritten:
+            self._scores.append(self._unwritten[0])
+            self._unwritten.popleft()
 
     def _note(self) -> str:
         inserted = self._plane.counters(Member(Role.REPLAY, 0)).get("inserted")

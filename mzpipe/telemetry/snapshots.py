@@ -34,7 +34,9 @@ class SnapshotMaker:
         """Takes the next rates and means over everything that the counters hold."""
         now = read_moment(self._plane)
         seconds, nothing = float(now.stages.accounted_P.max()), dict.fromkeys(self._plane.sums(), 0.0)
-        beginning = dataclasses.replace(now, time_s=now.time_s - seconds, stages=now.stages.since(now.stages))
+        beginning = dataclasses.replace(
+            now, time_s=now.time_s - seconds, stages=now.stages.since(now.stages), devices={}
+        )
         self._past = deque([(beginning, nothing)])
 
     def make(self, note: str) -> Snapshot:
@@ -62,13 +64,15 @@ class SnapshotMaker:
     def _recent(self) -> Recent:
         (before, then), (now, totals) = self._past[0], self._past[-1]
         seconds = now.time_s - before.time_s
+        report = make_report(before, now, cores=1) if seconds > 0.0 else None
         return Recent(
             profile=self._profile,
             plane=self._plane,
             seconds=max(seconds, _SHORTEST_S),
             totals=totals,
             change={name: total - then[name] for name, total in totals.items()},
-            stages=make_report(before, now, cores=1).stages if seconds > 0.0 else {},
+            stages=report.stages if report else {},
+            devices=report.devices if report else {},
             gpus=self._gpus.read(),
         )
 

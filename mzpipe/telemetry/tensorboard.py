@@ -4,6 +4,8 @@ The file is written here, with TensorBoard's own record framing, and not through
 loads TensorFlow if it is installed, keeps a thread, and stores tensors that `EventAccumulator.Scalars` does not list.
 """
 
+import contextlib
+import io
 import os
 import socket
 import time
@@ -12,7 +14,7 @@ from pathlib import Path
 from tensorboard.compat.proto import event_pb2
 from tensorboard.summary.writer.record_writer import RecordWriter
 
-from ..runs.files import file_errors
+from ..runs.files import FileOperations, file_errors, write_all
 from ..runs.scores import Evaluation
 from .metrics import EVALUATION_METRICS, Values, read
 from .snapshot import Snapshot
@@ -21,27 +23,28 @@ _FILE_PREFIX = "events.out.tfevents."
 
 
 class TensorBoardWriter:
-    """Appends snapshots to a new event file in `directory`; files of earlier sessions stay."""
+    """Appends snapshots to a new event file in `directory`; files of earlier sessions stay.
+
+    Every method raises InputOutputError if it cannot write. The next one then begins another file, because TensorBoard
+    reads no further than a record that is cut short.
+    """
 
     def __init__(self, directory: Path | str) -> None:
-        """Creates the directory and the file; raises InputOutputError if it cannot."""
-        self._path = Path(directory)
+        self._directory = Path(directory)
+        self._operations = FileOperations()
+        self._descriptor: int | None = None
         self._evaluation: Evaluation | None = None
         self._started = False
-        with file_errors("write TensorBoard events in", self._path):
-            self._path.mkdir(parents=True, exist_ok=True)
-            self._path /= _new_file_name(self._path)
-            self._records = RecordWriter(self._path.open("xb"))
-        self._append(event_pb2.Event(file_version="brain.Event:2"))
 
     def write(self, snapshot: Snapshot) -> None:
         """Writes every measured value at the snapshot's axis, and a new evaluation at its own axis."""
-        if not self._started:
-            self._start(snapshot.axis)
-        self._append(_summary(snapshot.axis, snapshot.metrics))
-        if snapshot.evaluation is not None and snapshot.evaluation != self._evaluation:
-            self._evaluation = snapshot.evaluation
-            self._append(_summary(self._evaluation.axis, read(EVALUATION_METRICS, self._evaluation)))
+        events = [] if self._started else [_start(snapshot.axis)]
+        events.append(_summary(snapshot.axis, snapshot.metrics))
+        evaluation = snapshot.evaluation
+        if evaluation is not None and evaluation != self._evaluation:
+            events.append(_summary(evaluation.axis, read(EVALUATION_METRICS, evaluation)))
+        self._append(*events)
+        self._started, self._evaluation = True, evaluation
 
     def write_scalars(self, axis: int, scalars: Values) -> None:
         """Writes values from outside a session, at `axis` on the x axis; earlier points stay."""
@@ -49,21 +52,56 @@ class TensorBoardWriter:
 
     def close(self) -> None:
         """Closes the file; a second call does nothing."""
-        if not self._records.closed:
-            with file_errors("write", self._path):
-                self._records.close()
+        if self._descriptor is not None:
+            with file_errors("write TensorBoard events in", self._directory):
+                self._let_go()
 
-    def _start(self, env_steps: int) -> None:
-        """Tells TensorBoard to drop later points: a resumed run repeats what it did after its last checkpoint."""
-        session = event_pb2.SessionLog(status=event_pb2.SessionLog.START)
-        self._append(event_pb2.Event(step=env_steps, session_log=session))
-        self._started = True
+    def _append(self, *events: event_pb2.Event) -> None:
+        """Writes the events, all or none as a reader sees them."""
+        with file_errors("write TensorBoard events in", self._directory):
+            if self._descriptor is None:
+                self._begin()
+            assert self._descriptor is not None
+            try:
+                write_all(self._operations, self._descriptor, _records(*events))
+            except OSError:
+                with contextlib.suppress(OSError):
+                    self._let_go()
+                raise
 
-    def _append(self, event: event_pb2.Event) -> None:
+    def _begin(self) -> None:
+        """Begins a file, which is not left behind without its first record."""
+        self._directory.mkdir(parents=True, exist_ok=True)
+        path = self._directory / _new_file_name(self._directory)
+        descriptor = self._operations.create(path)
+        try:
+            write_all(self._operations, descriptor, _records(event_pb2.Event(file_version="brain.Event:2")))
+        except OSError:
+            with contextlib.suppress(OSError):
+                self._operations.close(descriptor)
+            with contextlib.suppress(OSError):
+                self._operations.remove(path)
+            raise
+        self._descriptor = descriptor
+
+    def _let_go(self) -> None:
+        descriptor, self._descriptor = self._descriptor, None
+        assert descriptor is not None
+        self._operations.close(descriptor)
+
+
+def _records(*events: event_pb2.Event) -> bytes:
+    """The events as bytes of an event file."""
+    data = io.BytesIO()
+    for event in events:
         event.wall_time = time.time()
-        with file_errors("write", self._path):
-            self._records.write(event.SerializeToString())
-            self._records.flush()
+        RecordWriter(data).write(event.SerializeToString())
+    return data.getvalue()
+
+
+def _start(env_steps: int) -> event_pb2.Event:
+    """Tells TensorBoard to drop later points: a resumed run repeats what it did after its last checkpoint."""
+    return event_pb2.Event(step=env_steps, session_log=event_pb2.SessionLog(status=event_pb2.SessionLog.START))
 
 
 def _summary(step: int, scalars: Values) -> event_pb2.Event:

@@ -5,7 +5,7 @@ from typing import Protocol
 
 from rich.console import Console
 
-from ..format import count, duration, number, score
+from ..format import count, duration, number, printable, score
 from .dashboard import LiveView
 from .snapshot import Snapshot, seconds_to_limit
 
@@ -22,7 +22,7 @@ class PlainView:
 
     def line(self, text: str) -> None:
         """Prints a message as it is: brackets are not markup, and long lines stay whole."""
-        self._console.print(text, markup=False, emoji=False, highlight=False, soft_wrap=True)
+        self._console.print(printable(text), markup=False, emoji=False, highlight=False, soft_wrap=True)
 
     def update(self, snapshot: Snapshot) -> None:
         """Takes the newest snapshot; prints it if the last line is `interval_s` old."""
@@ -42,6 +42,19 @@ class PlainView:
             parts.append(snapshot.note)
         self.line(f"[{snapshot.elapsed_s:6.1f}s] {' | '.join(parts)}")
         self._shown = snapshot
+
+
+class SilentView:
+    """Shows nothing."""
+
+    def line(self, text: str) -> None:
+        """Prints nothing."""
+
+    def update(self, snapshot: Snapshot) -> None:
+        """Shows nothing."""
+
+    def close(self) -> None:
+        """Has nothing to close."""
 
 
 def _parts(snapshot: Snapshot, return_mean: float | None) -> Iterator[str]:

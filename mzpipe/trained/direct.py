@@ -6,12 +6,14 @@ Shape legend    B trees   N nodes of a tree   A actions   C = 2 + A columns   S.
                 K actions in a row
 """
 
+import warnings
 from typing import NamedTuple
 
 import numpy as np
 import torch
 
 from ..config import SearchConfig
+from ..errors import DeviceWarning
 from ..nets import FlatWeights, resolve_devices, use_device
 from ..nets.engines.networks import make_networks
 from ..search import BatchedSearch, SearchedTree, SearchResult
@@ -31,7 +33,8 @@ class DirectPlanner:
 
     It uses the device, runtime and precision of the run's first inference server, so its results are those of a search
     over a lane. The number of torch threads stays as the caller set it.
-    Raises DeviceError for a device, a runtime or a precision that the profile names and this machine lacks.
+    Raises DeviceError for a device, a runtime or a precision that the profile names and this machine lacks, and warns
+    with a DeviceWarning where the device runs the network in a slower way than it should.
     """
 
     def __init__(self, agent: TrainedAgent, config: SearchConfig, *, num_trees: int, seed: int = 0) -> None:
@@ -45,6 +48,7 @@ class DirectPlanner:
             count=1,
             pool_rows=num_trees * num_nodes,
             max_batch=num_trees,
+            note=_warn,
         )
         self._network.load(FlatWeights(agent.model).read())
         self.config, self.num_trees = config, num_trees
@@ -119,6 +123,10 @@ class DirectPlanner:
         for kept, part in zip(self._answer, _parts(answer_RC), strict=True):
             kept[:] = part
         return self._answer
+
+
+def _warn(line: str) -> None:
+    warnings.warn(line, DeviceWarning, stacklevel=1)  # from one place, so that Python shows it once for all planners
 
 
 def _copied(answer_RC: np.ndarray) -> NetworkAnswer:

@@ -7,7 +7,7 @@ from ..config import EvaluatorConfig, GameConfig, OpponentName, Profile, find_pr
 from ..errors import UsageError
 from ..evaluator.episodes import check_opponent, evaluation_trees, match_protocol, protocol_settings
 from ..evaluator.versus import make_episodes
-from ..games import GameSpec, describe_game, make_game
+from ..games import GameSpec, describe_game, make_game, opened
 from ..planning import derive_seed
 from ..runs.directory import RunDirectory, refuse_no_run
 from . import Progress
@@ -148,11 +148,10 @@ def _shifted(progress: Progress, done: int, num_seeds: int) -> Progress:
 
 
 def _play_seed(profile: Profile, planner: DirectPlanner, seed: int, progress: Progress) -> list[float]:
-    game = make_game(profile.game, planner.num_trees, derive_seed(seed, "eval"), training=False)
-    episodes = make_episodes(profile, game, planner, seed)
-    episodes.begin()
-    while not episodes.finished:
-        episodes.do_work()
-        progress(len(episodes.results.returns), episodes.num_episodes)
-    game.close()
+    with opened(make_game(profile.game, planner.num_trees, derive_seed(seed, "eval"), training=False)) as game:
+        episodes = make_episodes(profile, game, planner, seed)
+        episodes.begin()
+        while not episodes.finished:
+            episodes.do_work()
+            progress(len(episodes.results.returns), episodes.num_episodes)
     return episodes.results.returns

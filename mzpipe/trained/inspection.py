@@ -86,7 +86,7 @@ def clips_rewards(player: Player) -> bool:
 def _play_until(watched: WatchedGame, step: int | None, progress: Progress) -> None:
     """Plays to the step, or to the end of the game."""
     while not watched.ended and watched.step != step:
-        watched.play(watched.decide().decision.action)
+        watched.play(watched.decide().decision.action_index)
         progress(watched.episode, watched.step)
 
 
@@ -100,8 +100,8 @@ def _play_on(watched: WatchedGame, position: Position, progress: Progress) -> _P
     outcome = Outcome(0.0, terminated=False, truncated=False)
     while not watched.ended and len(actions) < moves:
         decision = position.decision if not actions else watched.decide().decision
-        outcome = watched.play(decision.action)
-        actions.append(decision.action)
+        outcome = watched.play(decision.action_index)
+        actions.append(decision.action_index)
         rewards.append(outcome.reward)
         values.append(decision.value)
         progress(watched.episode, watched.step)

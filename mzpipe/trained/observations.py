@@ -12,6 +12,7 @@ from ..config import GameConfig
 from ..errors import UsageError
 from ..games import FrameStack, Game, GameSpec, make_game
 from ..games.action_planes import action_levels, add_planes
+from ..games.closing import closed_if_it_fails
 
 # The number of initial positions to compare; a user's own game may draw them at random.
 _NUM_STARTS = 8
@@ -23,10 +24,9 @@ class BoardHistory:
 
     def __init__(self, config: GameConfig) -> None:
         game = make_game(config, 1, seed=0, training=False)
-        lacks = _lacks(game)
-        if lacks:
-            game.close()
-            raise UsageError(f"{game.spec.name} has {lacks}: use act(observation), not move(history)")
+        with closed_if_it_fails(game.spec.name, [game]):
+            if lacks := _lacks(game):
+                raise UsageError(f"{game.spec.name} has {lacks}: use act(observation), not move(history)")
         self._game, self._stack = game, FrameStack(game.spec, 1)
 
     def replay(self, history: Sequence[int]) -> tuple[np.ndarray, np.ndarray]:

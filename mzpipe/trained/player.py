@@ -4,13 +4,13 @@ Shape legend    A actions   F... one frame   S... one stacked observation
 """
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, Self
 
 import numpy as np
 
-from ..games import FrameStack, GameSpec
+from ..games import FrameStack, GameSpec, describe_outside
 from ..search import SearchedTree
 from .direct import DirectPlanner
 from .observations import BoardHistory, as_frame, as_legal_actions, with_action_plane
@@ -20,6 +20,7 @@ from .trained import TrainedAgent, load_trained
 class Decision(NamedTuple):
     """The result of one move's search; the arrays belong to the caller and have one entry per action."""
 
+    # The action as the environment's own step takes it.
     action: int
     # The root's value after the search, for the player to move; and the network's own value.
     value: float
@@ -33,6 +34,13 @@ class Decision(NamedTuple):
     prior: np.ndarray
     # The actions that the search could choose, bool [A].
     legal_actions: np.ndarray
+    # The action of the arrays' first entry.
+    first_action: int = 0
+
+    @property
+    def action_index(self) -> int:
+        """The action's entry in the arrays."""
+        return self.action - self.first_action
 
 
 class Player:
@@ -46,6 +54,7 @@ class Player:
         self._has_planes = agent.profile.game.action_planes
         self._seen = _without_plane(agent.game) if self._has_planes else agent.game
         self._history: BoardHistory | None = None
+        self._outside: Callable[[Any], np.ndarray | None] | None = None
         self.reset()
 
     @classmethod
@@ -71,11 +80,12 @@ class Player:
     def act(self, observation: Any, legal_actions: Any = None) -> Decision:
         """The move at one observation, unstacked as the environment gives it: the player stacks what it has seen.
 
-        observations.as_frame says which observations it accepts; legal_actions is a mask, bool [A]. The player assumes
-        that the chosen action is played, and adds action planes itself where the run has them.
+        An observation of the environment's space becomes a frame as in training; observations.as_frame says which
+        others are accepted. legal_actions is a mask, bool [A]. The player assumes that the chosen action is played, and
+        adds action planes itself where the run has them.
         Raises UsageError for a wrong shape or kind, and where no action is legal; it then ignores the observation.
         """
-        frame_F = as_frame(observation, self._seen)
+        frame_F = self._frame(observation)
         legal_A = as_legal_actions(legal_actions, self.game.num_actions)
         if self._has_planes:
             frame_F = with_action_plane(frame_F, self._seen, self._last_action)
@@ -84,7 +94,7 @@ class Player:
         else:
             self._stack.push(frame_F[None])
         decision = self.decide(self._stack.view(), legal_A[None])
-        self._last_action = decision.action
+        self._last_action = decision.action_index
         return decision
 
     def move(self, history: Sequence[int]) -> int:
@@ -93,7 +103,7 @@ class Player:
         Raises UsageError for a game of one player or of random initial positions, for an action of the history that is
         illegal or not one of the game's, and for a history after which the game is over.
         """
-        return self.consider(history).action
+        return self.consider(history).action_index
 
     def consider(self, history: Sequence[int]) -> Decision:
         """The same move as `move`, with all that the search found."""
@@ -106,7 +116,7 @@ class Player:
         (visits_A,), (value,), (q_A,), (policy_A,) = self.search.search(observation_1S, legal_1A)
         tree = self.tree()
         return Decision(
-            action=int(self.search.best_action()[0]),
+            action=int(self.search.best_action()[0]) + self.game.first_action,
             value=float(value),
             network_value=float(tree.raw_value_K[0]),
             search_policy=policy_A,
@@ -114,7 +124,16 @@ class Player:
             q=q_A,
             prior=tree.root_prior_A,
             legal_actions=legal_1A[0].copy(),
+            first_action=self.game.first_action,
         )
+
+    def _frame(self, observation: Any) -> np.ndarray:
+        """The frame of one observation, without an action plane."""
+        if self._outside is None:
+            outside = describe_outside(self.agent.profile.game)
+            self._outside = _no_frame if outside is None else outside.frame
+        frame_F = self._outside(observation)
+        return as_frame(observation, self._seen) if frame_F is None else frame_F
 
     def tree(self) -> SearchedTree:
         """The tree of the last move."""
@@ -125,6 +144,10 @@ class Player:
         if self._history is not None:
             self._history.close()
             self._history = None
+
+
+def _no_frame(observation: Any) -> None:
+    """Where there is no gymnasium environment to compare with."""
 
 
 def _without_plane(spec: GameSpec) -> GameSpec:

@@ -92,7 +92,7 @@ def examine(
         legal = frozenset(np.flatnonzero(decision.legal_actions).tolist())
         if illegal := position.keeping - legal:
             raise UsageError(f"position {number}: keeping has {sorted(illegal)}, which is illegal there")
-        examined.append(Examined(position, decision.action, decision.value, decision.network_value, len(legal)))
+        examined.append(Examined(position, decision.action_index, decision.value, decision.network_value, len(legal)))
     return examined
 
 

@@ -51,7 +51,7 @@ def load_agent(run: Path, profile: Profile, checkpoint: str | None) -> TrainedAg
     _check_game(path / name, loaded, profile.game)
     model = Model(profile.network, game.observation_shape, game.num_actions)
     restore_model(model, loaded)
-    counters = (int(loaded.state[counter]) for counter in ("learner_steps", "env_steps", "weights_version"))
+    counters = (loaded.state[counter] for counter in ("learner_steps", "env_steps", "weights_version"))
     return TrainedAgent(profile, game, model, name, *counters)
 
 

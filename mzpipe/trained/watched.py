@@ -3,11 +3,13 @@
 Shape legend    A actions   S... one stacked observation
 """
 
+from contextlib import nullcontext, suppress
 from typing import NamedTuple, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ..errors import GameError
 from ..games import FrameStack, make_game
 from ..games.watching import action_names, picture
 from ..planning import derive_seed
@@ -53,8 +55,9 @@ class WatchedGame:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, *_: object) -> None:
-        self._game.close()
+    def __exit__(self, kind: object, *_: object) -> None:
+        with nullcontext() if kind is None else suppress(GameError):  # it must not hide the error that came before
+            self._game.close()
 
     def begin(self) -> None:
         """Starts the next episode, even if the last one has not ended."""

@@ -1,6 +1,9 @@
 """`mzpipe check-env`: rows, exit codes, profiles, and when code may be imported."""
 
 import os
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 
@@ -49,3 +52,33 @@ def test_code_is_imported_only_where_this_command_line_allows_it(inherited, monk
     assert "--allow-env-import" in capsys.readouterr().out
     assert "MZPIPE_ALLOW_ENV_IMPORT" not in os.environ
     assert main(["check-env", NIM, "--allow-env-import"]) == 0
+
+
+def test_what_has_no_effect_or_leaves_its_bounds_is_noted_and_is_no_fault(capsys):
+    assert main(["check-env", "tests.games.own_games:Masked", "--allow-env-import"]) == 0
+    out = " ".join(capsys.readouterr().out.split())
+    assert "note info has an action_mask, which is not used: all actions are legal" in out
+    assert "note observations leave the bounds of their space Box(0.0, 1.0, (1,), float32)" in out
+
+
+def test_a_thread_that_a_game_leaves_behind_does_not_hold_back_the_command(tmp_path):
+    (tmp_path / "threaded.py").write_text(
+        "import threading\n"
+        "from tests.games.own_games import Walk\n"
+        "class Game(Walk):\n"
+        "    def __init__(self):\n"
+        "        super().__init__()\n"
+        "        threading.Thread(target=threading.Event().wait).start()\n"
+        "    def step(self, action):\n"
+        "        raise SystemExit(0)\n"
+    )
+    path = os.pathsep.join([str(tmp_path), str(Path(__file__).parents[2])])
+    done = subprocess.run(
+        [sys.executable, "-m", "mzpipe.cli.main", "check-env", "threaded:Game", "--allow-env-import"],
+        env={**os.environ, "PYTHONPATH": path},
+        capture_output=True,
+        text=True,
+        timeout=250,
+    )
+    assert done.returncode == 2
+    assert "threaded:Game: step() called sys.exit(0) (threaded.py, line 8)" in " ".join(done.stdout.split())

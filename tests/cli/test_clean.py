@@ -1,14 +1,17 @@
 """`mzpipe clean` and `mzpipe doctor`."""
 
 import os
+import shutil
+import tempfile
 
 import pytest
 
 from mzpipe.cli import doctor
 from mzpipe.cli.main import main
 from mzpipe.errors import MzpipeError
-from mzpipe.runs.directory import RunDirectory, runtime_prefix
+from mzpipe.runs.directory import RunDirectory, runtime_prefix, scratch_directory
 from mzpipe.runtime.environment import kernel_cache
+from mzpipe.telemetry import make_view
 
 
 def leave(tmp_path):
@@ -24,6 +27,25 @@ def test_clean_removes_what_a_killed_run_left_and_says_so(tmp_path, capsys):
     assert main(["clean"]) == 0
     assert not path.exists()
     assert capsys.readouterr().out == f"removed {path}\n1 leftovers removed\n"
+
+
+def test_clean_removes_the_scratch_directory_of_a_killed_process_and_keeps_one_in_use(tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    with scratch_directory("profile") as used:
+        killed = tmp_path / used.name.replace(used.name[-12:], "0123456789ab")
+        shutil.copytree(used, killed)
+        assert main(["clean"]) == 0
+        assert used.is_dir() and not killed.exists()
+    assert not used.exists()
+    assert capsys.readouterr().out == f"removed {killed}\n1 leftovers removed\n"
+
+
+def test_errors_and_lines_do_nothing_to_a_terminal_whatever_a_file_holds(tmp_path, capsys):
+    (tmp_path / "odd.toml").write_text('"\\u001b[2Jgone" = 1')
+    assert main(["plan", str(tmp_path / "odd.toml")]) == 2
+    assert "\\x1b[2Jgone: unknown field" in capsys.readouterr().err
+    make_view().line("one\x1b[2J\rtwo")
+    assert capsys.readouterr().out == "one\\x1b[2J\\rtwo\n"
 
 
 def test_clean_keeps_a_live_run(tmp_path, capsys):

@@ -1,7 +1,10 @@
 """`mzpipe VERB ...`: what every verb has in common, and what `train` refuses, called in this process."""
 
+import os
+import shutil
 import subprocess
 import sys
+import warnings
 from pathlib import Path
 
 import pytest
@@ -11,7 +14,7 @@ from mzpipe.cli import clean
 from mzpipe.cli.main import VERBS, main
 from mzpipe.cli.train import default_run_directory
 from mzpipe.config import parse_profile
-from mzpipe.errors import CheckpointError, DeviceError, MzpipeError, PlanError
+from mzpipe.errors import CheckpointError, DeviceError, DeviceWarning, MzpipeError, PlanError
 
 PROFILE = "[stop]\nlearner_steps = 10\n"
 
@@ -128,6 +131,19 @@ def test_main_ends_with_75_and_the_fields_to_lower_when_a_device_is_full(monkeyp
     assert capsys.readouterr().err.startswith(said)
 
 
+def test_main_says_once_in_one_line_that_a_device_is_slower_than_it_should_be(monkeypatch, capsys):
+    def warn(arguments):
+        for line in ("no graphs", "no graphs", "no graphs"):
+            warnings.warn(line, DeviceWarning, stacklevel=1)
+        with pytest.warns(RuntimeWarning, match="of another kind"):
+            warnings.warn("of another kind", RuntimeWarning, stacklevel=1)
+        return 0
+
+    monkeypatch.setattr(clean, "run", warn)
+    assert main(["clean"]) == 0
+    assert capsys.readouterr().err == "mzpipe clean: no graphs\n"
+
+
 def test_main_ends_with_70_and_a_traceback_when_the_unforeseen_happens(monkeypatch, capsys):
     def fail(arguments):
         raise KeyError("nobody thought of this")
@@ -161,6 +177,34 @@ def test_default_run_directory_is_named_after_profile_and_seed():
 def test_command_ends_in_one_line_when_the_kernel_cache_cannot_be_used(tmp_path, monkeypatch, capsys):
     (tmp_path / "file").touch()
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
-    assert main(["doctor"]) == 74
+    assert main(["clean"]) == 74
     (line,) = capsys.readouterr().err.splitlines()
-    assert line.startswith("mzpipe doctor: kernel cache ")
+    assert line.startswith("mzpipe clean: kernel cache ")
+
+
+def test_doctor_says_what_is_wrong_with_the_kernel_cache_and_makes_the_other_checks(tmp_path, monkeypatch, capsys):
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
+    monkeypatch.setenv("NUMBA_CACHE_DIR", "any")
+    monkeypatch.setattr("mzpipe.cli.doctor._CHECKS", {"python": lambda: "3"})
+    monkeypatch.setattr("mzpipe.cli.doctor._gpu_checks", lambda: ())
+    assert main(["doctor"]) == 2
+    first, second = capsys.readouterr().out.splitlines()
+    assert first.startswith(f"FAIL  kernel cache         kernel cache {tmp_path / 'file'}/mzpipe")
+    assert second == "ok    python               3"
+    shutil.rmtree(os.environ["XDG_CACHE_HOME"])
+
+
+def test_a_command_whose_output_cannot_be_written_says_so_in_one_line_and_ends_with_74(tmp_path):
+    profile = tmp_path / "profile.toml"
+    profile.write_text("[stop]\nminutes = 1\n")
+    with open("/dev/full", "w") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "mzpipe.cli.main", "plan", str(profile)],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            timeout=250,
+        )
+    assert done.returncode == 74
+    assert done.stderr == "mzpipe: output cannot be written (No space left on device): continuing without it\n"

@@ -142,12 +142,12 @@ def test_load_names_the_nearest_profile_when_one_is_missing(tmp_path):
 
 def test_load_refuses_a_large_file_and_a_dotted_key_and_a_directory(tmp_path):
     (tmp_path / "large.toml").write_text("#" * 70_000)
-    with pytest.raises(ConfigError, match="70000 bytes, a profile has at most 65536"):
+    with pytest.raises(ConfigError, match=r"large\.toml: 70000 bytes, at most 65536: not a profile"):
         load_profile(tmp_path / "large.toml")
     (tmp_path / "dots.toml").write_text("seed = 1\na.b.c.d.e.f.g.h.i.j = 1\n")
     with pytest.raises(ConfigError, match="line 2: a key has 9 dots, at most 8"):
         load_profile(tmp_path / "dots.toml")
-    with pytest.raises(ConfigError, match="cannot be read as a profile"):
+    with pytest.raises(ConfigError, match="a directory, where a file should be: not a profile"):
         load_profile(tmp_path)
 
 
@@ -208,3 +208,16 @@ def test_replay_from_is_written_and_read_under_its_own_name(tmp_path):
 def test_replay_and_reanalyze_refuse_what_cannot_be(overrides, fault):
     with pytest.raises(ConfigError, match=fault):
         parse_profile("[stop]\nenv_steps = 5\n", overrides)
+
+
+def test_a_byte_order_mark_is_no_part_of_a_profile(tmp_path):
+    (tmp_path / "p.toml").write_bytes(b"\xef\xbb\xbfseed = 3\n[stop]\nminutes = 1\n")
+    assert load_profile(tmp_path / "p.toml").seed == 3
+
+
+def test_a_value_of_no_kind_that_may_stand_there_is_named_with_all_of_them():
+    with pytest.raises(ConfigError) as caught:
+        parse_profile("[stop]\nminutes = 1\n[game.gymnasium.arguments]\nsize = [1]\n")
+    assert str(caught.value) == (
+        "game.gymnasium.arguments.size=[1]: it is none of the kinds that may stand here: bool, int, float, string"
+    )

@@ -8,6 +8,7 @@ from mzpipe.evaluator.evaluator import Evaluator
 from mzpipe.games import make_game
 from mzpipe.ipc.control import LocalPort
 from mzpipe.ipc.roles import Role
+from mzpipe.ipc.shape import Member
 from mzpipe.nets import Model, restore_model
 from mzpipe.planning import LanePlanner, greedy_search
 from mzpipe.runs.checkpoint import CheckpointStore
@@ -51,6 +52,28 @@ def evaluate(plane, evaluator, server, port):
         if seed % 7 == 0:
             publish(plane, random_model(tiny_profile(), plane, seed))
     return port.to_supervisor.popleft()
+
+
+@pytest.mark.parametrize("laps", [2, 40])
+def test_evaluator_plays_all_games_anew_when_the_next_server_has_other_weights(tmp_path, laps):
+    plane, evaluator, port = make_evaluator(tmp_path, tiny_profile("evaluator.interval_steps=10"))
+    publish(plane, random_model(tiny_profile(), plane, 0))
+    server = started_server(tiny_profile(), plane)
+    plane.counters(Member(Role.LEARNER, 0)).set("learner_steps", 10)
+    for _ in range(laps):
+        evaluator.do_work()
+        server.do_work()
+    version = publish(plane, random_model(tiny_profile(), plane, 1))
+    server = started_server(tiny_profile(), plane)
+    begun = []
+    begin = evaluator._episodes.begin
+    evaluator._episodes.begin = lambda: (begun.append(1), begin())
+    while not port.to_supervisor:
+        evaluator.do_work()
+        server.do_work()
+    message = port.to_supervisor.popleft()
+    assert (message.weights_version, message.episodes) == (version, 3)
+    assert begun == [1]
 
 
 def test_evaluator_waits_for_its_interval_and_reports_one_version(tmp_path):

@@ -2,7 +2,7 @@
 
 import gymnasium
 import numpy as np
-from gymnasium.spaces import Box, Dict, Discrete
+from gymnasium.spaces import Box, Dict, Discrete, MultiDiscrete
 
 
 class Nim:
@@ -192,3 +192,42 @@ class Mapping(Picture):
     def reset(self, *, seed=None, options=None):
         image, info = super().reset(seed=seed)
         return {"image": image}, info
+
+
+class Masked(gymnasium.Env):
+    """Counts up from a random number, past the end of its space; its info says which actions are legal."""
+
+    observation_space = Box(0.0, 1.0, (1,))
+    action_space = Discrete(2)
+
+    def reset(self, *, seed=None, options=None):
+        super().reset(seed=seed)
+        self.value = self.np_random.random(1, np.float32)
+        return self.value, {"action_mask": np.array([1, 0], np.int8)}
+
+    def step(self, action):
+        self.value = self.value + 1
+        return self.value, 0.0, bool(self.value >= 5), False, {}
+
+
+class Spaced(gymnasium.Env):
+    """Observes samples of its space; its actions begin at 5."""
+
+    action_space = Discrete(3, start=5)
+
+    def __init__(self, space=None):
+        self.observation_space = space or MultiDiscrete([2, 3], start=[1, -1])
+        self.seen, self.played = [], []
+
+    def reset(self, *, seed=None, options=None):
+        super().reset(seed=seed)
+        self.observation_space.seed(seed)
+        return self._look(), {}
+
+    def step(self, action):
+        self.played.append(int(action))
+        return self._look(), 0.0, False, False, {}
+
+    def _look(self):
+        self.seen.append(self.observation_space.sample())
+        return self.seen[-1]

@@ -7,15 +7,20 @@ from typing import get_args
 import gymnasium
 import numpy as np
 import pytest
-from gymnasium.spaces import Box
+from gymnasium.spaces import Box, Discrete, MultiBinary, MultiDiscrete
+from hypothesis import given
+from hypothesis import strategies as st
 
 from mzpipe.config import GameConfig, GymnasiumConfig, load_profile, parse_profile
 from mzpipe.config.game import GymnasiumWrapper
 from mzpipe.errors import ConfigError
 from mzpipe.games import Game, describe_game, make_game
+from mzpipe.games.gymnasium_family import GymnasiumGame
 from mzpipe.games.gymnasium_wrappers import WRAPPERS
 from mzpipe.games.names import gymnasium_names
 from mzpipe.runs.directory import save_profile
+
+from .own_games import Spaced
 
 CARTPOLE, LUNAR_LANDER = GameConfig(name="CartPole-v1"), GameConfig(name="LunarLander-v3")
 
@@ -207,3 +212,46 @@ def test_twice_plays_every_action_two_times_and_adds_up_the_rewards_to_the_end()
         rewards.append(both.reward_B[0])
     assert ended == once[-1].terminated_B[0]
     assert len(rewards) > 1
+
+
+def _boxes():
+    kinds = st.sampled_from([np.float32, np.float64, np.uint8, np.int8, np.int64, np.bool_])
+    shapes = st.one_of(
+        st.just(()),
+        st.tuples(st.integers(1, 5)),
+        st.tuples(*2 * [st.integers(1, 5)]),
+        st.tuples(*3 * [st.integers(1, 5)]),
+    )
+    return st.builds(lambda kind, shape: Box(0, 1 if kind == np.bool_ else 100, shape, kind), kinds, shapes)
+
+
+SPACES = st.one_of(
+    _boxes(),
+    st.builds(lambda n, start: Discrete(n, start=start), st.integers(1, 5), st.integers(-3, 3)),
+    st.builds(
+        lambda parts: MultiDiscrete([n for n, _ in parts], start=[start for _, start in parts]),
+        st.lists(st.tuples(st.integers(1, 4), st.integers(-3, 3)), min_size=1, max_size=3),
+    ),
+    st.builds(MultiBinary, st.one_of(st.integers(1, 4), st.tuples(st.integers(1, 3), st.integers(1, 3)))),
+)
+
+
+@given(space=SPACES, channels=st.sampled_from(["auto", "first", "last"]), seed=st.integers(0, 100))
+def test_what_a_caller_shows_becomes_the_frame_that_training_sees_and_an_action_becomes_the_environments(
+    space, channels, seed
+):
+    env = Spaced(space)
+    config = GameConfig(name="spaced", gymnasium=GymnasiumConfig(image_channels=channels))
+    game = GymnasiumGame(config, 1, seed, lambda config: env)
+    outside = game.outside
+    frames = [game.reset(), *(game.step(np.array([action])).frame_BF for action in range(3))]
+    for frame_BF, observation in zip(frames, env.seen, strict=True):
+        shown = outside.frame(observation)
+        assert shown.dtype == frame_BF.dtype and np.array_equal(shown, frame_BF[0])
+        assert np.array_equal(outside.frame(np.asarray(observation).tolist()), shown) or space.dtype == np.uint8
+    assert env.played == [action + game.spec.first_action for action in range(3)] == [5, 6, 7]
+
+
+@pytest.mark.parametrize("observation", [[3, 0], [0, 0], [1.5, 0], None, [1], [1, np.nan]])
+def test_what_is_no_observation_of_the_space_is_no_frame(observation):
+    assert GymnasiumGame(GameConfig(name="spaced"), 1, 0, lambda config: Spaced()).outside.frame(observation) is None

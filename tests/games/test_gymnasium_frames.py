@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from gymnasium.spaces import Box, Dict, Discrete, MultiBinary, MultiDiscrete, Text, Tuple
 
-from mzpipe.games.gymnasium_frames import frame_kind
+from mzpipe.games.gymnasium_frames import frame_kind, is_guessed
 
 
 def frames(space, observations):
@@ -74,3 +74,26 @@ def test_multi_binary_observations_are_laid_flat():
 @pytest.mark.parametrize("space", [Dict(a=Discrete(2)), Tuple([Discrete(2)]), Text(3), Box(0, 1, (1, 2, 3, 4))])
 def test_other_spaces_have_no_frames(space):
     assert frame_kind(space) is None
+
+
+@pytest.mark.parametrize(
+    ("shape", "is_open"),
+    [
+        ((84, 84, 3), False),
+        ((3, 84, 84), False),
+        ((10, 10, 7), True),
+        ((16, 10, 10), True),
+        ((4, 4, 4), True),
+        ((6, 5), False),
+    ],
+)
+def test_channels_are_guessed_where_both_ends_of_a_shape_may_have_them_or_neither(shape, is_open):
+    assert is_guessed(Box(0, 255, shape, np.uint8)) is is_open
+
+
+def test_more_planes_than_rows_keep_their_places_when_the_profile_says_where_they_are():
+    planes = np.arange(16 * 10 * 10, dtype=np.float32).reshape(1, 16, 10, 10)
+    space = Box(0, np.inf, (16, 10, 10))
+    first, last = (frame_kind(space, channels) for channels in ("first", "last"))
+    assert np.array_equal(first.convert(planes), planes)
+    assert (last.shape, last.convert(planes)[0, 3, 2, 1]) == ((10, 16, 10), planes[0, 2, 1, 3])

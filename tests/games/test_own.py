@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 
+import gymnasium
 import numpy as np
 import pytest
 
@@ -67,7 +68,7 @@ def test_a_module_in_the_working_directory_is_found(tmp_path, monkeypatch):
         ("no_such_module:Game", r"No module named 'no_such_module': looked in .* and on PYTHONPATH"),
         (f"{GAMES}:Chess", r"own_games.py has no Chess"),
         ("sys:Game", "sys has no Game"),
-        ("my-game:Game", "is named module:Class, as in my_game:MyGame"),
+        ("my-game:Game", "is named module:Class, as in my_game:MyGame, or module:Env-v0"),
         ("a:b:c", "is named module:Class"),
         (":Game", "is named module:Class"),
     ],
@@ -131,3 +132,18 @@ def test_a_child_process_may_import_what_its_parent_may(allowed):
     )
     assert (child.returncode == 0) is allowed
     assert ("give --allow-env-import" in child.stderr) is not allowed
+
+
+def test_an_environment_that_its_module_registers_is_made_as_gymnasium_makes_it(tmp_path, monkeypatch):
+    (tmp_path / "registers.py").write_text(
+        "import gymnasium\n"
+        f"from {GAMES} import Picture\n"
+        "gymnasium.register('own/Picture-v3', Picture, max_episode_steps=3)\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    game = make_game(GameConfig(name="registers:own/Picture-v3"), 1, seed=0)
+    game.reset()
+    assert [game.step(np.array([0])).truncated_B[0] for _ in range(3)] == [False, False, True]
+    with pytest.raises(ConfigError, match=r"registers\.py has no own/Picture-v4"):
+        describe_game(GameConfig(name="registers:own/Picture-v4"))
+    del gymnasium.registry["own/Picture-v3"]

@@ -2,9 +2,10 @@
 
 import pytest
 
-from mzpipe.config import GameConfig
+from mzpipe.config import AtariConfig, GameConfig, GymnasiumConfig
+from mzpipe.config.game import BoardConfig, MinAtarConfig
 from mzpipe.errors import ConfigError
-from mzpipe.games import make_game, same_game
+from mzpipe.games import make_game, same_game, unused_settings
 from mzpipe.games.names import atari_names
 
 
@@ -50,3 +51,25 @@ def test_atari_names_map_every_spelling_to_its_rom():
 
 def test_atari_names_leave_out_cartridges_without_a_mode_for_one_player():
     assert not {"Combat", "Joust", "MazeCraze", "Warlords"} & set(atari_names())
+
+
+@pytest.mark.parametrize(
+    ("name", "settings", "fields"),
+    [
+        ("Pong", {"gymnasium": GymnasiumConfig(wrappers=("twice",))}, ["game.gymnasium.wrappers=('twice',)"]),
+        ("Pong", {"atari": AtariConfig(noop_max=3)}, []),
+        ("go", {"board": BoardConfig(komi=6.5)}, []),
+        ("hex", {"board": BoardConfig(size=5, komi=6.5)}, ["game.board.komi=6.5"]),
+        (
+            "MinAtar/Breakout",
+            {"minatar": MinAtarConfig(sticky_actions=0.0, difficulty_ramping=False)},
+            ["game.minatar.difficulty_ramping=false"],
+        ),
+        ("MinAtar/Asterix", {"minatar": MinAtarConfig(sticky_actions=0.0, difficulty_ramping=False)}, []),
+        ("CartPole-v1", {"atari": AtariConfig(noop_max=3)}, ["game.atari.noop_max=3"]),
+        ("my_game:MyGame", {"gymnasium": GymnasiumConfig(arguments={"size": 3})}, []),
+    ],
+)
+def test_settings_without_effect_on_the_game_are_named(name, settings, fields):
+    expected = [f"{field}: it has no effect on {name}: leave it out" for field in fields]
+    assert unused_settings(GameConfig(name=name, **settings)) == expected

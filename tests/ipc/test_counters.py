@@ -36,6 +36,22 @@ def test_counter_keeps_fractions_and_seconds_in_millionths_and_gives_them_back(w
     assert counters.get("env_steps") == 21
 
 
+@pytest.mark.parametrize("number", [9.3e12, 1e300, np.float32(np.inf), 1 << 70])
+def test_counter_keeps_the_largest_word_when_a_number_has_none_and_leaves_nan_out(words, number):
+    counters, largest = Counters(words, 0), (1 << 63) - 1
+    for change in (counters.add, counters.set):
+        change("loss_total", 1.5)
+        change("loss_total", float("nan"))
+        assert counters.get("loss_total") == 1_500_000
+        change("loss_total", number)
+        change("loss_total", number)
+        assert counters.get("loss_total") == largest
+        change("loss_total", -2 * number)
+        change("loss_total", -2 * number)
+        assert counters.get("loss_total") == -largest
+        counters.set("loss_total", 0)
+
+
 def test_sums_are_over_the_processes_that_keep_a_counter(words):
     for process in range(len(ROLES)):
         counters = Counters(words, process)

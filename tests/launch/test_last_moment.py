@@ -2,13 +2,16 @@
 
 import dataclasses
 import json
+from pathlib import Path
 
 import pytest
 
 from mzpipe.ipc.dataplane import SHAPE_FILE
 from mzpipe.ipc.shape import Member
-from mzpipe.launch.train import read_last_moment
-from mzpipe.runs.directory import LiveRun
+from mzpipe.launch.last_moment import counted_session, read_last_moment, recall_last_moment
+from mzpipe.runs.directory import LastMoment, LiveRun, RunDirectory
+from mzpipe.telemetry.reports import Reached, Reports
+from tests.launch.fakes import Screen
 from tests.tiny import make_plane, tiny_profile
 
 
@@ -23,13 +26,10 @@ def killed(tmp_path):
 
 
 def test_last_moment_has_the_counts_of_the_kill(killed):
-    last = read_last_moment(killed)
-    assert last == (90, 70)
-    assert last.in_flight == 20
+    assert read_last_moment(killed) == LastMoment(env_steps=90, inserted=70, learner_steps=0, in_flight=20)
 
 
-def test_last_moment_is_unknown_when_nothing_was_killed_or_nothing_is_left(killed, tmp_path):
-    assert read_last_moment(None) is None
+def test_last_moment_is_unknown_when_nothing_is_left(killed, tmp_path):
     assert read_last_moment(dataclasses.replace(killed, runtime_directory=str(tmp_path / "gone"))) is None
 
 
@@ -38,3 +38,57 @@ def test_last_moment_is_unknown_when_another_version_left_it(killed, tmp_path):
     del shape["reanalyzers"]
     (tmp_path / SHAPE_FILE).write_text(json.dumps(shape))
     assert read_last_moment(killed) is None
+
+
+FIELDS = ("env_steps", "inserted", "former_env_steps", "former_inserted", "refused")
+SESSIONS = {
+    "the first": ((90, 70, 0, 0, 0), 20),
+    "a later one counts only its own": ((5090, 4070, 5000, 4000, 0), 20),
+    "killed before the table was filled again": ((5000, 4000, 5000, 4000, 0), 0),
+    "killed before, with moves played": ((5030, 4000, 5000, 4000, 0), 30),
+    "killed between the two counts": ((5030, 3900, 5000, 0, 0), 0),
+    "refused ones have arrived": ((90, 60, 0, 0, 25), 5),
+}
+
+
+@pytest.mark.parametrize(("counts", "in_flight"), SESSIONS.values(), ids=SESSIONS)
+def test_last_moment_counts_what_was_on_its_way_in_its_own_session(tmp_path, counts, in_flight):
+    plane = make_plane(tmp_path, tiny_profile())
+    for name, value in zip(FIELDS, counts, strict=True):
+        plane.counters(Member("actor" if name == "env_steps" else "replay", 0)).set(name, value)
+    assert read_last_moment(LiveRun(1, "x", str(tmp_path))).in_flight == in_flight
+
+
+def session(locked, profile, reached, *, played=0, taken_in=0):
+    """A session of so many moves."""
+    with counted_session(locked) as live:
+        plane = make_plane(Path(live.runtime_directory), profile)
+        Reports(profile, plane, locked.directory, Screen(), reached).close()
+        plane.counters(Member("actor", 0)).add("env_steps", played)
+        plane.counters(Member("replay", 0)).add("inserted", taken_in)
+
+
+def test_counts_of_an_ended_session_stay_until_another_one_has_counted(tmp_path):
+    run, profile = RunDirectory(tmp_path / "run"), tiny_profile()
+    with run.locked() as locked:
+        assert recall_last_moment(locked) is None
+        session(locked, profile, Reached(0, 0, None), played=100, taken_in=80)
+    with run.locked() as locked:
+        assert recall_last_moment(locked) == LastMoment(100, 80, 0, in_flight=20)
+        locked.remember(LastMoment(100, 80, 0, in_flight=0))  # told
+        with counted_session(locked):
+            pass  # ended before it had a data plane
+    with run.locked() as locked:
+        assert recall_last_moment(locked) == LastMoment(100, 80, 0, in_flight=0)
+        session(locked, profile, Reached(100, 0, None, 80), played=50, taken_in=43)
+    with run.locked() as locked:
+        assert recall_last_moment(locked) == LastMoment(150, 123, 0, in_flight=7)
+
+
+def test_counts_of_a_killed_session_outlive_a_start_that_is_given_up(tmp_path, killed, monkeypatch):
+    run = RunDirectory(tmp_path / "run")
+    with run.locked() as locked:
+        locked.former = killed
+        assert recall_last_moment(locked) == LastMoment(90, 70, 0, 20)
+    with run.locked() as locked:
+        assert locked.former is None and recall_last_moment(locked) == LastMoment(90, 70, 0, 20)

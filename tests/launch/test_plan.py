@@ -2,10 +2,12 @@
 
 import re
 from dataclasses import replace
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 
+from mzpipe.config import load_profile
 from mzpipe.errors import ConfigError, PlanError
 from mzpipe.games import describe_game
 from mzpipe.ipc.columns import RecordLayout
@@ -13,11 +15,13 @@ from mzpipe.ipc.dataplane import DataPlane
 from mzpipe.ipc.schema import BatchSlot
 from mzpipe.launch import plan as module
 from mzpipe.launch.plan import ModelSizes, make_plan, mebibytes, plan_lines
+from mzpipe.launch.rehearsal import describe_model
 from mzpipe.launch.roles import Devices
 from mzpipe.search import BatchedSearch
 from tests.tiny import tiny_profile
 
 GIB = 1 << 30
+PROFILES = Path(__file__).parents[2] / "profiles"
 
 
 @pytest.fixture
@@ -25,7 +29,7 @@ def machine(monkeypatch):
     """Sets the free bytes that the plan sees: in /dev/shm, and of memory."""
 
     def set_free(shared, memory):
-        monkeypatch.setattr(module.os, "statvfs", lambda path: SimpleNamespace(f_bavail=shared, f_frsize=1))
+        monkeypatch.setattr(module.os, "statvfs", lambda path: SimpleNamespace(f_bavail=shared, f_frsize=1, f_flag=0))
         monkeypatch.setattr(module, "available_memory_bytes", lambda: memory)
 
     return set_free
@@ -166,9 +170,9 @@ MIB = 1 << 20
 CONTEXT, CUDA_ON_HOST = 600 * MIB, 1_200 * MIB
 
 
-def on_gpus(*overrides, learner=("cuda:0",), inference=("cuda:0",), memory=None, **sizes):
-    plan = planned(*overrides)
-    return make_plan(plan.profile, plan.game, Devices(learner, inference, memory or {}), ModelSizes(**sizes))
+def on_gpus(*overrides, learner=("cuda:0",), inference=("cuda:0",), memory=None, uuids=None, **sizes):
+    plan, devices = planned(*overrides), Devices(learner, inference, memory or {}, uuids or {})
+    return make_plan(plan.profile, plan.game, devices, ModelSizes(**sizes))
 
 
 def test_a_gpu_holds_what_its_processes_compute_with_and_a_context_each():
@@ -179,7 +183,9 @@ def test_a_gpu_holds_what_its_processes_compute_with_and_a_context_each():
     rows, graphs = 3 * 3, 2 * 2 * 3 * 5
     slot = on_gpus().shape.sizes()
     nothing = taken("learner")
-    assert nothing == CONTEXT + 3 * RecordLayout.of(BatchSlot, slot).nbytes
+    batch = RecordLayout.of(BatchSlot, slot).nbytes
+    assert nothing == CONTEXT + 3 * batch
+    assert on_gpus("learner.cuda_graphs=true").device_bytes()["cuda:0"]["learner"] - nothing == batch
     assert taken("learner", training_weights=1000) - nothing == 1000 * 5
     assert taken("learner", unroll_outputs=1000) - nothing == 1000 * 2 * 4
     observations = 4 * 4 * rows
@@ -220,6 +226,27 @@ def test_check_refuses_what_a_gpu_cannot_hold_and_names_the_fields_of_the_larger
         on_gpus(**sizes, memory={"cuda:0": needed - 1}).check()
 
 
+def test_check_refuses_what_does_not_fit_beside_other_programs_on_a_gpu(machine, monkeypatch):
+    machine(100 * GIB, 100 * GIB)
+    plan = on_gpus(memory={"cuda:0": 140 * GIB}, uuids={"cuda:0": "GPU-1"}, hidden_state=GIB)
+    needed, free = sum(plan.device_bytes()["cuda:0"].values()), {}
+    monkeypatch.setattr(module, "free_memory", lambda uuids: {"cuda:0": free[uuids["cuda:0"]]})
+    free["GPU-1"] = needed
+    plan.check()
+    assert f"MiB of {mebibytes(140 * GIB)}, {mebibytes(needed)} free: " in "\n".join(plan_lines(plan))
+    free["GPU-1"] -= 1
+    with pytest.raises(PlanError) as refusal:
+        plan.check()
+    said = str(refusal.value)
+    assert said.startswith(f"cuda:0: the run needs {mebibytes(needed)} of its memory (learner ")
+    assert said.endswith(
+        f"), {mebibytes(needed - 1)} of {mebibytes(140 * GIB)} are free: end what else uses it (nvidia-smi), or lower "
+        "topology.trees_per_lane, topology.lanes_per_actor or search.num_simulations, or give learner and inference a "
+        "device each"
+    )
+    assert refusal.value.exit_code == 2
+
+
 def test_check_refuses_a_host_that_cannot_hold_a_gpus_run(machine):
     plan = on_gpus(memory={"cuda:0": 100 * GIB})
     machine(100 * GIB, plan.memory_bytes() - 1)
@@ -251,3 +278,16 @@ def test_check_takes_augmentation_when_the_game_has_images(machine):
     )
     machine(100 * GIB, 100 * GIB)
     plan.check()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["atari-pong-gpu", "atari100k", "atari100k-v2"])
+def test_profile_for_one_gpu_fits_the_machine_that_it_is_planned_for(machine, name):
+    """An H200 of 139 GiB, 16 cores and 128 GiB of memory, half of it in /dev/shm."""
+    machine(64 * GIB, 128 * GIB)
+    profile = load_profile(PROFILES / f"{name}.toml")
+    game, gpu = describe_game(profile.game), ("cuda:0",)
+    plan = make_plan(profile, game, Devices(gpu, gpu, {"cuda:0": 139 * GIB}), describe_model(profile, game).model)
+    plan.check()
+    assert set(plan.device_bytes()["cuda:0"]) == {"learner", "inference"}
+    assert len(plan.shape.members()) <= 16

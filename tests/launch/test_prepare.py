@@ -46,7 +46,7 @@ class Rehearsals:
         """Starts a run; returns whether it rehearsed."""
         profile, before, screen = profile or tiny_profile(*overrides), self.count, Screen()
         (self.runtime / "prepared.json").unlink(missing_ok=True)
-        prepared = prepare(profile, describe_game(profile.game), self.run, self.live, screen, None)
+        prepared = prepare(profile, describe_game(profile.game), self.live, screen, None)
         assert prepared == (self.result if self.ending else None)
         assert not self.ending or read_prepared(self.runtime) == prepared
         assert (screen.lines == [SKIPPED]) == (self.count == before)

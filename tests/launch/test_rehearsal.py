@@ -1,7 +1,9 @@
 """The model's sizes that a rehearsal finds, and that every reader of its result gets the same."""
 
 import dataclasses
+import errno
 import json
+import os
 import subprocess
 import sys
 
@@ -10,8 +12,9 @@ import torch
 
 from mzpipe.games import describe_game
 from mzpipe.launch import rehearsal
-from mzpipe.launch.rehearsal import RESULT_FILE, describe_model, has_another_rank, read_prepared, write_prepared
+from mzpipe.launch.rehearsal import RESULT_FILE, describe_model, lacking_devices, read_prepared, write_prepared
 from mzpipe.nets import FlatWeights, Model
+from mzpipe.runs.directory import save_profile
 from tests.tiny import tiny_profile
 
 _WITHOUT_CPU_RUNTIMES = """
@@ -63,13 +66,16 @@ def test_prepared_says_first_that_auto_found_a_gpu_which_it_cannot_use(monkeypat
         assert first == said and model.startswith("model     ")
 
 
-def test_prepared_holds_the_memory_of_each_gpu_that_the_run_uses(tmp_path, monkeypatch):
+def test_prepared_holds_memory_and_uuid_of_each_gpu_that_the_run_uses(tmp_path, monkeypatch):
     monkeypatch.setattr("mzpipe.nets.resolve_devices", lambda names: ["cuda:1", "cuda:0"])
     monkeypatch.setattr("mzpipe.nets.device_memory", {"cuda:0": 10, "cuda:1": 11}.get)
+    monkeypatch.setattr("mzpipe.nets.device_uuid", {"cuda:0": "GPU-7", "cuda:1": ""}.get)
     profile = tiny_profile("learner.devices=['cpu']")
     prepared = describe_model(profile, describe_game(profile.game))
     write_prepared(tmp_path, prepared)
-    assert read_prepared(tmp_path).devices.memory == {"cuda:0": 10, "cuda:1": 11}
+    devices = read_prepared(tmp_path).devices
+    assert devices.memory == {"cuda:0": 10, "cuda:1": 11}
+    assert devices.uuids == {"cuda:0": "GPU-7"}
 
 
 @pytest.mark.slow
@@ -80,13 +86,28 @@ def test_pipeline_of_cartpole_in_torch_loads_no_runtime_for_cpus_and_no_emulator
 
 
 @pytest.mark.parametrize(
-    ("ranks", "num_gpus", "another"),
-    [(("cpu",), 0, True), (("cuda:0",), 1, False), (("cuda:0",), 2, True), (("cuda:0", "cuda:1"), 2, False)],
+    ("names", "num_gpus", "lacks"),
+    [(("cpu",), 0, False), (("cuda:0",), 1, True), (("cuda:0",), 2, False), (("cuda:0", "cuda:1"), 2, True)],
 )
-def test_there_is_another_rank_on_cpus_and_where_a_gpu_has_none(tmp_path, ranks, num_gpus, another):
+@pytest.mark.parametrize("role", ["learner", "inference"])
+def test_a_role_lacks_a_device_where_every_gpu_has_one_of_its_processes(tmp_path, role, names, num_gpus, lacks):
     profile = tiny_profile()
     prepared = describe_model(profile, describe_game(profile.game))
-    write_prepared(tmp_path, dataclasses.replace(prepared, learner_devices=ranks, num_gpus=num_gpus))
-    assert has_another_rank(tmp_path) == another
+    write_prepared(tmp_path, dataclasses.replace(prepared, **{f"{role}_devices": names}, num_gpus=num_gpus))
+    assert lacking_devices(tmp_path) == ({role} if lacks else set())
     (tmp_path / RESULT_FILE).unlink()
-    assert has_another_rank(tmp_path)
+    assert lacking_devices(tmp_path) == set()
+
+
+def test_rehearsal_ends_with_74_and_a_line_when_there_is_no_room_for_kernels(tmp_path, monkeypatch, capsys):
+    """Numba writes kernels to a file that its error does not name."""
+
+    def compile_kernels(profile, directory):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(rehearsal, "follow_supervisor", lambda directory, parent_pid: None)
+    monkeypatch.setattr(rehearsal, "_prepare", compile_kernels)
+    save_profile(tiny_profile(), tmp_path / "profile.toml")
+    assert rehearsal.main(str(tmp_path / "profile.toml"), str(tmp_path), "1") == 74
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("rehearsal: [Errno 28] No space left on device: make room in ")

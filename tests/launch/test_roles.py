@@ -8,7 +8,7 @@ import pytest
 
 from mzpipe.config.profile import ExternalRole
 from mzpipe.ipc.roles import Role
-from mzpipe.launch.roles import RESTARTED_ROLES, STOP_STAGES, make_agent
+from mzpipe.launch.roles import SEARCHING_ROLES, STOP_STAGES, make_agent
 from mzpipe.runtime.agent import Agent
 from tests.tiny import make_context, make_plane, tiny_profile
 
@@ -50,7 +50,7 @@ def test_external_role_is_none_or_any_role():
 
 def test_stop_has_a_stage_for_every_role_and_no_role_is_restarted_after_what_it_feeds():
     assert set(STOP_STAGES) == set(Role)
-    assert {STOP_STAGES[role] for role in RESTARTED_ROLES} == {1}
+    assert {STOP_STAGES[role] for role in SEARCHING_ROLES} == {1}
 
 
 @pytest.mark.parametrize("role", Role)

@@ -90,7 +90,7 @@ def test_start_runs_the_role_s_program_with_our_pid_and_its_log(make_roster, spa
 
 def test_start_appends_to_the_log_and_forgets_the_former_failure(actor, tmp_path):
     actor.roster.start(actor.entry)
-    actor.entry.failed = Failed(70, "summary", "traceback")
+    actor.entry.failed = Failed(70, "summary", "traceback", is_known=False)
     actor.roster.reap(actor.entry)
     actor.roster.start(actor.entry)
     assert actor.entry.failed is None

@@ -8,7 +8,7 @@ import pytest
 
 from mzpipe.errors import ExitCode
 from mzpipe.ipc.messages import Evaluated
-from mzpipe.launch.signals import HANDLED, Outcome, SignalPipe, signal_outcome, solved
+from mzpipe.launch.signals import HANDLED, Outcome, PauseSignal, SignalPipe, signal_outcome, solved
 from tests.tiny import tiny_profile
 
 
@@ -30,6 +30,16 @@ def test_signal_pipe_is_quiet_when_nothing_comes(signals):
     assert not readable(signals)
     assert signals.first() is None
     assert signals.count() == 0
+
+
+def test_pause_signal_is_taken_once_and_wakes_the_poller(signals):
+    with PauseSignal() as pause:
+        assert not pause.take()
+        signal.raise_signal(signal.SIGTSTP)
+        assert readable(signals)
+        assert (pause.take(), pause.take()) == (True, False)
+    assert signal.getsignal(signal.SIGTSTP) is signal.SIG_DFL
+    assert signals.first() is None  # it does not end the run
 
 
 @pytest.mark.parametrize("number", HANDLED)

@@ -12,10 +12,11 @@ from mzpipe.launch import train as module
 from mzpipe.launch.train import train
 from mzpipe.replay.journal.format import FILE_HEADER_BYTES
 from mzpipe.runs.checkpoint import Checkpoint, CheckpointStore
-from mzpipe.runs.directory import RunDirectory, save_profile
+from mzpipe.runs.directory import LastMoment, RunDirectory, save_profile
 from mzpipe.runs.scores import Evaluation, ScoresFile
 from tests.launch.fakes import Screen
 from tests.tiny import tiny_profile
+from tests.unchecked import save_unchecked
 
 STEPS = (10, 20, 30)
 REFUSED = r": restore .*checkpoints, or move the run directory away, or give another --run-dir$"
@@ -76,10 +77,34 @@ def damage(run, *steps, file="weights.safetensors"):
         (run.checkpoints / f"step_{number:08d}" / file).write_bytes(b"damaged")
 
 
+def exchange(run, make, file="weights.safetensors"):
+    path = run.checkpoints / "step_00000030" / file
+    path.unlink()
+    make(path)
+
+
+def exchange_latest(run, make):
+    latest(run).unlink()
+    make(latest(run))
+
+
+def link_endless(path):
+    path.symlink_to("/dev/zero")
+
+
+def make_huge(path):
+    with path.open("wb") as file:
+        file.truncate(1 << 40)
+
+
+def write_manifest(run, text):
+    (run.checkpoints / "step_00000030" / "manifest.json").write_text(text)
+
+
 def forge_state(run):
     """Saves a whole checkpoint with a word in place of a count."""
     state = {"env_steps": "many", "learner_steps": 30, "weights_version": 1}
-    CheckpointStore(run.checkpoints).save("step_00000030", Checkpoint({}, {}, state), pointer="latest")
+    save_unchecked(CheckpointStore(run.checkpoints), "step_00000030", Checkpoint({}, {}, state), pointer="latest")
 
 
 def empty(run):
@@ -104,6 +129,13 @@ def only_a_pointer(run):
     replace_latest(run, "step_00000030")
 
 
+def only_counts(run):
+    """Leaves what a run without journal and evaluations has when its checkpoints are lost."""
+    empty(run)
+    with run.locked() as locked:
+        locked.remember(LastMoment(env_steps=300, inserted=300, learner_steps=30, in_flight=0))
+
+
 def begin_only(run):
     """Leaves the directory as a session does that is stopped while the learner still compiles."""
     empty(run)
@@ -124,7 +156,18 @@ RESUMED = [
         30,
     ),
     ("latest is rubbish", lambda run: latest(run).write_bytes(bytes(range(256)) * 40), r"latest: names '", 30),
-    ("latest names the directory", lambda run: replace_latest(run, "."), r"damaged checkpoint: manifest.json", 30),
+    (
+        "latest names the directory",
+        lambda run: replace_latest(run, "."),
+        r"latest: names '.', which does not exist",
+        30,
+    ),
+    (
+        "latest names another",
+        lambda run: replace_latest(run, "../checkpoints/step_00000010"),
+        r"latest: names '../",
+        30,
+    ),
     ("latest a dangling link", link_latest, r"latest: leads to no file", 30),
     ("latest a directory", make_latest_a_directory, r"latest: a directory", 30),
     ("latest a pipe", make_latest_a_pipe, r"latest: leads to no file", 30),
@@ -139,10 +182,53 @@ RESUMED = [
     (
         "its manifest damaged",
         lambda run: damage(run, 30, file="manifest.json"),
-        r"damaged checkpoint: manifest.json",
+        r"damaged checkpoint: .*manifest.json: not JSON",
         20,
     ),
     ("its state forged", forge_state, r"step_00000030: damaged checkpoint: its env_steps is 'many', not a count", 20),
+    (
+        "its weights a pipe",
+        lambda run: exchange(run, os.mkfifo),
+        r"30: damaged check.*weights.safetensors: a pipe, ",
+        20,
+    ),
+    (
+        "its weights without an end",
+        lambda run: exchange(run, link_endless),
+        r"weights.safetensors: a device, where",
+        20,
+    ),
+    (
+        "its weights of 1 TiB",
+        lambda run: exchange(run, make_huge),
+        r"weights.safetensors: 1099511627776 bytes, at m",
+        20,
+    ),
+    (
+        "its manifest a pipe",
+        lambda run: exchange(run, os.mkfifo, "manifest.json"),
+        r"manifest.json: a pipe, where a",
+        20,
+    ),
+    (
+        "its manifest of 1 TiB",
+        lambda run: exchange(run, make_huge, "manifest.json"),
+        r"manifest.json: 1099511627776 b",
+        20,
+    ),
+    ("its manifest a list", lambda run: write_manifest(run, "[]"), r"damaged checkpoint: manifest.json: TypeError", 20),
+    ("its manifest empty", lambda run: write_manifest(run, "{}"), r"damaged checkpoint: manifest.json: KeyError", 20),
+    ("its manifest newer", lambda run: write_manifest(run, '{"format": 9, "files": {}}'), r"damaged checkpoint: ", 20),
+    ("latest of 1 TiB", lambda run: exchange_latest(run, make_huge), r"latest: too large", 30),
+    ("latest without an end", lambda run: exchange_latest(run, link_endless), r"latest: leads to no file", 30),
+    ("best damaged", lambda run: (run.checkpoints / "best").write_bytes(bytes(range(256))), None, 30),
+    ("best a pipe", lambda run: os.mkfifo(run.checkpoints / "best"), None, 30),
+    (
+        "run.lock forged",
+        lambda run: (run.path / "run.lock").write_text('{"runtime_directory": 5, "last": {}}'),
+        None,
+        30,
+    ),
     ("two damaged", lambda run: damage(run, 20, 30), r"step_00000030/weights.safetensors: damaged", 10),
     ("removed and damaged", lambda run: (latest(run).unlink(), damage(run, 30)), r"latest: missing", 20),
 ]
@@ -158,17 +244,17 @@ def test_train_resumes_from_the_newest_whole_checkpoint_and_says_why(run, harm, 
         line = screen.lines.pop(0)
         assert re.search(f"{fault}.*: resuming from step_{steps:08d}, the newest whole checkpoint$", line)
     assert screen.lines[0] == f"{run.path}: resuming at env step {10 * steps}, learner step {steps}"
+
+
+@pytest.mark.parametrize(("harm", "fault", "steps"), [pytest.param(*row[1:], id=row[0]) for row in RESUMED])
+def test_train_mends_latest_once_it_can_no_longer_be_refused(run, harm, fault, steps):
+    """A refused command changes nothing; one that has nothing left to do ends with a line that names the latest."""
+    harm(run)
+    outcome = train(tiny_profile("stop.learner_steps=10"), run, Screen())
+    assert outcome.exit_code == ExitCode.FINISHED
     assert CheckpointStore(run.checkpoints).load("latest").state["learner_steps"] == steps
     if fault == "latest: a directory":
         assert (run.checkpoints / "latest.directory" / "kept").is_file()
-
-
-def test_train_mends_latest_when_nothing_is_left_to_do(run):
-    """`mzpipe train` ends with the line that says where the latest checkpoint is."""
-    replace_latest(run, "step_00000077")
-    outcome = train(tiny_profile("stop.learner_steps=30"), run, Screen())
-    assert outcome.exit_code == ExitCode.FINISHED
-    assert CheckpointStore(run.checkpoints).resolve("latest") == "step_00000030"
 
 
 NOTHING_LEFT = r"latest: missing: no checkpoint to resume from, though .*run holds "
@@ -190,6 +276,7 @@ REFUSALS = [
     ),
     ("scores alone", lambda run: only(run, "scores"), NOTHING_LEFT + "scores.csv with scores"),
     ("a journal alone", lambda run: only(run, "journal"), NOTHING_LEFT + "a journal with transitions"),
+    ("counts alone", only_counts, NOTHING_LEFT + "a run.lock that has counted moves"),
     ("a pointer alone", only_a_pointer, r"latest: names 'step_00000030', which does not exist: .* holds latest"),
 ]
 

@@ -1,21 +1,30 @@
 """How the supervisor takes messages that come late."""
 
 import os
+import signal
+import subprocess
+import sys
 from contextlib import ExitStack, contextmanager
 
+import numpy as np
+import psutil
 import pytest
 
 from mzpipe.errors import ExitCode
-from mzpipe.ipc.messages import CheckpointSaved, Failed, Ready, SaveCheckpoint
+from mzpipe.ipc.messages import CheckpointSaved, Failed, NotSaved, Ready, SaveCheckpoint
 from mzpipe.ipc.roles import Role
+from mzpipe.launch import ending
 from mzpipe.launch.roles import LAST_STAGE, STOP_STAGES
-from mzpipe.launch.roster import State
+from mzpipe.launch.roster import RESTART_BUDGET, State
 from mzpipe.launch.signals import Outcome, SignalPipe
 from mzpipe.launch.supervisor import Supervisor
+from mzpipe.runs.checkpoint import Checkpoint, CheckpointStore
 from mzpipe.runs.directory import LiveRun, RunDirectory
+from mzpipe.runtime.process import Child
 from mzpipe.telemetry.reports import Reached
 from tests.launch.fakes import Screen
 from tests.tiny import planned, tiny_profile
+from tests.waiting import wait_until
 
 
 @pytest.fixture
@@ -51,31 +60,261 @@ def test_a_process_that_died_right_after_it_was_ready_is_still_started_again(sup
     assert supervisor._roster.due_restarts() == [actor]
 
 
+def test_supervisor_that_fails_itself_kills_its_processes_without_a_word(profile, tmp_path, shm_path, monkeypatch):
+    run, live, screen = RunDirectory(tmp_path / "run"), LiveRun(os.getpid(), "x", str(shm_path)), Screen()
+    with SignalPipe() as signals:
+        supervisor = Supervisor(planned(profile), run, live, screen, signals, Reached(0, 0, None))
+        process = subprocess.Popen(["sleep", "1000"])
+        actor = supervisor._roster["actor-0"]
+        actor.child, actor.state = Child(process, os.pidfd_open(process.pid)), State.READY
+        monkeypatch.setattr(supervisor, "_start_all", lambda: None)
+        monkeypatch.setattr(supervisor._reports, "tick", lambda note: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            supervisor.run()
+    assert process.wait() == -9
+    assert screen.lines == []
+
+
 def test_a_checkpoint_at_its_interval_does_not_hide_the_one_that_was_asked_for(supervisor):
     for request_id in (1, 0):
         supervisor._handle("learner-0", CheckpointSaved(request_id=request_id, learner_steps=9))
     assert supervisor._saved_request == 1
 
 
-@pytest.mark.parametrize("code", [70, 75])
-def test_rank_whose_device_is_full_ends_the_run_and_one_that_fails_otherwise_is_started_again(
-    make_supervisor, monkeypatch, code
-):
-    supervisor = make_supervisor(tiny_profile("learner.devices=['cpu','cpu']"))
-    rank = supervisor._roster["learner-1"]
+def bury(supervisor, monkeypatch, identity, code, failed=None):
+    """Buries a process that was ready and ended with `code`."""
+    entry = supervisor._roster[identity]
 
     def reap(entry):
         entry.state = State.DEAD
         return code
 
-    rank.state, rank.failed = State.READY, Failed(code, "DeviceError: CUDA out of memory: lower learner.batch_size", "")
+    entry.state, entry.failed = State.READY, failed
     monkeypatch.setattr(supervisor._roster, "reap", reap)
-    supervisor._bury(rank)
-    if code == 70:
-        assert supervisor._outcome is None and rank.state is State.DEAD
+    supervisor._bury(entry)
+    return entry
+
+
+@pytest.mark.parametrize(
+    ("identity", "code", "outlives"),
+    [
+        ("inference-0", -9, True),
+        ("inference-0", 70, True),
+        ("inference-0", 75, False),
+        ("actor-0", 70, True),
+        ("learner-0", -9, True),
+        ("learner-0", 70, False),
+        ("replay-0", -9, True),
+    ],
+)
+def test_run_outlives_a_process_that_was_killed_or_may_do_better_next_time(
+    supervisor, monkeypatch, identity, code, outlives
+):
+    entry = bury(
+        supervisor,
+        monkeypatch,
+        identity,
+        code,
+        Failed(code, "Error: why", "", is_known=code == 75) if code > 0 else None,
+    )
+    if outlives:
+        assert supervisor._outcome is None
+        assert entry.restart_at_s > 0 and entry.state is State.DEAD
     else:
-        assert supervisor._outcome.exit_code == 75
-        assert supervisor._outcome.reason.endswith("lower learner.batch_size")
+        assert supervisor._outcome.exit_code == code
+        assert supervisor._outcome.reason == f"{identity} ended with exit code {code}: Error: why"
+
+
+def test_run_does_not_outlive_a_replay_server_without_a_journal(make_supervisor, monkeypatch):
+    supervisor = make_supervisor(tiny_profile("replay.journal=false"))
+    bury(supervisor, monkeypatch, "replay-0", -9)
+    assert supervisor._outcome.exit_code == 70
+
+
+def test_run_ends_when_a_server_died_more_often_than_its_budget_allows(supervisor, monkeypatch):
+    for _ in range(RESTART_BUDGET):
+        bury(supervisor, monkeypatch, "inference-0", -9)
+        assert supervisor._outcome is None
+    bury(supervisor, monkeypatch, "inference-0", -9)
+    assert supervisor._outcome.exit_code == 70
+    assert "inference-0 was killed by SIGKILL once too often" in supervisor._outcome.reason
+
+
+@pytest.mark.parametrize(("code", "words"), [(-9, "made no progress and was killed"), (74, "ended with exit code 74")])
+def test_supervisor_names_silence_as_the_cause_only_of_the_kill_that_it_led_to(supervisor, monkeypatch, code, words):
+    supervisor._roster["actor-0"].silence = "made no progress and was killed"
+    bury(supervisor, monkeypatch, "actor-0", code)
+    assert supervisor._view.lines[-1] == f"actor-0 {words}: it is started again"
+
+
+@pytest.mark.parametrize(
+    "failed",
+    [
+        Failed(70, "RuntimeError: Connection closed by peer", "", is_known=False),
+        Failed(75, "DeviceError: CUDA out of memory: lower learner.batch_size", "Traceback", is_known=True),
+        Failed(70, "MzpipeError: 3 training steps in a row were not finite again", "", is_known=True),
+        Failed(74, "CheckpointError: cannot be saved: No space left on device", "", is_known=True),
+    ],
+)
+def test_rank_that_fails_on_purpose_ends_the_run_and_one_that_fails_otherwise_is_started_again(
+    make_supervisor, monkeypatch, failed
+):
+    supervisor = make_supervisor(tiny_profile("learner.devices=['cpu','cpu']"))
+    rank = supervisor._roster["learner-1"]
+    bury(supervisor, monkeypatch, "learner-1", failed.exit_code, failed)
+    if failed.is_known:
+        assert supervisor._outcome.exit_code == failed.exit_code
+        assert supervisor._outcome.reason.endswith(failed.summary)
+        assert supervisor._outcome.traceback == ""  # it is in the log
+    else:
+        assert supervisor._outcome is None and rank.state is State.DEAD
+        known = Failed(70, "MzpipeError: three steps", "", is_known=True)
+        bury(supervisor, monkeypatch, "learner-0", 70, known)  # the true cause is told second
+        assert supervisor._outcome.reason.endswith("three steps")
+
+
+SIGNALLED = Outcome(ExitCode.INTERRUPTED, "SIGINT: draining and saving a checkpoint")
+REACHED = Outcome(ExitCode.FINISHED, "stop.learner_steps=10 reached")
+BROKEN = Outcome(ExitCode.INTERNAL, "replay-0 was killed by SIGKILL", "traceback")
+FULL = Failed(74, "CheckpointError: step_00000007: cannot be saved: No space left on device", "", is_known=True)
+NOT_FINITE = NotSaved(1, 70, "weight in weights.safetensors is not finite")
+
+
+def no_answer(supervisor, learner):
+    """The learner is asked, and ends instead."""
+    learner.state, learner.failed = State.READY, FULL
+    supervisor._socket.send = lambda *_: True
+
+
+def answer(supervisor, learner, message=NOT_FINITE):
+    learner.state = State.READY
+    supervisor._socket.send = lambda *_: supervisor._handle("learner-0", message) or True
+
+
+def die(supervisor, learner):
+    learner.state, learner.failed = State.DEAD, None
+
+
+def save(supervisor, learner):
+    answer(supervisor, learner, CheckpointSaved(1, 7))
+
+
+def start(supervisor, learner):
+    learner.state = State.STARTED
+
+
+def have(supervisor, learner):
+    learner.state = State.STARTED
+    state = {"env_steps": 0, "learner_steps": 0, "weights_version": 0}
+    store = CheckpointStore(supervisor._run.checkpoints)
+    store.save("step_00000000", Checkpoint({"weight": np.zeros(1)}, {}, state), pointer="latest")
+
+
+NONE = "no checkpoint is saved: "
+STOPS = [
+    ("saved", save, REACHED, 0, None),
+    ("saved after a signal", save, SIGNALLED, 130, None),
+    ("disk full at a limit", no_answer, REACHED, 74, NONE + FULL.summary),
+    ("disk full after a signal", no_answer, SIGNALLED, 74, NONE + FULL.summary),
+    ("not finite at a limit", answer, REACHED, 70, NONE + NOT_FINITE.summary),
+    ("not finite after a signal", answer, SIGNALLED, 70, NONE + NOT_FINITE.summary),
+    ("learner dead at a limit", die, REACHED, 70, NONE + "the learner is dead"),
+    ("learner dead after a signal", die, SIGNALLED, 70, NONE + "the learner is dead"),
+    ("learner dead in a failed run", die, BROKEN, 70, None),
+    ("not begun at a limit", start, REACHED, 74, "the learner had not begun: no checkpoint"),
+    ("not begun after a signal", start, SIGNALLED, 130, "the learner had not begun: no checkpoint"),
+    ("not begun after a resume", have, REACHED, 0, "the learner had not begun: the latest checkpoint stays as it was"),
+]
+
+
+@pytest.mark.parametrize(("prepare", "cause", "code", "words"), [pytest.param(*row[1:], id=row[0]) for row in STOPS])
+def test_stop_that_could_not_save_shows_in_exit_code_and_reason(supervisor, prepare, cause, code, words):
+    supervisor._stopping, supervisor._ending.cause = True, cause
+    prepare(supervisor, supervisor._roster["learner-0"])
+    supervisor._save_checkpoint()
+    outcome = supervisor._ending.outcome()
+    assert outcome == Outcome(ExitCode(code), f"{cause.reason}; {words}" if words else cause.reason, cause.traceback)
+
+
+@pytest.mark.parametrize(("identity", "code"), [("replay-0", 70), ("actor-0", 130)])
+def test_process_that_dies_in_a_stop_is_named_and_the_end_of_the_journal_is_in_the_exit_code(
+    supervisor, monkeypatch, identity, code
+):
+    supervisor._stopping, supervisor._ending.cause = True, SIGNALLED
+    bury(supervisor, monkeypatch, identity, -9)
+    words = f"at the stop {identity} was killed by SIGKILL"
+    assert supervisor._view.lines == [words]
+    assert supervisor._ending.outcome().exit_code == code
+    missing = f"; {words}: the end of the journal may be missing"
+    assert supervisor._ending.outcome().reason == SIGNALLED.reason + (missing if code == 70 else "")
+
+
+class Signals:
+    """The second signal comes after `late` questions."""
+
+    def __init__(self, late):
+        self._left = late
+
+    def count(self):
+        self._left -= 1
+        return 1 if self._left > 0 else 2
+
+    def first(self):
+        return signal.SIGINT
+
+
+def test_stop_waits_for_a_learner_that_works_says_so_once_and_ends_at_a_second_signal(supervisor, monkeypatch):
+    learner, used_s = supervisor._roster["learner-0"], iter(range(100))
+    monkeypatch.setattr(ending, "processor_s", lambda pid: next(used_s))
+    monkeypatch.setattr(supervisor, "_turn_until", lambda deadline_s: False)
+    learner.foreign_pidfd, supervisor._signals = 0, Signals(late=20)
+    supervisor._ending.cause = SIGNALLED
+    supervisor._wait_for_checkpoint(learner)
+    learner.foreign_pidfd = None
+    assert supervisor._view.lines == [
+        "the learner is in a long call: waiting for its checkpoint; Ctrl-C again ends the run without it"
+    ]
+    outcome = supervisor._ending.outcome()
+    assert outcome.exit_code == 130 and next(used_s) > 5
+    assert outcome.reason.endswith("; no checkpoint is saved: a second signal has come")
+
+
+@pytest.mark.parametrize(("used_s", "asked"), [([1, 2, 2], 2), ([1, 2, 3, 3], 3), ([1, None], 1)])
+def test_stop_no_longer_waits_for_a_learner_that_stands_still(supervisor, monkeypatch, used_s, asked):
+    learner, used_s, asks = supervisor._roster["learner-0"], iter(used_s), []
+    monkeypatch.setattr(ending, "processor_s", lambda pid: next(used_s))
+    monkeypatch.setattr(supervisor, "_turn_until", lambda deadline_s: asks.append(deadline_s))
+    learner.foreign_pidfd = 0
+    supervisor._wait_for_checkpoint(learner)
+    learner.foreign_pidfd = None
+    assert len(asks) == asked
+    outcome = supervisor._ending.outcome()
+    assert (outcome.exit_code, outcome.reason) == (70, "; no checkpoint is saved: the learner has stood still for 5 s")
+
+
+def test_processor_time_grows_while_a_child_works_and_stands_while_it_is_stopped():
+    program = "import subprocess, sys; subprocess.run([sys.executable, '-c', 'while True: pass'])"
+    parent = subprocess.Popen([sys.executable, "-c", program])
+    children = psutil.Process(parent.pid).children
+    try:
+        wait_until(children, 30, "a child")
+        # Until the child has begun its program, its parent waits as for a disk.
+        status = psutil.Process(parent.pid).status
+        wait_until(lambda: status() != psutil.STATUS_DISK_SLEEP, 30, "the child's program")
+        former_s = ending.processor_s(parent.pid)
+        wait_until(lambda: ending.processor_s(parent.pid) > former_s + 0.1, 30, "the child to work")
+        (child,) = children()
+        child.suspend()
+        wait_until(lambda: child.status() == psutil.STATUS_STOPPED, 30, "the child to stop")
+        stopped_s = ending.processor_s(parent.pid)
+        busy = sum(n * n for n in range(3_000_000))  # the test's own work does not count
+        assert busy and ending.processor_s(parent.pid) == stopped_s
+    finally:
+        for child in children():
+            child.kill()
+        parent.kill()
+        parent.wait(10)
+    assert ending.processor_s(parent.pid) is None
 
 
 def test_lanes_of_a_process_that_died_hold_no_weights(supervisor):

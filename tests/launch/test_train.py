@@ -9,9 +9,9 @@ from mzpipe.errors import AlreadyRunningError, CheckpointError, ConfigError, Exi
 from mzpipe.launch import plan as plan_module
 from mzpipe.launch import train as module
 from mzpipe.launch.start import find_start
-from mzpipe.launch.train import LastMoment, read_reached, train
+from mzpipe.launch.train import read_reached, train
 from mzpipe.runs.checkpoint import Checkpoint, CheckpointStore
-from mzpipe.runs.directory import RunDirectory, save_profile
+from mzpipe.runs.directory import LastMoment, RunDirectory, save_profile
 from mzpipe.runs.scores import Evaluation, ScoresFile
 from mzpipe.telemetry.reports import Reached
 from tests.launch.fakes import Screen
@@ -57,8 +57,8 @@ def test_read_reached_gives_steps_and_the_best_evaluation(run, screen):
 @pytest.mark.usefixtures("former_session")
 def test_read_reached_counts_the_moves_up_to_a_kill(run, screen):
     start = find_start(run, screen)
-    assert read_reached(run, start, LastMoment(env_steps=450, inserted=420)) == Reached(450, 10, 20.0, 420)
-    assert read_reached(run, start, LastMoment(env_steps=20, inserted=20)) == Reached(300, 10, 20.0, 20)
+    assert read_reached(run, start, LastMoment(450, 420, 10, in_flight=30)) == Reached(450, 10, 20.0, 420)
+    assert read_reached(run, start, LastMoment(20, 20, 0, in_flight=0)) == Reached(300, 10, 20.0, 20)
 
 
 @pytest.mark.usefixtures("former_session")
@@ -79,9 +79,11 @@ def test_train_says_so_and_finishes_when_the_run_has_ended_already(run, screen, 
 
 @pytest.mark.usefixtures("former_session")
 def test_train_prints_every_changed_setting_and_no_other(run, screen):
-    train(tiny_profile("learner.batch_size=8", "stop.env_steps=7", "game.atari.noop_max=3"), run, screen, serial=False)
+    train(
+        tiny_profile("learner.batch_size=8", "stop.env_steps=7", "game.max_episode_moves=3"), run, screen, serial=False
+    )
     assert screen.lines[1:] == [
-        "changed since the last session: game.atari.noop_max 30 -> 3",
+        "changed since the last session: game.max_episode_moves 0 -> 3",
         "changed since the last session: learner.batch_size 4 -> 8",
         "changed since the last session: stop.env_steps None -> 7",
     ]
@@ -155,7 +157,7 @@ def test_train_says_what_it_swept(run, screen, shared_memory):
         shared_memory.joinpath(name).rename(kept)
     kept.rename(name)
     train(tiny_profile(), run, screen, serial=False)
-    assert screen.lines[0] == f"removed {name}, left by a run that was killed"
+    assert screen.lines[1] == f"removed {name}, left by a run that was killed"
 
 
 def test_train_refuses_to_learn_from_a_run_without_a_journal_or_that_is_live(run, screen, tmp_path):

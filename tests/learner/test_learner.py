@@ -9,10 +9,11 @@ import numpy as np
 import pytest
 import torch
 
-from mzpipe.errors import CheckpointError, MzpipeError
+from mzpipe.errors import CheckpointError, InputOutputError, MzpipeError
+from mzpipe.ipc.calls import LongCall
 from mzpipe.ipc.columns import named
 from mzpipe.ipc.control import LocalPort
-from mzpipe.ipc.messages import CheckpointSaved, Note, SaveCheckpoint
+from mzpipe.ipc.messages import CheckpointSaved, Note, NotSaved, SaveCheckpoint
 from mzpipe.ipc.ring import RingReader, RingWriter
 from mzpipe.ipc.roles import Role
 from mzpipe.ipc.shape import Member
@@ -22,7 +23,9 @@ from mzpipe.learner import learner as module
 from mzpipe.learner.learner import Learner
 from mzpipe.learner.ranks import OneRank
 from mzpipe.nets import FlatWeights, restore_model
+from mzpipe.runs import attempts
 from mzpipe.runs.checkpoint import LATEST, CheckpointStore
+from tests.launch.fakes import Clock
 from tests.learner.test_statistics import assert_statistics, naive_statistics
 from tests.tiny import make_context, make_plane, tiny_profile
 
@@ -130,6 +133,30 @@ def test_learner_publishes_and_saves_at_its_intervals_and_stops_at_the_limit(tmp
     assert bench.messages(CheckpointSaved)[-1] == CheckpointSaved(5, 7)
     state = bench.store.load("latest").state
     assert (state["game"], state["protocol"]) == ("CartPole-v1", "greedy")
+
+
+def test_learner_says_which_long_call_is_under_way(tmp_path, monkeypatch):
+    bench = Bench(tmp_path, "learner.checkpoint_interval=2")
+    calls = []
+
+    def watch(owner, name):
+        method = getattr(owner, name)
+        monkeypatch.setattr(
+            owner,
+            name,
+            lambda *words, **more: (calls.append((name, bench.get("long_call"))), method(*words, **more))[1],
+        )
+
+    watch(bench.learner._store, "save")
+    watch(bench.learner, "_restore")
+    watch(bench.learner._step, "begin")
+    bench.train(1)
+    bench.train(1)
+    bench.train(3, bad=True)
+    first, *others = [call for name, call in calls if name == "begin"]
+    assert (first, set(others)) == (LongCall.FIRST_STEP, {LongCall.NONE})
+    assert [call for call in calls if call[0] != "begin"] == [("save", LongCall.SAVE), ("_restore", LongCall.LOAD)]
+    assert bench.get("long_call") == LongCall.NONE
 
 
 def test_checkpoints_of_every_nth_step_are_kept_with_the_newest(tmp_path):
@@ -298,6 +325,57 @@ def test_no_weights_version_comes_twice_after_a_rollback(tmp_path):
     assert bench.get("weights_version") == newest + 1
 
 
+class FullDisk:
+    """Refuses a learner's checkpoints while it is full; the clock is the one by which it tries again."""
+
+    def __init__(self, bench, monkeypatch):
+        self.clock, self.is_full, self._save = Clock(), True, bench.learner._store.save
+        monkeypatch.setattr(attempts, "time", self.clock)
+        monkeypatch.setattr(bench.learner._store, "save", self.save)
+
+    def save(self, *arguments, **options):
+        if self.is_full:
+            raise CheckpointError("cannot be saved: No space left on device")
+        return self._save(*arguments, **options)
+
+
+def test_learner_trains_on_while_the_disk_is_full_and_saves_soon_after_there_is_room(tmp_path, monkeypatch):
+    bench = Bench(tmp_path, "learner.checkpoint_interval=2")
+    disk = FullDisk(bench, monkeypatch)
+    bench.train(5)
+    assert bench.get("learner_steps") == 5 and bench.store.resolve(LATEST) == "step_00000000"
+    assert not bench.messages(CheckpointSaved)
+    disk.is_full = False
+    bench.learner.do_work()
+    assert bench.store.resolve(LATEST) == "step_00000000"  # it is not due yet
+    disk.clock.now_s += attempts.RETRY_S
+    bench.learner.do_work()
+    assert bench.store.load(LATEST).state["learner_steps"] == 5
+    assert bench.messages(CheckpointSaved) == [CheckpointSaved(0, 5)]
+    assert bench.notes() == [
+        "cannot be saved: No space left on device: checkpoints are tried again until that works; the last one stays",
+        "checkpoints are written again",
+    ]
+
+
+def test_learner_ends_with_an_error_of_input_and_output_when_the_disk_is_full_for_an_hour(tmp_path, monkeypatch):
+    bench = Bench(tmp_path, "learner.checkpoint_interval=2")
+    disk = FullDisk(bench, monkeypatch)
+    bench.train(2)
+    disk.clock.now_s += 3590.0
+    bench.train(2)
+    disk.clock.now_s += attempts.RETRY_S
+    with pytest.raises(InputOutputError, match=r"No space left on device: no checkpoints could be written for 60 min"):
+        bench.learner.do_work()
+
+
+def test_learner_ends_with_the_error_when_the_last_checkpoint_cannot_be_saved(bench, monkeypatch):
+    FullDisk(bench, monkeypatch)
+    bench.train(1)
+    with pytest.raises(CheckpointError, match="No space left on device"):
+        bench.learner.on_message(SaveCheckpoint(request_id=1))
+
+
 @pytest.fixture
 def late(tmp_path):
     """A bench whose learner reads the result of a step when the next one has begun, as on a GPU."""
@@ -368,6 +446,18 @@ def test_late_learner_publishes_saves_and_stops_with_the_state_after_the_step(la
     assert bench.get("learner_steps") == 7  # without another lap
     bench.give()
     assert bench.learner.do_work() == 0
+
+
+def test_late_learner_saves_again_after_the_step_that_runs(late, monkeypatch):
+    bench = late("learner.checkpoint_interval=2")
+    disk = FullDisk(bench, monkeypatch)
+    bench.train(3)
+    assert bench.get("learner_steps") == 2  # the third one runs
+    disk.is_full = False
+    disk.clock.now_s += attempts.RETRY_S
+    bench.learner.do_work()
+    restore_model(bench.learner._model, bench.store.load(LATEST))
+    assert bench.store.load(LATEST).state["learner_steps"] == bench.get("learner_steps") == 3
 
 
 def test_late_learner_saves_what_it_is_asked_for_after_the_step_that_runs(late):
@@ -453,11 +543,44 @@ def test_what_is_not_finite_is_never_saved_and_three_steps_later_undone(tmp_path
         r"learner step 4: no checkpoint is saved: \S+ in \w+\.safetensors is not finite: lower learner\.learning_rate"
     )
     assert re.match(refusal, bench.notes()[-1])
+    bench.learner.on_message(SaveCheckpoint(request_id=9))
+    (not_saved,) = bench.messages(NotSaved)
+    assert (not_saved.request_id, not_saved.exit_code) == (9, 70) and not_saved.summary.endswith("is not finite")
     bench.train(3)
     assert bench.notes()[-1] == "three steps in a row were not finite: back to learner step 2"
     np.testing.assert_array_equal(bench.weights(), saved)
     bench.train(2)
     assert bench.messages(CheckpointSaved)[-1] == CheckpointSaved(0, 4)
+
+
+@pytest.mark.parametrize("by_request", [False, True])
+def test_state_that_is_finite_but_overflows_is_never_saved(tmp_path, by_request):
+    """Every number of such a state is finite, and every step from it is not: the run could never be resumed."""
+    bench = Bench(tmp_path, f"learner.checkpoint_interval={100 if by_request else 1}")
+    bench.train(1)
+    bench.learner.on_message(SaveCheckpoint(request_id=1))
+    saved = bench.weights()
+    optimizer_step = bench.learner._step.optimizer.step
+
+    def overflow(*arguments):
+        optimizer_step(*arguments)
+        with torch.no_grad():
+            for parameter in bench.learner._model.parameters():
+                parameter.mul_(1e25)
+
+    bench.learner._step.optimizer.step = overflow
+    bench.train(1)
+    del bench.learner._step.optimizer.step
+    bench.learner.on_message(SaveCheckpoint(request_id=2))
+    assert np.isfinite(bench.weights()).all() and bench.get("learner_steps") == 2
+    assert bench.store.resolve(LATEST) == "step_00000001" and "step_00000002" not in bench.store.names()
+    assert "step 2: no checkpoint is saved: the loss or the gradient of the next step is not fin" in bench.notes()[-1]
+    assert bench.messages(NotSaved)[-1].request_id == 2
+    bench.train(3)
+    assert bench.notes()[-1] == "three steps in a row were not finite: back to learner step 1"
+    np.testing.assert_array_equal(bench.weights(), saved)
+    bench.train(1)
+    assert bench.get("learner_steps") == 2
 
 
 def test_run_whose_rate_was_too_high_resumes_with_a_lower_one(tmp_path):

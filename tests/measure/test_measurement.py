@@ -20,7 +20,9 @@ def clock(monkeypatch):
     monkeypatch.setattr(verb, "time", SimpleNamespace(monotonic=lambda: clock.now_s))
     monkeypatch.setattr(verb, "read_moment", lambda plane: SimpleNamespace(time_s=clock.now_s))
     monkeypatch.setattr(verb, "read_count", lambda plane: clock.now_s)
-    monkeypatch.setattr(verb, "has_another_rank", lambda directory: directory == "with another GPU")
+    monkeypatch.setattr(
+        verb, "lacking_devices", lambda directory: {"learner"} if directory == "with one GPU" else set()
+    )
     return clock
 
 
@@ -44,12 +46,12 @@ def test_measurement_counts_every_half_second_from_when_the_run_is_warm(clock):
     assert measurement.counts == [begin_s + 0.5 * place for place in range(1, 10)]
 
 
-def test_measurement_reads_the_gpus_with_each_count_and_asks_whether_there_is_another_one(clock, monkeypatch, tmp_path):
+def test_measurement_reads_the_gpus_with_each_count_and_asks_who_lacks_another_one(clock, monkeypatch, tmp_path):
     install(monkeypatch, tmp_path, Nvml([87]))
     measurement = Measurement(5.0)
     watch(measurement, clock, 100.0)
     assert [use["0"].busy for use in measurement.gpu_uses] == [0.87] * 9
-    assert not measurement.another_rank
+    assert measurement.lacking == {"learner"}
 
 
 def test_measurement_begins_sooner_where_the_warm_up_is_shorter(clock):

@@ -6,7 +6,7 @@ import sys
 
 import pytest
 from mzbench import command as bench
-from mzbench.registry import CASES
+from mzbench.registry import CASES, GPU
 from mzbench.report import CaseResult, Panel
 
 from mzpipe.cli.main import main
@@ -55,7 +55,7 @@ def test_bench_draws_the_case(measured, tmp_path):
 
 def test_bench_refuses_an_unknown_case_and_names_those_that_exist(measured, capsys):
     assert main(["bench", "serach"]) == 2
-    assert capsys.readouterr().err == f"mzpipe bench: serach: no such case; there are: {', '.join(CASES)}\n"
+    assert capsys.readouterr().err == f"mzpipe bench: serach: no such case; there are: {', '.join([*CASES, GPU])}\n"
     assert measured == []
 
 

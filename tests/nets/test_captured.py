@@ -5,6 +5,7 @@ import pytest
 import torch
 
 from mzpipe.nets import FlatWeights
+from mzpipe.nets.capture import captured
 from mzpipe.nets.engines.folded import FoldedModel
 from mzpipe.nets.engines.row_model import RowModel
 from mzpipe.nets.engines.torch_flight import Runway
@@ -171,3 +172,50 @@ def test_an_operation_that_a_capture_refuses_is_such_a_failure(monkeypatch):
     (expected,) = prepared(kind, Runway(CPU))
     np.testing.assert_allclose(walk(network, kind), walk(expected, kind), **CLOSE)
     assert len(notes) == 1
+
+
+@pytest.mark.parametrize("is_captured", [True, False])
+def test_a_landed_batch_tells_how_long_the_device_took_for_it_and_for_its_observations(monkeypatch, is_captured):
+    kind = "images with prefix"
+    if not is_captured:
+        monkeypatch.setattr(Runway, "program", lambda runway, run: run)
+    (network,) = prepared(kind, Runway(GPU))
+    network.load(flat(kind, 0))
+    torch.ops.stand_in_gpu.set_pace(100)
+    flight, lanes, found = network.flights[1], observed(kind, MAX_BATCH), []
+    flight.target_R[:] = np.arange(MAX_BATCH) * NODES
+    flight.source_R[:], flight.action_R[:] = flight.target_R, 0
+    for start in (lambda: network.start_roots(flight, [lanes]), lambda: network.start_children(flight, MAX_BATCH)):
+        with counted() as seen:
+            start()
+            network.load(flat(kind, 1))  # of no batch
+            while not flight.landed():
+                pass
+            found.append(flight.device_seconds())
+        assert seen.syncs == 0
+    assert all(10 < seconds / 100e-6 < 200 for seconds in found)
+    (on_cpu,) = prepared(kind, Runway(CPU))
+    assert on_cpu.flights[0].device_seconds() == 0.0
+
+
+def test_torch_s_allocator_and_generator_leave_a_capture_that_cannot_end(monkeypatch):
+    """Torch keeps both in it: batches would never be freed, and draws be refused."""
+    calls, memory, value = [], torch.cuda.graph_pool_handle(), torch.ones(2, device=GPU)
+
+    class Generator:
+        def clone_state(self):
+            return "its seed and offset"
+
+        def graphsafe_set_state(self, state):
+            calls.append(state)
+
+    monkeypatch.setattr(torch.cuda, "default_generators", (Generator(),))
+    for name in ("_cuda_endAllocateToPool", "_cuda_releasePool"):
+        monkeypatch.setattr(torch._C, name, lambda *arguments, name=name: calls.append((name, *arguments)))
+    with torch.cuda.stream(torch.cuda.Stream()):
+        captured(lambda: value + 1, memory)
+        assert calls == []
+        with pytest.raises(RuntimeError, match="operation not permitted when stream is capturing"):
+            captured(lambda: value.sum().item(), memory)
+    ended, released = (("_cuda_endAllocateToPool", 0, memory), ("_cuda_releasePool", 0, memory))
+    assert calls == [ended, released, "its seed and offset"]

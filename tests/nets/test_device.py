@@ -145,6 +145,10 @@ def test_gpu_whose_driver_is_too_old_is_named_with_torchs_own_words(machine, mon
     monkeypatch.setattr(torch.cuda, "init", init)
     said = "it is built for CUDA 13.0: The NVIDIA driver on your system is too old (found version 11040).: compare with"
     assert said in unusable_gpu()
+    with pytest.raises(
+        DeviceError, match=r"^device 0: this machine has 0 CUDA devices: .*driver on your system is too old"
+    ):
+        resolve_devices([0])
 
 
 def test_nvidia_smi_alone_shows_a_gpu(machine, monkeypatch):

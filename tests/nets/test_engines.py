@@ -11,13 +11,10 @@ from mzpipe.errors import ConfigError, DeviceError
 from mzpipe.nets import FlatWeights
 from mzpipe.nets.engines.networks import Arithmetic, make_networks, resolve_arithmetic
 from mzpipe.nets.engines.openvino_sessions import processor_has_bfloat16
-from tests.memory import resident_growth
 from tests.tiny import make_plane, observations, random_model, tiny_profile
 
 CPU, GPU = torch.device("cpu"), torch.device("cuda:0")
 NODES, TREES = 4, 3
-# The size of a model with 192 units in every layer.
-MODEL_BYTES = 620_000
 RUNTIMES = ("torch", "onnxruntime", "openvino")
 # CartPole's four numbers as an image of one row, so that convolutions have something to do.
 RESIDUAL = ("network.kind=residual", "network.downsample=none", "network.num_channels=8", "network.head_channels=4")
@@ -75,25 +72,6 @@ def test_a_network_that_is_loaded_again_answers_like_one_that_never_had_other_we
     fresh.load(weights(plane, 2))
     np.testing.assert_array_equal(walk(used), walk(fresh))
     assert not np.allclose(walk(used), former, atol=1e-3)
-
-
-_LOADED_OFTEN = """
-from pathlib import Path
-from tests.nets.test_engines import networks, weights
-from tests.tiny import make_plane, tiny_profile
-plane = make_plane(Path({directory!r}), tiny_profile())
-network, = networks(plane, {runtime!r}, count=1, overrides={overrides})
-flat = weights(plane, 1, {overrides})
-for _ in range(50):
-    network.load(flat)
-"""
-
-
-@pytest.mark.parametrize("runtime", RUNTIMES)
-def test_a_network_that_is_loaded_a_hundred_times_keeps_less_than_one_model(tmp_path, runtime):
-    overrides = ("network.hidden_size=192",)
-    setup = _LOADED_OFTEN.format(directory=str(tmp_path), runtime=runtime, overrides=overrides)
-    assert resident_growth(setup, "[network.load(flat) for _ in range(100)]") < MODEL_BYTES
 
 
 @pytest.mark.parametrize("runtime", RUNTIMES)

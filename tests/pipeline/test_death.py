@@ -10,6 +10,7 @@ import termios
 import time
 from pathlib import Path
 
+import psutil
 import pytest
 import zmq
 
@@ -18,7 +19,7 @@ from mzpipe.ipc.dataplane import DataPlane
 from mzpipe.runs.checkpoint import CheckpointStore
 from mzpipe.runs.directory import RunDirectory
 from tests.pipeline.driver import START_S, clean, command, mzpipe
-from tests.processes import alive
+from tests.processes import alive, status
 from tests.waiting import wait_until
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
@@ -42,6 +43,27 @@ def check_role_is_started_again(run, identity):
     run.wait_for_line(rf"{identity} \(pid {pid}\) was killed by SIGKILL: it is started again")
     wait_until(lambda: run.roles().get(identity, pid) != pid, START_S, "a successor")
     check_training_goes_on(run)
+
+
+def check_stopped_role_is_killed_and_started_again_with_its_stack_in_its_log(run, identity):
+    pid = run.roles()[identity]
+    os.kill(pid, signal.SIGSTOP)
+    run.wait_for_line(rf"{identity}: no progress for \d+\.\d s, .*: its stack is in .*/{identity}\.log")
+    run.wait_for_line(rf"{identity} \(pid {pid}\) made no progress for \d+\.\d s and was killed: it is started again")
+    wait_until(lambda: run.roles().get(identity, pid) != pid, START_S, "a successor")
+    log = (run.directory / "logs" / f"{identity}.log").read_text()
+    assert re.search(r"no progress for .*\n(Current thread|Thread) .*most recent call first[\s\S]+ in run_agent", log)
+    check_training_goes_on(run)
+
+
+def check_ctrl_z_pauses_every_process_until_the_supervisor_is_told_to_go_on(run):
+    pids = [run.process.pid, *run.roles().values()]
+    run.process.send_signal(signal.SIGTSTP)
+    wait_until(lambda: all(status(pid) == psutil.STATUS_STOPPED for pid in pids), START_S, "everybody is stopped")
+    run.process.send_signal(signal.SIGCONT)
+    run.wait_for_line("the run goes on")
+    check_training_goes_on(run)
+    assert sorted([run.process.pid, *run.roles().values()]) == sorted(pids)
 
 
 def check_nonsense_on_the_control_socket_is_refused_in_three_lines(run):
@@ -69,13 +91,18 @@ def check_signal_drains_saves_and_ends(run, number, code):
 
 
 def test_live_run_outlives_a_second_start_and_kills_and_is_saved_by_ctrl_c(start):
-    """One run, because each start costs seconds: exit 3, nonsense on the control socket, two restarts, exit 130."""
+    """One run, because each start costs seconds: exit 3, nonsense, restarts, a silent role, a pause, exit 130."""
     run = start()
     run.wait_ready()
     check_second_start_is_refused(run)
     check_nonsense_on_the_control_socket_is_refused_in_three_lines(run)
     check_role_is_started_again(run, "actor-0")
     check_role_is_started_again(run, "evaluator-0")
+    check_role_is_started_again(run, "inference-0")
+    check_role_is_started_again(run, "replay-0")
+    run.wait_for_line(r"replay-0: restored [\d,]+ transitions of [\d,]+ inserted so far; \d+ lost in a kill")
+    check_stopped_role_is_killed_and_started_again_with_its_stack_in_its_log(run, "actor-0")
+    check_ctrl_z_pauses_every_process_until_the_supervisor_is_told_to_go_on(run)
     check_signal_drains_saves_and_ends(run, signal.SIGINT, 130)
     assert run.output.count("a control message is refused") == 3
     assert "further ones are not shown" in run.output
@@ -183,9 +210,8 @@ def test_kill_of_the_supervisor_leaves_no_process_and_the_next_start_sweeps(star
         assert path.name not in again.output
 
 
-@pytest.mark.parametrize("identity", ["inference-0", "replay-0"])
-def test_run_ends_with_70_and_says_why_when_another_role_is_killed(start, identity):
-    run = start()
+def test_run_ends_with_70_and_says_why_when_the_replay_server_without_a_journal_is_killed(start):
+    run, identity = start("replay.journal=false"), "replay-0"
     roles = run.wait_ready()
     os.kill(roles[identity], signal.SIGKILL)
     assert run.wait() == 70

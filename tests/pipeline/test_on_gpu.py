@@ -7,6 +7,8 @@ import sys
 import pytest
 
 from tests.pipeline.driver import PROFILE, mzpipe
+from tests.pipeline.test_death import check_role_is_started_again
+from tests.processes import alive
 from tests.stand_in_gpu import compiler, read_report, stand_in_environment
 
 pytestmark = [
@@ -52,6 +54,17 @@ def test_serial_run_on_a_gpu_goes_on_after_its_checkpoints(tmp_path):
     assert {path.name for path in (tmp_path / "home/run/checkpoints").glob("step_*")} >= {"step_00000060"}
 
 
+def test_server_killed_with_batches_in_the_air_is_started_again_and_the_run_ends_well(start):
+    # A batch stays in the air for many laps, so there are nearly always two.
+    run = start(*ON_GPU, "topology.lanes_per_actor=4", env=stand_in_environment(patience=20))
+    run.wait_ready()
+    check_role_is_started_again(run, "inference-0")
+    roles = run.roles()
+    run.process.terminate()
+    assert run.wait() == 143
+    assert not any(alive(pid) for pid in roles.values())
+
+
 def test_profile_measures_a_run_on_a_gpu_and_its_ceilings(tmp_path):
     (tmp_path / "tiny.toml").write_text(PROFILE)
     words = [word for value in ON_GPU for word in ("--set", value)]
@@ -65,4 +78,19 @@ def test_profile_measures_a_run_on_a_gpu_and_its_ceilings(tmp_path):
         env=stand_in_environment(),
     )
     assert result.returncode == 0, result.stdout + result.stderr
-    assert set(json.loads(report.read_text())["ceilings"]["roles"]) == {"actor", "inference", "learner", "replay"}
+    fields = json.loads(report.read_text())
+    assert set(fields["ceilings"]["roles"]) == {"actor", "inference", "learner", "replay"}
+    assert set(fields["devices"]) == {"inference", "learner"}
+    assert all(part > 0.0 for use in fields["devices"].values() for part in use.values())
+    assert "inference: " in result.stdout and "launching" in result.stdout
+
+
+def test_bench_gpu_kills_processes_of_a_run_and_finds_nothing_left(tmp_path):
+    path = tmp_path / "gpu.json"
+    result = mzpipe("bench", "gpu", "kills", "--small", "--json", path, timeout=550, env=stand_in_environment())
+    assert result.returncode == 0, result.stdout + result.stderr
+    sections = json.loads(path.read_text())["sections"]
+    assert list(sections) == ["kernels", "kills"]
+    learner, server, end = (line["numbers"] for line in sections["kills"]["lines"])
+    assert (learner["restarts"], server["restarts"]) == (1, 1)
+    assert (end["exit_code"], end["directories_left"]) == (0, 0)

@@ -1,4 +1,4 @@
-"""The Atari recipes at a small size: the whole pipeline, every switch of the profile as it is shipped."""
+"""The Atari profiles for GPUs at a small size: the whole pipeline, every switch of the profile as it is shipped."""
 
 from pathlib import Path
 
@@ -46,9 +46,10 @@ SMALL = {
     [
         ("atari100k", {"replay.auto_td_steps": 60}),
         ("atari100k-v2", {"replay.mixed_after_steps": 100, "replay.mixed_newest": 30}),
+        ("atari-pong-gpu", {"learner.warmup_steps": 0, "topology.actors": 1, "reanalyze.target_interval": 200}),
     ],
 )
-def test_recipe_trains_its_first_steps_with_everything_on(tmp_path, name, own):
+def test_profile_trains_its_first_steps_with_everything_on(tmp_path, name, own):
     sets = [word for field, value in (SMALL | own).items() for word in ("--set", f"{field}={value}")]
     path, run = PROFILES / f"{name}.toml", RunDirectory(tmp_path / name)
     result = mzpipe("train", path, "--run-dir", run.path, *sets)

@@ -1,6 +1,7 @@
 """The planner over a lane against the same search fed by the model directly."""
 
 import numpy as np
+import pytest
 import torch
 
 from mzpipe.config.search import SearchConfig
@@ -63,6 +64,38 @@ def test_planner_awaits_the_answer_to_a_dead_predecessor(tmp_path):
     assert not second.idle
     server.do_work()
     assert second.idle
+
+
+@pytest.mark.parametrize("simulations", [0, 1, 3])
+@pytest.mark.parametrize("answered", [False, True], ids=["while the server has the lane", "while the client has it"])
+def test_planner_begins_a_search_anew_with_the_weights_of_the_next_server_when_its_server_dies(
+    tmp_path, simulations, answered
+):
+    profile = tiny_profile("search.root_exploration_fraction=0.0")
+    plane = make_plane(tmp_path, profile)
+    old, new = (random_model(profile, plane, seed) for seed in (0, 3))
+    publish(plane, old)
+    server = started_server(profile, plane)
+    lane, _ = plane.lane_clients(ACTOR)
+    planner = LanePlanner(lane, profile.search, num_trees=3, num_actions=2, seed=5)
+    planner.observation[:] = observations(3)
+    planner.begin(np.ones((3, 2), bool))
+    for _ in range(simulations):
+        server.do_work()
+        planner.advance()
+    if answered:
+        server.do_work()
+    version = publish(plane, new)
+    server = started_server(profile, plane)  # it has none of the former one's hidden states
+    result, laps = None, 0
+    while result is None and laps < 50:
+        result, laps = planner.advance(), laps + 1
+        server.do_work()
+    assert planner.weights_version == version
+    expected = direct_search(new, profile.search, observations(3), seed=5)
+    np.testing.assert_array_equal(result.visits_BA, expected.visits_BA)
+    np.testing.assert_allclose(result.root_value_B, expected.root_value_B, rtol=1e-4, atol=1e-5)
+    assert planner.idle
 
 
 def test_derive_seed_differs_by_every_part_of_its_path():

@@ -33,13 +33,22 @@ class Bench:
         self.counters = self.plane.counters(REPLAY)
         self.counters.set("inserted", inserted)
         self.plane.counters(LEARNER).set("learner_steps", learner_steps)
-        where = {"directory": journal.parent, "port": self.port}
-        self.server = ReplayServer(make_context(self.profile, self.plane, Role.REPLAY, **where))
-        self.server.on_start()
+        self.where = {"directory": journal.parent, "port": self.port}
+        self.server = self.start_server(epoch=0)
         self.actors = [RingWriter(self.plane.trajectory_ring(actor)) for actor in range(self.plane.shape.actors)]
         self.batches = RingReader(self.plane.batch_ring(0))
         self.priorities = RingWriter(self.plane.priority_ring(0))
         return self
+
+    def start_server(self, epoch):
+        server = ReplayServer(make_context(self.profile, self.plane, Role.REPLAY, epoch=epoch, **self.where))
+        server.on_start()
+        return server
+
+    def kill_and_restart(self):
+        """Starts the next server over the rings of one that ends here, its journal written but nothing else."""
+        assert self.server._recovery.journal.close(60.0)
+        self.server = self.start_server(epoch=1)
 
     def play(self, records, *, actor=0, **planted):
         """Commits whole records of one episode each, as far as the ring has room; returns how many."""
@@ -166,6 +175,7 @@ def test_server_takes_what_a_dead_actor_left_in_turn_with_what_the_others_play(b
     assert RingReader(server.plane.trajectory_ring(0)).peek(ahead=3) is not None
     taken = server.play_at_the_edge(10, (1, 2, 3))
     assert min(taken.values()) >= 2
+    assert max(taken.values()) - min(taken.values()) <= 1
     server.play_at_the_edge(10, (1, 2, 3))
     assert RingReader(server.plane.trajectory_ring(0)).peek() is None
 
@@ -250,6 +260,72 @@ def test_sample_that_left_the_table_while_its_batch_waited_has_weight_zero(bench
     gone_B = step_B < table.tail
     assert 0 < gone_B.sum() == server.get("evicted")
     np.testing.assert_array_equal(batch.unrolls.weight_B == 0.0, gone_B)
+
+
+def test_next_server_restores_the_journal_takes_the_rings_and_counts_what_is_missing(bench):
+    server = bench()
+    server.fill(12)
+    assert server.get("sampled") > 0
+    server.counters.add("inserted", 10)  # as if two records had been stored but not yet journaled
+    server.counters.add("lost", 5)  # by a kill before
+    sampled, before = server.get("sampled"), server.server
+    server.play(2)
+    server.kill_and_restart()
+    assert server.get("restored") == server.get("inserted") == 60
+    assert server.get("lost") == 5 + 10
+    assert server.server._limiter.sampled == sampled
+    assert "restored 60 transitions of 60 inserted so far; 15 lost in a kill" in server.notes()
+    server.laps()
+    assert server.get("inserted") == 70
+    assert server.server._table.tail > before._table.head
+    assert server.get("parts") == 12
+
+
+def test_next_server_leaves_out_a_record_that_the_killed_one_had_stored_but_not_released(bench, monkeypatch):
+    server = bench()
+    server.play(3)
+    server.laps(2)
+    with monkeypatch.context() as killing:
+        killing.setattr(server.server._readers[0], "release", lambda: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            server.laps(1)
+    server.kill_and_restart()
+    server.laps()
+    assert (server.get("inserted"), server.get("lost")) == (3 * LENGTH, 0)
+    server.play(1)
+    server.laps()
+    assert server.get("inserted") == 4 * LENGTH
+
+
+def test_next_server_drops_priorities_of_batches_that_a_killed_one_handed_out(bench):
+    server = bench("replay.sampler=prioritized")
+    server.fill(10)
+    server.play(1)
+    server.laps()
+    keys = server.take_batches()[-1]
+    server.kill_and_restart()
+    slot = server.priorities.claim()
+    slot.keys.slot_B[:], slot.keys.generation_B[:] = keys
+    slot.priority_B[:] = 1e9
+    server.priorities.commit()
+    taken = server.get("priority_updates")
+    server.laps(1)
+    assert (server.get("stale_priorities"), server.get("priority_updates")) == (4, taken)
+
+
+def test_next_server_asks_reanalyzers_under_tickets_that_no_former_one_has_used(bench):
+    server = bench("reanalyze.fraction=1.0")
+    positions = RingReader(server.plane.position_ring(0))
+    tickets = []
+    for restart in (server.kill_and_restart, lambda: None):
+        server.play(4)
+        server.laps()
+        while (slot := positions.peek()) is not None:
+            tickets.append(int(slot.ticket[0]))
+            positions.release()
+        restart()
+    assert len(tickets) >= 2
+    assert len(set(tickets)) == len(tickets)
 
 
 def test_server_takes_in_at_its_end_what_still_lies_in_the_rings(bench):

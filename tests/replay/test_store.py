@@ -7,7 +7,8 @@ import pytest
 
 from mzpipe.config import ReplayConfig
 from mzpipe.replay.gather import Gatherer
-from mzpipe.replay.journal import Journal, JournalLayout, read_journal
+from mzpipe.replay.journal import STATE, Journal, JournalLayout, read_journal
+from mzpipe.replay.journal.state import decode_state, encode_state
 from mzpipe.replay.sampler import PrioritizedSampler, UniformSampler, priority_of_weight
 from mzpipe.replay.store import Store
 from tests.replay.episodes import FRAME_SHAPE, NUM_ACTIONS, make_table, random_episode, records
@@ -67,7 +68,7 @@ def test_store_comes_back_as_it_was_with_its_priorities(tmp_path):
     first.sampler.update(np.arange(0, 60, 2), np.linspace(0.1, 9.0, 30).astype(np.float32))
     first.end()
     second = Session(tmp_path / "journal")
-    assert second.restored == (60, 60)
+    assert second.restored[:2] == (60, 60)
     assert_same(first.columns(), second.columns(), but=["priority"])
     np.testing.assert_allclose(second.columns()["priority"], first.columns()["priority"], rtol=1e-5)
     second.end()
@@ -80,7 +81,7 @@ def test_store_keeps_what_was_inserted_after_the_last_save_of_the_priorities(tmp
     first.play(episodes(2, seed=1), first_number=10)
     first.end(save=False)
     second = Session(tmp_path / "journal")
-    assert second.restored == (60, 60)
+    assert second.restored[:2] == (60, 60)
     assert_same(first.columns(), second.columns(), but=["priority"])
     np.testing.assert_allclose(second.columns()["priority"], first.columns()["priority"], rtol=1e-5)
     second.end()
@@ -103,7 +104,7 @@ def test_a_smaller_table_takes_the_newest(tmp_path):
     first.play(episodes(8))
     first.end()
     second = Session(tmp_path / "journal", transitions=30)
-    stored, inserted = second.restored
+    stored, inserted, _ = second.restored
     assert inserted == 96
     assert 25 < stored <= 30  # whole trajectories of up to five
     columns, last = second.columns(), {name: column[-stored:] for name, column in first.columns().items()}
@@ -169,7 +170,7 @@ def test_a_state_that_was_saved_of_an_empty_table_is_restored(tmp_path):
     first.play(episodes(2))
     first.end(save=False)
     second = Session(tmp_path / "journal")
-    assert second.restored == (24, 24)
+    assert second.restored[:2] == (24, 24)
     second.end()
 
 
@@ -223,3 +224,67 @@ def test_first_transitions_are_all_drawn_when_they_enter_at_the_greatest_priorit
         undrawn[step_B] = False
         session.sampler.update(step_B, np.full(256, 0.1, np.float32))
     assert least <= undrawn.mean() <= most
+
+
+def of(**changes):
+    return lambda fields, arrays: ({**fields, **changes}, arrays)
+
+
+def without(name):
+    return lambda fields, arrays: ({k: v for k, v in fields.items() if k != name}, arrays)
+
+
+def arrays_of(**changes):
+    return lambda fields, arrays: (
+        fields,
+        {**arrays, **{name: change(arrays[name]) for name, change in changes.items()}},
+    )
+
+
+FORGED = {
+    "a text for a count": of(inserted="60"),
+    "a count below zero": of(next_serial=-1),
+    "a fraction for a count": of(session=1.5),
+    "a huge count": of(inserted=2**63),
+    "a truth for a count": of(inserted=True),
+    "no alpha": without("alpha"),
+    "alpha of nothing": of(alpha=None),
+    "alpha of zero": of(alpha=0.0),
+    "alpha that is not a number": of(alpha=float("nan")),
+    "alpha that makes infinite priorities": of(alpha=1e-300),
+    "a table for alpha": of(alpha={}),
+    "lengths that do not add up": arrays_of(length=lambda length: length + 1),
+    "lengths below zero": arrays_of(length=lambda length: -length),
+    "lengths that are fractions": arrays_of(length=lambda length: length.astype(np.float32)),
+    "fewer serials": arrays_of(serial=lambda serial: serial[:-1]),
+    "weights in two dimensions": arrays_of(weight=lambda weight: weight[None]),
+    "weights that are not finite": arrays_of(weight=lambda weight: weight * np.float32("inf")),
+    "weights below zero": arrays_of(weight=lambda weight: -1.0 - weight),
+    "no lengths": lambda fields, arrays: (fields, {"weight": arrays["weight"]}),
+}
+
+
+@pytest.mark.parametrize("forge", FORGED.values(), ids=FORGED)
+def test_store_restores_without_a_state_that_is_forged_and_says_so(tmp_path, forge):
+    first = Session(tmp_path / "journal")
+    first.play(episodes(5))
+    first.end()
+    path = tmp_path / "journal" / STATE
+    path.write_bytes(encode_state(*forge(*decode_state(path.read_bytes()))))
+    second = Session(tmp_path / "journal")
+    assert second.restored[:2] == (60, 60)
+    assert second.restored.note.startswith(f"{path}: damaged and ignored: its ") and len(second.restored.note) < 300
+    second.end()
+
+
+def test_store_takes_the_priorities_of_trajectories_of_another_length_for_none(tmp_path):
+    first = Session(tmp_path / "journal")
+    first.play(episodes(5))
+    first.end()
+    path = tmp_path / "journal" / STATE
+    fields, arrays = decode_state(path.read_bytes())
+    path.write_bytes(encode_state(fields, {**arrays, "length": arrays["length"] + np.resize([1, -1, 0], 15)}))
+    second = Session(tmp_path / "journal")
+    assert second.restored == (60, 60, None)
+    assert np.isfinite(second.columns()["priority"]).all()
+    second.end()

@@ -19,7 +19,8 @@ FILES = ("weights.safetensors", "optimizer.safetensors", "state.msgpack")
 
 def checkpoint(value):
     weights = {"layer.weight": np.full((2, 3), value, np.float32), "count": np.array(value, np.int64)}
-    return Checkpoint(weights, {"0.exp_avg": np.full(4, value, np.float32)}, {"learner_steps": value})
+    state = {"env_steps": 10 * value, "learner_steps": value, "weights_version": 1}
+    return Checkpoint(weights, {"0.exp_avg": np.full(4, value, np.float32)}, state)
 
 
 @pytest.fixture
@@ -34,7 +35,7 @@ def save(store, value):
 def test_store_loads_what_it_saved(store):
     save(store, 3)
     loaded = store.load("latest")
-    assert loaded.state == {"learner_steps": 3}
+    assert loaded.state == {"env_steps": 30, "learner_steps": 3, "weights_version": 1}
     np.testing.assert_array_equal(loaded.weights["layer.weight"], np.full((2, 3), 3.0))
     assert loaded.weights["count"].dtype == np.int64
     np.testing.assert_array_equal(loaded.optimizer["0.exp_avg"], np.full(4, 3.0))
@@ -143,6 +144,44 @@ def test_what_is_not_finite_is_neither_saved_nor_loaded(store, part, tensor, nam
     save_unchecked(store, "step_00000002", spoilt, pointer="latest")
     with pytest.raises(CheckpointError, match=f"step_00000002: cannot be used: {tensor} in {name} is not finite$"):
         store.load("latest")
+
+
+STATES = [
+    ("a list", [1, 2], r"its state is \[1, 2\], not a map"),
+    ("nothing", None, "its state is None, not a map"),
+    *(
+        (f"{name} {value!r:.20}", {**checkpoint(2).state, name: value}, f"its {name} is .*, not a {kind}")
+        for kind, names, values in [
+            (
+                "count",
+                ("env_steps", "learner_steps", "weights_version"),
+                [None, "x", "1", 1.0, True, -1, 2**63, [], {}],
+            ),
+            ("text", ("game", "protocol"), [None, 1, [], b"Pong", {}]),
+            ("number", ("return_mean",), [None, "1.0", 1, True, float("nan"), [], "x" * 10_000]),
+        ]
+        for name in names
+        for value in values
+    ),
+    *(
+        (f"without {name}", {k: v for k, v in checkpoint(2).state.items() if k != name}, f"its {name} is None, not a c")
+        for name in checkpoint(2).state
+    ),
+]
+
+
+@pytest.mark.parametrize(("state", "fault"), [pytest.param(*row[1:], id=row[0]) for row in STATES])
+def test_state_with_a_field_of_another_type_is_neither_saved_nor_loaded(store, state, fault):
+    save(store, 1)
+    forged = checkpoint(2)._replace(state=state)
+    line = rf"step_00000002: damaged checkpoint: {fault}"
+    with pytest.raises(CheckpointError, match=line):
+        store.save("step_00000002", forged, pointer="latest")
+    assert store.resolve("latest") == "step_00000001"
+    save_unchecked(store, "step_00000002", forged, pointer="latest")
+    with pytest.raises(CheckpointError, match=line) as caught:
+        store.load("latest")
+    assert len(str(caught.value)) < 200 + len(str(store.directory)) and "\n" not in str(caught.value)
 
 
 def count_calls(monkeypatch, store):

@@ -1,6 +1,7 @@
 """The lock of a run directory, its runtime directory, and the sweep of what killed runs left."""
 
 import fcntl
+import json
 import os
 import re
 import stat
@@ -10,7 +11,7 @@ import pytest
 
 from mzpipe.errors import AlreadyRunningError, InputOutputError, UsageError
 from mzpipe.runs import directory as module
-from mzpipe.runs.directory import RunDirectory, runtime_prefix, sweep_leftovers
+from mzpipe.runs.directory import LiveRun, RunDirectory, runtime_prefix, sweep_leftovers
 
 NOBODY = 65534
 
@@ -111,6 +112,62 @@ def test_live_says_what_a_role_needs_and_only_while_the_run_lives(run, shared_me
             assert live.runtime_directory == str(shared_memory / f"{runtime_prefix()}{live.run_id}")
     with pytest.raises(UsageError, match="no live run here"):
         run.live()
+
+
+FOREIGN = "/dev/shm/mzpipe-1-0123456789ab"
+FORGED = [
+    *({"pid": value} for value in (None, "1", 1.5, True, -1, [], 2**70)),
+    *({"run_id": value} for value in (None, 5, "", "x", "../../../etc", "0123456789AB", ["0123456789ab"])),
+    *({"runtime_directory": value} for value in (None, 5, [], "", "/", FOREIGN, "/dev/shm/../tmp", "\x00")),
+]
+
+
+@pytest.mark.parametrize("forged", FORGED, ids=str)
+def test_lock_file_with_a_field_that_mzpipe_does_not_write_names_no_live_run(run, shared_memory, forged):
+    path = str(shared_memory / f"{runtime_prefix()}0123456789ab")
+    whole = {"pid": 1, "run_id": "0123456789ab", "runtime_directory": path}
+    lock(run, json.dumps(whole))
+    assert run.live() == LiveRun(**whole)
+    check_no_run(run, json.dumps({**whole, **forged}))
+
+
+@pytest.mark.parametrize("text", ["", "[]", "5", "{", "[" * 100_000, "x" * 100_000, '{"pid": 1}'])
+def test_lock_file_of_other_contents_names_no_live_run(run, text):
+    check_no_run(run, text)
+
+
+@pytest.mark.parametrize(
+    "last",
+    [
+        None,
+        5,
+        [],
+        [1, 2, 3],
+        [1] * 5,
+        [1, 2, 3, -4],
+        [1, 2, 3, "4"],
+        [1.0, 2, 3, 4],
+        {"env_steps": 1},
+        [1, 2, 3, 2**70],
+    ],
+)
+def test_lock_file_with_forged_counts_has_none(run, last):
+    lock(run, json.dumps({"pid": 1, "last": last}))
+    with run.locked() as locked:
+        assert locked.last is None
+
+
+def lock(run, text):
+    run.path.mkdir(parents=True, exist_ok=True)
+    (run.path / "run.lock").write_text(text)
+
+
+def check_no_run(run, text):
+    lock(run, text)
+    with pytest.raises(UsageError, match="no live run here"):
+        run.live()
+    with run.locked() as locked:
+        assert locked.former is None
 
 
 def test_runtime_directory_is_private_and_gone_at_the_end(run, shared_memory):

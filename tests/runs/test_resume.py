@@ -12,7 +12,8 @@ def test_find_resume_point_finds_nothing_when_the_first_checkpoint_comes_while_i
 
     def look():
         names = other.step_names()
-        other.save("step_00000000", Checkpoint({"weight": np.zeros(1)}, {}, {}), pointer=LATEST)
+        state = {"env_steps": 0, "learner_steps": 0, "weights_version": 0}
+        other.save("step_00000000", Checkpoint({"weight": np.zeros(1)}, {}, state), pointer=LATEST)
         return names
 
     monkeypatch.setattr(store, "step_names", look)

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from mzpipe.errors import DeviceError, ExitCode
+from mzpipe.ipc.calls import LongCall
 from mzpipe.ipc.control import LocalPort, StopWord
 from mzpipe.ipc.counters import Counters, counters_layout
 from mzpipe.ipc.doorbell import Doorbell
@@ -86,11 +87,24 @@ def test_run_agent_continues_until_the_stop_reaches_its_own_stage(world):
     assert agent.calls.count("do_work") == 5
 
 
+def test_run_agent_says_while_it_starts_that_it_does(world):
+    word, _, counters, _, run = world
+    calls = []
+
+    class Watched(FakeAgent):
+        def call(self, name):
+            calls.append((name, counters.get("long_call")))
+            super().call(name)
+
+    run(Watched(word, laps=1))
+    assert calls == [("on_start", LongCall.START), ("do_work", LongCall.NONE)]
+
+
 @pytest.mark.parametrize("where", ["on_start", "do_work"])
 @pytest.mark.parametrize(
     ("error", "code"), [(ValueError("broken"), ExitCode.INTERNAL), (DeviceError("no GPU"), ExitCode.DEVICE)]
 )
-def test_run_agent_records_and_reports_a_failure_and_closes_once(world, where, error, code):
+def test_run_agent_records_and_reports_a_failure_and_closes_once(world, where, error, code, capsys):
     word, port, _, errors, run = world
     agent = FakeAgent(word, raise_in=where, error=error)
     assert run(agent) == code
@@ -102,6 +116,7 @@ def test_run_agent_records_and_reports_a_failure_and_closes_once(world, where, e
     assert str(error) in message.summary
     assert message.traceback == errors.read()[0].text
     assert "Traceback" in message.traceback
+    assert capsys.readouterr().err == message.traceback  # of a role this is the log
 
 
 def test_idle_returns_at_once_after_work_and_when_it_was_rung_during_the_lap():

@@ -20,6 +20,8 @@ What it shows, beside right numbers:
   writes) without a wait for its event; host memory that is overwritten before the host knows that a copy has read it;
   memory that is freed while another stream may use it, without record_stream.
 - `event.query()` says no once after each recording (`torch.ops.stand_in_gpu.set_patience(n)`: n times).
+- Times between events that were asked for them, as on the host; after `torch.ops.stand_in_gpu.set_pace(250)` a kernel
+  takes 250 us, and those of a graph as well.
 - Registration: 712 for memory that is registered, 713 for memory that is not, both latched: the next launch raises.
   `torch.ops.stand_in_gpu.refuse_registration(801)`: a driver that registers nothing.
 - A limit of memory (`torch.OutOfMemoryError`), several devices, a card without bfloat16.

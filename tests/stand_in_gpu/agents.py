@@ -83,8 +83,8 @@ class FedLearner:
         self.learner.on_start()
         self.plane = plane
 
-    def give(self) -> None:
-        """Commits a random batch."""
+    def give(self, *, bad: bool = False) -> None:
+        """Commits a random batch, whose loss is not finite if it is bad."""
         slot = self._writer.claim()
         for name, array in named(slot).items():
             array[...] = 1 if "mask" in name or name == "weight_B" else 0
@@ -93,13 +93,15 @@ class FedLearner:
         slot.unrolls.action_BK[...] = self._random.integers(0, self._num_actions, slot.unrolls.action_BK.shape)
         slot.unrolls.value_target_BK1[...] = self._random.uniform(-3, 3, slot.unrolls.value_target_BK1.shape)
         slot.unrolls.policy_target_BK1A[...] = 1 / self._num_actions
+        if bad:
+            slot.unrolls.value_target_BK1[0, 0] = np.nan
         self._writer.commit()
 
-    def train(self, steps: int) -> list[np.ndarray]:
+    def train(self, steps: int, *, bad: bool = False) -> list[np.ndarray]:
         """Trains on random batches; returns the priorities that came back."""
         found = []
         for _ in range(steps):
-            self.give()
+            self.give(bad=bad)
             self.learner.do_work()
             if (answer := self._priorities.peek()) is not None:
                 found.append(answer.priority_B.copy())

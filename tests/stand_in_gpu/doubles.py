@@ -30,6 +30,7 @@ def install():
     report = SETTINGS.get("report")
     path = str(Path(report) / f"{os.getpid()}-{_name_of_process()}") if report else ""
     device.set_up(SETTINGS["gpus"], SETTINGS["bytes"] or _UNLIMITED, path)
+    device.set_patience(SETTINGS["patience"])
 
     def place(name=None):
         """A device by name or number, with its index."""
@@ -64,6 +65,9 @@ def install():
 
         def wait(self, stream=None):
             super().wait(stream or current_stream())
+
+        def elapsed_time(self, end_event):
+            return device.elapsed(self.event_id, end_event.event_id)
 
     def known_stream(name, number):
         return Stream(stream_id=number, device_index=place(name).index, device_type=1)
@@ -116,10 +120,11 @@ def install():
             self._number, self._pool = next(new_number), None
 
         def capture_begin(self, pool=None, capture_error_mode="global", check_input_liveness=False):
-            self._pool = pool or graph_pool_handle()
+            self._pool, self._random = pool or graph_pool_handle(), torch.get_rng_state()
             device.capture(self._number, self._pool[1], capture_error_mode != "relaxed")
 
         def capture_end(self):
+            torch.set_rng_state(self._random)  # a capture draws nothing
             device.end_capture(self._number)
 
         def instantiate(self):
@@ -219,6 +224,9 @@ def install():
         "empty_cache": lambda: None,
         "manual_seed": lambda seed: None,
         "manual_seed_all": lambda seed: None,
+        # Its kernels draw from the CPU's generator.
+        "get_rng_state": lambda name=None: torch.get_rng_state(),
+        "set_rng_state": lambda state, name=None: torch.set_rng_state(state),
         "CUDAGraph": CUDAGraph,
         "graph_pool_handle": graph_pool_handle,
         "is_current_stream_capturing": device.is_capturing,

@@ -81,6 +81,20 @@ def test_copy_to_pinned_memory_has_the_values_of_its_time():
     assert [done.query(), answer.isnan().all().item(), done.query(), answer.tolist()] == [False, True, True, [1, 1]]
 
 
+def test_events_tell_the_time_of_the_kernels_between_them_once_both_have_happened():
+    torch.ops.stand_in_gpu.set_pace(250)
+    begun, ended, untimed = (torch.cuda.Event(enable_timing=timed) for timed in (True, True, False))
+    untimed.record()
+    begun.record()
+    (torch.ones(3, device=CUDA) + 1).mul_(2)
+    ended.record()
+    with pytest.raises(RuntimeError, match="device not ready"):
+        begun.elapsed_time(ended)
+    assert [ended.query(), ended.query(), begun.elapsed_time(ended)] == [False, True, 0.75]
+    with pytest.raises(RuntimeError, match="an event without timing"):
+        untimed.elapsed_time(ended)
+
+
 def test_wait_of_the_host_tells_of_memory_that_was_overwritten_before_it():
     host = pinned(1.0, 2.0)
     batch, copied = on_side(to_device, host)

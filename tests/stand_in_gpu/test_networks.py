@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import torch
 
 from tests.stand_in_gpu.agents import AskedServer, FedLearner, profiles
 
@@ -52,3 +53,18 @@ def test_learner_on_a_gpu_learns_what_it_learns_on_the_cpu(tmp_path, kind, preci
     assert_close(found, expected[: len(found)], tolerance)
     cpu, gpu = (learner.weights() for learner in learners.values())
     assert_close(gpu, cpu, tolerance)
+
+
+def test_learner_counts_its_launches_and_the_time_of_the_device_a_step_later(tmp_path):
+    profile = profiles("learner.checkpoint_interval=100")["mlp"]
+    found = {}
+    for device in ("cpu", "cuda:0"):
+        (tmp_path / device).mkdir()
+        fed = FedLearner(tmp_path / device, profile, device)
+        torch.ops.stand_in_gpu.set_pace(1_000_000)
+        fed.train(4)
+        found[device] = [fed.learner._counters.value(name) for name in ("launch_time", "device_time")]
+    launching, working = found["cuda:0"]
+    assert found["cpu"] == [0.0, 0.0]
+    assert launching > 0.0
+    assert working == int(working) >= 2 * 50  # at least two steps of many kernels

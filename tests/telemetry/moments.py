@@ -16,6 +16,7 @@ class Pipeline:
     def __init__(self, members=MEMBERS):
         (shape,) = [field.shape for field in stages_layout(len(members)).fields]
         self.words, self.members, self.now_ns = np.zeros(shape, np.int64), members, dict.fromkeys(members, 0)
+        self.devices = {}
         self.clocks = {
             member: StageClock(self.words, row, lambda member=member: self.now_ns[member])
             for row, member in enumerate(members)
@@ -36,7 +37,7 @@ class Pipeline:
 
     def moment(self, time_s, cpu_s=(), pid=7):
         cpu = {member: ProcessorTime(pid, seconds) for member, seconds in dict(cpu_s).items()}
-        return Moment(time_s, self.members, StageReading(self.words), cpu)
+        return Moment(time_s, self.members, StageReading(self.words), cpu, dict(self.devices))
 
 
 def busy_second(pipeline, working_ms):

@@ -25,10 +25,16 @@ class Nvml:
     def nvmlDeviceGetHandleByIndex(self, index):
         return index
 
+    def nvmlDeviceGetHandleByUUID(self, uuid):
+        place = uuid.removeprefix("GPU-")
+        if not place.isdigit():
+            raise self.NVMLError("not found")
+        return int(place)
+
     def nvmlDeviceGetMemoryInfo(self, handle):
         if handle in self.lost:
             raise self.NVMLError("GPU is lost")
-        return SimpleNamespace(used=(1 + handle) << 30, total=140 << 30)
+        return SimpleNamespace(used=(1 + handle) << 30, free=(139 - handle) << 30, total=140 << 30)
 
     def nvmlDeviceGetUtilizationRates(self, handle):
         return SimpleNamespace(gpu=self.percents[handle])

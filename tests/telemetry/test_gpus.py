@@ -5,7 +5,7 @@ import sys
 import pytest
 
 from mzpipe.runtime import gpus as gpus_module
-from mzpipe.telemetry.gpus import GpuReader, GpuUse, mean_uses
+from mzpipe.telemetry.gpus import GpuReader, GpuUse, free_memory, mean_uses
 from mzpipe.telemetry.snapshots import SnapshotMaker
 from tests.telemetry.nvml import Nvml, install
 from tests.tiny import make_plane, tiny_profile
@@ -33,12 +33,21 @@ def test_reader_reads_nothing_where_something_is_missing(monkeypatch, tmp_path, 
     if missing == "library":
         monkeypatch.setitem(sys.modules, "pynvml", None)
     assert GpuReader().read() == {}
+    assert free_memory({"cuda:0": "GPU-0"}) == {}
+
+
+def test_free_memory_is_that_of_the_gpu_with_the_uuid_and_one_that_cannot_be_read_is_left_out(monkeypatch, tmp_path):
+    nvml = install(monkeypatch, tmp_path, Nvml([0, 0, 0]))
+    nvml.lost.add(2)
+    uuids = {"cuda:0": "GPU-1", "cuda:1": "GPU-0", "cuda:2": "GPU-2", "cuda:3": "GPU-of another driver"}
+    assert free_memory(uuids) == {"cuda:0": 138 * GIB, "cuda:1": 139 * GIB}
 
 
 def test_library_is_not_imported_where_there_is_no_gpu(monkeypatch, tmp_path):
     monkeypatch.setattr(gpus_module, "_ROOT", tmp_path)
     monkeypatch.delitem(sys.modules, "pynvml", raising=False)
     GpuReader()
+    assert free_memory({"cuda:0": "GPU-0"}) == {}
     assert "pynvml" not in sys.modules
 
 

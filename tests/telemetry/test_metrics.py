@@ -6,7 +6,8 @@ import pytest
 
 from mzpipe.ipc.counters import COUNTERS
 from mzpipe.ipc.diagnostics import MODEL_PARTS
-from mzpipe.ipc.stages import Stage
+from mzpipe.ipc.shape import Member
+from mzpipe.ipc.stages import Stage, StageClock
 from mzpipe.telemetry import metrics_page, rates, snapshots
 from mzpipe.telemetry.metrics import BY_TAG, EVALUATION_METRICS, METRICS, RATING_METRICS, Metric, read
 from mzpipe.telemetry.snapshots import SnapshotMaker
@@ -74,6 +75,28 @@ def test_metrics_are_rates_means_and_parts_of_the_time(measure):
     assert values["replay/stale_priorities"] == 0.5
     assert values["replay/refused"] == 100.0
     assert values["learner/value_error/0"] == 3.0
+
+
+def test_times_on_a_gpu_are_parts_of_the_time_of_the_role_that_has_one(tmp_path, monkeypatch):
+    clock = Clock()
+    for module in (snapshots, rates):
+        monkeypatch.setattr(module, "time", clock)
+    profile = tiny_profile()
+    plane = make_plane(tmp_path, profile)
+    maker = SnapshotMaker(profile, plane)
+    maker.make("")
+    clock.now_s += 2.0
+    server, now_ns = Member("inference", 0), iter([0, 2_000_000_000])
+    counters = plane.counters(server)
+    counters.add("device_time", 1.5)
+    counters.add("launch_time", 0.5)
+    StageClock(plane._segments.arrays("stages")["words"], plane.index(server), lambda: next(now_ns)).lap(0)
+    values = maker.make("").metrics
+    assert {tag: value for tag, value in values.items() if "_time/" in tag} == {
+        "perf/device_time/inference": 0.75,
+        "perf/launch_time/inference": 0.25,
+        "perf/host_time/inference": 0.25,
+    }
 
 
 def test_family_has_a_tag_for_every_key():

@@ -8,6 +8,7 @@ from rich.console import Console
 from mzpipe.ipc.shape import Member
 from mzpipe.ipc.stages import Stage
 from mzpipe.measure.table import profile_table
+from mzpipe.telemetry.rates import DeviceTime
 from mzpipe.telemetry.report import make_report, whole_report
 from tests.telemetry.moments import MS, Pipeline, busy_second
 
@@ -115,6 +116,32 @@ def test_a_process_that_was_started_again_has_no_processor_time():
     pipeline = Pipeline((LEARNER,))
     report = make_report(pipeline.moment(0.0, {LEARNER: 600.0}), pipeline.moment(1.0, {LEARNER: 0.5}, pid=8), cores=2)
     assert report.processes["learner-0"].cpu is None
+
+
+def test_device_of_a_role_is_the_part_of_its_time_and_its_host_works_beside_the_stages_that_wait(report):
+    pipeline = Pipeline((SERVER, LEARNER))
+    pipeline.devices[SERVER] = DeviceTime(5.0, 7.0)  # before the first moment: counts for nothing
+    first = pipeline.moment(0.0)
+    pipeline.devices = {SERVER: DeviceTime(5.3, 7.8), LEARNER: DeviceTime(0.2, 0.1)}
+    for stage, milliseconds in (
+        (Stage.INFERENCE_GATHER, 150),
+        (Stage.INFERENCE_DEVICE, 700),
+        (Stage.INFERENCE_REPLY, 50),
+    ):
+        pipeline.works(SERVER, stage, milliseconds)
+    for stage in (Stage.BATCH_COPY, Stage.FORWARD, Stage.BACKWARD, Stage.OPTIMIZER):
+        pipeline.works(LEARNER, stage, 100)
+    for member, milliseconds in ((SERVER, 100), (LEARNER, 600)):
+        pipeline.waits(member, milliseconds)
+    measured = make_report(first, pipeline.moment(1.0), cores=8)
+    assert measured.devices["inference"] == pytest.approx((0.8, 0.3, 0.3 + 0.2))
+    assert measured.devices["learner"] == pytest.approx((0.1, 0.2, 0.2 + 0.1))
+    assert not measured.devices["inference"].is_launch_bound and measured.devices["learner"].is_launch_bound
+    assert "compute-bound" in measured.verdict.sentence
+    fields = json.loads(json.dumps(measured.as_json()))["devices"]
+    assert fields["inference"] == pytest.approx({"device": 0.8, "launching": 0.3, "host": 0.5})
+    assert whole_report(pipeline.moment(1.0), cores=8).devices["learner"].device == pytest.approx(0.1)
+    assert not report.devices and "devices" not in report.as_json()
 
 
 def test_json_has_the_agreed_names(report):

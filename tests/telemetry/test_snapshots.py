@@ -47,7 +47,8 @@ def make_reports(tmp_path, screen):
 
     def make(*overrides, reached=NEW_RUN):
         profile = tiny_profile(*overrides)
-        (tmp_path / "runtime").mkdir()
+        for name in ("runtime", "run"):
+            (tmp_path / name).mkdir()
         plane = make_plane(tmp_path / "runtime", profile)
         made.append(Reports(profile, plane, RunDirectory(tmp_path / "run"), screen, reached))
         made[-1].plane = plane
@@ -64,6 +65,21 @@ def actor(plane):
 
 def learner(plane):
     return plane.counters(Member("learner", 0))
+
+
+def test_reports_tell_once_that_targets_are_clipped_and_which_fields_to_raise(make_reports, screen):
+    reports = make_reports()
+    clipped, targets = learner(reports.plane), reports.plane.counters(Member("replay", 0))
+    reports.tick(lambda: None)
+    for count in (0, 1, 3):
+        targets.add("targets", 1000)
+        clipped.add("clipped_targets", count)
+        reports._view_due_s = 0.0
+        reports.tick(lambda: None)
+    told = [line for line in screen.lines if "clipped" in line]
+    assert len(told) == 1
+    assert "raise network.value_support_size (now 10: values up to " in told[0]
+    assert "network.reward_support_size (now 3: rewards up to " in told[0]
 
 
 def test_first_snapshot_measures_nothing(maker):

@@ -101,7 +101,7 @@ def test_writer_makes_each_point_readable_before_it_is_closed(tmp_path: Path) ->
 def test_writer_raises_when_the_directory_is_a_file(tmp_path: Path) -> None:
     (tmp_path / "events").touch()
     with pytest.raises(InputOutputError, match=r"cannot write TensorBoard events in .*events: File exists"):
-        TensorBoardWriter(tmp_path / "events")
+        TensorBoardWriter(tmp_path / "events").write(training())
 
 
 def test_telemetry_loads_neither_torch_nor_tensorflow_when_they_are_installed(tmp_path: Path) -> None:

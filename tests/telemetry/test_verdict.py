@@ -2,11 +2,11 @@
 
 import pytest
 
-from mzpipe.telemetry.verdict import RoleUse, judge
+from mzpipe.telemetry.verdict import DeviceUse, RoleUse, judge
 
 
-def use(working, *, processes=1, cpu=0.5, stage="a stage", wait_out=0.0):
-    return RoleUse(processes, working, 1.0 - working - wait_out, wait_out, cpu, stage)
+def use(working, *, processes=1, cpu=0.5, stage="a stage", wait_out=0.0, device=None):
+    return RoleUse(processes, working, 1.0 - working - wait_out, wait_out, cpu, stage, device)
 
 
 def test_the_busiest_role_is_the_bottleneck_and_one_more_gives_what_the_next_allows():
@@ -51,12 +51,57 @@ def test_verdict_says_so_when_there_can_be_only_one_of_a_role():
 def test_no_other_rank_is_proposed_where_there_is_no_device_for_it():
     uses = {"learner": use(0.95, stage="learner backward"), "inference": use(0.3)}
     assert judge(uses, cores=16).predicted_speedup > 1.5
-    verdict = judge(uses, cores=16, another_rank=False)
+    verdict = judge(uses, cores=16, lacking={"learner"})
     assert verdict.predicted_speedup == 1.0
     assert verdict.sentence.endswith(
         "there is no device for another learner rank (learner.devices, now 1): less work per item would help"
     )
-    assert "another actor" in judge({"actor": use(1.0)}, cores=16, another_rank=False).sentence
+    assert "another actor" in judge({"actor": use(1.0)}, cores=16, lacking={"learner"}).sentence
+
+
+LAUNCHING, COMPUTING = DeviceUse(0.4, launching=0.8, host=0.95), DeviceUse(0.97, launching=0.1, host=0.3)
+
+
+def test_a_launch_bound_server_may_have_a_second_one_on_its_gpu_as_far_as_the_gpu_goes():
+    uses = {"inference": use(1.0, device=LAUNCHING), "actor": use(0.2)}
+    verdict = judge(uses, cores=16, lacking={"inference", "learner"})
+    assert verdict.predicted_speedup == pytest.approx(2.0)
+    assert verdict.sentence == (
+        "inference-bound: 100% busy, mostly with a stage; actors wait 80%; launch-bound: the host works 95% of the "
+        "time (launching 80%), the GPU 40%; another inference server (inference.devices, now 1) would give about "
+        "+100%; captured graphs (a note at the start says where a capture failed) launch less, and larger batches "
+        "(topology.trees_per_lane, topology.lanes_per_actor) cost the host no more"
+    )
+    nearly = use(1.0, device=LAUNCHING._replace(device=0.8))
+    assert judge(uses | {"inference": nearly}, 16, lacking={"inference"}).predicted_speedup == pytest.approx(1.25)
+    assert judge(uses | {"inference": nearly}, 16).predicted_speedup == pytest.approx(2.0)  # on another GPU
+
+
+@pytest.mark.parametrize("role", ["inference", "learner"])
+def test_a_compute_bound_role_gets_another_process_only_on_another_gpu(role):
+    uses = {role: use(1.0, device=COMPUTING), "actor": use(0.2)}
+    verdict = judge(uses, cores=16, lacking={"inference", "learner"})
+    assert verdict.predicted_speedup == 1.0
+    assert "compute-bound: the host works 30% of the time (launching 10%), the GPU 97%" in verdict.sentence
+    assert f"there is no device for another {role}" in verdict.sentence
+    assert verdict.sentence.endswith(
+        f'larger batches do not help, a smaller network, {role}.precision="bfloat16" or a faster GPU does'
+    )
+    assert judge(uses, cores=16).predicted_speedup == pytest.approx(2.0)
+
+
+def test_a_launch_bound_learner_gets_graphs_and_no_rank_which_would_launch_as_much():
+    verdict = judge({"learner": use(1.0, device=LAUNCHING), "actor": use(0.2)}, cores=16)
+    assert verdict.predicted_speedup == 1.0
+    assert "another learner rank" not in verdict.sentence
+    assert "learner.cuda_graphs or learner.compile launches less" in verdict.sentence
+
+
+def test_a_full_gpu_is_the_limit_though_the_processors_are_full_as_well():
+    uses = {"inference": use(1.0, cpu=15.0, device=COMPUTING), "actor": use(0.2)}
+    assert "the processors are the limit" not in judge(uses, cores=16, lacking={"inference"}).sentence
+    uses["inference"] = use(1.0, cpu=15.0, device=LAUNCHING)
+    assert "the processors are the limit" in judge(uses, cores=16, lacking={"inference"}).sentence
 
 
 def test_the_evaluator_is_never_the_bottleneck():

@@ -240,3 +240,18 @@ def test_evaluator_package_loads_torch_only_for_the_player():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=250, check=True)
     assert json.loads(done.stdout) == [False, True]
+
+
+def test_observations_and_actions_are_those_of_the_environment_whatever_their_spaces(tmp_path, monkeypatch):
+    monkeypatch.setenv("MZPIPE_ALLOW_ENV_IMPORT", "1")
+    player = Player.load(make_run(tmp_path / "spaced", "game.name=tests.games.own_games:Spaced"))
+    frame_1F = np.array([[0, 1, 1, 0, 0]], np.float32)  # the second of two, and the first of three
+    expected = player.decide(frame_1F, np.ones((1, 3), bool))
+    for observation in (np.array([2, -1]), [2, -1], frame_1F[0]):
+        player.reset()
+        decision = player.act(observation)
+        assert decision.value == expected.value
+        assert decision.action in (5, 6, 7)
+        assert decision.action_index == decision.visits.argmax() == decision.action - 5
+    with pytest.raises(UsageError, match=r"frames of shape \(5,\)"):
+        player.act([3, -1])

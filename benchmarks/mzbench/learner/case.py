@@ -98,8 +98,8 @@ def compare_feed(shape: Shape, spare_cores: list[int]) -> Found:
     steps = _STEPS_PER_WAIT if device != "cpu" else 1
     with fed_learner(shape.work, shape.rank_size, shape.devices, spare_cores) as fed:
         every = [
-            Contestant(MZPIPE, _settled(fed.step, steps, device)),
-            Contestant(RESIDENT, _settled(resident, steps, device)),
+            Contestant(MZPIPE, settled(fed.step, steps, device)),
+            Contestant(RESIDENT, settled(resident, steps, device)),
         ]
         turns = turn_about(every, rounds=shape.rounds)
         notes = [*turns.left_out(str(shape)), fed.waiting(case)]
@@ -117,8 +117,8 @@ def compare_ranks(shape: Shape, spare_cores: list[int]) -> Found:
         fed_learner(work, rank_size, shape.devices, spare_cores) as two,
     ):
         every = [
-            Contestant(TWO_RANKS, _settled(two.step, steps, device)),
-            Contestant(ONE_RANK, _settled(one.step, steps, device)),
+            Contestant(TWO_RANKS, settled(two.step, steps, device)),
+            Contestant(ONE_RANK, settled(one.step, steps, device)),
         ]
         turns = turn_about(every, rounds=shape.rounds)
         notes = [*turns.left_out(str(shape)), one.waiting(f"{case}, {ONE_RANK}"), two.waiting(f"{case}, {TWO_RANKS}")]
@@ -130,7 +130,7 @@ def compare_ranks(shape: Shape, spare_cores: list[int]) -> Found:
     return [Comparison(case, "samples/s", ours, theirs)], [each, *notes]
 
 
-def _settled(step: Callable[[], object], steps: int, device: str) -> Callable[[], None]:
+def settled(step: Callable[[], object], steps: int, device: str) -> Callable[[], None]:
     """Runs this many steps and waits until the device has finished them, before the next contestant."""
 
     def call() -> None:

@@ -1,7 +1,7 @@
 """The networks that the case `learner` trains, and the shared memory of a run that trains them."""
 
 import mmap
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from mzpipe.config import (
     ActorConfig,
@@ -65,8 +65,11 @@ ATARI100K = Work(
 )
 
 
-def make_profile(work: Work, rank_size: int, num_ranks: int) -> Profile:
-    """A run with `rank_size` unrolls for every rank that never publishes, saves or diagnoses after its start."""
+def make_profile(work: Work, rank_size: int, num_ranks: int, **learner: Any) -> Profile:
+    """A run with `rank_size` unrolls for every rank that never publishes, saves or diagnoses after its start.
+
+    `learner` holds further fields of [learner].
+    """
     batch_size = rank_size * num_ranks
     return Profile(
         network=work.network,
@@ -78,6 +81,7 @@ def make_profile(work: Work, rank_size: int, num_ranks: int) -> Profile:
             publish_interval=_NEVER,
             checkpoint_interval=_NEVER,
             diagnostics_interval=_NEVER,
+            **learner,
         ),
         evaluator=EvaluatorConfig(episodes=1),
         topology=TopologyConfig(lanes_per_actor=1, trees_per_lane=1, trajectory_ring_slots=1),

@@ -130,7 +130,7 @@ class Requests:
     """Replaces actors and reanalyzers, for an inference server: every lane searches all the time."""
 
     def __init__(self, plane: DataPlane, server: int, num_simulations: int, rng: np.random.Generator) -> None:
-        self._searches: list[_Searching] = []
+        self._searches: list[Searching] = []
         for member in plane.shape.members():
             if member.role not in (Role.ACTOR, Role.REANALYZER) or plane.shape.lanes_of(member)[0] != server:
                 continue
@@ -138,9 +138,7 @@ class Requests:
             # A reanalyzer has two lanes per search: one for the search, one for the values of the same positions.
             step = LANES_PER_SEARCH if member.role == Role.REANALYZER else 1
             for first in range(0, len(lanes), step):
-                searching = _Searching(
-                    lanes[first : first + step], trees, num_simulations, plane.shape.num_actions, rng
-                )
+                searching = Searching(lanes[first : first + step], trees, num_simulations, plane.shape.num_actions, rng)
                 self._searches.append(searching)
 
     def serve(self) -> None:
@@ -149,7 +147,7 @@ class Requests:
             searching.serve()
 
 
-class _Searching:
+class Searching:
     """A lane with one search after another, and its second lane, if there is one, with requests for roots only."""
 
     def __init__(

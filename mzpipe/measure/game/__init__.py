@@ -7,6 +7,7 @@ from typing import NamedTuple
 from ...config import Profile
 from ...errors import GameError, MzpipeError
 from ...format import number
+from ...games import unused_settings
 from ...planning import signed_search
 from .looks import LOOKS
 from .random_play import RandomPlay, measure_moves_per_s, play_at_random
@@ -31,8 +32,11 @@ def check_game(profile: Profile) -> Iterator[Check]:
     try:
         play = play_at_random(game, SEED)
         yield Check("game", None, play.spec.description)
+        unused = [*unused_settings(game), *play.spec.objections]
+        yield from (Check("settings", False, objection) for objection in unused)
         looked = [_looked(name, partial(look, play)) for name, look in LOOKS.items()]
         yield from looked
+        yield from (Check("note", None, note) for note in play.notes)
         if not all(check.passed for check in looked):
             return
         for name, replay in REPLAYS.items():

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...config import GameConfig
-from ...games import Game, GameSpec, StepResult, make_game
+from ...games import Game, GameSpec, StepResult, make_game, opened
 
 NUM_GAMES = 4
 _MAX_MOVES, _MIN_MOVES = 1000, 16
@@ -36,6 +36,7 @@ class RandomPlay:
     start_BF: np.ndarray
     moves: list[Move]
     overwritten: bool  # a later call wrote into an array of an earlier one
+    notes: tuple[str, ...] = ()  # what the game says of itself that is no fault
 
     @property
     def reward_TB(self) -> NDArray[np.float32]:
@@ -50,9 +51,14 @@ class RandomPlay:
 
 def play_at_random(config: GameConfig, seed: int, *, num_moves: int | None = None) -> RandomPlay:
     """Plays legal moves, the same draws for every seed; `num_moves` None allows 3 s and 200 MiB of frames."""
-    game, rng = make_game(config, NUM_GAMES, seed), np.random.default_rng(0)
-    start_BF = game.reset()
+    with opened(make_game(config, NUM_GAMES, seed)) as game:
+        return _play(game, num_moves)
+
+
+def _play(game: Game, num_moves: int | None) -> RandomPlay:
+    rng, start_BF = np.random.default_rng(0), game.reset()
     moves: list[Move] = []
+    notes: dict[str, None] = {}
     copies: list[list[np.ndarray]] = []
     limit = num_moves or max(_MIN_MOVES, min(_MAX_MOVES, _MAX_BYTES // max(1, start_BF.nbytes)))
     deadline_s = time.monotonic() + (_MAX_SECONDS if num_moves is None else np.inf)
@@ -61,21 +67,21 @@ def play_at_random(config: GameConfig, seed: int, *, num_moves: int | None = Non
         if len(copies) < _NUM_COPIES:
             copies.append([array.copy() for array in moves[-1].result])
         result = moves[-1].result
+        notes |= dict.fromkeys(getattr(game, "notes", list)())
         game.reset(result.terminated_B | result.truncated_B)
-    game.close()
-    return RandomPlay(game.spec, start_BF, moves, _overwritten(moves, copies))
+    return RandomPlay(game.spec, start_BF, moves, _overwritten(moves, copies), tuple(notes))
 
 
 def measure_moves_per_s(config: GameConfig) -> float:
     """Moves per second of one game, resets included."""
-    game, rng = make_game(config, 1, seed=0), np.random.default_rng(0)
-    game.reset()
-    start_s, num_moves = time.monotonic(), 0
-    while (passed_s := time.monotonic() - start_s) < _SPEED_SECONDS:
-        result = _move(game, rng).result
-        game.reset(result.terminated_B | result.truncated_B)
-        num_moves += 1
-    game.close()
+    rng = np.random.default_rng(0)
+    with opened(make_game(config, 1, seed=0)) as game:
+        game.reset()
+        start_s, num_moves = time.monotonic(), 0
+        while (passed_s := time.monotonic() - start_s) < _SPEED_SECONDS:
+            result = _move(game, rng).result
+            game.reset(result.terminated_B | result.truncated_B)
+            num_moves += 1
     return num_moves / passed_s
 
 

@@ -27,6 +27,9 @@ class Flight(Protocol):
     def landed(self) -> bool:
         """Whether the batch's answers are there; never waits."""
 
+    def device_seconds(self) -> float:
+        """How long a GPU took for the batch that has landed; 0 on a CPU."""
+
 
 class Network(Protocol):
     """The model with one set of weights."""

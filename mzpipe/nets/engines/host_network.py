@@ -42,6 +42,10 @@ class HostFlight:
         """True."""
         return True
 
+    def device_seconds(self) -> float:
+        """0."""
+        return 0.0
+
     def together(self, observations: Sequence[np.ndarray]) -> np.ndarray:
         """The observations as one array."""
         if len(observations) == 1:

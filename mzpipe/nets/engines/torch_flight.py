@@ -6,18 +6,22 @@
 
 Everything an engine does on a GPU is queued on one stream, which orders it: a batch after the weights that were loaded
 before it, and the next batch after this one, so that both may use the same static buffers on the device. The host
-reads answers and refills a request only after the flight's event, which is recorded behind the copy of the answers.
+reads answers and refills a request only after the flight's second event, which is recorded behind the copy of the
+answers; the first one lies before the batch, so the two tell how long the device took.
 
 Shape legend    R rows of the largest batch   C = 2 + A columns
 """
 
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
+
+from ..capture import captured, reason_of
+from ..timed import TimedWork
 
 Program = Callable[[], object]
 
@@ -44,9 +48,9 @@ class Runway:
         """A context in which work goes to the engine's stream."""
         return torch.cuda.stream(self.stream) if self.is_gpu else nullcontext()
 
-    def event(self) -> "torch.cuda.Event | None":
-        """A new event; None on a CPU, where work ends before its call returns."""
-        return torch.cuda.Event() if self.is_gpu else None
+    def timed(self) -> TimedWork | None:
+        """For one batch at a time; None on a CPU, where work ends before its call returns."""
+        return TimedWork(self.device) if self.is_gpu else None
 
     def host_tensor(self, *shape: int, dtype: torch.dtype) -> Tensor:
         """Zeros in the host's memory, from and to which the device copies while the host goes on."""
@@ -70,10 +74,9 @@ class Runway:
             raise
         except RuntimeError as error:
             self._captures = False
-            reason = str(error).partition("\n")[0]
             self._note(
                 f"inference on {self.device} goes on without CUDA graphs, at a launch per operation, "
-                f"because a capture failed: {reason}"
+                f"because a capture failed: {reason_of(error)}"
             )
             return run
 
@@ -83,23 +86,7 @@ class Runway:
                 run()
             torch.cuda.current_stream(self.device).synchronize()  # the caller may now refill what they have read
             self._graph_memory = self._graph_memory or torch.cuda.graph_pool_handle()
-            graph = torch.cuda.CUDAGraph()
-            graph.capture_begin(pool=self._graph_memory, capture_error_mode="thread_local")
-            with _ended(graph):
-                run()
-        return graph.replay
-
-
-@contextmanager
-def _ended(graph: "torch.cuda.CUDAGraph") -> Iterator[None]:
-    """Ends the capture in either case; an error of the captured work is worth more than that of the end."""
-    try:
-        yield
-    except BaseException:
-        with suppress(RuntimeError):
-            graph.capture_end()
-        raise
-    graph.capture_end()
+            return captured(run, self._graph_memory)[0]
 
 
 class TorchFlight:
@@ -114,7 +101,7 @@ class TorchFlight:
         self._rows_on_device = _parts(self._request_on_device, max_batch)
         self._answer = runway.host_tensor(max_batch, num_columns, dtype=torch.float32)
         self.answer_RC = self._answer.numpy()
-        self._event = runway.event()
+        self._work = runway.timed()
 
     def clear(self) -> None:
         """Makes all rows name the scratch row, so that a program that is tried changes nothing else."""
@@ -142,19 +129,28 @@ class TorchFlight:
         """Part of a program: the answers to the host."""
         self._answer[: len(answer_RC)].copy_(answer_RC, non_blocking=True)
 
+    def leaves(self) -> None:
+        """Says that the batch is queued from here on; called on the engine's stream."""
+        if self._work is not None:
+            self._work.begin()
+
     def left(self) -> None:
         """Says that the batch is queued; called on the engine's stream."""
-        if self._event is not None:
-            self._event.record()
+        if self._work is not None:
+            self._work.end()
 
     def landed(self) -> bool:
         """Whether the batch's answers are in the host's memory."""
-        return self._event is None or self._event.query()
+        return self._work is None or self._work.is_over()
+
+    def device_seconds(self) -> float:
+        """See `Flight`."""
+        return 0.0 if self._work is None else self._work.seconds()
 
     def answers(self, num_rows: int) -> np.ndarray:
         """The batch's answers; waits for them."""
-        if self._event is not None:
-            self._event.synchronize()
+        if self._work is not None:
+            self._work.wait()
         return self.answer_RC[:num_rows]
 
 

@@ -73,17 +73,22 @@ class TorchNetwork:
 
     def start_roots(self, flight: Flight, observations: Sequence[np.ndarray]) -> None:
         """Initial inference; the observations are copied straight into the static buffer."""
+        assert isinstance(flight, TorchFlight)
         row = 0
         with self._shared.runway.queued():
+            flight.leaves()
             for observation in observations:
                 end = row + len(observation)
                 self._shared.observation_R[row:end].copy_(torch.from_numpy(observation), non_blocking=True)
                 row = end
-        self._start(self._roots, flight, row)
+            self._queue(self._roots, flight, row)
 
     def start_children(self, flight: Flight, num_rows: int) -> None:
         """Recurrent inference."""
-        self._start(self._children, flight, num_rows)
+        assert isinstance(flight, TorchFlight)
+        with self._shared.runway.queued():
+            flight.leaves()
+            self._queue(self._children, flight, num_rows)
 
     def infer_roots(self, observation_R: np.ndarray, target_R: np.ndarray) -> np.ndarray:
         """Initial inference, as a batch of the first flight."""
@@ -100,12 +105,9 @@ class TorchNetwork:
         self.start_children(flight, num_rows)
         return flight.answers(num_rows)
 
-    def _start(self, work: Callable[[TorchFlight, int], None], flight: Flight, num_rows: int) -> None:
-        assert isinstance(flight, TorchFlight)
-        program = self._program(work, flight, flight.fill_up(num_rows))
-        with self._shared.runway.queued():
-            program()
-            flight.left()
+    def _queue(self, work: Callable[[TorchFlight, int], None], flight: TorchFlight, num_rows: int) -> None:
+        self._program(work, flight, flight.fill_up(num_rows))()
+        flight.left()
 
     def _program(self, work: Callable[[TorchFlight, int], None], flight: TorchFlight, size: int) -> Program:
         program = self._programs.get((work, flight, size))

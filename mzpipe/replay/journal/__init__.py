@@ -12,10 +12,11 @@ Journal(..., former=contents).
 from .contents import JournalContents
 from .format import JournalLayout, StoredTrajectory, journal_bytes_bound
 from .reader import has_journal, has_records, read_journal
-from .state import JournalState
+from .state import STATE, JournalState
 from .writer import Journal
 
 __all__ = [
+    "STATE",
     "Journal",
     "JournalContents",
     "JournalLayout",

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from ...errors import InputOutputError
+from ...reading import open_plain
 from ...runs.files import PrivateFileOperations
 from .format import JournalLayout, StoredTrajectory
 from .manifest import NONE, SegmentEntry
@@ -75,7 +76,7 @@ class JournalContents:
             return
         first_serial = serial = NONE
         try:
-            with open(path, "rb", buffering=1 << 20) as file:
+            with open_plain(path, buffering=1 << 20) as file:
                 for record in records(file, self.layout, entry.number, nbytes):
                     if isinstance(record, Bad):
                         raise _damaged(path, f"offset {record.offset}: {record.why}")

@@ -14,6 +14,7 @@ of the other segments are checked while trajectories() streams. What follows fro
 from pathlib import Path
 
 from ...errors import InputOutputError
+from ...reading import open_plain, read_file
 from .contents import JournalContents
 from .format import FILE_HEADER_BYTES, JournalLayout, file_version
 from .manifest import MANIFEST, MAX_MANIFEST_BYTES, NONE, Manifest, SegmentEntry, decode_manifest, segment_files
@@ -98,7 +99,7 @@ class _Reading:
     def _scanned(self, entry: SegmentEntry, nbytes: int) -> SegmentEntry:
         """The entry of the open segment, as far as it is whole."""
         path, first, last = self._directory / entry.name, NONE, NONE
-        with open(path, "rb", buffering=1 << 20) as file:
+        with open_plain(path, buffering=1 << 20) as file:
             for record in records(file, self._manifest.layout, entry.number, nbytes):
                 if isinstance(record, Bad):
                     self._notes.append(judge_tail(path, record))
@@ -128,7 +129,7 @@ class _Reading:
         if not path.exists():
             return None, 0
         try:
-            data = _read_bounded(path, MAX_STATE_BYTES)
+            data = read_file(path, MAX_STATE_BYTES)
             return decode_state(data), len(data)
         except InputOutputError as error:
             self._notes.append(f"{path}: damaged and ignored: {error}")
@@ -139,7 +140,7 @@ def _read_manifest(path: Path, expected: JournalLayout | None) -> Manifest:
     if not path.exists():
         raise InputOutputError(f"{path}: missing: restore it from a copy, {START_ANEW}")
     try:
-        manifest = decode_manifest(_read_bounded(path, MAX_MANIFEST_BYTES))
+        manifest = decode_manifest(read_file(path, MAX_MANIFEST_BYTES))
     except InputOutputError as error:
         raise InputOutputError(f"{path}: {error}: restore it from a copy, {START_ANEW}") from None
     if expected is not None and manifest.layout != expected:
@@ -154,14 +155,6 @@ def _read_manifest(path: Path, expected: JournalLayout | None) -> Manifest:
 
 
 def _check_header(path: Path, layout: JournalLayout, number: int) -> None:
-    with open(path, "rb") as file:
+    with open_plain(path) as file:
         if file_version(file.read(FILE_HEADER_BYTES), layout, number) is None:
             raise InputOutputError(f"{path}, offset 0: damaged header: restore it from a copy, {START_ANEW}")
-
-
-def _read_bounded(path: Path, max_bytes: int) -> bytes:
-    with open(path, "rb") as file:
-        nbytes = path.stat().st_size
-        if nbytes > max_bytes:
-            raise InputOutputError(f"{nbytes} bytes are more than {max_bytes}")
-        return file.read(max_bytes)

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
 from ...errors import InputOutputError
+from ...reading import open_plain
 from .format import (
     FILE_HEADER_BYTES,
     RECORD_ALIGNMENT,
@@ -73,7 +74,7 @@ def _record(
 
 def headers_behind(path: Path, offset: int) -> Iterator[RecordHeader]:
     """Yields every whole record header anywhere after `offset`."""
-    with open(path, "rb") as file:
+    with open_plain(path) as file:
         start = offset + RECORD_ALIGNMENT
         while chunk := _read_at(file, start, _CHUNK_BYTES + RECORD_HEADER_BYTES):
             place = chunk.find(RECORD_MAGIC)

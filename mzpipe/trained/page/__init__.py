@@ -95,7 +95,7 @@ def root_actions(decision: Decision, names: tuple[str, ...]) -> list[RootAction]
             visits=int(decision.visits[action]),
             q=float(decision.q[action]) if decision.visits[action] else None,
             policy=float(decision.search_policy[action]),
-            is_chosen=int(action) == decision.action,
+            is_chosen=int(action) == decision.action_index,
         )
         for action in order
         if decision.prior[action] > 0.0 or decision.visits[action] > 0

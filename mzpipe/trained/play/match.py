@@ -42,7 +42,7 @@ def read_thought(decision: Decision, moves: Mapping[int, Move]) -> Thought:
     visited = [int(action) for action in np.argsort(-decision.visits, kind="stable") if decision.visits[action]]
     return Thought(
         decision.value,
-        moves[decision.action],
+        moves[decision.action_index],
         tuple(
             Candidate(
                 moves[action], int(decision.visits[action]), decision.visits[action] / total, float(decision.q[action])
@@ -145,7 +145,7 @@ class Match:
             return
         decision = self._agent.consider(self.history)
         moves = {move.action: move for move in self.legal()}
-        self._advance(moves[decision.action])
+        self._advance(moves[decision.action_index])
         self.thought = read_thought(decision, moves)
 
     def _advance(self, move: Move) -> None:

@@ -1,6 +1,5 @@
 """Reads scores of saved runs from a run directory's scores.csv, or from a file that `mzpipe eval --json` wrote."""
 
-import json
 import math
 from pathlib import Path
 from typing import Any
@@ -10,10 +9,12 @@ from ...errors import InputOutputError, UsageError
 from ...games import describe_game
 from ...games.board_rules import BOARDS
 from ...games.figures import game_of
+from ...reading import read_json
 from ...runs.directory import RunDirectory, refuse_no_run
 from ...runs.scores import read_scores
 from . import Run
 
+_MAX_BYTES = 1 << 26
 _FIELDS: dict[str, tuple[type, ...]] = {
     "game": (str,),
     "protocol": (str,),
@@ -102,11 +103,10 @@ def _is_a(value: object, kinds: tuple[type, ...]) -> bool:
 
 def _read_fields(path: Path) -> dict[str, Any]:
     try:
-        fields = json.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise InputOutputError(f"cannot read {path}: {error.strerror}") from None
-    except (ValueError, RecursionError):
-        raise InputOutputError(f"{path}: not written by mzpipe eval --json: it is not JSON") from None
+        fields = read_json(path, _MAX_BYTES)
+    except InputOutputError as error:
+        what = str(error).removeprefix(f"{path}: ")
+        raise InputOutputError(f"{path}: not written by mzpipe eval --json: {what}") from None
     if not isinstance(fields, dict):
         raise InputOutputError(f"{path}: not written by mzpipe eval --json: it has no fields")
     return fields

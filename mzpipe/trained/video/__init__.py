@@ -64,7 +64,7 @@ def _record_episode(
         picture, position = watched.picture(), watched.decide()
         values.append(position.decision.value if position.to_play == 0 else -position.decision.value)
         add(draw(picture, panel._replace(position=position, values=values)))
-        outcome = watched.play(position.decision.action)
+        outcome = watched.play(position.decision.action_index)
         progress(watched.episode, watched.step)
     return draw(watched.picture(), panel._replace(result=_result(watched, outcome), values=values))
 

@@ -77,7 +77,7 @@ def _draw_search(pen: ImageDraw.ImageDraw, panel: Panel, position: Position, lef
 
 def _draw_action(pen: ImageDraw.ImageDraw, name: str, position: Position, action: int, place: tuple[int, int]) -> None:
     (left, top), decision, width = place, position.decision, _PANEL - 2 * _MARGIN
-    colour = _CHOSEN if action == decision.action else _BAR
+    colour = _CHOSEN if action == decision.action_index else _BAR
     share = decision.visits[action] / decision.visits.sum()
     pen.text((left, top), name, fill=_INK, font=_font(15))
     q = f"{decision.q[action]:.2f}" if decision.visits[action] else "-"

@@ -88,6 +88,38 @@ def test_time_of_the_stand_ins_is_not_the_roles_own(plane, profile):
     assert result.working_s == pytest.approx(laps * 1.5e-6)
 
 
+def test_time_of_a_batch_that_is_on_a_device_over_several_laps_counts(plane, profile):
+    """A GPU takes 3 us for a batch; a lap takes 1 us, and starts or answers one."""
+
+    class Flying:
+        role = "inference"
+
+        def do_work(self):
+            now_ns[0] += 1000
+            if started_ns and now_ns[0] - started_ns[0] < 3000:
+                clock.goes_on()
+            elif started_ns:
+                started_ns.clear()
+                clock.add(Stage.INFERENCE_DEVICE, 1)
+                clock.end(Stage.INFERENCE_REPLY)
+            else:
+                clock.end(Stage.INFERENCE_GATHER)
+                started_ns.append(now_ns[0])
+                clock.goes_on()
+            return 1
+
+    now_ns, started_ns, member = [0], [], Member("inference", 0)
+    clock = plane.stage_clock(member)
+    clock._now_ns = lambda: now_ns[0]
+    alone = Alone(Flying(), plane, member, [])
+    alone.warm_up()
+    alone.run(0.1)
+    result = alone.result()
+    batches = result.stages["inference device"].items
+    assert batches > 0
+    assert result.stages["inference device"].busy_s == pytest.approx(batches * 3e-6, rel=1e-3)
+
+
 def test_the_replay_server_takes_every_made_up_record(plane):
     ring = plane.trajectory_ring(0)
     slot = RingWriter(ring).claim()

@@ -90,6 +90,7 @@ inline void replay(int64_t id, Key stream) {
   for (auto& [block, kept] : graph.outside) block->use(stream, number, kept.is_written);
   for (auto& [block, kept] : graph.inside) block->use(stream, number, true);
   count(Count::launches, "replay"), count(Count::replays);
+  streams[stream].kernels += graph.nodes.size();
   for (auto& node : graph.nodes) node(stream);
 }
 

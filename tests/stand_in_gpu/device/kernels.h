@@ -63,6 +63,7 @@ inline Graph* launch(c10::Device device, const std::string& name, const std::vec
   const auto stream = key_of(device);
   auto* graph = captured_on(stream);
   graph ? count(Count::captured, name) : count(Count::launches, name);
+  if (!graph) ++streams[stream].kernels;
   const auto number = begin_work(stream);
   for (auto& tensor : reads) use(tensor, stream, number, graph, false);
   for (auto& tensor : writes) use(tensor, stream, number, graph, true);

@@ -20,7 +20,8 @@ namespace stand_in {
 
 constexpr int kMaxDevices = 8;
 // CUDA's numbers; it has none for the last two, which on a GPU show as wrong results.
-constexpr int kInvalidValue = 1, kInvalidDevice = 101, kAlreadyRegistered = 712, kNotRegistered = 713, kCapturing = 900;
+constexpr int kInvalidValue = 1, kInvalidDevice = 101, kInvalidHandle = 400, kNotReady = 600, kAlreadyRegistered = 712,
+              kNotRegistered = 713, kCapturing = 900;
 constexpr int kFreedInUse = -1, kUnordered = -2;
 
 [[noreturn]] inline void raise(int code, const std::string& text) {

@@ -51,12 +51,13 @@ struct Guard final : c10::impl::DeviceGuardImplInterface {
     wait("device.synchronize", all, capturing);
   }
 
-  void record(void** event, const c10::Stream& stream, const c10::DeviceIndex, const c10::EventFlag) const override {
+  void record(void** event, const c10::Stream& stream, const c10::DeviceIndex, const c10::EventFlag flag) const override {
     Locked lock(world);
     if (!*event) *event = new Event;
     auto& recorded = *static_cast<Event*>(*event);
     ++streams[key(stream)].last;
-    recorded = {clock_of(key(stream)), true, captured_on(key(stream)) != nullptr, 0, std::chrono::steady_clock::now()};
+    const bool is_timed = flag == c10::EventFlag::BACKEND_DEFAULT, is_captured = captured_on(key(stream)) != nullptr;
+    recorded = {clock_of(key(stream)), true, is_captured, is_timed, 0, streams[key(stream)].kernels, std::chrono::steady_clock::now()};
   }
   void block(void* event, const c10::Stream& stream) const override {
     Locked lock(world);
@@ -81,10 +82,6 @@ struct Guard final : c10::impl::DeviceGuardImplInterface {
   void synchronizeEvent(void* event) const override {
     auto* waited = static_cast<Event*>(event);
     if (waited && waited->is_recorded) wait("event.synchronize", waited->clock, waited->is_captured ? capturing : nullptr);
-  }
-  double elapsedTime(void* first, void* second, const c10::DeviceIndex) const override {
-    auto time = [](void* event) { return static_cast<Event*>(event)->time; };
-    return std::chrono::duration<double, std::milli>(time(second) - time(first)).count();
   }
   void destroyEvent(void* event, const c10::DeviceIndex) const noexcept override { delete static_cast<Event*>(event); }
   void recordDataPtrOnStream(const c10::DataPtr& data, const c10::Stream& stream) const override {
@@ -132,9 +129,11 @@ c10::Dict<std::string, int64_t> counted() {
   for (auto& [name, number] : by_name) all.insert(name, number);
   return all;
 }
+size_t set_limit = SIZE_MAX;
 void set_up(int64_t devices, int64_t bytes, const std::string& path) {
   num_devices = devices;
   for (auto& each : memory) each.limit = bytes;
+  set_limit = bytes;
   if (!path.empty()) count_into_file(path);
 }
 void set_device(int64_t device) {
@@ -149,10 +148,20 @@ std::tuple<int64_t, int64_t, int64_t> memory_of(int64_t device) {
 void reset() {
   Locked lock(world);
   for (auto& [stream, state] : streams) state.copies.clear(), state.settled = state.last;
-  capturing = nullptr, latched = {}, patience = 1, refusal = 0, current_device = 0;
+  capturing = nullptr, latched = {}, patience = 1, pace = 0, refusal = 0, current_device = 0;
   for (auto& stream : current_stream) stream = 0;
+  for (auto& each : memory) each.limit = set_limit;
 }
 void capture(int64_t id, int64_t pool, bool is_global) { begin_capture(id, pool, is_global, key_of(here())); }
+// Milliseconds between two events, by their addresses. (torch.Event.elapsed_time takes no subclass, as the double is.)
+double elapsed(int64_t first, int64_t second) {
+  Locked lock(world);
+  auto *from = reinterpret_cast<Event*>(first), *to = reinterpret_cast<Event*>(second);
+  if (!from || !to || !from->is_timed || !to->is_timed) raise(kInvalidHandle, "invalid resource handle (an event without timing)");
+  if (!has_happened(*from) || !has_happened(*to)) raise(kNotReady, "device not ready (an event has not happened yet)");
+  if (pace) return (to->kernels - from->kernels) * pace / 1e3;
+  return std::chrono::duration<double, std::milli>(to->time - from->time).count();
+}
 void drop_graph(int64_t id) {
   Locked lock(world);
   if (graphs.count(id) && capturing != &graphs[id]) graphs.erase(id);
@@ -172,7 +181,10 @@ TORCH_LIBRARY(stand_in_gpu, m) {
   m.def("current_stream(int device) -> int", [](int64_t device) { return int64_t(current_stream[device]); });
   m.def("memory_of", &memory_of);
   m.def("forget_peak(int device) -> ()", [](int64_t device) { memory[device].peak = memory[device].in_use; });
+  m.def("limit_memory(int device, int size) -> ()", [](int64_t device, int64_t size) { memory[device].limit = size; });
   m.def("set_patience(int times) -> ()", [](int64_t times) { patience = times; });
+  m.def("elapsed", &elapsed);
+  m.def("set_pace(int microseconds) -> ()", [](int64_t microseconds) { pace = microseconds; });
   m.def("refuse_registration(int code) -> ()", [](int64_t code) { refusal = code; });
   m.def("register(int start, int size) -> int", [](int64_t a, int64_t n) { return int64_t(register_memory(a, n)); });
   m.def("unregister(int start) -> int", [](int64_t start) { return int64_t(unregister_memory(start)); });

@@ -36,6 +36,7 @@ struct Copy {
 struct Stream {
   uint64_t last = 0;     // its newest work
   uint64_t settled = 0;  // its newest work of which the host knows that it has ended
+  uint64_t kernels = 0;  // how many it has run, also those of graphs
   Clock before;          // the work of other streams that it has waited for
   std::deque<Copy> copies;
 };
@@ -110,10 +111,13 @@ inline void wait_for(const Clock& clock) {
 
 struct Event {
   Clock clock;
-  bool is_recorded = false, is_captured = false;
+  bool is_recorded = false, is_captured = false, is_timed = false;
   int asked = 0;
+  uint64_t kernels = 0;  // of its stream, when it was recorded
   std::chrono::steady_clock::time_point time;
 };
+// How long a kernel takes between two events, in microseconds; 0: what it takes here.
+inline int64_t pace = 0;
 // How often a new event says that it has not happened yet.
 inline int patience = 1;
 

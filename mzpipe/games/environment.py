@@ -1,0 +1,130 @@
+"""One gymnasium environment, whose every return value is checked before it is batched.
+
+Its `info` is looked at by nobody: it may differ from environment to environment and from step to step.
+"""
+
+from typing import Any
+
+import gymnasium
+import numpy as np
+from gymnasium.spaces import Box, Discrete, MultiDiscrete, Space
+
+from ..errors import GameError
+from .checked import GREATEST, asked, checked_flag, checked_reward, shown
+
+# The name under which gymnasium's environments tell in their info which actions are legal.
+_MASK = "action_mask"
+
+
+class Environment:
+    """Passes on what the environment returns, or raises GameError with the game, the place and the value."""
+
+    def __init__(self, name: str, env: gymnasium.Env, observed: "Observed") -> None:
+        self._name, self.env, self._observed = name, env, observed
+        # Whether its info said which actions are legal.
+        self.has_mask = False
+
+    def reset(self, seed: int | None, options: dict[str, Any] | None) -> np.ndarray:
+        """The first observation of an episode."""
+        result = asked(self._name, "reset()", self.env.reset, seed=seed, options=options)
+        self._expect("reset", result, 2, "(observation, info)")
+        self.has_mask = _MASK in result[1]
+        return self._observed.checked("reset", result[0])
+
+    def step(self, action: np.integer) -> tuple[np.ndarray, float, bool, bool]:
+        """Observation, reward, terminated, truncated."""
+        result = asked(self._name, "step()", self.env.step, action)
+        self._expect("step", result, 5, "(observation, reward, terminated, truncated, info)")
+        observation, reward, terminated, truncated, _ = result
+        if type(terminated) is bool is type(truncated) and type(reward) is float and -GREATEST <= reward <= GREATEST:
+            return self._observed.checked("step", observation), reward, terminated, truncated  # what most return
+        return (
+            self._observed.checked("step", observation),
+            checked_reward(self._name, reward),
+            checked_flag(self._name, "terminated", terminated),
+            checked_flag(self._name, "truncated", truncated),
+        )
+
+    def _expect(self, method: str, result: Any, length: int, members: str) -> None:
+        if type(result) is tuple and len(result) == length and type(result[-1]) is dict:
+            return
+        if not isinstance(result, tuple) or len(result) != length:
+            what = f"{len(result)} values" if isinstance(result, tuple) else shown(result)
+            raise GameError(f"{self._name}: {method}() must return {members}, it returned {what}")
+        if not isinstance(result[-1], dict):
+            raise GameError(f"{self._name}: {method}() returned the info {shown(result[-1])}, which is no dict")
+
+
+class Observed:
+    """The observations of a space."""
+
+    def __init__(self, name: str, space: Space) -> None:
+        self._name, self._space = name, space
+        self.shape, self.dtype = tuple(space.shape or ()), np.dtype(space.dtype)
+        self._limits = _limits(space)
+
+    def checked(self, method: str, observation: Any) -> np.ndarray:
+        """One observation as an array of the space's shape and dtype; `check_all` looks at its numbers."""
+        is_right = type(observation) is np.ndarray and observation.dtype is self.dtype
+        array: np.ndarray = observation if is_right else self._converted(method, observation)
+        if array.shape != self.shape:
+            raise GameError(
+                f"{self._name}: {method}() returned an observation of shape {array.shape}: its observation_space is "
+                f"{shown(self._space)}"
+            )
+        return array
+
+    def notes(self, observation_B: np.ndarray) -> list[str]:
+        """What is odd about observations, but does no harm: fractions that leave the bounds of their space."""
+        if not isinstance(self._space, Box) or self.dtype.kind != "f":
+            return []
+        if ((observation_B >= self._space.low) & (observation_B <= self._space.high)).all():
+            return []
+        return [f"observations leave the bounds of their space {shown(self._space)}: networks see them as they are"]
+
+    def check_all(self, method: str, observation_B: np.ndarray) -> None:
+        """Refuses integers outside of the space: they would become wrong frames. Other numbers may leave its bounds."""
+        if self._limits is None:
+            return
+        low, high = self._limits
+        outside_B = (observation_B < low) | (observation_B > high)
+        if np.count_nonzero(outside_B):
+            value = observation_B[outside_B.reshape(len(outside_B), -1).any(axis=1)][0]
+            raise self._outside(method, value)
+
+    def _converted(self, method: str, observation: Any) -> np.ndarray:
+        """The observation in the space's dtype, as numpy would store it, if no number changes by it."""
+        try:
+            array = np.asarray(observation)
+        except ValueError as error:
+            raise GameError(f"{self._name}: {method}() returned an observation that is no array: {error}") from None
+        if not np.can_cast(array.dtype, self.dtype, "same_kind"):
+            raise GameError(
+                f"{self._name}: {method}() returned the observation {shown(observation)} of {array.dtype}: its "
+                f"observation_space is {shown(self._space)}"
+            )
+        with np.errstate(over="ignore"):
+            converted = array.astype(self.dtype)
+        if self.dtype.kind in "iub" and not np.array_equal(converted, array):
+            raise self._outside(method, array)
+        return converted
+
+    def _outside(self, method: str, value: np.ndarray) -> GameError:
+        return GameError(
+            f"{self._name}: {method}() returned the observation {shown(value)}, which is outside of its "
+            f"observation_space {shown(self._space)}"
+        )
+
+
+def _limits(space: Space) -> tuple[np.ndarray, np.ndarray] | None:
+    """The least and the greatest integers of a space; None if its dtype holds no others, or if it has fractions."""
+    if isinstance(space, Discrete):
+        return np.asarray(space.start), np.asarray(space.start + space.n - 1)
+    if isinstance(space, MultiDiscrete):
+        return space.start, space.start + space.nvec - 1
+    if not isinstance(space, Box):  # MultiBinary
+        return np.zeros((), space.dtype), np.ones((), space.dtype)
+    if space.dtype.kind not in "iu":
+        return None
+    extremes = np.iinfo(space.dtype)
+    return None if (space.low == extremes.min).all() and (space.high == extremes.max).all() else (space.low, space.high)

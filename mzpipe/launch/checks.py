@@ -1,0 +1,114 @@
+"""Every check of a run, which comes before its first file and its first process; `plan` and `train` make the same.
+
+`check_profile` needs only this process; `check_model` also the sizes of the model, which only a process with torch can
+find out.
+"""
+
+import os
+from pathlib import Path
+
+from ..config import Profile, load_profile
+from ..config.validate import chosen
+from ..errors import CheckpointError, ConfigError, InputOutputError, PlanError, UsageError
+from ..games import GameSpec, describe_game, same_game, unused_settings
+from ..replay.journal import has_journal
+from ..runs.directory import RunDirectory
+from ..runs.resume import ResumePoint
+from .plan import ModelSizes, Plan, make_plan, mebibytes
+from .roles import Devices
+
+
+def check_profile(profile: Profile, run: RunDirectory | None, *, trace_events: int = 0) -> GameSpec:
+    """The game's spec, if the game can be made and the machine can hold what is known of the run without its model.
+
+    A run that resumes with its own game takes the settings as they are.
+    """
+    game = describe_game(profile.game)
+    if run is None or not _plays_as_before(profile, run):
+        refuse_unused(profile, game)
+    make_plan(profile, game, Devices.assumed(profile), ModelSizes(), trace_events=trace_events).check()
+    _check_source(profile)
+    return game
+
+
+def refuse_unused(profile: Profile, game: GameSpec) -> None:
+    """Raises ConfigError for a setting without effect on this game, and for one that the game needs."""
+    objections = [*unused_settings(profile.game), *game.objections]
+    opponent = ("evaluator.opponent", "evaluator.opponent_simulations")
+    if game.num_players == 1:
+        objections += (f"{choice}: {game.name} has one player: leave it out" for choice in chosen(profile, *opponent))
+    if objections:
+        raise ConfigError(objections[0])
+
+
+def _plays_as_before(profile: Profile, run: RunDirectory) -> bool:
+    """Whether the run was made with the same game and the same evaluations."""
+    try:
+        former = load_profile(run.profile)
+    except ConfigError:
+        return False
+    return (profile.game, profile.evaluator) == (former.game, former.evaluator)
+
+
+def check_model(plan: Plan, run: RunDirectory | None, start: ResumePoint | None) -> None:
+    """Raises the error that would end the run later: for want of room, or because the checkpoint is another model's."""
+    plan.check()
+    if run is not None:
+        _check_files(run)
+        _check_disk(plan, run.path)
+    if start is not None:
+        _check_start(plan, start)
+
+
+def _check_source(profile: Profile) -> None:
+    """Refuses a replay.from run that has no journal, or that is still writing it."""
+    if not profile.replay.source:
+        return
+    source = RunDirectory(Path(profile.replay.source))
+    if not has_journal(source.journal):
+        raise UsageError(f"replay.from={profile.replay.source!r}: {source.journal} holds no journal to train on")
+    source.refuse_live()
+
+
+def _check_files(run: RunDirectory) -> None:
+    """Raises InputOutputError if the run could not write where it is going to."""
+    directories = (run.path, run.checkpoints, run.journal, run.logs, run.tensorboard)
+    for path in (*directories, run.profile, run.scores):
+        if path.exists() and not os.access(path, os.W_OK | (os.X_OK if path in directories else 0)):
+            raise InputOutputError(f"{path}: cannot be written to: give another --run-dir, or change its mode")
+
+
+def _check_disk(plan: Plan, path: Path) -> None:
+    """Raises PlanError if the disk cannot hold what is written before anything is removed."""
+    existing = next(each for each in (path.absolute(), *path.absolute().parents) if each.exists())
+    free = os.statvfs(existing)
+    free_bytes, needed = free.f_bavail * free.f_frsize, plan.first_disk_bytes()
+    if needed > free_bytes:
+        raise PlanError(
+            f"{path}: two checkpoints and a part of the journal need {mebibytes(needed)} of its disk, "
+            f"{mebibytes(free_bytes)} are free: make room, or give a --run-dir on another disk"
+        )
+
+
+def _check_start(plan: Plan, start: ResumePoint) -> None:
+    """Raises CheckpointError for a checkpoint of another game or of another model than the profile's."""
+    game, trained_on = plan.profile.game, str(start.checkpoint.state.get("game"))
+    if not same_game(trained_on, game.name):
+        raise CheckpointError(
+            f"{start.name} is of {trained_on}, game.name={game.name!r}: resume it with its own game, or give another "
+            "--run-dir"
+        )
+    found = {name: (str(array.dtype), array.shape) for name, array in start.checkpoint.weights.items()}
+    wanted = {field.name: (field.dtype, tuple(field.shape)) for field in plan.model.training_state}
+    differing = sorted(name for name in found.keys() | wanted.keys() if found.get(name) != wanted.get(name))
+    if differing:
+        name = differing[0]
+        raise CheckpointError(
+            f"{start.name} is of another model: {name} is {_spoken(found.get(name))}, the profile's model has "
+            f"{_spoken(wanted.get(name))}: resume it with its own [network], game and game.frame_stack, or give "
+            "another --run-dir"
+        )
+
+
+def _spoken(kind: tuple[str, tuple[int, ...]] | None) -> str:
+    return "not in it" if kind is None else f"{kind[0]} {kind[1]}"

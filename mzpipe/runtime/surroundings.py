@@ -1,0 +1,42 @@
+"""What a shell may have left set, with which no command of mzpipe could work: `mend` puts it right first."""
+
+import os
+import resource
+import sys
+import warnings
+
+_WIDTHS = ("COLUMNS", "LINES")
+_NO_COMPILER = "NUMBA_DISABLE_JIT"
+# A run has a few descriptors a process and segment; libraries abort where there are none.
+_LEAST_FILES, _FILES = 256, 4096
+
+
+def mend() -> list[str]:
+    """Changes this process's surroundings, which its children inherit; returns a line for each change to be told."""
+    for name in _WIDTHS:
+        if os.environ.get(name, "1") == "0":  # as a terminal without a size says: nothing would be printed
+            del os.environ[name]
+    _raise_file_limit()
+    _keep_warnings_from_raising()
+    if os.environ.get(_NO_COMPILER, "0") in ("", "0") or "numba" in sys.modules:
+        return []
+    return [f"{_NO_COMPILER}={os.environ.pop(_NO_COMPILER)} is ignored: mzpipe's kernels must be compiled"]
+
+
+def _raise_file_limit() -> None:
+    """Raises the limit of open files as far as the system allows."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft < _LEAST_FILES:
+        resource.setrlimit(
+            resource.RLIMIT_NOFILE, (_FILES if hard == resource.RLIM_INFINITY else min(hard, _FILES), hard)
+        )
+
+
+def _keep_warnings_from_raising() -> None:
+    """PYTHONWARNINGS=error would end a command by a library's warning: it shows them instead."""
+    given = os.environ.get("PYTHONWARNINGS", "").split(",")
+    kept = ["default" + each.removeprefix("error") if each.startswith("error") else each for each in given]
+    if kept != given:
+        os.environ["PYTHONWARNINGS"] = ",".join(kept)
+        mended = [("default", *each[1:]) if each[0] == "error" else each for each in warnings.filters]
+        warnings.filters[:] = mended  # type: ignore[index]

@@ -1,0 +1,66 @@
+"""An inference server that loads many weights versions; prints what its process holds. Run by test_memory.py."""
+
+import ctypes
+import json
+import sys
+from pathlib import Path
+
+from mzpipe.config import load_profile
+from mzpipe.ipc.control import LocalPort
+from mzpipe.ipc.dataplane import DataPlane
+from mzpipe.ipc.roles import Role
+from mzpipe.ipc.shape import Member
+from mzpipe.ipc.weights import WeightsPublisher, WeightsSubscriber
+from mzpipe.launch.roles import make_agent
+from mzpipe.runtime.context import RoleContext, Storage
+
+_WARM_UP = 30
+
+
+class _Malloc(ctypes.Structure):
+    """struct mallinfo2 of libc."""
+
+    _names = ("arena", "ordblks", "smblks", "hblks", "hblkhd")
+    _names += ("usmblks", "fsmblks", "uordblks", "fordblks", "keepcost")
+    _fields_ = [(name, ctypes.c_size_t) for name in _names]
+
+
+def allocated_bytes():
+    """Bytes that libraries have asked for and not given back."""
+    libc = ctypes.CDLL(None)
+    libc.mallinfo2.restype = _Malloc
+    found = libc.mallinfo2()
+    return found.uordblks + found.hblkhd
+
+
+def private_bytes():
+    """Bytes of this process's own pages, without files and shared memory."""
+    lines = Path("/proc/self/smaps_rollup").read_text().splitlines()
+    return 1024 * sum(int(line.split()[1]) for line in lines if line.startswith("Anonymous:"))
+
+
+def main(home, versions, leak):
+    plane, member = DataPlane.attach(home), Member(Role.INFERENCE, 0)
+    storage = Storage(home / "checkpoints", home / "journal", home)
+    server = make_agent(RoleContext(load_profile(home / "profile.toml"), plane, member, storage, "cpu", LocalPort()))
+    server.on_start()
+    first = WeightsSubscriber(plane.weights()).pull()
+    publisher, leaked = WeightsPublisher(plane.weights()), []
+    publisher.version = first.version
+
+    def load(count):
+        for _ in range(count):
+            leaked.append(bytes(int(leak * first.weights.nbytes)))
+            version = publisher.publish(first.weights, learner_steps=0, env_steps=0)
+            server.do_work()
+            assert plane.counters(member).get("weights_version") == version
+
+    load(_WARM_UP)
+    allocated, private = allocated_bytes(), private_bytes()
+    load(versions)
+    held = {"kept": allocated_bytes() - allocated, "grown": private_bytes() - private, "private": private_bytes()}
+    sys.stdout.write(json.dumps(held))
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), int(sys.argv[2]), float(sys.argv[3]))
