@@ -45,9 +45,9 @@ BUGS = (
     ),
     Bug(
         "skipped-step-counts",
-        "learner/step.py",
-        "torch.where(self._begun[-1].skipped, known, if_taken)",
-        "torch.where(self._begun[-1].skipped, if_taken, known)",
+        "learner/numbers.py",
+        "torch.where(self._last_skipped, if_skipped, if_taken)",
+        "torch.where(self._last_skipped, if_taken, if_skipped)",
         "While the step before is not known to be taken, the device chooses the learning rate by what became of it.",
         ("learner/test_step_on_gpu",),
     ),
@@ -70,8 +70,8 @@ BUGS = (
     Bug(
         "saved-statistics-old",
         "learner/learner.py",
-        "        self._statistics.measure()\n        checkpoint = make_checkpoint(",
-        "        checkpoint = make_checkpoint(",
+        "        self._statistics.measure()\n        if self._trial is not None",
+        "        if self._trial is not None",
         "A checkpoint holds batch statistics measured with its own weights.",
         ("learner/test_learner", "learner/test_statistics"),
     ),

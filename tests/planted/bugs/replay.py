@@ -102,8 +102,8 @@ BUGS = (
     Bug(
         "restored-count",
         "replay/store.py",
-        "            inserted += length if trajectory.serial >= saved_serial else 0\n",
-        "            inserted += length if trajectory.serial > saved_serial else 0\n",
+        "            inserted += length if trajectory.serial >= saved.next_serial else 0\n",
+        "            inserted += length if trajectory.serial > saved.next_serial else 0\n",
         "After a kill, every trajectory that came after the last saved state is counted as inserted.",
         ("replay/test_store", "replay/test_server"),
     ),
