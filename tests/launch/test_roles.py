@@ -22,6 +22,8 @@ OTHER_WORDS = {
     "mzpipe/telemetry/dashboard.py": {"replay"},
     "mzpipe/telemetry/metrics.py": {"actor", "learner", "inference", "reanalyzer"},
     "benchmarks/mzbench/registry.py": {"replay", "learner"},
+    "benchmarks/mzbench/gpu/host.py": {"replay"},
+    "benchmarks/mzbench/gpu/sections.py": {"inference", "learner"},
 }
 
 

@@ -38,7 +38,8 @@ def test_serial_run_saves_a_checkpoint_and_its_journal_at_its_end(run_to_its_end
 
 def test_serial_run_says_so_when_the_checkpoint_of_its_end_is_refused(run_to_its_end):
     outcome, run, screen = run_to_its_end("stop.learner_steps=1", "learner.learning_rate=1e38")
-    assert outcome.reason == "stop.learner_steps=1 reached"
+    assert outcome.exit_code == 70
+    assert outcome.reason.startswith("stop.learner_steps=1 reached; no checkpoint is saved: ")
     assert screen.lines[-1].startswith("learner-0: learner step 1: no checkpoint is saved: ")
     assert CheckpointStore(run.checkpoints).step_names() == ["step_00000000"]
 

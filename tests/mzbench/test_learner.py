@@ -255,7 +255,7 @@ def test_measure_compares_both_networks_and_two_ranks_and_leaves_nothing(tiny, n
 
 
 @pytest.mark.slow
-def test_measure_leaves_out_a_contestant_that_is_too_slow(tiny, monkeypatch):
+def test_measure_leaves_out_a_contestant_that_is_too_slow(tiny, monkeypatch, nothing_left):
     monkeypatch.setattr(learner, "turn_about", lambda every, rounds: timing.turn_about(every, rounds=1, max_call_s=0.0))
     rows, notes = learner.compare_feed(Shape(TINY, SIZE, ("cpu",), 1), sorted(os.sched_getaffinity(0)))
     assert rows == []
