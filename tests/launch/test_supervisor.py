@@ -147,6 +147,13 @@ def test_supervisor_names_silence_as_the_cause_only_of_the_kill_that_it_led_to(s
     assert supervisor._view.lines[-1] == f"actor-0 {words}: it is started again"
 
 
+def test_traceback_of_an_error_that_nobody_foresaw_is_in_the_outcome(supervisor, monkeypatch):
+    failed = Failed(70, "ZeroDivisionError: division by zero", "Traceback: line 1", is_known=False)
+    bury(supervisor, monkeypatch, "learner-0", 70, failed)
+    reason = "learner-0 ended with exit code 70: ZeroDivisionError: division by zero"
+    assert supervisor._outcome == Outcome(ExitCode.INTERNAL, reason, "Traceback: line 1")
+
+
 @pytest.mark.parametrize(
     "failed",
     [

@@ -255,18 +255,6 @@ def test_ranks_train_together_and_start_again_together_when_one_is_killed(start)
     assert run.output.count("training resumes from the latest checkpoint") == 1
 
 
-def test_run_shows_the_first_traceback_last_when_a_role_raises(start, tmp_path):
-    """The log directory of the run is fine, but its checkpoints directory is a file: the learner cannot save."""
-    (tmp_path / "run").mkdir()
-    (tmp_path / "run" / "checkpoints").write_text("in the way")
-    run = start("learner.checkpoint_interval=20")
-    assert run.wait() == 74
-    lines = run.output.rstrip().splitlines()
-    assert "Traceback (most recent call last):" in run.output
-    assert lines[-1].startswith("mzpipe.errors.CheckpointError:")
-    assert "cannot be saved" in lines[-1]
-
-
 def test_external_role_is_left_to_be_started_by_hand(start):
     run = start("topology.external=actor", "stop.learner_steps=100")
     run.wait_for_line("waiting for: mzpipe-actor .*run --index 0")

@@ -29,10 +29,18 @@ def failures(found):
 
 
 @pytest.mark.parametrize(
-    "name", ["CartPole-v1", "FrozenLake-v1", "MinAtar/Freeway-v1", f"{OWN}:Walk", f"{OWN}:Nim", f"{OWN}:Picture"]
+    ("name", "overrides"),
+    [
+        ("CartPole-v1", ()),
+        ("FrozenLake-v1", ()),
+        ("MinAtar/Freeway-v1", ()),
+        (f"{OWN}:Walk", ()),
+        (f"{OWN}:Nim", ()),
+        (f"{OWN}:Picture", ("game.gymnasium.image_channels=last",)),
+    ],
 )
-def test_games_that_keep_to_the_protocol_pass_every_check(name):
-    found = checks(name)
+def test_games_that_keep_to_the_protocol_pass_every_check(name, overrides):
+    found = checks(name, *overrides)
     assert failures(found) == {}
     assert [check.passed for check in found.values()].count(True) == 7
 
