@@ -51,7 +51,7 @@ _TALKING_VERBS = ("play",)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Runs one command; returns its exit code."""
+    """Runs one command, by default that of the command line; returns its exit code."""
     words = list(sys.argv[1:] if arguments is None else arguments)
     verb = words[0] if words[:1] and words[0] in VERBS else ""
     threads = set(threading.enumerate())
@@ -60,7 +60,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         code = _run(words, verb)
     if output is not None and output.has_failed and verb not in _LASTING_VERBS and code == ExitCode.FINISHED:
         code = ExitCode.INPUT_OUTPUT
-    if any(not thread.daemon for thread in set(threading.enumerate()) - threads):
+    if arguments is None and any(not thread.daemon for thread in set(threading.enumerate()) - threads):
         end_process(code)  # a thread that a game has left behind would keep this process for ever
     return code
 
