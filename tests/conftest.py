@@ -95,8 +95,9 @@ def no_sweep_of_other_runs(request, monkeypatch):
 
 @pytest.fixture
 def default_signals():
-    """Handles HUP and QUIT as a terminal's programs do, in children too, however the tests were started."""
+    """Handles HUP, QUIT and INT as a terminal's programs do, in children too, however the tests were started."""
     former = {number: signal.signal(number, signal.SIG_DFL) for number in (signal.SIGHUP, signal.SIGQUIT)}
+    former[signal.SIGINT] = signal.signal(signal.SIGINT, signal.default_int_handler)
     yield
     for number, handler in former.items():
         signal.signal(number, handler)
