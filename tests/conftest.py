@@ -22,6 +22,8 @@ numba.config.CACHE_DIR = os.environ["NUMBA_CACHE_DIR"]
 # Every run draws the same examples, however slow the machine; `--hypothesis-profile default` draws new ones.
 settings.register_profile("mzpipe", deadline=None, derandomize=True)
 settings.load_profile("mzpipe")
+# Tests interrupt themselves, also where a shell has started them in the background, which ignores interrupts.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 # Output has its default width, whatever COLUMNS the caller has set.
 os.environ.pop("COLUMNS", None)
 
@@ -95,9 +97,8 @@ def no_sweep_of_other_runs(request, monkeypatch):
 
 @pytest.fixture
 def default_signals():
-    """Handles HUP, QUIT and INT as a terminal's programs do, in children too, however the tests were started."""
+    """Handles HUP and QUIT as a terminal's programs do, in children too, however the tests were started."""
     former = {number: signal.signal(number, signal.SIG_DFL) for number in (signal.SIGHUP, signal.SIGQUIT)}
-    former[signal.SIGINT] = signal.signal(signal.SIGINT, signal.default_int_handler)
     yield
     for number, handler in former.items():
         signal.signal(number, handler)
