@@ -95,7 +95,6 @@ class Supervisor:
             # A watcher starts another run after this one, unless a signal says otherwise.
             return (signal_outcome(self._signals) if self._watch else None) or outcome
         finally:
-            self._stopping = True  # whoever is killed now is not mourned, whatever led here
             self._kill_rest()
             self._socket.close()
             self._reports.close()
@@ -367,7 +366,7 @@ class Supervisor:
 
     def _kill_rest(self) -> None:
         """Kills the children that are left, and waits for their end: they must be gone before the shared memory is."""
-        self._stopping = self._killing = True
+        self._stopping = self._killing = True  # whoever is killed now is not mourned, whatever led here
         self._roster.kill()
         deadline_s = time.monotonic() + _REST_STOP_S
         while any(entry.child is not None for entry in self._roster.alive()) and time.monotonic() < deadline_s:
