@@ -63,7 +63,7 @@ def _compared(work: Work, bfloat16: bool, setting: Setting) -> Iterator[Line]:
     use_device(setting.device, "float32")
     sizes, device, refused = setting.pick(_ROWS, _SMALL_ROWS), torch.device(setting.device), list[str]()
     recording = Recording(device, refused.append)
-    eager, captured = (_network(work, runway, sizes[-1], bfloat16) for runway in (Eager(device), recording))
+    eager, captured = (loaded_network(work, runway, sizes[-1], bfloat16) for runway in (Eager(device), recording))
     name = f"{work.name} {'bfloat16' if bfloat16 else 'float32'}"
     for num_rows in sizes:
         one, other = Batches(eager, num_rows), Batches(captured, num_rows)
@@ -82,7 +82,8 @@ def _compared(work: Work, bfloat16: bool, setting: Setting) -> Iterator[Line]:
     yield Line(f"{name}, captures", {"refused": float(len(refused))}, (CAPTURED,), " ".join(refused))
 
 
-def _network(work: Work, runway: Runway, max_rows: int, bfloat16: bool) -> TorchNetwork:
+def loaded_network(work: Work, runway: Runway, max_rows: int, bfloat16: bool) -> TorchNetwork:
+    """A network with drawn weights, and a pool for as many parents and children as rows."""
     (network,) = make_torch_networks(
         Model(work.network, observation_shape(work), work.num_actions),
         torch.from_numpy(drawn_observations(work, 1)),

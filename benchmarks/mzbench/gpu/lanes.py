@@ -22,8 +22,7 @@ from mzpipe.ipc.shape import Member
 from mzpipe.ipc.weights import WeightsPublisher
 from mzpipe.launch.roles import make_agent
 from mzpipe.measure.ceilings.stand_ins import Searching
-from mzpipe.nets import Model, device_has_bfloat16
-from mzpipe.nets.engines.torch_network import make_torch_networks
+from mzpipe.nets import device_has_bfloat16
 from mzpipe.runs.directory import RunDirectory
 from mzpipe.runtime.agent import Agent
 from mzpipe.runtime.context import RoleContext
@@ -31,9 +30,9 @@ from mzpipe.runtime.context import RoleContext
 from ..children import meeting_place
 from ..learner.work import Work, make_profile, make_shape
 from ..timing import Contestant, turn_about
-from .inference import Recording
+from .inference import Recording, loaded_network
 from .lines import Bound, Line, Setting
-from .works import drawn_observations, drawn_weights, efficientzero, observation_shape
+from .works import drawn_weights, efficientzero
 
 _GROUPS, _SERVER = 2, Member(Role.INFERENCE, 0)
 _BOUNDS = (
@@ -118,17 +117,7 @@ def _bare(work: Work, served: ServedSearches, profile: Profile, device: str) -> 
     """Queues all batches of one search of every tree, and waits for the last."""
     lanes, trees = served.groups[0], served.num_trees
     num_rows, runway = len(lanes) * trees, Recording(torch.device(device))
-    (network,) = make_torch_networks(
-        Model(work.network, observation_shape(work), work.num_actions),
-        torch.from_numpy(drawn_observations(work, 1)),
-        work.num_actions,
-        runway,
-        count=1,
-        pool_rows=2 * num_rows,
-        max_batch=num_rows,
-        bfloat16=device_has_bfloat16(runway.device),
-    )
-    network.load(drawn_weights(work, 1))
+    network = loaded_network(work, runway, num_rows, device_has_bfloat16(runway.device))
     network.infer_children(np.arange(num_rows), np.arange(num_rows) + num_rows, np.zeros(num_rows, np.int32))
     child, flight = runway.last, network.flights[0]
 
