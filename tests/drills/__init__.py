@@ -1,0 +1,9 @@
+"""Drills: commands that hurt a live run on purpose and hold what it does against docs/reliability.md.
+
+    python -m tests.drills.kills    kill -9 of every role and of the supervisor, at every phase
+    python -m tests.drills.stops    SIGSTOP of every role and of the supervisor; Ctrl-C, once and twice
+    python -m tests.drills.load     a machine that is busy and that stutters: nothing may be killed for it
+
+A drill prints one row for every promise, with what it measured, and ends with 1 if one is not held. They take minutes,
+so `make test` only runs their judges, against good data and against data with a planted fault.
+"""
