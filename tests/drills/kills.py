@@ -351,7 +351,7 @@ def _losses(figures: Figures, books: Sequence[Books]) -> Iterator[Row]:
     if figures.lost_others:
         lost = sum(map(abs, figures.lost_others))
         lives = f"{lost} in {len(figures.lost_others)} lives"
-        yield Row("R5", "lost by actors that were not killed", lives, "0, whoever else was", lost == 0)
+        yield Row("R5", "lost by actors that were not killed", lives, "0, whatever else was", lost == 0)
     if taken:
         measured = f"at most {max(taken)} in {len(taken)} restores"
         yield Row("R5", "replay: lost by one kill", measured, "1 s, or 4096", max(taken) <= _JOURNAL_WINDOW)
@@ -362,7 +362,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.drills.kills", description=__doc__.partition("\n")[0])
     parser.add_argument("--count", type=int, default=100, help="kills, at least (default: 100)")
     parser.add_argument("--seed", type=int, default=0, help="which kills (default: 0)")
-    parser.add_argument("--roles", default=",".join(ROLES), help="who is killed, with commas (default: %(default)s)")
+    parser.add_argument("--roles", default=",".join(ROLES), help="what is killed, with commas (default: %(default)s)")
     parser.add_argument("--json", type=Path, help="write the table to this file too")
     arguments = parser.parse_args()
     roles = arguments.roles.split(",")

@@ -35,9 +35,9 @@ def balances(books: Sequence[Books]) -> list[Balance]:
     A session that ends before it has restored the journal tells nothing: it shares the balance of the one before.
     """
     found, lost, told, former = [], 0, 0, Books(0, 0, "")
-    for session, following in pairwise(books):
+    for number, (session, following) in enumerate(pairwise(books)):
         lost += (session.played - session.stored) - (former.played - former.stored)
-        told += _told_while_live(session, is_first=former.output == "") + _on_their_way(following)
+        told += _told_while_live(session, is_first=number == 0) + _on_their_way(following)
         former = session
         if restored := restored_losses(following.output):
             found.append(Balance(lost, told + restored[0]))
@@ -65,7 +65,7 @@ def losses_of_kills(books: Sequence[Books]) -> list[int]:
 def losses_of_epochs(
     played: Mapping[tuple[int, int], int], stored: Counter[tuple[int, int]]
 ) -> dict[tuple[int, int], int]:
-    """Moves of each (actor, epoch) that are not stored; negative for transitions that nobody has played."""
+    """Moves of each (actor, epoch) that are not stored; negative for transitions that no actor has played."""
     return {epoch: played.get(epoch, 0) - stored[epoch] for epoch in {*played, *stored}}
 
 

@@ -1,4 +1,4 @@
-"""Loads the machine and makes it stutter under a live CartPole run: nobody may be killed or called silent for it (R16).
+"""Loads the machine and makes it stutter under a live CartPole run: no process may be killed for it (R16).
 
     python -m tests.drills.load [--minutes 10] [--loops 8] [--seed 0] [--json F]
 
@@ -78,7 +78,7 @@ def rows_of(lines: Sequence[str], restarts: int, steps: int, code: int | None) -
     """What the run has said and done under the load."""
     for what, pattern in (("said to be silent", _SILENT), ("killed, or ended", _KILLED)):
         found = [line for line in lines if re.search(pattern, line)]
-        yield Row("R16", what, "; ".join(found) or "nobody", "nobody", not found)
+        yield Row("R16", what, "; ".join(found) or "none", "none", not found)
     yield Row("R16", "processes started again", str(restarts), "0", restarts == 0)
     yield Row("R16", "learner steps", f"{steps:,}", "> 0", steps > 0)
     yield Row("R16", "exit code after Ctrl-C", str(code), str(int(ExitCode.INTERRUPTED)), code == ExitCode.INTERRUPTED)
@@ -89,7 +89,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.drills.load", description=__doc__.partition("\n")[0])
     parser.add_argument("--minutes", type=float, default=10.0, help="how long (default: 10)")
     parser.add_argument("--loops", type=int, default=8, help="busy loops (default: 8)")
-    parser.add_argument("--seed", type=int, default=0, help="who is stopped and when (default: 0)")
+    parser.add_argument("--seed", type=int, default=0, help="which processes are stopped, and when (default: 0)")
     parser.add_argument("--json", type=Path, help="write the table to this file too")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="mzpipe-drill-") as scratch:

@@ -72,8 +72,8 @@ class Stop(NamedTuple):
         useful = f"useful {self.useful_s:.1f} s later" if self.useful_s is not None else "no use"
         is_back = self.is_replaced and self.useful_s is not None
         yield Row("R2", f"{name}: killed and replaced", useful, "useful again", is_back)
-        rest = "; ".join(self.others_told) or "nobody"
-        yield Row("R16", f"{name}: others said to be silent", rest, "nobody", not self.others_told)
+        rest = "; ".join(self.others_told) or "none"
+        yield Row("R16", f"{name}: others said to be silent", rest, "none", not self.others_told)
 
 
 def read_told(line: str) -> Told | None:
@@ -163,7 +163,7 @@ class StopDrill:
         what = f"supervisor stopped for {self._seconds:g} s"
         yield Row("R2", f"{what}: roles kept", f"{kept} of {len(roles)}", "all", kept == len(roles))
         said = [line.text for line in run.found("no progress|was killed", stopped_s)]
-        yield Row("R16", f"{what}: said to be silent", "; ".join(said) or "nobody", "nobody", not said)
+        yield Row("R16", f"{what}: said to be silent", "; ".join(said) or "none", "none", not said)
         is_live = again > 0 and not run.is_over()
         yield Row("R2", f"{what}: learner steps", f"{alone} while, {again} after", "> 0 after", is_live)
 

@@ -47,6 +47,7 @@ def test_ledger_gives_a_session_that_restores_nothing_and_the_one_before_one_bal
     early = Books(played=5_000, stored=4_900, output=WAY.format("was killed", 40))
     late = SECOND._replace(output=WAY.format("was killed", 0) + restored(10))
     assert balances([FIRST, early, late, THIRD]) == [Balance(100, 100), Balance(24, 24)]
+    assert balances([FIRST, early._replace(output=""), SECOND, THIRD]) == [Balance(100, 100), Balance(24, 24)]
 
 
 def test_lives_of_actors_lose_what_they_played_and_did_not_store():

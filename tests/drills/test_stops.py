@@ -63,7 +63,7 @@ def test_stop_has_a_bad_row_for_each_fault(fault, row):
     assert bad_rows(GOOD._replace(**fault)) == row
 
 
-def test_stop_that_nobody_notices_is_bad():
+def test_stop_that_is_not_noticed_is_bad():
     assert {"noticed", "stack in its log"} <= bad_rows(Stop(GOOD.member, 22.0, None))
 
 
