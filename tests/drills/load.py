@@ -30,7 +30,8 @@ SILENCE_S = TopologyConfig().silence_s
 # A stop of at most this part of the silence that is allowed: the process must also get a processor afterwards.
 _PART = 0.6
 _STOP_S = 60.0
-_SILENT, _KILLED = r": no progress for ", r"was killed|ended with exit code|once too often"
+# Lines about the end of a process have its pid; what another run has left, and this one removes, has none.
+_SILENT, _KILLED = r": no progress for ", r"\(pid \d+\) |once too often"
 
 
 class Stutters(NamedTuple):

@@ -35,7 +35,7 @@ _LEARNER = Member(Role.LEARNER, 0)
 # What the supervisor's turn, and a busy machine, may add to a limit.
 _LATE_S = 0.5
 _DRAINED_S, _HURRIED_S = 10.0, 2.0
-_TOLD = re.compile(r"^(\S+): no progress for ([\d.]+) s, (.+) \(at most ([\d.]+) s\): its stack is in (.+)$")
+_TOLD = re.compile(r"^(\S+): no progress for ([\d.]+) s, (.+) \(at most ([\d.]+) s\b.*\): its stack is in (.+)$")
 
 
 class Told(NamedTuple):
@@ -162,7 +162,7 @@ class StopDrill:
         kept = len(set(roles.items()) & set(run.roles().items()))
         what = f"supervisor stopped for {self._seconds:g} s"
         yield Row("R2", f"{what}: roles kept", f"{kept} of {len(roles)}", "all", kept == len(roles))
-        said = [line.text for line in run.found("no progress|was killed", stopped_s)]
+        said = [line.text for line in run.found(r": no progress for |\(pid \d+\) ", stopped_s)]
         yield Row("R16", f"{what}: said to be silent", "; ".join(said) or "none", "none", not said)
         is_live = again > 0 and not run.is_over()
         yield Row("R2", f"{what}: learner steps", f"{alone} while, {again} after", "> 0 after", is_live)

@@ -28,6 +28,7 @@ def bad_rows(stop):
 
 def test_line_about_a_silent_process_is_read_whole():
     assert read_told(LINE) == Told("actor-1", 5.1, "after stage 'tree'", 5.0, Path("/runs/x/logs/actor-1.log"))
+    assert read_told(LINE.replace("5.0 s)", "5.0 s; topology.silence_s raises this)")) == read_told(LINE)
     assert read_told("actor-1 (pid 7) was killed by SIGKILL: it is started again") is None
 
 
@@ -76,7 +77,11 @@ def test_stop_that_is_not_noticed_is_bad():
     ],
 )
 def test_load_has_a_bad_row_for_a_process_that_was_killed_or_called_silent(line):
-    quiet = ["all 7 processes are ready", "[  10.0s] env 1,000 (100/s)"]
+    quiet = [
+        "all 7 processes are ready",
+        "removed /dev/shm/x, left by a run that was killed",
+        "[  10.0s] env 1,000 (100/s)",
+    ]
     assert all(row.is_held for row in load.rows_of(quiet, restarts=0, steps=9, code=130))
     assert not all(row.is_held for row in load.rows_of([*quiet, line], restarts=0, steps=9, code=130))
 
