@@ -66,10 +66,9 @@ class LaneGroup:
             self._clock.end(Stage.TRAJECTORY_WRITE, 0)
         return not flushed
 
-    def close(self) -> None:
-        """Hands over the moves of unfinished trajectories, and frees the games."""
-        self._recorder.flush_unfinished()
-        self._game.close()
+    def hand_over(self) -> bool:
+        """Hands over the moves played so far; returns False if the ring has no room for some of them."""
+        return self._recorder.flush_unfinished()
 
     def begin(self) -> bool:
         """Begins the search of the next move if no search is running."""

@@ -42,6 +42,13 @@ class Agent:
     def on_message(self, message: Message) -> None:
         """Handles one message from the supervisor, between laps."""
 
+    def drain(self) -> bool:
+        """Hands over what it still holds, as far as there is room; a role that stops calls it until all is handed over.
+
+        Returns False if some is left.
+        """
+        return True
+
     def on_close(self) -> None:
         """Releases everything; called once, however the agent ends after on_start was called."""
 
@@ -65,6 +72,10 @@ class StopView:
     def requested(self) -> bool:
         """Whether this role must stop now."""
         return 0 < self._stage <= self._word.stage()
+
+    def passed(self) -> bool:
+        """Whether nobody waits for this role any more: the roles that it feeds stop too."""
+        return self._word.stage() > self._stage
 
 
 def run_agent(
@@ -94,6 +105,8 @@ def run_agent(
                 work_count += deliver(agent, control)
             idle.after(work_count)
             clock.lap(work_count)
+        while not (agent.drain() or stop.passed()):
+            idle.after(0)
         return ExitCode.FINISHED
     except Exception as error:  # the only catch-all in the package
         return report(error, agent.role, control, errors)

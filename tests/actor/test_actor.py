@@ -107,6 +107,22 @@ def test_actor_stops_playing_and_counts_it_when_the_ring_is_full(tmp_path):
     assert counters.get("wait_out") > 0
 
 
+def test_actor_hands_over_every_move_it_has_played_when_the_ring_was_full_at_the_stop(tmp_path):
+    profile = tiny_profile()
+    plane = make_plane(tmp_path, profile)
+    publish(plane, random_model(profile, plane, 0))
+    server, actor = started_server(profile, plane), Actor(make_context(profile, plane, Role.ACTOR))
+    actor.on_start()
+    while not plane.counters(ACTOR).get("wait_out"):
+        actor.do_work()
+        server.do_work()
+    reader, taken = RingReader(plane.trajectory_ring(0)), 0
+    while (is_done := actor.drain()) is False or reader.peek() is not None:
+        taken += int(reader.peek().length[0])
+        reader.release()
+    assert (is_done, taken) == (True, plane.counters(ACTOR).get("env_steps"))
+
+
 def test_actor_plays_in_all_its_lanes_alike_when_the_ring_has_room_for_one_record_at_a_time(tmp_path):
     profile = tiny_profile()
     plane = make_plane(tmp_path, profile)

@@ -339,6 +339,17 @@ def test_server_takes_in_at_its_end_what_still_lies_in_the_rings(bench):
     assert bench(name="again").get("restored") == committed * LENGTH
 
 
+def test_server_makes_room_for_what_actors_have_played_once_the_run_stops(bench):
+    """Actors that end with a full ring wait until their last records fit."""
+    server = at_the_edge(bench, LENGTH)
+    server.laps()
+    rings = [RingReader(server.plane.trajectory_ring(actor)) for actor in range(4)]
+    assert server.laps() == 0 and all(ring.peek() is not None for ring in rings)
+    server.plane.stop_word().raise_to(1)
+    server.laps()
+    assert all(RingReader(server.plane.trajectory_ring(actor)).peek() is None for actor in range(4))
+
+
 def test_server_trains_on_another_runs_journal_without_actors(bench, tmp_path):
     first = bench(name="first", journal="finished/journal")
     first.fill(12)
