@@ -51,10 +51,25 @@ class LaneGroup:
         self._length_G = np.zeros(game.num_games, np.int64)
         self.longest_ended = 0  # moves of the longest episode that has ended
         self._frames: np.ndarray | None = None
+        # What `still_moves` has seen: frames, returns, and how many moves there were.
+        self._seen: tuple[np.ndarray, np.ndarray, int] = (np.zeros(0), np.zeros(0), 0)
 
     def longest_now(self) -> int:
         """Moves so far of the longest episode under way."""
         return int(self._length_G.max())
+
+    def still_moves(self) -> int:
+        """For how many moves every game has shown one frame and had one return, at each call, without an end.
+
+        What games show between two calls is not compared.
+        """
+        if self._frames is None:
+            return 0
+        frames, return_G, moves = self._seen
+        now = int(self._length_G.min())
+        if now < moves or not (np.array_equal(frames, self._frames) and np.array_equal(return_G, self._return_G)):
+            self._seen, moves = (self._frames, self._return_G.copy(), now), now
+        return now - moves
 
     def blocked(self) -> bool:
         """Whether records wait for room in the ring."""
