@@ -10,6 +10,7 @@ from contextlib import ExitStack
 import numpy as np
 
 from ..games import make_game
+from ..ipc.calls import LongCall
 from ..ipc.lane import LaneClient
 from ..ipc.messages import Note
 from ..ipc.ring import RingWriter
@@ -81,6 +82,7 @@ class Actor(Agent):
             planner,
             recorder,
             self._clock,
+            self._in_long_call(LongCall.GAME),
             discount=search.discount,
             temperature_moves=profile.actor.temperature_moves,
             rng=rng,

@@ -5,6 +5,7 @@ Shape legend    G games of the lane   A actions
 
 import time
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from typing import NamedTuple
 
 import numpy as np
@@ -29,7 +30,7 @@ class Played(NamedTuple):
 
 
 class LaneGroup:
-    """Games that move in lockstep over one lane."""
+    """Games that move in lockstep over one lane; every call of the games' own code is made inside `in_game`."""
 
     def __init__(
         self,
@@ -37,12 +38,14 @@ class LaneGroup:
         planner: LanePlanner,
         recorder: Recorder,
         clock: StageClock,
+        in_game: AbstractContextManager[None],
         *,
         discount: float,
         temperature_moves: int,
         rng: np.random.Generator,
     ) -> None:
         self._game, self._planner, self._recorder, self._clock = game, planner, recorder, clock
+        self._in_game = in_game
         self._begun_ns = 0
         self._discount, self._rng = discount, rng
         self._temperature_moves = temperature_moves or np.iinfo(np.int64).max
@@ -91,12 +94,13 @@ class LaneGroup:
             return False
         self._clock.skip()
         self._begun_ns = time.monotonic_ns()
-        if self._frames is None:
-            self._frames = self._game.reset()
-            self._stack.reset(self._frames, None)
+        with self._in_game:
+            if self._frames is None:
+                self._frames = self._game.reset()
+                self._stack.reset(self._frames, None)
+            self._legal_actions = self._game.legal_actions()
+            self._to_play = self._game.to_play()
         self._stack.write(self._planner.observation)
-        self._legal_actions = self._game.legal_actions()
-        self._to_play = self._game.to_play()
         self._planner.begin(self._legal_actions)
         self._clock.add(Stage.ROOT_SEARCH, 0)
         return True
@@ -117,7 +121,8 @@ class LaneGroup:
         action_G = self._planner.choose(result, temperature_G, self._rng)
         self._clock.add(Stage.ROOT_SEARCH, len(action_G))
         self._clock.took(Stage.ROOT_SEARCH, time.monotonic_ns() - self._begun_ns)
-        step = self._game.step(action_G)
+        with self._in_game:
+            step = self._game.step(action_G)
         self._clock.end(Stage.ENV_STEP, len(action_G))
         steps = Steps(
             action=action_G,
@@ -154,7 +159,8 @@ class LaneGroup:
         )
         if played.episodes:
             self.longest_ended = max(self.longest_ended, int(self._length_G[ended_G].max()))
-            frames = self._game.reset(ended_G)
+            with self._in_game:
+                frames = self._game.reset(ended_G)
             self._stack.reset(frames, ended_G)
             self._return_G[ended_G] = 0.0
             self._length_G[ended_G] = 0

@@ -4,8 +4,6 @@ import os
 import sys
 import time
 import traceback
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import ClassVar
 
 from ..errors import ExitCode, MzpipeError
@@ -52,15 +50,23 @@ class Agent:
     def on_close(self) -> None:
         """Releases everything; called once, however the agent ends after on_start was called."""
 
-    @contextmanager
-    def _in_long_call(self, call: LongCall) -> Iterator[None]:
+    def _in_long_call(self, call: LongCall) -> "InLongCall":
         """Says that what happens inside may take as long as this call may."""
-        former = self._counters.get("long_call")
-        self._counters.set("long_call", call)
-        try:
-            yield
-        finally:
-            self._counters.set("long_call", former)
+        return InLongCall(self._counters, call)
+
+
+class InLongCall:
+    """Declares a long call while it is entered; it can be entered again and again, as its two stores cost little."""
+
+    def __init__(self, counters: Counters, call: LongCall) -> None:
+        self._counters, self._call = counters, call
+
+    def __enter__(self) -> None:
+        self._former = self._counters.get("long_call")
+        self._counters.set("long_call", self._call)
+
+    def __exit__(self, *_: object) -> None:
+        self._counters.set("long_call", self._former)
 
 
 class StopView:

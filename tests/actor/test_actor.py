@@ -5,6 +5,8 @@ import numpy as np
 from mzpipe.actor.actor import Actor
 from mzpipe.actor.recorder import Recorder
 from mzpipe.games import make_game
+from mzpipe.games.gymnasium_family import GymnasiumGame
+from mzpipe.ipc.calls import LongCall
 from mzpipe.ipc.columns import copied
 from mzpipe.ipc.ring import RingReader
 from mzpipe.ipc.roles import Role
@@ -137,6 +139,31 @@ def test_actor_plays_in_all_its_lanes_alike_when_the_ring_has_room_for_one_recor
         lanes.append(int(reader.peek().game[0]) // 3)
         reader.release()
     assert abs(sum(lanes[8:]) - 20) <= 1
+
+
+def test_actor_declares_every_call_of_a_game_as_one_that_may_take_long(tmp_path, monkeypatch):
+    calls, names = {}, ("reset", "step", "legal_actions", "to_play")
+    for name in names:
+        method = getattr(GymnasiumGame, name)
+
+        def noted(game, *arguments, name=name, method=method):
+            calls.setdefault(name, set()).add(plane.counters(ACTOR).get("long_call"))
+            return method(game, *arguments)
+
+        monkeypatch.setattr(GymnasiumGame, name, noted)
+    profile = tiny_profile()
+    plane = make_plane(tmp_path, profile)
+    publish(plane, random_model(profile, plane, 0))
+    server, actor = started_server(profile, plane), Actor(make_context(profile, plane, Role.ACTOR))
+    actor.on_start()
+    reader = RingReader(plane.trajectory_ring(0))
+    while not plane.counters(ACTOR).get("episodes"):
+        actor.do_work()
+        server.do_work()
+        assert plane.counters(ACTOR).get("long_call") == LongCall.NONE
+        if reader.peek() is not None:
+            reader.release()
+    assert calls == {name: {LongCall.GAME} for name in names}
 
 
 def test_actor_lowers_the_temperature_with_training_progress(tmp_path):
