@@ -149,8 +149,10 @@ class ReplayServer(Agent):
         for line in recovery.lines:
             self._control.send(Note(line))
         known = self._counters.get("inserted")  # the last session's count, or this session's before a restart
-        taken_in = known - self._counters.get("former_inserted")
         restored = self._fill(recovery.contents, known) if recovery.contents else None
+        if restored is not None and self._epoch > 0:  # the journal may have one more that was not yet counted
+            known = max(known, restored.inserted)
+        taken_in = known - self._counters.get("former_inserted")
         self._count_inserts()
         # After the count: a session that is killed in between has rather lost nothing than all that was restored.
         self._counters.set("former_inserted", self._limiter.inserted - taken_in)
@@ -201,8 +203,9 @@ class ReplayServer(Agent):
             inserted = self._store.insert(record, actor=actor, epoch=reader.epoch())
             self._clock.end(Stage.REPLAY_INSERT, inserted)
             self._limiter.inserted += inserted
-            self._count_inserts()
+        # Released before it is counted: the successor of a server that is killed here takes no record that was counted.
         reader.release()
+        self._count_inserts()
         self._checked[actor] = False
         self._actor_bells[actor].ring()
         return 1

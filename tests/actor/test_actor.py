@@ -1,6 +1,9 @@
 """The actor over a real server and ring: what it records is what it played."""
 
+import contextlib
+
 import numpy as np
+import pytest
 
 from mzpipe.actor.actor import Actor
 from mzpipe.actor.recorder import Recorder
@@ -8,7 +11,7 @@ from mzpipe.games import make_game
 from mzpipe.games.gymnasium_family import GymnasiumGame
 from mzpipe.ipc.calls import LongCall
 from mzpipe.ipc.columns import copied
-from mzpipe.ipc.ring import RingReader
+from mzpipe.ipc.ring import RingReader, RingWriter
 from mzpipe.ipc.roles import Role
 from mzpipe.ipc.schema import TERMINATED
 from mzpipe.planning import LanePlanner, derive_seed
@@ -123,6 +126,52 @@ def test_actor_hands_over_every_move_it_has_played_when_the_ring_was_full_at_the
         taken += int(reader.peek().length[0])
         reader.release()
     assert (is_done, taken) == (True, plane.counters(ACTOR).get("env_steps"))
+
+
+@pytest.mark.parametrize("point", ["Recorder.add", "RingWriter.commit", "Actor._count"])
+def test_moves_in_the_memory_of_a_killed_actor_are_all_that_is_counted_and_never_arrives(tmp_path, monkeypatch, point):
+    profile = tiny_profile()
+    plane = make_plane(tmp_path, profile)
+    publish(plane, random_model(profile, plane, 0))
+    server, reader = started_server(profile, plane), RingReader(plane.trajectory_ring(0))
+    owner, name = point.split(".")
+    owner, calls, taken = {"Recorder": Recorder, "RingWriter": RingWriter, "Actor": Actor}[owner], [], 0
+    act = getattr(owner, name)
+
+    def act_until_the_kill(*arguments, **options):
+        calls.append(1)
+        if len(calls) == 12:
+            raise ZeroDivisionError
+        return act(*arguments, **options)
+
+    def take():
+        length = 0
+        while (record := reader.peek()) is not None:
+            length += int(record.length[0])
+            reader.release()
+        return length
+
+    killed = Actor(make_context(profile, plane, Role.ACTOR))
+    killed.on_start()
+    with monkeypatch.context() as killing, contextlib.suppress(ZeroDivisionError):
+        killing.setattr(owner, name, act_until_the_kill)
+        while True:
+            killed.do_work()
+            server.do_work()
+            taken += take()
+    taken += take()
+    lost = plane.counters(ACTOR).get("env_steps") - taken
+    assert 0 <= lost <= 6 * 5  # at most what its games hold
+    plane.release_lanes(ACTOR)
+    successor = Actor(make_context(profile, plane, Role.ACTOR, epoch=1))
+    successor.on_start()
+    for _ in range(300):
+        successor.do_work()
+        server.do_work()
+        taken += take()
+    while not successor.drain():
+        taken += take()
+    assert plane.counters(ACTOR).get("env_steps") - taken - take() == lost
 
 
 def test_actor_plays_in_all_its_lanes_alike_when_the_ring_has_room_for_one_record_at_a_time(tmp_path):
