@@ -5,11 +5,11 @@ Writes  lane requests, trajectory_ring[i]
 Owns    its games and search trees
 """
 
-from contextlib import ExitStack
+from contextlib import ExitStack, nullcontext
 
 import numpy as np
 
-from ..games import make_game
+from ..games import is_others_code, make_game
 from ..ipc.calls import LongCall
 from ..ipc.lane import LaneClient
 from ..ipc.messages import Note
@@ -82,7 +82,7 @@ class Actor(Agent):
             planner,
             recorder,
             self._clock,
-            self._in_long_call(LongCall.GAME),
+            self._in_long_call(LongCall.GAME) if is_others_code(profile.game) else nullcontext(),
             discount=search.discount,
             temperature_moves=profile.actor.temperature_moves,
             rng=rng,

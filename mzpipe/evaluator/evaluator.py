@@ -4,9 +4,11 @@ Reads   lane responses, weights, the learner's step counter
 Writes  lane requests, checkpoints/best
 """
 
+from contextlib import nullcontext
+
 import numpy as np
 
-from ..games import Game, make_game
+from ..games import Game, is_others_code, make_game
 from ..ipc.calls import LongCall
 from ..ipc.messages import Evaluated, Note
 from ..ipc.roles import Role
@@ -31,7 +33,8 @@ class Evaluator(Agent):
         self._learner = self._plane.counters(Member(Role.LEARNER, 0))
         self._best = BestCheckpoint(self._profile, self._plane.shape, context.storage.checkpoints, self._note)
         self._game: Game | None = None
-        self._in_game = self._in_long_call(LongCall.GAME)
+        is_others = is_others_code(self._profile.game)
+        self._in_game = self._in_long_call(LongCall.GAME) if is_others else nullcontext()
 
     def _note(self, line: str) -> None:
         self._control.send(Note(line))

@@ -190,7 +190,11 @@ def test_actor_plays_in_all_its_lanes_alike_when_the_ring_has_room_for_one_recor
     assert abs(sum(lanes[8:]) - 20) <= 1
 
 
-def test_actor_declares_every_call_of_a_game_as_one_that_may_take_long(tmp_path, monkeypatch):
+@pytest.mark.parametrize(("is_others", "call"), [(True, LongCall.GAME), (False, LongCall.NONE)])
+def test_actor_declares_every_call_of_other_peoples_game_as_one_that_may_take_long(
+    tmp_path, monkeypatch, is_others, call
+):
+    monkeypatch.setattr("mzpipe.actor.actor.is_others_code", lambda game: is_others)
     calls, names = {}, ("reset", "step", "legal_actions", "to_play")
     for name in names:
         method = getattr(GymnasiumGame, name)
@@ -212,7 +216,7 @@ def test_actor_declares_every_call_of_a_game_as_one_that_may_take_long(tmp_path,
         assert plane.counters(ACTOR).get("long_call") == LongCall.NONE
         if reader.peek() is not None:
             reader.release()
-    assert calls == {name: {LongCall.GAME} for name in names}
+    assert calls == {name: {call} for name in names}
 
 
 def test_actor_lowers_the_temperature_with_training_progress(tmp_path):

@@ -92,7 +92,8 @@ def test_evaluator_waits_for_its_interval_and_reports_one_version(tmp_path):
     assert np.isfinite(message.return_mean)
 
 
-def test_evaluator_declares_its_games_as_calls_that_may_take_long(tmp_path, monkeypatch):
+def test_evaluator_declares_other_peoples_games_as_calls_that_may_take_long(tmp_path, monkeypatch):
+    monkeypatch.setattr("mzpipe.evaluator.evaluator.is_others_code", lambda game: True)
     profile = tiny_profile("evaluator.interval_steps=10")
     plane, evaluator, port = make_evaluator(tmp_path, profile)
     publish(plane, random_model(profile, plane, 0))
