@@ -26,6 +26,8 @@ from ..runtime.surroundings import mend
 # Modules with add_arguments(parser) and run(arguments) -> int; loaded only when their verb is used.
 VERBS = {
     "train": "train a profile, or resume a run",
+    "profiles": "list the profiles that come with mzpipe, and what was reached with them",
+    "config": "explain the settings of profiles, or compare two profiles",
     "plan": "print the processes and memory that training a profile needs, and start nothing",
     "top": "watch the stages of a running pipeline, or show the last state of a dead one",
     "profile": "measure how every stage of a profile spends its time, and which one is the bottleneck",
