@@ -119,8 +119,8 @@ class TopologyConfig:
     """A role that the supervisor does not start, so that you can start it by hand, for example under a debugger."""
 
     silence_s: NonNegativeFloat = 5.0
-    """A process that makes no progress for this long, or for five times its longest lap if that is more, is stuck: its
-    stack is written to its log, and it is killed. 0: never."""
+    """A process that makes no progress for this long, for five times its longest lap, or in your own game for a minute,
+    whatever is most, is stuck: its stack is written to its log, and it is killed. 0: never."""
 
     trajectory_ring_slots: PositiveInt = 64
     """Records that an actor's trajectory ring holds."""

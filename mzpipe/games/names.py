@@ -62,6 +62,13 @@ def gymnasium_names() -> list[str]:
     ]
 
 
+def is_from_elsewhere(name: str) -> bool:
+    """Whether another package than gymnasium has registered this id."""
+    import gymnasium
+
+    return not str(gymnasium.spec(name).entry_point).startswith("gymnasium.envs.")
+
+
 @functools.cache
 def atari_names() -> dict[str, str]:
     """Every accepted spelling, and its ROM: {"MsPacman": "ms_pacman", "ALE/MsPacman-v5": "ms_pacman", ...}."""

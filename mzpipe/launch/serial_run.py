@@ -65,6 +65,7 @@ class _SerialRun:
         outcome = None
         while outcome is None:
             outcome = self._step()
+        self._pipeline.drain()
         self._pipeline.agents[_LEARNER].on_message(SaveCheckpoint(request_id=1))  # at once, without another step
         self._take_messages()
         self._ending.cause = outcome
