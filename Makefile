@@ -36,7 +36,7 @@ check: lint
 
 $(VENV)/installed: setup.cfg constraints.txt
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --editable . --constraint constraints.txt
+	$(BIN)/python -m pip install --quiet --editable ".[all]" --constraint constraints.txt
 	touch $@
 
 $(VENV)/installed-dev: $(VENV)/installed

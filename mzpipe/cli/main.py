@@ -15,6 +15,7 @@ from typing import Any
 
 from .. import __version__
 from ..errors import DeviceWarning, ExitCode, InputOutputError, MzpipeError
+from ..extras import missing_extras
 from ..format import printable
 from ..games.own import allow_env_import
 from ..runtime.devices import device_errors
@@ -70,11 +71,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _run(words: list[str], verb: str) -> int:
     try:
         fault = _prepare(verb)
-        parsed, module = _parse(words, verb)
-        parsed.cache_fault = fault
-        allow_env_import(getattr(parsed, "allow_env_import", False))
-        with device_errors(), _device_warnings(verb):
-            return int(module.run(parsed))
+        with missing_extras():
+            parsed, module = _parse(words, verb)
+            parsed.cache_fault = fault
+            allow_env_import(getattr(parsed, "allow_env_import", False))
+            with device_errors(), _device_warnings(verb):
+                return int(module.run(parsed))
     except MzpipeError as error:
         _say(verb, error)
         return error.exit_code
