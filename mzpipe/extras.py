@@ -15,6 +15,7 @@ EXTRAS = {
     "onnx": "onnx",
     "onnxruntime": "cpu",
     "openvino": "cpu",
+    "Box2D": "box2d",
     "flask": "web",
     "av": "video",
     "PIL": "video",
@@ -29,6 +30,12 @@ def is_installed(package: str) -> bool:
 def how_to_install(package: str) -> str:
     """What to type for a package of EXTRAS."""
     return f"pip install 'mzpipe[{EXTRAS[package]}]'"
+
+
+def require(package: str, what: str) -> None:
+    """Raises UsageError, beginning with `what`, unless this package of EXTRAS is installed."""
+    if not is_installed(package):
+        raise UsageError(f"{what}: {package} is not installed: {how_to_install(package)}")
 
 
 @contextmanager

@@ -10,8 +10,8 @@ from typing import NamedTuple, Protocol
 import torch
 
 from ...config import Profile
-from ...errors import DeviceError, UsageError
-from ...extras import how_to_install, is_installed
+from ...errors import DeviceError
+from ...extras import EXTRAS, how_to_install, is_installed, require
 from .. import Model, device_has_bfloat16
 from . import Network
 from .host_network import HostFlight, HostNetwork, SessionMaker
@@ -116,8 +116,8 @@ def _runtime(profile: Profile, device: torch.device) -> str:
         return fastest if _is_there(fastest) else "torch"
     if named in ("onnxruntime", "openvino") and device.type != "cpu":
         raise DeviceError(f'inference.runtime="{named}" runs on CPUs, not on {device}: use "torch" or "auto"')
-    if not _is_there(named):
-        raise UsageError(f'inference.runtime="{named}": it is not installed: {how_to_install(named)}, or use "auto"')
+    if named in EXTRAS:
+        require(named, f"inference.runtime={named!r}")
     return named
 
 
