@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from ..config import GameConfig
 from ..config.base import chosen
 from ..errors import ConfigError
+from ..extras import how_to_install, is_installed
 from .action_planes import ActionPlanes
 from .board_rules import BOARDS
 from .closing import closed_if_it_fails, opened
@@ -186,4 +187,6 @@ def _suggestion(name: str) -> str:
     near = difflib.get_close_matches(name, [known for family in FAMILIES for known in family.names()], n=1)
     if near:
         return f"; did you mean {near[0]}?"
+    if not is_installed("ale_py"):
+        return f"; Atari's games need ale_py: {how_to_install('ale_py')}"
     return f"; known games: {'; '.join(family.known for family in FAMILIES)}"
