@@ -13,7 +13,6 @@ from importlib import import_module
 from types import ModuleType
 from typing import Any
 
-from .. import __version__
 from ..errors import DeviceWarning, ExitCode, InputOutputError, MzpipeError
 from ..extras import missing_extras
 from ..format import printable
@@ -23,6 +22,7 @@ from ..runtime.environment import prepare_environment
 from ..runtime.output import lasting_output
 from ..runtime.process import end_process
 from ..runtime.surroundings import mend
+from ..version import __version__
 
 # Modules with add_arguments(parser) and run(arguments) -> int; loaded only when their verb is used.
 VERBS = {
