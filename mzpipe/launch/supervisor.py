@@ -145,9 +145,14 @@ class Supervisor:
                 self._bury(entry)
 
     def _hear_last_words(self, entry: Entry) -> None:
-        """Receives the last messages of a process that has ended: they may still be on their way."""
+        """Receives the last messages of a process that has ended: they may still be on their way.
+
+        One that was killed does not say why, so nobody waits for that.
+        """
         self._receive()
-        if entry.failed is None and not self._stopping and self._socket.socket.poll(_LAST_WORDS_MS):
+        if entry.failed is not None or self._stopping or (entry.child is not None and entry.child.was_killed()):
+            return
+        if self._socket.socket.poll(_LAST_WORDS_MS):
             self._receive()
 
     def _receive(self) -> None:

@@ -1,10 +1,12 @@
 """How the supervisor takes messages that come late."""
 
 import os
+import select
 import signal
 import subprocess
 import sys
 from contextlib import ExitStack, contextmanager
+from types import SimpleNamespace
 
 import numpy as np
 import psutil
@@ -79,6 +81,19 @@ def test_a_checkpoint_at_its_interval_does_not_hide_the_one_that_was_asked_for(s
     for request_id in (1, 0):
         supervisor._handle("learner-0", CheckpointSaved(request_id=request_id, learner_steps=9))
     assert supervisor._saved_request == 1
+
+
+@pytest.mark.parametrize(("program", "waits"), [(["false"], [50]), (["sh", "-c", "kill -9 $$"], [])])
+def test_supervisor_waits_for_the_last_words_of_a_process_unless_it_was_killed(supervisor, monkeypatch, program, waits):
+    process, entry, waited = subprocess.Popen(program), supervisor._roster["actor-0"], []
+    entry.child = Child(process, os.pidfd_open(process.pid))
+    select.select([entry.pidfd], [], [])
+    with monkeypatch.context() as patched:
+        silent = SimpleNamespace(receive=list, socket=SimpleNamespace(poll=lambda ms: waited.append(ms)))
+        patched.setattr(supervisor, "_socket", silent)
+        supervisor._hear_last_words(entry)
+    assert waited == waits
+    assert supervisor._roster.reap(entry) != 0
 
 
 def bury(supervisor, monkeypatch, identity, code, failed=None):
