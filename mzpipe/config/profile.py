@@ -109,6 +109,7 @@ class StopConfig:
 
     env_steps: PositiveInt | None = None
     learner_steps: PositiveInt | None = None
+    # Time in which the run was paused does not count.
     minutes: PositiveFloat | None = None
     # The run is solved once an evaluation's mean return reaches this.
     return_mean: float | None = None

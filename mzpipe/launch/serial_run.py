@@ -1,5 +1,6 @@
 """A whole run in one process: `train --serial`."""
 
+import signal
 from contextlib import closing
 from pathlib import Path
 
@@ -9,12 +10,13 @@ from ..ipc.messages import Evaluated, Note, NotSaved, SaveCheckpoint
 from ..ipc.roles import Role
 from ..ipc.shape import Member
 from ..runs.directory import LiveRun, RunDirectory
+from ..runtime.attended import AttendedClock
 from ..telemetry import View
 from ..telemetry.reports import Reached, Reports
 from .ending import Ending
 from .plan import Plan
 from .serial import SerialPipeline
-from .signals import Outcome, SignalPipe, signal_outcome, solved
+from .signals import Outcome, PauseSignal, SignalPipe, signal_outcome, solved
 
 _LAPS_BETWEEN_REPORTS = 64
 _LEARNER = Member(Role.LEARNER, 0)
@@ -24,8 +26,9 @@ def run_serial(
     plan: Plan, run: RunDirectory, live: LiveRun, view: View, signals: SignalPipe, reached: Reached
 ) -> Outcome:
     """Steps every agent in turn until a stop condition or a signal; saves a checkpoint, and returns how it ended."""
-    plane = DataPlane.create(Path(live.runtime_directory), plan.shape)
-    with closing(Reports(plan.profile, plane, run, view, reached)) as reports:
+    plane, clock = DataPlane.create(Path(live.runtime_directory), plan.shape), AttendedClock()
+    pause = PauseSignal(lambda: clock.leave(lambda: signal.raise_signal(signal.SIGSTOP)))
+    with pause, closing(Reports(plan.profile, plane, run, view, reached, clock.now_s)) as reports:
         pipeline = SerialPipeline(plan.profile, plane, run.storage, plan.devices)
         with closing(_SerialRun(plan, pipeline, reports, view, signals)) as serial:
             return serial.run()
