@@ -10,6 +10,7 @@ from pathlib import Path
 from ..config import Profile, load_profile
 from ..config.validate import chosen
 from ..errors import CheckpointError, ConfigError, InputOutputError, PlanError, UsageError
+from ..extras import EXTRAS, require
 from ..games import GameSpec, describe_game, same_game, unused_settings
 from ..replay.journal import has_journal, read_journal
 from ..runs.directory import RunDirectory
@@ -28,6 +29,7 @@ def check_profile(profile: Profile, run: RunDirectory | None, *, trace_events: i
         refuse_unused(profile, game)
     make_plan(profile, game, Devices.assumed(profile), ModelSizes(), trace_events=trace_events).check()
     _check_source(profile, game)
+    _check_runtime(profile)
     return game
 
 
@@ -89,6 +91,13 @@ def _check_game(profile: Profile, start: ResumePoint) -> None:
             f"{start.name} is of {trained_on}, game.name={game.name!r}: resume it with its own game, or give another "
             "--run-dir"
         )
+
+
+def _check_runtime(profile: Profile) -> None:
+    """Refuses an inference runtime that is named and not installed; "auto" takes torch in its place."""
+    runtime = profile.inference.runtime
+    if runtime in EXTRAS:
+        require(runtime, f"inference.runtime={runtime!r}")
 
 
 def _check_files(run: RunDirectory) -> None:

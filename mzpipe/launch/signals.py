@@ -9,6 +9,7 @@ from types import FrameType
 
 from ..config import Profile
 from ..errors import ExitCode
+from ..ipc.dataplane import DataPlane
 from ..ipc.messages import Evaluated
 
 HANDLED = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
@@ -94,6 +95,10 @@ class PauseSignal:
 
 def _is_ignored(number: signal.Signals) -> bool:
     return number in _MAY_BE_IGNORED and signal.getsignal(number) is signal.SIG_IGN
+
+
+# A watch looks at the run every turn, and ends it by returning a reason.
+Watch = Callable[[DataPlane], str | None]
 
 
 @dataclass(frozen=True)

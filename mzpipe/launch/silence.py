@@ -3,7 +3,7 @@
     lap ... lap ......... no lap, and no part of a long call ......... limit: stack, line ... kill ... restart or end
 
 `progress` says what progress is. The limit is that of the long call under way; without one it follows from the
-process's own longest lap.
+process's own longest lap. It is never below topology.silence_s.
 """
 
 import contextlib
@@ -69,7 +69,7 @@ class _Listener:
         if not sign.is_ready:
             return LongCall.START.limit_s
         if sign.call is not LongCall.NONE:
-            return sign.call.limit_s
+            return max(silence_s, sign.call.limit_s)
         least_s = FEW_LAPS_LIMIT_S if sign.busy_laps - self._busy_before < FEW_LAPS else 0.0
         return max(silence_s, LONGER * self.longest_s, least_s)
 
@@ -142,7 +142,7 @@ class SilenceKeeper:
 
     def _words(self, entry: Entry, silence: Silence) -> str:
         words = standing_words(self._plane, entry.member, self._sign(entry), silence.seconds)
-        return f"{words} (at most {silence.limit_s:.1f} s)"
+        return f"{words} (at most {silence.limit_s:.1f} s; topology.silence_s raises this)"
 
     def _expose(self, entry: Entry, silence: Silence) -> None:
         """Tells of the silence, once, and has the stack written; sets when the process is killed."""

@@ -7,6 +7,7 @@ from types import SimpleNamespace
 import pytest
 
 from mzpipe.launch import serial_run as module
+from mzpipe.launch.last_moment import read_last_moment
 from mzpipe.launch.serial import SerialPipeline
 from mzpipe.launch.serial_run import run_serial
 from mzpipe.launch.signals import SignalPipe
@@ -59,6 +60,12 @@ def test_serial_run_is_stopped_by_ctrl_z_and_its_minutes_do_not_count_that(run_t
     outcome, *_ = run_to_its_end("stop.learner_steps=2", "stop.minutes=1.0")
     assert stops == [signal.SIGSTOP]
     assert outcome.reason == "stop.learner_steps=2 reached"
+
+
+def test_serial_run_stores_every_move_played_when_the_rate_limiter_holds_actors_back(run_to_its_end, shm_path):
+    run_to_its_end("stop.learner_steps=2", "topology.trajectory_ring_slots=1", "replay.max_insert_lead=12")
+    last = read_last_moment(LiveRun(os.getpid(), "x", str(shm_path)))
+    assert last.env_steps == last.inserted > 0
 
 
 def test_serial_run_says_so_when_the_checkpoint_of_its_end_is_refused(run_to_its_end):
