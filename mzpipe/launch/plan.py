@@ -108,7 +108,7 @@ class Plan:
             return 0
         transitions = self.table_sizes().capacity
         return journal_bytes_bound(
-            JournalLayout(game.frame_shape, game.frame_dtype, game.num_actions),
+            journal_layout(game),
             transitions=transitions,
             trajectory_length=self.profile.actor.trajectory_length,
             segment_bytes=journal_segment_bytes(replay.capacity_bytes),
@@ -189,6 +189,11 @@ def make_plan(profile: Profile, game: GameSpec, devices: Devices, model: ModelSi
     )
     shape = dataclasses.replace(shape, trace_events=trace_events // len(shape.members()))
     return Plan(profile, game, devices, shape, model)
+
+
+def journal_layout(game: GameSpec) -> JournalLayout:
+    """The layout of the records of a game's journal."""
+    return JournalLayout(game.frame_shape, game.frame_dtype, game.num_actions)
 
 
 def mebibytes(nbytes: int) -> str:
