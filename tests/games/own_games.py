@@ -1,5 +1,7 @@
 """A user's own games, right and wrong ones, for the tests to name."""
 
+import contextlib
+
 import gymnasium
 import numpy as np
 from gymnasium.spaces import Box, Dict, Discrete, MultiDiscrete
@@ -75,6 +77,36 @@ class Endless(Walk):
     def step(self, action):
         frame, reward, *_ = super().step(action)
         return frame, reward, True, True
+
+
+class Hanging(Walk):
+    """Does not return from one of its methods, and takes every error that can be taken."""
+
+    def __init__(self, place):
+        super().__init__()
+        self.hanging = place
+        self._pass("constructor")
+
+    def reset(self, seed):
+        self._pass("reset")
+        return super().reset(seed)
+
+    def step(self, action):
+        self._pass("step")
+        return super().step(action)
+
+    def _pass(self, place):
+        while self.hanging == place:
+            with contextlib.suppress(Exception):
+                place.lower()
+
+
+class Named(Walk):
+    """Takes arguments of names that others have too."""
+
+    def __init__(self, name, place, function):
+        super().__init__()
+        self.said = name, place, function
 
 
 class FiveValues(Walk):
