@@ -14,7 +14,7 @@ from types import ModuleType
 from typing import Any
 
 from .. import __version__
-from ..errors import DeviceWarning, ExitCode, InputOutputError, MzpipeError
+from ..errors import ExitCode, InputOutputError, MzpipeError, MzpipeWarning
 from ..format import printable
 from ..games.own import allow_env_import
 from ..runtime.devices import device_errors
@@ -71,7 +71,7 @@ def _run(words: list[str], verb: str) -> int:
         parsed, module = _parse(words, verb)
         parsed.cache_fault = fault
         allow_env_import(getattr(parsed, "allow_env_import", False))
-        with device_errors(), _device_warnings(verb):
+        with device_errors(), _warnings(verb):
             return int(module.run(parsed))
     except MzpipeError as error:
         _say(verb, error)
@@ -88,14 +88,14 @@ def _say(verb: str, what: object) -> None:
 
 
 @contextmanager
-def _device_warnings(verb: str) -> Iterator[None]:
-    """Makes a DeviceWarning one line, and shows it once; other warnings stay as Python shows them."""
+def _warnings(verb: str) -> Iterator[None]:
+    """Makes an MzpipeWarning one line, and shows it once; other warnings stay as Python shows them."""
     with warnings.catch_warnings():
-        warnings.simplefilter("once", DeviceWarning)
+        warnings.simplefilter("once", MzpipeWarning)
         show = warnings.showwarning
 
         def show_line(message: Warning | str, category: type[Warning], *place: Any, **more: Any) -> None:
-            if issubclass(category, DeviceWarning):
+            if issubclass(category, MzpipeWarning):
                 _say(verb, message)
             else:
                 show(message, category, *place, **more)

@@ -31,6 +31,7 @@ class Evaluator(Agent):
         self._learner = self._plane.counters(Member(Role.LEARNER, 0))
         self._best = BestCheckpoint(self._profile, self._plane.shape, context.storage.checkpoints, self._note)
         self._game: Game | None = None
+        self._endless_is_told = False
 
     def _note(self, line: str) -> None:
         self._control.send(Note(line))
@@ -61,6 +62,9 @@ class Evaluator(Agent):
                 return 0
             self._begin()
         work_count = self._episodes.do_work()
+        if self._episodes.endless is not None and not self._endless_is_told:
+            self._endless_is_told = True
+            self._note(self._episodes.endless)
         if work_count:
             self._clock.end(Stage.EVALUATION, self._episodes.take_moves())
         if self._planner.weights_version:

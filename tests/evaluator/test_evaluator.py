@@ -7,6 +7,7 @@ from mzpipe.evaluator.episodes import GreedyEpisodes
 from mzpipe.evaluator.evaluator import Evaluator
 from mzpipe.games import make_game
 from mzpipe.ipc.control import LocalPort
+from mzpipe.ipc.messages import Note
 from mzpipe.ipc.roles import Role
 from mzpipe.ipc.shape import Member
 from mzpipe.nets import Model, restore_model
@@ -89,6 +90,19 @@ def test_evaluator_waits_for_its_interval_and_reports_one_version(tmp_path):
     assert message.episodes == 3
     assert message.is_best
     assert np.isfinite(message.return_mean)
+
+
+def test_evaluator_says_once_that_a_game_seems_to_have_no_end(tmp_path, monkeypatch):
+    monkeypatch.setattr(
+        "mzpipe.evaluator.episodes.endless_note", lambda moves, ended: f"{moves}" if moves > 2 else None
+    )
+    profile = tiny_profile("evaluator.interval_steps=10")
+    plane, evaluator, port = make_evaluator(tmp_path, profile)
+    publish(plane, random_model(profile, plane, 0))
+    server = started_server(profile, plane)
+    plane.counters(plane.shape.members()[0]).set("learner_steps", 10)
+    messages = [evaluate(plane, evaluator, server, port) for _ in range(2)]
+    assert messages[0] == Note("3") and messages[1].episodes == 3
 
 
 def test_evaluator_saves_exactly_the_weights_it_played_with(tmp_path):
