@@ -1,6 +1,7 @@
 """`mzpipe VERB ...`: parses, dispatches, and turns every error into one line and an exit code."""
 
 import argparse
+import multiprocessing
 import os
 import sys
 import tempfile
@@ -21,7 +22,7 @@ from ..runtime.devices import device_errors
 from ..runtime.environment import prepare_environment
 from ..runtime.output import lasting_output
 from ..runtime.process import end_process
-from ..runtime.surroundings import mend
+from ..runtime.surroundings import mend, refuse_few_files
 
 # Modules with add_arguments(parser) and run(arguments) -> int; loaded only when their verb is used.
 VERBS = {
@@ -44,7 +45,7 @@ VERBS = {
     "clean": "remove what killed runs left in /dev/shm and in the kernel cache",
     "role": "start one process of a run by hand (bin/mzpipe-actor and the like call this)",
 }
-# Verbs whose runs continue, and are drained and saved at their end, when their output can no longer be written.
+# Verbs that start runs, which continue, and are drained and saved at their end, when their output can no longer be written.
 _LASTING_VERBS = ("train", "profile", "tune")
 # Verbs that read lines from a terminal, which Python edits only with its own stream.
 _TALKING_VERBS = ("play",)
@@ -60,13 +61,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
         code = _run(words, verb)
     if output is not None and output.has_failed and verb not in _LASTING_VERBS and code == ExitCode.FINISHED:
         code = ExitCode.INPUT_OUTPUT
-    if arguments is None and any(not thread.daemon for thread in set(threading.enumerate()) - threads):
-        end_process(code)  # a thread that a game has left behind would keep this process for ever
+    # What a game has left behind would keep this process for ever.
+    children = multiprocessing.active_children()
+    for child in children:
+        child.kill()
+    if arguments is None and (children or any(not each.daemon for each in set(threading.enumerate()) - threads)):
+        end_process(code)
     return code
 
 
 def _run(words: list[str], verb: str) -> int:
     try:
+        if verb in _LASTING_VERBS:
+            refuse_few_files()
         fault = _prepare(verb)
         parsed, module = _parse(words, verb)
         parsed.cache_fault = fault

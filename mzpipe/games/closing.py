@@ -101,17 +101,21 @@ def _nothing() -> None:
 
 @contextlib.contextmanager
 def _alarmed(ring: Callable[[int, FrameType | None], None], after_s: float, *, again_s: float = 0.0) -> Iterator[None]:
-    """Calls `ring` inside, unless this is not the process's main thread, which alone can be interrupted."""
+    """Calls `ring` inside, unless this is not the process's main thread, which alone can be interrupted.
+
+    Afterwards an alarm around this one goes on.
+    """
     if threading.current_thread() is not threading.main_thread():
         yield
         return
     former = signal.signal(signal.SIGALRM, ring)
-    signal.setitimer(signal.ITIMER_REAL, after_s, again_s)
+    outer = signal.setitimer(signal.ITIMER_REAL, after_s, again_s)
     try:
         yield
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0.0)
         signal.signal(signal.SIGALRM, former or signal.SIG_DFL)
+        signal.setitimer(signal.ITIMER_REAL, *outer)
 
 
 def _raise_overdue(*_: object) -> None:

@@ -9,6 +9,7 @@ import pytest
 
 from mzpipe.cli.main import main
 from mzpipe.measure.game import random_play
+from tests.processes import alive
 
 PROFILE = "[game]\nname = 'FrozenLake-v1'\n[stop]\nminutes = 1\n"
 NIM = "tests.games.own_games:Nim"
@@ -94,6 +95,25 @@ def test_a_game_may_start_processes_that_import_the_command_anew(type_check):
     )
     assert done.returncode == 0, done.stdout + done.stderr
     assert done.stdout.count("all is right") == 1
+
+
+def test_a_process_that_a_game_leaves_behind_ends_with_the_command(type_check, tmp_path):
+    done = type_check(
+        "leaving",
+        "import multiprocessing, pathlib, threading",
+        "from tests.games.own_games import Walk",
+        "class Game(Walk):",
+        "    def __init__(self):",
+        "        super().__init__()",
+        "        child = multiprocessing.Process(target=threading.Event().wait)",
+        "        child.start()",
+        f"        pathlib.Path({str(tmp_path)!r}, f'{{child.pid}}.pid').touch()",
+        "    def step(self, action):",
+        "        raise ValueError('lost')",
+    )
+    assert (done.returncode, done.stdout.count("raised ValueError: lost")) == (2, 1)
+    pids = [int(path.stem) for path in tmp_path.glob("*.pid")]
+    assert pids and not any(map(alive, pids))
 
 
 def test_a_thread_that_a_game_leaves_behind_does_not_hold_back_the_command(type_check):

@@ -79,6 +79,12 @@ class Endless(Walk):
         return frame, reward, True, True
 
 
+def _hang(hangs):
+    while hangs:
+        with contextlib.suppress(Exception):
+            str(hangs)
+
+
 class Hanging(Walk):
     """Does not return from one of its methods, and takes every error that can be taken."""
 
@@ -96,9 +102,7 @@ class Hanging(Walk):
         return super().step(action)
 
     def _pass(self, place):
-        while self.hanging == place:
-            with contextlib.suppress(Exception):
-                place.lower()
+        _hang(self.hanging == place)
 
 
 class Named(Walk):
@@ -214,6 +218,24 @@ class Picture(gymnasium.Env):
         assert action in (1, 2)
         self.image[0, 0] = action
         return self.image, float(action), False, False, {}
+
+
+class HangingEnv(gymnasium.Env):
+    """The same as a gymnasium environment."""
+
+    observation_space, action_space = Discrete(2), Discrete(2)
+
+    def __init__(self, place):
+        self.hanging = place
+        _hang(place == "constructor")
+
+    def reset(self, *, seed=None, options=None):
+        _hang(self.hanging == "reset")
+        return 0, {}
+
+    def step(self, action):
+        _hang(self.hanging == "step")
+        return 0, 0.0, False, False, {}
 
 
 class Mapping(Picture):

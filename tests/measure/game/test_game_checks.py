@@ -92,13 +92,14 @@ def test_a_wrong_game_fails_one_check_in_one_line(name, check, text):
     assert "\n" not in found[check]
 
 
+@pytest.mark.parametrize("game", ["Hanging", "HangingEnv"])
 @pytest.mark.parametrize("place", ["constructor", "reset", "step"])
-def test_a_game_that_hangs_is_told_with_the_line_that_does(place, monkeypatch):
+def test_a_game_that_hangs_is_told_with_the_line_that_does(place, game, monkeypatch):
     monkeypatch.setattr(random_play, "_HANG_S", 0.5)
-    found = failures(checks(f"{OWN}:Hanging", f"game.gymnasium.arguments.place={place}"))
+    found = failures(checks(f"{OWN}:{game}", f"game.gymnasium.arguments.place={place}"))
     assert list(found) == ["game"]
     assert re.fullmatch(
-        rf"{OWN}:Hanging: it hangs: no move has ended for 0.5 s \(own_games.py, line \d+\)", found["game"]
+        rf"{OWN}:{game}: it hangs: no move has ended for 0.5 s \(own_games.py, line \d+\)", found["game"]
     )
 
 
