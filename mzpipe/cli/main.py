@@ -45,7 +45,7 @@ VERBS = {
     "clean": "remove what killed runs left in /dev/shm and in the kernel cache",
     "role": "start one process of a run by hand (bin/mzpipe-actor and the like call this)",
 }
-# Verbs that start runs, which continue, and are drained and saved at their end, when their output can no longer be written.
+# Verbs that start runs. These go on, and are drained and saved, when their output can no longer be written.
 _LASTING_VERBS = ("train", "profile", "tune")
 # Verbs that read lines from a terminal, which Python edits only with its own stream.
 _TALKING_VERBS = ("play",)

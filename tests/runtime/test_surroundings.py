@@ -55,5 +55,5 @@ def test_a_compiler_that_is_switched_off_is_switched_on_and_said_so():
 @pytest.mark.parametrize("limit", [63, 64])
 def test_too_few_open_files_for_a_run_are_refused_in_one_line(limit, monkeypatch):
     monkeypatch.setattr(module.resource, "getrlimit", lambda kind: (limit, limit))
-    with nullcontext() if limit == 64 else pytest.raises(PlanError, match="ulimit -n: 63 open files .* at least 64"):
+    with nullcontext() if limit == 64 else pytest.raises(PlanError, match=r"ulimit -n: 63 open files .* at least 64"):
         module.refuse_few_files()
