@@ -1,8 +1,10 @@
 """`mzpipe VERB ...`: parses, dispatches, and turns every error into one line and an exit code."""
 
 import argparse
+import atexit
 import multiprocessing
 import os
+import shutil
 import sys
 import tempfile
 import threading
@@ -118,7 +120,8 @@ def _prepare(verb: str) -> str:
     except InputOutputError as error:
         if verb != "doctor":
             raise
-        os.environ["XDG_CACHE_HOME"] = tempfile.mkdtemp(prefix="mzpipe-doctor-")
+        os.environ["XDG_CACHE_HOME"] = folder = tempfile.mkdtemp(prefix="mzpipe-doctor-")
+        atexit.register(shutil.rmtree, folder, ignore_errors=True)
         del os.environ["NUMBA_CACHE_DIR"]
         prepare_environment()
         return str(error)
