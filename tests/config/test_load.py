@@ -221,3 +221,11 @@ def test_a_value_of_no_kind_that_may_stand_there_is_named_with_all_of_them():
     assert str(caught.value) == (
         "game.gymnasium.arguments.size=[1]: it is none of the kinds that may stand here: bool, int, float, string"
     )
+
+
+def test_an_empty_profile_is_named_unless_the_overrides_are_enough(tmp_path):
+    path = tmp_path / "profile.toml"
+    path.write_text("\n")
+    assert load_profile(path, ["stop.minutes=1"]).stop.minutes == 1
+    with pytest.raises(ConfigError, match=r"profile.toml: empty: stop: no limit is set"):
+        load_profile(path)
