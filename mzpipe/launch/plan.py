@@ -142,7 +142,7 @@ class Plan:
         _check_room(
             str(SHARED_MEMORY),
             self.segment_bytes(),
-            _free_shared_bytes(),
+            free_shared_bytes(),
             "lower topology.trajectory_ring_slots, topology.batch_ring_slots, actor.trajectory_length or "
             f"learner.batch_size, or enlarge {SHARED_MEMORY}",
         )
@@ -220,7 +220,7 @@ def _check_images(profile: Profile, game: GameSpec) -> None:
         )
 
 
-def _free_shared_bytes() -> int:
+def free_shared_bytes() -> int:
     """Bytes free in /dev/shm, with what killed runs have left there; raises PlanError if nobody can write to it."""
     try:
         free = os.statvfs(SHARED_MEMORY)
