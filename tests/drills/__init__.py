@@ -1,0 +1,1 @@
+"""Drills: commands that do harm to real runs and count what they survive: `python -m tests.drills.NAME`."""
