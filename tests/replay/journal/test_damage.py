@@ -53,6 +53,14 @@ def flip(path, offset, bit):
     path.write_bytes(data)
 
 
+def test_open_segment_longer_than_any_is_refused_before_it_is_searched(killed):
+    path = segment_paths(killed)[-1]
+    with path.open("ab") as file:
+        file.truncate(1 << 40)
+    with pytest.raises(InputOutputError, match=f"^{path}: 1099511627776 bytes, at most 2147483648: restore it"):
+        read_journal(killed, LAYOUT)
+
+
 @pytest.mark.slow
 def test_last_segment_cut_anywhere_in_its_last_record_loses_that_record_and_says_so(killed):
     path = segment_paths(killed)[-1]
