@@ -11,7 +11,7 @@ from ..config import Profile, load_profile
 from ..config.validate import chosen
 from ..errors import CheckpointError, ConfigError, InputOutputError, PlanError, UsageError
 from ..games import GameSpec, describe_game, same_game, unused_settings
-from ..replay.journal import has_journal
+from ..replay.journal import has_journal, read_journal
 from ..runs.directory import RunDirectory
 from ..runs.resume import ResumePoint
 from .plan import ModelSizes, Plan, make_plan, mebibytes
@@ -56,6 +56,7 @@ def check_model(plan: Plan, run: RunDirectory | None, start: ResumePoint | None)
     if run is not None:
         _check_files(run)
         _check_disk(plan, run.path)
+        _check_journal(plan, run)
     if start is not None:
         _check_start(plan, start)
 
@@ -88,6 +89,14 @@ def _check_disk(plan: Plan, path: Path) -> None:
             f"{path}: two checkpoints and a part of the journal need {mebibytes(needed)} of its disk, "
             f"{mebibytes(free_bytes)} are free: make room, or give a --run-dir on another disk"
         )
+
+
+def _check_journal(plan: Plan, run: RunDirectory) -> None:
+    """Raises InputOutputError for a journal that cannot be restored, as far as that shows without reading all of it."""
+    source = plan.profile.replay.source
+    directory = RunDirectory(Path(source)).journal if source else run.journal
+    if has_journal(directory):
+        read_journal(directory, plan.journal_layout)
 
 
 def _check_start(plan: Plan, start: ResumePoint) -> None:

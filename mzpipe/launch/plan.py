@@ -101,14 +101,19 @@ class Plan:
         """The sizes of the replay table; raises ConfigError if it holds too little."""
         return TableShape.of(self.profile.replay, self.game, self.profile.actor.trajectory_length).sizes()
 
+    @property
+    def journal_layout(self) -> JournalLayout:
+        """The dimensions of the journal's records."""
+        return JournalLayout(self.game.frame_shape, self.game.frame_dtype, self.game.num_actions)
+
     def journal_bytes(self) -> int:
         """The most bytes that the journal can take on disk; 0 without one."""
-        replay, game = self.profile.replay, self.game
+        replay = self.profile.replay
         if replay.source or not replay.journal:
             return 0
         transitions = self.table_sizes().capacity
         return journal_bytes_bound(
-            JournalLayout(game.frame_shape, game.frame_dtype, game.num_actions),
+            self.journal_layout,
             transitions=transitions,
             trajectory_length=self.profile.actor.trajectory_length,
             segment_bytes=journal_segment_bytes(replay.capacity_bytes),
