@@ -71,7 +71,7 @@ def forgeries(place: Path, seed: int) -> list[Mutation]:
     groups = [list(group(run)) for group in _GROUPS]
     for group in groups:
         rng.shuffle(group)
-    return [each for each in chain.from_iterable(zip_longest(*groups)) if each is not None]
+    return [each._replace(is_forged=True) for each in chain.from_iterable(zip_longest(*groups)) if each is not None]
 
 
 def _state(run: _Run) -> Iterator[Mutation]:

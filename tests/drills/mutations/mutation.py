@@ -17,11 +17,18 @@ class Mutation(NamedTuple):
     change: Callable[[Path], None]
     # Whether the changed files are as mzpipe might have written them, so that nobody could tell.
     is_plausible: bool = False
+    # Whether the checksums of the changed files are right.
+    is_forged: bool = False
 
     @property
     def is_unchecked(self) -> bool:
         """Whether a changed answer may be what the files say."""
         return self.is_plausible or self.target.endswith(UNCHECKED)
+
+    @property
+    def is_forged_record(self) -> bool:
+        """Whether a journal's record has other contents, and the checksum of these."""
+        return self.is_forged and self.target.endswith(".mzj")
 
     @property
     def names(self) -> tuple[str, ...]:

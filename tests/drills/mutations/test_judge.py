@@ -158,6 +158,8 @@ def test_judge_takes_another_answer_for_what_the_file_says_only_where_nothing_co
     for mutation, kind in (
         (DAMAGED._replace(target="run/scores.csv"), Kind.AS_WRITTEN),
         (DAMAGED._replace(is_plausible=True), Kind.AS_WRITTEN),
+        (DAMAGED._replace(target="run/journal/segment-00000001.mzj", is_forged=True), Kind.AS_WRITTEN),
         (DAMAGED._replace(target="run/journal/state.mzs"), Kind.WRONG),
+        (DAMAGED._replace(target="run/journal/segment-00000001.mzj"), Kind.WRONG),
     ):
-        assert kind_of(place, say("4.5\n"), mutation=mutation) == kind
+        assert kind_of(place, say("4.5\n"), mutation=mutation, verb="export") == kind
