@@ -221,3 +221,9 @@ def test_a_value_of_no_kind_that_may_stand_there_is_named_with_all_of_them():
     assert str(caught.value) == (
         "game.gymnasium.arguments.size=[1]: it is none of the kinds that may stand here: bool, int, float, string"
     )
+
+
+@pytest.mark.parametrize("field", ["game.name", "topology.external"])
+def test_parse_profile_refuses_a_text_that_would_steer_a_terminal(field):
+    with pytest.raises(ConfigError, match=rf"^{field}='.x1b\[31mPong': it holds control characters"):
+        parse_profile("", [f'{field}="\\u001b[31mPong"'])
