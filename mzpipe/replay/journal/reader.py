@@ -12,6 +12,7 @@ of the other segments are checked while trajectories() streams. What follows fro
     state damaged                                                                       a note, no state
 """
 
+import os
 from pathlib import Path
 
 from ...errors import InputOutputError
@@ -30,6 +31,8 @@ def has_journal(directory: Path) -> bool:
     """Whether the directory has a manifest, a state or a segment, to read or to refuse; raises InputOutputError."""
     try:
         if not directory.exists():
+            if os.path.lexists(directory):
+                raise InputOutputError(f"{directory}: leads to no directory: remove it, or restore what it leads to")
             return False
         return any((directory / name).exists() for name in (MANIFEST, STATE)) or bool(segment_files(directory))
     except OSError as error:
