@@ -211,6 +211,8 @@ def _saved_priorities(alpha: object, arrays: Mapping[str, np.ndarray]) -> dict[i
     kinds = weight_N.dtype.kind + length_R.dtype.kind + serial_R.dtype.kind
     if (weight_N.ndim, length_R.ndim, serial_R.ndim, kinds) != (1, 1, 1, "fii") or len(length_R) != len(serial_R):
         raise ValueError("its weights, lengths and serials are not those of trajectories")
+    if (np.diff(serial_R, prepend=-1) <= 0).any():
+        raise ValueError("its serials do not ascend from 0 on")
     if (length_R < 0).any() or length_R.sum() != len(weight_N) or not (np.isfinite(weight_N) & (weight_N >= 0)).all():
         raise ValueError("its weights are not those of its trajectories")
     # The last piece, after the last trajectory, is empty.

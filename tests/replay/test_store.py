@@ -269,6 +269,8 @@ FORGED = {
     "lengths below zero": arrays_of(length=lambda length: -length),
     "lengths that are fractions": arrays_of(length=lambda length: length.astype(np.float32)),
     "fewer serials": arrays_of(serial=lambda serial: serial[:-1]),
+    "serials below zero": arrays_of(serial=lambda serial: -1 - serial),
+    "one serial twice": arrays_of(serial=lambda serial: serial - (serial == serial[-1])),
     "weights in two dimensions": arrays_of(weight=lambda weight: weight[None]),
     "weights that are not finite": arrays_of(weight=lambda weight: weight * np.float32("inf")),
     "weights below zero": arrays_of(weight=lambda weight: -1.0 - weight),
