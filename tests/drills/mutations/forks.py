@@ -2,6 +2,7 @@
 
 import contextlib
 import io
+import mmap
 import os
 import resource
 import signal
@@ -45,10 +46,10 @@ def in_fork(function: Callable[[], int], limits: Limits) -> Done:
     with tempfile.TemporaryFile() as output, tempfile.TemporaryFile() as errors:
         for stream in (sys.stdout, sys.stderr):
             stream.flush()
-        begun_s, before = time.monotonic(), psutil.Process().memory_info()
+        begun_s, at_start = time.monotonic(), mmap.mmap(-1, mmap.PAGESIZE)
         pid = os.fork()
         if pid == 0:
-            _become(function, limits, before.vms, output.fileno(), errors.fileno())
+            _become(function, limits, at_start, output.fileno(), errors.fileno())
         status, usage = _wait(pid, limits.seconds)
         texts = []
         for file in (output, errors):
@@ -56,7 +57,9 @@ def in_fork(function: Callable[[], int], limits: Limits) -> Done:
             texts.append(file.read().decode(errors="replace"))
         code = None if status is None else os.waitstatus_to_exitcode(status)
         code = None if code == -signal.SIGXCPU else code
-        return Done(code, *texts, time.monotonic() - begun_s, max(0, usage.ru_maxrss * 1024 - before.rss))
+        return Done(
+            code, *texts, time.monotonic() - begun_s, max(0, usage.ru_maxrss * 1024 - int.from_bytes(at_start[:8]))
+        )
 
 
 def _wait(pid: int, limit_s: float) -> tuple[int | None, resource.struct_rusage]:
@@ -77,15 +80,16 @@ def _wait(pid: int, limit_s: float) -> tuple[int | None, resource.struct_rusage]
     return None, os.wait4(pid, 0)[2]
 
 
-def _become(function: Callable[[], int], limits: Limits, mapped: int, output: int, errors: int) -> None:
-    """Never returns."""
-    code = _RAISED
+def _become(function: Callable[[], int], limits: Limits, at_start: mmap.mmap, output: int, errors: int) -> None:
+    """Writes the bytes that this process has at its start, and runs the function; never returns."""
+    code, memory = _RAISED, psutil.Process().memory_info()
+    at_start[:8] = memory.rss.to_bytes(8)
     try:
         os.setpgid(0, 0)
         os.dup2(output, 1)
         os.dup2(errors, 2)
         sys.stdout, sys.stderr = (io.TextIOWrapper(io.FileIO(number, "w", closefd=False)) for number in (1, 2))
-        resource.setrlimit(resource.RLIMIT_AS, (mapped + limits.bytes,) * 2)
+        resource.setrlimit(resource.RLIMIT_AS, (memory.vms + limits.bytes,) * 2)
         resource.setrlimit(resource.RLIMIT_CPU, (limits.processor_seconds, limits.processor_seconds + 5))
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
         code = function()

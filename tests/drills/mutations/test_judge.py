@@ -131,6 +131,14 @@ def test_judge_notices_a_run_that_starts_from_scratch_although_it_says_so(place,
     assert kind_of(place, say(text), sound=say(RESUMED), changes=True, verb="train") == Kind.SCRATCH
 
 
+def test_meet_measures_what_a_command_takes_beyond_what_is_loaded(place):
+    def take(place):
+        taken = bytearray(100 * MIB)
+        taken[::4096] = b"x" * len(taken[::4096])
+
+    assert 90 * MIB < meet(planted(take), place, LIMITS).done.peak_bytes < 150 * MIB
+
+
 def test_judge_lets_a_resumed_run_change_its_directory(place):
     def train(place):
         change(place)
