@@ -1,5 +1,6 @@
 # make train [PROFILE=profiles/cartpole.toml] [ARGS="--set seed=1"]
 # make test     all tests, with the set-up        make check    what every commit must pass
+# make wheel    wheel and sdist, in build/dist    make try-wheel  trains CartPole from the wheel alone
 
 PYTHON  ?= python3
 PROFILE ?= profiles/cartpole.toml
@@ -11,7 +12,10 @@ PURE    := tests/search tests/targets
 WORKERS ?= 2
 SHARED  := -n $(WORKERS) --dist loadscope --no-loadscope-reorder
 
-.PHONY: train test check lint install install-dev clean
+# The wheel is tried in an environment with nothing but the core, from an empty folder.
+TRIAL   := build/trial
+
+.PHONY: train test check lint install install-dev wheel try-wheel clean
 
 train: $(VENV)/installed
 	$(BIN)/mzpipe train $(PROFILE) $(ARGS)
@@ -34,9 +38,20 @@ lint: $(VENV)/installed-dev
 check: lint
 	$(BIN)/python -m pytest $(SHARED) -m "not slow and not alone"
 
+wheel: $(VENV)/installed-dev
+	rm -rf build/dist
+	$(BIN)/python -m build --outdir build/dist .
+
+try-wheel: wheel
+	rm -rf $(TRIAL)
+	$(PYTHON) -m venv $(TRIAL)/venv
+	$(TRIAL)/venv/bin/python -m pip install --quiet build/dist/*.whl --constraint constraints.txt
+	mkdir $(TRIAL)/empty
+	cd $(TRIAL)/empty && ../venv/bin/mzpipe profiles && ../venv/bin/mzpipe train cartpole --set stop.learner_steps=500
+
 $(VENV)/installed: setup.cfg constraints.txt
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --editable . --constraint constraints.txt
+	$(BIN)/python -m pip install --quiet --editable ".[all]" --constraint constraints.txt
 	touch $@
 
 $(VENV)/installed-dev: $(VENV)/installed

@@ -5,7 +5,7 @@
     |   +-- ConfigError           2  a profile's field; also a ValueError
     |   +-- GameError             2  a user's own game breaks the protocol
     |   +-- PlanError             2  the machine cannot hold the plan
-    |   +-- SearchInputError      2  a bad array given to the search; also a ValueError
+    +-- SearchInputError         70  a bad array given to the search, as a network's NaN; also a ValueError
     +-- NotFiniteError           70  weights, or the optimiser's state, hold NaN or infinity
     +-- AlreadyRunningError       3  the run directory is live
     +-- InputOutputError         74  a file or segment cannot be read or written
@@ -71,8 +71,8 @@ class PlanError(UsageError):
     """The machine has less memory, shared memory or devices than the plan needs."""
 
 
-class SearchInputError(UsageError, ValueError):
-    """An array given to the search has the wrong shape, kind or values."""
+class SearchInputError(MzpipeError, ValueError):
+    """An array given to the search has the wrong shape, kind or values; no user hands it one in mzpipe's programs."""
 
 
 class NotFiniteError(MzpipeError):

@@ -5,11 +5,12 @@ Writes  lane requests, trajectory_ring[i]
 Owns    its games and search trees
 """
 
-from contextlib import ExitStack
+from contextlib import ExitStack, nullcontext
 
 import numpy as np
 
-from ..games import make_game
+from ..games import is_others_code, make_game
+from ..ipc.calls import LongCall
 from ..ipc.lane import LaneClient
 from ..ipc.messages import Note
 from ..ipc.ring import RingWriter
@@ -54,11 +55,16 @@ class Actor(Agent):
                 self._turns.served(number)
         return work_count
 
+    def drain(self) -> bool:
+        """Hands over the moves played so far, as far as the ring has room; returns False if some are left."""
+        unfinished = [group for group in self._groups if not group.hand_over()]
+        self._replay_bell.ring()
+        return not unfinished
+
     def on_close(self) -> None:
-        """Hands over the moves played so far, and frees the games of every lane, whatever happens to another's."""
+        """Hands over what the ring still takes, and frees the games of every lane, whatever happens to another's."""
         with self._games:
-            for group in self._groups:
-                group.close()
+            self.drain()
 
     def _make_group(self, number: int, lane: LaneClient) -> LaneGroup:
         profile, num_games = self._profile, self._plane.shape.trees_per_lane
@@ -76,6 +82,7 @@ class Actor(Agent):
             planner,
             recorder,
             self._clock,
+            self._in_long_call(LongCall.GAME) if is_others_code(profile.game) else nullcontext(),
             discount=search.discount,
             temperature_moves=profile.actor.temperature_moves,
             rng=rng,

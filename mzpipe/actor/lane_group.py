@@ -5,6 +5,7 @@ Shape legend    G games of the lane   A actions
 
 import time
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from typing import NamedTuple
 
 import numpy as np
@@ -29,7 +30,7 @@ class Played(NamedTuple):
 
 
 class LaneGroup:
-    """Games that move in lockstep over one lane."""
+    """Games that move in lockstep over one lane; every call of the games' own code is made inside `in_game`."""
 
     def __init__(
         self,
@@ -37,12 +38,14 @@ class LaneGroup:
         planner: LanePlanner,
         recorder: Recorder,
         clock: StageClock,
+        in_game: AbstractContextManager[None],
         *,
         discount: float,
         temperature_moves: int,
         rng: np.random.Generator,
     ) -> None:
         self._game, self._planner, self._recorder, self._clock = game, planner, recorder, clock
+        self._in_game = in_game
         self._begun_ns = 0
         self._discount, self._rng = discount, rng
         self._temperature_moves = temperature_moves or np.iinfo(np.int64).max
@@ -51,10 +54,25 @@ class LaneGroup:
         self._length_G = np.zeros(game.num_games, np.int64)
         self.longest_ended = 0  # moves of the longest episode that has ended
         self._frames: np.ndarray | None = None
+        # What `still_moves` has seen: frames, returns, and how many moves there were.
+        self._seen: tuple[np.ndarray, np.ndarray, int] = (np.zeros(0), np.zeros(0), 0)
 
     def longest_now(self) -> int:
         """Moves so far of the longest episode under way."""
         return int(self._length_G.max())
+
+    def still_moves(self) -> int:
+        """For how many moves every game has shown one frame and had one return, at each call, without an end.
+
+        What games show between two calls is not compared.
+        """
+        if self._frames is None:
+            return 0
+        frames, return_G, moves = self._seen
+        now = int(self._length_G.min())
+        if now < moves or not (np.array_equal(frames, self._frames) and np.array_equal(return_G, self._return_G)):
+            self._seen, moves = (self._frames, self._return_G.copy(), now), now
+        return now - moves
 
     def blocked(self) -> bool:
         """Whether records wait for room in the ring."""
@@ -66,10 +84,9 @@ class LaneGroup:
             self._clock.end(Stage.TRAJECTORY_WRITE, 0)
         return not flushed
 
-    def close(self) -> None:
-        """Hands over the moves of unfinished trajectories, and frees the games."""
-        self._recorder.flush_unfinished()
-        self._game.close()
+    def hand_over(self) -> bool:
+        """Hands over the moves played so far; returns False if the ring has no room for some of them."""
+        return self._recorder.flush_unfinished()
 
     def begin(self) -> bool:
         """Begins the search of the next move if no search is running."""
@@ -77,12 +94,13 @@ class LaneGroup:
             return False
         self._clock.skip()
         self._begun_ns = time.monotonic_ns()
-        if self._frames is None:
-            self._frames = self._game.reset()
-            self._stack.reset(self._frames, None)
+        with self._in_game:
+            if self._frames is None:
+                self._frames = self._game.reset()
+                self._stack.reset(self._frames, None)
+            self._legal_actions = self._game.legal_actions()
+            self._to_play = self._game.to_play()
         self._stack.write(self._planner.observation)
-        self._legal_actions = self._game.legal_actions()
-        self._to_play = self._game.to_play()
         self._planner.begin(self._legal_actions)
         self._clock.add(Stage.ROOT_SEARCH, 0)
         return True
@@ -103,7 +121,8 @@ class LaneGroup:
         action_G = self._planner.choose(result, temperature_G, self._rng)
         self._clock.add(Stage.ROOT_SEARCH, len(action_G))
         self._clock.took(Stage.ROOT_SEARCH, time.monotonic_ns() - self._begun_ns)
-        step = self._game.step(action_G)
+        with self._in_game:
+            step = self._game.step(action_G)
         self._clock.end(Stage.ENV_STEP, len(action_G))
         steps = Steps(
             action=action_G,
@@ -140,7 +159,8 @@ class LaneGroup:
         )
         if played.episodes:
             self.longest_ended = max(self.longest_ended, int(self._length_G[ended_G].max()))
-            frames = self._game.reset(ended_G)
+            with self._in_game:
+                frames = self._game.reset(ended_G)
             self._stack.reset(frames, ended_G)
             self._return_G[ended_G] = 0.0
             self._length_G[ended_G] = 0

@@ -68,11 +68,14 @@ class Recorder:
             self._advance(game)
         return True
 
-    def flush_unfinished(self) -> None:
-        """Writes every game's unfinished record, as far as the ring has room; no move may follow."""
+    def flush_unfinished(self) -> bool:
+        """Writes every game's unfinished record; returns False if the ring is full and some are left.
+
+        No move may follow.
+        """
         waiting = set(self._full)
         self._full.extend(int(game) for game in np.flatnonzero(self._length_G) if int(game) not in waiting)
-        self.flush()
+        return self.flush()
 
     def _fill(self, slot: Trajectory, game: int) -> None:
         length = self._length_G[game]

@@ -11,12 +11,13 @@ from importlib.metadata import PackageNotFoundError, version
 from itertools import chain
 
 from ..errors import ExitCode, InputOutputError, MzpipeError
+from ..extras import EXTRAS, is_installed
 from ..launch.plan import available_memory_bytes, mebibytes
 from ..measure.gpu_trials import TRIALS, run_trial
 from ..runs.directory import SHARED_MEMORY, runtime_prefix
 from ..runtime.environment import kernel_cache
 
-_PACKAGES = ("numpy", "numba", "torch", "gymnasium", "ale-py", "pyzmq", "msgpack", "safetensors", "crc32c", "rich")
+_PACKAGES = ("numpy", "numba", "torch", "gymnasium", "pyzmq", "msgpack", "safetensors", "crc32c", "rich")
 _COMFORTABLE_SHARED_BYTES = 256 << 20
 
 
@@ -47,7 +48,12 @@ def _packages() -> str:
     try:
         return ", ".join(f"{name} {version(name)}" for name in _PACKAGES)
     except PackageNotFoundError as error:
-        raise MzpipeError(f"{error.name} is not installed: pip install -e . -c constraints.txt") from None
+        raise MzpipeError(f"{error.name} is not installed: pip install mzpipe, or in a clone `make install`") from None
+
+
+def _extras() -> str:
+    missing = sorted({extra for package, extra in EXTRAS.items() if not is_installed(package)})
+    return f"not installed: {', '.join(missing)} (pip install 'mzpipe[all]')" if missing else "all are installed"
 
 
 def _kernel_cache(fault: str) -> str:
@@ -108,6 +114,7 @@ def _leftovers() -> str:
 _CHECKS: dict[str, Callable[[], str]] = {
     "python": _python,
     "packages": _packages,
+    "extras": _extras,
     "cores": _cores,
     "memory": _memory,
     "shared memory": _shared_memory,

@@ -15,6 +15,7 @@ from typing import Any
 
 from .. import __version__
 from ..errors import DeviceWarning, ExitCode, InputOutputError, MzpipeError
+from ..extras import missing_extras
 from ..format import printable
 from ..games.own import allow_env_import
 from ..runtime.devices import device_errors
@@ -26,6 +27,8 @@ from ..runtime.surroundings import mend
 # Modules with add_arguments(parser) and run(arguments) -> int; loaded only when their verb is used.
 VERBS = {
     "train": "train a profile, or resume a run",
+    "profiles": "list the profiles that come with mzpipe, and what was reached with them",
+    "config": "explain the settings of profiles, or compare two profiles",
     "plan": "print the processes and memory that training a profile needs, and start nothing",
     "top": "watch the stages of a running pipeline, or show the last state of a dead one",
     "profile": "measure how every stage of a profile spends its time, and which one is the bottleneck",
@@ -68,11 +71,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _run(words: list[str], verb: str) -> int:
     try:
         fault = _prepare(verb)
-        parsed, module = _parse(words, verb)
-        parsed.cache_fault = fault
-        allow_env_import(getattr(parsed, "allow_env_import", False))
-        with device_errors(), _device_warnings(verb):
-            return int(module.run(parsed))
+        with missing_extras():
+            parsed, module = _parse(words, verb)
+            parsed.cache_fault = fault
+            allow_env_import(getattr(parsed, "allow_env_import", False))
+            with device_errors(), _device_warnings(verb):
+                return int(module.run(parsed))
     except MzpipeError as error:
         _say(verb, error)
         return error.exit_code

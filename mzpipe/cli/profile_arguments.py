@@ -61,7 +61,7 @@ def integer(least: int, most: int | None = None) -> Callable[[str], int]:
 
 def add_profile_arguments(parser: argparse.ArgumentParser) -> None:
     """PROFILE, --set and --allow-env-import, as `profile`, `overrides` and `allow_env_import`."""
-    parser.add_argument("profile", type=Path, help="a profile, as in profiles/cartpole.toml")
+    parser.add_argument("profile", type=Path, help="a profile: a file, or a name that `mzpipe profiles` lists")
     add_overrides_argument(parser)
     add_import_argument(parser)
 

@@ -5,12 +5,12 @@ import sys
 from pathlib import Path
 from shlex import quote
 
-from ..config import Profile, load_profile
+from ..config import load_profile
 from ..errors import CheckpointError
 from ..launch.signals import Outcome
 from ..launch.train import train
 from ..runs.checkpoint import BEST, LATEST, CheckpointStore
-from ..runs.directory import RunDirectory
+from ..runs.directory import RunDirectory, default_run_directory
 from ..runtime.process import process_began_s
 from ..telemetry import View, make_view
 from .profile_arguments import add_profile_arguments
@@ -26,7 +26,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Trains, and prints where everything is."""
     profile = load_profile(arguments.profile, arguments.overrides)
-    run_directory = RunDirectory(arguments.run_dir or default_run_directory(arguments.profile, profile))
+    run_directory = RunDirectory(arguments.run_dir or default_run_directory(arguments.profile.stem, profile.seed))
     view = make_view(run_directory.path.name, interval_s=profile.telemetry.interval_s)
     try:
         outcome = train(profile, run_directory, view, serial=arguments.serial, began_s=process_began_s())
@@ -34,11 +34,6 @@ def run(arguments: argparse.Namespace) -> int:
         view.close()
     _say_where(run_directory, outcome, view)
     return outcome.exit_code
-
-
-def default_run_directory(profile_path: Path, profile: Profile) -> Path:
-    """The run's directory if there is no --run-dir."""
-    return Path("runs") / f"{profile_path.stem}-seed{profile.seed}"
 
 
 def _say_where(run_directory: RunDirectory, outcome: Outcome, view: View) -> None:

@@ -8,7 +8,7 @@ from pydantic.dataclasses import dataclass as pydantic_dataclass
 if TYPE_CHECKING:
     from dataclasses import dataclass as section
 else:
-    _CLOSED = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
+    _CLOSED = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False, use_attribute_docstrings=True)
 
     def section(*, frozen: bool):
         """A dataclass whose constructor checks types and ranges and refuses unknown names."""

@@ -19,6 +19,7 @@ from ..reading import read_file
 from .base import near
 from .profile import Profile
 from .protocols import fill_in_protocol
+from .shipped import find_profile
 from .validate import check_profile
 
 MAX_PROFILE_BYTES = 64 * 1024
@@ -31,9 +32,9 @@ _LONG_KEY = re.compile(rf"(?<![\w-]){_KEY_PART}(?:[ \t]*+\.[ \t]*+{_KEY_PART}){{
 
 
 def load_profile(path: Path | str, overrides: Iterable[str] = ()) -> Profile:
-    """The profile in `path` with the `key=value` overrides applied, in order.
+    """The profile in `path`, or the shipped one of that name, with the `key=value` overrides applied, in order.
 
-    Raises ConfigError: the file is missing, too large or not TOML; a field is
+    Raises ConfigError: the profile is missing, too large or not TOML; a field is
     unknown, of the wrong type, out of range, or contradicts the game's protocol.
     """
     text = _read(Path(path)).removeprefix(_BYTE_ORDER_MARK)
@@ -82,18 +83,12 @@ def _rename(tree: dict[str, Any], name: str, new_name: str) -> None:
 
 
 def _read(path: Path) -> str:
-    if not path.exists():
-        raise ConfigError(f"{path}: no such profile{near(path.name, _siblings(path))}")
     try:
-        return read_file(path, MAX_PROFILE_BYTES).decode()
+        return read_file(find_profile(path), MAX_PROFILE_BYTES).decode()
     except UnicodeDecodeError as error:
         raise ConfigError(f"{path}: cannot be read as a profile: {error}") from None
     except InputOutputError as error:
         raise ConfigError(f"{error}: not a profile") from None
-
-
-def _siblings(path: Path) -> list[str]:
-    return sorted(entry.name for entry in path.parent.glob("*.toml")) if path.parent.is_dir() else []
 
 
 def _parse_toml(text: str, source: str) -> dict[str, Any]:

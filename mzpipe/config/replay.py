@@ -13,46 +13,68 @@ from .base import Fraction, NonNegativeInt, PositiveFloat, PositiveInt, section
 class ReplayConfig:
     """Storage bound, reuse, sampling, n-step targets and the journal."""
 
-    # Bytes of the preallocated table; the oldest trajectories make room for new ones.
     capacity_bytes: Annotated[int, Field(ge=1 << 16)] = 256 << 20
-    # Bytes of the compressed tier, which holds the frames that no longer fit into the table; 0: no tier.
+    """Bytes of the preallocated table; the oldest trajectories make room for new ones."""
+
     compressed_bytes: NonNegativeInt = 0
-    # How many times smaller the tier's frames are expected to be; it only sets how many transitions the tier can hold.
+    """Bytes of the compressed tier, which holds the frames that no longer fit into the table; 0: no tier."""
+
     compression_ratio: Annotated[float, Field(ge=1.0, le=1000.0)] = 16.0
-    # How often each transition is trained on, on average.
+    """How many times smaller the tier's frames are expected to be; it only sets how many transitions the tier can hold.
+    """
+
     samples_per_insert: PositiveFloat = 32.0
-    # Half the width of the corridor around samples_per_insert: the transitions by which inserting
-    # may be ahead of the learner's consumption, or behind it.
+    """How often each transition is trained on, on average."""
+
     max_insert_lead: PositiveInt = 2_000
-    # Transitions stored before the first batch is sampled.
+    """Half the width of the corridor around samples_per_insert: the transitions by which inserting may be ahead of the
+    learner's consumption, or behind it."""
+
     min_size_to_sample: PositiveInt = 1_000
-    # "prioritized" draws transitions in proportion to |v - z|^priority_alpha, "uniform" all with the same probability.
+    """Transitions stored before the first batch is sampled."""
+
     sampler: Literal["prioritized", "uniform"] = "prioritized"
+    """How transitions are drawn: "prioritized", in proportion to |v - z|^priority_alpha, or "uniform", all alike."""
+
     priority_alpha: Annotated[float, Field(gt=0.0, le=4.0)] = 0.6
-    # Priority of new transitions: "error", the |v - z| of their own search, or "max", the greatest that any transition
-    # has had so far (EfficientZero): then none waits long for its first draw, even if its own |v - z| is 0.
+    """Exponent of the priorities |v - z|."""
+
     initial_priority: Literal["error", "max"] = "error"
-    # Exponent of the importance weights: from the first to the last value over stop.learner_steps
-    # (it stays at the first if that is not set).
+    """Priority of new transitions: "error", the |v - z| of their own search, or "max", the greatest that any transition
+    has had so far (EfficientZero): then none waits long for its first draw, even if its own |v - z| is 0."""
+
     priority_beta: tuple[Fraction, Fraction] = (0.4, 1.0)
-    # Importance weights, over the batch's largest, are not below it (EfficientZero V2: 0.1): one sample that was
-    # nearly never drawn then cannot take the weight of all others; 0: as they are.
+    """Exponent of the importance weights: from the first to the last value over stop.learner_steps (it stays at the
+    first if that is not set)."""
+
     min_importance_weight: Fraction = 0.0
-    # Rewards summed before the value target bootstraps; past the end of a game it never does.
+    """Importance weights, over the batch's largest, are not below it (EfficientZero V2: 0.1): one sample that was
+    nearly never drawn then cannot take the weight of all others; 0: as they are."""
+
     td_steps: Annotated[int, Field(ge=1, le=4096)] = 10
-    # Off-policy correction: td_steps falls by 1 per this many learner steps of a transition's age, to 1; 0: never.
+    """Rewards summed before the value target bootstraps; past the end of a game it never does."""
+
     auto_td_steps: NonNegativeInt = 0
-    # "n-step": rewards and a bootstrap value. "mixed" (EfficientZero V2): from learner step mixed_after_steps on,
-    # samples that are not among the newest mixed_newest transitions take the values of their newest searches instead.
+    """Off-policy correction: td_steps falls by 1 per this many learner steps of a transition's age, to 1; 0: never."""
+
     value_target: Literal["n-step", "mixed"] = "n-step"
+    """What values are trained towards: "n-step", rewards and a bootstrap value; "mixed" (EfficientZero V2): older
+    samples take the values of their newest searches instead."""
+
     mixed_after_steps: NonNegativeInt = 30_000
+    """mixed: learner steps before which every target is an n-step one."""
+
     mixed_newest: NonNegativeInt = 5_000
-    # Whether to keep a journal, from which a resume restores the table.
+    """mixed: the newest transitions, this many, keep n-step targets."""
+
     journal: bool = True
-    # Seconds between two saves of the priorities into the journal's directory.
+    """Whether to keep a journal, from which a resume restores the table."""
+
     journal_state_s: PositiveFloat = 30.0
-    # Directory of a finished run: train on its journal, without actors. Written `replay.from` in a profile.
+    """Seconds between two saves of the priorities into the journal's directory."""
+
     source: str = ""
+    """Directory of a finished run: train on its journal, without actors. Written `replay.from` in a profile."""
 
 
 def least_insert_lead(*, batch_size: int, samples_per_insert: float, trajectory_length: int) -> int:

@@ -4,9 +4,11 @@ Reads   lane responses, weights, the learner's step counter
 Writes  lane requests, checkpoints/best
 """
 
+from contextlib import nullcontext
+
 import numpy as np
 
-from ..games import Game, make_game
+from ..games import Game, is_others_code, make_game
 from ..ipc.calls import LongCall
 from ..ipc.messages import Evaluated, Note
 from ..ipc.roles import Role
@@ -31,6 +33,8 @@ class Evaluator(Agent):
         self._learner = self._plane.counters(Member(Role.LEARNER, 0))
         self._best = BestCheckpoint(self._profile, self._plane.shape, context.storage.checkpoints, self._note)
         self._game: Game | None = None
+        is_others = is_others_code(self._profile.game)
+        self._in_game = self._in_long_call(LongCall.GAME) if is_others else nullcontext()
 
     def _note(self, line: str) -> None:
         self._control.send(Note(line))
@@ -60,7 +64,8 @@ class Evaluator(Agent):
             if self._learner.get("learner_steps") < self._due_steps:
                 return 0
             self._begin()
-        work_count = self._episodes.do_work()
+        with self._in_game:
+            work_count = self._episodes.do_work()
         if work_count:
             self._clock.end(Stage.EVALUATION, self._episodes.take_moves())
         if self._planner.weights_version:
@@ -85,7 +90,8 @@ class Evaluator(Agent):
         self._planner.weights_version = 0
         self._pulled = None
         self._due_steps = self._next_due(self._learner.get("learner_steps"))
-        self._episodes.begin()
+        with self._in_game:
+            self._episodes.begin()
 
     def _hold_weights(self) -> None:
         """Copies exactly the version under evaluation; starts over if that version is no longer published or served."""

@@ -6,17 +6,18 @@ that reaches its move limit counts as drawn.
 Shape legend    G games in parallel
 """
 
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 
 from ..config import Profile
 from ..games import Game, TwoPlayerGame
-from ..games.board import BoardGame
 from ..planning import Planner
 from .episodes import Episodes, EvaluationGames, GreedyEpisodes
-from .every_line import EveryLine
-from .opponents import Opponent, make_opponent
+
+if TYPE_CHECKING:
+    from ..games.board import BoardGame
+    from .opponents import Opponent
 
 
 def make_episodes(profile: Profile, game: Game, planner: Planner, seed: int) -> EvaluationGames:
@@ -26,7 +27,11 @@ def make_episodes(profile: Profile, game: Game, planner: Planner, seed: int) -> 
         return GreedyEpisodes(game, planner, count)
     assert profile.evaluator.opponent in game.spec.opponents
     if profile.evaluator.opponent == "every_line":
-        return EveryLine(cast(BoardGame, game), planner)
+        from .every_line import EveryLine  # games of one player need no OpenSpiel, which the extra `boards` brings
+
+        return EveryLine(cast("BoardGame", game), planner)
+    from .opponents import make_opponent
+
     return VersusEpisodes(cast(TwoPlayerGame, game), planner, count, make_opponent(profile.evaluator, seed))
 
 
@@ -35,7 +40,7 @@ class VersusEpisodes(Episodes):
 
     _game: TwoPlayerGame
 
-    def __init__(self, game: TwoPlayerGame, planner: Planner, episodes: int, opponent: Opponent) -> None:
+    def __init__(self, game: TwoPlayerGame, planner: Planner, episodes: int, opponent: "Opponent") -> None:
         super().__init__(game, planner, episodes)
         self._opponent = opponent
 

@@ -2,7 +2,15 @@
 
 from .closing import opened
 from .game import Game, GameSpec, StepResult, TwoPlayerGame
-from .registry import describe_game, describe_outside, has_protocols, make_game, same_game, unused_settings
+from .registry import (
+    describe_game,
+    describe_outside,
+    has_protocols,
+    is_others_code,
+    make_game,
+    same_game,
+    unused_settings,
+)
 from .stack import FrameStack
 
 __all__ = [
@@ -14,6 +22,7 @@ __all__ = [
     "describe_game",
     "describe_outside",
     "has_protocols",
+    "is_others_code",
     "make_game",
     "opened",
     "same_game",

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from ..config import GameConfig
 from ..errors import ConfigError, GameError
+from ..extras import how_to_install
 from .checked import asked, checked_picture, is_finite, shown
 from .closing import close_all, closed_if_it_fails
 from .environment import Environment, Observed
@@ -144,9 +145,10 @@ def make_registered(config: GameConfig) -> gymnasium.Env:
         cause = error.__cause__
         if not isinstance(cause, gymnasium.error.Error | ImportError | TypeError | ValueError | LookupError):
             raise
-        raise ConfigError(
-            f"game.name={config.name!r}{_with_arguments(config)}: {type(cause).__name__}: {shown(cause)}"
-        ) from None
+        where = f"game.name={config.name!r}{_with_arguments(config)}"
+        if isinstance(cause, gymnasium.error.DependencyNotInstalled) and "Box2D" in str(cause):
+            raise ConfigError(f"{where}: Box2D is not installed: {how_to_install('Box2D')}") from None
+        raise ConfigError(f"{where}: {type(cause).__name__}: {shown(cause)}") from None
     with closed_if_it_fails(config.name, [env]):
         return wrapped(env, config)
 

@@ -20,6 +20,7 @@ import numpy as np
 
 from ..config import GameConfig
 from ..errors import ConfigError
+from ..extras import how_to_install
 from .game import GameSpec
 from .names import MINATAR_GAMES, MinAtarName, minatar_names
 from .single import BatchedGame, Step
@@ -101,7 +102,7 @@ def _game_module(game: str) -> ModuleType:
     assert game in MINATAR_GAMES
     package = importlib.util.find_spec("minatar")
     if package is None or package.origin is None:
-        raise ConfigError("game.name: MinAtar's games need the minatar package: pip install 'mzpipe[minatar]'")
+        raise ConfigError(f"game.name: MinAtar's games need the minatar package: {how_to_install('minatar')}")
     path = Path(package.origin).parent / "environments" / f"{game}.py"
     spec = importlib.util.spec_from_file_location(f"minatar.environments.{game}", path)
     assert spec is not None and spec.loader is not None

@@ -7,6 +7,8 @@ Suffixes of Atari names that elsewhere choose a frame skip or sticky actions (`N
 import functools
 from typing import NamedTuple
 
+from ..extras import is_installed
+
 MINATAR_GAMES = ("asterix", "breakout", "freeway", "seaquest", "space_invaders")
 # Those that become faster during the game.
 RAMPING_GAMES = ("asterix", "seaquest", "space_invaders")
@@ -62,9 +64,21 @@ def gymnasium_names() -> list[str]:
     ]
 
 
+def is_from_elsewhere(name: str) -> bool:
+    """Whether another package than gymnasium has registered this id."""
+    import gymnasium
+
+    return not str(gymnasium.spec(name).entry_point).startswith("gymnasium.envs.")
+
+
 @functools.cache
 def atari_names() -> dict[str, str]:
-    """Every accepted spelling, and its ROM: {"MsPacman": "ms_pacman", "ALE/MsPacman-v5": "ms_pacman", ...}."""
+    """Every accepted spelling, and its ROM: {"MsPacman": "ms_pacman", "ALE/MsPacman-v5": "ms_pacman", ...}.
+
+    None without ale_py, which knows them.
+    """
+    if not is_installed("ale_py"):
+        return {}
     from ale_py import roms  # only where an Atari game may be meant: runs of other games do not load it
 
     names = {}

@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING
 from ..config import GameConfig
 from ..config.base import chosen
 from ..errors import ConfigError
+from ..extras import how_to_install, is_installed
 from .action_planes import ActionPlanes
 from .board_rules import BOARDS
 from .closing import closed_if_it_fails, opened
 from .game import Game, GameSpec
-from .names import RAMPING_GAMES, atari_names, gymnasium_names, minatar_names
+from .names import RAMPING_GAMES, atari_names, gymnasium_names, is_from_elsewhere, minatar_names
 
 if TYPE_CHECKING:
     from .gymnasium_family import Outside
@@ -39,6 +40,8 @@ class Family:
     has_protocols: bool = False
     # Whether a name that is in no list belongs to the family.
     takes: Callable[[str], bool] = lambda name: False
+    # Whether the game of this name is other people's code, neither mzpipe's nor of the package that the family is of.
+    is_others: Callable[[str], bool] = lambda name: False
 
 
 def make_game(config: GameConfig, num_games: int, seed: int, *, training: bool = True) -> Game:
@@ -83,6 +86,14 @@ def describe_outside(config: GameConfig) -> "Outside | None":
 def has_protocols(config: GameConfig) -> bool:
     """Whether the game may have a protocol; raises ConfigError if there is no such game."""
     return _family(config.name).has_protocols
+
+
+def is_others_code(config: GameConfig) -> bool:
+    """Whether the game is other people's code, of which nobody knows how long a call takes.
+
+    Raises ConfigError if there is no such game.
+    """
+    return _family(config.name).is_others(config.name)
 
 
 def same_game(name: str, other: str) -> bool:
@@ -144,6 +155,7 @@ FAMILIES = (
         gymnasium_names,
         _make_gymnasium,
         sections=("gymnasium",),
+        is_others=is_from_elsewhere,
     ),
     Family(", ".join(BOARDS), lambda: BOARDS, _make_board, sections=("board",), unused=_unused_board),
     Family(
@@ -166,6 +178,7 @@ FAMILIES = (
         _make_own,
         sections=("gymnasium",),
         takes=lambda name: ":" in name,
+        is_others=lambda name: True,
     ),
 )
 
@@ -174,4 +187,6 @@ def _suggestion(name: str) -> str:
     near = difflib.get_close_matches(name, [known for family in FAMILIES for known in family.names()], n=1)
     if near:
         return f"; did you mean {near[0]}?"
+    if not is_installed("ale_py"):
+        return f"; Atari's games need ale_py: {how_to_install('ale_py')}"
     return f"; known games: {'; '.join(family.known for family in FAMILIES)}"

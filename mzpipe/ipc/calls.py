@@ -25,3 +25,5 @@ class LongCall(IntEnum):
     FIRST_STEP = "first training step", 600.0
     SAVE = "saving a checkpoint", 300.0
     LOAD = "loading a checkpoint", 300.0
+    # Other people's code, which may now and then take far longer than all the times before.
+    GAME = "game", 60.0

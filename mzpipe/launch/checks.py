@@ -10,6 +10,7 @@ from pathlib import Path
 from ..config import Profile, load_profile
 from ..config.validate import chosen
 from ..errors import CheckpointError, ConfigError, InputOutputError, PlanError, UsageError
+from ..extras import EXTRAS, require
 from ..games import GameSpec, describe_game, same_game, unused_settings
 from ..replay.journal import has_journal, read_journal
 from ..runs.directory import RunDirectory
@@ -28,6 +29,7 @@ def check_profile(profile: Profile, run: RunDirectory | None, *, trace_events: i
         refuse_unused(profile, game)
     make_plan(profile, game, Devices.assumed(profile), ModelSizes(), trace_events=trace_events).check()
     _check_source(profile)
+    _check_runtime(profile)
     return game
 
 
@@ -69,6 +71,13 @@ def _check_source(profile: Profile) -> None:
     if not has_journal(source.journal):
         raise UsageError(f"replay.from={profile.replay.source!r}: {source.journal} holds no journal to train on")
     source.refuse_live()
+
+
+def _check_runtime(profile: Profile) -> None:
+    """Refuses an inference runtime that is named and not installed; "auto" takes torch in its place."""
+    runtime = profile.inference.runtime
+    if runtime in EXTRAS:
+        require(runtime, f"inference.runtime={runtime!r}")
 
 
 def _check_files(run: RunDirectory) -> None:

@@ -9,7 +9,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from ..errors import InputOutputError, MzpipeError
-from ..ipc.dataplane import DataPlane
+from ..ipc.dataplane import SHAPE_FILE, DataPlane
 from ..ipc.roles import Role
 from ..ipc.shape import Member
 from ..runs.directory import LastMoment, LiveRun, LockedRun
@@ -29,10 +29,22 @@ def read_last_moment(live: LiveRun) -> LastMoment | None:
 
 
 def recall_last_moment(locked: LockedRun) -> LastMoment | None:
-    """The counts of the last session; keeps those of a killed one, whose counters are about to be swept."""
-    if locked.former is not None:
+    """The counts of the last session; keeps those of a killed one, whose counters are about to be swept.
+
+    A session that was killed before it counted leaves those of the session before it.
+    """
+    if locked.former is not None and _has_counted(locked.former, locked.last):
         locked.remember(read_last_moment(locked.former))
     return locked.last
+
+
+def _has_counted(live: LiveRun, before: LastMoment | None) -> bool:
+    """Whether a session may have counted anything: a data plane begins with the counts of the session before it."""
+    runtime = Path(live.runtime_directory)
+    if not (runtime / SHAPE_FILE).exists():
+        return not runtime.is_dir()  # swept: what it had counted is unknown
+    counts = read_last_moment(live)
+    return counts is None or before is None or counts.env_steps >= before.env_steps
 
 
 @contextmanager

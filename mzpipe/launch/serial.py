@@ -73,6 +73,11 @@ class SerialPipeline:
             port.to_supervisor.clear()
         return messages
 
+    def drain(self) -> None:
+        """Has every agent hand over what it still holds; no lap may follow."""
+        while [agent for agent in self._started if not agent.drain()]:
+            continue
+
     def close(self) -> None:
         """Closes every started agent, last started first."""
         while self._started:

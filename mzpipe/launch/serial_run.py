@@ -1,6 +1,8 @@
 """A whole run in one process: `train --serial`."""
 
+from collections.abc import Callable
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 
 from ..errors import ExitCode
@@ -14,28 +16,47 @@ from ..telemetry.reports import Reached, Reports
 from .ending import Ending
 from .plan import Plan
 from .serial import SerialPipeline
-from .signals import Outcome, SignalPipe, signal_outcome, solved
+from .signals import Outcome, SignalPipe, Watch, signal_outcome, solved
 
 _LAPS_BETWEEN_REPORTS = 64
 _LEARNER = Member(Role.LEARNER, 0)
 
 
 def run_serial(
-    plan: Plan, run: RunDirectory, live: LiveRun, view: View, signals: SignalPipe, reached: Reached
+    plan: Plan,
+    run: RunDirectory,
+    live: LiveRun,
+    view: View,
+    signals: SignalPipe,
+    reached: Reached,
+    watch: Watch | None = None,
 ) -> Outcome:
-    """Steps every agent in turn until a stop condition or a signal; saves a checkpoint, and returns how it ended."""
+    """Steps every agent in turn until a stop condition, a signal or the watch ends it.
+
+    Saves a checkpoint, and returns how it ended.
+    """
     plane = DataPlane.create(Path(live.runtime_directory), plan.shape)
     with closing(Reports(plan.profile, plane, run, view, reached)) as reports:
         pipeline = SerialPipeline(plan.profile, plane, run.storage, plan.devices)
-        with closing(_SerialRun(plan, pipeline, reports, view, signals)) as serial:
+        with closing(
+            _SerialRun(plan, pipeline, reports, view, signals, partial(watch, plane) if watch else None)
+        ) as serial:
             return serial.run()
 
 
 class _SerialRun:
     """A pipeline with its reports, and with the signals that end it."""
 
-    def __init__(self, plan: Plan, pipeline: SerialPipeline, reports: Reports, view: View, signals: SignalPipe) -> None:
-        self._plan, self._pipeline, self._reports = plan, pipeline, reports
+    def __init__(
+        self,
+        plan: Plan,
+        pipeline: SerialPipeline,
+        reports: Reports,
+        view: View,
+        signals: SignalPipe,
+        watch: Callable[[], str | None] | None,
+    ) -> None:
+        self._plan, self._pipeline, self._reports, self._watch = plan, pipeline, reports, watch
         self._view, self._signals, self._ending = view, signals, Ending()
 
     def run(self) -> Outcome:
@@ -44,6 +65,7 @@ class _SerialRun:
         outcome = None
         while outcome is None:
             outcome = self._step()
+        self._pipeline.drain()
         self._pipeline.agents[_LEARNER].on_message(SaveCheckpoint(request_id=1))  # at once, without another step
         self._take_messages()
         self._ending.cause = outcome
@@ -62,7 +84,7 @@ class _SerialRun:
             outcome = self._take_messages() or outcome
         outcome = outcome or signal_outcome(self._signals)
         self._reports.tick(lambda: None)
-        limit = self._reports.limit_reached()
+        limit = self._reports.limit_reached() or (self._watch() if self._watch else None)
         return outcome or (Outcome(ExitCode.FINISHED, limit) if limit is not None else None)
 
     def _take_messages(self) -> Outcome | None:

@@ -4,11 +4,13 @@ import os
 import signal
 import socket
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from types import FrameType
 
 from ..config import Profile
 from ..errors import ExitCode
+from ..ipc.dataplane import DataPlane
 from ..ipc.messages import Evaluated
 
 HANDLED = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
@@ -91,6 +93,10 @@ class PauseSignal:
 
 def _is_ignored(number: signal.Signals) -> bool:
     return number in _MAY_BE_IGNORED and signal.getsignal(number) is signal.SIG_IGN
+
+
+# A watch looks at the run every turn, and ends it by returning a reason.
+Watch = Callable[[DataPlane], str | None]
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,8 @@
     lap ... lap ......... no lap, and no part of a long call ......... limit: stack, line ... kill ... restart or end
 
 A process makes progress when it ends a lap or a part of a long call. One that waits for others still laps, so it is not
-silent. The limit is that of the long call under way; without one it follows from the process's own longest lap.
+silent. The limit is that of the long call under way; without one it follows from the process's own longest lap. It is
+never below topology.silence_s.
 
 Reads   the counters laps, parts, busy_laps and long_call, which their process alone writes, word by word (V1 of
         ipc/counters.py names the instruction)
@@ -82,7 +83,7 @@ class _Listener:
         if not sign.is_ready:
             return LongCall.START.limit_s
         if sign.call is not LongCall.NONE:
-            return sign.call.limit_s
+            return max(silence_s, sign.call.limit_s)
         least_s = FEW_LAPS_LIMIT_S if sign.busy_laps - self._busy_before < FEW_LAPS else 0.0
         return max(silence_s, LONGER * self._longest_s, least_s)
 
@@ -177,7 +178,8 @@ class SilenceKeeper:
         entry.kill_at_s = self._clock() + _STACK_S
         for each in self._fellows(entry):
             self._write_stack(each, silence)
-        self._view.line(f"{line} (at most {silence.limit_s:.1f} s): its stack is in {self._log(entry)}")
+        limit = f"at most {silence.limit_s:.1f} s; topology.silence_s raises this"
+        self._view.line(f"{line} ({limit}): its stack is in {self._log(entry)}")
 
     def _fellows(self, entry: Entry) -> list[Entry]:
         """The process, and for a rank of the learner all ranks: each of them waits in a step for all others."""

@@ -8,7 +8,6 @@ Owns    the run directory's lock, the runtime directory and every segment in it
 import os
 import signal
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 import zmq
@@ -40,7 +39,7 @@ from .join import SOCKET_FILE
 from .plan import Plan
 from .roles import LAST_STAGE, SEARCHING_ROLES, STOP_STAGES
 from .roster import Entry, Roster, State, describe_exit
-from .signals import Outcome, PauseSignal, SignalPipe, signal_outcome, solved
+from .signals import Outcome, PauseSignal, SignalPipe, Watch, signal_outcome, solved
 from .silence import STACKS, SilenceKeeper, pause_run
 
 _TICK_MS = 200
@@ -50,10 +49,6 @@ _FIRST_STAGE = 1
 _SOURCES_STOP_S, _REST_STOP_S = 2.0, 2.5
 _SECOND_CTRL_C_STOP_S = 1.0
 _REFUSALS_SHOWN, _REFUSAL_CHARACTERS = 3, 200
-
-
-# A watch looks at the run every turn, and ends it by returning a reason.
-Watch = Callable[[DataPlane], str | None]
 
 
 class Supervisor:

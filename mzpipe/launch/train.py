@@ -16,9 +16,9 @@ from .last_moment import counted_session, recall_last_moment
 from .plan import make_plan, plan_lines
 from .prepare import prepare
 from .serial_run import run_serial
-from .signals import Outcome, SignalPipe, signal_outcome
+from .signals import Outcome, SignalPipe, Watch, signal_outcome
 from .start import find_start
-from .supervisor import Supervisor, Watch
+from .supervisor import Supervisor
 
 
 def train(
@@ -33,7 +33,7 @@ def train(
 ) -> Outcome:
     """Runs a profile in its run directory until it stops; resumes the run that the directory holds.
 
-    `watch` looks at a run of processes while it is live; a trace has room for `trace_events` events. With `began_s`, a
+    `watch` looks at the run while it is live; a trace has room for `trace_events` events. With `began_s`, a
     time on the monotonic clock, a line says how long after it the first env step was played.
     """
     game = check_profile(profile, run, trace_events=trace_events)
@@ -62,7 +62,7 @@ def train(
                 view.line(line)
             reached = reached._replace(began_s=began_s)
             if serial:
-                return run_serial(plan, run, live, view, signals, reached)
+                return run_serial(plan, run, live, view, signals, reached, watch)
             return Supervisor(plan, run, live, view, signals, reached, watch).run()
 
 

@@ -8,6 +8,7 @@ from typing import Protocol
 import numpy as np
 
 from ..config import SearchConfig
+from ..errors import SearchInputError
 from ..ipc.lane import LaneClient, RequestKind
 from ..search import BatchedSearch, SearchResult, sample_action
 
@@ -80,20 +81,26 @@ class LanePlanner:
         self._ask_roots()
 
     def advance(self) -> SearchResult | None:
-        """Takes the answer if it is there and sends the next request; returns the result at the end, else None."""
+        """Takes the answer if it is there and sends the next request; returns the result at the end, else None.
+
+        Raises SearchInputError for an answer that is not finite.
+        """
         if self._state is _State.IDLE or not self._lane.ready():
             return None
         lane = self._lane
         lane.taken()
-        if self._state is _State.ROOT:
-            self.weights_version = lane.weights_version
-            self._search.begin(self._policy_logits, self._value, self._legal_actions)
-            self._state, self._node_index = _State.SIMULATION, 0
-        elif lane.weights_version != self.weights_version:
-            self._ask_roots()
-            return None
-        else:
-            self._search.backup(self._reward, self._value, self._policy_logits)
+        try:
+            if self._state is _State.ROOT:
+                self.weights_version = lane.weights_version
+                self._search.begin(self._policy_logits, self._value, self._legal_actions)
+                self._state, self._node_index = _State.SIMULATION, 0
+            elif lane.weights_version != self.weights_version:
+                self._ask_roots()
+                return None
+            else:
+                self._search.backup(self._reward, self._value, self._policy_logits)
+        except SearchInputError as error:
+            raise SearchInputError(f"{error}; {self._asked()}") from error
         if self._node_index == self._config.num_simulations:
             self._state = _State.IDLE
             return self._search.result()
@@ -117,6 +124,11 @@ class LanePlanner:
     def answered(self) -> bool:
         """Whether the answer to the outstanding request has arrived."""
         return self._state is not _State.IDLE and self._lane.ready()
+
+    def _asked(self) -> str:
+        """What the network was asked: its version, and the largest number in the observations."""
+        largest = np.abs(self.observation.astype(np.float64)).max()
+        return f"weights version {self.weights_version}, observations of up to {largest:g}"
 
     def _ask_roots(self) -> None:
         self._state = _State.ROOT

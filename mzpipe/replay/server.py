@@ -78,6 +78,7 @@ class ReplayServer(Agent):
         self._discount = signed_search(profile.search, describe_game(profile.game).num_players).discount
         self._directory = context.storage.journal
         self._learner = plane.counters(Member(Role.LEARNER, 0))
+        self._stop_word = plane.stop_word()
         self._learner_bells = [plane.doorbell(member) for member in plane.shape.learners()]
         self._started = False
 
@@ -114,13 +115,18 @@ class ReplayServer(Agent):
         self._look_after_journal()
         return work_count + (self._batches.do_work() if self._table.size else 0)
 
+    def drain(self) -> bool:
+        """Takes in all that lies in the rings, whatever the rate limiter says."""
+        for actor in range(len(self._readers)):
+            while self._insert(actor, at_end=True):
+                continue
+        return True
+
     def on_close(self) -> None:
         """Takes in the last records of the actors, and writes the rest of the journal."""
         if not self._started:
             return
-        for actor in range(len(self._readers)):
-            while self._insert(actor, at_end=True):
-                continue
+        self.drain()
         if self._recovery.journal is not None:
             self._store.save_state()
             self._recovery.journal.close(_JOURNAL_CLOSE_S)
@@ -143,8 +149,10 @@ class ReplayServer(Agent):
         for line in recovery.lines:
             self._control.send(Note(line))
         known = self._counters.get("inserted")  # the last session's count, or this session's before a restart
-        taken_in = known - self._counters.get("former_inserted")
         restored = self._fill(recovery.contents, known) if recovery.contents else None
+        if restored is not None and self._epoch > 0:  # the journal may have one more that was not yet counted
+            known = max(known, restored.inserted)
+        taken_in = known - self._counters.get("former_inserted")
         self._count_inserts()
         # After the count: a session that is killed in between has rather lost nothing than all that was restored.
         self._counters.set("former_inserted", self._limiter.inserted - taken_in)
@@ -187,7 +195,7 @@ class ReplayServer(Agent):
             return 0
         if self._checked[actor] or not (self._is_known(actor, record) or self._refuse(actor, record)):
             self._checked[actor] = True
-            if not at_end and not self._limiter.can_insert(int(record.length[0])):
+            if not (at_end or self._admits(record)):
                 self._waits.mark("insert_wait")
                 self._clock.blocked()
                 return 0
@@ -195,11 +203,16 @@ class ReplayServer(Agent):
             inserted = self._store.insert(record, actor=actor, epoch=reader.epoch())
             self._clock.end(Stage.REPLAY_INSERT, inserted)
             self._limiter.inserted += inserted
-            self._count_inserts()
+        # Released before it is counted: the successor of a server that is killed here takes no record that was counted.
         reader.release()
+        self._count_inserts()
         self._checked[actor] = False
         self._actor_bells[actor].ring()
         return 1
+
+    def _admits(self, record: Trajectory) -> bool:
+        """Whether the rate limiter lets the record in; in a stop actors wait for room for the last they have played."""
+        return self._limiter.can_insert(int(record.length[0])) or self._stop_word.stage() > 0
 
     def _is_known(self, actor: int, record: Trajectory) -> bool:
         """Whether a killed server of this session stored the record, and died before it released it."""

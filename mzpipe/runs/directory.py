@@ -107,6 +107,11 @@ def _is_count(value: object) -> bool:
     return type(value) is int and 0 <= value <= _MAX_COUNT
 
 
+def default_run_directory(profile_name: str, seed: int) -> Path:
+    """The directory of a run that was given none."""
+    return Path("runs") / f"{profile_name}-seed{seed}"
+
+
 class RunDirectory:
     """The paths of one run, and its lock."""
 

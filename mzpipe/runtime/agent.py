@@ -4,8 +4,6 @@ import os
 import sys
 import time
 import traceback
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import ClassVar
 
 from ..errors import ExitCode, MzpipeError
@@ -42,18 +40,33 @@ class Agent:
     def on_message(self, message: Message) -> None:
         """Handles one message from the supervisor, between laps."""
 
+    def drain(self) -> bool:
+        """Hands over what it still holds, as far as there is room; a role that stops calls it until all is handed over.
+
+        Returns False if some is left.
+        """
+        return True
+
     def on_close(self) -> None:
         """Releases everything; called once, however the agent ends after on_start was called."""
 
-    @contextmanager
-    def _in_long_call(self, call: LongCall) -> Iterator[None]:
+    def _in_long_call(self, call: LongCall) -> "InLongCall":
         """Says that what happens inside may take as long as this call may."""
-        former = self._counters.get("long_call")
-        self._counters.set("long_call", call)
-        try:
-            yield
-        finally:
-            self._counters.set("long_call", former)
+        return InLongCall(self._counters, call)
+
+
+class InLongCall:
+    """Declares a long call while it is entered; it can be entered again and again, as its two stores cost little."""
+
+    def __init__(self, counters: Counters, call: LongCall) -> None:
+        self._counters, self._call = counters, call
+
+    def __enter__(self) -> None:
+        self._former = self._counters.get("long_call")
+        self._counters.set("long_call", self._call)
+
+    def __exit__(self, *_: object) -> None:
+        self._counters.set("long_call", self._former)
 
 
 class StopView:
@@ -65,6 +78,10 @@ class StopView:
     def requested(self) -> bool:
         """Whether this role must stop now."""
         return 0 < self._stage <= self._word.stage()
+
+    def passed(self) -> bool:
+        """Whether nobody waits for this role any more: the roles that it feeds stop too."""
+        return self._word.stage() > self._stage
 
 
 def run_agent(
@@ -94,6 +111,8 @@ def run_agent(
                 work_count += deliver(agent, control)
             idle.after(work_count)
             clock.lap(work_count)
+        while not (agent.drain() or stop.passed()):
+            idle.after(0)
         return ExitCode.FINISHED
     except Exception as error:  # the only catch-all in the package
         return report(error, agent.role, control, errors)

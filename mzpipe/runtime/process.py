@@ -40,7 +40,15 @@ class Child:
         return self.process.pid
 
     def reap(self) -> int:
-        """Exit code (negative: killed by that signal); call when the pidfd is readable."""
+        """Exit code (negative: killed by that signal); call when the pidfd is readable.
+
+        Kills what is left of its process group: children of a game that were not closed, for example.
+        """
+        if self.process.returncode is None:
+            # While it waits to be reaped, its pid, which names the group, can belong to no one else.
+            os.waitid(os.P_PID, self.pid, os.WEXITED | os.WNOWAIT)
+            with contextlib.suppress(ProcessLookupError):  # it was started without a group of its own
+                os.killpg(self.pid, signal.SIGKILL)
         return self.process.wait()
 
     def signal(self, number: int) -> None:

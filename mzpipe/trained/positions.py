@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ..errors import UsageError
+from ..errors import SearchInputError, UsageError
 from .player import Player
 
 _COLUMNS = ["moves", "value", "keeping"]
@@ -87,8 +87,8 @@ def examine(
         progress(number)
         try:
             decision = player.consider(position.moves)
-        except UsageError as error:
-            raise UsageError(f"position {number}: {error}") from None
+        except (UsageError, SearchInputError) as error:
+            raise type(error)(f"position {number}: {error}") from None
         legal = frozenset(np.flatnonzero(decision.legal_actions).tolist())
         if illegal := position.keeping - legal:
             raise UsageError(f"position {number}: keeping has {sorted(illegal)}, which is illegal there")

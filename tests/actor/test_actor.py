@@ -1,12 +1,17 @@
 """The actor over a real server and ring: what it records is what it played."""
 
+import contextlib
+
 import numpy as np
+import pytest
 
 from mzpipe.actor.actor import Actor
 from mzpipe.actor.recorder import Recorder
 from mzpipe.games import make_game
+from mzpipe.games.gymnasium_family import GymnasiumGame
+from mzpipe.ipc.calls import LongCall
 from mzpipe.ipc.columns import copied
-from mzpipe.ipc.ring import RingReader
+from mzpipe.ipc.ring import RingReader, RingWriter
 from mzpipe.ipc.roles import Role
 from mzpipe.ipc.schema import TERMINATED
 from mzpipe.planning import LanePlanner, derive_seed
@@ -107,6 +112,68 @@ def test_actor_stops_playing_and_counts_it_when_the_ring_is_full(tmp_path):
     assert counters.get("wait_out") > 0
 
 
+def test_actor_hands_over_every_move_it_has_played_when_the_ring_was_full_at_the_stop(tmp_path):
+    profile = tiny_profile()
+    plane = make_plane(tmp_path, profile)
+    publish(plane, random_model(profile, plane, 0))
+    server, actor = started_server(profile, plane), Actor(make_context(profile, plane, Role.ACTOR))
+    actor.on_start()
+    while not plane.counters(ACTOR).get("wait_out"):
+        actor.do_work()
+        server.do_work()
+    reader, taken = RingReader(plane.trajectory_ring(0)), 0
+    while (is_done := actor.drain()) is False or reader.peek() is not None:
+        taken += int(reader.peek().length[0])
+        reader.release()
+    assert (is_done, taken) == (True, plane.counters(ACTOR).get("env_steps"))
+
+
+@pytest.mark.parametrize("point", ["Recorder.add", "RingWriter.commit", "Actor._count"])
+def test_moves_in_the_memory_of_a_killed_actor_are_all_that_is_counted_and_never_arrives(tmp_path, monkeypatch, point):
+    profile = tiny_profile()
+    plane = make_plane(tmp_path, profile)
+    publish(plane, random_model(profile, plane, 0))
+    server, reader = started_server(profile, plane), RingReader(plane.trajectory_ring(0))
+    owner, name = point.split(".")
+    owner, calls, taken = {"Recorder": Recorder, "RingWriter": RingWriter, "Actor": Actor}[owner], [], 0
+    act = getattr(owner, name)
+
+    def act_until_the_kill(*arguments, **options):
+        calls.append(1)
+        if len(calls) == 12:
+            raise ZeroDivisionError
+        return act(*arguments, **options)
+
+    def take():
+        length = 0
+        while (record := reader.peek()) is not None:
+            length += int(record.length[0])
+            reader.release()
+        return length
+
+    killed = Actor(make_context(profile, plane, Role.ACTOR))
+    killed.on_start()
+    with monkeypatch.context() as killing, contextlib.suppress(ZeroDivisionError):
+        killing.setattr(owner, name, act_until_the_kill)
+        while True:
+            killed.do_work()
+            server.do_work()
+            taken += take()
+    taken += take()
+    lost = plane.counters(ACTOR).get("env_steps") - taken
+    assert 0 <= lost <= 6 * 5  # at most what its games hold
+    plane.release_lanes(ACTOR)
+    successor = Actor(make_context(profile, plane, Role.ACTOR, epoch=1))
+    successor.on_start()
+    for _ in range(300):
+        successor.do_work()
+        server.do_work()
+        taken += take()
+    while not successor.drain():
+        taken += take()
+    assert plane.counters(ACTOR).get("env_steps") - taken - take() == lost
+
+
 def test_actor_plays_in_all_its_lanes_alike_when_the_ring_has_room_for_one_record_at_a_time(tmp_path):
     profile = tiny_profile()
     plane = make_plane(tmp_path, profile)
@@ -121,6 +188,35 @@ def test_actor_plays_in_all_its_lanes_alike_when_the_ring_has_room_for_one_recor
         lanes.append(int(reader.peek().game[0]) // 3)
         reader.release()
     assert abs(sum(lanes[8:]) - 20) <= 1
+
+
+@pytest.mark.parametrize(("is_others", "call"), [(True, LongCall.GAME), (False, LongCall.NONE)])
+def test_actor_declares_every_call_of_other_peoples_game_as_one_that_may_take_long(
+    tmp_path, monkeypatch, is_others, call
+):
+    monkeypatch.setattr("mzpipe.actor.actor.is_others_code", lambda game: is_others)
+    calls, names = {}, ("reset", "step", "legal_actions", "to_play")
+    for name in names:
+        method = getattr(GymnasiumGame, name)
+
+        def noted(game, *arguments, name=name, method=method):
+            calls.setdefault(name, set()).add(plane.counters(ACTOR).get("long_call"))
+            return method(game, *arguments)
+
+        monkeypatch.setattr(GymnasiumGame, name, noted)
+    profile = tiny_profile()
+    plane = make_plane(tmp_path, profile)
+    publish(plane, random_model(profile, plane, 0))
+    server, actor = started_server(profile, plane), Actor(make_context(profile, plane, Role.ACTOR))
+    actor.on_start()
+    reader = RingReader(plane.trajectory_ring(0))
+    while not plane.counters(ACTOR).get("episodes"):
+        actor.do_work()
+        server.do_work()
+        assert plane.counters(ACTOR).get("long_call") == LongCall.NONE
+        if reader.peek() is not None:
+            reader.release()
+    assert calls == {name: {call} for name in names}
 
 
 def test_actor_lowers_the_temperature_with_training_progress(tmp_path):

@@ -12,9 +12,8 @@ import torch
 
 from mzpipe.cli import clean
 from mzpipe.cli.main import VERBS, main
-from mzpipe.cli.train import default_run_directory
-from mzpipe.config import parse_profile
 from mzpipe.errors import CheckpointError, DeviceError, DeviceWarning, MzpipeError, PlanError
+from mzpipe.runs.directory import default_run_directory
 
 PROFILE = "[stop]\nlearner_steps = 10\n"
 
@@ -170,8 +169,7 @@ def test_main_loads_only_the_verb_that_is_used():
 
 
 def test_default_run_directory_is_named_after_profile_and_seed():
-    profile = parse_profile("seed = 7\n[stop]\nlearner_steps = 1\n")
-    assert default_run_directory(Path("a/cartpole.toml"), profile) == Path("runs/cartpole-seed7")
+    assert default_run_directory("cartpole", 7) == Path("runs/cartpole-seed7")
 
 
 def test_command_ends_in_one_line_when_the_kernel_cache_cannot_be_used(tmp_path, monkeypatch, capsys):

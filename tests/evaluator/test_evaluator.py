@@ -6,6 +6,7 @@ import pytest
 from mzpipe.evaluator.episodes import GreedyEpisodes
 from mzpipe.evaluator.evaluator import Evaluator
 from mzpipe.games import make_game
+from mzpipe.ipc.calls import LongCall
 from mzpipe.ipc.control import LocalPort
 from mzpipe.ipc.roles import Role
 from mzpipe.ipc.shape import Member
@@ -89,6 +90,26 @@ def test_evaluator_waits_for_its_interval_and_reports_one_version(tmp_path):
     assert message.episodes == 3
     assert message.is_best
     assert np.isfinite(message.return_mean)
+
+
+def test_evaluator_declares_other_peoples_games_as_calls_that_may_take_long(tmp_path, monkeypatch):
+    monkeypatch.setattr("mzpipe.evaluator.evaluator.is_others_code", lambda game: True)
+    profile = tiny_profile("evaluator.interval_steps=10")
+    plane, evaluator, port = make_evaluator(tmp_path, profile)
+    publish(plane, random_model(profile, plane, 0))
+    plane.counters(plane.shape.members()[0]).set("learner_steps", 10)
+    calls, counters = {}, plane.counters(EVALUATOR)
+    for name in ("reset", "step", "legal_actions"):
+        method = getattr(evaluator._game, name)
+
+        def noted(*arguments, name=name, method=method):
+            calls.setdefault(name, set()).add(counters.get("long_call"))
+            return method(*arguments)
+
+        monkeypatch.setattr(evaluator._game, name, noted)
+    evaluate(plane, evaluator, started_server(profile, plane), port)
+    assert calls == {name: {LongCall.GAME} for name in ("reset", "step", "legal_actions")}
+    assert counters.get("long_call") == LongCall.NONE
 
 
 def test_evaluator_saves_exactly_the_weights_it_played_with(tmp_path):

@@ -55,6 +55,27 @@ class Walk:
         self.closed += 1
 
 
+class Waiting:
+    """Stays as it is whatever is played, but in one way."""
+
+    num_actions = 2
+    frame_shape = (2,)
+
+    def __init__(self, but="nothing"):
+        self.but = but
+
+    def reset(self, seed):
+        self.moves = 0
+        return self._frame()
+
+    def step(self, action):
+        self.moves += 1
+        return self._frame(), float(self.but == "rewards"), self.but == "ends" and self.moves == 30, False
+
+    def _frame(self):
+        return np.array([1.0, self.moves % 2 if self.but == "flickers" else 0.0])
+
+
 class Restless(Walk):
     """Frames that do not follow from the seed."""
 

@@ -1,11 +1,14 @@
 """Names of games: which are known, and the error for every other."""
 
+import dataclasses
+
+import gymnasium
 import pytest
 
 from mzpipe.config import AtariConfig, GameConfig, GymnasiumConfig
 from mzpipe.config.game import BoardConfig, MinAtarConfig
 from mzpipe.errors import ConfigError
-from mzpipe.games import make_game, same_game, unused_settings
+from mzpipe.games import is_others_code, make_game, same_game, unused_settings
 from mzpipe.games.names import atari_names
 
 
@@ -73,3 +76,25 @@ def test_atari_names_leave_out_cartridges_without_a_mode_for_one_player():
 def test_settings_without_effect_on_the_game_are_named(name, settings, fields):
     expected = [f"{field}: it has no effect on {name}: leave it out" for field in fields]
     assert unused_settings(GameConfig(name=name, **settings)) == expected
+
+
+@pytest.mark.parametrize(
+    ("name", "is_others"),
+    [
+        ("CartPole-v1", False),
+        ("Pong", False),
+        ("MinAtar/Breakout-v1", False),
+        ("connect_four", False),
+        ("my_game:MyGame", True),
+    ],
+)
+def test_others_code_is_what_neither_mzpipe_nor_a_familys_package_brings(name, is_others):
+    assert is_others_code(GameConfig(name=name)) is is_others
+
+
+def test_others_code_is_what_another_package_registers_with_gymnasium(monkeypatch):
+    spec = gymnasium.spec("CartPole-v1")
+    monkeypatch.setitem(
+        gymnasium.registry, "Theirs-v0", dataclasses.replace(spec, id="Theirs-v0", entry_point="theirs:Env")
+    )
+    assert is_others_code(GameConfig(name="Theirs-v0"))

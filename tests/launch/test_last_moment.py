@@ -85,6 +85,29 @@ def test_counts_of_an_ended_session_stay_until_another_one_has_counted(tmp_path)
         assert recall_last_moment(locked) == LastMoment(150, 123, 0, in_flight=7)
 
 
+@pytest.mark.parametrize("has_plane", [False, True])
+def test_counts_of_a_killed_session_outlive_a_start_that_is_killed_before_it_counts(tmp_path, killed, has_plane):
+    run, early = RunDirectory(tmp_path / "run"), tmp_path / "early"
+    early.mkdir()
+    if has_plane:
+        make_plane(early, tiny_profile())
+    with run.locked() as locked:
+        locked.former = killed
+        recall_last_moment(locked)
+        locked.remember(locked.last._replace(in_flight=0))  # told
+    with run.locked() as locked:
+        locked.former = LiveRun(pid=1, run_id="y", runtime_directory=str(early))
+        assert recall_last_moment(locked) == LastMoment(90, 70, 0, in_flight=0)
+
+
+def test_counts_are_unknown_when_those_of_a_killed_session_were_swept(tmp_path, killed):
+    run = RunDirectory(tmp_path / "run")
+    with run.locked() as locked:
+        locked.remember(LastMoment(90, 70, 0, 0))
+        locked.former = dataclasses.replace(killed, runtime_directory=str(tmp_path / "gone"))
+        assert recall_last_moment(locked) is None
+
+
 def test_counts_of_a_killed_session_outlive_a_start_that_is_given_up(tmp_path, killed, monkeypatch):
     run = RunDirectory(tmp_path / "run")
     with run.locked() as locked:

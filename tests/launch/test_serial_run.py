@@ -4,6 +4,7 @@ import os
 
 import pytest
 
+from mzpipe.launch.last_moment import read_last_moment
 from mzpipe.launch.serial_run import run_serial
 from mzpipe.launch.signals import SignalPipe
 from mzpipe.replay.journal import has_records
@@ -34,6 +35,12 @@ def test_serial_run_saves_a_checkpoint_and_its_journal_at_its_end(run_to_its_end
     assert outcome.reason == "stop.learner_steps=2 reached"
     assert CheckpointStore(run.checkpoints).load("latest").state["learner_steps"] == 2
     assert has_records(run.journal)
+
+
+def test_serial_run_stores_every_move_played_when_the_rate_limiter_holds_actors_back(run_to_its_end, shm_path):
+    run_to_its_end("stop.learner_steps=2", "topology.trajectory_ring_slots=1", "replay.max_insert_lead=12")
+    last = read_last_moment(LiveRun(os.getpid(), "x", str(shm_path)))
+    assert last.env_steps == last.inserted > 0
 
 
 def test_serial_run_says_so_when_the_checkpoint_of_its_end_is_refused(run_to_its_end):

@@ -64,13 +64,13 @@ def clean(tmp_path):
 
 
 class Run:
-    """A live `mzpipe train` of the tiny profile."""
+    """A live `mzpipe train`, of the tiny profile unless it is given another one."""
 
-    def __init__(self, directory, *overrides, extra=(), env=None):
+    def __init__(self, directory, *overrides, extra=(), env=None, profile=PROFILE):
         self.directory = Path(directory)
         self.directory.parent.mkdir(parents=True, exist_ok=True)
         self.profile = self.directory.parent / "tiny.toml"
-        self.profile.write_text(PROFILE)
+        self.profile.write_text(profile)
         self.output_path = self.directory.parent / f"output-{time.monotonic_ns()}.txt"
         sets = [word for override in overrides for word in ("--set", override)]
         arguments = command("train", self.profile, "--run-dir", self.directory, *sets, *extra)

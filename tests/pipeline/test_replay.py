@@ -8,6 +8,7 @@ import signal
 import pytest
 
 from mzpipe.replay.dataset import read_dataset
+from mzpipe.runs.directory import RunDirectory
 from tests.pipeline.driver import START_S, mzpipe
 from tests.waiting import wait_until
 
@@ -61,9 +62,16 @@ def test_killed_reanalyzers_stop_no_run_and_a_kill_of_everything_loses_the_windo
     assert again.wait() == 130
 
 
+def check_every_move_is_stored(run):
+    """Also those of actors that the rate limiter held back when the run stopped."""
+    with run.locked() as locked:
+        assert locked.last.env_steps == locked.last.inserted > 0
+
+
 def test_a_finished_run_is_exported_and_trained_on_without_actors(start, tmp_path):
-    run = start("stop.learner_steps=300", name="played")
+    run = start("stop.learner_steps=300", "topology.trajectory_ring_slots=2", name="played")
     assert run.wait() == 0, run.output
+    check_every_move_is_stored(RunDirectory(run.directory))
     exported = mzpipe("export", run.directory, "--out", tmp_path / "dataset")
     assert exported.returncode == 0, exported.stderr
     transitions = number(exported.stdout, r"^([\d,]+) transitions of")

@@ -5,7 +5,10 @@ import pytest
 import torch
 
 from mzpipe.config.search import SearchConfig
+from mzpipe.errors import SearchInputError
+from mzpipe.ipc.roles import Role
 from mzpipe.planning import LanePlanner, derive_seed, greedy_search, signed_search
+from mzpipe.runtime.agent import failure
 from mzpipe.search import BatchedSearch
 from tests.tiny import ACTOR, make_plane, observations, publish, random_model, started_server, tiny_profile
 
@@ -96,6 +99,30 @@ def test_planner_begins_a_search_anew_with_the_weights_of_the_next_server_when_i
     np.testing.assert_array_equal(result.visits_BA, expected.visits_BA)
     np.testing.assert_allclose(result.root_value_B, expected.root_value_B, rtol=1e-4, atol=1e-5)
     assert planner.idle
+
+
+@pytest.mark.parametrize("simulations", [0, 2])
+def test_planner_names_weights_and_observations_of_an_answer_that_is_not_finite_which_is_no_users_fault(
+    tmp_path, simulations
+):
+    profile = tiny_profile()
+    plane = make_plane(tmp_path, profile)
+    publish(plane, random_model(profile, plane, 0))
+    server = started_server(profile, plane)
+    lane, _ = plane.lane_clients(ACTOR)
+    planner = LanePlanner(lane, profile.search, num_trees=3, num_actions=2, seed=5)
+    planner.observation[:] = -7.5
+    planner.begin(np.ones((3, 2), bool))
+    for _ in range(simulations):
+        server.do_work()
+        planner.advance()
+    server.do_work()
+    lane.value[1] = np.nan
+    with pytest.raises(SearchInputError) as caught:
+        planner.advance()
+    said = "value_B[1] is NaN or infinite: network outputs must be finite; weights version 1, observations of up to 7.5"
+    assert str(caught.value) == said
+    assert failure(caught.value, Role.ACTOR).exit_code == 70
 
 
 def test_derive_seed_differs_by_every_part_of_its_path():

@@ -10,9 +10,11 @@ from mzpipe.ipc.ring import RingReader, RingWriter
 from mzpipe.ipc.roles import Role
 from mzpipe.ipc.schema import TERMINATED
 from mzpipe.ipc.shape import Member
+from mzpipe.launch.last_moment import read_last_moment
 from mzpipe.replay.journal.thread import JournalThread
 from mzpipe.replay.server import ReplayServer
-from tests.tiny import make_context, make_plane, tiny_profile
+from mzpipe.runs.directory import LiveRun
+from tests.tiny import ACTOR, make_context, make_plane, tiny_profile
 
 REPLAY, LEARNER = Member("replay", 0), Member("learner", 0)
 LENGTH = 5
@@ -297,6 +299,51 @@ def test_next_server_leaves_out_a_record_that_the_killed_one_had_stored_but_not_
     assert server.get("inserted") == 4 * LENGTH
 
 
+def killed_in(server, point):
+    """Has the server end at a point of taking in a record: before it does this, or right after."""
+    when, what = point.split(" ", 1)
+    replay = server.server
+    owner, name = {
+        "storing": (replay._store, "insert"),
+        "releasing": (replay._readers[0], "release"),
+        "counting": (replay, "_count_inserts"),
+    }[what]
+    act = getattr(owner, name)
+
+    def act_and_end(*arguments, **options):
+        if when == "after":
+            act(*arguments, **options)
+        raise ZeroDivisionError
+
+    setattr(owner, name, act_and_end)
+    with pytest.raises(ZeroDivisionError):
+        server.laps(1)
+
+
+@pytest.mark.parametrize("journaled", [True, False], ids=["journaled", "not journaled"])
+@pytest.mark.parametrize(
+    "point",
+    [f"{when} {what}" for what in ("storing", "releasing", "counting") for when in ("before", "after")],
+)
+def test_what_is_told_as_lost_is_what_a_kill_of_the_server_took(bench, point, journaled):
+    server = bench()
+    played = LENGTH * server.play(3)
+    server.laps(2)
+    if not journaled:
+        server.server._recovery.journal.append = lambda *arguments, **options: False
+    killed_in(server, point)
+    server.kill_and_restart()
+    played += LENGTH * server.play(1)
+    server.laps()
+    server.plane.counters(ACTOR).set("env_steps", played)
+    last = read_last_moment(LiveRun(1, "x", str(server.plane.directory)))
+    stored = server.server._table.size
+    assert (server.get("inserted"), server.get("stored")) == (stored, stored)
+    assert server.get("lost") + last.in_flight == played - stored
+    is_gone = not journaled and point in ("after releasing", "before counting", "after counting")
+    assert played - stored == LENGTH * is_gone
+
+
 def test_next_server_drops_priorities_of_batches_that_a_killed_one_handed_out(bench):
     server = bench("replay.sampler=prioritized")
     server.fill(10)
@@ -337,6 +384,17 @@ def test_server_takes_in_at_its_end_what_still_lies_in_the_rings(bench):
     assert first.get("inserted") < committed * LENGTH
     first.server.on_close()
     assert bench(name="again").get("restored") == committed * LENGTH
+
+
+def test_server_makes_room_for_what_actors_have_played_once_the_run_stops(bench):
+    """Actors that end with a full ring wait until their last records fit."""
+    server = at_the_edge(bench, LENGTH)
+    server.laps()
+    rings = [RingReader(server.plane.trajectory_ring(actor)) for actor in range(4)]
+    assert server.laps() == 0 and all(ring.peek() is not None for ring in rings)
+    server.plane.stop_word().raise_to(1)
+    server.laps()
+    assert all(RingReader(server.plane.trajectory_ring(actor)).peek() is None for actor in range(4))
 
 
 def test_server_trains_on_another_runs_journal_without_actors(bench, tmp_path):

@@ -18,7 +18,7 @@ from mzpipe.runtime.idle import IdleStrategy
 class FakeAgent:
     """Logs its calls; asks for the stop after `laps` laps; raises where told."""
 
-    role = "fake"
+    role, drains, too_late = "fake", 1, None
 
     def __init__(self, word, laps=3, raise_in=None, error=None):
         self.word, self.laps, self.raise_in, self.error, self.calls = word, laps, raise_in, error, []
@@ -36,6 +36,12 @@ class FakeAgent:
         if self.calls.count("do_work") == self.laps:
             self.word.raise_to(2)
         return 1
+
+    def drain(self):
+        self.call("drain")
+        if self.calls.count("drain") == self.too_late:
+            self.word.raise_to(3)
+        return self.calls.count("drain") >= self.drains
 
     def on_message(self, message):
         self.call(message.text)
@@ -73,7 +79,7 @@ def test_run_agent_calls_in_order_and_ends_with_0_when_it_is_told_to_stop(world)
     port.to_role.append(Note("hello"))
     agent = FakeAgent(word)
     assert run(agent) == ExitCode.FINISHED
-    assert agent.calls == ["on_start", "do_work", "hello", "do_work", "do_work", "on_close"]
+    assert agent.calls == ["on_start", "do_work", "hello", "do_work", "do_work", "drain", "on_close"]
     assert isinstance(port.to_supervisor[0], Ready)
     assert (counters.get("ready"), counters.get("laps"), counters.get("busy_laps")) == (1, 3, 3)
     assert errors.read() == []
@@ -87,6 +93,15 @@ def test_run_agent_continues_until_the_stop_reaches_its_own_stage(world):
     assert agent.calls.count("do_work") == 5
 
 
+@pytest.mark.parametrize(("too_late", "calls"), [(None, 5), (2, 2)], ids=["all taken", "the next stage comes first"])
+def test_run_agent_drains_until_all_is_handed_over_or_its_readers_stop_too(world, too_late, calls):
+    word, *_, run = world
+    agent = FakeAgent(word)
+    agent.drains, agent.too_late = 5, too_late
+    assert run(agent) == ExitCode.FINISHED
+    assert agent.calls[4:] == [*calls * ["drain"], "on_close"]
+
+
 def test_run_agent_says_while_it_starts_that_it_does(world):
     word, _, counters, _, run = world
     calls = []
@@ -97,7 +112,7 @@ def test_run_agent_says_while_it_starts_that_it_does(world):
             super().call(name)
 
     run(Watched(word, laps=1))
-    assert calls == [("on_start", LongCall.START), ("do_work", LongCall.NONE)]
+    assert calls[:2] == [("on_start", LongCall.START), ("do_work", LongCall.NONE)]
 
 
 @pytest.mark.parametrize("where", ["on_start", "do_work"])

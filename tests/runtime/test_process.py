@@ -1,5 +1,6 @@
 """Birth and death of processes: exec, thread caps, death notice, no orphans."""
 
+import contextlib
 import os
 import select
 import signal
@@ -92,6 +93,33 @@ def test_death_of_a_child_is_noticed_by_its_pidfd(tmp_path):
     assert poller.poll(30_000)
     assert child.reap() == 0
     child.close()
+
+
+PARENT = """
+import subprocess, sys
+code = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print(flush=True); time.sleep(600)"
+child = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE)
+child.stdout.readline()
+sys.stdout.write(f"{child.pid}\\n")
+sys.stdout.flush()
+sys.exit(7)
+"""
+
+
+def test_reaped_child_takes_along_what_it_had_started_and_left_behind(tmp_path):
+    """A game's child that ignores TERM, for example; whoever waits for the end of a child has it reaped."""
+    (tmp_path / "parent.py").write_text(PARENT)
+    with open(tmp_path / "log", "wb") as log:
+        child = spawn(["parent"], environment={"PYTHONPATH": str(tmp_path)}, log=log, stdout=subprocess.PIPE)
+    left = int(child.process.stdout.readline())
+    try:
+        assert alive(left)
+        assert (child.reap(), child.reap()) == (7, 7)
+        assert eventually(lambda: not alive(left))
+    finally:
+        child.close()
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(left, signal.SIGKILL)
 
 
 FOLLOWER = """

@@ -11,6 +11,7 @@ import torch
 
 from ...config import Profile
 from ...errors import DeviceError
+from ...extras import EXTRAS, how_to_install, is_installed, require
 from .. import Model, device_has_bfloat16
 from . import Network
 from .host_network import HostFlight, HostNetwork, SessionMaker
@@ -59,6 +60,9 @@ def make_networks(
     """
     model = Model(profile.network, sizes.observation_shape, sizes.num_actions)
     arithmetic = resolve_arithmetic(profile, device)
+    fastest = _fastest(profile, device)
+    if profile.inference.runtime == "auto" and arithmetic.runtime != fastest:
+        note(f"{fastest} is not installed: torch takes its place and is slower: {how_to_install(fastest)}")
     if arithmetic.runtime == "torch":
         torch_networks = make_torch_networks(
             model,
@@ -94,7 +98,8 @@ def session_maker(profile: Profile, model: Model, sizes: Sizes, pool: HostPool, 
 def resolve_arithmetic(profile: Profile, device: torch.device) -> Arithmetic:
     """Resolves "auto" (decision 16): torch on GPUs; on CPUs OpenVINO for convolutions, else onnxruntime.
 
-    Raises DeviceError for a CPU runtime on a GPU.
+    Where that is not installed it is torch. Raises DeviceError for a CPU runtime on a GPU, UsageError for one that is
+    not installed.
     """
     runtime, precision = _runtime(profile, device), profile.inference.precision
     if precision != "auto":
@@ -105,12 +110,24 @@ def resolve_arithmetic(profile: Profile, device: torch.device) -> Arithmetic:
 
 
 def _runtime(profile: Profile, device: torch.device) -> str:
-    named, on_cpu = profile.inference.runtime, device.type == "cpu"
-    if named in ("onnxruntime", "openvino") and not on_cpu:
+    named = profile.inference.runtime
+    if named == "auto":
+        fastest = _fastest(profile, device)
+        return fastest if _is_there(fastest) else "torch"
+    if named in ("onnxruntime", "openvino") and device.type != "cpu":
         raise DeviceError(f'inference.runtime="{named}" runs on CPUs, not on {device}: use "torch" or "auto"')
-    if named != "auto":
-        return named
-    if not on_cpu:
+    if named in EXTRAS:
+        require(named, f"inference.runtime={named!r}")
+    return named
+
+
+def _is_there(runtime: str) -> bool:
+    """Whether a runtime is installed; the CPU's take the graphs from onnx."""
+    return runtime == "torch" or (is_installed(runtime) and is_installed("onnx"))
+
+
+def _fastest(profile: Profile, device: torch.device) -> str:
+    if device.type != "cpu":
         return "torch"
     with_openvino = profile.network.kind == "residual" or profile.inference.precision == "bfloat16"
     return "openvino" if with_openvino else "onnxruntime"

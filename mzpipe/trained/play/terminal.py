@@ -6,7 +6,7 @@ from rich.console import Console, Group
 from rich.table import Table
 from rich.text import Text
 
-from ...errors import UsageError
+from ...errors import SearchInputError, UsageError
 from ...format import percent
 from .board import Board, Piece
 from .match import Match, Thought
@@ -105,7 +105,7 @@ def _answer(match: Match, word: str, console: Console) -> None:
             match.take_back()
         else:
             match.play(find_move(match.legal(), word).action)
-    except UsageError as error:
+    except (UsageError, SearchInputError) as error:
         console.print(str(error), markup=False, soft_wrap=True)
         return
     _show(match, console)

@@ -2,7 +2,6 @@
 
 import contextlib
 from collections.abc import Callable, Iterator
-from importlib.util import find_spec
 from pathlib import Path
 from typing import TypeAlias
 
@@ -11,6 +10,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from ...errors import InputOutputError, UsageError
+from ...extras import how_to_install, is_installed
 from ...runs.files import replacing
 
 Add: TypeAlias = Callable[[NDArray[np.uint8]], None]
@@ -21,10 +21,8 @@ def refuse_format(path: Path) -> None:
     """Raises UsageError, before any game is played, for a file that cannot be encoded here."""
     if path.suffix not in _FORMATS:
         raise UsageError(f"--output {path}: name a file that ends in .mp4 or .gif")
-    if path.suffix == ".mp4" and find_spec("av") is None:
-        raise UsageError(
-            f"--output {path}: mp4 needs PyAV: pip install 'mzpipe[video]', or name a file that ends in .gif"
-        )
+    if path.suffix == ".mp4" and not is_installed("av"):
+        raise UsageError(f"--output {path}: mp4 needs PyAV: {how_to_install('av')}, or name a file that ends in .gif")
 
 
 @contextlib.contextmanager

@@ -14,7 +14,7 @@ from typing import Any
 from flask import Flask, Response, abort, redirect, request
 from werkzeug.wrappers import Response as AnyResponse
 
-from ....errors import MzpipeError, UsageError
+from ....errors import MzpipeError, SearchInputError, UsageError
 from ....pages import page_environment
 from ..match import FIRST, SECOND, Match
 from .view import View
@@ -119,7 +119,7 @@ class _Pages:
             if ply != len(match.played):
                 raise UsageError("the game has changed since that page was shown: nothing was played")
             match.play(action)
-        except UsageError as error:
+        except (UsageError, SearchInputError) as error:
             return self._refused(name, match, error)
         return _see(name)
 
@@ -138,7 +138,7 @@ class _Pages:
             abort(404, "no such game: it is too old, or mzpipe was restarted: open the first page")
         return match
 
-    def _refused(self, name: str, match: Match, error: UsageError) -> AnyResponse:
+    def _refused(self, name: str, match: Match, error: MzpipeError) -> AnyResponse:
         return self._page(name, View(match), notice=str(error), status=400)
 
     def _page(self, name: str, view: View, notice: str = "", status: int = 200) -> AnyResponse:
