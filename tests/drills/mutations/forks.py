@@ -1,6 +1,7 @@
 """A command in a fork of this process, with a limit of time and of memory."""
 
 import contextlib
+import ctypes
 import io
 import mmap
 import os
@@ -18,6 +19,7 @@ import psutil
 from tests.waiting import eventually
 
 _MIB = 1 << 20
+_PR_SET_PDEATHSIG = 1
 # As of a Python program that ends with an exception.
 _RAISED = 1
 
@@ -86,6 +88,7 @@ def _become(function: Callable[[], int], limits: Limits, at_start: mmap.mmap, ou
     at_start[:8] = memory.rss.to_bytes(8)
     try:
         os.setpgid(0, 0)
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)  # no hanging command outlives the drill
         os.dup2(output, 1)
         os.dup2(errors, 2)
         sys.stdout, sys.stderr = (io.TextIOWrapper(io.FileIO(number, "w", closefd=False)) for number in (1, 2))
