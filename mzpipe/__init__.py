@@ -2,12 +2,12 @@
 
 from typing import TYPE_CHECKING, Any
 
-__version__ = "0.1.0"
+from .version import __version__
 
 if TYPE_CHECKING:
     from .api import Evaluation, Player, Profile, Run, load_profile, make_game, train
 
-__all__ = ["Evaluation", "Player", "Profile", "Run", "load_profile", "make_game", "train"]
+__all__ = ["Evaluation", "Player", "Profile", "Run", "load_profile", "make_game", "train", "__version__"]
 
 
 def __getattr__(name: str) -> Any:

@@ -105,5 +105,13 @@ class DeviceError(MzpipeError):
     exit_code = ExitCode.DEVICE
 
 
-class DeviceWarning(UserWarning):
+class MzpipeWarning(UserWarning):
+    """What a caller may want to know; a command shows it once, in one line."""
+
+
+class DeviceWarning(MzpipeWarning):
     """A device is used in a slower way than it should be; results are the same."""
+
+
+class GameWarning(MzpipeWarning):
+    """A game does what may not be meant."""

@@ -72,6 +72,8 @@ def _memory() -> str:
 
 def _shared_memory() -> str:
     free = shutil.disk_usage(SHARED_MEMORY).free
+    if not os.access(SHARED_MEMORY, os.W_OK | os.X_OK):
+        raise MzpipeError(f"{SHARED_MEMORY}: cannot be written to: remount it, runs keep their segments in it")
     if free < _COMFORTABLE_SHARED_BYTES:
         raise MzpipeError(f"{mebibytes(free)} free in {SHARED_MEMORY}: runs need about 100 MiB; enlarge it")
     return f"{mebibytes(free)} free in {SHARED_MEMORY}"

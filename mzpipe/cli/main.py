@@ -1,7 +1,10 @@
 """`mzpipe VERB ...`: parses, dispatches, and turns every error into one line and an exit code."""
 
 import argparse
+import atexit
+import multiprocessing
 import os
+import shutil
 import sys
 import tempfile
 import threading
@@ -13,8 +16,7 @@ from importlib import import_module
 from types import ModuleType
 from typing import Any
 
-from .. import __version__
-from ..errors import DeviceWarning, ExitCode, InputOutputError, MzpipeError
+from ..errors import ExitCode, InputOutputError, MzpipeError, MzpipeWarning
 from ..extras import missing_extras
 from ..format import printable
 from ..games.own import allow_env_import
@@ -22,7 +24,8 @@ from ..runtime.devices import device_errors
 from ..runtime.environment import prepare_environment
 from ..runtime.output import lasting_output
 from ..runtime.process import end_process
-from ..runtime.surroundings import mend
+from ..runtime.surroundings import mend, refuse_few_files
+from ..version import __version__
 
 # Modules with add_arguments(parser) and run(arguments) -> int; loaded only when their verb is used.
 VERBS = {
@@ -47,7 +50,7 @@ VERBS = {
     "clean": "remove what killed runs left in /dev/shm and in the kernel cache",
     "role": "start one process of a run by hand (bin/mzpipe-actor and the like call this)",
 }
-# Verbs whose runs continue, and are drained and saved at their end, when their output can no longer be written.
+# Verbs that start runs. These go on, and are drained and saved, when their output can no longer be written.
 _LASTING_VERBS = ("train", "profile", "tune")
 # Verbs that read lines from a terminal, which Python edits only with its own stream.
 _TALKING_VERBS = ("play",)
@@ -63,19 +66,25 @@ def main(arguments: Sequence[str] | None = None) -> int:
         code = _run(words, verb)
     if output is not None and output.has_failed and verb not in _LASTING_VERBS and code == ExitCode.FINISHED:
         code = ExitCode.INPUT_OUTPUT
-    if arguments is None and any(not thread.daemon for thread in set(threading.enumerate()) - threads):
-        end_process(code)  # a thread that a game has left behind would keep this process for ever
+    # What a game has left behind would keep this process for ever.
+    children = multiprocessing.active_children()
+    for child in children:
+        child.kill()
+    if arguments is None and (children or any(not each.daemon for each in set(threading.enumerate()) - threads)):
+        end_process(code)
     return code
 
 
 def _run(words: list[str], verb: str) -> int:
     try:
+        if verb in _LASTING_VERBS:
+            refuse_few_files()
         fault = _prepare(verb)
         with missing_extras():
             parsed, module = _parse(words, verb)
             parsed.cache_fault = fault
             allow_env_import(getattr(parsed, "allow_env_import", False))
-            with device_errors(), _device_warnings(verb):
+            with device_errors(), _warnings(verb):
                 return int(module.run(parsed))
     except MzpipeError as error:
         _say(verb, error)
@@ -92,14 +101,14 @@ def _say(verb: str, what: object) -> None:
 
 
 @contextmanager
-def _device_warnings(verb: str) -> Iterator[None]:
-    """Makes a DeviceWarning one line, and shows it once; other warnings stay as Python shows them."""
+def _warnings(verb: str) -> Iterator[None]:
+    """Makes an MzpipeWarning one line, and shows it once; other warnings stay as Python shows them."""
     with warnings.catch_warnings():
-        warnings.simplefilter("once", DeviceWarning)
+        warnings.simplefilter("once", MzpipeWarning)
         show = warnings.showwarning
 
         def show_line(message: Warning | str, category: type[Warning], *place: Any, **more: Any) -> None:
-            if issubclass(category, DeviceWarning):
+            if issubclass(category, MzpipeWarning):
                 _say(verb, message)
             else:
                 show(message, category, *place, **more)
@@ -115,7 +124,8 @@ def _prepare(verb: str) -> str:
     except InputOutputError as error:
         if verb != "doctor":
             raise
-        os.environ["XDG_CACHE_HOME"] = tempfile.mkdtemp(prefix="mzpipe-doctor-")
+        os.environ["XDG_CACHE_HOME"] = folder = tempfile.mkdtemp(prefix="mzpipe-doctor-")
+        atexit.register(shutil.rmtree, folder, ignore_errors=True)
         del os.environ["NUMBA_CACHE_DIR"]
         prepare_environment()
         return str(error)

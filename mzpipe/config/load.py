@@ -38,7 +38,12 @@ def load_profile(path: Path | str, overrides: Iterable[str] = ()) -> Profile:
     unknown, of the wrong type, out of range, or contradicts the game's protocol.
     """
     text = _read(Path(path)).removeprefix(_BYTE_ORDER_MARK)
-    return parse_profile(text, overrides, source=str(path))
+    try:
+        return parse_profile(text, overrides, source=str(path))
+    except ConfigError as error:
+        if text.strip():
+            raise
+        raise ConfigError(f"{path}: empty: {error}") from None
 
 
 def parse_profile(text: str, overrides: Iterable[str] = (), *, source: str = "profile") -> Profile:

@@ -140,7 +140,7 @@ class StopConfig:
     """Training steps; schedules (temperatures, priority_beta) run over them."""
 
     minutes: PositiveFloat | None = None
-    """Minutes of this session."""
+    """Minutes of this session, without those in which it was paused."""
 
     return_mean: float | None = None
     """The run is solved once an evaluation's mean return reaches this."""

@@ -13,6 +13,7 @@ import numpy as np
 from ..config import GREEDY, EvaluatorConfig, GameConfig, Profile, score_protocol
 from ..errors import ConfigError
 from ..games import FrameStack, Game, GameSpec, StepResult, has_protocols
+from ..games.endless import endless_note
 from ..planning import Planner
 
 _GREEDY_PLAY = "greedy actions without root noise, true rewards, whole games"
@@ -75,6 +76,8 @@ class EvaluationGames:
     results: EpisodeResults
     # The number of games to play; 0 if it is unknown before they are played.
     num_episodes = 0
+    # The line about an episode that seems to have no end.
+    endless: str | None = None
 
     def __init__(self, game: Game, planner: Planner) -> None:
         self._game, self._planner = game, planner
@@ -134,6 +137,8 @@ class Episodes(EvaluationGames):
         """Adds one step of the masked games to their episodes, with the agent's rewards; returns which games ended."""
         self._return_G += reward_G
         self._length_G += mask_G
+        if self.endless is None:
+            self.endless = endless_note(int(self._length_G.max()), max(self.results.lengths, default=0))
         self._moves += int(mask_G.sum())
         self._stack.push(step.frame_BF, mask_G)
         ended_G = step.terminated_B | step.truncated_B

@@ -35,6 +35,7 @@ class Evaluator(Agent):
         self._game: Game | None = None
         is_others = is_others_code(self._profile.game)
         self._in_game = self._in_long_call(LongCall.GAME) if is_others else nullcontext()
+        self._endless_is_told = False
 
     def _note(self, line: str) -> None:
         self._control.send(Note(line))
@@ -66,6 +67,9 @@ class Evaluator(Agent):
             self._begin()
         with self._in_game:
             work_count = self._episodes.do_work()
+        if self._episodes.endless is not None and not self._endless_is_told:
+            self._endless_is_told = True
+            self._note(self._episodes.endless)
         if work_count:
             self._clock.end(Stage.EVALUATION, self._episodes.take_moves())
         if self._planner.weights_version:

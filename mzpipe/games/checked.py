@@ -21,7 +21,7 @@ _NUMBERS = (float, int, np.floating, np.integer, np.bool_)
 _FLAGS = (bool, np.bool_, int, np.integer)
 
 
-def asked(name: str, place: str, function: Callable[..., _T], *arguments: Any, **options: Any) -> _T:
+def asked(name: str, place: str, function: Callable[..., _T], /, *arguments: Any, **options: Any) -> _T:
     """What the game's own code returns; an error in it, or its sys.exit(), becomes a GameError that says where."""
     try:
         return function(*arguments, **options)

@@ -1,7 +1,7 @@
 """Every check of a run, which comes before its first file and its first process; `plan` and `train` make the same.
 
-`check_profile` needs only this process; `check_model` also the sizes of the model, which only a process with torch can
-find out.
+`check_profile` and `check_start` need only this process, `check_start` also a run that nobody else writes to;
+`check_model` needs the sizes of the model, which only a process with torch can find out.
 """
 
 import os
@@ -15,7 +15,7 @@ from ..games import GameSpec, describe_game, same_game, unused_settings
 from ..replay.journal import has_journal, read_journal
 from ..runs.directory import RunDirectory
 from ..runs.resume import ResumePoint
-from .plan import ModelSizes, Plan, make_plan, mebibytes
+from .plan import ModelSizes, Plan, journal_layout, make_plan, mebibytes
 from .roles import Devices
 
 
@@ -28,9 +28,20 @@ def check_profile(profile: Profile, run: RunDirectory | None, *, trace_events: i
     if run is None or not _plays_as_before(profile, run):
         refuse_unused(profile, game)
     make_plan(profile, game, Devices.assumed(profile), ModelSizes(), trace_events=trace_events).check()
-    _check_source(profile)
+    _check_source(profile, game)
     _check_runtime(profile)
     return game
+
+
+def check_start(profile: Profile, game: GameSpec, run: RunDirectory, start: ResumePoint | None) -> None:
+    """Raises what a resume would meet without a model: another game's checkpoint, another game's or a damaged journal.
+
+    Of closed segments only sizes and headers are read: their records are checked when they are restored.
+    """
+    if start is not None:
+        _check_game(profile, start)
+    if not profile.replay.source and has_journal(run.journal):
+        read_journal(run.journal, journal_layout(game))
 
 
 def refuse_unused(profile: Profile, game: GameSpec) -> None:
@@ -58,19 +69,28 @@ def check_model(plan: Plan, run: RunDirectory | None, start: ResumePoint | None)
     if run is not None:
         _check_files(run)
         _check_disk(plan, run.path)
-        _check_journal(plan, run)
     if start is not None:
-        _check_start(plan, start)
+        _check_weights(plan, start)
 
 
-def _check_source(profile: Profile) -> None:
-    """Refuses a replay.from run that has no journal, or that is still writing it."""
+def _check_source(profile: Profile, game: GameSpec) -> None:
+    """Refuses a replay.from run that has no journal, another game's or a damaged one, or that is still writing it."""
     if not profile.replay.source:
         return
     source = RunDirectory(Path(profile.replay.source))
     if not has_journal(source.journal):
         raise UsageError(f"replay.from={profile.replay.source!r}: {source.journal} holds no journal to train on")
     source.refuse_live()
+    read_journal(source.journal, journal_layout(game))
+
+
+def _check_game(profile: Profile, start: ResumePoint) -> None:
+    game, trained_on = profile.game, str(start.checkpoint.state.get("game"))
+    if not same_game(trained_on, game.name):
+        raise CheckpointError(
+            f"{start.name} is of {trained_on}, game.name={game.name!r}: resume it with its own game, or give another "
+            "--run-dir"
+        )
 
 
 def _check_runtime(profile: Profile) -> None:
@@ -100,22 +120,8 @@ def _check_disk(plan: Plan, path: Path) -> None:
         )
 
 
-def _check_journal(plan: Plan, run: RunDirectory) -> None:
-    """Raises InputOutputError for a journal that cannot be restored, as far as that shows without reading all of it."""
-    source = plan.profile.replay.source
-    directory = RunDirectory(Path(source)).journal if source else run.journal
-    if has_journal(directory):
-        read_journal(directory, plan.journal_layout)
-
-
-def _check_start(plan: Plan, start: ResumePoint) -> None:
-    """Raises CheckpointError for a checkpoint of another game or of another model than the profile's."""
-    game, trained_on = plan.profile.game, str(start.checkpoint.state.get("game"))
-    if not same_game(trained_on, game.name):
-        raise CheckpointError(
-            f"{start.name} is of {trained_on}, game.name={game.name!r}: resume it with its own game, or give another "
-            "--run-dir"
-        )
+def _check_weights(plan: Plan, start: ResumePoint) -> None:
+    """Raises CheckpointError for a checkpoint of another model than the profile's."""
     found = {name: (str(array.dtype), array.shape) for name, array in start.checkpoint.weights.items()}
     wanted = {field.name: (field.dtype, tuple(field.shape)) for field in plan.model.training_state}
     differing = sorted(name for name in found.keys() | wanted.keys() if found.get(name) != wanted.get(name))

@@ -63,8 +63,8 @@ class Ending:
 class Patience:
     """How long to wait for a process: up to CHECKPOINT_S, then while it, or a process that it started, works."""
 
-    def __init__(self, pid: int) -> None:
-        self._pid, self._start_s = pid, time.monotonic()
+    def __init__(self, pid: int, clock: Callable[[], float] = time.monotonic) -> None:
+        self._pid, self._clock, self._start_s = pid, clock, clock()
         self._used_s, self._is_said = processor_s(pid), False
         self.deadline_s = self._start_s + CHECKPOINT_S
 
@@ -78,9 +78,9 @@ class Patience:
         """Sets a later deadline; returns False if the process has not worked since the last one was set."""
         former_s, used_s = self._used_s, processor_s(self._pid)
         self._used_s = used_s
-        if used_s is None or used_s == former_s or time.monotonic() - self._start_s > LONGEST_CALL_S:
+        if used_s is None or used_s == former_s or self._clock() - self._start_s > LONGEST_CALL_S:
             return False
-        self.deadline_s = time.monotonic() + STILL_S
+        self.deadline_s = self._clock() + STILL_S
         return True
 
 

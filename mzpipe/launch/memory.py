@@ -13,8 +13,9 @@ _LEARNER_BYTES, _INFERENCE_BYTES = 265 * _MIB, 222 * _MIB
 _PLAIN_BYTES, _SUPERVISOR_BYTES = 80 * _MIB, 62 * _MIB
 # OpenVINO's libraries and its own layout of the weights, in a server of residual networks.
 _OPENVINO_BYTES = 78 * _MIB
-# Copies of the parameters: themselves, gradients, two moments, and the flat copy that is published.
-_LEARNER_COPIES = 5
+# Copies of the parameters: themselves, gradients, two moments, the flat copy that is published, and the gradients of
+# the trial step before a checkpoint, which leaves those of the last step alone.
+_LEARNER_COPIES = 6
 # Copies of a resident model: for roots and for children. Copies of a batch's hidden states: input and output.
 _RESIDENT_COPIES, _BATCH_COPIES = 2, 2
 # Counts the outputs of modules, and those of the functions between them.
@@ -24,7 +25,7 @@ _CUDA_BYTES, _CONTEXT_BYTES = 1_200 * _MIB, 600 * _MIB
 # Copies of the parameters on the host while a checkpoint is saved: themselves, two moments, and the published copy.
 _CHECKPOINT_COPIES = 4
 # Batches on the device: of the step whose result is not read yet, of the one that has begun, and the next; a captured
-# step reads another.
+# step reads another. The batch of a checkpoint's trial takes the place of the second: no step has begun then.
 _DEVICE_BATCHES = 3
 # A captured graph: for roots and for children, of either of two batches in flight, for each model and each bucket of
 # rows: the powers of two below the most rows, and those.
@@ -92,11 +93,15 @@ def process_needs(role: Role, load: RoleLoad, model: ModelSizes, bytes_per_game:
 
 
 def _learner_needs(load: RoleLoad, model: ModelSizes) -> Needs:
-    computing = _LEARNER_COPIES * model.training_weights + _TRAINING_FACTOR * load.batch_size * model.unroll_outputs
+    """On the host is one batch more than in the rings: that of a checkpoint's trial."""
+    outputs = _TRAINING_FACTOR * load.batch_size * model.unroll_outputs
+    computing, host = _LEARNER_COPIES * model.training_weights + outputs, _LEARNER_BYTES + load.batch_bytes
     if not load.on_gpu:
-        return Needs(_LEARNER_BYTES + computing)
-    host = _LEARNER_BYTES + _CUDA_BYTES + _CHECKPOINT_COPIES * model.training_weights
-    return Needs(host, _CONTEXT_BYTES + computing + (_DEVICE_BATCHES + load.cuda_graphs) * load.batch_bytes)
+        return Needs(host + computing)
+    host += _CUDA_BYTES + _CHECKPOINT_COPIES * model.training_weights
+    # A graph keeps its outputs to itself; the trial runs without it.
+    graph = load.cuda_graphs * (outputs + load.batch_bytes)
+    return Needs(host, _CONTEXT_BYTES + computing + _DEVICE_BATCHES * load.batch_bytes + graph)
 
 
 def _inference_needs(load: RoleLoad, model: ModelSizes) -> Needs:

@@ -101,19 +101,14 @@ class Plan:
         """The sizes of the replay table; raises ConfigError if it holds too little."""
         return TableShape.of(self.profile.replay, self.game, self.profile.actor.trajectory_length).sizes()
 
-    @property
-    def journal_layout(self) -> JournalLayout:
-        """The dimensions of the journal's records."""
-        return JournalLayout(self.game.frame_shape, self.game.frame_dtype, self.game.num_actions)
-
     def journal_bytes(self) -> int:
         """The most bytes that the journal can take on disk; 0 without one."""
-        replay = self.profile.replay
+        replay, game = self.profile.replay, self.game
         if replay.source or not replay.journal:
             return 0
         transitions = self.table_sizes().capacity
         return journal_bytes_bound(
-            self.journal_layout,
+            journal_layout(game),
             transitions=transitions,
             trajectory_length=self.profile.actor.trajectory_length,
             segment_bytes=journal_segment_bytes(replay.capacity_bytes),
@@ -147,7 +142,7 @@ class Plan:
         _check_room(
             str(SHARED_MEMORY),
             self.segment_bytes(),
-            _free_shared_bytes(),
+            free_shared_bytes(),
             "lower topology.trajectory_ring_slots, topology.batch_ring_slots, actor.trajectory_length or "
             f"learner.batch_size, or enlarge {SHARED_MEMORY}",
         )
@@ -196,6 +191,11 @@ def make_plan(profile: Profile, game: GameSpec, devices: Devices, model: ModelSi
     return Plan(profile, game, devices, shape, model)
 
 
+def journal_layout(game: GameSpec) -> JournalLayout:
+    """The layout of the records of a game's journal."""
+    return JournalLayout(game.frame_shape, game.frame_dtype, game.num_actions)
+
+
 def mebibytes(nbytes: int) -> str:
     """Bytes as text, such as "1.5 MiB"."""
     return f"{nbytes / (1 << 20):,.1f} MiB"
@@ -220,7 +220,7 @@ def _check_images(profile: Profile, game: GameSpec) -> None:
         )
 
 
-def _free_shared_bytes() -> int:
+def free_shared_bytes() -> int:
     """Bytes free in /dev/shm, with what killed runs have left there; raises PlanError if nobody can write to it."""
     try:
         free = os.statvfs(SHARED_MEMORY)

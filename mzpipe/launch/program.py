@@ -3,17 +3,17 @@
 import os
 import select
 import signal
-import time
 from collections.abc import Sequence
 from pathlib import Path
 
 from ..errors import DeviceError, ExitCode, InputOutputError, MzpipeError, PlanError
+from ..runtime.attended import AttendedClock
 from ..runtime.environment import child_environment
 from ..runtime.process import DEATH_PIPE, Child, make_death_pipe, spawn
 from .roster import describe_exit
 from .signals import SignalPipe
 
-_TIMEOUT_S = 600.0
+_TIMEOUT_S, _LOOK_S = 600.0, 1.0
 _KINDS: dict[int, type[MzpipeError]] = {
     ExitCode.USAGE: PlanError,
     ExitCode.INPUT_OUTPUT: InputOutputError,
@@ -58,11 +58,11 @@ def _wait(child: Child, signals: SignalPipe, what: str) -> bool:
     poller = select.poll()
     for descriptor in (child.pidfd, signals.descriptor):
         poller.register(descriptor, select.POLLIN)
-    deadline_s = time.monotonic() + _TIMEOUT_S
+    clock = AttendedClock(2 * _LOOK_S)
+    deadline_s = clock.now_s() + _TIMEOUT_S
     while signals.first() is None:
-        left_ms = round((deadline_s - time.monotonic()) * 1000)
-        if left_ms <= 0:
-            raise MzpipeError(f"{what} (pid {child.pid}): did not end within {_TIMEOUT_S:.0f} s")
-        if any(descriptor == child.pidfd for descriptor, _ in poller.poll(left_ms)):
+        if any(descriptor == child.pidfd for descriptor, _ in poller.poll(round(_LOOK_S * 1000))):
             return True
+        if clock.now_s() >= deadline_s:
+            raise MzpipeError(f"{what} (pid {child.pid}): did not end within {_TIMEOUT_S:.0f} s")
     return False

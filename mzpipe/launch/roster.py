@@ -72,8 +72,9 @@ class Roster:
         run: Path,
         logs: Path,
         note: Callable[[str], None] = lambda line: None,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._note = note
+        self._note, self._clock = note, clock
         self.entries = [Entry(member) for member in members]
         self._profile, self._run, self._logs = profile, run, logs
 
@@ -130,7 +131,7 @@ class Roster:
 
     def schedule_restart(self, entry: Entry) -> bool:
         """Sets when the process is started again; returns False if its budget is spent."""
-        now_s = time.monotonic()
+        now_s = self._clock()
         entry.deaths_s.append(now_s)
         while now_s - entry.deaths_s[0] > RESTART_WINDOW_S:
             entry.deaths_s.popleft()
@@ -142,7 +143,7 @@ class Roster:
 
     def due_restarts(self) -> list[Entry]:
         """Dead processes whose back-off is over; ranks of the learner only when this holds for all of them."""
-        now_s = time.monotonic()
+        now_s = self._clock()
         dead = (entry for entry in self.entries if entry.state is State.DEAD and not self.is_external(entry))
         due = [entry for entry in dead if now_s >= entry.restart_at_s]
         ranks = [entry for entry in due if entry.member.role == Role.LEARNER]

@@ -1,5 +1,6 @@
 """A whole run in one process: `train --serial`."""
 
+import signal
 from collections.abc import Callable
 from contextlib import closing
 from functools import partial
@@ -11,12 +12,13 @@ from ..ipc.messages import Evaluated, Note, NotSaved, SaveCheckpoint
 from ..ipc.roles import Role
 from ..ipc.shape import Member
 from ..runs.directory import LiveRun, RunDirectory
+from ..runtime.attended import AttendedClock
 from ..telemetry import View
 from ..telemetry.reports import Reached, Reports
 from .ending import Ending
 from .plan import Plan
 from .serial import SerialPipeline
-from .signals import Outcome, SignalPipe, Watch, signal_outcome, solved
+from .signals import Outcome, PauseSignal, SignalPipe, Watch, signal_outcome, solved
 
 _LAPS_BETWEEN_REPORTS = 64
 _LEARNER = Member(Role.LEARNER, 0)
@@ -35,8 +37,9 @@ def run_serial(
 
     Saves a checkpoint, and returns how it ended.
     """
-    plane = DataPlane.create(Path(live.runtime_directory), plan.shape)
-    with closing(Reports(plan.profile, plane, run, view, reached)) as reports:
+    plane, clock = DataPlane.create(Path(live.runtime_directory), plan.shape), AttendedClock()
+    pause = PauseSignal(lambda: clock.leave(lambda: signal.raise_signal(signal.SIGSTOP)))
+    with pause, closing(Reports(plan.profile, plane, run, view, reached, clock.now_s)) as reports:
         pipeline = SerialPipeline(plan.profile, plane, run.storage, plan.devices)
         with closing(
             _SerialRun(plan, pipeline, reports, view, signals, partial(watch, plane) if watch else None)

@@ -3,7 +3,6 @@
 import os
 import signal
 import socket
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from types import FrameType
@@ -22,7 +21,7 @@ class SignalPipe:
     """Counts the signals in HANDLED, which then do not kill the process; use it as a context in the main thread."""
 
     def __init__(self) -> None:
-        self._received: list[tuple[int, float]] = []
+        self._received: list[int] = []
 
     def __enter__(self) -> "SignalPipe":
         self._read, self._write = socket.socketpair()
@@ -47,20 +46,16 @@ class SignalPipe:
     def first(self) -> int | None:
         """The first signal received, if any."""
         self._drain()
-        return self._received[0][0] if self._received else None
+        return self._received[0] if self._received else None
 
     def count(self) -> int:
         """The number of signals received; a SIGHUP after another signal is not counted."""
         self._drain()
         return len(self._received)
 
-    def last_s(self) -> float:
-        """The monotonic time of the last signal."""
-        return self._received[-1][1]
-
     def _handle(self, number: int, frame: FrameType | None) -> None:
         if number != signal.SIGHUP or not self._received:  # kernel and shell may both report that the terminal is gone
-            self._received.append((number, time.monotonic()))
+            self._received.append(number)
 
     def _drain(self) -> None:
         try:
@@ -70,7 +65,13 @@ class SignalPipe:
 
 
 class PauseSignal:
-    """Notes Ctrl-Z (SIGTSTP), which then does not stop the process; use it as a context in the main thread."""
+    """Notes Ctrl-Z (SIGTSTP), which then does not stop the process; use it as a context in the main thread.
+
+    `at_once` is called when the signal comes.
+    """
+
+    def __init__(self, at_once: Callable[[], None] = lambda: None) -> None:
+        self._at_once = at_once
 
     def __enter__(self) -> "PauseSignal":
         self._requested = False
@@ -89,6 +90,7 @@ class PauseSignal:
 
     def _handle(self, number: int, frame: FrameType | None) -> None:
         self._requested = True
+        self._at_once()
 
 
 def _is_ignored(number: signal.Signals) -> bool:

@@ -7,7 +7,6 @@ Owns    the run directory's lock, the runtime directory and every segment in it
 
 import os
 import signal
-import time
 from pathlib import Path
 
 import zmq
@@ -31,6 +30,7 @@ from ..ipc.roles import Role
 from ..ipc.segment import LAYOUT_VERSION
 from ..runs.checkpoint import LATEST, CheckpointStore
 from ..runs.directory import LiveRun, RunDirectory
+from ..runtime.attended import AttendedClock
 from ..runtime.process import make_death_pipe
 from ..telemetry import View
 from ..telemetry.reports import Reached, Reports
@@ -43,6 +43,8 @@ from .signals import Outcome, PauseSignal, SignalPipe, Watch, signal_outcome, so
 from .silence import STACKS, SilenceKeeper, pause_run
 
 _TICK_MS = 200
+# A turn that takes longer than this is an absence: of it, no more than this counts for anybody's limit.
+_LONGEST_TURN_S = 1.0
 _LAST_WORDS_MS = 50
 _FIRST_STAGE = 1
 # A stop takes at most the sum of these, and the checkpoint in between (ending.py).
@@ -70,14 +72,16 @@ class Supervisor:
         self._plane = DataPlane.create(runtime, plan.shape)
         self._stop_word = self._plane.stop_word()
         self._death_pipe = make_death_pipe(runtime)
+        self._clock = AttendedClock(_LONGEST_TURN_S)
         self._socket = SupervisorSocket(runtime / SOCKET_FILE)
-        self._roster = Roster(plan.shape.members(), self._profile, run.path, run.logs, view.line)
-        self._reports = Reports(self._profile, self._plane, run, view, reached)
+        self._roster = Roster(plan.shape.members(), self._profile, run.path, run.logs, view.line, self._clock.now_s)
+        self._reports = Reports(self._profile, self._plane, run, view, reached, self._clock.now_s)
         silence_s = self._profile.topology.silence_s
-        self._silences = SilenceKeeper(self._plane, self._roster, run.logs, view, silence_s)
+        self._silences = SilenceKeeper(self._plane, self._roster, run.logs, view, silence_s, self._clock)
         self._outcome: Outcome | None = None
         self._saved_request = 0
         self._stopping = self._killing = False
+        self._hurried_s: float | None = None
         self._ending = Ending()
         self._refused = 0
 
@@ -111,8 +115,7 @@ class Supervisor:
 
     def _pause(self) -> None:
         self._view.line("paused, with every process of the run: SIGCONT (`fg` or `bg` in a shell) goes on")
-        pause_run(self._roster)
-        self._silences.begin_anew()
+        self._clock.leave(lambda: pause_run(self._roster))
         self._view.line("the run goes on")
 
     def _start_all(self) -> None:
@@ -140,9 +143,14 @@ class Supervisor:
                 self._bury(entry)
 
     def _hear_last_words(self, entry: Entry) -> None:
-        """Receives the last messages of a process that has ended: they may still be on their way."""
+        """Receives the last messages of a process that has ended: they may still be on their way.
+
+        One that was killed does not say why, so nobody waits for that.
+        """
         self._receive()
-        if entry.failed is None and not self._stopping and self._socket.socket.poll(_LAST_WORDS_MS):
+        if entry.failed is not None or self._stopping or (entry.child is not None and entry.child.was_killed()):
+            return
+        if self._socket.socket.poll(_LAST_WORDS_MS):
             self._receive()
 
     def _receive(self) -> None:
@@ -296,9 +304,9 @@ class Supervisor:
             self._outcome = Outcome(ExitCode.FINISHED, limit)
 
     def _note(self) -> str | None:
-        waiting = (State.ABSENT, State.STARTED)
+        waiting = (State.ABSENT, State.STARTED, State.DEAD)
         starting = [entry.member.identity for entry in self._roster.entries if entry.state in waiting]
-        return f"starting {', '.join(starting)}" if starting else None
+        return f"starting {', '.join(starting)}" if starting else self._silences.note or None
 
     # The stop: sources first, then a checkpoint, then the rest.
 
@@ -306,12 +314,11 @@ class Supervisor:
         self._stopping = True
         self._ending.cause = outcome
         self._view.line(f"stopping: {outcome.reason}")
-        limit_s = time.monotonic()
         self._raise_stage(_FIRST_STAGE)
-        self._wait_for_end(limit_s + _SOURCES_STOP_S, up_to_stage=_FIRST_STAGE)
+        self._wait_for_end(self._clock.now_s() + _SOURCES_STOP_S, up_to_stage=_FIRST_STAGE)
         self._save_checkpoint()
         self._raise_stage(LAST_STAGE)
-        self._wait_for_end(time.monotonic() + _REST_STOP_S)
+        self._wait_for_end(self._clock.now_s() + _REST_STOP_S)
         for entry in self._roster.alive():
             if entry.child is not None:
                 self._miss(entry, f"{entry.member.identity} (pid {entry.pid}) has not ended and is killed")
@@ -347,7 +354,7 @@ class Supervisor:
             self._ending.not_saved(learner.failed)
 
     def _wait_for_checkpoint(self, learner: Entry) -> None:
-        patience = Patience(self._plane.counters(learner.member).get("pid"))
+        patience = Patience(self._plane.counters(learner.member).get("pid"), self._clock.now_s)
         while self._saved_request == 0:
             if learner.pidfd is None:
                 self._ending.not_saved(learner.failed)
@@ -363,14 +370,16 @@ class Supervisor:
         """Kills the children that are left, and waits for their end: they must be gone before the shared memory is."""
         self._stopping = self._killing = True  # whoever is killed now is not mourned, whatever led here
         self._roster.kill()
-        deadline_s = time.monotonic() + _REST_STOP_S
-        while any(entry.child is not None for entry in self._roster.alive()) and time.monotonic() < deadline_s:
+        deadline_s = self._clock.now_s() + _REST_STOP_S
+        while any(entry.child is not None for entry in self._roster.alive()) and self._clock.now_s() < deadline_s:
             self._turn(_TICK_MS)
 
     def _turn_until(self, deadline_s: float) -> bool:
+        now_s = self._clock.now_s()
         if self._signals.count() > 1:
-            deadline_s = min(deadline_s, self._signals.last_s() + _SECOND_CTRL_C_STOP_S)
-        left_ms = round((deadline_s - time.monotonic()) * 1000)
+            self._hurried_s = self._hurried_s or now_s + _SECOND_CTRL_C_STOP_S
+            deadline_s = min(deadline_s, self._hurried_s)
+        left_ms = round((deadline_s - now_s) * 1000)
         if left_ms <= 0:
             return False
         self._turn(min(left_ms, _TICK_MS))

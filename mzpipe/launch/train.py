@@ -11,7 +11,7 @@ from ..runs.resume import ResumePoint
 from ..runs.scores import read_scores
 from ..telemetry import View
 from ..telemetry.reports import Reached
-from .checks import check_model, check_profile
+from .checks import check_model, check_profile, check_start
 from .last_moment import counted_session, recall_last_moment
 from .plan import make_plan, plan_lines
 from .prepare import prepare
@@ -48,6 +48,7 @@ def train(
         if limit is not None:
             _begin(locked, start, view)
             return Outcome(ExitCode.FINISHED, limit)
+        check_start(profile, game, run, start)
         with counted_session(locked) as live:
             prepared = prepare(profile, game, live, view, signals)
             stopped = signal_outcome(signals, "stopped before training began")

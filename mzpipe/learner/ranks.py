@@ -9,11 +9,16 @@ has stopped: rank 0 writes the step's number into a counter, and every rank that
 reads a new number trains on that step, even if it was told to stop before.
 """
 
+import contextlib
+import ctypes
 import gc
 import os
+import socket
+import struct
 from collections.abc import Sequence
 from pathlib import Path
 
+import psutil
 import torch
 import torch.distributed as dist
 from torch import Tensor, nn
@@ -21,6 +26,8 @@ from torch.nn.parallel import DistributedDataParallel
 
 # The ranks of a run are processes of one machine: their traffic never leaves it.
 _LOOPBACK = {"GLOO_SOCKET_IFNAME": "lo", "NCCL_SOCKET_IFNAME": "lo"}
+# From asm-generic/socket.h and linux/filter.h: the option, and a filter of one instruction, which keeps 0 bytes.
+_SO_ATTACH_FILTER, _KEEP_NOTHING = 26, struct.pack("HBBI", 6, 0, 0, 0)
 
 
 def backend_of(devices: Sequence[int | str]) -> str:
@@ -58,7 +65,10 @@ class Ranks:
         self._device = device
         store = dist.FileStore(str(directory / f"ranks-{epoch}"), size)
         device_id = device if backend == "nccl" else None  # without it NCCL takes the current device, and says so
+        former = _listeners()
         dist.init_process_group(backend, store=store, rank=index, world_size=size, device_id=device_id)
+        if backend == "gloo":  # NCCL may connect later
+            _turn_away(_listeners() - former)
 
     def spread(self, loss: nn.Module) -> nn.Module:
         """See OneRank; every rank takes rank 0's weights."""
@@ -83,3 +93,20 @@ class Ranks:
         """
         gc.collect()
         dist.destroy_process_group()
+
+
+def _listeners() -> set[int]:
+    """The descriptors on which this process listens for TCP connections."""
+    return {each.fd for each in psutil.Process().net_connections("tcp") if each.status == psutil.CONN_LISTEN}
+
+
+def _turn_away(listeners: set[int]) -> None:
+    """Drops whatever comes to the listeners: gloo keeps them, but all ranks are connected, and nobody else has to be.
+
+    Connections that exist go on. A kernel that refuses leaves the listeners as gloo makes them.
+    """
+    instruction = ctypes.create_string_buffer(_KEEP_NOTHING, len(_KEEP_NOTHING))
+    program = struct.pack("HP", 1, ctypes.addressof(instruction))
+    for descriptor in listeners:
+        with contextlib.suppress(OSError), socket.socket(fileno=os.dup(descriptor)) as listener:
+            listener.setsockopt(socket.SOL_SOCKET, _SO_ATTACH_FILTER, program)

@@ -11,6 +11,7 @@ from ..config import Profile
 from ..errors import ExitCode, MzpipeError, UsageError
 from ..ipc.dataplane import DataPlane
 from ..ipc.roles import Role
+from ..launch.progress import Onlooking
 from ..launch.rehearsal import lacking_devices
 from ..launch.signals import Outcome
 from ..launch.train import train
@@ -19,6 +20,7 @@ from ..telemetry import View
 from ..telemetry.gpus import GpuReader, GpuUse, mean_uses
 from ..telemetry.rates import Count, Moment, read_count, read_moment
 from ..telemetry.report import ProfileReport, make_report
+from ..telemetry.verdict import Hindrance
 from .ceilings import Ceilings
 from .ceilings.measure import measure_ceilings, refuse_without_actors
 from .trace import TraceReading, read_trace
@@ -60,6 +62,9 @@ class Measurement:
         # Counts read between `first` and `last`.
         self.counts: list[Count] = []
         self._count_at_s = 0.0
+        # What the processes did that the figures do not show.
+        self._onlooking: Onlooking | None = None
+        self.hindrances: list[Hindrance] = []
         self.lacking: frozenset[Role] = frozenset()
         self._gpus = GpuReader()
         # Readings of the machine's GPUs, with each count.
@@ -76,11 +81,14 @@ class Measurement:
         elif self.first is None:
             if now_s - self._warm_s >= self._windows.warm_up:
                 self.first, self.lacking = read_moment(plane), lacking_devices(plane.directory)
+                self._onlooking = Onlooking(plane)
+                self._onlooking.look()
                 if self._is_traced:
                     plane.trace().start(self._windows.trace)
                 self._count_at_s = now_s + self._interval_s
         elif now_s - self.first.time_s >= self._seconds:
             self.last = read_moment(plane)
+            self.hindrances = self._onlooking.look() if self._onlooking else []
             if self._is_traced:
                 self.trace = read_trace(plane)
             return f"measured for {self.last.time_s - self.first.time_s:.1f} s"
@@ -131,8 +139,14 @@ def measure_profile(
         if measurement.first is None or measurement.last is None:
             return Measured(outcome, None)
         cores = len(os.sched_getaffinity(0))
-        counts, lacking = measurement.counts, measurement.lacking
-        report = make_report(measurement.first, measurement.last, cores, counts, lacking=lacking)
+        report = make_report(
+            measurement.first,
+            measurement.last,
+            cores,
+            measurement.counts,
+            lacking=measurement.lacking,
+            hindrances=measurement.hindrances,
+        )
         measured = Measured(outcome, report, trace=measurement.trace, gpus=mean_uses(measurement.gpu_uses))
         if not ceilings or outcome.exit_code != ExitCode.FINISHED:
             return measured

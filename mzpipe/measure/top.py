@@ -10,6 +10,7 @@ import psutil
 from ..config import load_profile
 from ..errors import InputOutputError, UsageError
 from ..ipc.dataplane import DataPlane
+from ..launch.progress import Onlooking
 from ..launch.rehearsal import lacking_devices
 from ..runs.directory import RunDirectory, refuse_no_run
 from ..runs.scores import read_scores
@@ -50,6 +51,7 @@ class Onlooker:
             raise UsageError(f"{run.path}: not live, and its last state is gone: {runtime} was removed") from None
         self._snapshots = SnapshotMaker(load_profile(run.profile), self._plane)
         self._former: Moment | None = None
+        self._onlooking = Onlooking(self._plane)
         self._gpus = GpuReader()
         self._lacking = lacking_devices(runtime)
         # Rates need an earlier moment; and pages mapped now can still be read after the run has ended.
@@ -59,14 +61,14 @@ class Onlooker:
         """The state of the run, with rates since the last look; None at the first look at a live run."""
         is_live, now = self._is_live(), read_moment(self._plane)
         former, self._former = self._former, now
-        cores = len(os.sched_getaffinity(0))
+        cores, hindrances = len(os.sched_getaffinity(0)), self._onlooking.look() if is_live else []
         if not is_live:
             report = whole_report(now, cores, lacking=self._lacking)
             self._snapshots.from_the_start()
         elif former is None:
             return None
         else:
-            report = make_report(former, now, cores, lacking=self._lacking)
+            report = make_report(former, now, cores, lacking=self._lacking, hindrances=hindrances)
         scores = read_scores(self._run.scores)
         self._snapshots.evaluation = scores[-1] if scores else None
         return Look(

@@ -8,8 +8,8 @@ import shutil
 import stat
 from pathlib import Path
 
-from .. import __version__
 from ..errors import InputOutputError
+from ..version import __version__
 
 _THREAD_CAPS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS")
 _PACKAGE = Path(__file__).resolve().parent.parent

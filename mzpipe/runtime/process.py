@@ -51,6 +51,11 @@ class Child:
                 os.killpg(self.pid, signal.SIGKILL)
         return self.process.wait()
 
+    def was_killed(self) -> bool:
+        """Whether a signal ended it; call when the pidfd is readable, before `reap`."""
+        ended = os.waitid(os.P_PIDFD, self.pidfd, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+        return ended is not None and ended.si_code != os.CLD_EXITED
+
     def signal(self, number: int) -> None:
         """Sends a signal to exactly this process, even if its pid was reused."""
         try:

@@ -5,10 +5,12 @@ import resource
 import sys
 import warnings
 
+from ..errors import PlanError
+
 _WIDTHS = ("COLUMNS", "LINES")
 _NO_COMPILER = "NUMBA_DISABLE_JIT"
 # A run has a few descriptors a process and segment; libraries abort where there are none.
-_LEAST_FILES, _FILES = 256, 4096
+_FEWEST_FILES, _LEAST_FILES, _FILES = 64, 256, 4096
 
 
 def mend() -> list[str]:
@@ -21,6 +23,13 @@ def mend() -> list[str]:
     if os.environ.get(_NO_COMPILER, "0") in ("", "0") or "numba" in sys.modules:
         return []
     return [f"{_NO_COMPILER}={os.environ.pop(_NO_COMPILER)} is ignored: mzpipe's kernels must be compiled"]
+
+
+def refuse_few_files() -> None:
+    """Raises PlanError where the system allows too few open files for a run, after `mend`."""
+    limit, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if limit < _FEWEST_FILES:
+        raise PlanError(f"ulimit -n: {limit} open files are allowed, a run needs at least {_FEWEST_FILES}: raise it")
 
 
 def _raise_file_limit() -> None:

@@ -56,14 +56,14 @@ class Moment:
     devices: Mapping[Member, DeviceTime] = field(default_factory=dict)
 
 
-def read_moment(plane: DataPlane) -> Moment:
-    """The present moment of a pipeline; only reads."""
+def read_moment(plane: DataPlane, now_s: float | None = None) -> Moment:
+    """The present moment of a pipeline, `now_s` by a clock of the caller's; only reads."""
     members = tuple(plane.shape.members())
     pids = {member: plane.counters(member).get("pid") for member in members}
     cpu = {member: ProcessorTime(pid, seconds) for member, pid in pids.items() if (seconds := _cpu_s(pid)) is not None}
     times = {member: _device_time(plane.counters(member)) for member in members if member.role in _ON_DEVICES}
     devices = {member: each for member, each in times.items() if each.working}
-    return Moment(time.monotonic(), members, plane.read_stages(), cpu, devices)
+    return Moment(time.monotonic() if now_s is None else now_s, members, plane.read_stages(), cpu, devices)
 
 
 def _device_time(counters: Counters) -> DeviceTime:

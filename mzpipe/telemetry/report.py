@@ -16,7 +16,7 @@ from ..ipc.roles import Role
 from ..ipc.shape import Member
 from ..ipc.stages import Stage, StageReading, quantile_us
 from .rates import Count, DeviceTime, Moment, RatePoint, rates_of, rates_over_time
-from .verdict import DeviceUse, RoleUse, Verdict, judge
+from .verdict import DeviceUse, Hindrance, RoleUse, Verdict, judge
 
 # Fields of a report that are not written to its file.
 _OF_THE_PAGE = ("roles", "histograms", "over_time")
@@ -90,9 +90,15 @@ class ProfileReport:
 
 
 def make_report(
-    first: Moment, last: Moment, cores: int, between: Sequence[Count] = (), *, lacking: Collection[Role] = ()
+    first: Moment,
+    last: Moment,
+    cores: int,
+    between: Sequence[Count] = (),
+    *,
+    lacking: Collection[Role] = (),
+    hindrances: Sequence[Hindrance] = (),
 ) -> ProfileReport:
-    """The report on two moments of one session, on a machine with `cores` cores; see `judge` for `lacking`.
+    """The report on two moments of one session, on a machine with `cores` cores; see `judge` for the others.
 
     With the counts `between` them the report has rates over time.
     """
@@ -104,7 +110,7 @@ def make_report(
     }
     devices = {member: now.since(first.devices.get(member, DeviceTime())) for member, now in last.devices.items()}
     change = _Change(last.members, last.stages.since(first.stages), cpu, devices, seconds)
-    report = _report(change, cores, lacking)
+    report = _report(change, cores, lacking, hindrances)
     counts = [Count.of(first), *between, Count.of(last)]
     return replace(report, over_time=rates_over_time(counts, len(_rows_of(last.members, Role.LEARNER))))
 
@@ -128,7 +134,9 @@ class _Change(NamedTuple):
     seconds: float
 
 
-def _report(all_of: _Change, cores: int, lacking: Collection[Role]) -> ProfileReport:
+def _report(
+    all_of: _Change, cores: int, lacking: Collection[Role], hindrances: Sequence[Hindrance] = ()
+) -> ProfileReport:
     members, change, cpu, _, seconds = all_of
     parts = _Parts(change, seconds)
     rows_by_stage = {stage: rows for stage in Stage if (rows := _rows_of(members, stage.role))}
@@ -161,7 +169,7 @@ def _report(all_of: _Change, cores: int, lacking: Collection[Role]) -> ProfileRe
         samples_per_insert=sampled / inserted if inserted else None,
         stages=stages,
         processes=processes,
-        verdict=judge(roles, cores, lacking=lacking),
+        verdict=judge(roles, cores, lacking=lacking, hindrances=hindrances),
         roles=roles,
         histograms=histograms,
     )

@@ -43,7 +43,16 @@ class Reached(NamedTuple):
 class Reports:
     """Everything that a run tells its user."""
 
-    def __init__(self, profile: Profile, plane: DataPlane, run: RunDirectory, view: View, reached: Reached) -> None:
+    def __init__(
+        self,
+        profile: Profile,
+        plane: DataPlane,
+        run: RunDirectory,
+        view: View,
+        reached: Reached,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """`clock` counts the time in which the run runs."""
         self._profile, self._plane, self._view = profile, plane, view
         if plane.shape.actors:
             plane.counters(Member(Role.ACTOR, 0)).set("env_steps", reached.env_steps)
@@ -55,7 +64,7 @@ class Reports:
         }.items():
             replay.set(name, value)
         plane.counters(Member(Role.LEARNER, 0)).set("learner_steps", reached.learner_steps)
-        self._snapshots = SnapshotMaker(profile, plane)
+        self._snapshots = SnapshotMaker(profile, plane, clock)
         self._snapshots.best_return_mean = reached.best_return_mean
         self._tensorboard = TensorBoardWriter(run.tensorboard)
         self._curves = Attempts("curves", view.line, lost="points are missing")

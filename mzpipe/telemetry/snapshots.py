@@ -3,6 +3,7 @@
 import dataclasses
 import time
 from collections import deque
+from collections.abc import Callable
 
 from ..config import Profile
 from ..ipc.dataplane import DataPlane
@@ -23,16 +24,16 @@ _SHORTEST_S = 1e-9
 class SnapshotMaker:
     """Reads the counters; keeps the recent past for rates and means."""
 
-    def __init__(self, profile: Profile, plane: DataPlane) -> None:
-        self._profile, self._plane = profile, plane
-        self._start_s, self._gpus = time.monotonic(), GpuReader()
+    def __init__(self, profile: Profile, plane: DataPlane, clock: Callable[[], float] = time.monotonic) -> None:
+        self._profile, self._plane, self._clock = profile, plane, clock
+        self._start_s, self._gpus = clock(), GpuReader()
         self._past: deque[tuple[Moment, dict[str, float]]] = deque()
         self.evaluation: Evaluation | None = None
         self.best_return_mean: float | None = None
 
     def from_the_start(self) -> None:
         """Takes the next rates and means over everything that the counters hold."""
-        now = read_moment(self._plane)
+        now = read_moment(self._plane, self._clock())
         seconds, nothing = float(now.stages.accounted_P.max()), dict.fromkeys(self._plane.sums(), 0.0)
         beginning = dataclasses.replace(
             now, time_s=now.time_s - seconds, stages=now.stages.since(now.stages), devices={}
@@ -41,7 +42,7 @@ class SnapshotMaker:
 
     def make(self, note: str) -> Snapshot:
         """The present state of the run."""
-        now, totals = read_moment(self._plane), self._plane.sums()
+        now, totals = read_moment(self._plane, self._clock()), self._plane.sums()
         self._past.append((now, totals))
         while len(self._past) > 2 and now.time_s - self._past[0][0].time_s > _WINDOW_S:
             self._past.popleft()
@@ -82,7 +83,7 @@ class SnapshotMaker:
         now = {
             "env_steps": self._plane.total(Role.ACTOR, "env_steps"),
             "learner_steps": self._plane.total(Role.LEARNER, "learner_steps"),
-            "minutes": (time.monotonic() - self._start_s) / 60.0,
+            "minutes": (self._clock() - self._start_s) / 60.0,
             "return_mean": self.evaluation.return_mean if self.evaluation else float("nan"),
         }
         limits = {name: getattr(stop, name) for name in now}

@@ -1,6 +1,6 @@
 """Verdict: says which stage holds a pipeline back, and what one more process of its role would give."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from typing import NamedTuple
 
 from ..format import percent
@@ -28,6 +28,8 @@ _LAUNCHES_LESS = {
 }
 # The evaluator plays outside the pipeline: no process waits for it.
 _BESIDE = Role.EVALUATOR
+# A verdict names this many processes that do not work.
+_NAMED = 3
 
 
 class DeviceUse(NamedTuple):
@@ -78,14 +80,32 @@ class Verdict(NamedTuple):
     sentence: str
 
 
-def judge(uses: Mapping[Role, RoleUse], cores: int, *, lacking: Collection[Role] = ()) -> Verdict:
+class Hindrance(NamedTuple):
+    """Why the figures do not show what limits a pipeline at work; no role: the whole run does not work."""
+
+    role: Role | None
+    words: str
+
+
+def judge(
+    uses: Mapping[Role, RoleUse],
+    cores: int,
+    *,
+    lacking: Collection[Role] = (),
+    hindrances: Sequence[Hindrance] = (),
+) -> Verdict:
     """Finds the role whose processes wait least, and predicts what one more process of it would give.
 
-    `lacking` are the roles that have a process on every GPU already.
+    `lacking` are the roles that have a process on every GPU already. If there are hindrances, the verdict names them
+    instead; nobody waits for the evaluator, so its own only come last.
     The prediction assumes that the work per item stays. Then each other role can reach rate / working, the role itself
     as much with one more process, and the cores bound all of them together.
     """
     role = max((role for role in uses if role != _BESIDE), key=lambda role: uses[role].working)
+    grave = [each for each in hindrances if each.role != _BESIDE]
+    if grave:
+        role = grave[0].role or role
+        return Verdict(uses[role].stage, role, 1.0, _named(grave))
     use = uses[role]
     waits = ", ".join(
         f"{name}s wait {each.wait_in + each.wait_out:.0%}"
@@ -99,7 +119,14 @@ def judge(uses: Mapping[Role, RoleUse], cores: int, *, lacking: Collection[Role]
     else:
         speedup, advice = _one_more(role, uses, cores / cpu if cpu > 0.0 else float("inf"), role in lacking)
     device = use.device.words() if use.device else ""
-    return Verdict(use.stage, role, speedup, "; ".join(filter(None, [begin, waits, device, advice])))
+    return Verdict(
+        use.stage, role, speedup, "; ".join(filter(None, [begin, waits, device, advice, _named(hindrances)]))
+    )
+
+
+def _named(hindrances: Sequence[Hindrance]) -> str:
+    more = [f"and {len(hindrances) - _NAMED} more"] if len(hindrances) > _NAMED else []
+    return "; ".join([*(each.words for each in hindrances[:_NAMED]), *more])
 
 
 def _full(uses: Mapping[Role, RoleUse], cpu: float, cores: int) -> str:

@@ -1,10 +1,11 @@
 """Scores a saved run: plays greedy games with one checkpoint, many in parallel."""
 
 import dataclasses
+import warnings
 from typing import Any, NamedTuple
 
 from ..config import EvaluatorConfig, GameConfig, OpponentName, Profile, find_protocol, load_profile, under_protocol
-from ..errors import UsageError
+from ..errors import GameWarning, UsageError
 from ..evaluator.episodes import check_opponent, evaluation_trees, match_protocol, protocol_settings
 from ..evaluator.versus import make_episodes
 from ..games import GameSpec, describe_game, make_game, opened
@@ -153,5 +154,7 @@ def _play_seed(profile: Profile, planner: DirectPlanner, seed: int, progress: Pr
         episodes.begin()
         while not episodes.finished:
             episodes.do_work()
+            if episodes.endless is not None:
+                warnings.warn(episodes.endless, GameWarning, stacklevel=1)
             progress(len(episodes.results.returns), episodes.num_episodes)
     return episodes.results.returns

@@ -3,14 +3,16 @@
 Shape legend    A actions   S... one stacked observation
 """
 
+import warnings
 from contextlib import nullcontext, suppress
 from typing import NamedTuple, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import GameError
+from ..errors import GameError, GameWarning
 from ..games import FrameStack, make_game
+from ..games.endless import LONG_MOVES, endless_note
 from ..games.watching import action_names, picture
 from ..planning import derive_seed
 from .player import Decision, Player
@@ -48,6 +50,7 @@ class WatchedGame:
         self._game = make_game(player.agent.profile.game, 1, derive_seed(seed, "watched"), training=False)
         self._stack = FrameStack(self._game.spec, 1)
         self.names = action_names(self._game)
+        self._longest, self._is_told = 0, False
         self.episode = -1
         self.step = 0
         self.ended = True
@@ -90,7 +93,16 @@ class WatchedGame:
         self._returns[mover] += outcome.reward
         self.step += 1
         self.ended = outcome.terminated or outcome.truncated
+        self._note_endless()
         return outcome
+
+    def _note_endless(self) -> None:
+        note = endless_note(self.step, self._longest, endless_moves=LONG_MOVES)
+        if note is not None and not self._is_told:
+            self._is_told = True
+            warnings.warn(f"{note}, or give `record` --max-moves", GameWarning, stacklevel=1)
+        if self.ended:
+            self._longest = max(self._longest, self.step)
 
     @property
     def returns(self) -> NDArray[np.float64]:

@@ -9,6 +9,7 @@ import pytest
 
 from mzpipe.cli.main import main
 from mzpipe.measure.game import random_play
+from tests.processes import alive
 
 PROFILE = "[game]\nname = 'FrozenLake-v1'\n[stop]\nminutes = 1\n"
 NIM = "tests.games.own_games:Nim"
@@ -61,24 +62,71 @@ def test_what_has_no_effect_or_leaves_its_bounds_is_noted_and_is_no_fault(capsys
     assert "note observations leave the bounds of their space Box(0.0, 1.0, (1,), float32)" in out
 
 
-def test_a_thread_that_a_game_leaves_behind_does_not_hold_back_the_command(tmp_path):
-    (tmp_path / "threaded.py").write_text(
-        "import threading\n"
-        "from tests.games.own_games import Walk\n"
-        "class Game(Walk):\n"
-        "    def __init__(self):\n"
-        "        super().__init__()\n"
-        "        threading.Thread(target=threading.Event().wait).start()\n"
-        "    def step(self, action):\n"
-        "        raise SystemExit(0)\n"
+@pytest.fixture
+def type_check(tmp_path):
+    """Types `mzpipe check-env module:Game` for a game of these lines, as a person does."""
+
+    def check(module, *lines):
+        (tmp_path / f"{module}.py").write_text("\n".join(lines) + "\n")
+        root = Path(__file__).parents[2]
+        return subprocess.run(
+            [sys.executable, root / "bin" / "mzpipe", "check-env", f"{module}:Game", "--allow-env-import"],
+            env={**os.environ, "PYTHONPATH": os.pathsep.join([str(tmp_path), str(root)])},
+            capture_output=True,
+            text=True,
+            timeout=250,
+        )
+
+    return check
+
+
+def test_a_game_may_start_processes_that_import_the_command_anew(type_check):
+    done = type_check(
+        "spawning",
+        "import multiprocessing",
+        "from tests.games.own_games import Walk",
+        "class Game(Walk):",
+        "    def __init__(self):",
+        "        super().__init__()",
+        "        child = multiprocessing.get_context('spawn').Process(target=abs, args=(1,))",
+        "        child.start()",
+        "        child.join()",
+        "        assert child.exitcode == 0, child.exitcode",
     )
-    path = os.pathsep.join([str(tmp_path), str(Path(__file__).parents[2])])
-    done = subprocess.run(
-        [sys.executable, "-m", "mzpipe.cli.main", "check-env", "threaded:Game", "--allow-env-import"],
-        env={**os.environ, "PYTHONPATH": path},
-        capture_output=True,
-        text=True,
-        timeout=250,
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.stdout.count("all is right") == 1
+
+
+def test_a_process_that_a_game_leaves_behind_ends_with_the_command(type_check, tmp_path):
+    done = type_check(
+        "leaving",
+        "import multiprocessing, pathlib, threading",
+        "from tests.games.own_games import Walk",
+        "class Game(Walk):",
+        "    def __init__(self):",
+        "        super().__init__()",
+        "        child = multiprocessing.Process(target=threading.Event().wait)",
+        "        child.start()",
+        f"        pathlib.Path({str(tmp_path)!r}, f'{{child.pid}}.pid').touch()",
+        "    def step(self, action):",
+        "        raise ValueError('lost')",
+    )
+    assert (done.returncode, done.stdout.count("raised ValueError: lost")) == (2, 1)
+    pids = [int(path.stem) for path in tmp_path.glob("*.pid")]
+    assert pids and not any(map(alive, pids))
+
+
+def test_a_thread_that_a_game_leaves_behind_does_not_hold_back_the_command(type_check):
+    done = type_check(
+        "threaded",
+        "import threading",
+        "from tests.games.own_games import Walk",
+        "class Game(Walk):",
+        "    def __init__(self):",
+        "        super().__init__()",
+        "        threading.Thread(target=threading.Event().wait).start()",
+        "    def step(self, action):",
+        "        raise SystemExit(0)",
     )
     assert done.returncode == 2
     assert "threaded:Game: step() called sys.exit(0) (threaded.py, line 8)" in " ".join(done.stdout.split())

@@ -85,3 +85,12 @@ def test_doctor_exits_0_when_nothing_fails(monkeypatch, capsys):
     monkeypatch.setattr(doctor, "_CHECKS", {"python": lambda: "3"})
     assert main(["doctor"]) == 0
     assert "FAIL" not in capsys.readouterr().out
+
+
+def test_doctor_says_that_shared_memory_cannot_be_written_to(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(doctor, "SHARED_MEMORY", tmp_path)
+    monkeypatch.setattr(doctor, "_CHECKS", {"shared memory": doctor._shared_memory})
+    assert main(["doctor"]) == 0
+    monkeypatch.setattr(os, "access", lambda path, mode: path != tmp_path)  # the tests may run as root
+    assert main(["doctor"]) == 2
+    assert f"FAIL  shared memory        {tmp_path}: cannot be written to: remount it" in capsys.readouterr().out

@@ -1,7 +1,7 @@
 """`mzpipe VERB ...`: what every verb has in common, and what `train` refuses, called in this process."""
 
+import atexit
 import os
-import shutil
 import subprocess
 import sys
 import warnings
@@ -186,11 +186,16 @@ def test_doctor_says_what_is_wrong_with_the_kernel_cache_and_makes_the_other_che
     monkeypatch.setenv("NUMBA_CACHE_DIR", "any")
     monkeypatch.setattr("mzpipe.cli.doctor._CHECKS", {"python": lambda: "3"})
     monkeypatch.setattr("mzpipe.cli.doctor._gpu_checks", lambda: ())
+    at_exit = []
+    monkeypatch.setattr(atexit, "register", lambda *words, **options: at_exit.append((words, options)))
     assert main(["doctor"]) == 2
     first, second = capsys.readouterr().out.splitlines()
     assert first.startswith(f"FAIL  kernel cache         kernel cache {tmp_path / 'file'}/mzpipe")
     assert second == "ok    python               3"
-    shutil.rmtree(os.environ["XDG_CACHE_HOME"])
+    folder = os.environ["XDG_CACHE_HOME"]
+    ((remove, *words), options) = next(each for each in at_exit if folder in each[0])
+    remove(*words, **options)
+    assert not os.path.exists(folder)
 
 
 def test_a_command_whose_output_cannot_be_written_says_so_in_one_line_and_ends_with_74(tmp_path):

@@ -8,6 +8,7 @@ from mzpipe.evaluator.evaluator import Evaluator
 from mzpipe.games import make_game
 from mzpipe.ipc.calls import LongCall
 from mzpipe.ipc.control import LocalPort
+from mzpipe.ipc.messages import Note
 from mzpipe.ipc.roles import Role
 from mzpipe.ipc.shape import Member
 from mzpipe.nets import Model, restore_model
@@ -110,6 +111,19 @@ def test_evaluator_declares_other_peoples_games_as_calls_that_may_take_long(tmp_
     evaluate(plane, evaluator, started_server(profile, plane), port)
     assert calls == {name: {LongCall.GAME} for name in ("reset", "step", "legal_actions")}
     assert counters.get("long_call") == LongCall.NONE
+
+
+def test_evaluator_says_once_that_a_game_seems_to_have_no_end(tmp_path, monkeypatch):
+    monkeypatch.setattr(
+        "mzpipe.evaluator.episodes.endless_note", lambda moves, ended: f"{moves}" if moves > 2 else None
+    )
+    profile = tiny_profile("evaluator.interval_steps=10")
+    plane, evaluator, port = make_evaluator(tmp_path, profile)
+    publish(plane, random_model(profile, plane, 0))
+    server = started_server(profile, plane)
+    plane.counters(plane.shape.members()[0]).set("learner_steps", 10)
+    messages = [evaluate(plane, evaluator, server, port) for _ in range(2)]
+    assert messages[0] == Note("3") and messages[1].episodes == 3
 
 
 def test_evaluator_saves_exactly_the_weights_it_played_with(tmp_path):

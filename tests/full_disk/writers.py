@@ -40,6 +40,7 @@ from mzpipe.runs.checkpoint import BEST, LATEST, Checkpoint, CheckpointStore
 from mzpipe.runs.directory import RunDirectory, save_profile
 from mzpipe.runs.files import PrivateFileOperations, file_errors, replace_file
 from mzpipe.runs.scores import ScoresFile, read_scores
+from mzpipe.runtime.attended import AttendedClock
 from mzpipe.telemetry import TensorBoardWriter
 from mzpipe.telemetry.reports import Reached, Reports
 from mzpipe.trained.video.encode import open_video
@@ -319,7 +320,7 @@ class Stacks(Writer):
     def prepare(self):
         self.signals, child = [], SimpleNamespace(signal=lambda number: self.signals.append(number))
         self.entry = roster.Entry(Member("actor", 0), child=child)
-        self.keeper = SilenceKeeper(None, None, self.home, None, 1.0)
+        self.keeper = SilenceKeeper(None, None, self.home, None, 1.0, AttendedClock())
 
     def write(self):
         self.keeper._write_stack(self.entry, SimpleNamespace(seconds=1.0))

@@ -1,5 +1,7 @@
 """A user's own games, right and wrong ones, for the tests to name."""
 
+import contextlib
+
 import gymnasium
 import numpy as np
 from gymnasium.spaces import Box, Dict, Discrete, MultiDiscrete
@@ -96,6 +98,40 @@ class Endless(Walk):
     def step(self, action):
         frame, reward, *_ = super().step(action)
         return frame, reward, True, True
+
+
+def _hang(hangs):
+    while hangs:
+        with contextlib.suppress(Exception):
+            str(hangs)
+
+
+class Hanging(Walk):
+    """Does not return from one of its methods, and takes every error that can be taken."""
+
+    def __init__(self, place):
+        super().__init__()
+        self.hanging = place
+        self._pass("constructor")
+
+    def reset(self, seed):
+        self._pass("reset")
+        return super().reset(seed)
+
+    def step(self, action):
+        self._pass("step")
+        return super().step(action)
+
+    def _pass(self, place):
+        _hang(self.hanging == place)
+
+
+class Named(Walk):
+    """Takes arguments of names that others have too."""
+
+    def __init__(self, name, place, function):
+        super().__init__()
+        self.said = name, place, function
 
 
 class FiveValues(Walk):
@@ -203,6 +239,24 @@ class Picture(gymnasium.Env):
         assert action in (1, 2)
         self.image[0, 0] = action
         return self.image, float(action), False, False, {}
+
+
+class HangingEnv(gymnasium.Env):
+    """The same as a gymnasium environment."""
+
+    observation_space, action_space = Discrete(2), Discrete(2)
+
+    def __init__(self, place):
+        self.hanging = place
+        _hang(place == "constructor")
+
+    def reset(self, *, seed=None, options=None):
+        _hang(self.hanging == "reset")
+        return 0, {}
+
+    def step(self, action):
+        _hang(self.hanging == "step")
+        return 0, 0.0, False, False, {}
 
 
 class Mapping(Picture):

@@ -37,6 +37,11 @@ def test_arguments_reach_the_class():
     assert describe_game(own("Nim", gymnasium=GymnasiumConfig(arguments={"heap": 20}))).frame_shape == (21,)
 
 
+def test_arguments_may_have_any_name():
+    arguments = {"name": "a", "place": "b", "function": "c"}
+    assert describe_game(own("Named", gymnasium=GymnasiumConfig(arguments=arguments))).frame_shape == (9,)
+
+
 def test_a_gymnasium_environment_is_played_with_its_images_and_offset_actions_and_a_limit():
     game = make_game(own("Picture", max_episode_moves=2), 2, seed=0)
     assert (game.spec.frame_shape, game.spec.num_actions) == ((3, 4, 5), 2)

@@ -90,7 +90,7 @@ def test_memory_grows_with_the_model_the_batch_and_the_emulators():
 
     nothing = total(ModelSizes())
     assert total(ModelSizes(weights=1000)) - nothing == 1000 * (2 * 3 + 1)
-    assert total(ModelSizes(training_weights=1000)) - nothing == 1000 * 5
+    assert total(ModelSizes(training_weights=1000)) - nothing == 1000 * 6
     assert total(ModelSizes(unroll_outputs=1000)) - nothing == 1000 * 2 * 4
     rows = 3 * 3  # two lanes of the actor, one of the evaluator, each with room for three trees
     assert total(ModelSizes(root_outputs=1000)) - nothing == 1000 * rows
@@ -186,8 +186,11 @@ def test_a_gpu_holds_what_its_processes_compute_with_and_a_context_each():
     batch = RecordLayout.of(BatchSlot, slot).nbytes
     assert nothing == CONTEXT + 3 * batch
     assert on_gpus("learner.cuda_graphs=true").device_bytes()["cuda:0"]["learner"] - nothing == batch
-    assert taken("learner", training_weights=1000) - nothing == 1000 * 5
+    assert taken("learner", training_weights=1000) - nothing == 1000 * 6
     assert taken("learner", unroll_outputs=1000) - nothing == 1000 * 2 * 4
+    captured = [on_gpus("learner.cuda_graphs=true", unroll_outputs=size).device_bytes() for size in (0, 1000)]
+    grown, least = (each["cuda:0"]["learner"] for each in reversed(captured))
+    assert grown - least == 2 * 1000 * 2 * 4  # in the graph, and in a checkpoint's trial without it
     observations = 4 * 4 * rows
     assert taken("inference") == CONTEXT + observations + graphs * MIB
     assert taken("inference", hidden_state=1000) - taken("inference") == 1000 * (rows * (1 + 4) + 2 * rows)

@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import shutil
 from types import SimpleNamespace
 
 import pytest
@@ -13,8 +14,11 @@ from mzpipe.launch import checks
 from mzpipe.launch import plan as plan_module
 from mzpipe.launch import train as train_module
 from mzpipe.launch.rehearsal import describe_model
+from mzpipe.replay.journal import JournalLayout
+from mzpipe.replay.journal.manifest import MANIFEST
 from mzpipe.runs.checkpoint import CheckpointStore
 from mzpipe.runs.directory import LiveRun, RunDirectory
+from tests.launch.journals import make_journal
 from tests.tiny import _PROFILE
 from tests.trained.runs import make_run
 
@@ -119,6 +123,45 @@ def test_a_refused_command_leaves_the_run_as_it_was(run, profile, capsys, monkey
     assert found == code, line
     assert line.startswith(f"mzpipe {verb}: ")
     assert __import__("re").search(text, line), line
+
+
+def flip(path, offset):
+    data = bytearray(path.read_bytes())
+    data[offset] ^= 1
+    path.write_bytes(data)
+
+
+DAMAGES = {
+    "manifest missing": (lambda directory, _: (directory / MANIFEST).unlink(), "manifest.json: missing"),
+    "manifest": (lambda directory, _: flip(directory / MANIFEST, 80), "manifest.json: "),
+    "segment missing": (lambda _, segments: segments[1].unlink(), "missing, though manifest.json names it"),
+    "segment cut": (lambda _, segments: os.truncate(segments[1], 500), "offset 500: has 500 bytes, manifest.json"),
+    "header": (lambda _, segments: flip(segments[1], 20), "offset 0: damaged header"),
+    "another game's": (
+        lambda directory, _: make_another(directory),
+        "the journal belongs to another game: frame_shape",
+    ),
+}
+
+
+def make_another(directory):
+    shutil.rmtree(directory)
+    make_journal(directory, JournalLayout((3,), "float32", 2))
+
+
+@pytest.mark.parametrize("verb", ["train", "plan"])
+@pytest.mark.parametrize("case", DAMAGES)
+@pytest.mark.parametrize("whose", ["its own", "another run's"])
+def test_a_damaged_journal_is_refused(run, profile, capsys, verb, case, whose, monkeypatch):
+    damage, text = DAMAGES[case]
+    monkeypatch.setattr(train_module, "prepare", lambda *_: pytest.fail("the run was prepared"))
+    source = run if whose == "its own" else make_run(run.parent / "source")
+    make_journal(source / "journal")
+    damage(source / "journal", sorted((source / "journal").glob("segment-*")))
+    words = [] if source == run else ["--set", f"replay.from={source}", "--set", "reanalyze.fraction=1.0"]
+    code, line = refused([verb, str(profile), "--run-dir", str(run), *words], run, capsys)
+    assert code == 74
+    assert text in line and str(source / "journal") in line
 
 
 @pytest.mark.parametrize("verb", ["train", "plan"])

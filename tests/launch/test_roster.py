@@ -36,10 +36,8 @@ class FakeChild:
 
 
 @pytest.fixture
-def clock(monkeypatch):
-    clock = Clock()
-    monkeypatch.setattr(module, "time", clock)
-    return clock
+def clock():
+    return Clock()
 
 
 @pytest.fixture
@@ -59,7 +57,7 @@ def spawned(monkeypatch):
 @pytest.fixture
 def make_roster(tmp_path, clock, spawned):
     def make(*overrides):
-        return Roster(MEMBERS, tiny_profile(*overrides), tmp_path / "run", tmp_path)
+        return Roster(MEMBERS, tiny_profile(*overrides), tmp_path / "run", tmp_path, clock=clock.monotonic)
 
     return make
 
@@ -101,7 +99,7 @@ def test_start_appends_to_the_log_and_forgets_the_former_failure(actor, tmp_path
 
 def test_ranks_of_the_learner_start_again_only_when_all_of_them_can(tmp_path, clock, spawned):
     ranks = [Member("learner", 0), Member("learner", 1)]
-    roster = Roster([*ranks, Member("actor", 0)], tiny_profile(), tmp_path / "run", tmp_path)
+    roster = Roster([*ranks, Member("actor", 0)], tiny_profile(), tmp_path, tmp_path, clock=clock.monotonic)
     for entry in roster.entries:
         roster.start(entry)
     first, second, actor = roster.entries

@@ -1,18 +1,23 @@
 """How a serial run ends."""
 
 import os
+import signal
+from types import SimpleNamespace
 
 import pytest
 
+from mzpipe.launch import serial_run as module
 from mzpipe.launch.last_moment import read_last_moment
+from mzpipe.launch.serial import SerialPipeline
 from mzpipe.launch.serial_run import run_serial
 from mzpipe.launch.signals import SignalPipe
 from mzpipe.replay.journal import has_records
 from mzpipe.replay.journal.thread import JournalThread
 from mzpipe.runs.checkpoint import CheckpointStore
 from mzpipe.runs.directory import LiveRun, RunDirectory
+from mzpipe.runtime.attended import AttendedClock
 from mzpipe.telemetry.reports import Reached
-from tests.launch.fakes import Screen
+from tests.launch.fakes import Clock, Screen
 from tests.tiny import planned, tiny_profile
 
 
@@ -35,6 +40,26 @@ def test_serial_run_saves_a_checkpoint_and_its_journal_at_its_end(run_to_its_end
     assert outcome.reason == "stop.learner_steps=2 reached"
     assert CheckpointStore(run.checkpoints).load("latest").state["learner_steps"] == 2
     assert has_records(run.journal)
+
+
+def test_serial_run_is_stopped_by_ctrl_z_and_its_minutes_do_not_count_that(run_to_its_end, monkeypatch):
+    clock, stops, lap = Clock(), [], SerialPipeline.lap
+
+    def stop(number):
+        stops.append(number)
+        clock.now_s += 3600.0
+
+    def lap_with_ctrl_z(pipeline):
+        if not stops:
+            os.kill(os.getpid(), signal.SIGTSTP)
+        return lap(pipeline)
+
+    monkeypatch.setattr(module, "AttendedClock", lambda: AttendedClock(clock=clock.monotonic))
+    monkeypatch.setattr(module, "signal", SimpleNamespace(raise_signal=stop, SIGSTOP=signal.SIGSTOP))
+    monkeypatch.setattr(SerialPipeline, "lap", lap_with_ctrl_z)
+    outcome, *_ = run_to_its_end("stop.learner_steps=2", "stop.minutes=1.0")
+    assert stops == [signal.SIGSTOP]
+    assert outcome.reason == "stop.learner_steps=2 reached"
 
 
 def test_serial_run_stores_every_move_played_when_the_rate_limiter_holds_actors_back(run_to_its_end, shm_path):

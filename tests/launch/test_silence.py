@@ -7,13 +7,15 @@ import pytest
 
 from mzpipe.ipc.calls import LongCall
 from mzpipe.ipc.stages import Stage
+from mzpipe.launch.progress import Sign
 from mzpipe.launch.roster import Entry, Roster, State
-from mzpipe.launch.silence import FEW_LAPS, FEW_LAPS_LIMIT_S, LONGER, STACKS, Sign, SilenceKeeper, SilenceWatch
+from mzpipe.launch.silence import FEW_LAPS, FEW_LAPS_LIMIT_S, LONGER, STACKS, SilenceKeeper, SilenceWatch
+from mzpipe.runtime.attended import AttendedClock
 from mzpipe.runtime.process import STACK_SIGNAL
 from tests.launch.fakes import Clock, Screen
 from tests.tiny import tiny_profile
 
-LIMIT_S, TICK_S = 5.0, 0.2
+LIMIT_S, TICK_S, LONGEST_TURN_S = 5.0, 0.2, 1.0
 WORKING = Sign(life=1, is_ready=True, laps=0, parts=0, busy_laps=0, call=LongCall.NONE)
 
 
@@ -22,12 +24,13 @@ class Watched:
 
     def __init__(self, limit_s=LIMIT_S):
         self.clock = Clock()
-        self.watch = SilenceWatch(limit_s, self.clock.monotonic)
+        self.watch = SilenceWatch(limit_s, AttendedClock(LONGEST_TURN_S, self.clock.monotonic))
         self.sign = WORKING
         self.look()
 
     def look(self):
-        return self.watch.look({"actor-0": self.sign}).get("actor-0")
+        silence = self.watch.look({"actor-0": self.sign})["actor-0"]
+        return silence if silence.is_too_long else None
 
     def passes(self, seconds):
         """Lets time pass while the process shows nothing new; returns its silence, and after how long it was seen."""
@@ -111,7 +114,7 @@ def test_watch_waits_for_a_process_that_starts_as_long_as_a_start_may_take(watch
     assert watched.passes(1.0) is not None
 
 
-@pytest.mark.parametrize("away_s", [LIMIT_S / 2 + 0.1, 10.0, 1e6])
+@pytest.mark.parametrize("away_s", [LONGEST_TURN_S + 0.1, 10.0, 1e6])
 def test_watch_does_not_count_the_time_in_which_it_did_not_look(watched, away_s):
     watched.experienced()
     assert watched.passes(LIMIT_S - TICK_S) is None
@@ -140,9 +143,12 @@ def keep(plane, profile, tmp_path):
 
     def make(*overrides):
         clock, screen = Clock(), Screen()
+        attended = AttendedClock(LONGEST_TURN_S, clock.monotonic)
         roster = Roster(plane.shape.members(), tiny_profile(*overrides), tmp_path, tmp_path)
-        keeper = SilenceKeeper(plane, roster, tmp_path, screen, LIMIT_S, clock.monotonic)
-        kept = SimpleNamespace(keeper=keeper, roster=roster, lines=screen.lines, clock=clock, plane=plane)
+        keeper = SilenceKeeper(plane, roster, tmp_path, screen, LIMIT_S, attended)
+        kept = SimpleNamespace(
+            keeper=keeper, roster=roster, lines=screen.lines, clock=clock, plane=plane, attended=attended
+        )
         for entry in roster.entries:
             if roster.is_external(entry):
                 entry.foreign_pidfd = 1
@@ -212,6 +218,28 @@ def test_keeper_tells_of_a_role_that_was_started_by_hand_and_leaves_it_alone(kee
 def test_keeper_gives_everybody_a_new_period_after_a_pause(keep):
     kept = keep()
     pass_time(kept, LIMIT_S - TICK_S, silent=["actor-0"])
-    kept.keeper.begin_anew()
+    kept.attended.leave(lambda: None)
     pass_time(kept, LIMIT_S - TICK_S, silent=["actor-0"])
+    assert kept.lines == []
+
+
+def test_keeper_notes_a_process_that_takes_longer_than_ever_before_it_counts_as_stuck(keep):
+    kept = keep()
+    kept.plane.counters(kept.roster["replay-0"].member).set("long_call", LongCall.SAVE)
+    pass_time(kept, LIMIT_S, silent=["replay-0"])
+    assert kept.keeper.note == ""
+    pass_time(kept, 1.0, silent=["replay-0"])
+    assert kept.keeper.note.startswith("replay-0: no progress for ")
+    assert kept.keeper.note.endswith("s, in its saving a checkpoint (at most 300.0 s; topology.silence_s raises this)")
+    pass_time(kept, TICK_S)
+    assert kept.keeper.note == ""
+
+
+def test_keeper_does_not_note_a_process_that_is_as_slow_as_before(keep):
+    kept = keep()
+    for seconds in (LIMIT_S - TICK_S, 2 * LIMIT_S, LIMIT_S + TICK_S):
+        pass_time(kept, seconds, silent=["actor-0"])
+        noted = kept.keeper.note
+        pass_time(kept, TICK_S)
+        assert bool(noted) == (seconds > 2 * LIMIT_S - 1)
     assert kept.lines == []

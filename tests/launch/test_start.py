@@ -10,11 +10,11 @@ import pytest
 from mzpipe.errors import ExitCode, MzpipeError
 from mzpipe.launch import train as module
 from mzpipe.launch.train import train
-from mzpipe.replay.journal.format import FILE_HEADER_BYTES
 from mzpipe.runs.checkpoint import Checkpoint, CheckpointStore
 from mzpipe.runs.directory import LastMoment, RunDirectory, save_profile
 from mzpipe.runs.scores import Evaluation, ScoresFile
 from tests.launch.fakes import Screen
+from tests.launch.journals import make_journal
 from tests.tiny import tiny_profile
 from tests.unchecked import save_unchecked
 
@@ -41,8 +41,7 @@ def run(tmp_path, shared_memory, monkeypatch):
         CheckpointStore(run.checkpoints).save(f"step_{steps:08d}", checkpoint, pointer="latest")
     save_profile(tiny_profile(), run.profile)
     ScoresFile(run.scores).append(Evaluation(1, 10, 300, 20.0, 0.0, 2))
-    run.journal.mkdir()
-    (run.journal / "segment-00000001.mzj").write_bytes(bytes(FILE_HEADER_BYTES + 1000))
+    make_journal(run.journal, records=5)
     with run.locked():  # makes logs and the lock
         pass
     return run
@@ -139,9 +138,7 @@ def only_counts(run):
 def begin_only(run):
     """Leaves the directory as a session does that is stopped while the learner still compiles."""
     empty(run)
-    run.journal.mkdir()
-    (run.journal / "manifest.json").write_text("{}")
-    (run.journal / "segment-00000001.mzj").write_bytes(bytes(FILE_HEADER_BYTES))
+    make_journal(run.journal, records=0)
 
 
 RESUMED = [
@@ -312,7 +309,8 @@ def test_train_says_that_the_table_starts_empty_when_the_journal_is_gone(run, ha
 
 
 def begin_journal(run):
-    (run.journal / "segment-00000001.mzj").write_bytes(bytes(FILE_HEADER_BYTES))
+    shutil.rmtree(run.journal)
+    make_journal(run.journal, records=0)
 
 
 def contents(directory):

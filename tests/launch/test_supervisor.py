@@ -1,10 +1,12 @@
 """How the supervisor takes messages that come late."""
 
 import os
+import select
 import signal
 import subprocess
 import sys
 from contextlib import ExitStack, contextmanager
+from types import SimpleNamespace
 
 import numpy as np
 import psutil
@@ -14,15 +16,17 @@ from mzpipe.errors import ExitCode
 from mzpipe.ipc.messages import CheckpointSaved, Failed, NotSaved, Ready, SaveCheckpoint
 from mzpipe.ipc.roles import Role
 from mzpipe.launch import ending
+from mzpipe.launch import supervisor as module
 from mzpipe.launch.roles import LAST_STAGE, STOP_STAGES
 from mzpipe.launch.roster import RESTART_BUDGET, State
 from mzpipe.launch.signals import Outcome, SignalPipe
 from mzpipe.launch.supervisor import Supervisor
 from mzpipe.runs.checkpoint import Checkpoint, CheckpointStore
 from mzpipe.runs.directory import LiveRun, RunDirectory
+from mzpipe.runtime.attended import AttendedClock
 from mzpipe.runtime.process import Child
 from mzpipe.telemetry.reports import Reached
-from tests.launch.fakes import Screen
+from tests.launch.fakes import Clock, Screen
 from tests.tiny import planned, tiny_profile
 from tests.waiting import wait_until
 
@@ -75,10 +79,58 @@ def test_supervisor_that_fails_itself_kills_its_processes_without_a_word(profile
     assert screen.lines == []
 
 
+@pytest.fixture
+def clock(monkeypatch):
+    """The clock of every supervisor that is made from here on."""
+    clock = Clock()
+    monkeypatch.setattr(module, "AttendedClock", lambda most_s: AttendedClock(most_s, clock.monotonic))
+    return clock
+
+
+def test_minutes_of_a_run_count_neither_a_pause_nor_an_absence_of_the_supervisor(clock, make_supervisor, monkeypatch):
+    supervisor = make_supervisor(tiny_profile("stop.minutes=1.0"))
+
+    def pass_time(*seconds):
+        for each in seconds:
+            clock.now_s += each
+            supervisor._report()
+
+    monkeypatch.setattr(module, "pause_run", lambda roster: setattr(clock, "now_s", clock.now_s + 3600.0))
+    supervisor._pause()
+    pass_time(3600.0, *[0.9] * 60)
+    assert supervisor._outcome is None
+    pass_time(*[0.9] * 10)
+    assert supervisor._outcome.reason == "stop.minutes=1 reached"
+
+
+def test_stop_does_not_give_up_a_process_that_ended_while_the_supervisor_was_away(clock, make_supervisor, profile):
+    supervisor = make_supervisor(profile)
+    process = subprocess.Popen(["true"])
+    actor = supervisor._roster["actor-0"]
+    actor.child, actor.state, supervisor._stopping = Child(process, os.pidfd_open(process.pid)), State.READY, True
+    deadline_s = supervisor._clock.now_s() + 2.0
+    clock.now_s += 3600.0
+    supervisor._wait_for_end(deadline_s)
+    assert supervisor._roster.alive() == []
+
+
 def test_a_checkpoint_at_its_interval_does_not_hide_the_one_that_was_asked_for(supervisor):
     for request_id in (1, 0):
         supervisor._handle("learner-0", CheckpointSaved(request_id=request_id, learner_steps=9))
     assert supervisor._saved_request == 1
+
+
+@pytest.mark.parametrize(("program", "waits"), [(["false"], [50]), (["sh", "-c", "kill -9 $$"], [])])
+def test_supervisor_waits_for_the_last_words_of_a_process_unless_it_was_killed(supervisor, monkeypatch, program, waits):
+    process, entry, waited = subprocess.Popen(program), supervisor._roster["actor-0"], []
+    entry.child = Child(process, os.pidfd_open(process.pid))
+    select.select([entry.pidfd], [], [])
+    with monkeypatch.context() as patched:
+        silent = SimpleNamespace(receive=list, socket=SimpleNamespace(poll=lambda ms: waited.append(ms)))
+        patched.setattr(supervisor, "_socket", silent)
+        supervisor._hear_last_words(entry)
+    assert waited == waits
+    assert supervisor._roster.reap(entry) != 0
 
 
 def bury(supervisor, monkeypatch, identity, code, failed=None):

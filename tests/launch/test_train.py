@@ -15,6 +15,7 @@ from mzpipe.runs.directory import LastMoment, RunDirectory, save_profile
 from mzpipe.runs.scores import Evaluation, ScoresFile
 from mzpipe.telemetry.reports import Reached
 from tests.launch.fakes import Screen
+from tests.launch.journals import make_journal
 from tests.tiny import tiny_profile
 from tests.unchecked import save_unchecked
 
@@ -40,8 +41,7 @@ def former_session(run):
     save_profile(tiny_profile(), run.profile)
     for return_mean in (20.0, 15.0):
         ScoresFile(run.scores).append(Evaluation(1, 10, 300, return_mean, 0.0, 2))
-    run.journal.mkdir()
-    (run.journal / "segment-00000001.mzj").write_bytes(bytes(1000))
+    make_journal(run.journal, records=5)
 
 
 def test_read_reached_is_nothing_in_a_new_run(run, screen):

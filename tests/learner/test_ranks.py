@@ -1,10 +1,13 @@
 """Ranks: two processes with half a batch each take the step of one with the whole batch, and skip together."""
 
+import errno
+import socket
 import subprocess
 import sys
 from pathlib import Path
 
 import numpy as np
+import psutil
 import pytest
 import torch
 
@@ -144,6 +147,35 @@ def test_rank_whose_peer_ends_inside_a_step_fails_too_and_does_not_wait(tmp_path
             child.kill()
             child.wait()
     assert "Connection" in str(np.load(tmp_path / "rank-0.npz")["error"])
+
+
+def strange_connection(address):
+    """The error number of an attempt to connect; 0 if it succeeds."""
+    with socket.socket() as stranger:
+        stranger.settimeout(0.5)
+        return stranger.connect_ex(address)
+
+
+def listen(directory, rank, size, _):
+    """Notes where the rank listens, and what becomes of a stranger's attempt to connect to each rank."""
+    torch.set_num_threads(1)
+    ranks = Ranks(Path(directory), index=rank, size=size, epoch=0, device=torch.device("cpu"))
+    listening = [each for each in psutil.Process().net_connections("tcp") if each.status == psutil.CONN_LISTEN]
+    ranks.latest(0)  # the other rank has connected as well
+    came = [strange_connection(each.laddr) for each in listening]
+    latest = ranks.latest(rank)
+    ranks.close()
+    np.savez(
+        Path(directory) / f"rank-{rank}.npz", hosts=[each.laddr.ip for each in listening], came=came, latest=latest
+    )
+
+
+@pytest.mark.slow
+def test_each_rank_listens_once_on_the_loopback_interface_and_turns_strangers_away(tmp_path):
+    for found in results(tmp_path, 2, program=listen):
+        assert found["hosts"].tolist() == ["127.0.0.1"]
+        assert found["came"].tolist() == [errno.EAGAIN]  # no answer in time; 0 would be a connection
+        assert found["latest"] == 1
 
 
 def test_ranks_take_nccl_only_where_each_has_a_gpu_of_its_own():

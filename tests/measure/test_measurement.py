@@ -20,6 +20,8 @@ def clock(monkeypatch):
     monkeypatch.setattr(verb, "time", SimpleNamespace(monotonic=lambda: clock.now_s))
     monkeypatch.setattr(verb, "read_moment", lambda plane: SimpleNamespace(time_s=clock.now_s))
     monkeypatch.setattr(verb, "read_count", lambda plane: clock.now_s)
+    looks = iter(["before the measurement", "in it"])
+    monkeypatch.setattr(verb, "Onlooking", lambda plane: SimpleNamespace(look=lambda: [next(looks)]))
     monkeypatch.setattr(
         verb, "lacking_devices", lambda directory: {"learner"} if directory == "with one GPU" else set()
     )
@@ -52,6 +54,12 @@ def test_measurement_reads_the_gpus_with_each_count_and_asks_who_lacks_another_o
     watch(measurement, clock, 100.0)
     assert [use["0"].busy for use in measurement.gpu_uses] == [0.87] * 9
     assert measurement.lacking == {"learner"}
+
+
+def test_measurement_says_who_did_not_work_in_it(clock):
+    measurement = Measurement(5.0)
+    watch(measurement, clock, 100.0)
+    assert measurement.hindrances == ["in it"]
 
 
 def test_measurement_begins_sooner_where_the_warm_up_is_shorter(clock):

@@ -52,6 +52,21 @@ def test_a_live_run_is_seen_from_its_second_look_on(run):
         assert look.shared_bytes == sum(plane.shape.segment_bytes().values())
 
 
+def test_a_process_that_does_not_work_is_the_verdict(run):
+    with run.locked() as locked, locked.runtime() as live:
+        plane = make_plane(Path(live.runtime_directory), tiny_profile())
+        members = [member for member in plane.shape.members() if member.role != "inference"]
+        for member in members:
+            plane.counters(member).set("pid", os.getpid())
+        onlooker = Onlooker(run)
+        onlooker.look()
+        play(plane, 12)
+        assert onlooker.look().report.verdict.sentence == "inference-0: is starting"
+        plane.counters(Member("inference", 0)).set("pid", os.getpid())
+        onlooker.look()
+        assert "-bound: " in onlooker.look().report.verdict.sentence
+
+
 def test_a_look_changes_nothing_in_shared_memory(run):
     with run.locked() as locked, locked.runtime() as live:
         directory = Path(live.runtime_directory)

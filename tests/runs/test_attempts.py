@@ -3,16 +3,13 @@
 import pytest
 
 from mzpipe.errors import InputOutputError
-from mzpipe.runs import attempts as module
 from mzpipe.runs.attempts import RETRY_S, Attempts
 from tests.launch.fakes import Clock
 
 
 @pytest.fixture
-def clock(monkeypatch):
-    clock = Clock()
-    monkeypatch.setattr(module, "time", clock)
-    return clock
+def clock():
+    return Clock()
 
 
 @pytest.fixture
@@ -29,7 +26,7 @@ def nothing():
 
 
 def test_attempts_tell_once_that_writes_fail_and_once_that_they_go_on(lines, clock):
-    attempts = Attempts("curves", lines.append, lost="points are missing")
+    attempts = Attempts("curves", lines.append, lost="points are missing", clock=clock.monotonic)
     assert attempts.make(nothing) and not lines
     assert not any(attempts.make(refuse) for _ in range(3))
     assert attempts.make(nothing) and attempts.make(nothing)
@@ -40,7 +37,7 @@ def test_attempts_tell_once_that_writes_fail_and_once_that_they_go_on(lines, clo
 
 
 def test_attempts_are_due_a_while_after_the_last_that_failed(lines, clock):
-    attempts = Attempts("curves", lines.append)
+    attempts = Attempts("curves", lines.append, clock=clock.monotonic)
     assert not attempts.is_due
     for _ in range(2):
         attempts.make(refuse)
@@ -52,15 +49,24 @@ def test_attempts_are_due_a_while_after_the_last_that_failed(lines, clock):
 
 
 def test_attempts_raise_when_none_has_succeeded_for_the_patience(lines, clock):
-    attempts = Attempts("checkpoints", lines.append, patience_s=3600.0)
+    attempts = Attempts("checkpoints", lines.append, patience_s=3600.0, clock=clock.monotonic)
+
+    def try_for(seconds):
+        for _ in range(round(seconds / RETRY_S)):
+            clock.now_s += RETRY_S
+            attempts.make(refuse)
+
     attempts.make(refuse)
-    clock.now_s += 3599.0
-    attempts.make(refuse)
+    try_for(3600.0 - RETRY_S)
     attempts.make(nothing)
     attempts.make(refuse)
-    clock.now_s += 3600.0
+    try_for(3600.0 - RETRY_S)
+    attempts.make(nothing)
+    attempts.make(refuse)
+    clock.now_s += 86_400.0  # the process was stopped for a day
+    attempts.make(refuse)
     with pytest.raises(InputOutputError, match=r"No space left on device: no checkpoints could be written for 60 min"):
-        attempts.make(refuse)
+        try_for(3600.0)
 
 
 def test_attempts_let_other_errors_through(lines, clock):

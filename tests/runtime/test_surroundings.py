@@ -4,9 +4,11 @@ import os
 import resource
 import subprocess
 import sys
+from contextlib import nullcontext
 
 import pytest
 
+from mzpipe.errors import PlanError
 from mzpipe.runtime import surroundings as module
 
 
@@ -48,3 +50,10 @@ def test_a_compiler_that_is_switched_off_is_switched_on_and_said_so():
     code = "from mzpipe.runtime.surroundings import mend; print(mend()); import numba; print(numba.config.DISABLE_JIT)"
     done = run(code, NUMBA_DISABLE_JIT="1")
     assert done.stdout == '["NUMBA_DISABLE_JIT=1 is ignored: mzpipe\'s kernels must be compiled"]\n0\n'
+
+
+@pytest.mark.parametrize("limit", [63, 64])
+def test_too_few_open_files_for_a_run_are_refused_in_one_line(limit, monkeypatch):
+    monkeypatch.setattr(module.resource, "getrlimit", lambda kind: (limit, limit))
+    with nullcontext() if limit == 64 else pytest.raises(PlanError, match=r"ulimit -n: 63 open files .* at least 64"):
+        module.refuse_few_files()

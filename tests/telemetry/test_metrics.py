@@ -8,7 +8,7 @@ from mzpipe.ipc.counters import COUNTERS
 from mzpipe.ipc.diagnostics import MODEL_PARTS
 from mzpipe.ipc.shape import Member
 from mzpipe.ipc.stages import Stage, StageClock
-from mzpipe.telemetry import metrics_page, rates, snapshots
+from mzpipe.telemetry import metrics_page
 from mzpipe.telemetry.metrics import BY_TAG, EVALUATION_METRICS, METRICS, RATING_METRICS, Metric, read
 from mzpipe.telemetry.snapshots import SnapshotMaker
 from tests.launch.fakes import Clock
@@ -20,16 +20,14 @@ ALL = (*METRICS, *EVALUATION_METRICS, *RATING_METRICS)
 
 
 @pytest.fixture
-def measure(tmp_path, monkeypatch):
+def measure(tmp_path):
     """Metrics of a pipeline of which every process has done something."""
 
     def make(*overrides):
         clock = Clock()
-        for module in (snapshots, rates):
-            monkeypatch.setattr(module, "time", clock)
         profile = tiny_profile(*overrides)
         plane = make_plane(tmp_path, profile)
-        maker = SnapshotMaker(profile, plane)
+        maker = SnapshotMaker(profile, plane, clock.monotonic)
         maker.make("")
         clock.now_s += 2.0
         for member in plane.shape.members():
@@ -77,13 +75,11 @@ def test_metrics_are_rates_means_and_parts_of_the_time(measure):
     assert values["learner/value_error/0"] == 3.0
 
 
-def test_times_on_a_gpu_are_parts_of_the_time_of_the_role_that_has_one(tmp_path, monkeypatch):
+def test_times_on_a_gpu_are_parts_of_the_time_of_the_role_that_has_one(tmp_path):
     clock = Clock()
-    for module in (snapshots, rates):
-        monkeypatch.setattr(module, "time", clock)
     profile = tiny_profile()
     plane = make_plane(tmp_path, profile)
-    maker = SnapshotMaker(profile, plane)
+    maker = SnapshotMaker(profile, plane, clock.monotonic)
     maker.make("")
     clock.now_s += 2.0
     server, now_ns = Member("inference", 0), iter([0, 2_000_000_000])

@@ -9,9 +9,7 @@ from mzpipe.ipc.shape import Member
 from mzpipe.ipc.stages import Stage
 from mzpipe.runs.directory import RunDirectory
 from mzpipe.runs.scores import Evaluation, read_scores
-from mzpipe.telemetry import rates as moment_module
 from mzpipe.telemetry import reports as reports_module
-from mzpipe.telemetry import snapshots as module
 from mzpipe.telemetry.reports import Reached, Reports
 from mzpipe.telemetry.snapshots import SnapshotMaker
 from tests.launch.fakes import Clock, Screen
@@ -24,16 +22,13 @@ EVALUATION = Evaluation(
 
 
 @pytest.fixture
-def clock(monkeypatch):
-    clock = Clock()
-    for each in (module, moment_module):
-        monkeypatch.setattr(each, "time", clock)
-    return clock
+def clock():
+    return Clock()
 
 
 @pytest.fixture
 def maker(profile, plane, clock):
-    return SnapshotMaker(profile, plane)
+    return SnapshotMaker(profile, plane, clock.monotonic)
 
 
 @pytest.fixture
@@ -134,7 +129,7 @@ def test_snapshot_from_the_start_is_of_the_whole_session(maker, plane, clock):
 
 def test_snapshot_counts_a_resumed_run_s_steps_but_not_in_its_rates(profile, plane, clock):
     actor(plane).set("env_steps", 5_000)
-    maker = SnapshotMaker(profile, plane)
+    maker = SnapshotMaker(profile, plane, clock.monotonic)
     maker.make("")
     clock.now_s += 2.0
     actor(plane).add("env_steps", 10)
@@ -184,7 +179,7 @@ def test_snapshot_leaves_the_warm_up_out_of_samples_per_insert(maker, plane, pro
 
 
 def test_limits_hold_every_stop_condition_that_is_set_and_no_other(plane, clock):
-    maker = SnapshotMaker(tiny_profile("stop.minutes=2.0", "stop.return_mean=99.0"), plane)
+    maker = SnapshotMaker(tiny_profile("stop.minutes=2.0", "stop.return_mean=99.0"), plane, clock.monotonic)
     clock.now_s += 30.0
     learner(plane).set("learner_steps", 4)
     limits = maker.limits()

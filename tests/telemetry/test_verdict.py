@@ -2,7 +2,7 @@
 
 import pytest
 
-from mzpipe.telemetry.verdict import DeviceUse, RoleUse, judge
+from mzpipe.telemetry.verdict import DeviceUse, Hindrance, RoleUse, judge
 
 
 def use(working, *, processes=1, cpu=0.5, stage="a stage", wait_out=0.0, device=None):
@@ -112,3 +112,34 @@ def test_the_evaluator_is_never_the_bottleneck():
 
 def test_a_pipeline_that_did_nothing_has_a_verdict_all_the_same():
     assert judge({"actor": use(0.0), "learner": use(0.0)}, cores=2).predicted_speedup == 1.0
+
+
+STUCK = Hindrance("inference", "inference-0: no progress for 4.0 s, after stage 'reply'")
+
+
+def test_verdict_names_the_process_that_does_not_work_and_proposes_nothing():
+    verdict = judge({"learner": use(0.9), "inference": use(0.0, stage="reply")}, cores=16, hindrances=[STUCK])
+    assert (verdict.stage, verdict.role, verdict.predicted_speedup) == ("reply", "inference", 1.0)
+    assert verdict.sentence == STUCK.words
+
+
+def test_verdict_names_a_run_that_does_not_work_and_the_first_of_many_processes():
+    paused = Hindrance(None, "the run is paused")
+    assert judge({"learner": use(0.9), "actor": use(0.1)}, 16, hindrances=[paused])[1:] == (
+        "learner",
+        1.0,
+        "the run is paused",
+    )
+    actors = [Hindrance("actor", f"actor-{index}: has ended") for index in range(5)]
+    assert judge({"actor": use(0.9)}, 16, hindrances=actors).sentence == (
+        "actor-0: has ended; actor-1: has ended; actor-2: has ended; and 2 more"
+    )
+
+
+def test_an_evaluator_that_does_not_work_is_named_after_the_verdict():
+    stuck = Hindrance("evaluator", "evaluator-0: is starting")
+    verdict = judge({"actor": use(0.9), "evaluator": use(0.0)}, 16, hindrances=[stuck])
+    assert verdict.sentence.startswith("actor-bound: 90% busy") and verdict.sentence.endswith(
+        "; evaluator-0: is starting"
+    )
+    assert judge({"actor": use(0.9), "inference": use(0.0)}, 16, hindrances=[stuck, STUCK]).sentence == STUCK.words

@@ -231,3 +231,12 @@ def test_eval_refuses_odd_numbers(words, capsys):
         main(["eval", "run", *words])
     assert caught.value.code == 2
     assert words[0] in capsys.readouterr().err.splitlines()[-1]
+
+
+def test_eval_says_once_that_a_game_seems_to_have_no_end(make_run, monkeypatch, capsys):
+    monkeypatch.setattr("mzpipe.games.endless.LONG_MOVES", 3)
+    monkeypatch.setattr("mzpipe.games.endless.LONGER", 1)
+    run = make_run()
+    assert main(["eval", str(run.path), "--episodes", "9", "--seeds", "2"]) == 0
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("mzpipe eval: an episode goes on after ") and "game.max_episode_moves" in line

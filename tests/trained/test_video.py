@@ -204,3 +204,11 @@ def test_a_recording_that_fails_leaves_no_file(run):
     with pytest.raises(KeyboardInterrupt):
         record_games(Player.load(run), run / "video.mp4", Limits(1), seed=0, fps=10, progress=fail)
     assert sorted(run.iterdir()) == before
+
+
+def test_record_says_once_that_an_episode_goes_on_and_how_to_cut_it_short(run, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr("mzpipe.trained.watched.LONG_MOVES", 2)
+    assert main(["record", str(run), "--max-moves", "4", "--output", str(tmp_path / "x.gif")]) == 0
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("mzpipe record: an episode goes on after 3 moves (none has ended yet): ")
+    assert line.endswith("or give `record` --max-moves")

@@ -12,12 +12,15 @@ from numpy.typing import NDArray
 
 from ...config import GameConfig
 from ...games import Game, GameSpec, StepResult, make_game, opened
+from ...games.closing import going_on
 
 NUM_GAMES = 4
 _MAX_MOVES, _MIN_MOVES = 1000, 16
 _MAX_SECONDS, _MAX_BYTES = 3.0, 200 << 20
 _NUM_COPIES = 16
 _SPEED_SECONDS = 1.0
+# A move of all games, or their start, that takes so long will hardly ever end.
+_HANG_S = 60.0
 
 
 class Move(NamedTuple):
@@ -50,14 +53,17 @@ class RandomPlay:
 
 
 def play_at_random(config: GameConfig, seed: int, *, num_moves: int | None = None) -> RandomPlay:
-    """Plays legal moves, the same draws for every seed; `num_moves` None allows 3 s and 200 MiB of frames."""
-    with opened(make_game(config, NUM_GAMES, seed)) as game:
-        return _play(game, num_moves)
+    """Plays legal moves, the same draws for every seed; `num_moves` None allows 3 s and 200 MiB of frames.
 
-
-def _play(game: Game, num_moves: int | None) -> RandomPlay:
-    rng, start_BF = np.random.default_rng(0), game.reset()
+    Raises GameError, among others for a game that hangs.
+    """
     moves: list[Move] = []
+    with going_on(config.name, lambda: len(moves), _HANG_S), opened(make_game(config, NUM_GAMES, seed)) as game:
+        return _play(game, moves, num_moves)
+
+
+def _play(game: Game, moves: list[Move], num_moves: int | None) -> RandomPlay:
+    rng, start_BF = np.random.default_rng(0), game.reset()
     notes: dict[str, None] = {}
     copies: list[list[np.ndarray]] = []
     limit = num_moves or max(_MIN_MOVES, min(_MAX_MOVES, _MAX_BYTES // max(1, start_BF.nbytes)))
@@ -74,10 +80,10 @@ def _play(game: Game, num_moves: int | None) -> RandomPlay:
 
 def measure_moves_per_s(config: GameConfig) -> float:
     """Moves per second of one game, resets included."""
-    rng = np.random.default_rng(0)
-    with opened(make_game(config, 1, seed=0)) as game:
+    rng, num_moves = np.random.default_rng(0), 0
+    with going_on(config.name, lambda: num_moves, _HANG_S), opened(make_game(config, 1, seed=0)) as game:
         game.reset()
-        start_s, num_moves = time.monotonic(), 0
+        start_s = time.monotonic()
         while (passed_s := time.monotonic() - start_s) < _SPEED_SECONDS:
             result = _move(game, rng).result
             game.reset(result.terminated_B | result.truncated_B)

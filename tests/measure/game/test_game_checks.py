@@ -1,5 +1,7 @@
 """Games checked by random play: right ones pass, and every fault is reported."""
 
+import re
+
 import numpy as np
 import pytest
 
@@ -88,6 +90,17 @@ def test_a_wrong_game_fails_one_check_in_one_line(name, check, text):
     assert list(found) == [check]
     assert text in found[check]
     assert "\n" not in found[check]
+
+
+@pytest.mark.parametrize("game", ["Hanging", "HangingEnv"])
+@pytest.mark.parametrize("place", ["constructor", "reset", "step"])
+def test_a_game_that_hangs_is_told_with_the_line_that_does(place, game, monkeypatch):
+    monkeypatch.setattr(random_play, "_HANG_S", 0.5)
+    found = failures(checks(f"{OWN}:{game}", f"game.gymnasium.arguments.place={place}"))
+    assert list(found) == ["game"]
+    assert re.fullmatch(
+        rf"{OWN}:{game}: it hangs: no move has ended for 0.5 s \(own_games.py, line \d+\)", found["game"]
+    )
 
 
 class Odd:

@@ -1,5 +1,6 @@
 """The command and its listener: on the loopback address only, gone with Ctrl-C; and what the command refuses."""
 
+import contextlib
 import os
 import re
 import signal
@@ -104,6 +105,39 @@ def test_ctrl_c_lets_a_search_under_way_end():
     assert agent.finished
     assert asked[0].getresponse().status == 303
     asked[0].close()
+
+
+@pytest.mark.slow
+def test_half_a_form_holds_up_neither_other_pages_nor_the_end():
+    config = board_config("tic_tac_toe")
+    games = Games(lambda seat: Match(config, RankedAgent(config), seat))
+    name, answers = games.open(FIRST), []
+
+    def look(port):
+        head = f"POST /games/{name}/moves HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nContent-Length: 100\r\n"
+        with socket.create_connection(("127.0.0.1", port)) as half:
+            half.sendall(f"{head}Content-Type: application/x-www-form-urlencoded\r\n\r\naction=".encode())
+            other = HTTPConnection("127.0.0.1", port, timeout=20.0)
+            with contextlib.suppress(TimeoutError):
+                other.request("GET", f"/games/{name}")
+                answers.append(other.getresponse().status)
+            other.close()
+            os.kill(os.getpid(), signal.SIGINT)
+            if answers:
+                ended.wait(100.0)
+
+    ended = threading.Event()
+    looking = []
+
+    def announce(address):
+        looking.append(threading.Thread(target=look, args=(urlsplit(address).port,)))
+        looking[0].start()
+
+    with pytest.raises(KeyboardInterrupt):
+        serve(games, "a game", 0, announce)
+    ended.set()
+    looking[0].join()
+    assert answers == [200]
 
 
 @pytest.mark.slow

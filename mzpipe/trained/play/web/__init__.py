@@ -18,10 +18,14 @@ from .app import HOST, Games, make_app
 
 # The interval at which the server checks for an interrupt.
 _LOOK_S = 0.1
+# A browser that sends nothing for so long, in the middle of a request too, is hung up on.
+_SILENT_S = 60.0
 
 
 class _QuietHandler(WSGIRequestHandler):
     """A handler that logs no requests, because a game's address gives access to it."""
+
+    timeout = _SILENT_S
 
     def log_request(self, code: int | str = "-", size: int | str = "-") -> None:
         """Logs nothing."""

@@ -74,6 +74,7 @@ def make_app(games: Games, about: str) -> Flask:
         return alone
 
     app.before_request(_refuse_other_sites)
+    app.before_request(_read_form)
     app.after_request(_add_headers)
     app.register_error_handler(MzpipeError, _say_fault)
     app.get("/")(one_at_a_time(pages.first))
@@ -155,6 +156,11 @@ def _refuse_other_sites() -> None:
     origin = request.headers.get("Origin")
     if origin is not None and origin != request.host_url.rstrip("/"):
         abort(403, "this form comes from another site")
+
+
+def _read_form() -> None:
+    """Reads the whole form before the lock is taken: one of which a half is sent must hold up nobody else."""
+    request.get_data(parse_form_data=True)
 
 
 def _say_fault(error: MzpipeError) -> AnyResponse:
