@@ -184,14 +184,6 @@ def test_a_run_that_cannot_be_written_to_is_refused(run, profile, capsys, monkey
 
 
 @pytest.mark.parametrize("verb", ["train", "plan"])
-def test_a_damaged_journal_is_refused(run, profile, capsys, verb):
-    (run / "journal").mkdir()
-    (run / "journal" / "manifest.json").write_text("{")
-    code, line = refused([verb, str(profile), "--run-dir", str(run)], run, capsys)
-    assert (code, f"{run / 'journal' / 'manifest.json'}: damaged: " in line) == (74, True), line
-
-
-@pytest.mark.parametrize("verb", ["train", "plan"])
 @pytest.mark.parametrize("fault", ["missing", "read-only"])
 def test_shared_memory_that_nobody_can_use_is_refused(run, profile, capsys, monkeypatch, verb, fault):
     shared = run.parent / "other"
