@@ -3,12 +3,9 @@
 from collections.abc import Callable, Sequence
 from itertools import cycle
 
+from ..games.endless import endless_note
 from .lane_group import LaneGroup
 
-# So many moves are remarkable while no episode has ended (one of Atari has at most 27,000)...
-ENDLESS_MOVES = 30_000
-# ...and so many times as many as the longest that ended, but never fewer than these.
-LONGER, LONG_MOVES = 100, 3_000
 # So many moves are remarkable in which no game has shown another frame, paid a reward or ended.
 STILL_MOVES = 5_000
 # Moves between two looks: one costs more than counting a move does. A game that goes round between a few frames is not
@@ -40,13 +37,7 @@ class EndlessEpisodes:
     def _look_for_endless(self) -> str | None:
         ended = max(group.longest_ended for group in self._groups)
         now = max(group.longest_now() for group in self._groups)
-        if now <= (max(LONG_MOVES, LONGER * ended) if ended else ENDLESS_MOVES):
-            return None
-        so_far = f"the longest that ended took {ended:,}" if ended else "none has ended yet"
-        return (
-            f"an episode goes on after {now:,} moves ({so_far}): if games do not end by themselves, set "
-            "game.max_episode_moves"
-        )
+        return endless_note(now, ended)
 
     def _look_for_still(self) -> str | None:
         # Every group is asked: each compares with what it showed when it was asked before.

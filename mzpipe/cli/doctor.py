@@ -3,7 +3,6 @@
 import argparse
 import os
 import platform
-import shutil
 import sys
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -12,7 +11,7 @@ from itertools import chain
 
 from ..errors import ExitCode, InputOutputError, MzpipeError
 from ..extras import EXTRAS, is_installed
-from ..launch.plan import available_memory_bytes, mebibytes
+from ..launch.plan import available_memory_bytes, free_shared_bytes, mebibytes
 from ..measure.gpu_trials import TRIALS, run_trial
 from ..runs.directory import SHARED_MEMORY, runtime_prefix
 from ..runtime.environment import kernel_cache
@@ -71,9 +70,7 @@ def _memory() -> str:
 
 
 def _shared_memory() -> str:
-    free = shutil.disk_usage(SHARED_MEMORY).free
-    if not os.access(SHARED_MEMORY, os.W_OK | os.X_OK):
-        raise MzpipeError(f"{SHARED_MEMORY}: cannot be written to: remount it, runs keep their segments in it")
+    free = free_shared_bytes()
     if free < _COMFORTABLE_SHARED_BYTES:
         raise MzpipeError(f"{mebibytes(free)} free in {SHARED_MEMORY}: runs need about 100 MiB; enlarge it")
     return f"{mebibytes(free)} free in {SHARED_MEMORY}"

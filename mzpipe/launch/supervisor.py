@@ -11,7 +11,7 @@ from pathlib import Path
 
 import zmq
 
-from ..errors import ExitCode, MessageError
+from ..errors import ExitCode, MessageError, MzpipeError
 from ..ipc.control import SupervisorSocket
 from ..ipc.dataplane import DataPlane
 from ..ipc.messages import (
@@ -213,6 +213,7 @@ class Supervisor:
         member = entry.member
         if member.role in SEARCHING_ROLES:
             self._plane.release_lanes(member)
+        entry.failed = entry.failed or self._logged_failure(entry, code)
         cause = entry.silence if entry.silence and code == -signal.SIGKILL else describe_exit(code)
         what = f"{member.identity}{f' (pid {pid})' if pid else ''} {cause}"
         if self._stopping and code and not self._killing:
@@ -227,6 +228,15 @@ class Supervisor:
             self._restart_ranks(entry, what)
         else:
             self._restart_later(entry, what)
+
+    def _logged_failure(self, entry: Entry, code: int | None) -> Failed | None:
+        """What the error log says of an end whose message did not arrive."""
+        errors = self._plane.errors(entry.member).read()
+        if not errors or code is None or code <= 0:
+            return None
+        text = errors[-1].text
+        summary = text.rstrip().rpartition("\n")[2].removeprefix(f"{MzpipeError.__module__}.")
+        return Failed(code, summary, text, is_known=code != ExitCode.INTERNAL)
 
     def _outlives(self, role: Role, code: int | None, was_ready: bool) -> bool:
         """Whether the run outlives this death: the process was killed, or it failed after it had been ready.
@@ -263,7 +273,8 @@ class Supervisor:
 
     def _restart_later(self, entry: Entry, what: str) -> None:
         if self._roster.schedule_restart(entry):
-            self._view.line(f"{what}: it is started again")
+            why = f": {entry.failed.summary}" if entry.failed else ""
+            self._view.line(f"{what}{why}: it is started again")
             return
         others = [each for each in self._roster.entries if each.member.role == Role.ACTOR and each.pidfd is not None]
         if entry.member.role == Role.ACTOR and others:
@@ -278,12 +289,11 @@ class Supervisor:
 
     def _fail(self, entry: Entry, what: str) -> None:
         failed = entry.failed
-        errors = self._plane.errors(entry.member).read()
         log = self._run.logs / f"{entry.member.identity}.log"
         if failed is not None and failed.is_known:
             self._outcome = Outcome(ExitCode(failed.exit_code), f"{what}: {failed.summary}")
             return
-        traceback = failed.traceback if failed else (errors[0].text if errors else "")
+        traceback = failed.traceback if failed else ""
         reason = f"{what}: {failed.summary if failed else f'see {log}'}"
         code = ExitCode(failed.exit_code) if failed else ExitCode.INTERNAL
         self._outcome = Outcome(code, reason, traceback or _tail(log))

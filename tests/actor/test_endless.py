@@ -6,7 +6,8 @@ import pytest
 
 from mzpipe.actor import endless
 from mzpipe.actor.actor import Actor
-from mzpipe.actor.endless import ENDLESS_MOVES, LONG_MOVES, LONGER, STILL_MOVES, EndlessEpisodes
+from mzpipe.actor.endless import STILL_MOVES, EndlessEpisodes
+from mzpipe.games.endless import ENDLESS_MOVES, LONG_MOVES, LONGER
 from mzpipe.ipc.control import LocalPort
 from mzpipe.ipc.ring import RingReader
 from mzpipe.ipc.roles import Role

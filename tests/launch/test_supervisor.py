@@ -12,7 +12,7 @@ import numpy as np
 import psutil
 import pytest
 
-from mzpipe.errors import ExitCode
+from mzpipe.errors import ExitCode, GameError
 from mzpipe.ipc.messages import CheckpointSaved, Failed, NotSaved, Ready, SaveCheckpoint
 from mzpipe.ipc.roles import Role
 from mzpipe.launch import ending
@@ -197,6 +197,21 @@ def test_supervisor_names_silence_as_the_cause_only_of_the_kill_that_it_led_to(s
     supervisor._roster["actor-0"].silence = "made no progress and was killed"
     bury(supervisor, monkeypatch, "actor-0", code)
     assert supervisor._view.lines[-1] == f"actor-0 {words}: it is started again"
+
+
+@pytest.mark.parametrize("arrives", [True, False], ids=["message", "error log"])
+def test_known_error_of_an_actor_is_told_at_each_start_and_is_one_line_at_the_end(supervisor, monkeypatch, arrives):
+    error = GameError("CartPole-v1: step() returned the reward nan")
+    member = supervisor._roster["actor-0"].member
+    supervisor._plane.errors(member).record(error)
+    failed = Failed(2, f"GameError: {error}", "Traceback", is_known=True) if arrives else None
+    for _ in range(RESTART_BUDGET):
+        bury(supervisor, monkeypatch, "actor-0", 2, failed)
+        assert supervisor._view.lines[-1] == f"actor-0 ended with exit code 2: GameError: {error}: it is started again"
+        supervisor._roster["actor-0"].failed = None  # as at a start
+    bury(supervisor, monkeypatch, "actor-0", 2, failed)
+    reason = f"actor-0 ended with exit code 2 once too often: GameError: {error}"
+    assert supervisor._outcome == Outcome(ExitCode.USAGE, reason, "")
 
 
 def test_traceback_of_an_error_that_nobody_foresaw_is_in_the_outcome(supervisor, monkeypatch):

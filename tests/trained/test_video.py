@@ -172,7 +172,7 @@ def test_record_refuses_numbers_out_of_range(run, capsys, words):
 
 def test_record_names_the_package_that_mp4_needs(run, capsys, monkeypatch):
     monkeypatch.setitem(sys.modules, "av", None)
-    monkeypatch.setattr("mzpipe.trained.video.encode.find_spec", lambda name: None)
+    monkeypatch.setattr("mzpipe.extras.find_spec", lambda name: None)
     assert main(["record", str(run)]) == 2
     assert "mp4 needs PyAV: pip install 'mzpipe[video]'" in capsys.readouterr().err
 
