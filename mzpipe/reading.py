@@ -15,7 +15,7 @@ import psutil
 
 from .errors import InputOutputError
 
-_LARGE_BYTES = 1 << 26
+_LARGE_BYTES, _PART_BYTES = 1 << 26, 1 << 20
 _KINDS = {stat.S_IFDIR: "a directory", stat.S_IFIFO: "a pipe", stat.S_IFCHR: "a device", stat.S_IFBLK: "a device"}
 
 
@@ -35,12 +35,21 @@ def read_file(path: Path, max_bytes: int) -> bytes:
         with open(path, "rb") if path.parts[:2] == ("/", "dev") else open_plain(path) as file:
             nbytes = os.fstat(file.fileno()).st_size
             max_bytes = min(max_bytes, psutil.virtual_memory().available) if nbytes > _LARGE_BYTES else max_bytes
-            data = file.read(max_bytes + 1) if nbytes <= max_bytes else b""
+            data = _read(file, nbytes, max_bytes + 1) if nbytes <= max_bytes else b""
     except OSError as error:
         raise InputOutputError(f"{path}: cannot be read: {error.strerror}") from None
     if max(nbytes, len(data)) > max_bytes:
         raise InputOutputError(f"{path}: {max(nbytes, len(data))} bytes, at most {max_bytes}")
     return data
+
+
+def _read(file: BinaryIO, nbytes: int, most: int) -> bytes:
+    """The first `most` bytes of a file that says it has `nbytes`; asks for no memory beyond what it has."""
+    parts, size = [], nbytes + 1
+    while most and (part := file.read(min(size, most))):
+        parts.append(part)
+        most, size = most - len(part), _PART_BYTES
+    return b"".join(parts)
 
 
 def read_json(path: Path, max_bytes: int) -> Any:

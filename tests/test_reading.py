@@ -4,6 +4,8 @@ import json
 import os
 import socket
 import threading
+import tracemalloc
+from pathlib import Path
 
 import pytest
 
@@ -55,6 +57,26 @@ def test_read_file_refuses_more_than_the_memory_that_is_free(tmp_path):
     make_huge(tmp_path / "file")
     with pytest.raises(InputOutputError, match=r"1099511627776 bytes, at most \d{6,14}$"):
         read_file(tmp_path / "file", 1 << 60)
+
+
+def test_read_file_asks_for_no_more_memory_than_the_file_has(tmp_path):
+    (tmp_path / "file").write_bytes(bytes(1000))
+    tracemalloc.start()
+    try:
+        assert read_file(tmp_path / "file", 1 << 34) == bytes(1000)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert peak < 1 << 21
+
+
+def test_read_file_gives_all_of_what_has_no_size(tmp_path):
+    reading, writing = os.pipe()
+    with open(reading, "rb") as _, open(writing, "wb") as file:
+        writer = threading.Thread(target=lambda: (file.write(bytes(3 << 20)), file.close()))
+        writer.start()
+        assert read_file(Path(f"/dev/fd/{reading}"), 1 << 34) == bytes(3 << 20)
+        writer.join()
 
 
 def test_read_file_and_open_plain_give_a_plain_files_bytes_through_a_link(tmp_path):

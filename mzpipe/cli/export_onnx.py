@@ -18,7 +18,7 @@ import torch
 from ..config import Profile
 from ..errors import InputOutputError, UsageError
 from ..games import GameSpec, describe_game
-from ..nets import Model, restore_model
+from ..nets import model_of
 from ..nets.onnx_export import Graph, export_graphs
 from ..planning import signed_search
 from ..runs.checkpoint import CheckpointStore
@@ -40,8 +40,7 @@ def export_model(run: RunDirectory, profile: Profile, checkpoint: str | None, ou
     if os.path.lexists(out):
         raise UsageError(f"{out}: exists already: remove it, or name another directory with --to")
     (name, loaded), game = CheckpointStore(run.checkpoints).load_chosen(checkpoint), describe_game(profile.game)
-    model = Model(profile.network, game.observation_shape, game.num_actions)
-    restore_model(model, loaded)
+    model = model_of(loaded, profile.network, game.observation_shape, game.num_actions)
     graphs = export_graphs(model, torch.zeros(2, *game.observation_shape, dtype=getattr(torch, game.frame_dtype)))
     index = {
         "format": FORMAT,

@@ -37,8 +37,8 @@ def run(arguments: argparse.Namespace) -> int:
     write_text(arguments.html, render_page(inspection, player, name), "--html")
     decision = inspection.position.decision
     console.print(
-        f"{name}, episode {arguments.episode}, step {arguments.step}: {inspection.names[decision.action_index]}, "
-        f"value {decision.value:.2f}: {arguments.html}",
+        f"{name}, {player.agent.checkpoint}, episode {arguments.episode}, step {arguments.step}: "
+        f"{inspection.names[decision.action_index]}, value {decision.value:.2f}: {arguments.html}",
         markup=False,
         soft_wrap=True,
     )

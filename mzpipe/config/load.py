@@ -53,10 +53,24 @@ def parse_profile(text: str, overrides: Iterable[str] = (), *, source: str = "pr
         _apply_override(tree, override)
     _rename(tree, "from", "source")
     _refuse_unknown_names(tree, Profile, prefix="")
+    _refuse_control_characters(tree, prefix="")
     profile: Profile = _build(Profile, tree)
     profile = dataclasses.replace(profile, game=fill_in_protocol(profile.game, tree.get("game", {})))
     check_profile(profile)
     return profile
+
+
+def _refuse_control_characters(tree: Mapping[str, Any], prefix: str) -> None:
+    """Raises ConfigError for a text that would steer a terminal: the profile may be a stranger's."""
+    for name, value in tree.items():
+        if isinstance(value, dict):
+            _refuse_control_characters(value, f"{prefix}{name}.")
+        elif not all(text.isprintable() for text in _texts(value)):
+            raise ConfigError(f"{prefix}{name}={value!r:.100}: it holds control characters: write it without")
+
+
+def _texts(value: Any) -> list[str]:
+    return [each for each in (value if isinstance(value, list) else [value]) if isinstance(each, str)]
 
 
 def profile_text(profile: Profile) -> str:

@@ -11,7 +11,7 @@ from .device import (
     unusable_gpu,
     use_device,
 )
-from .flat import FlatWeights, numpy_copies, numpy_state, restore_model, state_fields
+from .flat import FlatWeights, model_of, numpy_copies, numpy_state, restore_model, state_fields
 from .model import Model, NetworkOutput, mean_image_weight
 
 __all__ = [
@@ -23,6 +23,7 @@ __all__ = [
     "device_uuid",
     "learner_devices",
     "mean_image_weight",
+    "model_of",
     "num_gpus",
     "numpy_copies",
     "numpy_state",

@@ -7,6 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ..config import NetworkConfig
 from ..errors import CheckpointError
 from ..ipc.layout import Field
 from ..runs.checkpoint import Checkpoint
@@ -19,6 +20,26 @@ def restore_model(model: Model, checkpoint: Checkpoint) -> None:
     Raises CheckpointError naming the first tensor that is missing, unknown, or of
     another shape or dtype than the model's.
     """
+    _check_fits(model, checkpoint)
+    for name, tensor in model.state_dict().items():
+        tensor.copy_(torch.from_numpy(checkpoint.weights[name]))
+
+
+def model_of(
+    checkpoint: Checkpoint, config: NetworkConfig, observation_shape: tuple[int, ...], num_actions: int
+) -> Model:
+    """A model with the checkpoint's weights.
+
+    Raises the same errors as restore_model, before it takes the memory of a model that may be of any size.
+    """
+    with torch.device("meta"):
+        _check_fits(Model(config, observation_shape, num_actions), checkpoint)
+    model = Model(config, observation_shape, num_actions)
+    restore_model(model, checkpoint)
+    return model
+
+
+def _check_fits(model: Model, checkpoint: Checkpoint) -> None:
     state = model.state_dict()
     left_out = training_only_names(model) - state.keys()
     if strangers := sorted((checkpoint.weights.keys() - left_out) ^ state.keys()):
@@ -30,7 +51,6 @@ def restore_model(model: Model, checkpoint: Checkpoint) -> None:
                 f"checkpoint of another model: {name} is {found.dtype} {tuple(found.shape)}, "
                 f"the model has {tensor.dtype} {tuple(tensor.shape)}"
             )
-        tensor.copy_(found)
 
 
 def state_fields(state: Mapping[str, Tensor]) -> tuple[Field, ...]:

@@ -12,9 +12,10 @@ from typing import NamedTuple
 import numpy as np
 
 from ..config import ReplayConfig
+from ..errors import InputOutputError
 from ..ipc.schema import TERMINATED, TRUNCATED, UNFINISHED, Trajectory
 from .gather import Gatherer
-from .journal import STATE, Journal, JournalContents, JournalState
+from .journal import START_ANEW, STATE, Journal, JournalContents, JournalState
 from .sampler import Sampler, priority_of_weight
 from .table import Table
 
@@ -102,7 +103,7 @@ class Store:
     def restore(self, contents: JournalContents, stored_one: Callable[[], None] = lambda: None) -> Restored:
         """Fills the empty table from a journal, and continues the journal's numbering.
 
-        `stored_one` is called for every trajectory.
+        `stored_one` is called for every trajectory. Raises InputOutputError for a record that no server takes in.
         """
         saved, note = _Saved(), None
         try:
@@ -111,6 +112,10 @@ class Store:
             note = f"{contents.directory / STATE}: damaged and ignored: {error}"
         inserted = saved.inserted
         for trajectory in contents.trajectories():
+            fault = fault_of(trajectory.record)
+            if fault is not None:
+                place = f"{contents.directory}: trajectory {trajectory.serial}"
+                raise InputOutputError(f"{place}: {fault}: restore it from a copy, {START_ANEW}")
             length = self._add(
                 trajectory.record,
                 actor=trajectory.actor,
@@ -206,6 +211,8 @@ def _saved_priorities(alpha: object, arrays: Mapping[str, np.ndarray]) -> dict[i
     kinds = weight_N.dtype.kind + length_R.dtype.kind + serial_R.dtype.kind
     if (weight_N.ndim, length_R.ndim, serial_R.ndim, kinds) != (1, 1, 1, "fii") or len(length_R) != len(serial_R):
         raise ValueError("its weights, lengths and serials are not those of trajectories")
+    if (np.diff(serial_R, prepend=-1) <= 0).any():
+        raise ValueError("its serials do not ascend from 0 on")
     if (length_R < 0).any() or length_R.sum() != len(weight_N) or not (np.isfinite(weight_N) & (weight_N >= 0)).all():
         raise ValueError("its weights are not those of its trajectories")
     # The last piece, after the last trajectory, is empty.

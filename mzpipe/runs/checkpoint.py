@@ -174,8 +174,8 @@ class CheckpointStore:
         raise CheckpointError(f"{pointer}: no such checkpoint; there are: {known}")
 
     def chosen(self, name: str | None) -> str:
-        """Like resolve, but None means `best` if it exists, else `latest`."""
-        return self.resolve(name or (BEST if self.has(BEST) else LATEST))
+        """Like resolve, but None means `best` if anything has this name, else `latest`."""
+        return self.resolve(name or (BEST if self.has_entry(BEST) else LATEST))
 
     def names(self) -> list[str]:
         """The names of whole checkpoints, in order."""

@@ -39,6 +39,12 @@ def _known(cell: str) -> float | None:
     return float(cell) if cell else None
 
 
+def _name(cell: str) -> str:
+    if not cell.isprintable():
+        raise ValueError("a name holds control characters")
+    return cell
+
+
 # The type of each column's cells. Files of older runs lack the later columns, and continue without them.
 _FIRST: dict[str, Callable[[str], object]] = {
     "env_steps": int,
@@ -48,7 +54,7 @@ _FIRST: dict[str, Callable[[str], object]] = {
     "return_mean": float,
     "return_std": float,
 }
-_LATER: dict[str, Callable[[str], object]] = {"protocol": str, "human_normalised": _known}
+_LATER: dict[str, Callable[[str], object]] = {"protocol": _name, "human_normalised": _known}
 _KINDS = _FIRST | _LATER
 COLUMNS = tuple(_KINDS)
 _MAX_BYTES = 1 << 28

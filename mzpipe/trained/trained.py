@@ -6,7 +6,7 @@ from typing import NamedTuple
 from ..config import GameConfig, Profile, SearchConfig, load_profile
 from ..errors import CheckpointError
 from ..games import GameSpec, describe_game, same_game
-from ..nets import Model, restore_model
+from ..nets import Model, model_of
 from ..planning import greedy_search, signed_search
 from ..runs.checkpoint import Checkpoint, CheckpointStore
 from ..runs.directory import CHECKPOINTS, PROFILE, refuse_no_run
@@ -49,8 +49,7 @@ def load_agent(run: Path, profile: Profile, checkpoint: str | None) -> TrainedAg
     path = run / CHECKPOINTS
     (name, loaded), game = CheckpointStore(path).load_chosen(checkpoint), describe_game(profile.game, training=False)
     _check_game(path / name, loaded, profile.game)
-    model = Model(profile.network, game.observation_shape, game.num_actions)
-    restore_model(model, loaded)
+    model = model_of(loaded, profile.network, game.observation_shape, game.num_actions)
     counters = (loaded.state[counter] for counter in ("learner_steps", "env_steps", "weights_version"))
     return TrainedAgent(profile, game, model, name, *counters)
 

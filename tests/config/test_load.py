@@ -229,3 +229,9 @@ def test_an_empty_profile_is_named_unless_the_overrides_are_enough(tmp_path):
     assert load_profile(path, ["stop.minutes=1"]).stop.minutes == 1
     with pytest.raises(ConfigError, match=r"profile.toml: empty: stop: no limit is set"):
         load_profile(path)
+
+
+@pytest.mark.parametrize("field", ["game.name", "topology.external"])
+def test_parse_profile_refuses_a_text_that_would_steer_a_terminal(field):
+    with pytest.raises(ConfigError, match=rf"^{field}='.x1b\[31mPong': it holds control characters"):
+        parse_profile("", [f'{field}="\\u001b[31mPong"'])

@@ -220,9 +220,7 @@ def test_a_saved_profile_that_cannot_be_read_stops_no_training(run, profile, cap
     (run / "profile.toml").write_text("")
     with pytest.raises(pytest.fail.Exception, match="a process was started"):
         main(["train", str(profile), "--run-dir", str(run)])
-    assert (
-        f"{run / 'profile.toml'} cannot be read, it is written anew: stop: no limit is set" in capsys.readouterr().out
-    )
+    assert f"{run / 'profile.toml'}: empty: stop: no limit is set" in capsys.readouterr().out
     assert load_profile(run / "profile.toml").stop.learner_steps == 99
 
 

@@ -1,12 +1,16 @@
 """The model's shapes, scaling, flat form and restoring."""
 
+import resource
+from dataclasses import replace
+
 import numpy as np
+import psutil
 import pytest
 import torch
 
 from mzpipe.config import NetworkConfig
 from mzpipe.errors import CheckpointError, ConfigError, DeviceError
-from mzpipe.nets import FlatWeights, Model, numpy_state, resolve_devices, restore_model
+from mzpipe.nets import FlatWeights, Model, model_of, numpy_state, resolve_devices, restore_model
 from mzpipe.nets.support import expected_scalar, inverse_transform, scale_hidden_state, transform
 from mzpipe.runs.checkpoint import Checkpoint
 from mzpipe.targets import support_to_scalar, value_transform, value_transform_inverse
@@ -110,6 +114,27 @@ def test_restore_model_brings_back_every_tensor():
     restore_model(target, Checkpoint(numpy_state(source), {}, {}))
     for name, tensor in source.state_dict().items():
         assert torch.equal(tensor, target.state_dict()[name]), name
+
+
+def test_model_of_takes_no_memory_for_a_model_that_is_not_the_checkpoints():
+    source, _ = build("mlp")
+    config, shape, _ = KINDS["mlp"]
+    former, used = resource.getrlimit(resource.RLIMIT_AS), psutil.Process().memory_info().vms
+    resource.setrlimit(resource.RLIMIT_AS, (used + (1 << 30), former[1]))
+    try:
+        with pytest.raises(CheckpointError, match="checkpoint of another model"):
+            model_of(Checkpoint(numpy_state(source), {}, {}), replace(config, hidden_size=1 << 20), shape, 6)
+    finally:
+        resource.setrlimit(resource.RLIMIT_AS, former)
+
+
+def test_model_of_has_every_tensor_of_the_checkpoint():
+    source, _ = build("mlp")
+    config, shape, _ = KINDS["mlp"]
+    weights = numpy_state(source)
+    restored = numpy_state(model_of(Checkpoint(weights, {}, {}), config, shape, 6))
+    assert restored.keys() == weights.keys()
+    assert all(np.array_equal(restored[name], weights[name]) for name in weights)
 
 
 @pytest.mark.parametrize(

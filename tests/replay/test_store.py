@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from mzpipe.config import ReplayConfig
+from mzpipe.errors import InputOutputError
 from mzpipe.replay.gather import Gatherer
 from mzpipe.replay.journal import STATE, Journal, JournalLayout, read_journal
 from mzpipe.replay.journal.state import decode_state, encode_state
@@ -72,6 +73,17 @@ def test_store_comes_back_as_it_was_with_its_priorities(tmp_path):
     assert_same(first.columns(), second.columns(), but=["priority"])
     np.testing.assert_allclose(second.columns()["priority"], first.columns()["priority"], rtol=1e-5)
     second.end()
+
+
+def test_store_refuses_a_journal_with_a_record_that_no_server_takes_in(tmp_path):
+    first = Session(tmp_path / "journal")
+    first.play(episodes(2))
+    (record, *_) = records(episodes(1)[0], 7)
+    record.steps.reward[0] = np.nan
+    first.store.insert(record, actor=0, epoch=0)
+    first.end()
+    with pytest.raises(InputOutputError, match=r"journal: trajectory \d+: reward holds NaN or infinity: restore it"):
+        Session(tmp_path / "journal")
 
 
 def test_store_keeps_what_was_inserted_after_the_last_save_of_the_priorities(tmp_path):
@@ -257,6 +269,8 @@ FORGED = {
     "lengths below zero": arrays_of(length=lambda length: -length),
     "lengths that are fractions": arrays_of(length=lambda length: length.astype(np.float32)),
     "fewer serials": arrays_of(serial=lambda serial: serial[:-1]),
+    "serials below zero": arrays_of(serial=lambda serial: -1 - serial),
+    "one serial twice": arrays_of(serial=lambda serial: serial - (serial == serial[-1])),
     "weights in two dimensions": arrays_of(weight=lambda weight: weight[None]),
     "weights that are not finite": arrays_of(weight=lambda weight: weight * np.float32("inf")),
     "weights below zero": arrays_of(weight=lambda weight: -1.0 - weight),

@@ -326,3 +326,11 @@ def test_load_raises_at_once_when_a_damaged_checkpoint_is_not_replaced(store, mo
     with pytest.raises(CheckpointError, match="damaged"):
         store.load("latest")
     assert reads.count == 1
+
+
+@pytest.mark.parametrize("make", [os.mkdir, partial(os.symlink, "nowhere")], ids=["directory", "link"])
+def test_what_has_the_name_of_best_and_cannot_be_read_is_no_reason_to_take_the_latest(store, make):
+    save(store, 1)
+    make(store.directory / "best")
+    with pytest.raises(CheckpointError, match="checkpoints/best"):
+        store.load_chosen(None)

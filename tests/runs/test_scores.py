@@ -104,3 +104,10 @@ def test_read_scores_refuses_other_columns(path: Path) -> None:
 def test_append_names_the_path_when_it_cannot_write(tmp_path: Path) -> None:
     with pytest.raises(InputOutputError, match=r"cannot write .*missing/scores.csv: No such file or directory"):
         ScoresFile(tmp_path / "missing" / "scores.csv").append(EVALUATION)
+
+
+@pytest.mark.parametrize("character", ["\0", "\x1b"])
+def test_read_scores_refuses_a_name_that_would_steer_a_terminal(path: Path, character: str) -> None:
+    path.write_text(HEADER + f"12000,3000,31,20,120.5,33.2,{character}[31m,\n")
+    with pytest.raises(InputOutputError, match=r"line 2: .* a name holds control characters"):
+        read_scores(path)

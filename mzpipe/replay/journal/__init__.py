@@ -12,10 +12,12 @@ Journal(..., former=contents).
 from .contents import JournalContents
 from .format import JournalLayout, StoredTrajectory, journal_bytes_bound
 from .reader import has_journal, has_records, read_journal
+from .scan import START_ANEW
 from .state import STATE, JournalState
 from .writer import Journal
 
 __all__ = [
+    "START_ANEW",
     "STATE",
     "Journal",
     "JournalContents",

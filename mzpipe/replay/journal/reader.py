@@ -4,28 +4,35 @@ It checks at once the manifest, the size and header of every segment, all of the
 of the other segments are checked while trajectories() streams. What follows from each finding:
 
     manifest missing, damaged, of another layout; a named segment missing, too short, or too long unless torn;
-    a bad record that had been on disk for certain; an unnamed segment with records     InputOutputError
+    a bad record that had been on disk for certain; an unnamed segment with records;
+    an open segment of more bytes than any has                                          InputOutputError
     the open segment ends in bytes that were never known to be on disk                  cut, with a note
     an unnamed segment that is older than all named ones (it was being deleted), or
     without records (it was being begun); drafts                                        removed by repair(), with a note
     state damaged                                                                       a note, no state
 """
 
+import os
 from pathlib import Path
 
 from ...errors import InputOutputError
 from ...reading import open_plain, read_file
 from .contents import JournalContents
-from .format import FILE_HEADER_BYTES, JournalLayout, file_version
+from .format import FILE_HEADER_BYTES, MAX_PAYLOAD_BYTES, JournalLayout, file_version
 from .manifest import MANIFEST, MAX_MANIFEST_BYTES, NONE, Manifest, SegmentEntry, decode_manifest, segment_files
 from .scan import START_ANEW, Bad, judge_tail, records
 from .state import MAX_STATE_BYTES, STATE, JournalState, decode_state
+
+# No segment is longer, and none that has one record only; what follows the whole records is searched to its end.
+_MAX_OPEN_BYTES = 2 * MAX_PAYLOAD_BYTES
 
 
 def has_journal(directory: Path) -> bool:
     """Whether the directory has a manifest, a state or a segment, to read or to refuse; raises InputOutputError."""
     try:
         if not directory.exists():
+            if os.path.lexists(directory):
+                raise InputOutputError(f"{directory}: leads to no directory: remove it, or restore what it leads to")
             return False
         return any((directory / name).exists() for name in (MANIFEST, STATE)) or bool(segment_files(directory))
     except OSError as error:
@@ -99,6 +106,10 @@ class _Reading:
     def _scanned(self, entry: SegmentEntry, nbytes: int) -> SegmentEntry:
         """The entry of the open segment, as far as it is whole."""
         path, first, last = self._directory / entry.name, NONE, NONE
+        if nbytes > _MAX_OPEN_BYTES:
+            raise InputOutputError(
+                f"{path}: {nbytes} bytes, at most {_MAX_OPEN_BYTES}: restore it from a copy, {START_ANEW}"
+            )
         with open_plain(path, buffering=1 << 20) as file:
             for record in records(file, self._manifest.layout, entry.number, nbytes):
                 if isinstance(record, Bad):

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from mzpipe.errors import InputOutputError
-from mzpipe.replay.journal import JournalLayout, read_journal
+from mzpipe.replay.journal import JournalLayout, has_journal, read_journal
 from mzpipe.replay.journal import format as journal_format
 from mzpipe.replay.journal import scan as journal_scan
 from mzpipe.replay.journal.format import FILE_HEADER_BYTES, RECORD_HEADER_BYTES, parse_record_header, seal
@@ -51,6 +51,20 @@ def flip(path, offset, bit):
     data = bytearray(path.read_bytes())
     data[offset] ^= 1 << bit
     path.write_bytes(data)
+
+
+def test_link_that_leads_to_no_journal_is_refused(tmp_path):
+    (tmp_path / "journal").symlink_to("nowhere")
+    with pytest.raises(InputOutputError, match="journal: leads to no directory: remove it"):
+        has_journal(tmp_path / "journal")
+
+
+def test_open_segment_longer_than_any_is_refused_before_it_is_searched(killed):
+    path = segment_paths(killed)[-1]
+    with path.open("ab") as file:
+        file.truncate(1 << 40)
+    with pytest.raises(InputOutputError, match=f"^{path}: 1099511627776 bytes, at most 2147483648: restore it"):
+        read_journal(killed, LAYOUT)
 
 
 @pytest.mark.slow
