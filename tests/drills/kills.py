@@ -175,7 +175,8 @@ class KillDrill:
         if role == Role.ACTOR:
             others = [each for each in run.members() if each.role == role and each != death.member]
         else:
-            others = [_LEARNER] if role in (Role.EVALUATOR, Role.REANALYZER) else []
+            # Not for a reanalyzer: batches wait for its successor, see docs/reliability.md.
+            others = [_LEARNER] if role == Role.EVALUATOR else []
         before = run.rate(others, death.killed_s - useful_s, death.killed_s)
         after = run.rate(others, death.dead_s, death.dead_s + useful_s)
         if others and before and after is not None:
@@ -324,7 +325,7 @@ def rows_of(figures: Figures, books: Sequence[Books], findings: Findings) -> Ite
 
 
 def _rates(figures: Figures) -> Iterator[Row]:
-    whose = {Role.ACTOR: "the other actor", Role.EVALUATOR: "the learner", Role.REANALYZER: "the learner"}
+    whose = {Role.ACTOR: "the other actor", Role.EVALUATOR: "the learner"}
     for role, others in whose.items():
         if ratios := figures.others[role]:
             median = percentile(ratios, 0.5)
