@@ -60,17 +60,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Runs one command, by default that of the command line; returns its exit code."""
     words = list(sys.argv[1:] if arguments is None else arguments)
     verb = words[0] if words[:1] and words[0] in VERBS else ""
-    threads = set(threading.enumerate())
+    threads, children = set(threading.enumerate()), set(multiprocessing.active_children())
     sys.stderr.writelines(f"mzpipe: {line}\n" for line in mend())
     with lasting_output() if verb not in _TALKING_VERBS else nullcontext() as output:
         code = _run(words, verb)
     if output is not None and output.has_failed and verb not in _LASTING_VERBS and code == ExitCode.FINISHED:
         code = ExitCode.INPUT_OUTPUT
     # What a game has left behind would keep this process for ever.
-    children = multiprocessing.active_children()
-    for child in children:
+    left = set(multiprocessing.active_children()) - children
+    for child in left:
         child.kill()
-    if arguments is None and (children or any(not each.daemon for each in set(threading.enumerate()) - threads)):
+    if arguments is None and (left or any(not each.daemon for each in set(threading.enumerate()) - threads)):
         end_process(code)
     return code
 

@@ -1,6 +1,7 @@
 """`mzpipe VERB ...`: what every verb has in common, and what `train` refuses, called in this process."""
 
 import atexit
+import multiprocessing
 import os
 import subprocess
 import sys
@@ -211,3 +212,22 @@ def test_a_command_whose_output_cannot_be_written_says_so_in_one_line_and_ends_w
         )
     assert done.returncode == 74
     assert done.stderr == "mzpipe: output cannot be written (No space left on device): continuing without it\n"
+
+
+def answer(connection):
+    connection.send(connection.recv())
+
+
+def test_main_spares_the_children_of_the_program_that_calls_it():
+    context = multiprocessing.get_context("spawn")
+    ours, theirs = context.Pipe()
+    child = context.Process(target=answer, args=(theirs,))
+    child.start()
+    theirs.close()
+    try:
+        assert main(["config", "seed"]) == 0
+        ours.send("alive")
+        assert ours.recv() == "alive"
+    finally:
+        child.kill()
+        child.join()
