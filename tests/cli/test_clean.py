@@ -88,7 +88,7 @@ def test_doctor_exits_0_when_nothing_fails(monkeypatch, capsys):
 
 
 def test_doctor_says_that_shared_memory_cannot_be_written_to(tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr(doctor, "SHARED_MEMORY", tmp_path)
+    monkeypatch.setattr("mzpipe.launch.plan.SHARED_MEMORY", tmp_path)
     monkeypatch.setattr(doctor, "_CHECKS", {"shared memory": doctor._shared_memory})
     assert main(["doctor"]) == 0
     monkeypatch.setattr(os, "access", lambda path, mode: path != tmp_path)  # the tests may run as root
