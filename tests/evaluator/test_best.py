@@ -15,6 +15,7 @@ from mzpipe.nets import numpy_state
 from mzpipe.runs import attempts
 from mzpipe.runs.checkpoint import BEST, Checkpoint, CheckpointStore
 from mzpipe.runs.directory import save_profile
+from mzpipe.runtime.attended import AttendedClock
 from tests.launch.fakes import Clock
 from tests.tiny import make_plane, publish, random_model, tiny_profile
 from tests.unchecked import save_unchecked
@@ -107,8 +108,8 @@ def make_best(directory, note=lambda line: None):
 
 def test_best_weights_that_cannot_be_saved_are_kept_until_they_can(tmp_path, monkeypatch):
     clock, notes = Clock(), []
-    monkeypatch.setattr(attempts, "time", clock)
     best = make_best(tmp_path / "checkpoints", notes.append)
+    monkeypatch.setattr(best._saves, "_clock", AttendedClock(clock=clock.monotonic))
     (tmp_path / "checkpoints").touch()  # no directory can be made there
     for n in (1, 2):
         assert best.offer(PulledWeights(n, n, n, np.full(3, n, np.float32)), float(n))

@@ -25,6 +25,7 @@ from mzpipe.learner.ranks import OneRank
 from mzpipe.nets import FlatWeights, restore_model
 from mzpipe.runs import attempts
 from mzpipe.runs.checkpoint import LATEST, CheckpointStore
+from mzpipe.runtime.attended import AttendedClock
 from tests.launch.fakes import Clock
 from tests.learner.test_statistics import assert_statistics, naive_statistics
 from tests.tiny import make_context, make_plane, tiny_profile
@@ -330,7 +331,7 @@ class FullDisk:
 
     def __init__(self, bench, monkeypatch):
         self.clock, self.is_full, self._save = Clock(), True, bench.learner._store.save
-        monkeypatch.setattr(attempts, "time", self.clock)
+        monkeypatch.setattr(bench.learner._saves, "_clock", AttendedClock(clock=self.clock.monotonic))
         monkeypatch.setattr(bench.learner._store, "save", self.save)
 
     def save(self, *arguments, **options):
