@@ -131,8 +131,9 @@ class _Callbacks:
         on_checkpoint: OnCheckpoint | None,
     ) -> None:
         self._view, self._on_evaluation, self._on_checkpoint = view, on_evaluation, on_checkpoint
-        self._store = CheckpointStore(directory.checkpoints)
-        self._evaluation: Evaluation | None = None
+        self._directory, self._store = directory, CheckpointStore(directory.checkpoints)
+        # What was told last: of an evaluation its weights version, which only grows.
+        self._version = max((each.weights_version for each in read_scores(directory.scores)), default=0)
         self._checkpoint = self._latest()
         self._reason: str | None = None
         self._error: BaseException | None = None
@@ -141,9 +142,8 @@ class _Callbacks:
     def update(self, snapshot: Snapshot) -> None:
         """Shows the snapshot, and calls what it brings news for."""
         self._view.update(snapshot)
-        if snapshot.evaluation is not None and snapshot.evaluation is not self._evaluation:
-            self._evaluation = snapshot.evaluation
-            self._call(self._on_evaluation, snapshot.evaluation)
+        if snapshot.evaluation is not None and snapshot.evaluation.weights_version > self._version:
+            self._tell_of_evaluations()
         self._tell_of_checkpoint()
 
     def watch(self, _: object) -> str | None:
@@ -151,10 +151,18 @@ class _Callbacks:
         return self._reason
 
     def end(self) -> None:
-        """Tells of the last checkpoint; raises the error of a callback."""
+        """Tells of what came while the run stopped; raises the error of a callback."""
+        self._tell_of_evaluations()
         self._tell_of_checkpoint()
         if self._error is not None:
             raise self._error
+
+    def _tell_of_evaluations(self) -> None:
+        """Tells of every new one in the scores: a snapshot has only the newest."""
+        for evaluation in read_scores(self._directory.scores):
+            if evaluation.weights_version > self._version:
+                self._version = evaluation.weights_version
+                self._call(self._on_evaluation, evaluation)
 
     def _tell_of_checkpoint(self) -> None:
         if self._on_checkpoint is not None and (latest := self._latest()) != self._checkpoint:
