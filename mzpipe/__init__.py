@@ -2,8 +2,8 @@
 
 from .version import __version__
 
-# Type checkers take a name like this for true. typing's own is not imported: `python -m mzpipe` would take a typing.py of
-# the current directory for it, because this module runs before `__main__` makes the path safe.
+# Type checkers take this name for true. typing's own is not imported: `python -m mzpipe` would take a typing.py of the
+# current directory for it, because this module runs before `__main__` makes the path safe.
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
