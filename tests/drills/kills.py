@@ -269,6 +269,8 @@ class KillDrill:
         if run.has_counters():
             self._former.append(run.plane.directory)
             played = max(played, run.plane.total(Role.ACTOR, "env_steps"))
+            if played > run.count(Member(Role.REPLAY, 0), "capacity") > 0:
+                self.figures.faults.append("moves have left the journal, so no loss can be counted: see run.OVERRIDES")
             if session.keeps_what_is_stored:
                 self._count_epochs(run, stored)
         self.books.append(Books(played, stored.transitions, run.output))
