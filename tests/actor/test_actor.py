@@ -37,6 +37,16 @@ def play(tmp_path, num_records, *overrides, epoch=0):
     return plane, records
 
 
+def started(tmp_path):
+    """A tiny run's plane, with an inference server and an actor that have been started."""
+    profile = tiny_profile()
+    plane = make_plane(tmp_path, profile)
+    publish(plane, random_model(profile, plane, 0))
+    server, actor = started_server(profile, plane), Actor(make_context(profile, plane, Role.ACTOR))
+    actor.on_start()
+    return plane, server, actor
+
+
 def test_actor_records_replay_to_the_same_game(tmp_path):
     """The recorded actions, played again from the game's seed, give the recorded frames and rewards."""
     _, records = play(tmp_path, 60)
@@ -99,11 +109,7 @@ def test_actor_counts_moves_simulations_and_episodes(tmp_path):
 
 
 def test_actor_stops_playing_and_counts_it_when_the_ring_is_full(tmp_path):
-    profile = tiny_profile()
-    plane = make_plane(tmp_path, profile)
-    publish(plane, random_model(profile, plane, 0))
-    server, actor = started_server(profile, plane), Actor(make_context(profile, plane, Role.ACTOR))
-    actor.on_start()
+    plane, server, actor = started(tmp_path)
     for _ in range(3_000):
         actor.do_work()
         server.do_work()
@@ -113,11 +119,7 @@ def test_actor_stops_playing_and_counts_it_when_the_ring_is_full(tmp_path):
 
 
 def test_actor_hands_over_every_move_it_has_played_when_the_ring_was_full_at_the_stop(tmp_path):
-    profile = tiny_profile()
-    plane = make_plane(tmp_path, profile)
-    publish(plane, random_model(profile, plane, 0))
-    server, actor = started_server(profile, plane), Actor(make_context(profile, plane, Role.ACTOR))
-    actor.on_start()
+    plane, server, actor = started(tmp_path)
     while not plane.counters(ACTOR).get("wait_out"):
         actor.do_work()
         server.do_work()
@@ -175,11 +177,7 @@ def test_moves_in_the_memory_of_a_killed_actor_are_all_that_is_counted_and_never
 
 
 def test_actor_plays_in_all_its_lanes_alike_when_the_ring_has_room_for_one_record_at_a_time(tmp_path):
-    profile = tiny_profile()
-    plane = make_plane(tmp_path, profile)
-    publish(plane, random_model(profile, plane, 0))
-    server, actor = started_server(profile, plane), Actor(make_context(profile, plane, Role.ACTOR))
-    actor.on_start()
+    plane, server, actor = started(tmp_path)
     reader, lanes = RingReader(plane.trajectory_ring(0)), []
     for _ in range(48):
         for _ in range(200):  # records wait in every lane, whichever lane wrote last
@@ -204,11 +202,7 @@ def test_actor_declares_every_call_of_other_peoples_game_as_one_that_may_take_lo
             return method(game, *arguments)
 
         monkeypatch.setattr(GymnasiumGame, name, noted)
-    profile = tiny_profile()
-    plane = make_plane(tmp_path, profile)
-    publish(plane, random_model(profile, plane, 0))
-    server, actor = started_server(profile, plane), Actor(make_context(profile, plane, Role.ACTOR))
-    actor.on_start()
+    plane, server, actor = started(tmp_path)
     reader = RingReader(plane.trajectory_ring(0))
     while not plane.counters(ACTOR).get("episodes"):
         actor.do_work()
