@@ -23,7 +23,7 @@ def test_top_shows_a_live_run_leaves_it_alone_and_shows_it_after_a_kill(start):
     os.kill(roles["inference-0"], signal.SIGSTOP)
     result = mzpipe("top", run.directory, "--once", "--interval", "1")
     assert re.search(
-        r"inference-0: no progress for [\d.]+ s, after stage .*; it is stopped", result.stdout.replace("\n", " ")
+        r"inference-0: no progress for [\d.]+ s, after stage .*; it is stopped", " ".join(result.stdout.split())
     )
     assert "-bound: " not in result.stdout
     os.kill(roles["inference-0"], signal.SIGCONT)
