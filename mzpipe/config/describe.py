@@ -44,11 +44,11 @@ def schema() -> dict[str, Any]:
 def sections() -> list[Section]:
     """Every section, in the order of the declarations."""
     tree = schema()
-    return list(_sections(tree, tree, ""))
+    return list(_sections(tree, tree, "", values(Profile())))
 
 
-def _sections(tree: dict[str, Any], node: dict[str, Any], name: str) -> Iterator[Section]:
-    prefix, defaults = f"{name}." if name else "", values(Profile())
+def _sections(tree: dict[str, Any], node: dict[str, Any], name: str, defaults: dict[str, Any]) -> Iterator[Section]:
+    prefix = f"{name}." if name else ""
     inner, settings = [], []
     for field, value in node["properties"].items():
         if "$ref" in value:
@@ -58,7 +58,7 @@ def _sections(tree: dict[str, Any], node: dict[str, Any], name: str) -> Iterator
             settings.append(Setting(f"{prefix}{field}", kind_of(value), default, description))
     yield Section(name, _flat(node["description"]), tuple(settings))
     for inner_name, inner_node in inner:
-        yield from _sections(tree, inner_node, inner_name)
+        yield from _sections(tree, inner_node, inner_name, defaults)
 
 
 def kind_of(value: dict[str, Any]) -> str:
