@@ -1,15 +1,12 @@
 """The page of metrics: `python -m mzpipe.telemetry.metrics_page > docs/metrics.md` writes it from the declarations."""
 
 import sys
-from collections.abc import Iterable
 from typing import Any
 
+from ..format import markdown_table
 from ..ipc.counters import COUNTERS, EVERY
 from ..ipc.stages import Stage
 from .metrics import EVALUATION_METRICS, METRICS, RATING_METRICS, Metric
-
-# Stands for | in a cell of a table.
-_BAR = "\\|"
 
 _PAGE = """\
 # Metrics
@@ -49,9 +46,9 @@ def page() -> str:
     ]
     stages = [(stage.label, stage.role, stage.unit, stage.meaning) for stage in Stage]
     return _PAGE.format(
-        curves=_table(("curve", "unit", "what it says", "healthy"), curves),
-        counters=_table(("counter", "process", "kept as", "what it counts"), counters),
-        stages=_table(("stage", "process", "items", "an item is"), stages),
+        curves=markdown_table(("curve", "unit", "what it says", "healthy"), curves),
+        counters=markdown_table(("counter", "process", "kept as", "what it counts"), counters),
+        stages=markdown_table(("stage", "process", "items", "an item is"), stages),
     )
 
 
@@ -65,11 +62,6 @@ def _range(healthy: tuple[float, float] | None) -> str:
         return ""
     low, high = healthy
     return f"{low:g}" if low == high else f"{low:g} to {high:g}"
-
-
-def _table(heads: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
-    lines = [heads, ("---",) * len(heads), *rows]
-    return "\n".join(f"| {' | '.join(cell.replace('|', _BAR) for cell in line)} |" for line in lines)
 
 
 if __name__ == "__main__":

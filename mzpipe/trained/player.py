@@ -22,13 +22,15 @@ class Decision(NamedTuple):
 
     # The action as the environment's own step takes it.
     action: int
-    # The root's value after the search, for the player to move; and the network's own value.
+    # The root's value after the search, for the player to move.
     value: float
+    # The network's own value of the root.
     network_value: float
     # Shares of the visits (pUCT) or the improved policy (Gumbel): the policy target in training. float32 [A].
     search_policy: np.ndarray
-    # Simulations through each action, int32 [A], and its reward + discount * value, float32 [A]: 0 where unvisited.
+    # Simulations through each action, int32 [A].
     visits: np.ndarray
+    # reward + discount * value of each action, float32 [A]: 0 where unvisited.
     q: np.ndarray
     # The network's policy over the legal actions, float32 [A].
     prior: np.ndarray
