@@ -8,7 +8,12 @@ import pytest
 from mzpipe.cli.main import VERBS
 
 ROOT = Path(__file__).parents[1]
-PAGES = [ROOT / "README.md", ROOT / "benchmarks/README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+PAGES = [
+    ROOT / "README.md",
+    ROOT / "CONTRIBUTING.md",
+    ROOT / "benchmarks/README.md",
+    *sorted((ROOT / "docs").rglob("*.md")),
+]
 HOMES = (ROOT, ROOT / "mzpipe", ROOT / "benchmarks", ROOT / "benchmarks/mzbench")
 PLACES = (ROOT / "docs/where-things-are.md").read_text()
 
