@@ -6,19 +6,21 @@ from typing import Any
 from ..format import markdown_table
 from ..ipc.counters import COUNTERS, EVERY
 from ..ipc.stages import Stage
+from .healthy import HEALTHY
 from .metrics import EVALUATION_METRICS, METRICS, RATING_METRICS, Metric
 
 _PAGE = """\
 # Metrics
 
 Written by `python -m mzpipe.telemetry.metrics_page > docs/metrics.md`, from the declarations in `telemetry/metrics.py`,
-`ipc/counters.py`, `ipc/diagnostics.py` and `ipc/stages.py`.
+`telemetry/healthy.py`, `ipc/counters.py`, `ipc/diagnostics.py` and `ipc/stages.py`.
 
 ## Curves
 
 A run writes them to RUN/tensorboard, every `telemetry.interval_s` seconds. The x axis counts env steps, or learner
 steps in a run that plays no games; an evaluation or a rating stands where its weights were published. Rates, means and
-fractions are those of the last ten seconds. Words in capitals stand for a family of curves.
+fractions are those of the last ten seconds. Words in capitals stand for a family of curves. What is
+healthy on Pong was [measured](results/2026-11-30-curves.md); other games have other numbers.
 
 {curves}
 
@@ -54,7 +56,7 @@ def page() -> str:
 
 def _curve(metric: Metric[Any]) -> tuple[str, ...]:
     meaning = f"{metric.meaning} ({metric.when.words})" if metric.when.words else metric.meaning
-    return f"`{metric.tag}`", metric.unit, meaning, _range(metric.healthy)
+    return f"`{metric.tag}`", metric.unit, meaning, _range(metric.healthy) or HEALTHY.get(metric.tag, "")
 
 
 def _range(healthy: tuple[float, float] | None) -> str:
