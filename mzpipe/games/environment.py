@@ -10,7 +10,8 @@ import numpy as np
 from gymnasium.spaces import Box, Discrete, MultiDiscrete, Space
 
 from ..errors import GameError
-from .checked import GREATEST, asked, checked_flag, checked_reward, shown
+from ..format import shown
+from .checked import GREATEST, asked, checked_flag, checked_reward
 
 # The name under which gymnasium's environments tell in their info which actions are legal.
 _MASK = "action_mask"

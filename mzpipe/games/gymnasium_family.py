@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 from ..config import GameConfig
 from ..errors import ConfigError, GameError
 from ..extras import how_to_install
-from .checked import asked, checked_picture, is_finite, shown
+from ..format import shown
+from .checked import asked, checked_picture, is_finite
 from .closing import close_all, closed_if_it_fails
 from .environment import Environment, Observed
 from .game import GameSpec, StepResult, game_seeds

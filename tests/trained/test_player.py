@@ -11,7 +11,7 @@ import torch
 
 from mzpipe.errors import CheckpointError, ConfigError, MzpipeError, UsageError
 from mzpipe.games import FrameStack, make_game
-from mzpipe.games.own import allow_env_import
+from mzpipe.own_code import allow_own_code
 from mzpipe.runs.checkpoint import LATEST, CheckpointStore
 from mzpipe.trained.player import Player
 from tests.tiny import observations, tiny_profile
@@ -219,10 +219,10 @@ def test_move_is_for_games_with_one_initial_position(tmp_path, monkeypatch):
 def test_a_game_of_ones_own_is_loaded_by_scripts_that_permit_its_import(tmp_path, monkeypatch):
     monkeypatch.setenv("MZPIPE_ALLOW_ENV_IMPORT", "1")  # taken back after the test
     run = make_run(tmp_path / "nim", "game.name=tests.games.own_games:Nim")
-    allow_env_import(False)
+    allow_own_code(False)
     with pytest.raises(MzpipeError, match="--allow-env-import"):
         Player.load(run)
-    allow_env_import(True)
+    allow_own_code(True)
     assert Player.load(run).move([0]) in range(3)
 
 
