@@ -40,7 +40,7 @@ check: lint
 	$(BIN)/python -m pytest $(SHARED) -m "not slow and not alone"
 
 docs: $(VENV)/installed-dev
-	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build
 
 wheel: $(VENV)/installed-dev
 	rm -rf build/dist

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from mzpipe.cli.main import VERBS
+from mzpipe.version import __version__
 
 ROOT = Path(__file__).parents[1]
 PAGES = [
@@ -29,6 +30,11 @@ def test_local_links_lead_to_files(page):
     assert missing == []
 
 
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_page_begins_with_its_title(page):
+    assert page.read_text().startswith("# ")
+
+
 def test_readme_has_every_verb_in_its_table():
     assert set(re.findall(r"^\|[^|]+\| `([\w-]+)` \|", (ROOT / "README.md").read_text(), re.MULTILINE)) == set(VERBS)
 
@@ -46,3 +52,7 @@ def test_where_things_are_names_files_that_exist():
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 def test_pages_name_modules_that_exist(page):
     assert names_without_file(page.read_text(), r"(?<![\w/.-])((?:\w+/)+\w+\.py)\b") == []
+
+
+def test_citation_names_this_version():
+    assert f"\nversion: {__version__}\n" in (ROOT / "CITATION.cff").read_text()

@@ -21,6 +21,7 @@ INDEX, START = "index.md", "start.md"
 ON_START = ("Install and start", "Train", "A run directory", "In your own script")
 LEFT_OUT = ("Documentation", "Working on mzpipe")
 REPOSITORY = "repository/"
+RECORDS = ("results/", "decisions/", REPOSITORY)
 # Files that are shown as code, with the name of their language.
 CODE = {".py": "python", ".toml": "toml", ".cfg": "ini", "": "text"}
 
@@ -52,8 +53,10 @@ def on_files(files: Files, *, config: MkDocsConfig) -> Files:
 
 
 def on_page_markdown(markdown: str, *, page: Page, config: MkDocsConfig, files: Files) -> str:
-    """Leads the page's links to where their targets are in the site."""
+    """Leads the page's links to where their targets are in the site; puts records after explanations in searches."""
     name = page.file.src_uri
+    if name.startswith(RECORDS):
+        page.meta["search"] = {"boost": 0.2}
     for line in _misread(markdown):
         _log.warning(
             f"{_origin(name)}: a list begins after an empty line, and four spaces more than its parent: {line}"
