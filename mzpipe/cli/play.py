@@ -9,7 +9,8 @@ from pathlib import Path
 from rich.console import Console
 
 from ..errors import ExitCode, UsageError
-from ..trained.play.match import FIRST, SECOND, Match
+from ..trained.play.match import Match
+from ..trained.play.position import FIRST, SECOND
 from ..trained.play.styles import STYLES
 from ..trained.play.terminal import play_in_terminal
 from ..trained.play.web import serve
