@@ -37,6 +37,8 @@ class OpenSpielGame(BoardGame):
         self._tensor_shape = (first, *reversed(shape))
         if len(self._tensor_shape) == 2:
             self._tensor_shape = (1, *self._tensor_shape)
+        # Passes are moves too, and OpenSpiel does not count them.
+        self._move_limit = config.max_episode_moves or 2 * self.rules.max_game_length()
         self._pass = self.rules.num_distinct_actions()
         self._first_player = self.rules.new_initial_state().current_player()
         self._to_play_B = np.zeros(self.num_games, np.int8)
@@ -79,15 +81,13 @@ class OpenSpielGame(BoardGame):
         state = self.states[game]
         self._to_play_B[game] = 1 - self._to_play_B[game]
         self._histories[game].append(action)
-        if action == self._pass:
-            self._look(game)
-            return 0.0, False, False
         player = state.current_player()
-        state.apply_action(action)
+        if action != self._pass:
+            state.apply_action(action)
         self._look(game)
         if state.is_terminal():
             return state.returns()[player], True, False
-        return 0.0, False, state.move_number() >= self._move_limit
+        return 0.0, False, len(self._histories[game]) >= self._move_limit
 
     def _look(self, game: int) -> None:
         state, frame_F = self.states[game], self._frame_BF[game]

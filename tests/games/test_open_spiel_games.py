@@ -87,6 +87,15 @@ def test_games_of_another_kind_are_refused_in_one_line(name, text):
     assert "\n" not in str(caught.value) and f"game.name='OpenSpiel/{name}'" in str(caught.value)
 
 
+def test_passes_count_against_the_limit():
+    game = make_game(GameConfig(name="OpenSpiel/mancala", max_episode_moves=7), 1, seed=0)
+    game.reset()
+    for _ in range(7):
+        assert game.to_play()[0] == len(game.history(0)) % 2
+        result = game.step(game.legal_actions().argmax(axis=1))
+    assert result.truncated_B[0]
+
+
 @pytest.mark.parametrize("opponent", ["random", "rollouts"])
 def test_opponents_play_passes_too(opponent):
     game = make_game(GameConfig(name="OpenSpiel/dots_and_boxes"), 1, seed=0)
