@@ -2,9 +2,9 @@
 
     python -m tests.drills.loggers [--minutes 60] [--slices 6] [--hang-from 5] [--json F]
 
-A slice is a session of its own, in which the rates are counted once it is ready. Both runs have the same seed and
-limits; they take turns, because the machine may have other work. The logger hangs in a call that holds the
-interpreter's lock. It is the run's only difference.
+Two runs take turns, because the machine may have other work: each is trained for a slice, stopped, and later resumed.
+Rates are counted from the time on at which every process works. The logger, which is the only difference, hangs in a
+call that holds the interpreter's lock.
 """
 
 import argparse
@@ -42,7 +42,7 @@ class Slice(NamedTuple):
 
 
 def train_for(directory: Path, seconds: float, hang_from_s: float | None) -> Slice:
-    """Trains a new run for a time after it is ready; with a logger that hangs from then on, or without one."""
+    """Trains a run for a time after it is ready, with a logger that hangs from some second on, or without one."""
     overrides, extra = ["telemetry.interval_s=1.0"], []
     if hang_from_s is not None:
         os.environ[HANG_AFTER_S] = str(hang_from_s)
