@@ -68,7 +68,6 @@ class Loggers:
         self._lines = [_Lines(note)] if JSONL in names else []
         self._is_hurried, self._clock = is_hurried, AttendedClock(_LONGEST_LOOK_S)
         self._evaluation: Evaluation | None = None
-        self._deadline_s: float | None = None
         self._processes: list[LoggerProcess] = []
         for name in names:
             if name != JSONL:
@@ -112,18 +111,16 @@ class Loggers:
         for process in self._processes:
             process.look()
 
-    def stopping(self) -> None:
-        """Notes that the run stops."""
-        self._deadline_s = self._clock.now_s() + _STOP_S
+    def close(self, stopping_s: float = 0.0) -> None:
+        """Closes the loggers, `stopping_s` after the stop began; kills those that have not ended in time.
 
-    def close(self) -> None:
-        """Closes the loggers; kills those that have not ended in time, and tells what was not logged."""
+        Tells what was not logged.
+        """
         for lines in self._lines:
             lines.close()
         for process in self._processes:
             process.close()
-        left_s = self._deadline_s - self._clock.now_s() if self._deadline_s else _STOP_S
-        most_s = max(left_s, _LEAST_STOP_S)
+        most_s = max(_STOP_S - stopping_s, _LEAST_STOP_S)
         self._look_until(lambda: all(each.is_over for each in self._processes), most_s, self._is_hurried)
         for process in self._processes:
             process.kill()

@@ -70,7 +70,8 @@ class Reports:
         self._snapshots.best_return_mean = reached.best_return_mean
         self._tensorboard = TensorBoardWriter(run.tensorboard)
         self._curves = Attempts("curves", view.line, lost="points are missing")
-        self._loggers = loggers or Loggers()
+        self._clock, self._loggers = clock, loggers or Loggers()
+        self._stopping_at_s: float | None = None
         self._loggers.open(logged_run(profile, run.path, reached.env_steps, reached.learner_steps), run.logs)
         self._scores = ScoresFile(run.scores)
         self._rows = Attempts("scores", view.line)
@@ -144,8 +145,8 @@ class Reports:
         )
 
     def stopping(self) -> None:
-        """Notes that the run stops: from now on its loggers have little time."""
-        self._loggers.stopping()
+        """Notes that the run stops: its loggers have little time from now on."""
+        self._stopping_at_s = self._clock()
 
     def close(self) -> None:
         """Writes the last point of the curves, and the scores that could not be written before; closes the loggers."""
@@ -155,7 +156,7 @@ class Reports:
         self._loggers.log(last)
         if not self._rows.make(self._write_scores):
             self._view.line(f"{len(self._unwritten)} evaluations are missing from the scores")
-        self._loggers.close()
+        self._loggers.close(0.0 if self._stopping_at_s is None else self._clock() - self._stopping_at_s)
 
     def _write_scores(self) -> None:
         while self._unwritten:

@@ -156,6 +156,14 @@ def test_run_goes_on_and_tells_it_in_one_line_when_a_logger_goes_wrong(tmp_path,
     assert not alive(process._child.pid)
 
 
+@pytest.mark.parametrize(("stopping_s", "most_s"), [(0.0, 120.0), (100.0, 20.0), (500.0, 1.0)])
+def test_logger_has_what_is_left_of_the_stop_but_a_second_at_least(tmp_path, monkeypatch, stopping_s, most_s):
+    waits = []
+    monkeypatch.setattr(Loggers, "_look_until", lambda self, condition, most_s, is_given_up: waits.append(most_s))
+    Loggers().close(stopping_s)
+    assert waits == [most_s]
+
+
 def test_log_returns_when_the_logger_never_does(tmp_path):
     session = Session(tmp_path, "HangsAtOnce", hurried=True)
     with session.loggers:
