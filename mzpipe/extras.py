@@ -19,6 +19,9 @@ EXTRAS = {
     "flask": "web",
     "av": "video",
     "PIL": "video",
+    "trackio": "trackio",
+    "wandb": "wandb",
+    "mlflow": "mlflow",
 }
 
 

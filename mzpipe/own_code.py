@@ -35,6 +35,12 @@ def is_own_class(name: str) -> bool:
     return _CLASS.fullmatch(name) is not None
 
 
+def refuse_own_code(setting: str, name: str) -> None:
+    """Raises ConfigError unless the permission was given."""
+    if not own_code_allowed():
+        raise ConfigError(f"{setting}={name!r}: this imports code: give --allow-env-import if you trust it")
+
+
 def find_own_class(setting: str, name: str, error: type[OwnCodeError] = OwnCodeError) -> Any:
     """The class (or function) that `setting` names as `module:Class`.
 
@@ -53,8 +59,7 @@ def import_own(setting: str, name: str, error: type[OwnCodeError] = OwnCodeError
 
     The module is also looked for in the directory in which the command was started.
     """
-    if not own_code_allowed():
-        raise ConfigError(f"{setting}={name!r}: this imports code: give --allow-env-import if you trust it")
+    refuse_own_code(setting, name)
     if os.getcwd() not in sys.path:
         sys.path.append(os.getcwd())
     module_name, _, attribute = name.partition(":")

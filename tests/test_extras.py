@@ -39,7 +39,8 @@ def test_extras_are_those_of_setup_cfg():
     setup.read(ROOT / "setup.cfg")
     assert set(EXTRAS.values()) <= set(setup["options.extras_require"])
     named = setup["options.extras_require"]["all"].partition("[")[2].partition("]")[0].split(",")
-    assert set(EXTRAS.values()) - {"onnx"} == set(named)  # `cpu` brings onnx
+    loggers = {"trackio", "wandb", "mlflow"}  # each is many packages, and one of them is wanted
+    assert set(EXTRAS.values()) - {"onnx"} - loggers == set(named)  # `cpu` brings onnx
 
 
 @pytest.mark.parametrize("package", EXTRAS)

@@ -7,7 +7,7 @@ from pathlib import Path
 from rich.console import Console
 
 from ..config import load_profile
-from ..launch.checks import check_model, check_profile, check_start
+from ..launch.checks import check_loggers, check_model, check_profile, check_start
 from ..launch.plan import make_plan, plan_lines
 from ..launch.rehearsal import describe_model
 from ..launch.start import find_start
@@ -32,6 +32,7 @@ def run(arguments: argparse.Namespace) -> int:
         run.refuse_live()
         start = find_start(run, PlainView(Console()))
         check_start(profile, game, run, start)
+    check_loggers(profile)
     prepared = describe_model(profile, game)
     plan = make_plan(profile, game, prepared.devices, prepared.model)
     check_model(plan, run, start)

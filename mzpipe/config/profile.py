@@ -148,10 +148,14 @@ class StopConfig:
 
 @section(frozen=True)
 class TelemetryConfig:
-    """Intervals of the reports."""
+    """The curves of a run, and where they go."""
 
     interval_s: PositiveFloat = 5.0
-    """Seconds between two points on the TensorBoard curves."""
+    """Seconds between two points on the curves."""
+
+    loggers: tuple[str, ...] = ()
+    """Where the curves go besides TensorBoard: "jsonl" (RUN/metrics.jsonl), "trackio", "wandb", "mlflow", or your own
+    logger, "module:Class" (docs/loggers.md)."""
 
 
 @section(frozen=True)

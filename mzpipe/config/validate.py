@@ -4,8 +4,11 @@ from collections.abc import Iterator
 
 from ..errors import ConfigError
 from .base import chosen as chosen_in
+from .base import near
 from .profile import Profile
 from .replay import check_corridor
+
+LOGGERS = ("jsonl", "trackio", "wandb", "mlflow")
 
 
 def chosen(profile: Profile, *fields: str) -> Iterator[str]:
@@ -31,6 +34,7 @@ def check_profile(profile: Profile) -> None:
     _check_consistency(profile)
     _check_augmentation(profile)
     _check_batch_norm(profile)
+    _check_loggers(profile)
 
 
 def _check_temperatures(profile: Profile) -> None:
@@ -202,3 +206,14 @@ def _check_batch_norm(profile: Profile) -> None:
                 f"learner.batch_size={profile.learner.batch_size}: network.{name} normalises over each rank's part: "
                 f"set at least {least}"
             )
+
+
+def _check_loggers(profile: Profile) -> None:
+    loggers = profile.telemetry.loggers
+    for name in loggers:
+        if name not in LOGGERS and ":" not in name:
+            raise ConfigError(
+                f"telemetry.loggers: {name!r} is no logger, and your own is named module:Class{near(name, LOGGERS)}"
+            )
+        if loggers.count(name) > 1:
+            raise ConfigError(f"telemetry.loggers={list(loggers)}: {name!r} stands there twice: leave one out")

@@ -12,9 +12,11 @@ from ..config.validate import chosen
 from ..errors import CheckpointError, ConfigError, InputOutputError, PlanError, UsageError
 from ..extras import EXTRAS, require
 from ..games import GameSpec, describe_game, same_game, unused_settings
+from ..loggers.known import check_name
 from ..replay.journal import has_journal, read_journal
-from ..runs.directory import RunDirectory
+from ..runs.directory import RunDirectory, scratch_directory
 from ..runs.resume import ResumePoint
+from ..telemetry.loggers import Loggers
 from .plan import ModelSizes, Plan, journal_layout, make_plan, mebibytes
 from .roles import Devices
 
@@ -30,6 +32,8 @@ def check_profile(profile: Profile, run: RunDirectory | None, *, trace_events: i
     make_plan(profile, game, Devices.assumed(profile), ModelSizes(), trace_events=trace_events).check()
     _check_source(profile, game)
     _check_runtime(profile)
+    for name in profile.telemetry.loggers:
+        check_name(name)
     return game
 
 
@@ -42,6 +46,12 @@ def check_start(profile: Profile, game: GameSpec, run: RunDirectory, start: Resu
         _check_game(profile, start)
     if not profile.replay.source and has_journal(run.journal):
         read_journal(run.journal, journal_layout(game))
+
+
+def check_loggers(profile: Profile) -> None:
+    """Raises what keeps a logger from being made; a run makes them itself, before its first file."""
+    with scratch_directory("loggers") as directory, Loggers(profile.telemetry.loggers, directory) as loggers:
+        loggers.await_ready()
 
 
 def refuse_unused(profile: Profile, game: GameSpec) -> None:

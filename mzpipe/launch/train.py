@@ -1,15 +1,17 @@
 """`train`: takes a profile to a finished run, in many processes or in one."""
 
 import dataclasses
+from pathlib import Path
 
 from ..config import Profile, load_profile
 from ..errors import ConfigError, ExitCode
 from ..replay.journal import has_records
 from ..runs.checkpoint import LATEST, CheckpointStore
-from ..runs.directory import LastMoment, LockedRun, RunDirectory, save_profile, sweep_leftovers
+from ..runs.directory import LastMoment, LiveRun, LockedRun, RunDirectory, save_profile, sweep_leftovers
 from ..runs.resume import ResumePoint
 from ..runs.scores import read_scores
 from ..telemetry import View
+from ..telemetry.loggers import Loggers
 from ..telemetry.reports import Reached
 from .checks import check_model, check_profile, check_start
 from .last_moment import counted_session, recall_last_moment
@@ -49,8 +51,9 @@ def train(
             _begin(locked, start, view)
             return Outcome(ExitCode.FINISHED, limit)
         check_start(profile, game, run, start)
-        with counted_session(locked) as live:
+        with counted_session(locked) as live, _start_loggers(profile, live, view, signals) as loggers:
             prepared = prepare(profile, game, live, view, signals)
+            loggers.await_ready(lambda: signals.first() is not None)
             stopped = signal_outcome(signals, "stopped before training began")
             if stopped is not None:
                 return stopped
@@ -63,8 +66,13 @@ def train(
                 view.line(line)
             reached = reached._replace(began_s=began_s)
             if serial:
-                return run_serial(plan, run, live, view, signals, reached, watch)
-            return Supervisor(plan, run, live, view, signals, reached, watch).run()
+                return run_serial(plan, run, live, view, signals, reached, watch, loggers)
+            return Supervisor(plan, run, live, view, signals, reached, watch, loggers).run()
+
+
+def _start_loggers(profile: Profile, live: LiveRun, view: View, signals: SignalPipe) -> Loggers:
+    names, runtime = profile.telemetry.loggers, Path(live.runtime_directory)
+    return Loggers(names, runtime, view.line, lambda: signals.count() > 1)
 
 
 def _begin(locked: LockedRun, start: ResumePoint | None, view: View) -> None:

@@ -125,6 +125,16 @@ def test_a_refused_command_leaves_the_run_as_it_was(run, profile, capsys, monkey
     assert __import__("re").search(text, line), line
 
 
+@pytest.mark.parametrize("verb", ["train", "plan"])
+def test_a_logger_that_cannot_be_made_leaves_the_run_as_it_was(run, profile, capsys, monkeypatch, verb):
+    monkeypatch.setenv("MZPIPE_ALLOW_ENV_IMPORT", "")
+    loggers = 'telemetry.loggers=["tests.loggers.bad:RaisesWhenMade"]'
+    words = [verb, str(profile), "--run-dir", str(run), "--allow-env-import", "--set", loggers]
+    code, line = refused(words, run, capsys)
+    assert code == 2
+    assert "telemetry.loggers: tests.loggers.bad:RaisesWhenMade: its constructor raised ValueError: no words" in line
+
+
 def flip(path, offset):
     data = bytearray(path.read_bytes())
     data[offset] ^= 1
