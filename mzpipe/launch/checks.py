@@ -12,6 +12,7 @@ from ..config.validate import chosen
 from ..errors import CheckpointError, ConfigError, InputOutputError, PlanError, UsageError
 from ..extras import EXTRAS, require
 from ..games import GameSpec, describe_game, same_game, unused_settings
+from ..own_code import check_permission
 from ..replay.journal import has_journal, read_journal
 from ..runs.directory import RunDirectory
 from ..runs.resume import ResumePoint
@@ -24,6 +25,8 @@ def check_profile(profile: Profile, run: RunDirectory | None, *, trace_events: i
 
     A run that resumes with its own game takes the settings as they are.
     """
+    if profile.network.is_own:
+        check_permission("network.kind", profile.network.kind)
     game = describe_game(profile.game)
     if run is None or not _plays_as_before(profile, run):
         refuse_unused(profile, game)
