@@ -160,3 +160,16 @@ class Loose(nn.Module):
         plain = Plain(**sizes)
         self.representation, self.dynamics, self.prediction = plain.representation, plain.dynamics, plain.prediction
         self.scale = nn.Parameter(torch.ones(1))
+
+
+class Deaf(Plain):
+    """Its dynamics does not hear the action."""
+
+    def __init__(self, observation_shape, num_actions, reward_outputs, value_outputs):
+        super().__init__(observation_shape, num_actions, reward_outputs, value_outputs)
+        self.dynamics = DeafDynamics(num_actions, reward_outputs, 8, (8,))
+
+
+class DeafDynamics(Dynamics):
+    def forward(self, state, action):
+        return super().forward(state, torch.zeros_like(action))

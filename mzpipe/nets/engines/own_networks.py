@@ -8,13 +8,15 @@ Shape legend    R rows of a batch   C = 2 + A columns   A actions
 
 import copy
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from ...errors import OwnCodeError
+from ...extras import is_installed
 from .. import FlatWeights, Model
 from ..model import NetworkOutput
 from ..own import asked_of_own
@@ -48,7 +50,7 @@ def checked_networks(
         observation_R = random_observations(observation, rows)
         found = asked_of_own(kind, f"in {arithmetic.runtime} it", _walk, networks[0], observation_R, num_actions)
         expected = expected_answers(trial, observation_R, num_actions)
-        apart = float(np.abs(found - expected).max() / (1.0 + np.abs(expected).max()))
+        apart = _apart(found, expected)
         if not apart <= (_TOLERANCE_BFLOAT16 if arithmetic.bfloat16 else _TOLERANCE):
             raise OwnCodeError(
                 f"{kind}: in {arithmetic.runtime}{' with bfloat16' * arithmetic.bfloat16} it answers otherwise than in "
@@ -93,3 +95,39 @@ def expected_answers(model: Model, observation_R: np.ndarray, num_actions: int) 
 def _answer(model: Model, output: NetworkOutput) -> np.ndarray:
     reward_R, value_R = model.reward(output), model.value(output)
     return torch.cat([reward_R.unsqueeze(1), value_R.unsqueeze(1), output.policy_logits_BA], dim=1).numpy()
+
+
+def check_export(model: Model, files: Mapping[str, bytes], observation: Tensor, num_actions: int) -> None:
+    """Raises OwnCodeError if the exported functions, ONNX files by name, answer otherwise than their model.
+
+    Checks nothing where onnxruntime is not installed.
+    """
+    if not is_installed("onnxruntime"):
+        return
+    from onnxruntime import InferenceSession
+
+    kind, cpu = model.config.kind, ["CPUExecutionProvider"]
+    sessions = {name: InferenceSession(data, providers=cpu) for name, data in files.items()}
+    for rows in (1, _MOST_ROWS):
+        observation_R = random_observations(observation, rows)
+        found = asked_of_own(kind, "exported, it", _step_of_files, sessions, observation_R, num_actions)
+        _, expected = expected_answers(model, observation_R, num_actions)
+        if not (apart := _apart(found, expected)) <= _TOLERANCE:
+            raise OwnCodeError(
+                f"{kind}: exported, it answers otherwise than in torch: by {apart:.2g} of the largest answer, "
+                f"with {rows} rows"
+            )
+
+
+def _step_of_files(sessions: Mapping[str, Any], observation_R: np.ndarray, num_actions: int) -> np.ndarray:
+    """Answers [R, C] of the children of these observations by the actions 0, 1, ..."""
+    action_R = np.arange(len(observation_R)) % num_actions
+    (root_R,) = sessions["representation"].run(None, {"observation": observation_R})
+    reward_R, state_R = sessions["dynamics"].run(None, {"hidden_state": root_R, "action": action_R})
+    logits_RA, value_R = sessions["prediction"].run(None, {"hidden_state": state_R})
+    return np.concatenate([reward_R[:, None], value_R[:, None], logits_RA], axis=1)
+
+
+def _apart(found: np.ndarray, expected: np.ndarray) -> float:
+    """The largest difference, relative to the largest answer."""
+    return float(np.abs(found - expected).max() / (1.0 + np.abs(expected).max()))
