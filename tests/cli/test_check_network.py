@@ -84,7 +84,7 @@ def test_a_fault_is_found_by_the_check_of_its_promise(fault, name, said):
         (
             {"fault": "bent"},
             "ONNX export",
-            "^`export --onnx` refuses it: .* exported, it answers otherwise than in torch",
+            "^`export --onnx` refuses it: .* exported, it answers otherwise than its code",
         ),
         ({"fault": "item"}, "CUDA graphs", r"^the host waits for .* \(own_networks.py, line \d+\): no CUDA graph can"),
     ],

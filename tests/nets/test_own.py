@@ -55,7 +55,7 @@ def test_every_runtime_answers_as_the_class_does_whatever_the_axes_of_its_state(
     network.load(FlatWeights(model).read())
     rows, observation = np.arange(3), np.random.default_rng(1).normal(size=(3, 4)).astype(np.float32)
     root = network.infer_roots(observation, rows).copy()
-    child = network.infer_children(rows, rows, (rows % 2).astype(np.int32))
+    child = network.infer_children(rows, rows + 3, (rows % 2).astype(np.int32))
     np.testing.assert_allclose(np.stack([root, child]), expected_answers(model, observation, 2), rtol=1e-4, atol=1e-4)
     assert notes == []
     assert model.state_shape == {1: (8,), 2: (4, 2), 3: (4, 2, 1)}[axes]
@@ -146,7 +146,7 @@ def test_a_full_device_stays_a_fault_of_the_device(monkeypatch):
 
 @pytest.mark.parametrize("runtime", ["onnxruntime", "openvino"])
 def test_a_runtime_that_answers_otherwise_is_not_used(runtime):
-    with pytest.raises(OwnCodeError, match=f"in {runtime} it answers otherwise than in torch: by "):
+    with pytest.raises(OwnCodeError, match=f"in {runtime} it answers otherwise than its code: by "):
         engines(runtime, "Faulty", fault="bent")
 
 

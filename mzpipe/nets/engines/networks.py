@@ -67,7 +67,7 @@ def make_networks(
         if profile.inference.runtime != "auto" or arithmetic.runtime == "torch":
             raise
         note(f"{arithmetic.runtime} does not run this network: torch takes its place and is slower: {error}")
-    in_torch = Arithmetic("torch", bfloat16=False)
+    in_torch = Arithmetic("torch", profile.inference.precision == "bfloat16")
     return checked_networks(engine.networks, in_torch, model, sample_observation(sizes), sizes.num_actions)
 
 

@@ -53,8 +53,8 @@ def checked_networks(
         apart = _apart(found, expected)
         if not apart <= (_TOLERANCE_BFLOAT16 if arithmetic.bfloat16 else _TOLERANCE):
             raise OwnCodeError(
-                f"{kind}: in {arithmetic.runtime}{' with bfloat16' * arithmetic.bfloat16} it answers otherwise than in "
-                f"torch: by {apart:.2g} of the largest answer, with {rows} rows"
+                f"{kind}: in {arithmetic.runtime}{' with bfloat16' * arithmetic.bfloat16} it answers otherwise than "
+                f"its code: by {apart:.2g} of the largest answer, with {rows} rows"
             )
     return networks
 
@@ -78,10 +78,11 @@ def random_observations(observation: Tensor, rows: int) -> np.ndarray:
 
 
 def _walk(network: Network, observation_R: np.ndarray, num_actions: int) -> np.ndarray:
-    """Answers [2, R, C] of roots and of their children by the actions 0, 1, ...; nodes share the pool's first rows."""
+    """Answers [2, R, C] of roots and of their children by the actions 0, 1, ..., in rows of the pool after theirs."""
     rows = np.arange(len(observation_R))
     root_RC = network.infer_roots(observation_R, rows).copy()
-    return np.stack([root_RC, network.infer_children(rows, rows, (rows % num_actions).astype(np.int32))])
+    action_R = (rows % num_actions).astype(np.int32)
+    return np.stack([root_RC, network.infer_children(rows, rows + len(rows), action_R)])
 
 
 @torch.no_grad()
@@ -114,7 +115,7 @@ def check_export(model: Model, files: Mapping[str, bytes], observation: Tensor, 
         _, expected = expected_answers(model, observation_R, num_actions)
         if not (apart := _apart(found, expected)) <= _TOLERANCE:
             raise OwnCodeError(
-                f"{kind}: exported, it answers otherwise than in torch: by {apart:.2g} of the largest answer, "
+                f"{kind}: exported, it answers otherwise than its code: by {apart:.2g} of the largest answer, "
                 f"with {rows} rows"
             )
 
