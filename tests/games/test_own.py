@@ -119,9 +119,8 @@ def test_wrong_arguments_are_named():
         describe_game(own("Nim", gymnasium=GymnasiumConfig(arguments={"heaps": 2})))
 
 
-def test_an_environment_that_observes_a_dict_is_refused():
-    with pytest.raises(ConfigError, match=r"it observes Dict\("):
-        describe_game(own("Mapping"))
+def test_an_environment_that_observes_an_image_in_a_dict_is_played_with_its_image():
+    assert describe_game(own("Mapping")).frame_shape == (3, 4, 5)
 
 
 @pytest.mark.slow
