@@ -28,6 +28,8 @@ from .trained import Player
 
 __all__ = ["Evaluation", "Player", "Profile", "Run", "load_profile", "make_game", "train"]
 
+# Settings whose value is a table.
+_TABLES = ("game.gymnasium.arguments", "network.arguments")
 # Called with what is new. If it returns True, the run stops as at a limit.
 OnEvaluation = Callable[[Evaluation], object]
 OnCheckpoint = Callable[[Path], object]
@@ -197,7 +199,7 @@ def _chosen(profile: Profile | Path | str, words: list[str]) -> Profile:
 def _words(overrides: Mapping[str, Any], prefix: str = "") -> Iterator[str]:
     """The overrides as `section.field=value`; raises ConfigError for a value that a profile cannot hold."""
     for name, value in overrides.items():
-        if isinstance(value, Mapping) and f"{prefix}{name}" != "game.gymnasium.arguments":
+        if isinstance(value, Mapping) and f"{prefix}{name}" not in _TABLES:
             yield from _words(value, f"{prefix}{name}.")
             continue
         try:

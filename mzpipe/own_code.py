@@ -15,7 +15,8 @@ from .format import shown
 _T = TypeVar("_T")
 _VARIABLE = "MZPIPE_ALLOW_ENV_IMPORT"
 _MODULE = r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*"
-_CLASS = re.compile(rf"{_MODULE}:[A-Za-z_]\w*")
+OWN_CLASS = rf"{_MODULE}:[A-Za-z_]\w*"
+_CLASS = re.compile(OWN_CLASS)
 
 
 def allow_own_code(allowed: bool) -> None:
@@ -35,8 +36,8 @@ def is_own_class(name: str) -> bool:
     return _CLASS.fullmatch(name) is not None
 
 
-def refuse_own_code(setting: str, name: str) -> None:
-    """Raises ConfigError unless the permission was given."""
+def check_permission(setting: str, name: str) -> None:
+    """Raises ConfigError unless the code that `setting` names may be imported."""
     if not own_code_allowed():
         raise ConfigError(f"{setting}={name!r}: this imports code: give --allow-env-import if you trust it")
 
@@ -59,7 +60,7 @@ def import_own(setting: str, name: str, error: type[OwnCodeError] = OwnCodeError
 
     The module is also looked for in the directory in which the command was started.
     """
-    refuse_own_code(setting, name)
+    check_permission(setting, name)
     if os.getcwd() not in sys.path:
         sys.path.append(os.getcwd())
     module_name, _, attribute = name.partition(":")

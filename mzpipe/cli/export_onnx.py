@@ -13,13 +13,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from ..config import Profile
 from ..errors import InputOutputError, UsageError
 from ..games import GameSpec, describe_game
 from ..nets import model_of
-from ..nets.onnx_export import Graph, export_graphs
+from ..nets.engines.networks import sample_observation
+from ..nets.onnx_export import Graph, exported
 from ..planning import signed_search
 from ..runs.checkpoint import CheckpointStore
 from ..runs.directory import RunDirectory
@@ -41,7 +40,7 @@ def export_model(run: RunDirectory, profile: Profile, checkpoint: str | None, ou
         raise UsageError(f"{out}: exists already: remove it, or name another directory with --to")
     (name, loaded), game = CheckpointStore(run.checkpoints).load_chosen(checkpoint), describe_game(profile.game)
     model = model_of(loaded, profile.network, game.observation_shape, game.num_actions)
-    graphs = export_graphs(model, torch.zeros(2, *game.observation_shape, dtype=getattr(torch, game.frame_dtype)))
+    graphs = exported(model, sample_observation(game), game.num_actions)
     index = {
         "format": FORMAT,
         **_facts(game),

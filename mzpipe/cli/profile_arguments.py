@@ -83,7 +83,7 @@ def add_import_argument(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--allow-env-import",
         action="store_true",
-        help="import the code that game.name=module:Class names; only for profiles and runs that you trust",
+        help="import the code that a profile names as module:Class; only for profiles and runs that you trust",
     )
 
 

@@ -13,6 +13,7 @@ from ..errors import CheckpointError, ConfigError, InputOutputError, PlanError, 
 from ..extras import EXTRAS, require
 from ..games import GameSpec, describe_game, same_game, unused_settings
 from ..loggers.known import check_name
+from ..own_code import check_permission
 from ..replay.journal import has_journal, read_journal
 from ..runs.directory import RunDirectory, scratch_directory
 from ..runs.resume import ResumePoint
@@ -26,6 +27,8 @@ def check_profile(profile: Profile, run: RunDirectory | None, *, trace_events: i
 
     A run that resumes with its own game takes the settings as they are.
     """
+    if profile.network.is_own:
+        check_permission("network.kind", profile.network.kind)
     game = describe_game(profile.game)
     if run is None or not _plays_as_before(profile, run):
         refuse_unused(profile, game)

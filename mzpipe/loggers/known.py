@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 
 from ..errors import ConfigError, OwnCodeError
 from ..extras import require
-from ..own_code import asked, find_own_class, is_own_class, refuse_own_code
+from ..own_code import asked, find_own_class, is_own_class, check_permission
 from .protocol import Logger
 
 SETTING = "telemetry.loggers"
@@ -36,7 +36,7 @@ def check_name(name: str) -> None:
     elif name != JSONL and not is_own_class(name):
         raise ConfigError(f"{SETTING}={name!r}: a logger of your own is named module:Class, as in my_loggers:Mine")
     elif name != JSONL:
-        refuse_own_code(SETTING, name)
+        check_permission(SETTING, name)
 
 
 def make_logger(name: str) -> Logger:
