@@ -21,6 +21,7 @@ from .launch.signals import Outcome
 from .launch.train import train as train_profile
 from .runs.checkpoint import LATEST, CheckpointStore
 from .runs.directory import RunDirectory, default_run_directory, refuse_no_run
+from .runs.releases import find_run
 from .runs.scores import Evaluation, read_scores
 from .runtime.environment import prepare_environment
 from .telemetry import Snapshot, View, make_view
@@ -41,8 +42,8 @@ class Run:
     """
 
     def __init__(self, path: Path | str, reason: str = "") -> None:
-        """Raises UsageError when the directory holds no run."""
-        self.path, self.reason = Path(path), reason
+        """`path` may be the name of a trained run that comes with mzpipe. Raises UsageError when there is no run."""
+        self.path, self.reason = find_run(path), reason
         refuse_no_run(self.path)
         self._directory = RunDirectory(self.path)
         self._store = CheckpointStore(self._directory.checkpoints)

@@ -4,7 +4,6 @@ import argparse
 import os
 import sys
 from contextlib import nullcontext
-from pathlib import Path
 
 from rich.console import Console
 
@@ -16,12 +15,12 @@ from ..trained.play.web import serve
 from ..trained.play.web.app import Games
 from ..trained.player import Player
 from ..trained.watched import WatchedGame
-from .profile_arguments import add_checkpoint_argument, add_import_argument, integer
+from .profile_arguments import add_checkpoint_argument, add_import_argument, add_run_argument, integer
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Arguments of the verb."""
-    parser.add_argument("run", type=Path, help="a run directory")
+    add_run_argument(parser)
     add_import_argument(parser)
     add_checkpoint_argument(parser)
     parser.add_argument("--simulations", type=integer(1), help="the agent's per move (default: as in evaluations)")
