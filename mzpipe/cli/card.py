@@ -41,7 +41,7 @@ def card_text(card: Card) -> str:
         _table(("", ""), _facts(card)),
         ["## Score"],
         _table(("games", "score", "measured"), _score_rows(card)),
-        [f"`mzpipe eval {_quoted(card)} --episodes 30 --seed 1000` scores it in other games. {_use(card)}"],
+        [" ".join(_uses(card))],
         ["## What it cannot do"],
         [f"- {line}" for line in _limits(card)],
     ]
@@ -117,23 +117,21 @@ def _command(card: Card, exam: Mapping[str, Any]) -> str:
     return shlex.join(["mzpipe", "eval", card.name, *words])
 
 
-def _use(card: Card) -> str:
-    if card.agent.game.num_players == 2:
-        return f"`mzpipe play {_quoted(card)} --web` plays against it."
-    return f"`mzpipe record {_quoted(card)}` films it."
-
-
-def _quoted(card: Card) -> str:
-    return shlex.quote(card.name)
+def _uses(card: Card) -> Iterator[str]:
+    name, is_board = shlex.quote(card.name), card.agent.game.num_players == 2
+    if not card.exams:
+        other_games = "" if is_board else " --episodes 30 --seed 1000"
+        yield f"`mzpipe eval {name}{other_games}` scores it again."
+    yield f"`mzpipe play {name} --web` plays against it." if is_board else f"`mzpipe record {name}` films it."
 
 
 def _limits(card: Card) -> Iterator[str]:
     agent = card.agent
-    yield "Play another game; and this one only under the rules of profile.toml, which it was trained on."
+    yield "It plays no other game, and this one only under the rules of profile.toml."
     if agent.game.num_players == 2:
-        yield "Play perfectly: the table says against which opponent its score was measured."
-    yield f"Speak for other seeds: it is one run, seed {agent.profile.seed}."
-    yield "Be resumed: it has neither an optimizer nor a replay table."
+        yield "It is as strong as the table says, against that opponent; nothing says more."
+    yield f"It is one run, of seed {agent.profile.seed}: runs of other seeds end higher or lower."
+    yield "It cannot be resumed: it has neither an optimizer nor a replay table."
 
 
 def _table(head: Sequence[str], rows: Iterator[Sequence[str]]) -> list[str]:

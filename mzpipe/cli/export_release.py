@@ -48,6 +48,7 @@ def export_release(
     name = (run.path if out.parent == run.path else out).resolve().name
     card = Card(name, agent, scores, sessions, [_exam(path, agent) for path in eval_files])
     loaded = CheckpointStore(run.checkpoints).load(agent.checkpoint)
+    text = card_text(card)
     with new_directory(out) as draft:
         save_profile(profile, draft / run.profile.name)
         store = CheckpointStore(draft / run.checkpoints.name)
@@ -56,7 +57,7 @@ def export_release(
         file = ScoresFile(draft / run.scores.name)
         for evaluation in scores:
             file.append(evaluation)
-        (draft / CARD).write_text(card_text(card), encoding="utf-8")
+        (draft / CARD).write_text(text, encoding="utf-8")
     return card
 
 

@@ -29,9 +29,10 @@ def hint_for(path: Path) -> str:
     """What to add to the line about a path that holds no run: a name that may have been meant, or what makes a run."""
     if os.path.lexists(path) or str(path) != path.name:
         return ""
-    if path.name in shipped_profiles():
+    shipped = shipped_releases()
+    if path.name in shipped_profiles() and path.name not in shipped:
         return f", and none comes with mzpipe: mzpipe train {path} makes one"
-    return near(path.name, shipped_releases())
+    return near(path.name, shipped.keys() - {path.name})
 
 
 def is_release(path: Path) -> bool:
