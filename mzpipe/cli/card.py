@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ..config import score_protocol
+from ..format import duration
 from ..games import GameSpec
 from ..measure.machine import UNKNOWN, commit, host
 from ..runs.scores import Evaluation
@@ -63,7 +64,7 @@ def _training(card: Card) -> Iterator[str]:
     """When, how long and where; no duration if the run has no curves."""
     if card.sessions:
         yield datetime.fromtimestamp(card.sessions[-1][1], UTC).strftime("%Y-%m-%d")
-        yield f"{sum(last - first for first, last in card.sessions) / 60:.0f} minutes"
+        yield duration(sum(last - first for first, last in card.sessions))
     yield host()
 
 

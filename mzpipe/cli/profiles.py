@@ -20,7 +20,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Prints a table: each profile's name, its game, what was reached with it, and whether a trained run comes with mzpipe."""
+    """Prints a table of the profiles: name, game, what was reached, and which have a trained run."""
     results, releases, table = shipped_results(), shipped_releases(), Table("profile", "game", "minutes", "score")
     for name, path in shipped_profiles().items():
         mark = " *" if name in releases else ""
