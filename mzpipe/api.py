@@ -117,7 +117,7 @@ def _ended(directory: RunDirectory, outcome: Outcome) -> Run:
     if outcome.has_failed:
         raise MzpipeError("\n".join(filter(None, [outcome.reason, outcome.traceback])))
     if outcome.exit_code.is_signal:
-        raise KeyboardInterrupt(f"{directory.path}: {outcome.reason}")
+        raise KeyboardInterrupt(f"{directory.path}: {outcome.reason}; the same call resumes it")
     return Run(directory.path, outcome.reason)
 
 
