@@ -16,9 +16,9 @@ from .config import Profile, load_profile, parse_profile, profile_text
 from .config.describe import toml_value
 from .errors import ConfigError, MzpipeError, UsageError
 from .games import make_game
-from .games.own import allow_env_import as permit_env_import
 from .launch.signals import Outcome
 from .launch.train import train as train_profile
+from .own_code import allow_own_code
 from .runs.checkpoint import LATEST, CheckpointStore
 from .runs.directory import RunDirectory, default_run_directory, refuse_no_run
 from .runs.releases import find_run
@@ -88,7 +88,8 @@ def train(
     """Trains a profile until a limit of its [stop] is reached, as `mzpipe train` does; resumes the run in `run_dir`.
 
     `profile` is a file, the name of a profile that comes with mzpipe, or a Profile; `overrides` replace settings: a
-    number (`seed=1`), or a section's fields (`learner={"batch_size": 64}`). Callbacks run in this process between two
+    number (`seed=1`), or a section's fields (`learner={"batch_size": 64}`). `on_evaluation` is called with each new
+    Evaluation, `on_checkpoint` with the directory of each new checkpoint. Callbacks run in this process between two
     looks at the run. If one returns True, the run stops; if one raises, the run stops in order, and its error is raised
     again. `view` shows the run (default: as the command does).
 
@@ -98,7 +99,7 @@ def train(
     if threading.current_thread() is not threading.main_thread():
         raise UsageError("mzpipe.train: call it from the main thread: it takes the process's signals")
     prepare_environment()
-    permit_env_import(allow_env_import)
+    allow_own_code(allow_env_import)
     words = list(_words(overrides))
     chosen = _chosen(profile, words)
     name = "run" if isinstance(profile, Profile) else Path(profile).stem

@@ -19,7 +19,7 @@ from typing import Any
 from ..errors import ExitCode, InputOutputError, MzpipeError, MzpipeWarning
 from ..extras import missing_extras
 from ..format import printable
-from ..games.own import allow_env_import
+from ..own_code import allow_own_code
 from ..runtime.devices import device_errors
 from ..runtime.environment import prepare_environment
 from ..runtime.output import lasting_output
@@ -75,6 +75,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return code
 
 
+def module_of(verb: str) -> ModuleType:
+    """The module of a verb; imports it."""
+    return import_module(f".{verb.replace('-', '_')}", __package__)
+
+
 def _run(words: list[str], verb: str) -> int:
     try:
         if verb in _LASTING_VERBS:
@@ -83,7 +88,7 @@ def _run(words: list[str], verb: str) -> int:
         with missing_extras():
             parsed, module = _parse(words, verb)
             parsed.cache_fault = fault
-            allow_env_import(getattr(parsed, "allow_env_import", False))
+            allow_own_code(getattr(parsed, "allow_env_import", False))
             with device_errors(), _warnings(verb):
                 return int(module.run(parsed))
     except MzpipeError as error:
@@ -141,7 +146,7 @@ def _parse(words: list[str], verb: str) -> tuple[argparse.Namespace, ModuleType]
     for name, summary in VERBS.items():
         arguments = verbs.add_parser(name, help=summary, description=summary[0].upper() + summary[1:] + ".")
         if name == verb:
-            module = import_module(f".{name.replace('-', '_')}", __package__)
+            module = module_of(name)
             module.add_arguments(arguments)
     parsed = parser.parse_args(words)
     assert module is not None

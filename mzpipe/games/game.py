@@ -23,11 +23,13 @@ class GameSpec:
     frame_shape: tuple[int, ...]  # one frame, channels first: (4,), (1, 84, 84), (3, 96, 96)
     frame_dtype: str  # "float32" or "uint8"
     frame_stack: int  # number of frames stacked for the representation function
-    num_actions: int
+    num_actions: int  # actions are 0 to num_actions - 1
     num_players: int  # 1 or 2
     opponents: tuple[str, ...] = ()  # values of evaluator.opponent that can play it against an agent
     bytes_per_game: int = 0  # memory of one game beyond its arrays, if it is large: an emulator's
     first_action: int = 0  # what the environment's own step takes for action 0, as a Discrete with a start does
+    # the parts that an action combines, where the environment's own step takes them
+    action_parts: "Parts | None" = None
     objections: tuple[str, ...] = ()  # why its settings cannot begin a new run: without effect, or left open
 
     @property
@@ -40,12 +42,36 @@ class GameSpec:
         """Whether frames are planes of bytes: images, or boards."""
         return self.frame_dtype == "uint8" and len(self.frame_shape) == 3
 
+    def own_action(self, index: int) -> int | NDArray[np.int64]:
+        """The action with this number as the environment's own step takes it: one number, or one for each part."""
+        return index + self.first_action if self.action_parts is None else self.action_parts.action(index)
+
+
+class Parts(NamedTuple):
+    """The parts of an action: each is one of `sizes` numbers, which count from `starts`."""
+
+    sizes: tuple[int, ...]
+    starts: tuple[int, ...]
+
+    def action(self, index: int) -> NDArray[np.int64]:
+        """The parts of the action with this number; the last part changes fastest."""
+        return np.array(np.unravel_index(index, self.sizes)) + self.starts
+
+    def joined(self, mask: np.ndarray) -> np.ndarray:
+        """The mask of all actions from the parts' own masks, one after another; another mask as it is."""
+        if mask.shape != (sum(self.sizes),):
+            return mask
+        joined = np.ones((), mask.dtype)
+        for part in np.split(mask, np.cumsum(self.sizes)[:-1]):
+            joined = np.multiply.outer(joined, part)
+        return joined.ravel()
+
 
 class StepResult(NamedTuple):
     """One step of all B games; the arrays are the caller's, no later call writes to them."""
 
     frame_BF: np.ndarray  # the frame after the action; for a game that ended, its final frame
-    reward_B: NDArray[np.float32]
+    reward_B: NDArray[np.float32]  # of the action, for the player who took it
     terminated_B: NDArray[np.bool_]  # the rules ended the game: nothing follows
     truncated_B: NDArray[np.bool_]  # a limit cut the game: its value does not end there
 
@@ -53,8 +79,8 @@ class StepResult(NamedTuple):
 class Game(Protocol):
     """B independent games of one kind."""
 
-    spec: GameSpec
-    num_games: int
+    spec: GameSpec  # the same for all games
+    num_games: int  # B
 
     def reset(self, mask_B: NDArray[np.bool_] | None = None) -> np.ndarray:
         """The current frames of all games, after those under the mask (None: all) began a new episode.
