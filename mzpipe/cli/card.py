@@ -132,7 +132,7 @@ def _limits(card: Card) -> Iterator[str]:
     if agent.game.num_players == 2:
         yield "It is as strong as the table says, against that opponent; nothing says more."
     yield f"It is one run, of seed {agent.profile.seed}: runs of other seeds end higher or lower."
-    yield "It cannot be resumed: it has neither an optimizer nor a replay table."
+    yield "It has neither an optimizer nor a replay table, so training does not simply resume from it."
 
 
 def _table(head: Sequence[str], rows: Iterator[Sequence[str]]) -> list[str]:

@@ -81,7 +81,7 @@ def test_card_tells_the_score_the_time_the_commands_and_the_limits(trained, tmp_
         in card
     )
     assert "| 4, greedy | 40.00 +- 1.00 | the run's own evaluation at 310 learner steps" in card
-    assert "It cannot be resumed" in card and f"mzpipe {mzpipe.version.__version__}" in card
+    assert "neither an optimizer nor a replay table" in card and f"mzpipe {mzpipe.version.__version__}" in card
 
 
 @pytest.mark.parametrize(
