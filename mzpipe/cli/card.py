@@ -102,6 +102,7 @@ def _command(card: Card, exam: Mapping[str, Any]) -> str:
     profile, game = card.agent.profile, card.agent.game
     settings, seeds = exam["protocol_settings"], exam["seeds"]
     opponent, playouts = settings.get("opponent"), settings.get("opponent_simulations")
+    simulations = exam.get("num_simulations", card.agent.search.num_simulations)  # files of older versions lack it
     every_line, evaluator = opponent == "every_line", profile.evaluator
     options = {
         "--protocol": exam["protocol"]
@@ -112,7 +113,7 @@ def _command(card: Card, exam: Mapping[str, Any]) -> str:
         "--seed": seeds[0],
         "--opponent": opponent if opponent != evaluator.opponent else 0,
         "--opponent-simulations": playouts if playouts != evaluator.opponent_simulations else 0,
-        "--simulations": exam["num_simulations"] if exam["num_simulations"] != card.agent.search.num_simulations else 0,
+        "--simulations": simulations if simulations != card.agent.search.num_simulations else 0,
     }
     words = [str(word) for option in options.items() if option[1] for word in option]
     return shlex.join(["mzpipe", "eval", card.name, *words])

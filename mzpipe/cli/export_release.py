@@ -25,7 +25,6 @@ from .profile_arguments import new_directory, refuse_existing
 _EXAM: dict[str, tuple[type, ...]] = {
     "checkpoint": (str,),
     "weights_version": (int,),
-    "num_simulations": (int,),
     "returns": (list,),
     "seeds": (list,),
     "protocol_settings": (dict,),
