@@ -21,6 +21,7 @@ from .launch.train import train as train_profile
 from .own_code import allow_own_code
 from .runs.checkpoint import LATEST, CheckpointStore
 from .runs.directory import RunDirectory, default_run_directory, refuse_no_run
+from .runs.releases import find_run
 from .runs.scores import Evaluation, read_scores
 from .runtime.environment import prepare_environment
 from .telemetry import Snapshot, View, make_view
@@ -43,8 +44,8 @@ class Run:
     """
 
     def __init__(self, path: Path | str, reason: str = "") -> None:
-        """Raises UsageError when the directory holds no run."""
-        self.path, self.reason = Path(path), reason
+        """`path` may be the name of a trained run that comes with mzpipe. Raises UsageError when there is no run."""
+        self.path, self.reason = find_run(path), reason
         refuse_no_run(self.path)
         self._directory = RunDirectory(self.path)
         self._store = CheckpointStore(self._directory.checkpoints)
@@ -119,7 +120,7 @@ def _ended(directory: RunDirectory, outcome: Outcome) -> Run:
     if outcome.has_failed:
         raise MzpipeError("\n".join(filter(None, [outcome.reason, outcome.traceback])))
     if outcome.exit_code.is_signal:
-        raise KeyboardInterrupt(f"{directory.path}: {outcome.reason}")
+        raise KeyboardInterrupt(f"{directory.path}: {outcome.reason}; the same call resumes it")
     return Run(directory.path, outcome.reason)
 
 

@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 
 from ..errors import ConfigError, OwnCodeError
 from ..extras import require
-from ..own_code import asked, find_own_class, is_own_class, check_permission
+from ..own_code import asked, check_permission, find_own_class, is_own_class
 from .protocol import Logger
 
 SETTING = "telemetry.loggers"
