@@ -31,6 +31,7 @@ def check_profile(profile: Profile) -> None:
     _check_consistency(profile)
     _check_augmentation(profile)
     _check_batch_norm(profile)
+    _check_init(profile)
 
 
 def _check_temperatures(profile: Profile) -> None:
@@ -202,3 +203,11 @@ def _check_batch_norm(profile: Profile) -> None:
                 f"learner.batch_size={profile.learner.batch_size}: network.{name} normalises over each rank's part: "
                 f"set at least {least}"
             )
+
+
+def _check_init(profile: Profile) -> None:
+    """Refuses parts of nothing."""
+    if profile.learner.init_from:
+        return
+    for choice in chosen(profile, "learner.init_parts"):
+        raise ConfigError(f"{choice}: learner.init_from names no weights to take them from: leave it out, or set both")
