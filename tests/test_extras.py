@@ -2,11 +2,13 @@
 
 import configparser
 import importlib
+import re
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from packaging.requirements import Requirement
 
 from mzpipe.cli.main import main
 from mzpipe.errors import ExitCode, UsageError
@@ -41,6 +43,24 @@ def test_extras_are_those_of_setup_cfg():
     named = setup["options.extras_require"]["all"].partition("[")[2].partition("]")[0].split(",")
     loggers = {"trackio", "wandb", "mlflow"}  # each is many packages, and one of them is wanted
     assert set(EXTRAS.values()) - {"onnx"} - loggers == set(named)  # `cpu` brings onnx
+
+
+def test_page_of_installation_says_which_extras_each_python_has():
+    setup = configparser.ConfigParser()
+    setup.read(ROOT / "setup.cfg")
+    extras, classifiers = setup["options.extras_require"], setup["metadata"]["classifiers"]
+    head, _, *rows = re.findall(
+        r"^\| *(.*) \|$", (ROOT / "docs/install.md").read_text().partition("## Versions")[2], re.M
+    )
+    versions = re.findall(r"3\.\d+", head)
+    assert versions == re.findall(r"Python :: (3\.\d+)", classifiers)
+    told = {name: row.split(" | ")[1:] for row in rows for name in re.findall(r"`(\w+)`", row.partition(" | ")[0])}
+    assert set(told) == set(extras) - {"all"}
+    for name, cells in told.items():
+        lines = [Requirement(line) for line in extras[name].split("\n") if line and not line.startswith("mzpipe[")]
+        for version, cell in zip(versions, cells, strict=True):
+            out = [each.name for each in lines if each.marker and not each.marker.evaluate({"python_version": version})]
+            assert cell == ("yes" if not out else "no" if len(out) == len(lines) else f"without {', '.join(out)}"), name
 
 
 @pytest.mark.parametrize("package", EXTRAS)

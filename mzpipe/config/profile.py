@@ -350,6 +350,14 @@ class LearnerConfig:
     diagnostics_interval: PositiveInt = 100
     """Training steps between two diagnostics (entropies, errors per unroll step, gradient norms)."""
 
+    init_from: str = ""
+    """The weights with which a new run begins: those of a run's directory (its best checkpoint, else its latest), of a
+    checkpoint's directory, or of a .safetensors file; "": random ones. A run that resumes has its own."""
+
+    init_parts: tuple[str, ...] = ()
+    """The parts of init_from that are taken, as the names of tensors begin: ["representation", "prediction.value"];
+    []: all. What is taken must fit, tensor by tensor; the rest of the model is new."""
+
 
 @section(frozen=True)
 class Profile:

@@ -42,6 +42,7 @@ def check_profile(profile: Profile) -> None:
     _check_augmentation(profile)
     _check_batch_norm(profile)
     _check_loggers(profile)
+    _check_init(profile)
 
 
 def _check_temperatures(profile: Profile) -> None:
@@ -239,3 +240,11 @@ def _check_loggers(profile: Profile) -> None:
             )
         if loggers.count(name) > 1:
             raise ConfigError(f"telemetry.loggers={list(loggers)}: {name!r} stands there twice: leave one out")
+
+
+def _check_init(profile: Profile) -> None:
+    """Refuses parts of nothing."""
+    if profile.learner.init_from:
+        return
+    for choice in chosen(profile, "learner.init_parts"):
+        raise ConfigError(f"{choice}: learner.init_from names no weights to take them from: leave it out, or set both")

@@ -157,6 +157,8 @@ def tiny(profile: Profile) -> Profile:
             publish_interval=1,
             compile=False,
             cuda_graphs=False,
+            init_from="",
+            init_parts=(),
         ),
         evaluator=replace(profile.evaluator, episodes=1, interval_steps=1, num_simulations=2),
         topology=replace(

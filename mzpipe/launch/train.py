@@ -8,12 +8,13 @@ from ..errors import ConfigError, ExitCode
 from ..replay.journal import has_records
 from ..runs.checkpoint import LATEST, CheckpointStore
 from ..runs.directory import LastMoment, LiveRun, LockedRun, RunDirectory, save_profile, sweep_leftovers
+from ..runs.initial import write_initial
 from ..runs.resume import ResumePoint
 from ..runs.scores import read_scores
 from ..telemetry import View
 from ..telemetry.loggers import Loggers
 from ..telemetry.reports import Reached
-from .checks import check_model, check_profile, check_start
+from .checks import check_model, check_profile, check_start, find_source
 from .last_moment import counted_session, recall_last_moment
 from .plan import make_plan, plan_lines
 from .prepare import prepare
@@ -46,11 +47,14 @@ def train(
         if start is not None or run.profile.is_file():
             _announce_resume(run, reached, _empty_table(run, profile, reached), locked, view)
             _announce_changes(run, profile, view)
+            if start is not None and profile.learner.init_from:
+                view.line(f"learner.init_from={profile.learner.init_from!r}: not read: the run has weights of its own")
         limit = _already_reached(profile, reached)
         if limit is not None:
             _begin(locked, start, view)
             return Outcome(ExitCode.FINISHED, limit)
         check_start(profile, game, run, start)
+        source = find_source(profile, start)
         with counted_session(locked) as live, _start_loggers(profile, live, view, signals) as loggers:
             prepared = prepare(profile, game, live, view, signals)
             loggers.await_ready(lambda: signals.first() is not None)
@@ -59,10 +63,12 @@ def train(
                 return stopped
             assert prepared is not None
             plan = make_plan(profile, game, prepared.devices, prepared.model, trace_events=trace_events)
-            check_model(plan, run, start)
+            initial = check_model(plan, run, start, source)
+            if initial is not None:
+                write_initial(Path(live.runtime_directory), initial)
             _begin(locked, start, view)
             save_profile(profile, run.profile)
-            for line in (*prepared.lines(), *plan_lines(plan)):
+            for line in (*prepared.lines(), *([initial.line] if initial else []), *plan_lines(plan)):
                 view.line(line)
             reached = reached._replace(began_s=began_s)
             if serial:
