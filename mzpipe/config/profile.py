@@ -352,7 +352,8 @@ class LearnerConfig:
 
     init_from: str = ""
     """The weights with which a new run begins: those of a run's directory (its best checkpoint, else its latest), of a
-    checkpoint's directory, or of a .safetensors file; "": random ones. A run that resumes has its own."""
+    trained run that comes with mzpipe (`cartpole`), of a checkpoint's directory, or of a .safetensors file; "": random
+    ones. A run that resumes has its own."""
 
     init_parts: tuple[str, ...] = ()
     """The parts of init_from that are taken, as the names of tensors begin: ["representation", "prediction.value"];

@@ -22,6 +22,7 @@ from ..ipc.layout import Field
 from .checkpoint import BEST, LATEST, MANIFEST, CheckpointStore, read_weights
 from .directory import CHECKPOINTS, PROFILE
 from .files import file_errors
+from .releases import find_run, hint_for
 
 # The mean of a game's images (nets/model.py), which says nothing of another game's.
 MEAN_IMAGE = "mean_image"
@@ -31,7 +32,7 @@ _FILE, _SUFFIX = "initial.safetensors", ".safetensors"
 # Parts that a refusal proposes have at most two names, such as prediction.value.
 _PROPOSED_DEPTH = 2
 _SHOWN, _SHOWN_CHARACTERS = 6, 40
-_KINDS = f"a run's directory, a checkpoint's directory, or a {_SUFFIX} file"
+_KINDS = f"a run's directory, a trained run that comes with mzpipe, a checkpoint's directory, or a {_SUFFIX} file"
 
 
 class Source(NamedTuple):
@@ -59,9 +60,9 @@ def read_source(text: str) -> Source:
 
     Raises ConfigError if it names none, CheckpointError if they are missing, damaged or not finite.
     """
-    path = Path(text)
+    path = find_run(text)
     if not os.path.exists(path):
-        raise ConfigError(f"learner.init_from={text!r}: no such file or directory: name {_KINDS}")
+        raise ConfigError(f"learner.init_from={text!r}: no such file or directory{hint_for(path)}: name {_KINDS}")
     try:
         if path.suffix == _SUFFIX:
             return Source(text, read_weights(path))

@@ -150,6 +150,13 @@ def test_source_is_the_best_checkpoint_of_a_run_or_the_one_that_is_named(run, pl
     assert (source.game, source.path) == ("Pong", f"{run}/checkpoints/step_{steps:08d}")
 
 
+def test_source_may_be_a_trained_run_that_comes_with_mzpipe():
+    source = read_source("cartpole")
+    assert source.game == "CartPole-v1" and "releases/cartpole/checkpoints/best_" in source.path
+    with pytest.raises(ConfigError, match=r"'cartpol': no such file or directory; did you mean cartpole\?: name a run"):
+        read_source("cartpol")
+
+
 def test_source_is_the_latest_checkpoint_of_a_run_without_a_best_one(run):
     (run / "checkpoints" / BEST).unlink()
     assert read_source(str(run)).weights["weight"].tolist() == [2, 2, 2]
