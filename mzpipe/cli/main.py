@@ -71,6 +71,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     left = set(multiprocessing.active_children()) - children
     for child in left:
         child.kill()
+        child.join()
     if arguments is None and (left or any(not each.daemon for each in set(threading.enumerate()) - threads)):
         end_process(code)
     return code

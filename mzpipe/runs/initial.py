@@ -150,7 +150,8 @@ def spoken(kind: tuple[str, tuple[int, ...]] | None) -> str:
 def _line(source: Source, taken: Collection[str], sizes: Mapping[str, int]) -> str:
     """Says how much of the model is taken, which parts of it are new, and which of the source's are left out."""
     numbers = sum(sizes[name] for name in taken)
-    new, left_out = ([name for name in each if name not in taken] for each in (sizes, source.weights))
+    found = [*(name for name in sizes if name in source.weights), *sorted(source.weights.keys() - sizes.keys())]
+    new, left_out = ([name for name in each if name not in taken] for each in (sizes, found))
     return printable(
         f"weights   from {source.path}{f' ({source.game})' if source.game else ''}: {len(taken)} of {len(sizes)} "
         f"tensors, {numbers:,} of {sum(sizes.values()):,} numbers"

@@ -44,8 +44,10 @@ def test_a_sound_network_passes_every_check(overrides):
     assert checks["folded"].text == "2 of 2 batch normalisations"
     assert checks["CPU runtimes"].text == "onnxruntime and openvino answer as torch does"
     assert checks["CUDA graphs"].text.startswith("nothing in it waits")
-    assert re.search(r"^3 recurrent ones: .* ms in torch, .* times as long as mzpipe's mlp", checks["inference"].text)
-    assert " times as long as mzpipe's mlp of default size" in checks["training"].text
+    assert re.search(
+        r"^3 recurrent ones: .* ms in torch, .* times as long as mzpipe's mlp", checks["inference time"].text
+    )
+    assert " times as long as mzpipe's mlp of default size" in checks["training time"].text
     assert "parameters" in checks["cost"].text
 
 
@@ -70,7 +72,7 @@ def test_a_fault_is_found_by_the_check_of_its_promise(fault, name, said):
     assert re.search(said, checks[name].text), failed
     assert not checks[name].passed
     assert all("\n" not in check.text for check in failed)
-    assert "inference" not in checks
+    assert "inference time" not in checks
 
 
 @pytest.mark.parametrize(
@@ -108,7 +110,7 @@ def test_a_state_of_one_number_is_found_to_be_scaled_away():
 def test_mzpipes_own_networks_pass():
     checks = {check.name: check for check in check_network(load_profile("tictactoe"))}
     assert [check for check in checks.values() if check.passed is False] == []
-    assert "times as long" not in checks["training"].text
+    assert "times as long" not in checks["training time"].text
 
 
 def test_verb_prints_a_row_per_check_and_ends_with_0_or_2(tmp_path, capsys):

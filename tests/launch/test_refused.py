@@ -33,7 +33,7 @@ REFUSED = {
     "out of range": (["learner.batch_size=0"], 2, "learner.batch_size=0"),
     "unknown game": (["game.name=Pnog"], 2, "game.name='Pnog': unknown game"),
     "code to import": (["game.name=tests.games.own_games:Walk"], 2, "give --allow-env-import"),
-    "faulty game": (["game.name=Pendulum-v1"], 2, "only a finite list"),
+    "faulty game": (["game.name=Pendulum-v1"], 2, "only Discrete, MultiDiscrete and MultiBinary"),
     "another game": (
         ["game.name=Acrobot-v1"],
         74,
@@ -208,7 +208,7 @@ def test_weights_to_begin_with_are_told_and_handed_over_before_any_process_start
     assert seen[0].keys() == saved.keys() and all((seen[0][name] == saved[name]).all() for name in saved)
     where = f"weights   from {run}/checkpoints/step_00000030 (CartPole-v1): "
     assert f"{where}{len(saved)} of {len(saved)} tensors, " in told
-    new = "; new: representation, prediction; left out: prediction, representation"
+    new = "; new: representation, prediction; left out: representation, prediction"
     assert re.search(rf"{re.escape(where)}\d of {len(saved)} tensors, [\d,]+ of [\d,]+ numbers{new}\n", parts)
 
 

@@ -120,6 +120,6 @@ def _medians(tasks: dict[str, Callable[[], object]]) -> dict[str, float]:
 SPEEDS: dict[str, Callable[[Trial], str]] = {
     "start": _start,
     "cost": _cost,
-    "inference": _inference,
-    "training": _training,
+    "inference time": _inference,
+    "training time": _training,
 }
