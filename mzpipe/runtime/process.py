@@ -132,6 +132,13 @@ def make_death_pipe(directory: Path) -> int:
     return os.open(path, os.O_RDWR | os.O_CLOEXEC)
 
 
+def end_with_parent(parent_pid: int) -> None:
+    """Has the kernel kill this process, and the program that it becomes, when the process that started it ends."""
+    ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+    if os.getppid() != parent_pid:
+        os._exit(ExitCode.TERMINATED)
+
+
 def follow_supervisor(directory: Path, parent_pid: int | None) -> None:
     """Makes this process end as soon as the supervisor is gone; `parent_pid` is given if the supervisor started it.
 
@@ -142,9 +149,7 @@ def follow_supervisor(directory: Path, parent_pid: int | None) -> None:
     for number in _OF_THE_TERMINAL:
         signal.signal(number, signal.SIG_IGN)
     if parent_pid is not None:
-        ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
-        if os.getppid() != parent_pid:
-            os._exit(ExitCode.TERMINATED)
+        end_with_parent(parent_pid)
     try:
         descriptor = os.open(directory / DEATH_PIPE, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     except OSError as error:
