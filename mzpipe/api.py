@@ -16,9 +16,9 @@ from .config import Profile, load_profile, parse_profile, profile_text
 from .config.describe import toml_value
 from .errors import ConfigError, MzpipeError, UsageError
 from .games import make_game
-from .games.own import allow_env_import as permit_env_import
 from .launch.signals import Outcome
 from .launch.train import train as train_profile
+from .own_code import allow_own_code
 from .runs.checkpoint import LATEST, CheckpointStore
 from .runs.directory import RunDirectory, default_run_directory, refuse_no_run
 from .runs.scores import Evaluation, read_scores
@@ -97,7 +97,7 @@ def train(
     if threading.current_thread() is not threading.main_thread():
         raise UsageError("mzpipe.train: call it from the main thread: it takes the process's signals")
     prepare_environment()
-    permit_env_import(allow_env_import)
+    allow_own_code(allow_env_import)
     words = list(_words(overrides))
     chosen = _chosen(profile, words)
     name = "run" if isinstance(profile, Profile) else Path(profile).stem

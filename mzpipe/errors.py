@@ -3,7 +3,8 @@
     MzpipeError                  70  a bug or a fault in mzpipe
     +-- UsageError                2  the caller can fix it: bad profile, bad arguments
     |   +-- ConfigError           2  a profile's field; also a ValueError
-    |   +-- GameError             2  a user's own game breaks the protocol
+    |   +-- OwnCodeError          2  a user's own class breaks its contract
+    |   |   +-- GameError         2  a game breaks the protocol
     |   +-- PlanError             2  the machine cannot hold the plan
     +-- SearchInputError         70  a bad array given to the search, as a network's NaN; also a ValueError
     +-- NotFiniteError           70  weights, or the optimiser's state, hold NaN or infinity
@@ -63,8 +64,12 @@ class ConfigError(UsageError, ValueError):
     """A profile field is unknown, of the wrong type or out of range."""
 
 
-class GameError(UsageError):
-    """A user's own game breaks the protocol."""
+class OwnCodeError(UsageError):
+    """A user's own class, which a profile names, breaks its contract."""
+
+
+class GameError(OwnCodeError):
+    """A game breaks the protocol."""
 
 
 class PlanError(UsageError):

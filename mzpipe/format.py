@@ -1,10 +1,20 @@
-"""Formats numbers for people; every report uses these functions."""
+"""Formats numbers and values for people; every report uses these functions."""
 
 import math
+import reprlib
+
+import numpy as np
 
 _SUFFIXES = ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k"))
 _LATENCY_UNITS = ((1.0, "us"), (1e3, "ms"))
 _UNKNOWN = "-"
+
+
+def shown(value: object) -> str:
+    """A value as a short text of one line; an exception as its message, anything else but an array as its repr."""
+    text = str(value) if isinstance(value, BaseException | np.ndarray) else reprlib.repr(value)
+    text = " ".join(text.split())
+    return text if len(text) <= 200 else f"{text[:200]}..."
 
 
 def count(n: int) -> str:

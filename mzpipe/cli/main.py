@@ -19,7 +19,7 @@ from typing import Any
 from ..errors import ExitCode, InputOutputError, MzpipeError, MzpipeWarning
 from ..extras import missing_extras
 from ..format import printable
-from ..games.own import allow_env_import
+from ..own_code import allow_own_code
 from ..runtime.devices import device_errors
 from ..runtime.environment import prepare_environment
 from ..runtime.output import lasting_output
@@ -84,7 +84,7 @@ def _run(words: list[str], verb: str) -> int:
         with missing_extras():
             parsed, module = _parse(words, verb)
             parsed.cache_fault = fault
-            allow_env_import(getattr(parsed, "allow_env_import", False))
+            allow_own_code(getattr(parsed, "allow_env_import", False))
             with device_errors(), _warnings(verb):
                 return int(module.run(parsed))
     except MzpipeError as error:

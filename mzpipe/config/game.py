@@ -71,7 +71,7 @@ class MinAtarConfig:
 
 
 ArgumentName = Annotated[str, Field(pattern=r"^[a-z]\w{0,63}$")]
-GymnasiumWrapper = Literal["pixels", "grayscale", "halve", "twice"]
+GymnasiumWrapper = Literal["pixels", "grayscale", "halve", "twice", "symlog"]
 
 
 @section(frozen=True)
@@ -85,7 +85,11 @@ class GymnasiumConfig:
     """Wrappers of gymnasium environments, the innermost first; "halve" and "twice" may be repeated: "pixels" replaces
     the observation by the environment's picture, "grayscale" makes an RGB image grey, "halve" takes means of 2x2
     pixels, "twice" plays every action twice and adds up the rewards (max_episode_moves then counts the environment's
-    own steps)."""
+    own steps), "symlog" replaces every number x by sign(x) log(1 + |x|), for numbers of very different size."""
+
+    action_masks: bool = True
+    """Only actions that the environment calls legal are searched and played, if it tells them: by an `action_mask` in
+    `info` or in a Dict observation, or by its `action_masks()`. Otherwise all actions always are."""
 
     image_channels: Literal["auto", "first", "last"] = "auto"
     """Images with three axes: whether the channels are the "first" or the "last"; "auto": the one end that has at most

@@ -3,15 +3,15 @@
 Each raises GameError, whose line names the game, the place and the value.
 """
 
-import reprlib
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import GameError, MzpipeError
+from .. import own_code
+from ..errors import GameError
+from ..format import shown
 from .game import GameSpec, StepResult
 
 _T = TypeVar("_T")
@@ -23,38 +23,12 @@ _FLAGS = (bool, np.bool_, int, np.integer)
 
 def asked(name: str, place: str, function: Callable[..., _T], /, *arguments: Any, **options: Any) -> _T:
     """What the game's own code returns; an error in it, or its sys.exit(), becomes a GameError that says where."""
-    try:
-        return function(*arguments, **options)
-    except MzpipeError:
-        raise
-    except (Exception, SystemExit) as error:  # the boundary to other people's code
-        raise GameError(f"{name}: {place} {_told(error)}") from error
+    return own_code.asked(GameError, name, place, function, *arguments, **options)
 
 
 def is_finite(array: np.ndarray) -> bool:
     """Whether every number of the array is finite."""
     return np.count_nonzero(np.isfinite(array)) == array.size
-
-
-def _told(error: BaseException) -> str:
-    """What happened, and the innermost line of code where it did."""
-    what = (
-        f"called sys.exit({error.code!r})"
-        if isinstance(error, SystemExit)
-        else f"raised {type(error).__name__}: {shown(error)}"
-    )
-    traceback = error.__traceback__
-    while traceback is not None and traceback.tb_next is not None:
-        traceback = traceback.tb_next
-    if traceback is None or traceback.tb_frame.f_code.co_filename == __file__:
-        return what
-    return f"{what} ({Path(traceback.tb_frame.f_code.co_filename).name}, line {traceback.tb_lineno})"
-
-
-def shown(value: object) -> str:
-    """A value as a short text of one line."""
-    text = " ".join((str(value) if isinstance(value, BaseException | np.ndarray) else reprlib.repr(value)).split())
-    return text if len(text) <= 200 else f"{text[:200]}..."
 
 
 def checked_frame(spec: GameSpec, method: str, frame: Any) -> np.ndarray:

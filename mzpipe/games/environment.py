@@ -1,49 +1,96 @@
 """One gymnasium environment, whose every return value is checked before it is batched.
 
-Its `info` is looked at by nobody: it may differ from environment to environment and from step to step.
+Of its `info` only the mask of legal actions is used: the rest may differ from environment to environment and from
+step to step.
 """
 
+from collections.abc import Callable
 from typing import Any
 
 import gymnasium
 import numpy as np
 from gymnasium.spaces import Box, Discrete, MultiDiscrete, Space
+from numpy.typing import NDArray
 
 from ..errors import GameError
-from .checked import GREATEST, asked, checked_flag, checked_reward, shown
+from ..format import shown
+from .checked import GREATEST, asked, checked_flag, checked_reward
+from .game import Parts
+from .gymnasium_spaces import MASK, CombinedActions, found_in
 
-# The name under which gymnasium's environments tell in their info which actions are legal.
-_MASK = "action_mask"
+_METHOD = "action_masks"
+_FLAGS = "biu"
 
 
 class Environment:
-    """Passes on what the environment returns, or raises GameError with the game, the place and the value."""
+    """Passes on what the environment returns, or raises GameError with the game, the place and the value.
 
-    def __init__(self, name: str, env: gymnasium.Env, observed: "Observed") -> None:
+    After `reset` and `step`, `mask_A` says which actions are legal, bool [A], and `mask_source` where that was told;
+    None: all are, or the episode has ended.
+    """
+
+    def __init__(self, name: str, env: gymnasium.Env, observed: "Observed", *, has_masks: bool = True) -> None:
         self._name, self.env, self._observed = name, env, observed
-        # Whether its info said which actions are legal.
-        self.has_mask = False
+        self._has_masks, self.mask_A, self.mask_source = has_masks, None, ""
+        combined = found_in(env, CombinedActions)
+        self._parts: Parts | None = combined and combined.parts
+        self._tell_mask: Callable[[], Any] | None = None
+        if has_masks and env.has_wrapper_attr(_METHOD):
+            self._tell_mask, self.mask_source = env.get_wrapper_attr(_METHOD), f"{_METHOD}()"
+
+    mask_A: NDArray[np.bool_] | None
 
     def reset(self, seed: int | None, options: dict[str, Any] | None) -> np.ndarray:
         """The first observation of an episode."""
         result = asked(self._name, "reset()", self.env.reset, seed=seed, options=options)
         self._expect("reset", result, 2, "(observation, info)")
-        self.has_mask = _MASK in result[1]
+        self._see_mask("reset", result[1])
         return self._observed.checked("reset", result[0])
 
     def step(self, action: np.integer) -> tuple[np.ndarray, float, bool, bool]:
         """Observation, reward, terminated, truncated."""
         result = asked(self._name, "step()", self.env.step, action)
         self._expect("step", result, 5, "(observation, reward, terminated, truncated, info)")
-        observation, reward, terminated, truncated, _ = result
-        if type(terminated) is bool is type(truncated) and type(reward) is float and -GREATEST <= reward <= GREATEST:
-            return self._observed.checked("step", observation), reward, terminated, truncated  # what most return
-        return (
-            self._observed.checked("step", observation),
-            checked_reward(self._name, reward),
-            checked_flag(self._name, "terminated", terminated),
-            checked_flag(self._name, "truncated", truncated),
-        )
+        observation, reward, terminated, truncated, info = result
+        if not (
+            type(terminated) is bool is type(truncated) and type(reward) is float and -GREATEST <= reward <= GREATEST
+        ):  # most environments return these kinds
+            reward = checked_reward(self._name, reward)
+            terminated = checked_flag(self._name, "terminated", terminated)
+            truncated = checked_flag(self._name, "truncated", truncated)
+        if terminated or truncated:
+            self.mask_A = None
+        else:
+            self._see_mask("step", info)
+        return self._observed.checked("step", observation), reward, terminated, truncated
+
+    def _see_mask(self, method: str, info: dict[str, Any]) -> None:
+        if not self._has_masks:
+            return
+        if self._tell_mask is not None:
+            self.mask_A = self._checked_mask(_METHOD, asked(self._name, f"{_METHOD}()", self._tell_mask))
+        elif MASK in info:
+            self.mask_source, self.mask_A = f"info[{MASK!r}]", self._checked_mask(method, info[MASK])
+        elif self.mask_source:
+            raise GameError(
+                f"{self._name}: {method}() returned no {self.mask_source}, which an earlier call did: tell it after "
+                "every move that does not end the episode"
+            )
+
+    def _checked_mask(self, method: str, mask: Any) -> NDArray[np.bool_]:
+        """The mask as bool [A], with at least one legal action."""
+        num_actions = int(self.env.action_space.n)  # type: ignore[attr-defined]  # Discrete, as checked before
+        mask_A = np.asarray(mask)
+        if self._parts is not None:
+            mask_A = self._parts.joined(mask_A)
+        if mask_A.shape != (num_actions,) or mask_A.dtype.kind not in _FLAGS or ((mask_A != 0) & (mask_A != 1)).any():
+            raise GameError(
+                f"{self._name}: {method}() told the legal actions as {shown(mask)}, not as a 0 or 1 for each of its "
+                f"{num_actions} actions"
+            )
+        if not mask_A.any():
+            raise GameError(f"{self._name}: {method}() told that no action is legal, though the episode continues")
+        return mask_A.astype(np.bool_)
 
     def _expect(self, method: str, result: Any, length: int, members: str) -> None:
         if type(result) is tuple and len(result) == length and type(result[-1]) is dict:
@@ -59,7 +106,7 @@ class Observed:
     """The observations of a space."""
 
     def __init__(self, name: str, space: Space) -> None:
-        self._name, self._space = name, space
+        self.name, self._space = name, space
         self.shape, self.dtype = tuple(space.shape or ()), np.dtype(space.dtype)
         self._limits = _limits(space)
 
@@ -69,7 +116,7 @@ class Observed:
         array: np.ndarray = observation if is_right else self._converted(method, observation)
         if array.shape != self.shape:
             raise GameError(
-                f"{self._name}: {method}() returned an observation of shape {array.shape}: its observation_space is "
+                f"{self.name}: {method}() returned an observation of shape {array.shape}: its observation_space is "
                 f"{shown(self._space)}"
             )
         return array
@@ -97,10 +144,10 @@ class Observed:
         try:
             array = np.asarray(observation)
         except ValueError as error:
-            raise GameError(f"{self._name}: {method}() returned an observation that is no array: {error}") from None
+            raise GameError(f"{self.name}: {method}() returned an observation that is no array: {error}") from None
         if not np.can_cast(array.dtype, self.dtype, "same_kind"):
             raise GameError(
-                f"{self._name}: {method}() returned the observation {shown(observation)} of {array.dtype}: its "
+                f"{self.name}: {method}() returned the observation {shown(observation)} of {array.dtype}: its "
                 f"observation_space is {shown(self._space)}"
             )
         with np.errstate(over="ignore"):
@@ -111,7 +158,7 @@ class Observed:
 
     def _outside(self, method: str, value: np.ndarray) -> GameError:
         return GameError(
-            f"{self._name}: {method}() returned the observation {shown(value)}, which is outside of its "
+            f"{self.name}: {method}() returned the observation {shown(value)}, which is outside of its "
             f"observation_space {shown(self._space)}"
         )
 

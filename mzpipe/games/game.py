@@ -28,6 +28,9 @@ class GameSpec:
     opponents: tuple[str, ...] = ()  # values of evaluator.opponent that can play it against an agent
     bytes_per_game: int = 0  # memory of one game beyond its arrays, if it is large: an emulator's
     first_action: int = 0  # what the environment's own step takes for action 0, as a Discrete with a start does
+    action_parts: "Parts | None" = (
+        None  # the parts that an action combines, where the environment's own step takes them
+    )
     objections: tuple[str, ...] = ()  # why its settings cannot begin a new run: without effect, or left open
 
     @property
@@ -39,6 +42,30 @@ class GameSpec:
     def has_images(self) -> bool:
         """Whether frames are planes of bytes: images, or boards."""
         return self.frame_dtype == "uint8" and len(self.frame_shape) == 3
+
+    def own_action(self, index: int) -> int | NDArray[np.int64]:
+        """The action with this number as the environment's own step takes it: one number, or one for each part."""
+        return index + self.first_action if self.action_parts is None else self.action_parts.action(index)
+
+
+class Parts(NamedTuple):
+    """The parts of an action: each is one of `sizes` numbers, which count from `starts`."""
+
+    sizes: tuple[int, ...]
+    starts: tuple[int, ...]
+
+    def action(self, index: int) -> NDArray[np.int64]:
+        """The parts of the action with this number; the last part changes fastest."""
+        return np.array(np.unravel_index(index, self.sizes)) + self.starts
+
+    def joined(self, mask: np.ndarray) -> np.ndarray:
+        """The mask of all actions from the parts' own masks, one after another; another mask as it is."""
+        if mask.shape != (sum(self.sizes),):
+            return mask
+        joined = np.ones((), mask.dtype)
+        for part in np.split(mask, np.cumsum(self.sizes)[:-1]):
+            joined = np.multiply.outer(joined, part)
+        return joined.ravel()
 
 
 class StepResult(NamedTuple):

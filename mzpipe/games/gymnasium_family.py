@@ -13,11 +13,13 @@ from numpy.typing import NDArray
 from ..config import GameConfig
 from ..errors import ConfigError, GameError
 from ..extras import how_to_install
-from .checked import asked, checked_picture, is_finite, shown
+from ..format import shown
+from .checked import asked, checked_picture, is_finite
 from .closing import close_all, closed_if_it_fails
 from .environment import Environment, Observed
 from .game import GameSpec, StepResult, game_seeds
 from .gymnasium_frames import FrameKind, frame_kind, is_guessed, is_image
+from .gymnasium_spaces import CombinedActions, PlainObservation, found_in
 from .gymnasium_wrappers import wrapped
 from .live import SoloGame
 from .names import ACTION_NAMES
@@ -41,7 +43,8 @@ class GymnasiumGame(SoloGame):
             self._envs += (make_env(config) for _ in range(num_games))
             self._actions, self._frames = _checked_spaces(config, self._envs)
         self._observed = Observed(config.name, self._envs[0].observation_space)
-        self._games = [Environment(config.name, env, self._observed) for env in self._envs]
+        has_masks = config.gymnasium.action_masks
+        self._games = [Environment(config.name, env, self._observed, has_masks=has_masks) for env in self._envs]
         self.spec = _spec(config, self._envs[0], self._frames, self._actions)
         self._observation_B = np.zeros((num_games, *self._observed.shape), self._observed.dtype)
         self._frame_BF = np.zeros((num_games, *self.spec.frame_shape), self.spec.frame_dtype)
@@ -80,6 +83,14 @@ class GymnasiumGame(SoloGame):
         self._observed.check_all(method, observation_B)
         self._observation_B, self._frame_BF = observation_B, self._frames.convert(observation_B)
 
+    def legal_actions(self) -> NDArray[np.bool_]:
+        """Returns each game's legal actions, [B, A]; all where the environment tells none, or has ended."""
+        legal_BA = super().legal_actions()
+        for index, game in enumerate(self._games):
+            if game.mask_A is not None:
+                legal_BA[index] = game.mask_A
+        return legal_BA
+
     def render(self) -> NDArray[np.uint8] | None:
         """Returns the picture of game 0, uint8 [H, W, 3]; None where the environment draws none."""
         env = self._envs[0]
@@ -96,14 +107,13 @@ class GymnasiumGame(SoloGame):
 
     def notes(self) -> list[str]:
         """What a user may want to know of the current observations and of `info`: nothing here is a fault."""
-        masked = any(game.has_mask for game in self._games)
-        ignored = ["info has an action_mask, which is not used: all actions are legal"] if masked else []
-        return ignored + self._observed.notes(self._observation_B)
+        sources = dict.fromkeys(game.mask_source for game in self._games if game.mask_source)
+        return [f"legal actions come from {source}" for source in sources] + self._observed.notes(self._observation_B)
 
     @property
     def outside(self) -> "Outside":
         """How a caller's own environment of this kind is understood."""
-        return Outside(self._observed, self._frames)
+        return Outside(self._observed, self._frames, found_in(self._envs[0], PlainObservation))
 
     def close(self) -> None:
         """Closes the environments; raises GameError if one of them fails or does not return."""
@@ -114,12 +124,18 @@ class GymnasiumGame(SoloGame):
 class Outside:
     """Frames from the observations of a caller's environment, as the games make them from their own."""
 
-    def __init__(self, observed: Observed, frames: FrameKind) -> None:
-        self._observed, self._frames = observed, frames
+    def __init__(self, observed: Observed, frames: FrameKind, plain: PlainObservation | None) -> None:
+        self._observed, self._frames, self._plain = observed, frames, plain
+
+    def mask(self, observation: Any) -> Any:
+        """The mask of legal actions in an observation; None if observations have none."""
+        return None if self._plain is None else self._plain.mask(observation)
 
     def frame(self, observation: Any) -> np.ndarray | None:
         """One frame; None for what is no observation of the environment's space, or is not finite."""
         try:
+            if self._plain is not None and isinstance(observation, dict | tuple):
+                observation = asked(self._observed.name, "act()", self._plain.plain, observation)
             observation_B = self._observed.checked("act", observation)[None]
             self._observed.check_all("act", observation_B)
         except GameError:
@@ -169,13 +185,14 @@ def _checked_spaces(config: GameConfig, envs: list[gymnasium.Env]) -> tuple[Disc
     actions, observations = (_space(config, envs[0], name) for name in ("action_space", "observation_space"))
     if not isinstance(actions, Discrete):
         raise ConfigError(
-            f"game.name={config.name!r}: its actions are {actions}: only a finite list, Discrete(n), can be searched"
+            f"game.name={config.name!r}: its actions are {actions}: only Discrete, MultiDiscrete and MultiBinary "
+            "can be searched"
         )
     frames = frame_kind(observations, config.gymnasium.image_channels)
     if frames is None or prod(frames.shape) == 0:
         raise ConfigError(
             f"game.name={config.name!r}: it observes {observations}: only Box of one to three axes, Discrete, "
-            "MultiDiscrete and MultiBinary become frames, and only if they hold a number"
+            "MultiDiscrete, MultiBinary, and Dict or Tuple of them become frames, and only if they hold a number"
         )
     for env in envs[1:]:
         if (env.action_space, env.observation_space) != (actions, observations):
@@ -197,14 +214,15 @@ def _spec(config: GameConfig, env: gymnasium.Env, frames: FrameKind, actions: Di
     registered, num_actions, first_action = env.spec, int(actions.n), int(actions.start)
     cap = config.max_episode_moves or (registered and registered.max_episode_steps)
     observed = f"{'x'.join(map(str, frames.shape))} {frames.dtype} {'values' if len(frames.shape) == 1 else 'image'}"
-    wrappers = "".join(f", {name}" for name in config.gymnasium.wrappers)
+    plain, combined = found_in(env, PlainObservation), found_in(env, CombinedActions)
+    wrappers = "".join(f", {name}" for name in [*([plain] if plain else []), *config.gymnasium.wrappers])
     # The limit applies inside the wrappers.
     unit = "steps of its own" if "twice" in config.gymnasium.wrappers else "moves"
     return GameSpec(
         name=config.name,
         description=(
             f"{config.name}{_with_arguments(config)}: {observed}{wrappers}, stack {config.frame_stack}, "
-            f"{num_actions} actions, {f'cap {cap} {unit}' if cap else 'no cap'}"
+            f"{num_actions} {'combinations of ' if combined else ''}actions, {f'cap {cap} {unit}' if cap else 'no cap'}"
         ),
         frame_shape=frames.shape,
         frame_dtype=frames.dtype,
@@ -212,6 +230,7 @@ def _spec(config: GameConfig, env: gymnasium.Env, frames: FrameKind, actions: Di
         num_actions=num_actions,
         num_players=1,
         first_action=first_action,
+        action_parts=combined and combined.parts,
         objections=tuple(_objections(config, env.observation_space)),
     )
 

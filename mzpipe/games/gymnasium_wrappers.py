@@ -10,6 +10,7 @@ from gymnasium.wrappers import AddRenderObservation, GrayscaleObservation, Trans
 
 from ..config import GameConfig
 from ..errors import ConfigError
+from .gymnasium_spaces import with_plain_spaces
 
 
 def halve(env: gymnasium.Env) -> gymnasium.Env:
@@ -18,6 +19,14 @@ def halve(env: gymnasium.Env) -> gymnasium.Env:
     if not isinstance(space, Box) or len(space.shape) not in (2, 3) or min(space.shape[:2]) < 2:
         raise ValueError(f"it takes images, not {space}")
     return TransformObservation(env, _halved, Box(_halved(space.low), _halved(space.high), dtype=space.dtype.type))
+
+
+def symlog(env: gymnasium.Env) -> gymnasium.Env:
+    """Replaces every number x of an observation by sign(x) log(1 + |x|) (Hafner et al. 2023, equation 9)."""
+    space = env.observation_space
+    if not isinstance(space, Box):
+        raise ValueError(f"it takes numbers, not {space}")
+    return TransformObservation(env, _symlog, Box(_symlog(space.low), _symlog(space.high), dtype=np.float32))
 
 
 class Twice(gymnasium.Wrapper):
@@ -37,17 +46,27 @@ WRAPPERS: dict[str, Callable[[gymnasium.Env], gymnasium.Env]] = {
     "grayscale": GrayscaleObservation,
     "halve": halve,
     "twice": Twice,
+    "symlog": symlog,
 }
 
 
 def wrapped(env: gymnasium.Env, config: GameConfig) -> gymnasium.Env:
-    """The environment inside its `game.gymnasium.wrappers`; raises ConfigError if one does not suit it."""
+    """The environment with plain spaces, inside its `game.gymnasium.wrappers`.
+
+    Raises ConfigError if a wrapper does not suit it, and for too many combinations of actions.
+    """
+    env = with_plain_spaces(env, config.name)
     for name in config.gymnasium.wrappers:
         try:
             env = WRAPPERS[name](env)
         except (TypeError, ValueError, AssertionError) as error:
             raise ConfigError(f"game.gymnasium.wrappers: {name!r} does not suit {config.name}: {error}") from None
     return env
+
+
+def _symlog(values: np.ndarray) -> np.ndarray:
+    values = np.asarray(values, np.float32)
+    return np.sign(values) * np.log1p(np.abs(values))
 
 
 def _halved(image: np.ndarray) -> np.ndarray:

@@ -4,10 +4,7 @@ The class (or any function) is called with `game.gymnasium.arguments` and return
 one game: an object that follows `single.SingleGame`, or a gymnasium environment.
 """
 
-import importlib
-import os
 import re
-import sys
 from functools import partial
 from typing import Any
 
@@ -18,6 +15,7 @@ from gymnasium.wrappers import TimeLimit
 from ..config import GameConfig
 from ..config.base import chosen
 from ..errors import ConfigError, GameError
+from ..own_code import find_own_class, import_own
 from .checked import asked
 from .closing import close_all, closed_if_it_fails
 from .game import Game, GameSpec
@@ -25,22 +23,9 @@ from .gymnasium_family import GymnasiumGame, environment_arguments
 from .gymnasium_wrappers import wrapped
 from .single import BatchedGame, SingleGame
 
-_VARIABLE = "MZPIPE_ALLOW_ENV_IMPORT"
 _NAME = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:([A-Za-z_]\w*|[\w./-]+-v\d+)")
 _MEMBERS = ("num_actions", "frame_shape", "reset", "step")
 _DTYPES = ("float32", "uint8")
-
-
-def allow_env_import(allowed: bool) -> None:
-    """Gives this process and its children the permission, or removes an inherited one."""
-    os.environ.pop(_VARIABLE, None)
-    if allowed:
-        os.environ[_VARIABLE] = "1"
-
-
-def env_import_allowed() -> bool:
-    """Whether `--allow-env-import` was given."""
-    return os.environ.get(_VARIABLE) == "1"
 
 
 def make_own(config: GameConfig, num_games: int, seed: int) -> Game:
@@ -67,32 +52,11 @@ def _find(config: GameConfig) -> Any:
         raise ConfigError(
             f"game.name={name!r}: a game of your own is named module:Class, as in my_game:MyGame, or module:Env-v0"
         )
-    if not env_import_allowed():
-        raise ConfigError(f"game.name={name!r}: this imports code: give --allow-env-import if you trust it")
-    module_name, _, attribute = name.partition(":")
-    module = _import(name, module_name)
+    _, attribute = import_own("game.name", name, GameError)
     if attribute in gymnasium.registry:  # the module has registered it, as `module:Env-v0` asks gymnasium itself to do
         limit = config.max_episode_moves or None
         return partial(gymnasium.make, attribute, max_episode_steps=limit, disable_env_checker=True)
-    if not hasattr(module, attribute):
-        where = getattr(module, "__file__", None) or module_name
-        raise ConfigError(f"game.name={name!r}: {where} has no {attribute}")
-    return getattr(module, attribute)
-
-
-def _import(name: str, module_name: str) -> Any:
-    """The module, looked for in the directory in which the command was started too."""
-    if os.getcwd() not in sys.path:
-        sys.path.append(os.getcwd())
-    try:
-        return asked(name, f"import {module_name}", importlib.import_module, module_name)
-    except GameError as error:
-        cause = error.__cause__
-        if isinstance(cause, ModuleNotFoundError):
-            raise ConfigError(f"game.name={name!r}: {cause}: looked in {os.getcwd()} and on PYTHONPATH") from None
-        if isinstance(cause, ImportError | SyntaxError):
-            raise ConfigError(f"game.name={name!r}: {cause}") from None
-        raise
+    return find_own_class("game.name", name, GameError)
 
 
 def _call(make: Any, config: GameConfig) -> Any:

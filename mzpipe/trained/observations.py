@@ -112,11 +112,14 @@ def accepted_shapes(spec: GameSpec) -> tuple[tuple[int, ...], ...]:
     return tuple(dict.fromkeys([spec.frame_shape, *single, (*size, channels)]))
 
 
-def as_legal_actions(legal_actions: Any, num_actions: int) -> np.ndarray:
+def as_legal_actions(legal_actions: Any, spec: GameSpec) -> np.ndarray:
     """bool [A] from a mask of bool, or of 0 and 1 like gymnasium's `action_mask`; None: all. Raises UsageError."""
+    num_actions = spec.num_actions
     if legal_actions is None:
         return np.ones(num_actions, np.bool_)
     mask_A = _as_array("legal_actions", legal_actions)
+    if spec.action_parts is not None:
+        mask_A = spec.action_parts.joined(mask_A)
     if mask_A.shape != (num_actions,) or mask_A.dtype.kind not in "biu" or not np.isin(mask_A, (0, 1)).all():
         raise UsageError(
             f"legal_actions: {mask_A.dtype} of shape {mask_A.shape}: give one True or False for each of the "

@@ -4,9 +4,10 @@ Shape legend    A actions   F... one frame   S... one stacked observation
 """
 
 import dataclasses
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from functools import cached_property
 from pathlib import Path
-from typing import Any, NamedTuple, Self
+from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 import numpy as np
 
@@ -16,12 +17,16 @@ from .direct import DirectPlanner
 from .observations import BoardHistory, as_frame, as_legal_actions, with_action_plane
 from .trained import TrainedAgent, load_trained
 
+if TYPE_CHECKING:
+    from ..games.gymnasium_family import Outside
+
 
 class Decision(NamedTuple):
     """The result of one move's search; the arrays belong to the caller and have one entry per action."""
 
-    # The action as the environment's own step takes it.
-    action: int
+    # The action as the environment's own step takes it, and its entry in the arrays.
+    action: int | np.ndarray
+    action_index: int
     # The root's value after the search, for the player to move; and the network's own value.
     value: float
     network_value: float
@@ -34,13 +39,6 @@ class Decision(NamedTuple):
     prior: np.ndarray
     # The actions that the search could choose, bool [A].
     legal_actions: np.ndarray
-    # The action of the arrays' first entry.
-    first_action: int = 0
-
-    @property
-    def action_index(self) -> int:
-        """The action's entry in the arrays."""
-        return self.action - self.first_action
 
 
 class Player:
@@ -54,7 +52,6 @@ class Player:
         self._has_planes = agent.profile.game.action_planes
         self._seen = _without_plane(agent.game) if self._has_planes else agent.game
         self._history: BoardHistory | None = None
-        self._outside: Callable[[Any], np.ndarray | None] | None = None
         self.reset()
 
     @classmethod
@@ -81,12 +78,15 @@ class Player:
         """The move at one observation, unstacked as the environment gives it: the player stacks what it has seen.
 
         An observation of the environment's space becomes a frame as in training; observations.as_frame says which
-        others are accepted. legal_actions is a mask, bool [A]. The player assumes that the chosen action is played, and
-        adds action planes itself where the run has them.
+        others are accepted. legal_actions is a mask, bool [A], or the masks of an action's parts, joined; None: the
+        observation's own `action_mask` if it has one, else all actions. The player assumes that the chosen action is
+        played, and adds action planes itself where the run has them.
         Raises UsageError for a wrong shape or kind, and where no action is legal; it then ignores the observation.
         """
         frame_F = self._frame(observation)
-        legal_A = as_legal_actions(legal_actions, self.game.num_actions)
+        if legal_actions is None and self._outside is not None:
+            legal_actions = self._outside.mask(observation)
+        legal_A = as_legal_actions(legal_actions, self.game)
         if self._has_planes:
             frame_F = with_action_plane(frame_F, self._seen, self._last_action)
         if self._last_action is None:
@@ -114,9 +114,10 @@ class Player:
     def decide(self, observation_1S: np.ndarray, legal_1A: np.ndarray) -> Decision:
         """The move at one stacked observation, independent of what `act` has seen."""
         (visits_A,), (value,), (q_A,), (policy_A,) = self.search.search(observation_1S, legal_1A)
-        tree = self.tree()
+        tree, index = self.tree(), int(self.search.best_action()[0])
         return Decision(
-            action=int(self.search.best_action()[0]) + self.game.first_action,
+            action=self.game.own_action(index),
+            action_index=index,
             value=float(value),
             network_value=float(tree.raw_value_K[0]),
             search_policy=policy_A,
@@ -124,15 +125,16 @@ class Player:
             q=q_A,
             prior=tree.root_prior_A,
             legal_actions=legal_1A[0].copy(),
-            first_action=self.game.first_action,
         )
+
+    @cached_property
+    def _outside(self) -> "Outside | None":
+        """How observations of the caller's environment are understood; None where there is none to compare with."""
+        return describe_outside(self.agent.profile.game)
 
     def _frame(self, observation: Any) -> np.ndarray:
         """The frame of one observation, without an action plane."""
-        if self._outside is None:
-            outside = describe_outside(self.agent.profile.game)
-            self._outside = _no_frame if outside is None else outside.frame
-        frame_F = self._outside(observation)
+        frame_F = None if self._outside is None else self._outside.frame(observation)
         return as_frame(observation, self._seen) if frame_F is None else frame_F
 
     def tree(self) -> SearchedTree:
@@ -144,10 +146,6 @@ class Player:
         if self._history is not None:
             self._history.close()
             self._history = None
-
-
-def _no_frame(observation: Any) -> None:
-    """Where there is no gymnasium environment to compare with."""
 
 
 def _without_plane(spec: GameSpec) -> GameSpec:

@@ -55,10 +55,11 @@ def test_code_is_imported_only_where_this_command_line_allows_it(inherited, monk
     assert main(["check-env", NIM, "--allow-env-import"]) == 0
 
 
-def test_what_has_no_effect_or_leaves_its_bounds_is_noted_and_is_no_fault(capsys):
+def test_what_tells_the_mask_or_leaves_its_bounds_is_noted_and_is_no_fault(capsys):
     assert main(["check-env", "tests.games.own_games:Masked", "--allow-env-import"]) == 0
     out = " ".join(capsys.readouterr().out.split())
-    assert "note info has an action_mask, which is not used: all actions are legal" in out
+    assert "note legal actions come from info['action_mask']" in out
+    assert "ok legal actions 1 to 1 of 2 in every position" in out
     assert "note observations leave the bounds of their space Box(0.0, 1.0, (1,), float32)" in out
 
 

@@ -4,7 +4,7 @@ import contextlib
 
 import gymnasium
 import numpy as np
-from gymnasium.spaces import Box, Dict, Discrete, MultiDiscrete
+from gymnasium.spaces import Box, Dict, Discrete, MultiDiscrete, Tuple
 
 
 class Nim:
@@ -274,15 +274,76 @@ class Masked(gymnasium.Env):
 
     observation_space = Box(0.0, 1.0, (1,))
     action_space = Discrete(2)
+    legal = (1, 0)
 
     def reset(self, *, seed=None, options=None):
         super().reset(seed=seed)
         self.value = self.np_random.random(1, np.float32)
-        return self.value, {"action_mask": np.array([1, 0], np.int8)}
+        return self.value, {"action_mask": np.array(self.legal, np.int8)}
 
     def step(self, action):
         self.value = self.value + 1
-        return self.value, 0.0, bool(self.value >= 5), False, {}
+        info = {"action_mask": np.array(self.legal, np.int8)}
+        return self.value, 0.0, bool(self.value >= 5), False, info
+
+
+class Countdown(gymnasium.Env):
+    """Takes 1, 2 or 3 from a heap of 6 and refuses more than it holds; tells its mask in the way that it is given."""
+
+    action_space = Discrete(3)
+
+    def __init__(self, tells="observation", lies=False):
+        heap = Box(0, 6, (1,), np.float32)
+        masked = Dict(heap=heap, action_mask=Box(0, 1, (3,), np.int8))
+        self.tells, self.lies = tells, lies
+        self.observation_space = masked if tells == "observation" else heap
+        if tells == "method":
+            self.action_masks = self._legal
+
+    def reset(self, *, seed=None, options=None):
+        super().reset(seed=seed)
+        self.left = 6
+        return self._look(), self._info()
+
+    def step(self, action):
+        assert action < self.left or self.lies, f"{action + 1} of {self.left}"
+        self.left -= min(self.left, int(action) + 1)
+        return self._look(), float(self.left == 0), self.left == 0, False, self._info()
+
+    def _look(self):
+        heap = np.array([self.left], np.float32)
+        return {"heap": heap, "action_mask": self._legal().astype(np.int8)} if self.tells == "observation" else heap
+
+    def _info(self):
+        return {"action_mask": self._legal()} if self.tells == "info" else {}
+
+    def _legal(self):
+        return np.arange(3) < (min(1, self.left) if self.lies else self.left)
+
+
+class Parted(gymnasium.Env):
+    """Has actions of several parts, and masks for each part; remembers what was played."""
+
+    observation_space = Tuple((Discrete(3), Box(-1000.0, 1000.0, (2,), np.float32)))
+
+    def __init__(self, space=None, mask=None):
+        self.action_space = space or MultiDiscrete([2, 3], start=[1, -1])
+        self.mask, self.played = mask, []
+
+    def reset(self, *, seed=None, options=None):
+        super().reset(seed=seed)
+        return self._look(), self._info()
+
+    def step(self, action):
+        assert self.action_space.contains(action), action
+        self.played.append(action.tolist())
+        return self._look(), 0.0, False, False, self._info()
+
+    def _look(self):
+        return (len(self.played) % 3, np.array([100.0, -1.0], np.float32))
+
+    def _info(self):
+        return {} if self.mask is None else {"action_mask": self.mask}
 
 
 class Spaced(gymnasium.Env):

@@ -111,8 +111,7 @@ def test_arguments_reach_the_environment():
 @pytest.mark.parametrize(
     ("name", "options", "text"),
     [
-        ("Pendulum-v1", {}, r"its actions are Box\(-2.0, 2.0, \(1,\), float32\): only a finite list, Discrete\(n\)"),
-        ("Blackjack-v1", {}, r"it observes Tuple\(.*\): only Box of one to three axes, Discrete, MultiDiscrete"),
+        ("Pendulum-v1", {}, r"its actions are Box\(-2.0, 2.0, \(1,\), float32\): only Discrete, MultiDiscrete and"),
         (
             "FrozenLake-v1",
             {"arguments": {"slippy": True}},

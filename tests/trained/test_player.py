@@ -11,9 +11,10 @@ import torch
 
 from mzpipe.errors import CheckpointError, ConfigError, MzpipeError, UsageError
 from mzpipe.games import FrameStack, make_game
-from mzpipe.games.own import allow_env_import
+from mzpipe.own_code import allow_own_code
 from mzpipe.runs.checkpoint import LATEST, CheckpointStore
 from mzpipe.trained.player import Player
+from tests.games.own_games import Countdown, Parted
 from tests.tiny import observations, tiny_profile
 from tests.trained.runs import BOARD, CHECKPOINT, PONG, make_run
 
@@ -219,10 +220,10 @@ def test_move_is_for_games_with_one_initial_position(tmp_path, monkeypatch):
 def test_a_game_of_ones_own_is_loaded_by_scripts_that_permit_its_import(tmp_path, monkeypatch):
     monkeypatch.setenv("MZPIPE_ALLOW_ENV_IMPORT", "1")  # taken back after the test
     run = make_run(tmp_path / "nim", "game.name=tests.games.own_games:Nim")
-    allow_env_import(False)
+    allow_own_code(False)
     with pytest.raises(MzpipeError, match="--allow-env-import"):
         Player.load(run)
-    allow_env_import(True)
+    allow_own_code(True)
     assert Player.load(run).move([0]) in range(3)
 
 
@@ -255,3 +256,22 @@ def test_observations_and_actions_are_those_of_the_environment_whatever_their_sp
         assert decision.action_index == decision.visits.argmax() == decision.action - 5
     with pytest.raises(UsageError, match=r"frames of shape \(5,\)"):
         player.act([3, -1])
+
+
+def test_mask_in_an_observation_is_used_and_an_action_of_parts_is_the_environments(tmp_path, monkeypatch):
+    monkeypatch.setenv("MZPIPE_ALLOW_ENV_IMPORT", "1")
+    heap = Player.load(make_run(tmp_path / "heap", "game.name=tests.games.own_games:Countdown"))
+    env = Countdown()
+    observation, _ = env.reset(seed=0)
+    env.step(2)
+    observation = env.step(1)[0]
+    decision = heap.act(observation)
+    assert (decision.action, decision.legal_actions.tolist()) == (0, [True, False, False])
+    with pytest.raises(UsageError, match="none of the 3 actions is legal"):
+        heap.act(observation, np.zeros(3, np.int8))
+
+    parted = Player.load(make_run(tmp_path / "parted", "game.name=tests.games.own_games:Parted"))
+    env = Parted()
+    decision = parted.act(env.reset(seed=0)[0], [0, 1, 0, 0, 1])
+    assert (decision.action.tolist(), decision.action_index) == ([2, 1], 5)
+    assert env.action_space.contains(decision.action)

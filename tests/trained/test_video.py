@@ -19,6 +19,7 @@ from tests.trained.runs import BOARD, CHECKPOINT, PONG, make_run
 
 DECISION = Decision(
     action=1,
+    action_index=1,
     value=0.5,
     network_value=0.25,
     search_policy=np.array([0.25, 0.75, 0.0], np.float32),

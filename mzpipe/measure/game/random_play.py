@@ -28,6 +28,7 @@ class Move(NamedTuple):
 
     legal_BA: np.ndarray  # before it
     to_play_B: np.ndarray  # who makes it
+    action_B: np.ndarray
     result: StepResult
 
 
@@ -94,7 +95,8 @@ def measure_moves_per_s(config: GameConfig) -> float:
 def _move(game: Game, rng: np.random.Generator) -> Move:
     legal_BA, to_play_B = game.legal_actions(), game.to_play()
     preference_BA = 1.0 + rng.random((game.num_games, game.spec.num_actions))
-    return Move(legal_BA, to_play_B, game.step((preference_BA * legal_BA).argmax(axis=1)))
+    action_B = (preference_BA * legal_BA).argmax(axis=1)
+    return Move(legal_BA, to_play_B, action_B, game.step(action_B))
 
 
 def _overwritten(moves: list[Move], copies: list[list[np.ndarray]]) -> bool:

@@ -8,12 +8,14 @@ import numpy as np
 from ...config import GameConfig
 from ...errors import GameError
 from ...format import count
-from ...games import StepResult
+from ...games import StepResult, make_game, opened
 from .random_play import NUM_GAMES, RandomPlay, play_at_random
 
 SEED = 0
 _OTHER_SEED = 1
 _SHORT_LIMIT = 7
+# Forbidden actions that are tried, in the first moves: each try plays the game again up to there.
+_MASKED_TRIES, _MASKED_MOVES = 8, 100
 
 
 def _repeats(config: GameConfig, play: RandomPlay) -> str:
@@ -56,4 +58,47 @@ def _time_limit(config: GameConfig, play: RandomPlay) -> str:
     return f"game.max_episode_moves={_SHORT_LIMIT} truncates"
 
 
-REPLAYS: dict[str, Callable[[GameConfig, RandomPlay], str]] = {"repeats": _repeats, "time limit": _time_limit}
+def _masks(config: GameConfig, play: RandomPlay) -> str:
+    """Plays what the mask forbids: an honest mask forbids what the game refuses, ends with, or ignores."""
+    if play.spec.num_players == 2 or all(move.legal_BA.all() for move in play.moves):
+        return "forbids nothing" if play.spec.num_players == 1 else "the rules' own"
+    places = [
+        (number, game, action)
+        for number, move in enumerate(play.moves[:_MASKED_MOVES])
+        for game, action in np.argwhere(~move.legal_BA)[:1]
+    ]
+    if not places:
+        return f"not seen: the first {_MASKED_MOVES} moves forbade nothing"
+    chosen = places[:: -(-len(places) // _MASKED_TRIES)]
+    had_effect = [place for place in chosen if _has_effect(config, play, *place)]
+    if not had_effect:
+        return f"{len(chosen)} forbidden actions were tried: the game refused, ignored or ended with each"
+    number, game, action = had_effect[0]
+    return (
+        f"action {action} was forbidden before move {number + 1} of game {game}, but it changes the game, as "
+        f"{len(had_effect)} of {len(chosen)} tried ones do: is the mask right?"
+    )
+
+
+def _has_effect(config: GameConfig, play: RandomPlay, number: int, index: int, action: int) -> bool:
+    """Whether a forbidden action, played instead of the move with this number, continues with another frame."""
+    with opened(make_game(config, NUM_GAMES, SEED)) as game:
+        frame_BF = game.reset()
+        for move in play.moves[:number]:
+            game.step(move.action_B)
+            frame_BF = game.reset(move.result.terminated_B | move.result.truncated_B)
+        action_B = play.moves[number].action_B.copy()
+        action_B[index] = action
+        try:
+            result = game.step(action_B)
+        except GameError:
+            return False
+    ended = result.terminated_B[index] or result.truncated_B[index]
+    return not ended and not np.array_equal(result.frame_BF[index], frame_BF[index])
+
+
+REPLAYS: dict[str, Callable[[GameConfig, RandomPlay], str]] = {
+    "repeats": _repeats,
+    "time limit": _time_limit,
+    "mask": _masks,
+}

@@ -44,7 +44,27 @@ def failures(found):
 def test_games_that_keep_to_the_protocol_pass_every_check(name, overrides):
     found = checks(name, *overrides)
     assert failures(found) == {}
-    assert [check.passed for check in found.values()].count(True) == 7
+    assert [check.passed for check in found.values()].count(True) == 8
+
+
+@pytest.mark.parametrize(
+    ("name", "overrides", "text"),
+    [
+        ("CartPole-v1", (), "forbids nothing"),
+        (f"{OWN}:Nim", (), "the rules' own"),
+        ("Taxi-v4", (), "8 forbidden actions were tried: the game refused, ignored or ended with each"),
+        (f"{OWN}:Countdown", (), "8 forbidden actions were tried: the game refused, ignored or ended with each"),
+        (
+            f"{OWN}:Countdown",
+            ("game.gymnasium.arguments.lies=true",),
+            r"action 1 was forbidden before move 1 of game 0, but it changes the game, as \d of 8 tried ones do",
+        ),
+    ],
+)
+def test_what_a_mask_forbids_is_tried(name, overrides, text):
+    found = checks(name, *overrides)
+    assert failures(found) == {}
+    assert re.search(text, found["mask"].text)
 
 
 def test_what_was_seen_is_said():
@@ -81,7 +101,7 @@ def test_supports_are_not_guessed_where_no_reward_was_seen(monkeypatch):
         (f"{OWN}:Restless", "repeats", "two games of one seed differ in their first frame"),
         (f"{OWN}:Stuck", "game", f"{OWN}:Stuck: no legal action though the game continues"),
         (f"{OWN}:WrongShape", "game", "returned a frame of shape"),
-        ("Pendulum-v1", "game", "only a finite list"),
+        ("Pendulum-v1", "game", "only Discrete"),
         ("Pnog", "game", "did you mean Pong?"),
     ],
 )

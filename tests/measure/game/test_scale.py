@@ -18,7 +18,12 @@ def play(*moves):
         StepResult(nothing, np.array([reward], np.float32), np.array([ended]), np.array([False]))
         for reward, ended in moves
     ]
-    return RandomPlay(SPEC, nothing, [Move(np.ones((1, 2), np.bool_), np.zeros(1), step) for step in steps], False)
+    return RandomPlay(
+        SPEC,
+        nothing,
+        [Move(np.ones((1, 2), np.bool_), np.zeros(1), np.zeros(1, np.int64), step) for step in steps],
+        False,
+    )
 
 
 def test_returns_are_discounted_within_their_episode():

@@ -39,7 +39,7 @@ class RankedAgent:
         visits, q = np.zeros(self._game.spec.num_actions, np.int32), np.zeros(self._game.spec.num_actions, np.float32)
         visits[ranked[:3]], q[ranked[:3]] = [6, 3, 1][: len(ranked)], [0.25, -0.5, 0.0][: len(ranked)]
         policy = (visits / visits.sum()).astype(np.float32)
-        return Decision(int(ranked[0]), 0.25, 0.0, policy, visits, q, policy, legal_A)
+        return Decision(int(ranked[0]), int(ranked[0]), 0.25, 0.0, policy, visits, q, policy, legal_A)
 
 
 def new_match(name: str, person: int = 0, answers: Sequence[str] = ()) -> Match:

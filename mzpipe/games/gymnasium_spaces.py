@@ -1,0 +1,118 @@
+"""Observations and actions of more gymnasium spaces, as spaces that frames and searches take.
+
+| space | becomes |
+|---|---|
+| Dict with an `action_mask` | the rest of it; the mask stands in `info` |
+| Dict with one entry | that entry |
+| Dict, Tuple | a vector, by gymnasium's own `flatten` |
+| MultiDiscrete, MultiBinary actions | Discrete: one action for every combination of their parts |
+"""
+
+from math import prod
+from typing import Any
+
+import gymnasium
+import numpy as np
+from gymnasium.spaces import Dict, Discrete, MultiBinary, MultiDiscrete, Space, Tuple
+from gymnasium.spaces.utils import flatten, flatten_space
+
+from ..errors import ConfigError
+from .game import Parts
+
+# The name under which gymnasium's environments tell which actions are legal, in `info` or in a Dict observation.
+MASK = "action_mask"
+# As many combinations as chess has actions; more are no list that a policy can learn.
+MOST_COMBINATIONS = 4_672
+
+
+class PlainObservation(gymnasium.Wrapper):
+    """Takes the mask out of a Dict observation, and makes one array of what is left."""
+
+    def __init__(self, env: gymnasium.Env) -> None:
+        super().__init__(env)
+        self._space: Space = env.observation_space
+        own = dict(self._space.spaces) if isinstance(self._space, Dict) else {}
+        self._has_mask = own.pop(MASK, None) is not None
+        self._names = tuple(own)
+        if self._has_mask:
+            self._space = Dict(own)
+        self._only = self._names[0] if len(own) == 1 else None
+        self.observation_space = flatten_space(self._space) if self._only is None else own[self._only]
+
+    def __str__(self) -> str:
+        """What was done with the environment's own observations."""
+        kind = type(self._space).__name__
+        return f"the {self._only} of a {kind}" if self._only is not None else f"a {kind}, flattened"
+
+    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Any, dict[str, Any]]:
+        """The first observation, plain; its mask is in `info`."""
+        observation, info = self.env.reset(seed=seed, options=options)
+        return self.plain(observation), self._with_mask(observation, info)
+
+    def step(self, action: Any) -> tuple[Any, Any, bool, bool, dict[str, Any]]:
+        """The same for a step."""
+        observation, reward, terminated, truncated, info = self.env.step(action)
+        return self.plain(observation), reward, terminated, truncated, self._with_mask(observation, info)
+
+    def plain(self, observation: Any) -> Any:
+        """An observation of the environment's own space without its mask, as one array."""
+        if self._only is not None:
+            return observation[self._only]
+        if self._has_mask:
+            observation = {name: observation[name] for name in self._names}
+        return flatten(self._space, observation)
+
+    def mask(self, observation: Any) -> Any:
+        """The mask of an observation; None if observations have none."""
+        return observation[MASK] if self._has_mask else None
+
+    def _with_mask(self, observation: Any, info: dict[str, Any]) -> dict[str, Any]:
+        return {**info, MASK: observation[MASK]} if self._has_mask else info
+
+
+class CombinedActions(gymnasium.ActionWrapper):
+    """Plays the combinations of MultiDiscrete or MultiBinary actions by their number."""
+
+    def __init__(self, env: gymnasium.Env, parts: Parts) -> None:
+        super().__init__(env)
+        self.parts, self._own = parts, env.action_space
+        self.action_space = Discrete(prod(parts.sizes))
+
+    def action(self, action: Any) -> np.ndarray:
+        """The environment's own action."""
+        return self.parts.action(int(action)).reshape(self._own.shape).astype(self._own.dtype)
+
+
+def with_plain_spaces(env: gymnasium.Env, name: str) -> gymnasium.Env:
+    """The environment with spaces that frames and searches take, as far as it can be done; itself if it has them.
+
+    Raises ConfigError for too many combinations of actions.
+    """
+    if isinstance(env.observation_space, Dict | Tuple):
+        env = PlainObservation(env)
+    parts = _parts(env.action_space)
+    if parts is None:
+        return env
+    if prod(parts.sizes) > MOST_COMBINATIONS:
+        raise ConfigError(
+            f"game.name={name!r}: its actions {env.action_space} have {prod(parts.sizes):,} combinations: at most "
+            f"{MOST_COMBINATIONS:,} can be searched"
+        )
+    return CombinedActions(env, parts)
+
+
+def found_in(env: gymnasium.Env, kind: type[gymnasium.Wrapper]) -> Any:
+    """The environment's wrapper of this kind, or None."""
+    while isinstance(env, gymnasium.Wrapper):
+        if isinstance(env, kind):
+            return env
+        env = env.env
+    return None
+
+
+def _parts(space: Space) -> Parts | None:
+    if isinstance(space, MultiDiscrete):
+        return Parts(tuple(map(int, space.nvec.ravel())), tuple(map(int, space.start.ravel())))
+    if isinstance(space, MultiBinary):
+        return Parts((2,) * prod(space.shape), (0,) * prod(space.shape))
+    return None
