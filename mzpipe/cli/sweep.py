@@ -15,13 +15,14 @@ from ..config import Profile, load_profile
 from ..errors import MzpipeError, UsageError
 from ..extras import require
 from ..format import percent, score
-from ..games.own import env_import_allowed
 from ..launch.checks import check_profile
 from ..launch.signals import Outcome
+from ..own_code import own_code_allowed
 from ..sweep.capacity import Load, auto_jobs, refuse_crowd
 from ..sweep.directory import SweepDirectory
 from ..sweep.engine import Engine
-from ..sweep.jobs import LocalRunner
+from ..sweep.jobs import LocalRunner, Runner
+from ..sweep.slurm import SlurmRunner, parse_settings
 from ..sweep.spec import SweepSpec, grid_spec, read_spec
 from ..sweep.study import COMPLETE, Row, Study
 from ..trained.scores import make_report
@@ -43,6 +44,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--jobs", type=_jobs, help="runs at a time (default: auto, as many as the machine holds)")
     parser.add_argument("--seeds", type=_seeds, help="one run for each of these seeds: 0,1,2 or 0..4")
     parser.add_argument("--games", type=_games, help="one run for each of these games (and seeds): Pong,Breakout")
+    parser.add_argument(
+        "--slurm",
+        metavar="NAME=VALUE,...",
+        help="submit each run to SLURM: partition=gpu,timeout_min=600,gpus_per_node=1",
+    )
     parser.add_argument("--show", type=Path, metavar="DIR", help="print the trials of a sweep, live or ended")
     add_overrides_argument(parser)
     add_import_argument(parser)
@@ -66,11 +72,10 @@ def run(arguments: argparse.Namespace) -> int:
     base = load(())
     directory = SweepDirectory(arguments.run_dir or _default_directory(arguments.profile))
     directory.refuse_other(spec, base)
-    jobs = auto_jobs(spec, load) if arguments.jobs is None else arguments.jobs
-    if arguments.jobs is not None:
-        refuse_crowd(jobs, spec, load)
+    jobs = _num_jobs(arguments, spec, load)
     with directory.locked():
         directory.refuse_other(spec, base)
+        runner = _runner(arguments.slurm, jobs, directory)
         study = _open(spec, directory, base.evaluator.interval_steps)
         directory.refuse_lost(study.num_begun, spec.config.storage)
         directory.claim(spec, base)
@@ -78,11 +83,11 @@ def run(arguments: argparse.Namespace) -> int:
         engine = Engine(
             study,
             directory,
-            LocalRunner(jobs),
+            runner,
             jobs,
             load,
             lambda line: console.print(line, markup=False, soft_wrap=True),
-            words=["--allow-env-import"] if env_import_allowed() else [],
+            words=["--allow-env-import"] if own_code_allowed() else [],
             max_failures=spec.config.max_failures,
         )
         with study.storage_errors():
@@ -116,6 +121,23 @@ def _check(spec: SweepSpec, load: Load, path: Path | None) -> None:
         spec.check(check)
     except UsageError as error:
         raise type(error)(f"{path}: {error}" if path is not None else str(error)) from None
+
+
+def _num_jobs(arguments: argparse.Namespace, spec: SweepSpec, load: Load) -> int:
+    """The runs at a time: those asked for, or what this machine holds; a cluster holds what it is given."""
+    if arguments.slurm is not None:
+        return int(arguments.jobs or (spec.num_trials if spec.is_grid else spec.config.startup_trials))
+    if arguments.jobs is None:
+        return auto_jobs(spec, load)
+    refuse_crowd(arguments.jobs, spec, load)
+    return int(arguments.jobs)
+
+
+def _runner(slurm: str | None, jobs: int, directory: SweepDirectory) -> Runner:
+    if slurm is None:
+        return LocalRunner(jobs)
+    require("submitit", "--slurm")
+    return SlurmRunner(directory.path, parse_settings(slurm))
 
 
 def _open(spec: SweepSpec, directory: SweepDirectory, interval_steps: int = 1) -> Study:

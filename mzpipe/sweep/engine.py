@@ -94,7 +94,7 @@ class Engine:
     def _next(self) -> Trial | None:
         """A trial to start now: one that was begun before, if no process is in its directory, else a new one."""
         for trial in self._waiting:
-            if not self.directory.run(trial.name).is_held():
+            if self.runner.is_live(trial.name) or not self.directory.run(trial.name).is_held():
                 self._waiting.remove(trial)
                 return trial
         return None if self._waiting else self.study.next()

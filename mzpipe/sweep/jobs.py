@@ -33,6 +33,9 @@ class Job(Protocol):
 class Runner(Protocol):
     """Starts runs."""
 
+    def is_live(self, name: str) -> bool:
+        """Whether a run of this trial lives that an earlier sweep started; then `start` takes it up."""
+
     def start(self, name: str, words: Sequence[str], log: Path) -> Job:
         """Starts the run of a trial with the words of `mzpipe train`; adds its output to `log`."""
 
@@ -42,6 +45,10 @@ class LocalRunner:
 
     def __init__(self, num_jobs: int, program: Sequence[str] = TRAIN) -> None:
         self._program, self.free_shares = program, core_shares(sorted(os.sched_getaffinity(0)), num_jobs)
+
+    def is_live(self, name: str) -> bool:
+        """See Runner.is_live."""
+        return False
 
     def start(self, name: str, words: Sequence[str], log: Path) -> "LocalJob":
         """See Runner.start; there are never more than `num_jobs` at a time."""

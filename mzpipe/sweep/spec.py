@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     import optuna
 
 _MAX_BYTES, _MAX_CELLS = 1 << 16, 10_000
+_DIGITS = 6
 _RANGE, _OF_A_SPACE = ("low", "high", "step", "log"), ("trials", "sampler", "pruner", "startup_trials", "seed")
 _SHAPES = "{low = 1e-4, high = 1e-2, log = true}, {low = 1, high = 9, step = 2} or {choices = [8, 16]}"
 
@@ -57,8 +58,14 @@ class Range:
         """The value of a trial, as a profile spells it."""
         if isinstance(self.low, int) and isinstance(self.high, int):
             step = 1 if self.step is None else int(self.step)
-            return toml_value(trial.suggest_int(self.name, self.low, self.high, step=step, log=self.log))
-        return toml_value(trial.suggest_float(self.name, self.low, self.high, step=self.step, log=self.log))
+            return self.text(trial.suggest_int(self.name, self.low, self.high, step=step, log=self.log))
+        return self.text(trial.suggest_float(self.name, self.low, self.high, step=self.step, log=self.log))
+
+    def text(self, value: Any) -> str:
+        """A value of Optuna's as a profile spells it, in digits that a person can copy."""
+        if isinstance(value, float) and self.step is None:
+            value = min(max(float(f"{value:.{_DIGITS}g}"), self.low), self.high)
+        return toml_value(value)
 
 
 @section(frozen=True)
@@ -74,7 +81,11 @@ class Choices:
 
     def suggest(self, trial: "optuna.trial.Trial") -> str:
         """The value of a trial, as a profile spells it."""
-        return str(trial.suggest_categorical(self.name, self.values))
+        return self.text(trial.suggest_categorical(self.name, self.values))
+
+    def text(self, value: Any) -> str:
+        """A value of Optuna's as a profile spells it."""
+        return str(value)
 
 
 Parameter = Range | Choices

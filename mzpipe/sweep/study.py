@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ..config.describe import toml_value
 from ..errors import InputOutputError, UsageError
 from ..runs.scores import Evaluation
 from .spec import SweepSpec
@@ -203,12 +202,6 @@ class Study:
     def _row(self, trial: "optuna.trial.FrozenTrial") -> Row:
         curve = trial.intermediate_values
         value = trial.value if trial.state.name == "COMPLETE" else curve[max(curve)] if curve else None
-        texts = [self._text(each.name, trial.params) for each in self._spec.parameters]
-        settings = tuple(filter(None, texts))
+        known = [each for each in self._spec.parameters if each.name in trial.params]
+        settings = tuple(f"{each.name}={each.text(trial.params[each.name])}" for each in known)
         return Row(trial.number, _STATES[trial.state.name], value, settings, str(trial.user_attrs.get(_NOTE, "")))
-
-    def _text(self, name: str, params: dict[str, object]) -> str:
-        if name not in params:
-            return ""
-        value = params[name]
-        return f"{name}={value if isinstance(value, str) else toml_value(value)}"

@@ -18,7 +18,6 @@ EVENTS = (
     (study.Study, "next"),
     (spec.Range, "suggest"),
     (jobs.LocalRunner, "start"),
-    (study.Trial, "report"),
     (study.Trial, "complete"),
 )
 
@@ -47,7 +46,7 @@ def watch(die_at):
 
 
 def main(path):
-    sweep, sessions = Sweep(Path(path), f"trials = 3\nstartup_trials = 2\n{SPACE}"), 0
+    sweep, sessions = Sweep(Path(path), f"trials = 2\nstartup_trials = 1\n{SPACE}"), 0
     while True:
         sessions += 1
         pid = os.fork()

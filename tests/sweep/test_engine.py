@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 
+import psutil
 import pytest
 
 from mzpipe.errors import AlreadyRunningError, ExitCode
@@ -90,12 +91,35 @@ def test_interrupt_stops_every_run_in_order_and_the_next_session_resumes_them(tm
     assert again.states() == ["complete", "complete"] and [row.settings for row in again.rows()] == before
 
 
+def test_pause_stops_every_run_until_the_sweep_goes_on(tmp_path, monkeypatch):
+    sweep, states = Sweep(tmp_path / "sweep", f"trials = 1\n{SPACE}", all={"hangs": True}), []
+    starts, engine = tmp_path / "sweep" / "starts", sweep.engine()
+
+    def state():
+        return psutil.Process(int(sweep.starts()[0][1])).status()
+
+    def stand_still(number):
+        states.append((number, eventually(lambda: state() == psutil.STATUS_STOPPED)))
+
+    def wait(signals):
+        if states:
+            states.append(eventually(lambda: state() == psutil.STATUS_SLEEPING))
+            os.kill(os.getpid(), signal.SIGINT)
+        elif eventually(lambda: starts.exists() and starts.read_text().endswith("\n")):
+            os.kill(os.getpid(), signal.SIGTSTP)
+
+    monkeypatch.setattr("mzpipe.sweep.engine.signal.raise_signal", stand_still)
+    monkeypatch.setattr(engine, "_wait", wait)
+    assert engine.run().exit_code == ExitCode.INTERRUPTED
+    assert states[:2] == [(signal.SIGSTOP, True), True]
+
+
 @pytest.mark.slow
 def test_sweep_that_is_killed_at_any_point_loses_no_trial_and_runs_none_twice(tmp_path):
     words = [sys.executable, "-m", "tests.sweep.killed", str(tmp_path / "killed")]
     told = subprocess.run(words, capture_output=True, text=True, check=True, timeout=250)
     assert int(told.stdout) > 5, told.stderr
-    unbroken = Sweep(tmp_path / "unbroken", f"trials = 3\nstartup_trials = 2\n{SPACE}")
+    unbroken = Sweep(tmp_path / "unbroken", f"trials = 2\nstartup_trials = 1\n{SPACE}")
     unbroken.run()
     assert Sweep(tmp_path / "killed").rows() == unbroken.rows()
 
