@@ -1,5 +1,6 @@
 # make train [PROFILE=profiles/cartpole.toml] [ARGS="--set seed=1"]
 # make test     all tests, with the set-up        make check    what every commit must pass
+# make docs     the docs site, in build/site
 # make wheel    wheel and sdist, in build/dist    make try-wheel  trains CartPole from the wheel alone
 
 PYTHON  ?= python3
@@ -15,7 +16,7 @@ SHARED  := -n $(WORKERS) --dist loadscope --no-loadscope-reorder
 # The wheel is tried in an environment with nothing but the core, from an empty folder.
 TRIAL   := build/trial
 
-.PHONY: train test check lint install install-dev wheel try-wheel clean
+.PHONY: train test check lint install install-dev docs wheel try-wheel clean
 
 train: $(VENV)/installed
 	$(BIN)/mzpipe train $(PROFILE) $(ARGS)
@@ -37,6 +38,9 @@ lint: $(VENV)/installed-dev
 
 check: lint
 	$(BIN)/python -m pytest $(SHARED) -m "not slow and not alone"
+
+docs: $(VENV)/installed-dev
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build
 
 wheel: $(VENV)/installed-dev
 	rm -rf build/dist

@@ -87,7 +87,8 @@ def train(
     """Trains a profile until a limit of its [stop] is reached, as `mzpipe train` does; resumes the run in `run_dir`.
 
     `profile` is a file, the name of a profile that comes with mzpipe, or a Profile; `overrides` replace settings: a
-    number (`seed=1`), or a section's fields (`learner={"batch_size": 64}`). Callbacks run in this process between two
+    number (`seed=1`), or a section's fields (`learner={"batch_size": 64}`). `on_evaluation` is called with each new
+    Evaluation, `on_checkpoint` with the directory of each new checkpoint. Callbacks run in this process between two
     looks at the run. If one returns True, the run stops; if one raises, the run stops in order, and its error is raised
     again. `view` shows the run (default: as the command does).
 

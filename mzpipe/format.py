@@ -1,13 +1,16 @@
-"""Formats numbers and values for people; every report uses these functions."""
+"""Formats numbers, values and tables for people; every report uses these functions."""
 
 import math
 import reprlib
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 
 _SUFFIXES = ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k"))
 _LATENCY_UNITS = ((1.0, "us"), (1e3, "ms"))
 _UNKNOWN = "-"
+# Stands for | in a cell of a Markdown table.
+_BAR = "\\|"
 
 
 def shown(value: object) -> str:
@@ -104,3 +107,9 @@ def _unmeasured(x: float) -> str:
 def printable(text: str) -> str:
     """A text, perhaps out of a stranger's file, whose control characters do nothing to a terminal."""
     return "".join(each if each.isprintable() or each in "\n\t" else repr(each)[1:-1] for each in text)
+
+
+def markdown_table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """A table in Markdown, without a line's end after it."""
+    lines = [heads, ("---",) * len(heads), *rows]
+    return "\n".join(f"| {' | '.join(cell.replace('|', _BAR) for cell in line)} |" for line in lines)

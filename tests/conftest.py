@@ -134,12 +134,13 @@ def browser():
 
 @pytest.fixture
 def open_page(browser, tmp_path):
-    """Opens a page's text, `width` pixels wide, "light" or "dark"; collects what it requests and logs."""
+    """Opens a page's text or file, `width` pixels wide, "light" or "dark"; collects what it requests and logs."""
     opened = []
 
     def open_text(text, width, scheme):
-        path = tmp_path / "page.html"
-        path.write_text(text)
+        path = text if isinstance(text, Path) else tmp_path / "page.html"
+        if path is not text:
+            path.write_text(text)
         page = browser.new_page(viewport={"width": width, "height": 800}, color_scheme=scheme)
         page.requests, page.logged = [], []
         page.on("request", lambda request: page.requests.append(request.url))

@@ -76,6 +76,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return code
 
 
+def module_of(verb: str) -> ModuleType:
+    """The module of a verb; imports it."""
+    return import_module(f".{verb.replace('-', '_')}", __package__)
+
+
 def _run(words: list[str], verb: str) -> int:
     try:
         if verb in _LASTING_VERBS:
@@ -142,7 +147,7 @@ def _parse(words: list[str], verb: str) -> tuple[argparse.Namespace, ModuleType]
     for name, summary in VERBS.items():
         arguments = verbs.add_parser(name, help=summary, description=summary[0].upper() + summary[1:] + ".")
         if name == verb:
-            module = import_module(f".{name.replace('-', '_')}", __package__)
+            module = module_of(name)
             module.add_arguments(arguments)
     parsed = parser.parse_args(words)
     assert module is not None

@@ -1,4 +1,7 @@
-"""`mzpipe play RUN`: play against a trained agent; board games in the terminal or on a page, others by keyboard."""
+"""`mzpipe play RUN`: play against a trained agent.
+
+Board games are played in the terminal, on a page, or by another program; others by keyboard.
+"""
 
 import argparse
 import os
@@ -8,15 +11,25 @@ from pathlib import Path
 
 from rich.console import Console
 
+from ..config import load_profile
 from ..errors import ExitCode, UsageError
-from ..trained.play.match import FIRST, SECOND, Match
+from ..runs.directory import RunDirectory, refuse_no_run
+from ..trained.play.match import Match
+from ..trained.play.position import FIRST, SECOND
+from ..trained.play.protocols import Engine
+from ..trained.play.protocols import serve as serve_lines
+from ..trained.play.protocols.gtp import GtpEngine
+from ..trained.play.protocols.uci import UciEngine
+from ..trained.play.records import record_of, refuse_no_record
 from ..trained.play.styles import STYLES
 from ..trained.play.terminal import play_in_terminal
 from ..trained.play.web import serve
 from ..trained.play.web.app import Games
 from ..trained.player import Player
 from ..trained.watched import WatchedGame
-from .profile_arguments import add_checkpoint_argument, add_import_argument, integer
+from .profile_arguments import add_checkpoint_argument, add_import_argument, integer, refuse_unwritable, write_text
+
+ENGINES = ("gtp", "uci", "usi")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -28,6 +41,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     seats = parser.add_mutually_exclusive_group()
     seats.add_argument("--first", action="store_const", const=FIRST, dest="seat", help="you begin (the default)")
     seats.add_argument("--second", action="store_const", const=SECOND, dest="seat", help="the agent begins")
+    parser.add_argument("--engine", choices=ENGINES, help="answer another program in this protocol on standard input")
+    parser.add_argument(
+        "--save", type=Path, metavar="FILE", help="in the terminal: write the game as SGF, chess as PGN"
+    )
     parser.add_argument("--web", action="store_true", help="on a page that only this machine can open")
     parser.add_argument("--port", type=integer(0, 65535), help="the page's port (default: 0, any free one)")
     parser.add_argument("--advice", action="store_true", help="one-player games: show what the agent would do")
@@ -36,6 +53,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Plays until the game ends or the person leaves; the page is served until Ctrl-C."""
+    if arguments.engine:
+        _serve_engine(arguments)
+        return ExitCode.FINISHED
     player = Player.load(arguments.run, arguments.checkpoint, arguments.simulations)
     is_board = player.game.num_players == 2
     _refuse_others(arguments, player.game.name, is_board)
@@ -54,7 +74,12 @@ def _refuse_others(arguments: argparse.Namespace, name: str, is_board: bool) -> 
     """Raises UsageError for arguments that do not apply to this game."""
     if is_board and name not in STYLES:
         raise UsageError(f"{name}: mzpipe has no board for it; it has boards for {', '.join(STYLES)}")
-    for_boards = {"--web": arguments.web, "--port": arguments.port, "--first or --second": arguments.seat}
+    for_boards = {
+        "--web": arguments.web,
+        "--port": arguments.port,
+        "--first or --second": arguments.seat,
+        "--save": arguments.save,
+    }
     for_others = {"--advice": arguments.advice, "--seed": arguments.seed}
     wrong, why = (
         (for_others, f"is for one-player games, {name} has two players: leave it out")
@@ -64,6 +89,11 @@ def _refuse_others(arguments: argparse.Namespace, name: str, is_board: bool) -> 
     for flag, value in wrong.items():
         if value is not None and value is not False:
             raise UsageError(f"{flag} {why}")
+    if arguments.save and arguments.web:
+        raise UsageError(f"--save {arguments.save} is for games in the terminal: leave out --web")
+    if arguments.save:
+        refuse_no_record(name)
+        refuse_unwritable(arguments.save, "--save")
     if arguments.port is not None and not arguments.web:
         raise UsageError(f"--port {arguments.port} is for the page: add --web")
 
@@ -81,11 +111,40 @@ def _play_board(player: Player, arguments: argparse.Namespace, about: str) -> No
     seat = arguments.seat or FIRST
     if not arguments.web:
         with open(sys.stdin.fileno(), errors="replace", closefd=False) if sys.stdin else nullcontext(()) as lines:
-            play_in_terminal(new_match(seat), lines, console)
+            match = new_match(seat)
+            play_in_terminal(match, lines, console)
+        if arguments.save:
+            agent = f"mzpipe {arguments.run.resolve().name}"
+            players = ("you", agent) if seat == FIRST else (agent, "you")
+            write_text(arguments.save, record_of(match, player.agent.profile.game, players), "--save")
         return
     games = Games(new_match)
     games.open(seat)
     serve(games, about, arguments.port or 0, announce)
+
+
+def _serve_engine(arguments: argparse.Namespace) -> None:
+    """Answers the lines of another program until that quits."""
+    given = [arguments.web, arguments.seat is not None, arguments.save, arguments.port is not None, arguments.advice]
+    if any(given):
+        raise UsageError(f"--engine {arguments.engine} takes only --checkpoint and --simulations")
+    refuse_no_run(arguments.run)
+    config = load_profile(RunDirectory(arguments.run).profile).game
+
+    def load() -> Player:
+        player = Player.load(arguments.run, arguments.checkpoint, arguments.simulations)
+        player.consider([])  # the first search of a process takes longer than others
+        return player
+
+    name = arguments.run.resolve().name
+    engine: Engine
+    if arguments.engine == "gtp":
+        engine = GtpEngine(config, load(), name)
+    else:
+        engine = UciEngine(config, load, name)
+        if engine.protocol != arguments.engine:
+            raise UsageError(f"{config.name}: --engine {engine.protocol}, not {arguments.engine}")
+    serve_lines(engine)
 
 
 def _play_by_keyboard(player: Player, arguments: argparse.Namespace, about: str) -> None:

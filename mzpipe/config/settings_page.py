@@ -2,10 +2,8 @@
 
 import sys
 
+from ..format import markdown_table
 from .describe import Section, Setting, sections
-
-# Stands for | in a cell of a table.
-_BAR = "\\|"
 
 _PAGE = """\
 # Settings
@@ -29,15 +27,13 @@ def page() -> str:
 
 def _section(section: Section) -> str:
     heading = f"## [{section.name}]\n\n{section.description}" if section.name else "## Outside all sections"
-    return "\n".join([heading, "", "| setting | default | may be | what it does |", "|---|---|---|---|"]) + "".join(
-        f"\n{_row(setting)}" for setting in section.settings
-    )
+    heads = "setting", "default", "may be", "what it does"
+    return f"{heading}\n\n{markdown_table(heads, map(_row, section.settings))}"
 
 
-def _row(setting: Setting) -> str:
+def _row(setting: Setting) -> tuple[str, ...]:
     default = f"`{setting.default}`" if setting.default else "none"
-    cells = f"`{setting.name.rpartition('.')[2]}`", default, setting.kind, setting.description
-    return f"| {' | '.join(cell.replace('|', _BAR) for cell in cells)} |"
+    return f"`{setting.name.rpartition('.')[2]}`", default, setting.kind, setting.description
 
 
 if __name__ == "__main__":

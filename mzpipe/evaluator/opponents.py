@@ -44,6 +44,8 @@ class RolloutOpponent:
     def choose(self, games: TwoPlayerGame, game: int) -> int:
         """The most visited action; ties are broken at random."""
         assert isinstance(games, BoardGame)
+        if (forced := games.forced(game)) is not None:
+            return forced
         if self._bot is None:
             playouts = pyspiel.RandomRolloutEvaluator(1, self._seed)
             self._bot = pyspiel.MCTSBot(

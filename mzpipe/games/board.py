@@ -32,13 +32,11 @@ class BoardGame(LiveGames):
 
     def __init__(self, config: GameConfig, num_games: int) -> None:
         super().__init__(num_games)
-        self._rules = BOARDS[config.name]
-        self.rules = _load(config)
+        self.rules = self._load(config)
         self._move_limit = config.max_episode_moves or self.rules.max_game_length()
-        self._planes_shape = planes_shape(self.rules)
-        self.spec = _spec(config, self.rules, self._num_planes())
+        self.spec = self._make_spec(config)
         self.states = [self.rules.new_initial_state() for _ in range(num_games)]
-        self._frame_BF = np.zeros((num_games, *self.spec.frame_shape), np.uint8)
+        self._frame_BF = np.zeros((num_games, *self.spec.frame_shape), self.spec.frame_dtype)
         self._legal_BA = np.zeros((num_games, self.spec.num_actions), np.bool_)
 
     def reset(self, mask_B: NDArray[np.bool_] | None = None) -> np.ndarray:
@@ -88,8 +86,25 @@ class BoardGame(LiveGames):
         names = (first.action_to_string(0, action) for action in range(self.spec.num_actions))
         return tuple(name.removeprefix("B ").removeprefix("x") for name in names)
 
+    def forced(self, game: int) -> int | None:
+        """The action that a game leaves no choice about and OpenSpiel does not know; None: there is none."""
+        return None
+
+    def history(self, game: int) -> list[int]:
+        """The actions of both players since the initial position."""
+        return list(self.states[game].history())
+
     def close(self) -> None:
         """Nothing to free."""
+
+    def _load(self, config: GameConfig) -> pyspiel.Game:
+        """The rules, and what is known of them."""
+        self._rules = BOARDS[config.name]
+        return _load(config)
+
+    def _make_spec(self, config: GameConfig) -> GameSpec:
+        self._planes_shape = planes_shape(self.rules)
+        return _spec(config, self.rules, self._num_planes())
 
     def _play(self, game: int, action: int) -> tuple[float, bool, bool]:
         """Plays the action; returns (reward, terminated, truncated)."""

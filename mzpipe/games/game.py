@@ -23,14 +23,13 @@ class GameSpec:
     frame_shape: tuple[int, ...]  # one frame, channels first: (4,), (1, 84, 84), (3, 96, 96)
     frame_dtype: str  # "float32" or "uint8"
     frame_stack: int  # number of frames stacked for the representation function
-    num_actions: int
+    num_actions: int  # actions are 0 to num_actions - 1
     num_players: int  # 1 or 2
     opponents: tuple[str, ...] = ()  # values of evaluator.opponent that can play it against an agent
     bytes_per_game: int = 0  # memory of one game beyond its arrays, if it is large: an emulator's
     first_action: int = 0  # what the environment's own step takes for action 0, as a Discrete with a start does
-    action_parts: "Parts | None" = (
-        None  # the parts that an action combines, where the environment's own step takes them
-    )
+    # the parts that an action combines, where the environment's own step takes them
+    action_parts: "Parts | None" = None
     objections: tuple[str, ...] = ()  # why its settings cannot begin a new run: without effect, or left open
 
     @property
@@ -72,7 +71,7 @@ class StepResult(NamedTuple):
     """One step of all B games; the arrays are the caller's, no later call writes to them."""
 
     frame_BF: np.ndarray  # the frame after the action; for a game that ended, its final frame
-    reward_B: NDArray[np.float32]
+    reward_B: NDArray[np.float32]  # of the action, for the player who took it
     terminated_B: NDArray[np.bool_]  # the rules ended the game: nothing follows
     truncated_B: NDArray[np.bool_]  # a limit cut the game: its value does not end there
 
@@ -80,8 +79,8 @@ class StepResult(NamedTuple):
 class Game(Protocol):
     """B independent games of one kind."""
 
-    spec: GameSpec
-    num_games: int
+    spec: GameSpec  # the same for all games
+    num_games: int  # B
 
     def reset(self, mask_B: NDArray[np.bool_] | None = None) -> np.ndarray:
         """The current frames of all games, after those under the mask (None: all) began a new episode.

@@ -139,6 +139,12 @@ def _make_board(config: GameConfig, num_games: int, seed: int, training: bool) -
     return BoardGame(config, num_games)
 
 
+def _make_open_spiel(config: GameConfig, num_games: int, seed: int, training: bool) -> Game:
+    from .open_spiel_games import OpenSpielGame
+
+    return OpenSpielGame(config, num_games)
+
+
 def _unused_board(config: GameConfig) -> Iterable[str]:
     return () if BOARDS[config.name].has_komi else chosen(config.board, "game.board.", "komi")
 
@@ -158,6 +164,12 @@ FAMILIES = (
         is_others=is_from_elsewhere,
     ),
     Family(", ".join(BOARDS), lambda: BOARDS, _make_board, sections=("board",), unused=_unused_board),
+    Family(
+        "any other of OpenSpiel's for two players, as OpenSpiel/breakthrough",
+        tuple,
+        _make_open_spiel,
+        takes=lambda name: name.startswith("OpenSpiel/"),
+    ),
     Family(
         "the Atari games, as Pong, ALE/Pong-v5 or PongNoFrameskip-v4",
         atari_names,

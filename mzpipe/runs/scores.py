@@ -17,12 +17,17 @@ from .files import file_errors, replace_file
 class Evaluation:
     """The scores of whole games played with one weights version."""
 
+    # Number of these weights' publication, counted from 1 over the whole run.
     weights_version: int
-    learner_steps: int
     # Both counts are from the time when the weights were published, not when the games ended.
+    learner_steps: int
+    # As learner_steps; 0 in a run that plays no games.
     env_steps: int
+    # Mean return of the games.
     return_mean: float
+    # Standard deviation of these returns.
     return_std: float
+    # Number of games.
     episodes: int
     # The protocol's name.
     protocol: str = GREEDY
@@ -31,7 +36,7 @@ class Evaluation:
 
     @property
     def axis(self) -> int:
-        """See Snapshot.axis."""
+        """Its place on the x axis of curves: the env steps, or the learner steps of a run that plays no games."""
         return self.env_steps or self.learner_steps
 
 

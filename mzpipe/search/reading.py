@@ -21,9 +21,11 @@ class SearchedTree(NamedTuple):
     A node's visits count its own evaluation; those of the root are one more than the simulations.
     """
 
-    # Node above and the action that leads here, int32; NO_EDGE for the root.
+    # Node above; NO_EDGE for the root.
     parent_K: NDArray[np.int32]
+    # The action that leads here from there; NO_EDGE for the root.
     action_K: NDArray[np.int32]
+    # Visits, the node's own evaluation included.
     visits_K: NDArray[np.int32]
     # reward + discount * value, not normalised; for the root, its value.
     q_K: NDArray[np.float32]
@@ -31,8 +33,9 @@ class SearchedTree(NamedTuple):
     prior_K: NDArray[np.float32]
     # The model's reward of the edge; 0 for the root.
     reward_K: NDArray[np.float32]
-    # Mean return seen from the node, and the model's own value of it.
+    # Mean return seen from the node.
     value_K: NDArray[np.float32]
+    # The model's own value of the node.
     raw_value_K: NDArray[np.float32]
     # Probability of each root action, visited or not: masked, noise included.
     root_prior_A: NDArray[np.float32]

@@ -90,8 +90,8 @@ class SweepDirectory:
         """Raises InputOutputError if directory and storage are not of one sweep: one holds what the other lacks."""
         if num_begun and not self._identity.exists():
             raise InputOutputError(
-                f"{self.url(storage)}: its study {self.study_name(storage)!r} has {num_begun} trials, and {self.path} "
-                "does not know them: give another --run-dir"
+                f"{self.path}: the storage's study {self.study_name(storage)!r} has {num_begun} trials that are not of "
+                "this directory: give another --run-dir"
             )
         numbers = (each.name.removeprefix("trial-") for each in self.path.glob("trial-*") if each.is_dir())
         lost = sorted(each for each in numbers if each.isdecimal() and int(each) >= num_begun)

@@ -7,6 +7,7 @@ sweep that was killed asks for the same settings as one that was not.
 
 import contextlib
 import math
+import re
 import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -43,6 +44,11 @@ class Row:
     def name(self) -> str:
         """The name of its run directory."""
         return trial_name(self.number)
+
+
+def without_password(url: str) -> str:
+    """A storage's URL for people to see."""
+    return re.sub(r"(//[^:/@]*):[^/@]*@", r"\1:***@", url)
 
 
 def trial_name(number: int) -> str:
@@ -113,7 +119,7 @@ class Study:
             try:
                 storage = optuna.storages.RDBStorage(url)
             except ImportError as error:
-                raise UsageError(f"storage={url!r}: {error}: install it, or leave storage out") from None
+                raise UsageError(f"storage={without_password(url)!r}: {error}: install it, or leave it out") from None
             self._study = optuna.create_study(
                 storage=storage, study_name=name, load_if_exists=True, direction="maximize", pruner=self._pruner()
             )
@@ -127,7 +133,7 @@ class Study:
             yield
         except (SQLAlchemyError, self._optuna.exceptions.StorageInternalError) as error:
             reason = str(error.__cause__ or error).splitlines()[0]
-            raise InputOutputError(f"the trials' storage {self._url}: {reason}") from None
+            raise InputOutputError(f"the trials' storage {without_password(self._url)}: {reason}") from None
 
     def unfinished(self) -> list[Trial]:
         """The trials that a sweep before this one began and did not end."""

@@ -1,27 +1,26 @@
 """The page of metrics: `python -m mzpipe.telemetry.metrics_page > docs/metrics.md` writes it from the declarations."""
 
 import sys
-from collections.abc import Iterable
 from typing import Any
 
+from ..format import markdown_table
 from ..ipc.counters import COUNTERS, EVERY
 from ..ipc.stages import Stage
+from .healthy import HEALTHY
 from .metrics import EVALUATION_METRICS, METRICS, RATING_METRICS, Metric
-
-# Stands for | in a cell of a table.
-_BAR = "\\|"
 
 _PAGE = """\
 # Metrics
 
 Written by `python -m mzpipe.telemetry.metrics_page > docs/metrics.md`, from the declarations in `telemetry/metrics.py`,
-`ipc/counters.py`, `ipc/diagnostics.py` and `ipc/stages.py`.
+`telemetry/healthy.py`, `ipc/counters.py`, `ipc/diagnostics.py` and `ipc/stages.py`.
 
 ## Curves
 
 A run writes them to RUN/tensorboard, every `telemetry.interval_s` seconds. The x axis counts env steps, or learner
 steps in a run that plays no games; an evaluation or a rating stands where its weights were published. Rates, means and
-fractions are those of the last ten seconds. Words in capitals stand for a family of curves.
+fractions are those of the last ten seconds. Words in capitals stand for a family of curves. What is
+healthy on Pong was [measured](results/2026-11-30-curves.md); other games have other numbers.
 
 {curves}
 
@@ -49,15 +48,15 @@ def page() -> str:
     ]
     stages = [(stage.label, stage.role, stage.unit, stage.meaning) for stage in Stage]
     return _PAGE.format(
-        curves=_table(("curve", "unit", "what it says", "healthy"), curves),
-        counters=_table(("counter", "process", "kept as", "what it counts"), counters),
-        stages=_table(("stage", "process", "items", "an item is"), stages),
+        curves=markdown_table(("curve", "unit", "what it says", "healthy"), curves),
+        counters=markdown_table(("counter", "process", "kept as", "what it counts"), counters),
+        stages=markdown_table(("stage", "process", "items", "an item is"), stages),
     )
 
 
 def _curve(metric: Metric[Any]) -> tuple[str, ...]:
     meaning = f"{metric.meaning} ({metric.when.words})" if metric.when.words else metric.meaning
-    return f"`{metric.tag}`", metric.unit, meaning, _range(metric.healthy)
+    return f"`{metric.tag}`", metric.unit, meaning, _range(metric.healthy) or HEALTHY.get(metric.tag, "")
 
 
 def _range(healthy: tuple[float, float] | None) -> str:
@@ -65,11 +64,6 @@ def _range(healthy: tuple[float, float] | None) -> str:
         return ""
     low, high = healthy
     return f"{low:g}" if low == high else f"{low:g} to {high:g}"
-
-
-def _table(heads: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
-    lines = [heads, ("---",) * len(heads), *rows]
-    return "\n".join(f"| {' | '.join(cell.replace('|', _BAR) for cell in line)} |" for line in lines)
 
 
 if __name__ == "__main__":

@@ -24,16 +24,19 @@ if TYPE_CHECKING:
 class Decision(NamedTuple):
     """The result of one move's search; the arrays belong to the caller and have one entry per action."""
 
-    # The action as the environment's own step takes it, and its entry in the arrays.
+    # The action as the environment's own step takes it.
     action: int | np.ndarray
+    # The action's entry in the arrays.
     action_index: int
-    # The root's value after the search, for the player to move; and the network's own value.
+    # The root's value after the search, for the player to move.
     value: float
+    # The network's own value of the root.
     network_value: float
     # Shares of the visits (pUCT) or the improved policy (Gumbel): the policy target in training. float32 [A].
     search_policy: np.ndarray
-    # Simulations through each action, int32 [A], and its reward + discount * value, float32 [A]: 0 where unvisited.
+    # Simulations through each action, int32 [A].
     visits: np.ndarray
+    # reward + discount * value of each action, float32 [A]: 0 where unvisited.
     q: np.ndarray
     # The network's policy over the legal actions, float32 [A].
     prior: np.ndarray

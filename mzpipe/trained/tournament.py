@@ -39,7 +39,7 @@ class CheckpointOpponent:
     def choose(self, games: TwoPlayerGame, game: int) -> int:
         """The agent's greedy move."""
         assert isinstance(games, BoardGame)
-        return self._player.move(games.states[game].history())
+        return self._player.move(games.history(game))
 
 
 def play_tournament(

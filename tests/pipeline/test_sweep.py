@@ -22,11 +22,12 @@ def test_sweep_that_is_killed_leaves_no_process_and_resumes_its_runs(profile, tm
     words = ["sweep", profile, "--seeds", "0,1", "--run-dir", directory, "--jobs", "1", *sets]
     with open(tmp_path / "output", "wb") as output:
         sweep = subprocess.Popen(command(*words), stdout=output, stderr=output)
-    checkpoint = directory / "trial-0000/checkpoints/latest"
-    wait_until(checkpoint.exists, START_S, "a checkpoint")
-    runs = psutil.Process(sweep.pid).children(recursive=True)
-    os.kill(sweep.pid, signal.SIGKILL)
-    sweep.wait()
+    try:
+        wait_until((directory / "trial-0000/checkpoints/latest").exists, START_S, "a checkpoint")
+        runs = psutil.Process(sweep.pid).children(recursive=True)
+    finally:
+        os.kill(sweep.pid, signal.SIGKILL)
+        sweep.wait()
     wait_until(lambda: not any(alive(run.pid) for run in runs), 5.0, "every process of the run gone")
     ended = mzpipe(*words, env={**os.environ, "COLUMNS": "200"})
     assert ended.returncode == 0, ended.stderr

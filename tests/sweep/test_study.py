@@ -3,6 +3,7 @@
 import pytest
 
 from mzpipe.runs.scores import Evaluation
+from mzpipe.sweep.study import without_password
 from tests.sweep.made import SPACE, Sweep
 
 
@@ -60,3 +61,8 @@ def test_importance_is_left_out_where_trials_do_not_tell(study):
     for _ in range(5):
         study.next().complete(curve(3.0))
     assert study.importances() == {}
+
+
+def test_password_of_a_storage_is_not_shown():
+    assert without_password("postgresql://me:secret@host/trials") == "postgresql://me:***@host/trials"
+    assert without_password("sqlite:////a/b:c@d.db") == "sqlite:////a/b:c@d.db"

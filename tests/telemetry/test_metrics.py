@@ -9,6 +9,7 @@ from mzpipe.ipc.diagnostics import MODEL_PARTS
 from mzpipe.ipc.shape import Member
 from mzpipe.ipc.stages import Stage, StageClock
 from mzpipe.telemetry import metrics_page
+from mzpipe.telemetry.healthy import HEALTHY
 from mzpipe.telemetry.metrics import BY_TAG, EVALUATION_METRICS, METRICS, RATING_METRICS, Metric, read
 from mzpipe.telemetry.snapshots import SnapshotMaker
 from tests.launch.fakes import Clock
@@ -111,6 +112,11 @@ def test_healthy_range_holds_its_ends():
     clipped = BY_TAG["targets/clipped_fraction"]
     assert [clipped.is_healthy(value) for value in (0.0, 0.01, 0.011)] == [True, True, False]
     assert BY_TAG["loss/total"].is_healthy(1e9)
+
+
+def test_words_about_health_are_of_metrics_that_have_no_range():
+    without_range = {metric.tag for metric in ALL if metric.healthy is None}
+    assert set(HEALTHY) - without_range == set()
 
 
 def test_page_is_what_the_code_declares():

@@ -7,14 +7,9 @@ import numpy as np
 
 from ...config import GameConfig
 from ...errors import MzpipeError, UsageError
-from ...games.board import BoardGame
 from ..player import Decision
-from .board import Board, read_board
-from .moves import Move, legal_moves
-from .styles import STYLES, Style
-
-# Seat 0 begins.
-FIRST, SECOND = 0, 1
+from .moves import Move
+from .position import Position
 
 
 class Candidate(NamedTuple):
@@ -60,40 +55,13 @@ class Agent(Protocol):
         ...
 
 
-class Match:
-    """A game between the person, in the seat `person`, and the agent, which answers every move at once.
-
-    Actions are checked against the rules before anything changes.
-    """
+class Match(Position):
+    """A game between the person, in the seat `person`, and the agent, which answers every move at once."""
 
     def __init__(self, config: GameConfig, agent: Agent, person: int) -> None:
-        self.name, self.person = config.name, person
-        self._agent, self._game = agent, BoardGame(config, 1)
-        self._start()
+        super().__init__(config)
+        self.person, self._agent = person, agent
         self._reply()
-
-    @property
-    def style(self) -> Style:
-        """How the game is drawn."""
-        return STYLES[self.name]
-
-    @property
-    def to_play(self) -> int:
-        """The seat that moves next."""
-        return len(self.played) % 2
-
-    @property
-    def history(self) -> list[int]:
-        """The actions so far."""
-        return [move.action for move in self.played]
-
-    def board(self) -> Board:
-        """The position."""
-        return read_board(self.name, self._game.states[0])
-
-    def legal(self) -> list[Move]:
-        """The person's moves; none once the game is over."""
-        return [] if self.is_over else legal_moves(self.name, self._game.states[0], self.board())
 
     def play(self, action: int) -> None:
         """Plays the person's move and the agent's answer.
@@ -104,7 +72,7 @@ class Match:
         move = next((move for move in self.legal() if move.action == action), None)
         if move is None:
             raise UsageError("the game is over" if self.is_over else f"action {action} is not legal here")
-        self._advance(move)
+        self.advance(move)
         try:
             self._reply()
         except MzpipeError:
@@ -113,31 +81,25 @@ class Match:
 
     def take_back(self) -> None:
         """Undoes the person's last move and the agent's answer; raises UsageError if there is no such move."""
-        plies = len(self.played) - (1 if self.to_play != self.person else 2)
-        if plies < 0:
+        plies = 1 if self.to_play != self.person else 2
+        if plies > len(self.played):
             raise UsageError("there is no move of yours to take back")
-        kept = self.played[:plies]
-        self._start()
-        for move in kept:
-            self._advance(move)
+        self.rewind(plies)
 
     def verdict(self) -> str:
         """The result in words; empty until the game is over."""
         if not self.is_over:
             return ""
-        if self._is_cut:
+        if self.is_cut:
             return f"cut short after {len(self.played)} moves: no winner"
-        if self._reward == 0.0:
+        if self.winner is None:
             return "a draw"
-        last = 1 - self.to_play
-        winner = last if self._reward > 0.0 else self.to_play
-        return f"{'you win' if winner == self.person else 'the agent wins'} as {self.style.seats[winner]}"
+        return f"{'you win' if self.winner == self.person else 'the agent wins'} as {self.style.seats[self.winner]}"
 
-    def _start(self) -> None:
-        self._game.reset()
-        self.played: list[Move] = []
+    def restart(self) -> None:
+        """Goes back to the initial position, and forgets the agent's thought."""
+        super().restart()
         self.thought: Thought | None = None
-        self.is_over, self._is_cut, self._reward = False, False, 0.0
 
     def _reply(self) -> None:
         """Plays the agent's move if it is the agent's turn."""
@@ -145,11 +107,5 @@ class Match:
             return
         decision = self._agent.consider(self.history)
         moves = {move.action: move for move in self.legal()}
-        self._advance(moves[decision.action_index])
+        self.advance(moves[decision.action_index])
         self.thought = read_thought(decision, moves)
-
-    def _advance(self, move: Move) -> None:
-        step = self._game.step(np.array([move.action], np.int64))
-        self.played.append(move)
-        self._reward, self._is_cut = float(step.reward_B[0]), bool(step.truncated_B[0])
-        self.is_over = self._is_cut or bool(step.terminated_B[0])

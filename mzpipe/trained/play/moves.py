@@ -21,6 +21,13 @@ class Move(NamedTuple):
     target: Place | None
     # The place a piece comes from; the letter of a piece in hand; None: a new stone.
     source: Place | str | None = None
+    # The move in long algebraic notation, as UCI has it; "": the same as `name`.
+    long_name: str = ""
+
+    @property
+    def notation(self) -> str:
+        """The move's name in UCI and USI."""
+        return self.long_name or self.name
 
 
 def legal_moves(name: str, state: pyspiel.State, board: Board) -> list[Move]:
@@ -44,11 +51,12 @@ def _chess(name: str, state: pyspiel.State, board: Board, action: int) -> Move:
     move = pyspiel.chess.action_to_move(action, state.board())
     if move.is_castling():
         row = 0 if state.move_number() % 2 else board.rows - 1
-        return Move(action, text, Place(row, 2 if text.startswith("O-O-O") else 6), Place(row, 4))
+        target = Place(row, 2 if text.startswith("O-O-O") else 6)
+        return Move(action, text, target, Place(row, 4), move.to_lan())
     target, source = (
         STYLES[name].place(square.y, square.x, board.rows) for square in (move.to_square, move.from_square)
     )
-    return Move(action, text, target, source)
+    return Move(action, text, target, source, move.to_lan())
 
 
 def _shogi(name: str, state: pyspiel.State, board: Board, action: int) -> Move:

@@ -16,7 +16,8 @@ from werkzeug.wrappers import Response as AnyResponse
 
 from ....errors import MzpipeError, SearchInputError, UsageError
 from ....pages import page_environment
-from ..match import FIRST, SECOND, Match
+from ..match import Match
+from ..position import FIRST, SECOND
 from .view import View
 
 _MOST_GAMES = 100

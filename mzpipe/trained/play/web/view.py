@@ -5,8 +5,9 @@ from typing import NamedTuple
 from urllib.parse import urlencode
 
 from ....errors import UsageError
-from ..match import FIRST, Match
+from ..match import Match
 from ..moves import Move
+from ..position import FIRST
 from ..styles import Place
 from .geometry import MARGIN, UNIT, Geometry
 

@@ -1,0 +1,109 @@
+"""Any game of OpenSpiel's by its name: played as OpenSpiel plays it, with passes where a player moves again."""
+
+import numpy as np
+import pyspiel
+import pytest
+
+from mzpipe.config import EvaluatorConfig, GameConfig
+from mzpipe.errors import ConfigError
+from mzpipe.evaluator.opponents import make_opponent
+from mzpipe.games import describe_game, make_game
+
+
+def play_out(name, seed, num_games=2):
+    """Plays at random; yields per move (game, player, action, result) of batch entry 0, and its OpenSpiel twin."""
+    game, rng = make_game(GameConfig(name=name), num_games, seed=0), np.random.default_rng(seed)
+    twin = pyspiel.load_game(name.removeprefix("OpenSpiel/")).new_initial_state()
+    game.reset()
+    played = []
+    while True:
+        legal_BA, player = game.legal_actions(), int(game.to_play()[0])
+        action_B = (legal_BA * (1 + rng.random(legal_BA.shape))).argmax(axis=1)
+        passes = action_B[0] == game.spec.num_actions - 1
+        if not passes:
+            assert np.flatnonzero(legal_BA[0]).tolist() == twin.legal_actions()
+            mover = twin.current_player()
+            twin.apply_action(int(action_B[0]))
+        result = game.step(action_B)
+        played.append(int(action_B[0]))
+        assert game.history(0) == played
+        yield player, passes, result, twin
+        assert not passes or legal_BA[0].sum() == 1
+        if result.terminated_B[0]:
+            assert twin.is_terminal() and result.reward_B[0] == twin.returns()[mover]
+            return
+        if result.truncated_B[0]:
+            return
+        game.reset(result.terminated_B | result.truncated_B)
+
+
+@pytest.mark.parametrize("name", ["breakthrough(rows=5,columns=5)", "clobber", "pentago", "nim", "oware", "twixt"])
+def test_players_move_in_turn_and_the_outcome_is_openspiels(name):
+    moves = list(play_out(f"OpenSpiel/{name}", seed=1))
+    assert [player for player, *_ in moves] == [number % 2 for number in range(len(moves))]
+    assert not any(passes for _, passes, *_ in moves)
+
+
+@pytest.mark.parametrize("name", ["dots_and_boxes", "mancala", "checkers", "ultimate_tic_tac_toe"])
+def test_other_player_passes_where_one_moves_again(name):
+    passed = 0
+    for seed in range(5):
+        moves = list(play_out(f"OpenSpiel/{name}", seed))
+        assert [player for player, *_ in moves] == [number % 2 for number in range(len(moves))]
+        passed += sum(passes for _, passes, *_ in moves)
+    assert passed > 0
+
+
+def test_frame_is_the_observation_of_the_player_to_move_and_who_that_is():
+    game = make_game(GameConfig(name="OpenSpiel/breakthrough"), 1, seed=0)
+    assert game.spec.frame_shape == (4, 8, 8) and game.spec.num_actions == 769
+    state = pyspiel.load_game("breakthrough").new_initial_state()
+    frame_BF = game.reset()
+    for seat in (0, 1, 0):
+        np.testing.assert_array_equal(frame_BF[0, :-1].ravel(), state.observation_tensor(seat))
+        assert (frame_BF[0, -1] == seat).all()
+        action = state.legal_actions()[0]
+        state.apply_action(action)
+        frame_BF = game.step(np.array([action])).frame_BF
+
+
+def test_vectors_get_one_more_number():
+    assert describe_game(GameConfig(name="OpenSpiel/nim")).frame_shape == (40,)
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("backgammon", "it has chance"),
+        ("kuhn_poker", "it has chance, players do not see everything"),
+        ("matrix_rps", "players do not move in turn"),
+        ("no_such_game", "OpenSpiel refuses it"),
+        ("breakthrough(rows=99", "OpenSpiel refuses it"),
+    ],
+)
+def test_games_of_another_kind_are_refused_in_one_line(name, text):
+    with pytest.raises(ConfigError, match=text) as caught:
+        describe_game(GameConfig(name=f"OpenSpiel/{name}"))
+    assert "\n" not in str(caught.value) and f"game.name='OpenSpiel/{name}'" in str(caught.value)
+
+
+def test_passes_count_against_the_limit():
+    game = make_game(GameConfig(name="OpenSpiel/mancala", max_episode_moves=7), 1, seed=0)
+    game.reset()
+    for _ in range(7):
+        assert game.to_play()[0] == len(game.history(0)) % 2
+        result = game.step(game.legal_actions().argmax(axis=1))
+    assert result.truncated_B[0]
+
+
+@pytest.mark.parametrize("opponent", ["random", "rollouts"])
+def test_opponents_play_passes_too(opponent):
+    game = make_game(GameConfig(name="OpenSpiel/dots_and_boxes"), 1, seed=0)
+    plays = make_opponent(EvaluatorConfig(opponent=opponent, opponent_simulations=5), seed=0)
+    game.reset()
+    while True:
+        action = plays.choose(game, 0)
+        assert game.legal_actions()[0, action]
+        result = game.step(np.array([action]))
+        if result.terminated_B[0]:
+            break
