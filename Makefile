@@ -51,7 +51,8 @@ try-wheel: wheel
 	$(PYTHON) -m venv $(TRIAL)/venv
 	$(TRIAL)/venv/bin/python -m pip install --quiet build/dist/*.whl --constraint constraints.txt
 	mkdir $(TRIAL)/empty
-	cd $(TRIAL)/empty && ../venv/bin/mzpipe profiles && ../venv/bin/mzpipe train cartpole --set stop.learner_steps=500
+	cd $(TRIAL)/empty && ../venv/bin/mzpipe profiles && ../venv/bin/mzpipe eval cartpole --episodes 5
+	cd $(TRIAL)/empty && ../venv/bin/mzpipe train cartpole --set stop.learner_steps=500
 
 $(VENV)/installed: setup.cfg constraints.txt
 	$(PYTHON) -m venv $(VENV)

@@ -17,6 +17,9 @@ def __getattr__(name: str) -> "Any":
     """Loads `mzpipe.api`, and what training needs with it, on first use only: `mzpipe.search` needs none of it."""
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from .supported import refuse_others
+
+    refuse_others()
     from . import api
 
     return getattr(api, name)

@@ -21,6 +21,7 @@ from .launch.train import train as train_profile
 from .own_code import allow_own_code
 from .runs.checkpoint import LATEST, CheckpointStore
 from .runs.directory import RunDirectory, default_run_directory, refuse_no_run
+from .runs.releases import find_run
 from .runs.scores import Evaluation, read_scores
 from .runtime.environment import prepare_environment
 from .telemetry import Snapshot, View, make_view
@@ -28,6 +29,8 @@ from .trained import Player
 
 __all__ = ["Evaluation", "Player", "Profile", "Run", "load_profile", "make_game", "train"]
 
+# Settings whose value is a table.
+_TABLES = ("game.gymnasium.arguments", "network.arguments")
 # Called with what is new. If it returns True, the run stops as at a limit.
 OnEvaluation = Callable[[Evaluation], object]
 OnCheckpoint = Callable[[Path], object]
@@ -41,8 +44,8 @@ class Run:
     """
 
     def __init__(self, path: Path | str, reason: str = "") -> None:
-        """Raises UsageError when the directory holds no run."""
-        self.path, self.reason = Path(path), reason
+        """`path` may be the name of a trained run that comes with mzpipe. Raises UsageError when there is no run."""
+        self.path, self.reason = find_run(path), reason
         refuse_no_run(self.path)
         self._directory = RunDirectory(self.path)
         self._store = CheckpointStore(self._directory.checkpoints)
@@ -117,7 +120,7 @@ def _ended(directory: RunDirectory, outcome: Outcome) -> Run:
     if outcome.has_failed:
         raise MzpipeError("\n".join(filter(None, [outcome.reason, outcome.traceback])))
     if outcome.exit_code.is_signal:
-        raise KeyboardInterrupt(f"{directory.path}: {outcome.reason}")
+        raise KeyboardInterrupt(f"{directory.path}: {outcome.reason}; the same call resumes it")
     return Run(directory.path, outcome.reason)
 
 
@@ -197,7 +200,7 @@ def _chosen(profile: Profile | Path | str, words: list[str]) -> Profile:
 def _words(overrides: Mapping[str, Any], prefix: str = "") -> Iterator[str]:
     """The overrides as `section.field=value`; raises ConfigError for a value that a profile cannot hold."""
     for name, value in overrides.items():
-        if isinstance(value, Mapping) and f"{prefix}{name}" != "game.gymnasium.arguments":
+        if isinstance(value, Mapping) and f"{prefix}{name}" not in _TABLES:
             yield from _words(value, f"{prefix}{name}.")
             continue
         try:

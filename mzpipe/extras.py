@@ -21,6 +21,9 @@ EXTRAS = {
     "PIL": "video",
     "optuna": "sweep",
     "submitit": "slurm",
+    "trackio": "trackio",
+    "wandb": "wandb",
+    "mlflow": "mlflow",
 }
 
 

@@ -81,7 +81,7 @@ def clock(seconds: float) -> str:
 
 
 def duration(seconds: float) -> str:
-    """An estimate in its two largest units: '45s', '2m10s', '3h05m', '2d04h'."""
+    """A time in its two largest units: '45s', '2m10s', '3h05m', '2d04h'."""
     whole = round(seconds)
     if whole < 60:
         return f"{whole}s"

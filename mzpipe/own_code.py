@@ -15,7 +15,8 @@ from .format import shown
 _T = TypeVar("_T")
 _VARIABLE = "MZPIPE_ALLOW_ENV_IMPORT"
 _MODULE = r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*"
-_CLASS = re.compile(rf"{_MODULE}:[A-Za-z_]\w*")
+OWN_CLASS = rf"{_MODULE}:[A-Za-z_]\w*"
+_CLASS = re.compile(OWN_CLASS)
 
 
 def allow_own_code(allowed: bool) -> None:
@@ -33,6 +34,12 @@ def own_code_allowed() -> bool:
 def is_own_class(name: str) -> bool:
     """Whether a setting's value has the form `module:Class`."""
     return _CLASS.fullmatch(name) is not None
+
+
+def check_permission(setting: str, name: str) -> None:
+    """Raises ConfigError unless the code that `setting` names may be imported."""
+    if not own_code_allowed():
+        raise ConfigError(f"{setting}={name!r}: this imports code: give --allow-env-import if you trust it")
 
 
 def find_own_class(setting: str, name: str, error: type[OwnCodeError] = OwnCodeError) -> Any:
@@ -53,8 +60,7 @@ def import_own(setting: str, name: str, error: type[OwnCodeError] = OwnCodeError
 
     The module is also looked for in the directory in which the command was started.
     """
-    if not own_code_allowed():
-        raise ConfigError(f"{setting}={name!r}: this imports code: give --allow-env-import if you trust it")
+    check_permission(setting, name)
     if os.getcwd() not in sys.path:
         sys.path.append(os.getcwd())
     module_name, _, attribute = name.partition(":")

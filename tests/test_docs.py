@@ -1,6 +1,9 @@
 """The pages for people: their links lead somewhere, and their tables name what there is."""
 
+import os
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -16,6 +19,7 @@ PAGES = [
     *sorted((ROOT / "docs").rglob("*.md")),
 ]
 HOMES = (ROOT, ROOT / "mzpipe", ROOT / "benchmarks", ROOT / "benchmarks/mzbench")
+OWN_GAME = ROOT / "docs/tutorials/own-game.md"
 PLACES = (ROOT / "docs/where-things-are.md").read_text()
 
 
@@ -56,3 +60,13 @@ def test_pages_name_modules_that_exist(page):
 
 def test_citation_names_this_version():
     assert f"\nversion: {__version__}\n" in (ROOT / "CITATION.cff").read_text()
+
+
+def test_own_game_of_the_tutorial_keeps_its_promises(tmp_path):
+    game, profile = re.findall(r"^```(?:python|toml)\n(.*?)^```", OWN_GAME.read_text(), re.MULTILINE | re.DOTALL)[:2]
+    (tmp_path / "catch.py").write_text(game)
+    (tmp_path / "catch.toml").write_text(profile)
+    command = [sys.executable, "-P", "-m", "mzpipe", "check-env", "catch.toml", "--allow-env-import"]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stdout + done.stderr

@@ -2,11 +2,13 @@
 
 import configparser
 import importlib
+import re
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from packaging.requirements import Requirement
 
 from mzpipe.cli.main import main
 from mzpipe.errors import ExitCode, UsageError
@@ -39,7 +41,26 @@ def test_extras_are_those_of_setup_cfg():
     setup.read(ROOT / "setup.cfg")
     assert set(EXTRAS.values()) <= set(setup["options.extras_require"])
     named = setup["options.extras_require"]["all"].partition("[")[2].partition("]")[0].split(",")
-    assert set(EXTRAS.values()) - {"onnx"} == set(named)  # `cpu` brings onnx
+    loggers = {"trackio", "wandb", "mlflow"}  # each is many packages, and one of them is wanted
+    assert set(EXTRAS.values()) - {"onnx"} - loggers == set(named)  # `cpu` brings onnx
+
+
+def test_page_of_installation_says_which_extras_each_python_has():
+    setup = configparser.ConfigParser()
+    setup.read(ROOT / "setup.cfg")
+    extras, classifiers = setup["options.extras_require"], setup["metadata"]["classifiers"]
+    head, _, *rows = re.findall(
+        r"^\| *(.*) \|$", (ROOT / "docs/install.md").read_text().partition("## Versions")[2], re.M
+    )
+    versions = re.findall(r"3\.\d+", head)
+    assert versions == re.findall(r"Python :: (3\.\d+)", classifiers)
+    told = {name: row.split(" | ")[1:] for row in rows for name in re.findall(r"`(\w+)`", row.partition(" | ")[0])}
+    assert set(told) == set(extras) - {"all"}
+    for name, cells in told.items():
+        lines = [Requirement(line) for line in extras[name].split("\n") if line and not line.startswith("mzpipe[")]
+        for version, cell in zip(versions, cells, strict=True):
+            out = [each.name for each in lines if each.marker and not each.marker.evaluate({"python_version": version})]
+            assert cell == ("yes" if not out else "no" if len(out) == len(lines) else f"without {', '.join(out)}"), name
 
 
 @pytest.mark.parametrize("package", EXTRAS)
@@ -83,6 +104,7 @@ def test_every_role_of_a_game_of_one_player_loads_without_extras():
     [
         (["plan", "atari-pong-cpu"], "game.name='Pong': unknown game; Atari's games need ale_py: pip install"),
         (["plan", "connect-four"], "this needs pyspiel, which is not installed: pip install 'mzpipe[boards]'"),
+        (["eval", "atari-pong-cpu"], "game.name='Pong': unknown game; Atari's games need ale_py: pip install"),
         (["plan", "lunarlander"], "Box2D is not installed: pip install 'mzpipe[box2d]'"),
         (["plan", "minatar-breakout"], "MinAtar's games need the minatar package: pip install 'mzpipe[minatar]'"),
     ],

@@ -1,21 +1,28 @@
 """`mzpipe elo RUN`: ratings of a run's checkpoints from games among them and against fixed opponents."""
 
 import argparse
-from pathlib import Path
 
 from rich.console import Console
 from rich.table import Table
 
 from ..runs.directory import RunDirectory
+from ..runs.releases import is_release
 from ..trained.ratings import Rating, Terms, rate, write_ratings
-from .profile_arguments import add_import_argument, add_json_argument, integer, refuse_unwritable, write_json
+from .profile_arguments import (
+    add_import_argument,
+    add_json_argument,
+    add_run_argument,
+    integer,
+    refuse_unwritable,
+    write_json,
+)
 
 _DEFAULTS = Terms()
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Arguments of the verb."""
-    parser.add_argument("run", type=Path, help="the directory of a run of a board game")
+    add_run_argument(parser, "the directory of a run of a board game")
     parser.add_argument("--checkpoints", nargs="+", default=(), metavar="C", help="which ones (default: all)")
     parser.add_argument(
         "--rollouts",
@@ -43,7 +50,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Plays, prints the table, adds the ratings to the run's TensorBoard curves."""
+    """Plays, prints the table, adds the ratings to the run's TensorBoard curves unless it comes with mzpipe."""
     refuse_unwritable(arguments.json)
     run_directory = RunDirectory(arguments.run)
     terms = Terms(
@@ -58,7 +65,8 @@ def run(arguments: argparse.Namespace) -> int:
         ratings = rate(run_directory, terms, lambda done, pairs: status.update(f"{done} of {pairs} pairs"))
     console.print(_table(ratings))
     console.print("random play is 0; the 95 % intervals come from resampling each pair's games")
-    write_ratings(run_directory, ratings)
+    if not is_release(run_directory.path):
+        write_ratings(run_directory, ratings)
     write_json(arguments.json, [rating._asdict() for rating in ratings])
     return 0
 

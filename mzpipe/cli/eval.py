@@ -1,7 +1,7 @@
 """`mzpipe eval RUN`: whole greedy games with a checkpoint of a run."""
 
 import argparse
-from pathlib import Path
+from collections.abc import Sequence
 from typing import Any, get_args
 
 import numpy as np
@@ -11,12 +11,19 @@ from ..config import PROTOCOLS, OpponentName
 from ..games.figures import normalised_fields, spoken_normalised
 from ..runs.directory import RunDirectory
 from ..trained.evaluate import Examination, Scores, evaluate
-from .profile_arguments import add_import_argument, add_json_argument, integer, refuse_unwritable, write_json
+from .profile_arguments import (
+    add_import_argument,
+    add_json_argument,
+    add_run_argument,
+    integer,
+    refuse_unwritable,
+    write_json,
+)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Arguments of the verb."""
-    parser.add_argument("run", type=Path, help="a run directory")
+    add_run_argument(parser)
     parser.add_argument(
         "--protocol", help=f"for Atari: {', '.join(PROTOCOLS)} (default: the profile's game.protocol, or its settings)"
     )
@@ -75,12 +82,16 @@ def _line(scores: Scores) -> str:
 
 
 def _match_line(scores: Scores) -> str:
-    outcomes = np.sign(scores.returns)
-    won, drawn, lost = (int((outcomes == outcome).sum()) for outcome in (1, 0, -1))
     return (
-        f"{scores.checkpoint}: won {won}, drawn {drawn}, lost {lost} of {len(outcomes)} games, "
+        f"{scores.checkpoint}: {spoken_outcomes(scores.returns)} of {len(scores.returns)} games, "
         f"mean {np.mean(scores.returns):.2f} (protocol {scores.protocol}; trained {scores.env_steps:,} env steps)"
     )
+
+
+def spoken_outcomes(returns: Sequence[float]) -> str:
+    """How often the agent won, drew and lost."""
+    outcomes = np.sign(returns)
+    return ", ".join(f"{word} {(outcomes == each).sum()}" for word, each in (("won", 1), ("drawn", 0), ("lost", -1)))
 
 
 def _return_line(scores: Scores) -> str:
@@ -108,5 +119,6 @@ def _fields(scores: Scores) -> dict[str, Any]:
         "learner_steps": scores.learner_steps,
         "checkpoint": scores.checkpoint,
         "game": scores.game,
+        "num_simulations": scores.num_simulations,
         **normalised_fields(scores.game, float(np.mean(scores.returns))),
     }

@@ -8,22 +8,18 @@ DIR gets its name by one rename, after everything is in it.
 """
 
 import json
-import os
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from ..config import Profile
-from ..errors import InputOutputError, UsageError
 from ..games import GameSpec, describe_game
 from ..nets import model_of
-from ..nets.onnx_export import Graph, export_graphs
+from ..nets.engines.networks import sample_observation
+from ..nets.onnx_export import Graph, exported
 from ..planning import signed_search
 from ..runs.checkpoint import CheckpointStore
 from ..runs.directory import RunDirectory
-from ..runs.files import replacing
+from .profile_arguments import new_directory, refuse_existing
 
 FORMAT = "mzpipe-onnx-1"
 INDEX = "model.json"
@@ -37,11 +33,10 @@ def export_model(run: RunDirectory, profile: Profile, checkpoint: str | None, ou
     when `out` exists, CheckpointError when the checkpoint is missing, damaged or
     another model's, InputOutputError when `out` cannot be written.
     """
-    if os.path.lexists(out):
-        raise UsageError(f"{out}: exists already: remove it, or name another directory with --to")
+    refuse_existing(out)
     (name, loaded), game = CheckpointStore(run.checkpoints).load_chosen(checkpoint), describe_game(profile.game)
     model = model_of(loaded, profile.network, game.observation_shape, game.num_actions)
-    graphs = export_graphs(model, torch.zeros(2, *game.observation_shape, dtype=getattr(torch, game.frame_dtype)))
+    graphs = exported(model, sample_observation(game), game.num_actions)
     index = {
         "format": FORMAT,
         **_facts(game),
@@ -51,7 +46,9 @@ def export_model(run: RunDirectory, profile: Profile, checkpoint: str | None, ou
         "functions": {name: _signature(name, graph) for name, graph in graphs.items()},
     }
     files = {_file_name(name): graph.data for name, graph in graphs.items()}
-    _write_directory(out, {**files, INDEX: (json.dumps(index, indent=1) + "\n").encode()})
+    with new_directory(out) as draft:
+        for name, data in {**files, INDEX: (json.dumps(index, indent=1) + "\n").encode()}.items():
+            (draft / name).write_bytes(data)
     return index
 
 
@@ -77,14 +74,3 @@ def _signature(name: str, graph: Graph) -> dict[str, Any]:
 
 def _file_name(function: str) -> str:
     return f"{function}.onnx"
-
-
-def _write_directory(out: Path, files: Mapping[str, bytes]) -> None:
-    """Writes a new directory with all these files, or nothing; raises InputOutputError."""
-    try:
-        with replacing(out) as draft:
-            draft.mkdir(parents=True)
-            for name, data in files.items():
-                (draft / name).write_bytes(data)
-    except OSError as error:
-        raise InputOutputError(f"{out}: cannot be written: {error.strerror}") from None

@@ -8,12 +8,19 @@ from rich.console import Console
 from ..trained.inspection import inspect_move
 from ..trained.page import render_page
 from ..trained.player import Player
-from .profile_arguments import add_checkpoint_argument, add_import_argument, integer, refuse_unwritable, write_text
+from .profile_arguments import (
+    add_checkpoint_argument,
+    add_import_argument,
+    add_run_argument,
+    integer,
+    refuse_unwritable,
+    write_text,
+)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Arguments of the verb."""
-    parser.add_argument("run", type=Path, help="a run directory")
+    add_run_argument(parser)
     add_import_argument(parser)
     parser.add_argument("--episode", type=integer(0), default=0, help="which greedy game, counted from 0 (default: 0)")
     parser.add_argument("--step", type=integer(0), required=True, help="which of its moves, counted from 0")

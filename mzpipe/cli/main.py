@@ -47,6 +47,7 @@ VERBS = {
     "export": "write a run's trajectories as npz files, or its model as ONNX, for other programs",
     "bench": "measure mzpipe against named references on this machine",
     "check-env": "check a game, and suggest the supports of its values and rewards",
+    "check-network": "check a network, mzpipe's or your own: its promises, what runs it, its speed",
     "doctor": "check this machine and print what mzpipe can use on it",
     "clean": "remove what killed runs left in /dev/shm and in the kernel cache",
     "role": "start one process of a run by hand (bin/mzpipe-actor and the like call this)",

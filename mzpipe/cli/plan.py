@@ -7,7 +7,7 @@ from pathlib import Path
 from rich.console import Console
 
 from ..config import load_profile
-from ..launch.checks import check_model, check_profile, check_start
+from ..launch.checks import check_loggers, check_model, check_profile, check_start, find_source
 from ..launch.plan import make_plan, plan_lines
 from ..launch.rehearsal import describe_model
 from ..launch.start import find_start
@@ -32,8 +32,11 @@ def run(arguments: argparse.Namespace) -> int:
         run.refuse_live()
         start = find_start(run, PlainView(Console()))
         check_start(profile, game, run, start)
+    check_loggers(profile)
+    source = find_source(profile, start)
     prepared = describe_model(profile, game)
     plan = make_plan(profile, game, prepared.devices, prepared.model)
-    check_model(plan, run, start)
-    sys.stdout.writelines(f"{line}\n" for line in [*prepared.lines(), *plan_lines(plan)])
+    initial = check_model(plan, run, start, source)
+    lines = [*prepared.lines(), *([initial.line] if initial else []), *plan_lines(plan)]
+    sys.stdout.writelines(f"{line}\n" for line in lines)
     return 0

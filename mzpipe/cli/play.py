@@ -27,14 +27,21 @@ from ..trained.play.web import serve
 from ..trained.play.web.app import Games
 from ..trained.player import Player
 from ..trained.watched import WatchedGame
-from .profile_arguments import add_checkpoint_argument, add_import_argument, integer, refuse_unwritable, write_text
+from .profile_arguments import (
+    add_checkpoint_argument,
+    add_import_argument,
+    add_run_argument,
+    integer,
+    refuse_unwritable,
+    write_text,
+)
 
 ENGINES = ("gtp", "uci", "usi")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Arguments of the verb."""
-    parser.add_argument("run", type=Path, help="a run directory")
+    add_run_argument(parser)
     add_import_argument(parser)
     add_checkpoint_argument(parser)
     parser.add_argument("--simulations", type=integer(1), help="the agent's per move (default: as in evaluations)")

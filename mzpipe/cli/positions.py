@@ -13,6 +13,7 @@ from .profile_arguments import (
     add_checkpoint_argument,
     add_import_argument,
     add_json_argument,
+    add_run_argument,
     integer,
     refuse_unwritable,
     write_json,
@@ -21,7 +22,7 @@ from .profile_arguments import (
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Arguments of the verb."""
-    parser.add_argument("run", type=Path, help="the directory of a run of a board game")
+    add_run_argument(parser, "the directory of a run of a board game")
     parser.add_argument("file", type=Path, help="a CSV of moves, value, keeping: see docs/games.md")
     add_checkpoint_argument(parser)
     parser.add_argument(

@@ -1,14 +1,17 @@
 """Arguments that several verbs share: those for a profile, its game, a checkpoint, or output files."""
 
 import argparse
+import contextlib
 import json
 import os
 from argparse import ArgumentParser
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from ..errors import InputOutputError
+from ..errors import InputOutputError, UsageError
+from ..runs.files import replacing
+from ..runs.releases import find_run
 
 
 def add_json_argument(parser: ArgumentParser, what: str) -> None:
@@ -24,6 +27,26 @@ def refuse_unwritable(path: Path | None, option: str = "--json") -> None:
         raise InputOutputError(f"{option} {path}: no such directory: {path.parent}")
     if path.is_dir() or not os.access(path if path.exists() else path.absolute().parent, os.W_OK):
         raise InputOutputError(f"{option} {path}: cannot be written")
+
+
+def refuse_existing(out: Path) -> None:
+    """Raises UsageError if anything has the name of a directory that is to be made."""
+    if os.path.lexists(out):
+        raise UsageError(f"{out}: exists already: remove it, or name another directory with --to")
+
+
+@contextlib.contextmanager
+def new_directory(out: Path) -> Iterator[Path]:
+    """Yields the draft of a new directory, which gets its name with all that the block puts into it, or not at all.
+
+    Raises InputOutputError.
+    """
+    try:
+        with replacing(out) as draft:
+            draft.mkdir(parents=True)
+            yield draft
+    except OSError as error:
+        raise InputOutputError(f"{out}: cannot be written: {error.strerror}") from None
 
 
 def write_json(path: Path | None, fields: Any) -> None:
@@ -83,8 +106,13 @@ def add_import_argument(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--allow-env-import",
         action="store_true",
-        help="import the code that game.name=module:Class names; only for profiles and runs that you trust",
+        help="import the code that a profile names as module:Class; only for profiles and runs that you trust",
     )
+
+
+def add_run_argument(parser: argparse.ArgumentParser, what: str = "a run directory") -> None:
+    """RUN, as `run`: a directory, or the name of a trained run that comes with mzpipe."""
+    parser.add_argument("run", type=find_run, help=f"{what}, or the name of a trained run (`mzpipe profiles`)")
 
 
 def add_checkpoint_argument(parser: argparse.ArgumentParser) -> None:

@@ -1,4 +1,4 @@
-"""`mzpipe profiles`: the profiles that come with mzpipe."""
+"""`mzpipe profiles`: the profiles that come with mzpipe, and the trained runs."""
 
 import argparse
 
@@ -7,8 +7,12 @@ from rich.table import Table
 
 from ..config import load_profile
 from ..config.shipped import Result, shipped_profiles, shipped_results
+from ..runs.releases import shipped_releases
 
-_NOTE = "Minutes are those on two cores without a GPU; curves are in docs/results. `mzpipe train cartpole` trains one."
+_NOTE = (
+    "Minutes are those on two cores without a GPU; curves are in docs/results. `mzpipe train cartpole` trains one.\n"
+    "Of profiles marked * a trained run comes with mzpipe: eval, play, record and inspect take its name."
+)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -16,10 +20,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Prints a table: each profile's name, its game, and what was reached with it."""
-    results, table = shipped_results(), Table("profile", "game", "minutes", "score")
+    """Prints a table of the profiles: name, game, what was reached, and which have a trained run."""
+    results, releases, table = shipped_results(), shipped_releases(), Table("profile", "game", "minutes", "score")
     for name, path in shipped_profiles().items():
-        table.add_row(name, load_profile(path).game.name, *results.get(name, Result("", "not trained to one yet")))
+        mark = " *" if name in releases else ""
+        table.add_row(
+            name + mark, load_profile(path).game.name, *results.get(name, Result("", "not trained to one yet"))
+        )
     console = Console(highlight=False)
     console.print(table)
     console.print(_NOTE, markup=False)

@@ -5,17 +5,24 @@ from pathlib import Path
 
 from rich.console import Console
 
+from ..runs.releases import product_of
 from ..trained.player import Player
 from ..trained.video import Limits, record_games
 from ..trained.video.encode import refuse_format
-from .profile_arguments import add_checkpoint_argument, add_import_argument, integer, refuse_unwritable
+from .profile_arguments import (
+    add_checkpoint_argument,
+    add_import_argument,
+    add_run_argument,
+    integer,
+    refuse_unwritable,
+)
 
 _DEFAULT_FPS = 15
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Arguments of the verb."""
-    parser.add_argument("run", type=Path, help="a run directory")
+    add_run_argument(parser)
     add_import_argument(parser)
     parser.add_argument("--episodes", type=integer(1), default=1, help="games (default: 1)")
     parser.add_argument("--max-moves", type=integer(1), help="cut every game short after this many moves")
@@ -29,7 +36,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Plays, writes the video, and prints what it shows and where it is."""
-    path = arguments.output or arguments.run / "video.mp4"
+    path = arguments.output or product_of(arguments.run, "video.mp4")
     refuse_format(path)
     player = Player.load(arguments.run, arguments.checkpoint)
     refuse_unwritable(path, "--output")

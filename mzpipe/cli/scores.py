@@ -6,6 +6,7 @@ from pathlib import Path
 
 from rich.console import Console
 
+from ..runs.releases import find_run
 from ..trained.scores import ScoreReport, make_report
 from ..trained.scores.page import render_page
 from ..trained.scores.read import read_runs
@@ -16,7 +17,11 @@ from .profile_arguments import add_json_argument, refuse_unwritable, write_json,
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Arguments of the verb."""
     parser.add_argument(
-        "runs", type=Path, nargs="+", metavar="RUN", help="a run directory, or a file that `mzpipe eval --json` wrote"
+        "runs",
+        type=find_run,
+        nargs="+",
+        metavar="RUN",
+        help="a run directory, the name of a trained run (`mzpipe profiles`), or a file of `mzpipe eval --json`",
     )
     parser.add_argument(
         "--best", action="store_true", help="use the best evaluation of each run directory, not the last"

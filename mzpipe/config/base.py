@@ -2,11 +2,18 @@
 
 from typing import TYPE_CHECKING, Annotated
 
-from pydantic import ConfigDict, Field
-from pydantic.dataclasses import dataclass as pydantic_dataclass
+try:
+    from pydantic import AfterValidator, ConfigDict, Field
+    from pydantic.dataclasses import dataclass as pydantic_dataclass
+except ModuleNotFoundError:
+    HAS_PYDANTIC = False
+else:
+    HAS_PYDANTIC = True
 
 if TYPE_CHECKING:
     from dataclasses import dataclass as section
+elif not HAS_PYDANTIC:  # `mzpipe.search` alone does without it
+    from .plain import AfterValidator, Field, section
 else:
     _CLOSED = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False, use_attribute_docstrings=True)
 
@@ -48,4 +55,14 @@ PositiveFloat = Annotated[float, Field(gt=0.0)]
 NonNegativeFloat = Annotated[float, Field(ge=0.0)]
 Fraction = Annotated[float, Field(ge=0.0, le=1.0)]
 
-__all__ = ["Fraction", "NonNegativeFloat", "NonNegativeInt", "PositiveFloat", "PositiveInt", "chosen", "section"]
+__all__ = [
+    "AfterValidator",
+    "Field",
+    "Fraction",
+    "NonNegativeFloat",
+    "NonNegativeInt",
+    "PositiveFloat",
+    "PositiveInt",
+    "chosen",
+    "section",
+]

@@ -1,11 +1,13 @@
 """The profile of a complete run, with one section per process."""
 
+from dataclasses import field
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, WithJsonSchema
 
+from ..own_code import OWN_CLASS, is_own_class
 from .base import Fraction, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt, section
-from .game import GameConfig
+from .game import ArgumentName, GameConfig
 from .replay import ReplayConfig
 from .search import SearchConfig
 
@@ -148,18 +150,33 @@ class StopConfig:
 
 @section(frozen=True)
 class TelemetryConfig:
-    """Intervals of the reports."""
+    """The curves of a run, and where they go."""
 
     interval_s: PositiveFloat = 5.0
-    """Seconds between two points on the TensorBoard curves."""
+    """Seconds between two points on the curves."""
+
+    loggers: tuple[str, ...] = ()
+    """Where the curves go besides TensorBoard: "jsonl" (RUN/metrics.jsonl), "trackio", "wandb", "mlflow", or your own
+    logger, "module:Class" (docs/loggers.md)."""
+
+
+NETWORK_KINDS = ("mlp", "residual")
+# One of these or module:Class; `validate` says which other names are near.
+_NetworkKind = Annotated[
+    str, WithJsonSchema({"anyOf": [{"enum": list(NETWORK_KINDS)}, {"type": "string", "pattern": f"^{OWN_CLASS}$"}]})
+]
 
 
 @section(frozen=True)
 class NetworkConfig:
     """Sizes of the model; which fields count depends on `kind`."""
 
-    kind: Literal["mlp", "residual"] = "mlp"
-    """The layers: "mlp", fully connected, for vectors; "residual", convolutional, for images and boards."""
+    kind: _NetworkKind = "mlp"
+    """The layers: "mlp", fully connected, for vectors; "residual", convolutional, for images and boards; or a network
+    of your own (`module:Class`, --allow-env-import; docs/networks.md)."""
+
+    arguments: dict[ArgumentName, bool | int | float | str] = field(default_factory=dict, hash=False)
+    """A network of your own: keyword arguments of its class, as in { width = 64 }."""
 
     hidden_size: PositiveInt = 64
     """mlp: units of the hidden state and of every layer."""
@@ -230,6 +247,11 @@ class NetworkConfig:
 
     lstm_size: PositiveInt = 512
     """residual: units of the value prefix's LSTM; an mlp takes hidden_size."""
+
+    @property
+    def is_own(self) -> bool:
+        """Whether it is the user's own class."""
+        return is_own_class(self.kind)
 
 
 @section(frozen=True)
@@ -327,6 +349,15 @@ class LearnerConfig:
 
     diagnostics_interval: PositiveInt = 100
     """Training steps between two diagnostics (entropies, errors per unroll step, gradient norms)."""
+
+    init_from: str = ""
+    """The weights with which a new run begins: those of a run's directory (its best checkpoint, else its latest), of a
+    trained run that comes with mzpipe (`cartpole`), of a checkpoint's directory, or of a .safetensors file; "": random
+    ones. A run that resumes has its own."""
+
+    init_parts: tuple[str, ...] = ()
+    """The parts of init_from that are taken, as the names of tensors begin: ["representation", "prediction.value"];
+    []: all. What is taken must fit, tensor by tensor; the rest of the model is new."""
 
 
 @section(frozen=True)

@@ -2,9 +2,7 @@
 
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, Field
-
-from .base import Fraction, PositiveInt, section
+from .base import AfterValidator, Field, Fraction, PositiveInt, section
 
 # The search computes in float32: within these bounds its settings keep its scores finite.
 Factor = Annotated[float, Field(ge=0.0, le=1e6)]

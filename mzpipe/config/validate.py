@@ -4,8 +4,17 @@ from collections.abc import Iterator
 
 from ..errors import ConfigError
 from .base import chosen as chosen_in
-from .profile import Profile
+from .base import near
+from .profile import NETWORK_KINDS, Profile
 from .replay import check_corridor
+
+LOGGERS = ("jsonl", "trackio", "wandb", "mlflow")
+# The settings of [network] that only mzpipe's own kinds have.
+_BUILT_IN = (
+    *("hidden_size", "num_layers", "num_channels", "num_blocks", "downsample", "action_encoding", "downsample_blocks"),
+    *("residual_downsample", "head_channels", "head_hidden_size", "head_norm"),
+    *("value_prefix", "value_prefix_horizon", "lstm_size"),
+)
 
 
 def chosen(profile: Profile, *fields: str) -> Iterator[str]:
@@ -26,11 +35,14 @@ def check_profile(profile: Profile) -> None:
     _check_devices(profile)
     _check_precision(profile)
     _check_unvisited_q(profile)
+    _check_network_kind(profile)
     _check_downsampling(profile)
     _check_value_prefix(profile)
     _check_consistency(profile)
     _check_augmentation(profile)
     _check_batch_norm(profile)
+    _check_loggers(profile)
+    _check_init(profile)
 
 
 def _check_temperatures(profile: Profile) -> None:
@@ -139,6 +151,21 @@ def _check_unvisited_q(profile: Profile) -> None:
         )
 
 
+def _check_network_kind(profile: Profile) -> None:
+    """Refuses sizes that a user's own network does not take, and arguments for mzpipe's kinds."""
+    network = profile.network
+    if not network.is_own and network.kind not in NETWORK_KINDS:
+        raise ConfigError(
+            f"network.kind={network.kind!r}: it is neither 'mlp' nor 'residual', nor a network of your own, as in "
+            f"my_net:MyNet{near(network.kind, NETWORK_KINDS)}"
+        )
+    for choice in chosen(profile, *(f"network.{name}" for name in (_BUILT_IN if network.is_own else ["arguments"]))):
+        raise ConfigError(
+            f"{choice}: network.kind={network.kind!r} does not take it: leave it out, or "
+            + ("give your class an argument in network.arguments" if network.is_own else "name a class of your own")
+        )
+
+
 def _check_downsampling(profile: Profile) -> None:
     """Refuses sizes for a down-sampling that the network lacks, and action planes for states without board cells."""
     network = profile.network
@@ -184,7 +211,7 @@ def _check_consistency(profile: Profile) -> None:
 def _check_augmentation(profile: Profile) -> None:
     """Refuses to shift what is not down-sampled: a board's cells and a vector's numbers have their places."""
     network = profile.network
-    if (network.kind, network.downsample) == ("residual", "atari"):
+    if network.is_own or (network.kind, network.downsample) == ("residual", "atari"):
         return
     for choice in chosen(profile, "learner.augment_shift", "learner.augment_intensity"):
         raise ConfigError(
@@ -202,3 +229,22 @@ def _check_batch_norm(profile: Profile) -> None:
                 f"learner.batch_size={profile.learner.batch_size}: network.{name} normalises over each rank's part: "
                 f"set at least {least}"
             )
+
+
+def _check_loggers(profile: Profile) -> None:
+    loggers = profile.telemetry.loggers
+    for name in loggers:
+        if name not in LOGGERS and ":" not in name:
+            raise ConfigError(
+                f"telemetry.loggers: {name!r} is no logger, and your own is named module:Class{near(name, LOGGERS)}"
+            )
+        if loggers.count(name) > 1:
+            raise ConfigError(f"telemetry.loggers={list(loggers)}: {name!r} stands there twice: leave one out")
+
+
+def _check_init(profile: Profile) -> None:
+    """Refuses parts of nothing."""
+    if profile.learner.init_from:
+        return
+    for choice in chosen(profile, "learner.init_parts"):
+        raise ConfigError(f"{choice}: learner.init_from names no weights to take them from: leave it out, or set both")

@@ -24,7 +24,6 @@ Very short kernels keep the interpreter's lock (no nogil), because releasing and
 """
 
 import platform
-import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -33,7 +32,7 @@ from numba import njit, types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-from ..errors import InputOutputError
+from ..supported import refuse_others
 
 _I64 = ir.IntType(64)
 _I32 = ir.IntType(32)
@@ -44,10 +43,7 @@ _FUTEX_WAIT, _FUTEX_WAKE = 0, 1  # without FUTEX_PRIVATE_FLAG: the waiter is ano
 _NS_PER_S = 1_000_000_000
 
 MACHINE = platform.machine()
-if MACHINE not in _SYSCALL_FUTEX or sys.byteorder != "little" or sys.platform != "linux":
-    raise InputOutputError(
-        f"mzpipe runs on little-endian Linux on {', '.join(_SYSCALL_FUTEX)}; this is {sys.platform} on {MACHINE}"
-    )
+refuse_others()
 
 
 def _word_pointer(context, builder, array_type, array, index):

@@ -12,9 +12,13 @@ from ..config.validate import chosen
 from ..errors import CheckpointError, ConfigError, InputOutputError, PlanError, UsageError
 from ..extras import EXTRAS, require
 from ..games import GameSpec, describe_game, same_game, unused_settings
+from ..loggers.known import check_name
+from ..own_code import check_permission
 from ..replay.journal import has_journal, read_journal
-from ..runs.directory import RunDirectory
+from ..runs.directory import RunDirectory, scratch_directory
+from ..runs.initial import Initial, Source, read_source, spoken, take
 from ..runs.resume import ResumePoint
+from ..telemetry.loggers import Loggers
 from .plan import ModelSizes, Plan, journal_layout, make_plan, mebibytes
 from .roles import Devices
 
@@ -24,12 +28,16 @@ def check_profile(profile: Profile, run: RunDirectory | None, *, trace_events: i
 
     A run that resumes with its own game takes the settings as they are.
     """
+    if profile.network.is_own:
+        check_permission("network.kind", profile.network.kind)
     game = describe_game(profile.game)
     if run is None or not _plays_as_before(profile, run):
         refuse_unused(profile, game)
     make_plan(profile, game, Devices.assumed(profile), ModelSizes(), trace_events=trace_events).check()
     _check_source(profile, game)
     _check_runtime(profile)
+    for name in profile.telemetry.loggers:
+        check_name(name)
     return game
 
 
@@ -42,6 +50,12 @@ def check_start(profile: Profile, game: GameSpec, run: RunDirectory, start: Resu
         _check_game(profile, start)
     if not profile.replay.source and has_journal(run.journal):
         read_journal(run.journal, journal_layout(game))
+
+
+def check_loggers(profile: Profile) -> None:
+    """Raises what keeps a logger from being made; a run makes them itself, before its first file."""
+    with scratch_directory("loggers") as directory, Loggers(profile.telemetry.loggers, directory) as loggers:
+        loggers.await_ready()
 
 
 def refuse_unused(profile: Profile, game: GameSpec) -> None:
@@ -63,14 +77,32 @@ def _plays_as_before(profile: Profile, run: RunDirectory) -> bool:
     return (profile.game, profile.evaluator) == (former.game, former.evaluator)
 
 
-def check_model(plan: Plan, run: RunDirectory | None, start: ResumePoint | None) -> None:
-    """Raises the error that would end the run later: for want of room, or because the checkpoint is another model's."""
-    plan.check()
+def find_source(profile: Profile, start: ResumePoint | None) -> Source | None:
+    """The weights that the profile names for a new run; None for a run that resumes, or if it names none."""
+    text = profile.learner.init_from
+    return read_source(text) if text and start is None else None
+
+
+def check_model(
+    plan: Plan, run: RunDirectory | None, start: ResumePoint | None, source: Source | None
+) -> Initial | None:
+    """What is taken of the source, if there is one.
+
+    Raises the error that would end the run later: for want of room, or because weights are another model's.
+    """
+    initial = _initial(plan, source) if source is not None else None
+    plan.check(initial_bytes=initial.nbytes if initial else 0)
     if run is not None:
         _check_files(run)
         _check_disk(plan, run.path)
     if start is not None:
         _check_weights(plan, start)
+    return initial
+
+
+def _initial(plan: Plan, source: Source) -> Initial:
+    is_same_game = source.game is not None and same_game(source.game, plan.profile.game.name)
+    return take(source, plan.profile.learner.init_parts, plan.model.training_state, is_same_game=is_same_game)
 
 
 def _check_source(profile: Profile, game: GameSpec) -> None:
@@ -128,11 +160,7 @@ def _check_weights(plan: Plan, start: ResumePoint) -> None:
     if differing:
         name = differing[0]
         raise CheckpointError(
-            f"{start.name} is of another model: {name} is {_spoken(found.get(name))}, the profile's model has "
-            f"{_spoken(wanted.get(name))}: resume it with its own [network], game and game.frame_stack, or give "
+            f"{start.name} is of another model: {name} is {spoken(found.get(name))}, the profile's model has "
+            f"{spoken(wanted.get(name))}: resume it with its own [network], game and game.frame_stack, or give "
             "another --run-dir"
         )
-
-
-def _spoken(kind: tuple[str, tuple[int, ...]] | None) -> str:
-    return "not in it" if kind is None else f"{kind[0]} {kind[1]}"

@@ -46,7 +46,8 @@ def dependencies(profile: Profile, game: GameSpec) -> dict[str, object] | None:
 
 def _dependencies(profile: Profile, game: GameSpec) -> dict[str, object] | None:
     source, processor = _own_source(profile.game.name), _processor()
-    if source is None or processor is None:
+    # The sizes of a network of one's own depend on all that its code imports.
+    if source is None or processor is None or profile.network.is_own:
         return None
     return {
         "profile": dataclasses.asdict(tiny(profile)),

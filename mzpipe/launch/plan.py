@@ -132,8 +132,11 @@ class Plan:
         reanalyzed = shape.reanalyzers * shape.lanes_per_reanalyzer * again
         return shape.actors * shape.lanes_per_actor * lane + reanalyzed + games
 
-    def check(self) -> None:
-        """Raises PlanError if /dev/shm or memory cannot hold the plan, ConfigError if its parts do not fit together."""
+    def check(self, *, initial_bytes: int = 0) -> None:
+        """Raises PlanError if /dev/shm or memory cannot hold the plan, ConfigError if its parts do not fit together.
+
+        The weights that a new run begins with, `initial_bytes`, lie in /dev/shm too until the learner has them.
+        """
         capacity, length = self.table_sizes().capacity, self.profile.actor.trajectory_length
         if not self.profile.replay.source:  # else nothing is inserted, and nothing waits for it
             check_min_size(self.profile.replay.min_size_to_sample, capacity=capacity, trajectory_length=length)
@@ -141,7 +144,7 @@ class Plan:
         _check_images(self.profile, self.game)
         _check_room(
             str(SHARED_MEMORY),
-            self.segment_bytes(),
+            self.segment_bytes() + initial_bytes,
             free_shared_bytes(),
             "lower topology.trajectory_ring_slots, topology.batch_ring_slots, actor.trajectory_length or "
             f"learner.batch_size, or enlarge {SHARED_MEMORY}",

@@ -9,8 +9,7 @@ from pathlib import Path
 from ..errors import DeviceError, ExitCode, InputOutputError, MzpipeError, PlanError
 from ..runtime.attended import AttendedClock
 from ..runtime.environment import child_environment
-from ..runtime.process import DEATH_PIPE, Child, make_death_pipe, spawn
-from .roster import describe_exit
+from ..runtime.process import DEATH_PIPE, Child, describe_exit, make_death_pipe, spawn
 from .signals import SignalPipe
 
 _TIMEOUT_S, _LOOK_S = 600.0, 1.0

@@ -91,9 +91,10 @@ def describe_model(profile: Profile, game: GameSpec) -> Prepared:
         unusable_gpu,
     )
     from ..nets.cost import inference_flops, output_bytes
+    from ..nets.model import sizing_device
 
     shape = make_plan(profile, game, Devices.assumed(profile), ModelSizes()).shape
-    with torch.device("meta"):
+    with sizing_device(profile.network):
         model = Model(profile.network, shape.observation_shape, shape.num_actions, training_heads=True)
         observation = torch.zeros(1, *shape.observation_shape, dtype=getattr(torch, shape.frame_dtype))
         num_compared = 1 if profile.learner.consistency_steps == "one" else None
@@ -156,6 +157,8 @@ def tiny(profile: Profile) -> Profile:
             publish_interval=1,
             compile=False,
             cuda_graphs=False,
+            init_from="",
+            init_parts=(),
         ),
         evaluator=replace(profile.evaluator, episodes=1, interval_steps=1, num_simulations=2),
         topology=replace(

@@ -159,12 +159,3 @@ class Roster:
         for entry in self.alive():
             if entry.child is not None:
                 entry.child.signal(signal.SIGKILL)
-
-
-def describe_exit(code: int | None) -> str:
-    """An exit code or signal in words."""
-    if code is None:
-        return "ended"
-    if code < 0:
-        return f"was killed by {signal.Signals(-code).name}"
-    return f"ended with exit code {code}"

@@ -14,6 +14,7 @@ from ..ipc.shape import Member
 from ..runs.directory import LiveRun, RunDirectory
 from ..runtime.attended import AttendedClock
 from ..telemetry import View
+from ..telemetry.loggers import Loggers
 from ..telemetry.reports import Reached, Reports
 from .ending import Ending
 from .plan import Plan
@@ -32,6 +33,7 @@ def run_serial(
     signals: SignalPipe,
     reached: Reached,
     watch: Watch | None = None,
+    loggers: Loggers | None = None,
 ) -> Outcome:
     """Steps every agent in turn until a stop condition, a signal or the watch ends it.
 
@@ -39,7 +41,7 @@ def run_serial(
     """
     plane, clock = DataPlane.create(Path(live.runtime_directory), plan.shape), AttendedClock()
     pause = PauseSignal(lambda: clock.leave(lambda: signal.raise_signal(signal.SIGSTOP)))
-    with pause, closing(Reports(plan.profile, plane, run, view, reached, clock.now_s)) as reports:
+    with pause, closing(Reports(plan.profile, plane, run, view, reached, clock.now_s, loggers)) as reports:
         pipeline = SerialPipeline(plan.profile, plane, run.storage, plan.devices)
         with closing(
             _SerialRun(plan, pipeline, reports, view, signals, partial(watch, plane) if watch else None)
@@ -68,6 +70,7 @@ class _SerialRun:
         outcome = None
         while outcome is None:
             outcome = self._step()
+        self._reports.stopping()
         self._pipeline.drain()
         self._pipeline.agents[_LEARNER].on_message(SaveCheckpoint(request_id=1))  # at once, without another step
         self._take_messages()

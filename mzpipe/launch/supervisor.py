@@ -31,14 +31,15 @@ from ..ipc.segment import LAYOUT_VERSION
 from ..runs.checkpoint import LATEST, CheckpointStore
 from ..runs.directory import LiveRun, RunDirectory
 from ..runtime.attended import AttendedClock
-from ..runtime.process import make_death_pipe
+from ..runtime.process import describe_exit, make_death_pipe
 from ..telemetry import View
+from ..telemetry.loggers import Loggers
 from ..telemetry.reports import Reached, Reports
 from .ending import Ending, Patience
 from .join import SOCKET_FILE
 from .plan import Plan
 from .roles import LAST_STAGE, SEARCHING_ROLES, STOP_STAGES
-from .roster import Entry, Roster, State, describe_exit
+from .roster import Entry, Roster, State
 from .signals import Outcome, PauseSignal, SignalPipe, Watch, signal_outcome, solved
 from .silence import STACKS, SilenceKeeper, pause_run
 
@@ -65,6 +66,7 @@ class Supervisor:
         signals: SignalPipe,
         reached: Reached,
         watch: Watch | None = None,
+        loggers: Loggers | None = None,
     ) -> None:
         self._profile, self._run, self._live, self._view = plan.profile, run, live, view
         self._signals, self._watch = signals, watch
@@ -75,7 +77,7 @@ class Supervisor:
         self._clock = AttendedClock(_LONGEST_TURN_S)
         self._socket = SupervisorSocket(runtime / SOCKET_FILE)
         self._roster = Roster(plan.shape.members(), self._profile, run.path, run.logs, view.line, self._clock.now_s)
-        self._reports = Reports(self._profile, self._plane, run, view, reached, self._clock.now_s)
+        self._reports = Reports(self._profile, self._plane, run, view, reached, self._clock.now_s, loggers)
         silence_s = self._profile.topology.silence_s
         self._silences = SilenceKeeper(self._plane, self._roster, run.logs, view, silence_s, self._clock)
         self._outcome: Outcome | None = None
@@ -322,6 +324,7 @@ class Supervisor:
 
     def _stop(self, outcome: Outcome) -> Outcome:
         self._stopping = True
+        self._reports.stopping()
         self._ending.cause = outcome
         self._view.line(f"stopping: {outcome.reason}")
         self._raise_stage(_FIRST_STAGE)

@@ -1,17 +1,20 @@
 """`train`: takes a profile to a finished run, in many processes or in one."""
 
 import dataclasses
+from pathlib import Path
 
 from ..config import Profile, load_profile
 from ..errors import ConfigError, ExitCode
 from ..replay.journal import has_records
 from ..runs.checkpoint import LATEST, CheckpointStore
-from ..runs.directory import LastMoment, LockedRun, RunDirectory, save_profile, sweep_leftovers
+from ..runs.directory import LastMoment, LiveRun, LockedRun, RunDirectory, save_profile, sweep_leftovers
+from ..runs.initial import write_initial
 from ..runs.resume import ResumePoint
 from ..runs.scores import read_scores
 from ..telemetry import View
+from ..telemetry.loggers import Loggers
 from ..telemetry.reports import Reached
-from .checks import check_model, check_profile, check_start
+from .checks import check_model, check_profile, check_start, find_source
 from .last_moment import counted_session, recall_last_moment
 from .plan import make_plan, plan_lines
 from .prepare import prepare
@@ -44,27 +47,38 @@ def train(
         if start is not None or run.profile.is_file():
             _announce_resume(run, reached, _empty_table(run, profile, reached), locked, view)
             _announce_changes(run, profile, view)
+            if start is not None and profile.learner.init_from:
+                view.line(f"learner.init_from={profile.learner.init_from!r}: not read: the run has weights of its own")
         limit = _already_reached(profile, reached)
         if limit is not None:
             _begin(locked, start, view)
             return Outcome(ExitCode.FINISHED, limit)
         check_start(profile, game, run, start)
-        with counted_session(locked) as live:
+        source = find_source(profile, start)
+        with counted_session(locked) as live, _start_loggers(profile, live, view, signals) as loggers:
             prepared = prepare(profile, game, live, view, signals)
+            loggers.await_ready(lambda: signals.first() is not None)
             stopped = signal_outcome(signals, "stopped before training began")
             if stopped is not None:
                 return stopped
             assert prepared is not None
             plan = make_plan(profile, game, prepared.devices, prepared.model, trace_events=trace_events)
-            check_model(plan, run, start)
+            initial = check_model(plan, run, start, source)
+            if initial is not None:
+                write_initial(Path(live.runtime_directory), initial)
             _begin(locked, start, view)
             save_profile(profile, run.profile)
-            for line in (*prepared.lines(), *plan_lines(plan)):
+            for line in (*prepared.lines(), *([initial.line] if initial else []), *plan_lines(plan)):
                 view.line(line)
             reached = reached._replace(began_s=began_s)
             if serial:
-                return run_serial(plan, run, live, view, signals, reached, watch)
-            return Supervisor(plan, run, live, view, signals, reached, watch).run()
+                return run_serial(plan, run, live, view, signals, reached, watch, loggers)
+            return Supervisor(plan, run, live, view, signals, reached, watch, loggers).run()
+
+
+def _start_loggers(profile: Profile, live: LiveRun, view: View, signals: SignalPipe) -> Loggers:
+    names, runtime = profile.telemetry.loggers, Path(live.runtime_directory)
+    return Loggers(names, runtime, view.line, lambda: signals.count() > 1)
 
 
 def _begin(locked: LockedRun, start: ResumePoint | None, view: View) -> None:

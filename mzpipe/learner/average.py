@@ -4,20 +4,22 @@ import copy
 
 import torch
 from torch import Tensor
+from torch.nn.modules.batchnorm import _BatchNorm
 
 from ..nets import Model
 
 
 class AverageWeights:
-    """Keeps in `model` a running average of the weights of `trained`, and its mean image.
+    """Keeps in `model` a running average of the weights of `trained`, and its other state, such as the mean image.
 
     Batch statistics stay behind: `statistics` measures those of the average before anybody reads them.
     """
 
     def __init__(self, trained: Model, decay: float) -> None:
-        self.model, self._trained, self._decay = copy.deepcopy(trained).requires_grad_(False), trained, decay
+        self.model, self._decay = copy.deepcopy(trained).requires_grad_(False), decay
         self._mean: list[Tensor] = list(self.model.parameters())
         self._latest: list[Tensor] = list(trained.parameters())
+        self._copied = list(zip(_other_state(self.model), _other_state(trained), strict=True))
 
     @torch.no_grad()
     def update(self, skipped: Tensor | None = None) -> None:
@@ -26,8 +28,8 @@ class AverageWeights:
             torch._foreach_lerp_(self._mean, self._latest, 1.0 - self._decay)
         else:
             self._descend(skipped)
-        if self.model.mean_image is not None and self._trained.mean_image is not None:
-            self.model.mean_image.copy_(self._trained.mean_image)
+        for copied, latest in self._copied:
+            copied.copy_(latest)
 
     def _descend(self, skipped: Tensor) -> None:
         """A step of gradient descent towards the trained weights, for torch can skip such a step on the device."""
@@ -45,3 +47,11 @@ class AverageWeights:
             is_first_step=False,
             found_inf=skipped,
         )
+
+
+def _other_state(model: Model) -> list[Tensor]:
+    """The buffers of the model's state that are no batch statistics."""
+    norms = [module for module in model.modules() if isinstance(module, _BatchNorm)]
+    statistics = {id(buffer) for norm in norms for buffer in norm.buffers(recurse=False)}
+    state = model.state_dict().keys()
+    return [buffer for name, buffer in model.named_buffers() if name in state and id(buffer) not in statistics]

@@ -8,9 +8,11 @@ Every rank r trains; rank 0 alone publishes, saves and reports.
 """
 
 from collections import deque
+from collections.abc import Mapping
 from contextlib import ExitStack, closing
 from typing import NamedTuple
 
+import numpy as np
 import torch
 
 from ..config import score_protocol
@@ -27,6 +29,7 @@ from ..nets import FlatWeights, Model, place_model, use_device
 from ..planning import derive_seed
 from ..runs.attempts import Attempts
 from ..runs.checkpoint import LATEST, CheckpointStore, step_name
+from ..runs.initial import discard_initial, read_initial
 from ..runs.resume import find_resume_point
 from ..runtime.agent import Agent
 from ..runtime.context import RoleContext
@@ -39,7 +42,7 @@ from .launches import Launches
 from .loss import Batch, Losses
 from .numbers import StepResult
 from .ranks import OneRank, Ranks, backend_of
-from .saving import make_checkpoint, restore_checkpoint
+from .saving import begin_with, make_checkpoint, restore_checkpoint
 from .statistics import PlayedStatistics
 from .step import TrainingStep
 
@@ -109,8 +112,10 @@ class Learner(Agent):
         self._step = TrainingStep(
             self._model, config, ranks=self._ranks, average=self._average, note=self._note, ended=self._clock.end
         )
+        # Read first: rank 0 discards them once the checkpoint that it makes of them is saved.
+        initial = read_initial(self._plane.directory)
         if not self._restore():
-            self._begin()
+            self._begin(initial)
         self._first_batch = self._ranks.latest(self._feed.sequence)
         if self._index == 0:
             self._counters.set("learner_steps", self._step.learner_steps)
@@ -366,15 +371,17 @@ class Learner(Agent):
             "lower learner.learning_rate if this comes again"
         )
 
-    def _begin(self) -> None:
-        """Saves the untrained model before any game is played, so a run without a checkpoint must have lost it."""
+    def _begin(self, initial: Mapping[str, np.ndarray]) -> None:
+        """Saves the new model before any game is played, so a run without a checkpoint must have lost it."""
         steps = self._first.get("learner_steps")
         if steps:
             raise CheckpointError(
                 f"{self._store.directory}: no checkpoint is left of the run's {steps:,} learner steps"
             )
+        begin_with(initial, self._model, self._average, self._step)
         if self._index == 0:
             self._write_checkpoint()
+            discard_initial(self._plane.directory)
 
     def _restore(self) -> bool:
         """Restores the checkpoint that a resume would take; returns False if there is none."""

@@ -39,12 +39,12 @@ class StepNumbers:
         self._if_skipped_or_taken = torch.zeros(2, len(Given._fields), device=device)
         self._last_skipped = torch.zeros((), dtype=torch.bool, device=device)
 
-    def give(self, learner_steps: int, *, is_one_unknown: bool, is_sound: bool) -> None:
+    def give(self, learner_steps: int, *, is_one_unknown: bool, is_sound: bool, keeps_mean: bool) -> None:
         """The next step follows this many that were taken, and then one of which nobody knows if `is_one_unknown`."""
-        if_skipped = self._after(learner_steps, is_sound)
+        if_skipped = self._after(learner_steps, is_sound, keeps_mean)
         self._on_host = None if self._is_gpu or is_one_unknown else if_skipped
         if self._on_host is None:
-            if_taken = self._after(learner_steps + is_one_unknown, is_sound)
+            if_taken = self._after(learner_steps + is_one_unknown, is_sound, keeps_mean)
             both = torch.tensor([if_skipped, if_taken], pin_memory=self._is_gpu)
             self._if_skipped_or_taken.copy_(both, non_blocking=True)
 
@@ -59,9 +59,9 @@ class StepNumbers:
         """Keeps for the next step whether this one was skipped."""
         self._last_skipped.copy_(skipped)
 
-    def _after(self, learner_steps: int, is_sound: bool) -> Given:
-        rate = learning_rate(self._config, learner_steps)
-        return Given(rate, mean_image_weight(learner_steps), float(is_sound))
+    def _after(self, learner_steps: int, is_sound: bool, keeps_mean: bool) -> Given:
+        mean_weight = 0.0 if keeps_mean else mean_image_weight(learner_steps)
+        return Given(learning_rate(self._config, learner_steps), mean_weight, float(is_sound))
 
 
 class StepResult(NamedTuple):

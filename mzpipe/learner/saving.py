@@ -2,21 +2,24 @@
 
 weights     the published weights, and the parts of the model that only the learner has
 optimizer   INDEX.FIELD of the optimiser; trained.NAME of the trained weights if an average is published
-state       counters
+state       counters, and whether the mean image came with the weights of another run
 """
 
 from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
+import torch
 
 from ..nets import Model, numpy_state, restore_model
 from ..runs.checkpoint import Checkpoint
+from ..runs.initial import MEAN_IMAGE
 from .average import AverageWeights
 from .optimizer import optimizer_arrays, restore_optimizer
 from .step import TrainingStep
 
 _TRAINED = "trained."
+_KEEPS_MEAN = "keeps_mean"
 
 
 def make_checkpoint(
@@ -27,7 +30,21 @@ def make_checkpoint(
     if average is not None:
         optimizer |= {_TRAINED + name: array for name, array in numpy_state(model).items()}
     published = model if average is None else average.model
-    return Checkpoint(numpy_state(published), optimizer, {**state, "learner_steps": step.learner_steps})
+    state = {**state, "learner_steps": step.learner_steps, **({_KEEPS_MEAN: True} if step.keeps_mean else {})}
+    return Checkpoint(numpy_state(published), optimizer, state)
+
+
+def begin_with(
+    weights: Mapping[str, np.ndarray], model: Model, average: AverageWeights | None, step: TrainingStep
+) -> None:
+    """Gives a new model, and its average, these tensors; their shapes are known to fit. The rest stays as it is.
+
+    A mean image among them stays too: the tensors were trained on what it leaves of an image.
+    """
+    tensors = {name: torch.from_numpy(array) for name, array in weights.items()}
+    for each in (model, *([average.model] if average else [])):
+        each.load_state_dict(tensors, strict=False)
+    step.keeps_mean = MEAN_IMAGE in weights
 
 
 def restore_checkpoint(
@@ -44,6 +61,7 @@ def restore_checkpoint(
     restore_optimizer(step.optimizer, fields)
     step.is_sound = True
     step.learner_steps = checkpoint.state["learner_steps"]
+    step.keeps_mean = checkpoint.state.get(_KEEPS_MEAN) is True
 
 
 def _split(arrays: Mapping[str, np.ndarray]) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:

@@ -75,6 +75,8 @@ class TrainingStep:
         self.learner_steps = 0
         # If this is False on one rank, every rank skips its steps until the state is restored.
         self.is_sound = True
+        # Whether the model's mean image stays as it is; else the first batches make it.
+        self.keeps_mean = False
 
     def __call__(self, batch: Batch) -> StepResult:
         """Trains on one batch and waits for its result; a non-finite loss or gradient on any rank skips the update."""
@@ -89,7 +91,12 @@ class TrainingStep:
         with flushed_denormals():
             self._model.train()
             self._compile_once(batch)
-            self._numbers.give(self.learner_steps, is_one_unknown=bool(self._begun), is_sound=self.is_sound)
+            self._numbers.give(
+                self.learner_steps,
+                is_one_unknown=bool(self._begun),
+                is_sound=self.is_sound,
+                keeps_mean=self.keeps_mean,
+            )
             numbers = self._captured(self._train, batch) if self._captured else self._train(batch)
             self._begun.append(sent(numbers))
 

@@ -158,7 +158,12 @@ def measure_profile(
 
 
 def _endless(profile: Profile) -> Profile:
-    """The profile without limits that could end it before it is measured; schedules need learner_steps, so it stays."""
+    """The profile without limits that could end it before it is measured; schedules need learner_steps, so it stays.
+
+    It has no loggers: a measurement is no run to keep.
+    """
     return dataclasses.replace(
-        profile, stop=dataclasses.replace(profile.stop, env_steps=None, minutes=None, return_mean=None)
+        profile,
+        stop=dataclasses.replace(profile.stop, env_steps=None, minutes=None, return_mean=None),
+        telemetry=dataclasses.replace(profile.telemetry, loggers=()),
     )

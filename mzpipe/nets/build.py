@@ -9,6 +9,7 @@ from ..config import NetworkConfig
 from ..errors import ConfigError
 from .action_planes import BoardAction, OneHotAction, ScaledAction
 from .mlp import MlpDynamics, MlpPrediction, MlpRepresentation
+from .own import make_own
 from .residual import (
     Downsampling,
     HeadSizes,
@@ -37,7 +38,13 @@ class Functions(NamedTuple):
 
 
 def build_functions(config: NetworkConfig, observation_shape: tuple[int, ...], num_actions: int) -> Functions:
-    """Newly initialised functions; raises ConfigError when the observations do not suit the kind of network."""
+    """Newly initialised functions.
+
+    Raises ConfigError when the observations do not suit the kind of network, and what `make_own` raises.
+    """
+    if config.is_own:
+        (represent, step, predict), shape = make_own(config, observation_shape, num_actions, _head_outputs(config))
+        return Functions(represent, step, predict, None, shape)
     if config.kind == "mlp":
         return _build_mlp(config, observation_shape, num_actions)
     return _build_residual(config, observation_shape, num_actions)

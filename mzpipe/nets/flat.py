@@ -11,7 +11,7 @@ from ..config import NetworkConfig
 from ..errors import CheckpointError
 from ..ipc.layout import Field
 from ..runs.checkpoint import Checkpoint
-from .model import Model, training_only_names
+from .model import Model, sizing_device, training_only_names
 
 
 def restore_model(model: Model, checkpoint: Checkpoint) -> None:
@@ -32,7 +32,7 @@ def model_of(
 
     Raises the same errors as restore_model, before it takes the memory of a model that may be of any size.
     """
-    with torch.device("meta"):
+    with sizing_device(config):
         _check_fits(Model(config, observation_shape, num_actions), checkpoint)
     model = Model(config, observation_shape, num_actions)
     restore_model(model, checkpoint)

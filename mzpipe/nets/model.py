@@ -2,7 +2,8 @@
 
 The last layers of the policy, value and reward heads (or of the value prefix
 instead of the reward head) start at zero, as in EfficientZero: uniform policy,
-value 0, reward 0. Everything else keeps torch's default initialisation.
+value 0, reward 0. Everything else keeps torch's default initialisation, and a
+network of the user's own keeps its.
 
 Shape legend    B samples   A actions   M outputs of a value or reward head: logits of categories, or one plain number
 """
@@ -65,7 +66,8 @@ class Model(nn.Module):
         self.state_size = prod(self.state_shape)
         memory_size = 0 if self.value_prefix is None else self.value_prefix.memory_size
         self.hidden_shape = (self.state_size + memory_size,) if memory_size else self.state_shape
-        _zero_last_layers(self)
+        if not config.is_own:
+            _zero_last_layers(self)
         for name, size in (("value_bins", config.value_support_size), ("reward_bins", config.reward_support_size)):
             bins = torch.arange(-size, size + 1, dtype=torch.float32) if config.heads == "categorical" else None
             self.register_buffer(name, bins, persistent=False)
@@ -145,6 +147,11 @@ def mean_image_weight(learner_steps: int) -> float:
 
 def _unit_image(observation: Tensor) -> Tensor:
     return observation.float() / _MAX_PIXEL if observation.dtype == torch.uint8 else observation
+
+
+def sizing_device(config: NetworkConfig) -> torch.device:
+    """Where a model is made only for its sizes: where nothing takes memory, or the CPU if its code is the user's."""
+    return torch.device("cpu" if config.is_own else "meta")
 
 
 def make_consistency(config: NetworkConfig, state_shape: tuple[int, ...]) -> Consistency | None:

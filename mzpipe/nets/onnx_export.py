@@ -17,6 +17,7 @@ Shape legend    B samples   A actions   M outputs of a value or reward head
 """
 
 import io
+import warnings
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -25,7 +26,9 @@ import torch
 from torch import Tensor, nn
 from torch.onnx import TrainingMode
 
+from .engines.own_networks import check_export
 from .model import Model
+from .own import asked_of_own
 from .support import head_scalar
 
 # The newest opset that every torch from 2.4 on writes; runtimes have supported it since 2022.
@@ -67,6 +70,21 @@ def export_graphs(model: Model, observation: Tensor) -> dict[str, Graph]:
             ModelFunction(model, packed_prediction), {"hidden_state": hidden_state}, ("policy_logits", "value")
         ),
     }
+
+
+def exported(model: Model, observation: Tensor, num_actions: int) -> dict[str, Graph]:
+    """The graphs, for stacked observations like this one [1, ...].
+
+    Those of a user's own model are compared with it: raises OwnCodeError if it cannot be traced, or answers otherwise.
+    """
+    observations = observation.expand(2, *observation.shape[1:])
+    if not model.config.is_own:
+        return export_graphs(model, observations)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", torch.jit.TracerWarning)  # the comparison finds out whether it matters
+        graphs = asked_of_own(model.config.kind, "traced, it", export_graphs, model, observations)
+    check_export(model, {name: graph.data for name, graph in graphs.items()}, observation, num_actions)
+    return graphs
 
 
 class ModelFunction(nn.Module):

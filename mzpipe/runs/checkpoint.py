@@ -19,7 +19,7 @@ import json
 import os
 import re
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -116,17 +116,13 @@ class CheckpointStore:
     def _read(self, name: str) -> Checkpoint:
         path = self.directory / name
         files = _verified_files(path)
-        try:
+        with _reading(path):
             checkpoint = Checkpoint(
                 load_tensors(files[_WEIGHTS]),
                 load_tensors(files[_OPTIMIZER]),
                 msgpack.unpackb(files[_STATE], max_ext_len=0),
             )
             _check(path, checkpoint)
-        except (KeyError, ValueError, TypeError, SafetensorError, msgpack.UnpackException) as error:
-            raise CheckpointError(f"{path}: cannot be read: {error}") from None
-        except NotFiniteError as error:
-            raise CheckpointError(f"{path}: cannot be used: {error}") from None
         return checkpoint
 
     def has(self, pointer: str) -> bool:
@@ -227,12 +223,39 @@ class CheckpointStore:
         replace_file(path, name.encode())
 
 
+def read_weights(path: Path) -> dict[str, np.ndarray]:
+    """The tensors of a safetensors file; raises CheckpointError if it cannot be read, or if one is not finite."""
+    data = read_file(path, _MAX_FILE_BYTES)
+    with _reading(path):
+        try:
+            weights = load_tensors(data)
+        except KeyError as error:
+            raise ValueError(f"numpy has no type {error}: save its tensors as float32") from None
+        _check_finite(path.name, weights)
+    return weights
+
+
+@contextlib.contextmanager
+def _reading(path: Path) -> Iterator[None]:
+    """Raises CheckpointError for whatever is wrong with the contents that the block reads."""
+    try:
+        yield
+    except (KeyError, ValueError, TypeError, SafetensorError, msgpack.UnpackException) as error:
+        raise CheckpointError(f"{path}: cannot be read: {error}") from None
+    except NotFiniteError as error:
+        raise CheckpointError(f"{path}: cannot be used: {error}") from None
+
+
+def _check_finite(file_name: str, tensors: Mapping[str, np.ndarray]) -> None:
+    for name, array in sorted(tensors.items()):
+        if not np.isfinite(array).all():
+            raise NotFiniteError(f"{name} in {file_name} is not finite")
+
+
 def _check(path: Path, checkpoint: Checkpoint) -> None:
     """Raises NotFiniteError with the first tensor that holds NaN or infinity, CheckpointError for a wrong state."""
-    for file_name, tensors in ((_WEIGHTS, checkpoint.weights), (_OPTIMIZER, checkpoint.optimizer)):
-        for name, array in sorted(tensors.items()):
-            if not np.isfinite(array).all():
-                raise NotFiniteError(f"{name} in {file_name} is not finite")
+    _check_finite(_WEIGHTS, checkpoint.weights)
+    _check_finite(_OPTIMIZER, checkpoint.optimizer)
     fault = fault_of_state(checkpoint.state)
     if fault is not None:
         raise CheckpointError(f"{path}: damaged checkpoint: {fault}")

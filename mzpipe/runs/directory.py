@@ -28,6 +28,7 @@ from ..errors import AlreadyRunningError, InputOutputError, UsageError
 from ..reading import read_json
 from ..runtime.context import Storage
 from .files import file_errors, replace_file
+from .releases import hint_for, refuse_release
 
 # The resolved profile, and the directory of checkpoints.
 PROFILE, CHECKPOINTS = "profile.toml", "checkpoints"
@@ -41,7 +42,7 @@ _MAX_LOCK_BYTES, _MAX_COUNT = 1 << 16, 1 << 62
 def refuse_no_run(path: Path) -> None:
     """Raises UsageError unless a run lives, or has lived, in the directory."""
     if not (path / PROFILE).is_file():
-        raise UsageError(f"{path}: no run here (no {PROFILE})")
+        raise UsageError(f"{path}: no run here (no {PROFILE}){hint_for(path)}")
 
 
 def save_profile(profile: Profile, path: Path) -> None:
@@ -136,8 +137,9 @@ class RunDirectory:
     def locked(self) -> Iterator["LockedRun"]:
         """Makes the directory and holds its lock.
 
-        Raises AlreadyRunningError with the live supervisor's pid.
+        Raises AlreadyRunningError with the live supervisor's pid, UsageError for a run that comes with mzpipe.
         """
+        refuse_release(self.path)
         made = [path for path in (self.logs, *self.logs.parents) if not path.exists()]
         try:
             self.logs.mkdir(parents=True, exist_ok=True)

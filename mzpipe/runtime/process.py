@@ -108,6 +108,15 @@ def process_began_s() -> float:
     )
 
 
+def describe_exit(code: int | None) -> str:
+    """An exit code or signal in words."""
+    if code is None:
+        return "ended"
+    if code < 0:
+        return f"was killed by {signal.Signals(-code).name}"
+    return f"ended with exit code {code}"
+
+
 def end_process(code: int) -> NoReturn:
     """Ends this process without the interpreter's tear-down, which takes half a second to a second with torch.
 
@@ -132,8 +141,14 @@ def make_death_pipe(directory: Path) -> int:
     return os.open(path, os.O_RDWR | os.O_CLOEXEC)
 
 
-def end_with_parent(parent_pid: int) -> None:
-    """Has the kernel kill this process, and the program that it becomes, when the process that started it ends."""
+def ignore_terminal() -> None:
+    """Has this process ignore the signals of the terminal: whoever started it ends it in order."""
+    for number in _OF_THE_TERMINAL:
+        signal.signal(number, signal.SIG_IGN)
+
+
+def die_with_parent(parent_pid: int) -> None:
+    """Has the kernel kill this process when the thread that started it ends, whatever call it is stuck in."""
     ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
     if os.getppid() != parent_pid:
         os._exit(ExitCode.TERMINATED)
@@ -146,10 +161,9 @@ def follow_supervisor(directory: Path, parent_pid: int | None) -> None:
     pipe. PDEATHSIG alone is not enough: it is lost when the parent changes, and a
     role that was started by hand does not have it.
     """
-    for number in _OF_THE_TERMINAL:
-        signal.signal(number, signal.SIG_IGN)
+    ignore_terminal()
     if parent_pid is not None:
-        end_with_parent(parent_pid)
+        die_with_parent(parent_pid)
     try:
         descriptor = os.open(directory / DEATH_PIPE, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     except OSError as error:

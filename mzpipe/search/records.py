@@ -55,6 +55,8 @@ NODE = _record(
         ("best_place", "u2"),
         # In a root: how many of its actions sequential halving considers.
         ("num_considered", "u2"),
+        # Trees with chance: 1 if chance moves here, 0 if the player does.
+        ("is_chance", "u2"),
     ],
     48,
 )
@@ -67,6 +69,8 @@ HEADER = _record(
         ("num_nodes", "i8"),
         ("num_actions", "i8"),
         ("num_considered", "i8"),
+        # Codes of chance, which come after the actions in every row; 0: no tree has chance.
+        ("num_codes", "i8"),
         ("short_rows", "i8"),
         ("tables_at", "i8"),
         ("halving_at", "i8"),
@@ -90,5 +94,5 @@ HEADER = _record(
         ("value_scale", "f4"),
         ("maxvisit_init", "f4"),
     ],
-    208,
+    216,
 )

@@ -20,7 +20,16 @@ from .inputs import checked, checked_count, checked_out, raise_fault, refuse_sha
 from .noise import RootNoise
 from .puct import BOUNDS, SIBLINGS, TREE, exploration_table
 from .reading import SearchedTree, read_tree
-from .simulate import advance_gumbel, advance_puct, begin_gumbel, begin_puct, mix_noise, start_roots
+from .simulate import (
+    advance_chance,
+    advance_gumbel,
+    advance_puct,
+    begin_chance,
+    begin_gumbel,
+    begin_puct,
+    mix_noise,
+    start_roots,
+)
 from .tree import allocate_arena, arena_header
 
 # Actions are uint16 in the trees, and one number is NONE.
@@ -34,7 +43,12 @@ class BatchedSearch:
 
     All arrays are allocated here, once; a search object is reused for every move. `seed` drives the root noise. With
     `probabilities=True` the given policies are probabilities instead of logits, so that a device can do the softmax:
-    they are nonnegative, at least one is above 0, and they sum to 1 (not checked). Selected edges are written to
+    they are nonnegative, at least one is above 0, and they sum to 1 (not checked).
+
+    With num_codes = C > 0 the trees have chance nodes (Stochastic MuZero, Antonoglou et al. 2022; see `chance`): an
+    action leads to one, and one of its C codes to the next decision. Policies then have A + C logits, the actions'
+    first; `select` names code c as action A + c; the outputs for an action are those of its afterstate, whose reward is
+    not read, and those for a code are the next state's. Every edge takes a simulation. Selected edges are written to
     parent_index_B and action_B (int32, possibly in shared memory); without them the search has arrays of its own.
 
     Every method raises SearchInputError for arrays of the wrong shape, kind or values, naming the argument and the
@@ -47,6 +61,7 @@ class BatchedSearch:
         *,
         batch_size: int,
         num_actions: int,
+        num_codes: int = 0,
         seed: int = 0,
         probabilities: bool = False,
         parent_index_B: np.ndarray | None = None,
@@ -54,19 +69,23 @@ class BatchedSearch:
     ) -> None:
         self.config = config
         self.batch_size = checked_count("batch_size", batch_size, 1)
-        self.num_actions = checked_count("num_actions", num_actions, 1, MAX_ACTIONS)
+        self.num_codes = checked_count("num_codes", num_codes, 0)
+        self.num_actions = checked_count("num_actions", num_actions, 1, MAX_ACTIONS - num_codes)
+        _refuse_with_chance(config, num_codes, probabilities)
         self._is_gumbel = config.policy == "gumbel"
         self._noise = RootNoise(
             batch_size=batch_size,
-            num_actions=num_actions,
+            num_actions=num_actions + num_codes,
             seed=checked_count("seed", seed, 0),
             alpha=None if self._is_gumbel else config.root_dirichlet_alpha,
             scale=config.gumbel_scale,
         )
-        self._arena = _make_arena(config, batch_size, num_actions, from_logits=not probabilities)
-        self._advance = advance_gumbel if self._is_gumbel else advance_puct
+        self._arena = _make_arena(config, batch_size, num_actions, num_codes, from_logits=not probabilities)
+        self._advance = advance_chance if num_codes else advance_gumbel if self._is_gumbel else advance_puct
         self._policy_name = "policy_BA" if probabilities else "policy_logits_BA"
         self._all_legal_BA = np.ones((batch_size, num_actions), np.bool_)
+        # With chance: the legal actions, and the codes, which are none of the root's.
+        self._root_legal_BA = np.zeros((batch_size, num_actions + num_codes), np.bool_)
         shape = (batch_size,)
         self._selection = (
             checked_out("parent_index_B", parent_index_B, shape, np.int32),
@@ -85,12 +104,15 @@ class BatchedSearch:
 
         policy_logits_BA and value_B are float32, legal_actions_BA is bool (None: every action is legal).
         """
-        edges = (self.batch_size, self.num_actions)
-        policy_BA = checked(self._policy_name, policy_logits_BA, edges, np.float32)
+        policy_BA = checked(self._policy_name, policy_logits_BA, self._policy_shape, np.float32)
         value_B = checked("value_B", value_B, (self.batch_size,), np.float32)
         legal_BA = self._all_legal_BA
         if legal_actions_BA is not None:
-            legal_BA = checked("legal_actions_BA", legal_actions_BA, edges, np.bool_)
+            shape = (self.batch_size, self.num_actions)
+            legal_BA = checked("legal_actions_BA", legal_actions_BA, shape, np.bool_)
+        if self.num_codes:
+            self._root_legal_BA[:, : self.num_actions] = legal_BA
+            legal_BA = self._root_legal_BA
         fault, tree = start_roots(self._arena, value_B, policy_BA, legal_BA)
         if fault:
             raise_fault(fault, tree)
@@ -159,8 +181,12 @@ class BatchedSearch:
     def _checked_outputs(self, *outputs: np.ndarray) -> list[np.ndarray]:
         """The three arrays of backup, checked, and copied if the kernel cannot take them as they are."""
         names = ("reward_B", "value_B", self._policy_name)
-        shapes = ((self.batch_size,), (self.batch_size,), (self.batch_size, self.num_actions))
+        shapes = ((self.batch_size,), (self.batch_size,), self._policy_shape)
         return [checked(*each, np.float32) for each in zip(names, outputs, shapes, strict=True)]
+
+    @property
+    def _policy_shape(self) -> tuple[int, int]:
+        return self.batch_size, self.num_actions + self.num_codes
 
     def _sample_outputs(self) -> list[np.ndarray]:
         """Arrays of the kinds that backup takes."""
@@ -170,7 +196,8 @@ class BatchedSearch:
         if self.config.root_exploration_fraction > 0.0:
             t, fraction = self._noise.next(), np.float32(self.config.root_exploration_fraction)
             mix_noise(self._arena, self._noise.noise_BTA, t, legal_BA, fraction)
-        begin_puct(self._arena, legal_BA, *self._selection)
+        begin = begin_chance if self.num_codes else begin_puct
+        begin(self._arena, legal_BA, *self._selection)
 
     def _refuse_select(self) -> None:
         if self._limit == 0:
@@ -195,21 +222,35 @@ def num_considered_actions(config: SearchConfig, num_actions: int) -> int:
     return min(config.max_num_considered_actions, num_actions, config.num_simulations)
 
 
-def search_bytes(config: SearchConfig, *, batch_size: int, num_actions: int) -> int:
+def search_bytes(config: SearchConfig, *, batch_size: int, num_actions: int, num_codes: int = 0) -> int:
     """Bytes of the trees of one BatchedSearch.
 
     Per tree: 64 a node, 12 an action of the root, and the rows of unvisited edges. The rows take 4 bytes an action and
     node up to 1 MiB a tree; above that, if actions outnumber simulations, they take about 3.4 * num_simulations^2 in
     all, for any number of actions.
     """
-    header = arena_header(config.num_simulations, num_actions, batch_size, num_considered_actions(config, num_actions))
-    return int(header.end)
+    considered = num_considered_actions(config, num_actions)
+    return int(arena_header(config.num_simulations, num_actions, batch_size, considered, num_codes).end)
 
 
-def _make_arena(config: SearchConfig, batch_size: int, num_actions: int, *, from_logits: bool) -> np.ndarray:
+def _refuse_with_chance(config: SearchConfig, num_codes: int, probabilities: bool) -> None:
+    """Raises SearchInputError for what trees with chance do not have."""
+    wrong = {
+        "search.policy='gumbel'": config.policy == "gumbel",
+        "search.unvisited_q='mean'": config.unvisited_q == "mean",
+        "probabilities=True": probabilities,
+    }
+    for what, is_so in wrong.items():
+        if num_codes and is_so:
+            raise SearchInputError(f"num_codes={num_codes} with {what}: trees with chance are searched without it")
+
+
+def _make_arena(
+    config: SearchConfig, batch_size: int, num_actions: int, num_codes: int, *, from_logits: bool
+) -> np.ndarray:
     """The arena with the rules of `config` in its header."""
     considered = num_considered_actions(config, num_actions)
-    header = arena_header(config.num_simulations, num_actions, batch_size, considered)
+    header = arena_header(config.num_simulations, num_actions, batch_size, considered, num_codes)
     header.from_logits = from_logits
     header.discount = config.discount
     header.normalization = _NORMALIZATIONS[config.q_normalization]

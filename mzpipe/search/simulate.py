@@ -3,6 +3,8 @@
     begin             start_roots -> mix_noise -> begin_puct | begin_gumbel     select of simulation 1
     each simulation   advance_puct | advance_gumbel                             expand k, backup k, select k + 1
 
+Trees with chance have begin_chance and advance_chance.
+
 Shape legend    B trees   A actions
 Reads           policy_BA, value_B, reward_B, legal_actions_BA, noise
 Writes          the arena; parent_index_B and action_B: the edge that the next simulation expands
@@ -14,6 +16,7 @@ Oracle          tests/naive/search.py        Benchmark  mzpipe bench search
 """
 
 from .backup import backup_path
+from .chance import backup_chance, expand_kind, open_kind, select_chance, set_kind
 from .compiled import entry, expression
 from .expand import expand_leaf, expand_root, hang_leaf, open_row, write_root_row, write_row
 from .faults import NO_FAULT, find_fault, find_root_fault
@@ -98,6 +101,53 @@ def advance_puct(arena, k, reward_B, value_B, policy_BA, parent_index_B, action_
         if goes_on:
             select_puct(tree.edges_N, tree.nodes_N, tree.tables_N, header, k + 1)
             name_edge(tree, k + 1, b, header.from_logits, parent_index_B, action_B)
+    return fault
+
+
+@expression
+def name_kind_edge(tree, k, b, num_actions, parent_index_B, action_B):
+    """`name_edge` in a tree with chance."""
+    parent = tree.nodes_N[k].parent
+    if tree.edges_N[parent].first_child == NONE:
+        open_kind(tree, parent, num_actions)
+    action = tree.nodes_N[parent].best_action
+    tree.edges_N[k].action = action
+    parent_index_B[b] = parent
+    action_B[b] = action
+
+
+@entry
+def begin_chance(arena, legal_actions_BA, parent_index_B, action_B):
+    """Selects the first simulation's edges of trees with chance; the codes are illegal."""
+    header = header_of(arena)
+    num_actions = header.num_actions - header.num_codes
+    for b in range(legal_actions_BA.shape[0]):
+        tree = tree_of(arena, header, b)
+        write_root_row(tree, legal_actions_BA[b])
+        tree.nodes_N[ROOT].is_chance = 0
+        select_chance(tree.edges_N, tree.nodes_N, tree.tables_N, header, 1)
+        name_kind_edge(tree, 1, b, num_actions, parent_index_B, action_B)
+
+
+@entry
+def advance_chance(arena, k, reward_B, value_B, policy_BA, parent_index_B, action_B):
+    """Ends simulation `k` and selects the next one's edges with chance; returns the first fault and its tree."""
+    header = header_of(arena)
+    fault = find_fault(reward_B, value_B, policy_BA, header)
+    if fault[0] != NO_FAULT:
+        return fault
+    goes_on = k < header.num_nodes - 1
+    num_actions = header.num_actions - header.num_codes
+    for b in range(value_B.shape[0]):
+        tree = tree_of(arena, header, b)
+        hang_leaf(tree.edges_N, tree.nodes_N, k, reward_B[b], value_B[b])
+        set_kind(tree.nodes_N, k)
+        if goes_on:
+            expand_kind(tree, k, policy_BA[b], num_actions)
+        backup_chance(tree.edges_N, tree.nodes_N, k, header.discount)
+        if goes_on:
+            select_chance(tree.edges_N, tree.nodes_N, tree.tables_N, header, k + 1)
+            name_kind_edge(tree, k + 1, b, num_actions, parent_index_B, action_B)
     return fault
 
 

@@ -82,11 +82,17 @@ def row_starts(num_simulations: int, num_actions: int) -> np.ndarray:
     return np.concatenate([[0], np.cumsum(_up_to(length_N, BLOCK))]).astype(np.int64)
 
 
-def arena_header(num_simulations: int, num_actions: int, batch_size: int, num_considered: int) -> np.record:
-    """A header with the sizes and places of every part; the rules are left zero."""
+def arena_header(
+    num_simulations: int, num_actions: int, batch_size: int, num_considered: int, num_codes: int = 0
+) -> np.record:
+    """A header with the sizes and places of every part; the rules are left zero.
+
+    The edges of a node have num_actions + num_codes places.
+    """
+    num_actions += num_codes
     header = np.zeros(1, HEADER)[0]
     header.batch_size, header.num_nodes = batch_size, num_simulations + 1
-    header.num_actions, header.num_considered = num_actions, num_considered
+    header.num_actions, header.num_considered, header.num_codes = num_actions, num_considered, num_codes
     header.short_rows = has_short_rows(num_simulations, num_actions)
     places = int(row_starts(num_simulations, num_actions)[-1])
     tree_parts = {

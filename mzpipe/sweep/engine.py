@@ -12,10 +12,10 @@ from dataclasses import dataclass, field
 from ..config import Profile
 from ..errors import ExitCode, InputOutputError, UsageError
 from ..format import count, score
-from ..launch.roster import describe_exit
 from ..launch.signals import HANDLED, Outcome, PauseSignal, SignalPipe, signal_outcome
 from ..runs.directory import save_profile
 from ..runs.scores import Evaluation, read_scores
+from ..runtime.process import describe_exit
 from .directory import SweepDirectory
 from .jobs import Job, Runner
 from .study import Study, Trial

@@ -6,12 +6,12 @@ Run as `python -m mzpipe.sweep.follow PARENT_PID CORES MODULE WORDS...`; CORES a
 import os
 import sys
 
-from ..runtime.process import end_with_parent
+from ..runtime.process import die_with_parent
 
 
 def main(parent_pid: str, cores: str, *words: str) -> None:
     """Replaces this process; what it starts from then on keeps to these cores too."""
-    end_with_parent(int(parent_pid))
+    die_with_parent(int(parent_pid))
     os.sched_setaffinity(0, map(int, cores.split(",")))
     os.execv(sys.executable, [sys.executable, "-P", "-m", *words])
 

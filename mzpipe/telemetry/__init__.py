@@ -6,11 +6,12 @@ The supervisor builds a `Snapshot` from the shared counters every half second, a
 from ..runs.scores import Evaluation, ScoresFile, read_scores
 from .snapshot import Snapshot, seconds_to_limit
 from .tensorboard import TensorBoardWriter
-from .view import LiveView, PlainView, SilentView, View, make_view
+from .view import LiveView, NotebookView, PlainView, SilentView, View, make_view
 
 __all__ = [
     "Evaluation",
     "LiveView",
+    "NotebookView",
     "PlainView",
     "ScoresFile",
     "SilentView",

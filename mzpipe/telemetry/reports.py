@@ -1,4 +1,4 @@
-"""Reports: the terminal, the TensorBoard curves and the scores of one session of a run."""
+"""Reports: the terminal, the TensorBoard curves, the loggers and the scores of one session of a run."""
 
 import time
 from collections import deque
@@ -18,6 +18,7 @@ from ..runs.directory import RunDirectory
 from ..runs.scores import Evaluation, ScoresFile
 from ..targets import value_transform_inverse
 from . import TensorBoardWriter, View
+from .loggers import Loggers, logged_run
 from .snapshot import Snapshot
 from .snapshots import SnapshotMaker
 
@@ -51,6 +52,7 @@ class Reports:
         view: View,
         reached: Reached,
         clock: Callable[[], float] = time.monotonic,
+        loggers: Loggers | None = None,
     ) -> None:
         """`clock` counts the time in which the run runs."""
         self._profile, self._plane, self._view = profile, plane, view
@@ -68,6 +70,9 @@ class Reports:
         self._snapshots.best_return_mean = reached.best_return_mean
         self._tensorboard = TensorBoardWriter(run.tensorboard)
         self._curves = Attempts("curves", view.line, lost="points are missing")
+        self._clock, self._loggers = clock, loggers or Loggers()
+        self._stopping_at_s: float | None = None
+        self._loggers.open(logged_run(profile, run.path, reached.env_steps, reached.learner_steps), run.logs)
         self._scores = ScoresFile(run.scores)
         self._rows = Attempts("scores", view.line)
         self._unwritten = deque[Evaluation]()
@@ -112,6 +117,8 @@ class Reports:
         if now_s >= self._curve_due_s and snapshot.axis:
             self._curve_due_s = now_s + self._profile.telemetry.interval_s
             self._curves.make(lambda: self._tensorboard.write(snapshot))
+            self._loggers.log(snapshot)
+        self._loggers.look()
         if self._rows.is_due:
             self._rows.make(self._write_scores)
 
@@ -137,13 +144,19 @@ class Reports:
             f"{network.reward_support_size}: rewards up to {rewards:,.1f}); `mzpipe check-env` suggests both"
         )
 
+    def stopping(self) -> None:
+        """Notes that the run stops: its loggers have little time from now on."""
+        self._stopping_at_s = self._clock()
+
     def close(self) -> None:
-        """Writes the last point of the curves, and the scores that could not be written before."""
+        """Writes the last point of the curves, and the scores that could not be written before; closes the loggers."""
         last = self._snapshots.make("stopped")
         if self._curves.make(lambda: self._tensorboard.write(last)):
             self._curves.make(self._tensorboard.close)
+        self._loggers.log(last)
         if not self._rows.make(self._write_scores):
             self._view.line(f"{len(self._unwritten)} evaluations are missing from the scores")
+        self._loggers.close(0.0 if self._stopping_at_s is None else self._clock() - self._stopping_at_s)
 
     def _write_scores(self) -> None:
         while self._unwritten:

@@ -8,18 +8,25 @@ import contextlib
 import io
 import os
 import socket
+import struct
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
+from google.protobuf.message import DecodeError
 from tensorboard.compat.proto import event_pb2
 from tensorboard.summary.writer.record_writer import RecordWriter
 
+from ..reading import read_file
 from ..runs.files import FileOperations, file_errors, write_all
 from ..runs.scores import Evaluation
 from .metrics import EVALUATION_METRICS, Values, read
 from .snapshot import Snapshot
 
 _FILE_PREFIX = "events.out.tfevents."
+# A record is its length and that length's checksum, the event, and the event's checksum.
+_HEADER, _FOOTER_BYTES = struct.Struct("<QI"), 4
+_MAX_BYTES = 1 << 30
 
 
 class TensorBoardWriter:
@@ -88,6 +95,27 @@ class TensorBoardWriter:
         descriptor, self._descriptor = self._descriptor, None
         assert descriptor is not None
         self._operations.close(descriptor)
+
+
+def training_times(directory: Path, axis: int) -> list[tuple[float, float]]:
+    """The first and last wall time, in seconds, of what each session wrote up to `axis`, oldest session first."""
+    files = sorted(directory.glob(f"{_FILE_PREFIX}*"))
+    sessions = [[moment for step, moment in _moments(path) if step <= axis] for path in files]
+    return [(min(times), max(times)) for times in sessions if times]
+
+
+def _moments(path: Path) -> Iterator[tuple[int, float]]:
+    """The step and wall time of every event of a file; the file ends at a record that is not whole."""
+    data, place = read_file(path, _MAX_BYTES), 0
+    while place + _HEADER.size <= len(data):
+        start = place + _HEADER.size
+        place = start + _HEADER.unpack_from(data, start - _HEADER.size)[0] + _FOOTER_BYTES
+        try:
+            event = event_pb2.Event.FromString(data[start : place - _FOOTER_BYTES])
+        except DecodeError:
+            return
+        if event.HasField("summary"):
+            yield event.step, event.wall_time
 
 
 def _records(*events: event_pb2.Event) -> bytes:

@@ -1,7 +1,7 @@
-"""View: shows a run, live in a terminal and as plain lines anywhere else."""
+"""View: shows a run, live in a terminal, in one place of a notebook's cell, and as plain lines anywhere else."""
 
 from collections.abc import Iterator
-from typing import Protocol
+from typing import Any, Protocol
 
 from rich.console import Console
 
@@ -40,8 +40,29 @@ class PlainView:
         parts = list(_parts(snapshot, self._return_mean))
         if self._shown is None or snapshot.note != self._shown.note:
             parts.append(snapshot.note)
-        self.line(f"[{snapshot.elapsed_s:6.1f}s] {' | '.join(parts)}")
+        self._print_snapshot(f"[{snapshot.elapsed_s:6.1f}s] {' | '.join(parts)}")
         self._shown = snapshot
+
+    def _print_snapshot(self, text: str) -> None:
+        self.line(text)
+
+
+class NotebookView(PlainView):
+    """Shows the newest snapshot below a notebook's cell, in place of the former one; messages are plain text."""
+
+    def __init__(self, *, interval_s: float = 5.0) -> None:
+        # Rich would make a block of HTML of every line.
+        super().__init__(Console(force_jupyter=False), interval_s=interval_s)
+        self._place: Any = None
+
+    def _print_snapshot(self, text: str) -> None:
+        from IPython.display import display
+
+        state = {"text/plain": printable(text)}
+        if self._place is None:
+            self._place = display(state, raw=True, display_id=True)
+        else:
+            self._place.update(state, raw=True)
 
 
 class SilentView:
@@ -85,7 +106,7 @@ def _trouble(snapshot: Snapshot) -> Iterator[str]:
         yield f"restarts {count(snapshot.restarts)}"
 
 
-__all__ = ["LiveView", "PlainView", "View", "make_view"]
+__all__ = ["LiveView", "NotebookView", "PlainView", "View", "make_view"]
 
 
 class View(Protocol):
@@ -102,8 +123,13 @@ class View(Protocol):
 
 
 def make_view(run_name: str = "", console: Console | None = None, *, interval_s: float = 5.0) -> View:
-    """A LiveView if the console (default: stdout) can redraw, else a PlainView with a line every `interval_s`."""
+    """A LiveView if the console (default: stdout) can redraw, else one with a line every `interval_s`.
+
+    In a notebook that is a NotebookView, else a PlainView.
+    """
     console = console or Console()
+    if console.is_jupyter:
+        return NotebookView(interval_s=interval_s)
     if can_redraw(console):
         return LiveView(console, run_name=run_name)
     return PlainView(console, interval_s=interval_s)

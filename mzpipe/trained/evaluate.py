@@ -51,6 +51,7 @@ class Scores(NamedTuple):
     learner_steps: int
     game: str
     num_players: int
+    num_simulations: int
 
 
 def evaluate(run: RunDirectory, examination: Examination, progress: Progress) -> Scores:
@@ -77,6 +78,7 @@ def evaluate(run: RunDirectory, examination: Examination, progress: Progress) ->
         learner_steps=agent.learner_steps,
         game=game.description,
         num_players=game.num_players,
+        num_simulations=agent.search.num_simulations,
     )
 
 

@@ -10,6 +10,7 @@ from ..nets import Model, model_of
 from ..planning import greedy_search, signed_search
 from ..runs.checkpoint import Checkpoint, CheckpointStore
 from ..runs.directory import CHECKPOINTS, PROFILE, refuse_no_run
+from ..runs.releases import find_run
 
 
 class TrainedAgent(NamedTuple):
@@ -32,14 +33,15 @@ class TrainedAgent(NamedTuple):
 
 
 def load_trained(run: str | Path, checkpoint: str | None, num_simulations: int | None = None) -> TrainedAgent:
-    """The agent of a run; `checkpoint` is a name or a pointer, None is `best` if there is one, else `latest`.
+    """The agent of a run, a directory or a name as find_run takes it.
 
+    `checkpoint` is a name or a pointer, None is `best` if there is one, else `latest`.
     num_simulations replaces the number of the profile's evaluations. Raises
     UsageError when the directory holds no run, ConfigError when num_simulations is
     out of range, CheckpointError when the checkpoint is missing, damaged, or
     belongs to another game or model.
     """
-    path = Path(run)
+    path = find_run(run)
     refuse_no_run(path)
     return load_agent(path, load_profile(path / PROFILE, _overrides(num_simulations)), checkpoint)
 

@@ -10,7 +10,6 @@ import onnxruntime
 import pytest
 import torch
 
-from mzpipe.cli import export_onnx
 from mzpipe.cli.main import main
 from mzpipe.nets import Model, numpy_state
 from mzpipe.runs.checkpoint import BEST, LATEST, Checkpoint, CheckpointStore
@@ -164,7 +163,7 @@ def test_export_leaves_nothing_when_the_disk_is_full(trained, tmp_path, refused,
         assert sorted(path.name for path in draft.iterdir()) == FILES
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(export_onnx.os, "rename", fail)
+    monkeypatch.setattr("os.rename", fail)
     (tmp_path / "to").mkdir()
     line = refused(74, "--onnx", trained, "--to", tmp_path / "to" / "onnx")
     assert line == f"{tmp_path / 'to' / 'onnx'}: cannot be written: No space left on device"

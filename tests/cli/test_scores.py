@@ -79,6 +79,7 @@ def test_eval_writes_what_scores_reads_and_normalises_atari_games(
         learner_steps=40,
         game=description,
         num_players=1,
+        num_simulations=10,
     )
     monkeypatch.setattr(eval_verb, "evaluate", lambda *_: scores)
     path = tmp_path / "eval.json"

@@ -11,7 +11,7 @@ import sys
 import time
 from bisect import bisect_left
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import NamedTuple, Self
@@ -68,8 +68,8 @@ class Death(NamedTuple):
 class WatchedRun(Run):
     """A live run that is looked at every few milliseconds while the drill waits."""
 
-    def __init__(self, directory: Path, *overrides: str) -> None:
-        super().__init__(directory, *OVERRIDES, *overrides)
+    def __init__(self, directory: Path, *overrides: str, extra: Sequence[str] = ()) -> None:
+        super().__init__(directory, *OVERRIDES, *overrides, extra=extra)
         self.lines: list[Line] = []
         self._read_to, self._rest = 0, ""
         self._plane: DataPlane | None = None
@@ -77,9 +77,9 @@ class WatchedRun(Run):
 
     @classmethod
     @contextmanager
-    def ready(cls, directory: Path, *overrides: str) -> Iterator[Self]:
+    def ready(cls, directory: Path, *overrides: str, extra: Sequence[str] = ()) -> Iterator[Self]:
         """A run in which every process has done something; it is ended on the way out."""
-        run = cls(directory, *overrides)
+        run = cls(directory, *overrides, extra=extra)
         try:
             if not run.is_ready():
                 sys.exit(f"the run did not become ready:\n{run.output}")

@@ -17,7 +17,9 @@ OTHERS = {
     "ipc/segment.py": "shared memory",
     "launch/program.py": "a log in shared memory",
     "launch/rehearsal.py": "files in shared memory",
+    "loggers/process.py": "a log in shared memory",
     "measure/ceilings/program.py": "files of one command, in shared memory",
+    "runs/initial.py": "a file in shared memory",
     "runtime/environment.py": "the kernels' cache directory, when a command starts",
     "runtime/process.py": "a pipe in shared memory",
 }

@@ -8,6 +8,7 @@ new ones.
 import contextlib
 import dataclasses
 import itertools
+import json
 from collections import deque
 from pathlib import Path
 from types import SimpleNamespace
@@ -30,6 +31,9 @@ from mzpipe.launch.prepare import Memory
 from mzpipe.launch.rehearsal import Prepared
 from mzpipe.launch.silence import SilenceKeeper
 from mzpipe.learner import faults
+from mzpipe.loggers import LoggedRun
+from mzpipe.loggers.jsonl import JsonlLogger
+from mzpipe.loggers.memory import remembered
 from mzpipe.replay.dataset import export_dataset, read_dataset
 from mzpipe.replay.journal import read_journal
 from mzpipe.replay.journal.counts import Counts
@@ -251,6 +255,57 @@ class SupervisorsFiles(Writer):
                 sum(line.count(text) for line in self.lines) for text in (f"{what} are tried", f"{what} are written")
             ]
             assert told in ([0, 0], [1, 1]), self.lines
+
+
+LOGGED = LoggedRun(name="run", directory=Path(), profile={}, metrics=(), env_steps=1, learner_steps=1)
+
+
+class MetricLines(Writer):
+    """A line after others, of which the session that begins drops some."""
+
+    def prepare(self):
+        self.path = self.home / "metrics.jsonl"
+        self.log(JsonlLogger(), LOGGED, 1, 9)
+        self.logger = JsonlLogger()
+        self.logger.open(dataclasses.replace(LOGGED, directory=self.home))
+
+    def log(self, logger, run, *steps):
+        logger.open(dataclasses.replace(run, directory=self.home))
+        for step in steps:
+            logger.log({"loss/total": 1.0}, step, step, 0.0)
+        logger.close()
+
+    def write(self):
+        self.logger.log({"loss/total": 2.0}, 2, 2, 0.0)
+
+    def steps(self):
+        return [json.loads(line)["env_steps"] for line in self.path.read_text().splitlines()]
+
+    def look(self):
+        with contextlib.suppress(json.JSONDecodeError):  # the line that was cut short, which the next one removes
+            assert self.steps() in ([1, 9], [1], [1, 2])
+
+    def again(self):
+        self.logger.log({"loss/total": 3.0}, 3, 3, 0.0)
+        assert self.steps() in ([1, 3], [1, 2, 3])
+
+    def close(self):
+        self.logger.close()
+
+
+class LoggersWord(Writer):
+    """The id of a run, which a logger remembers."""
+
+    def write(self):
+        remembered(dataclasses.replace(LOGGED, directory=self.home), "wandb", lambda: "word")
+
+    def look(self):
+        path = self.home / "loggers" / "wandb"
+        assert not path.exists() or path.read_text() == "word\n"
+
+    def again(self):
+        self.write()
+        assert (self.home / "loggers" / "wandb").read_text() == "word\n"
 
 
 class FirstBadBatch(Writer):
@@ -512,6 +567,8 @@ WRITERS = {
     "runs/directory.py": (Profile, Lock),
     "telemetry/tensorboard.py": (Curves, FirstCurves),
     "telemetry/reports.py": (SupervisorsFiles,),
+    "loggers/jsonl.py": (MetricLines,),
+    "loggers/memory.py": (LoggersWord,),
     "learner/faults.py": (FirstBadBatch,),
     "learner/learner.py": (LearnersCheckpoints,),
     "launch/roster.py": (Log,),

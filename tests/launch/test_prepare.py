@@ -217,6 +217,11 @@ def test_prepare_remembers_nothing_when_an_own_game_is_a_package(rehearsals, own
     assert [rehearsals.start("game.name=treasures:Treasure") for _ in range(2)] == [True, True]
 
 
+def test_prepare_remembers_nothing_with_a_network_of_ones_own(rehearsals):
+    own = ("network.kind=somewhere:Net", "network.hidden_size=64")
+    assert all(rehearsals.start(*own) for _ in range(2))
+
+
 @pytest.mark.parametrize("ending", [DeviceError("no such device"), False])
 def test_prepare_never_remembers_a_rehearsal_that_fails_or_is_given_up(rehearsals, ending):
     rehearsals.ending = ending

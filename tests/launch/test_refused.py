@@ -2,7 +2,9 @@
 
 import hashlib
 import os
+import re
 import shutil
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -18,8 +20,9 @@ from mzpipe.replay.journal import JournalLayout
 from mzpipe.replay.journal.manifest import MANIFEST
 from mzpipe.runs.checkpoint import CheckpointStore
 from mzpipe.runs.directory import LiveRun, RunDirectory
+from mzpipe.runs.initial import read_initial
 from tests.launch.journals import make_journal
-from tests.tiny import _PROFILE
+from tests.tiny import _PROFILE, planned
 from tests.trained.runs import make_run
 
 MIB = 1 << 20
@@ -123,6 +126,101 @@ def test_a_refused_command_leaves_the_run_as_it_was(run, profile, capsys, monkey
     assert found == code, line
     assert line.startswith(f"mzpipe {verb}: ")
     assert __import__("re").search(text, line), line
+
+
+@pytest.mark.parametrize("verb", ["train", "plan"])
+def test_a_logger_that_cannot_be_made_leaves_the_run_as_it_was(run, profile, capsys, monkeypatch, verb):
+    monkeypatch.setenv("MZPIPE_ALLOW_ENV_IMPORT", "")
+    loggers = 'telemetry.loggers=["tests.loggers.bad:RaisesWhenMade"]'
+    words = [verb, str(profile), "--run-dir", str(run), "--allow-env-import", "--set", loggers]
+    code, line = refused(words, run, capsys)
+    assert code == 2
+    assert "telemetry.loggers: tests.loggers.bad:RaisesWhenMade: its constructor raised ValueError: no words" in line
+
+
+# The overrides of a new run, its exit code, and its line; RUN is a sound run of the profile.
+NOT_BEGUN = {
+    "no such place": (["learner.init_from=nowhere"], 2, "learner.init_from='nowhere': no such file or directory"),
+    "no weights": (["learner.init_from=."], 2, "learner.init_from='.': no weights lie here: name a run's directory"),
+    "another network": (
+        ["learner.init_from=RUN", "network.hidden_size=16"],
+        74,
+        r"learner.init_from: representation\S* is float32 \(8, 4\) in RUN/checkpoints/step_00000030, "
+        r"the profile's model has float32 \(16, 4\) \(the first of \d+ tensors that do not fit\): no part of the two",
+    ),
+    "another support": (
+        ["learner.init_from=RUN", "network.value_support_size=11"],
+        74,
+        r"learner.init_parts=\[\"representation\", \"dynamics\", \"prediction.layers\", \"prediction.policy\"\]",
+    ),
+    "a part that differs": (
+        ["learner.init_from=RUN", "network.value_support_size=11", 'learner.init_parts=["prediction"]'],
+        74,
+        "learner.init_from: prediction.value.weight is ",
+    ),
+    "no such part": (
+        ["learner.init_from=RUN", 'learner.init_parts=["dynamic"]'],
+        2,
+        "'dynamic' is no part of the profile's model; did you mean dynamics",
+    ),
+    "parts of nothing": (['learner.init_parts=["dynamics"]'], 2, "learner.init_from names no weights to take them"),
+    "shared memory": (["learner.init_from=RUN"], 2, ".*: the run needs .* MiB, .* are free: lower topology.trajectory"),
+}
+
+
+@pytest.mark.parametrize("verb", ["train", "plan"])
+@pytest.mark.parametrize("case", NOT_BEGUN)
+def test_weights_to_begin_with_are_refused_before_anything_is_there(
+    run, profile, capsys, monkeypatch, tmp_path, verb, case
+):
+    overrides, code, text = NOT_BEGUN[case]
+    monkeypatch.chdir(run / "logs")
+    if case == "shared memory":  # room for the segments, but not for the weights too
+        plan = planned(load_profile(profile))
+        monkeypatch.setattr(plan_module, "free_shared_bytes", lambda: plan.segment_bytes() + 100)
+    words = [word for each in overrides for word in ("--set", each.replace("RUN", str(run)))]
+    before = digest(run)
+    assert main([verb, str(profile), "--run-dir", str(tmp_path / "new"), *words]) == code
+    (line,) = capsys.readouterr().err.splitlines()
+    assert re.search(text.replace("RUN", str(run)), line), line
+    assert digest(run) == before and not (tmp_path / "new").exists()
+
+
+def test_weights_to_begin_with_are_told_and_handed_over_before_any_process_starts(
+    run, profile, capsys, monkeypatch, tmp_path
+):
+    seen = []
+
+    class Started(Exception):
+        pass
+
+    def supervisor(plan, directory, live, *_):
+        seen.append(read_initial(Path(live.runtime_directory)))
+        raise Started
+
+    monkeypatch.setattr(train_module, "Supervisor", supervisor)
+    words = [str(profile), "--run-dir", str(tmp_path / "new"), "--set", f"learner.init_from={run}"]
+    assert main(["plan", *words, "--set", "learner.init_parts=['dynamics']"]) == 0
+    parts = capsys.readouterr().out
+    assert main(["train", *words]) == 70
+    told = capsys.readouterr().out
+    saved = CheckpointStore(run / "checkpoints").load("latest").weights
+    assert seen[0].keys() == saved.keys() and all((seen[0][name] == saved[name]).all() for name in saved)
+    where = f"weights   from {run}/checkpoints/step_00000030 (CartPole-v1): "
+    assert f"{where}{len(saved)} of {len(saved)} tensors, " in told
+    new = "; new: representation, prediction; left out: prediction, representation"
+    assert re.search(rf"{re.escape(where)}\d of {len(saved)} tensors, [\d,]+ of [\d,]+ numbers{new}\n", parts)
+
+
+@pytest.mark.parametrize("verb", ["train", "plan"])
+def test_weights_to_begin_with_are_not_read_when_a_run_resumes(run, profile, capsys, verb):
+    words = [verb, str(profile), "--run-dir", str(run), "--set", "learner.init_from=nowhere"]
+    if verb == "plan":
+        assert main(words) == 0
+        return
+    with pytest.raises(pytest.fail.Exception, match="a process was started"):
+        main(words)
+    assert "learner.init_from='nowhere': not read: the run has weights of its own" in capsys.readouterr().out
 
 
 def flip(path, offset):

@@ -11,7 +11,8 @@ import pytest
 from mzpipe.ipc.messages import Failed
 from mzpipe.ipc.shape import Member
 from mzpipe.launch import roster as module
-from mzpipe.launch.roster import BACKOFF_S, RESTART_BUDGET, RESTART_WINDOW_S, Roster, State, describe_exit
+from mzpipe.launch.roster import BACKOFF_S, RESTART_BUDGET, RESTART_WINDOW_S, Roster, State
+from mzpipe.runtime.process import describe_exit
 from tests.launch.fakes import Clock
 from tests.tiny import tiny_profile
 

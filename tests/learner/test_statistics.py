@@ -115,9 +115,9 @@ def test_average_has_statistics_of_its_own():
 
 def test_average_follows_the_mean_image_and_leaves_batch_statistics_behind():
     model = still_frames_model()
+    model.register_buffer("mean_image", torch.zeros(3))
     average = AverageWeights(model, 0.9)
-    model.register_buffer("mean_image", torch.ones(3))
-    average.model.register_buffer("mean_image", torch.zeros(3))
+    model.mean_image.fill_(1.0)
     model.representation.layers[0][1].running_mean.fill_(7.0)
     average.update()
     assert (average.model.mean_image == 1.0).all()

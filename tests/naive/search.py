@@ -34,6 +34,7 @@ class Node:
     value: F = ZERO
     children: dict = field(default_factory=dict)
     index: int = 0
+    is_chance: bool = False
 
     def prior_of(self, action: int) -> F:
         return F(self.weight_A[action] * self.scale)
@@ -79,9 +80,14 @@ def halving_counts(num_considered: int, num_simulations: int) -> list[int]:
 class NaiveSearch:
     """One tree, searched one simulation at a time."""
 
-    def __init__(self, config, policy_A, value, legal_A=None, *, noise_A=None, probabilities=False) -> None:
+    def __init__(
+        self, config, policy_A, value, legal_A=None, *, noise_A=None, probabilities=False, num_codes=0
+    ) -> None:
+        self.num_codes = num_codes
         self.config, self.discount, self.probabilities = config, F(config.discount), probabilities
-        legal_A = [True] * len(policy_A) if legal_A is None else [bool(legal) for legal in legal_A]
+        num_actions = len(policy_A) - num_codes
+        legal_A = [True] * num_actions if legal_A is None else [bool(legal) for legal in legal_A]
+        legal_A += [False] * num_codes
         prior_A = self.root_prior(policy_A, legal_A)
         if config.policy == "puct" and noise_A is not None:
             prior_A = mixed_prior(prior_A, noise_A, legal_A, F(config.root_exploration_fraction))
@@ -113,7 +119,10 @@ class NaiveSearch:
         self.halving = halving_counts(len(self.considered), self.config.num_simulations)
 
     def q(self, node: Node) -> F:
-        return F(node.reward + F(self.discount * node.value))
+        return F(node.reward + F(self.discount_into(node) * node.value))
+
+    def discount_into(self, node: Node) -> F:
+        return ONE if node.is_chance else self.discount
 
     def range_of(self, node: Node) -> list:
         """The q whose spread sets the scale."""
@@ -218,6 +227,12 @@ class NaiveSearch:
         }
 
     def scores(self, node: Node) -> dict:
+        if node.is_chance:
+            visits = {action: child.visits for action, child in node.children.items()}
+            priors = {a: child.prior for a, child in node.children.items()} | {
+                a: node.prior_of(a) for a in node.unvisited()
+            }
+            return {a: F(prior / F(1 + visits.get(a, 0))) for a, prior in priors.items()}
         if self.config.policy == "puct":
             return self.puct_scores(node)
         return self.halving_scores(self.halving[self.num_nodes - 1]) if node is self.root else self.below_scores(node)
@@ -234,18 +249,23 @@ class NaiveSearch:
 
     def backup(self, reward, value, policy_A) -> None:
         parent, action = self.path[-1]
-        legal_A = [True] * len(policy_A)
+        is_chance = self.num_codes > 0 and not parent.is_chance
+        num_actions = len(policy_A) - self.num_codes
+        legal_A = [self.num_codes == 0 or (a >= num_actions) == is_chance for a in range(len(policy_A))]
+        reward = ZERO if is_chance else reward
         weights, scale = ([F(p) for p in policy_A], ONE) if self.probabilities else softmax(policy_A, legal_A)
         prior = parent.prior_of(action)
         leaf = Node(weights, scale, F(value), legal_A, prior=prior, reward=F(reward), index=self.num_nodes)
+        leaf.is_chance = is_chance
         parent.children[action] = leaf
         self.num_nodes += 1
         path_return = F(value)
         for parent, action in reversed(self.path):
             child = parent.children[action]
             self.add_return(child, path_return)
-            self.q_seen.append(self.q(child))
-            path_return = F(child.reward + F(self.discount * path_return))
+            if child.is_chance or not self.num_codes:
+                self.q_seen.append(self.q(child))
+            path_return = F(child.reward + F(self.discount_into(child) * path_return))
         self.add_return(self.root, path_return)
 
     @staticmethod
@@ -254,11 +274,11 @@ class NaiveSearch:
         node.value = F(node.value + F(F(path_return - node.value) / F(node.visits)))
 
     def visits(self) -> list[int]:
-        actions = range(len(self.root.weight_A))
+        actions = range(len(self.root.weight_A) - self.num_codes)
         return [self.root.children[a].visits if a in self.root.children else 0 for a in actions]
 
     def root_q(self) -> list:
-        actions = range(len(self.root.weight_A))
+        actions = range(len(self.root.weight_A) - self.num_codes)
         return [self.q(self.root.children[a]) if a in self.root.children else F(0) for a in actions]
 
     def search_policy(self) -> list:

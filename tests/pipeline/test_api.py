@@ -12,7 +12,9 @@ import pytest
 import mzpipe
 from mzpipe.config import parse_profile
 from mzpipe.errors import ConfigError, MzpipeError, UsageError
+from mzpipe.runs.checkpoint import CheckpointStore
 from tests.pipeline.driver import PROFILE
+from tests.trained.runs import make_run
 
 pytestmark = pytest.mark.slow
 
@@ -39,6 +41,15 @@ def test_train_calls_back_and_returns_a_run_that_plays(train, serial):
     assert run.profile.stop.learner_steps == 120
     assert run.player().act(np.zeros(4, np.float32)).action in (0, 1)
     assert mzpipe.Run(run.path).scores == run.scores
+
+
+def test_train_begins_with_the_weights_of_another_run(train, tmp_path):
+    source = make_run(tmp_path / "source", "network.hidden_size=16", "network.value_support_size=20")
+    run = train(serial=False, learner={"init_from": str(source)}, stop={"learner_steps": 2})
+    begun, given = (
+        CheckpointStore(path / "checkpoints").load(name) for path, name in ((run.path, "0"), (source, "30"))
+    )
+    assert all((begun.weights[name] == given.weights[name]).all() for name in given.weights)
 
 
 def test_train_stops_when_a_callback_returns_true(train):

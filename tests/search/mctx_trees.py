@@ -14,6 +14,7 @@ import jax
 import jax.numpy as jnp
 import mctx
 import numpy as np
+from mctx._src import policies
 
 NUM_ROWS = 509
 INVALID = (1, 4)
@@ -24,8 +25,16 @@ CASES = {
     "gumbel few simulations": ("gumbel_muzero", 4, 5, 0.997, True, {}),
     "muzero siblings": ("muzero", 50, 8, 0.997, True, {}),
     "muzero two players": ("muzero", 50, 8, -1.0, True, {}),
+    "stochastic": ("stochastic_muzero", 60, 6, 0.997, True, {}),
+    "stochastic two players": ("stochastic_muzero", 60, 6, -1.0, True, {}),
 }
-_QTRANSFORMS = {"gumbel_muzero": "qtransform_completed_by_mix_value", "muzero": "qtransform_by_parent_and_siblings"}
+# Codes of chance; the logits of a code stand after those of the actions.
+NUM_CODES = 4
+_QTRANSFORMS = {
+    "gumbel_muzero": "qtransform_completed_by_mix_value",
+    "muzero": "qtransform_by_parent_and_siblings",
+    "stochastic_muzero": "qtransform_by_parent_and_siblings",
+}
 
 
 def grow(algorithm: str, num_simulations: int, num_actions: int, discount: float, mask: bool, arguments: dict) -> list:
@@ -34,7 +43,9 @@ def grow(algorithm: str, num_simulations: int, num_actions: int, discount: float
     kwargs = arguments.pop("qtransform_kwargs", {})
     quiet = {"gumbel_scale": 0.0} if algorithm == "gumbel_muzero" else {"dirichlet_fraction": 0.0}
     rng = np.random.default_rng(0)
-    logits_KA = jnp.array(rng.normal(size=(NUM_ROWS, num_actions)), jnp.float32)
+    num_codes = NUM_CODES if algorithm == "stochastic_muzero" else 0
+    logits_KE = jnp.array(rng.normal(size=(NUM_ROWS, num_actions + num_codes)), jnp.float32)
+    logits_KA, logits_KC = logits_KE[:, :num_actions], logits_KE[:, num_actions:]
     value_K, reward_K = (jnp.array(rng.normal(size=NUM_ROWS), jnp.float32) for _ in range(2))
 
     def recurrent(params, key, action_B, row_B):
@@ -47,15 +58,31 @@ def grow(algorithm: str, num_simulations: int, num_actions: int, discount: float
         )
         return step, next_B
 
+    def decide(params, key, action_B, row_B):
+        next_B = (31 * row_B + action_B + 1) % NUM_ROWS
+        return mctx.DecisionRecurrentFnOutput(chance_logits=logits_KC[next_B], afterstate_value=value_K[next_B]), next_B
+
+    def happen(params, key, code_B, row_B):
+        next_B = (31 * row_B + num_actions + code_B + 1) % NUM_ROWS
+        step = mctx.ChanceRecurrentFnOutput(
+            action_logits=logits_KA[next_B],
+            value=value_K[next_B],
+            reward=reward_K[next_B],
+            discount=jnp.full(code_B.shape, discount),
+        )
+        return step, next_B
+
     row_B = jnp.array([0, 100])
     invalid_BA = np.zeros((2, num_actions))
     invalid_BA[1, list(INVALID)] = mask
     policy = getattr(mctx, f"{algorithm}_policy")
     qtransform = functools.partial(getattr(mctx, _QTRANSFORMS[algorithm]), **kwargs)
     root = mctx.RootFnOutput(prior_logits=logits_KA[row_B], value=value_K[row_B], embedding=row_B)
+    functions = (decide, happen) if num_codes else (recurrent,)
     run = functools.partial(
-        policy, (), jax.random.PRNGKey(0), root, recurrent, num_simulations, invalid_BA, qtransform=qtransform
+        policy, (), jax.random.PRNGKey(0), root, *functions, num_simulations, invalid_BA, qtransform=qtransform
     )
+    _keep_codes()
     tree = jax.device_get(jax.jit(lambda: run(**quiet, **arguments).search_tree)())
     config = quiet | arguments | {"qtransform": _QTRANSFORMS[algorithm], "qtransform_kwargs": kwargs}
     return [
@@ -63,11 +90,23 @@ def grow(algorithm: str, num_simulations: int, num_actions: int, discount: float
             "algorithm": algorithm,
             "algorithm_config": config,
             "env_config": {"discount": discount},
+            "num_codes": num_codes,
             "legal_actions": [not invalid for invalid in invalid_BA[b]],
-            "tree": _nested(tree, logits_KA[row_B[b]], b),
+            "tree": _nested(tree, jnp.concatenate([logits_KA[row_B[b]], jnp.full(num_codes, -jnp.inf)]), b),
         }
         for b in range(2)
     ]
+
+
+def _keep_codes() -> None:
+    """Lets mctx's stochastic policy return its tree with the edges of chance, which it cuts off at the end."""
+    cut = policies._mask_tree
+
+    def uncut(tree, num_actions, mode):
+        is_batch = tree.children_index.ndim == 3
+        return tree if is_batch else cut(tree, num_actions, mode)
+
+    policies._mask_tree = uncut
 
 
 def _nested(tree, root_logits_A, b: int) -> dict:

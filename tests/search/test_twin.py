@@ -106,6 +106,37 @@ def test_gumbel_equals_its_twin_on_any_model(make_model, seed, shape, options, p
     assert_equal_to_twin(config, model, seed=seed, probabilities=probabilities)
 
 
+def assert_equal_with_chance(config, model, num_codes, seed) -> None:
+    num_actions = model.policy_logits_KBA.shape[2] - num_codes
+    legal_BA, noise_BA = legal_actions(seed, num_actions), noise_of(config, num_actions + num_codes, seed)
+    search = BatchedSearch(config, batch_size=NUM_TREES, num_actions=num_actions, num_codes=num_codes, seed=seed)
+    selected = run(search, model, legal_BA)
+    result = search.result()
+    for b in range(NUM_TREES):
+        options = {"noise_A": noise_BA[b], "num_codes": num_codes}
+        twin, expected = run_naive(config, model, b, legal_BA[b], **options)
+        assert [(parents[b], actions[b]) for parents, actions in selected] == expected
+        assert result.visits_BA[b].tolist() == twin.visits()
+        assert result.q_BA[b].tolist() == twin.root_q()
+        assert result.root_value_B[b] == twin.root.value
+        assert search.best_action()[b] == twin.best_action()
+
+
+@thorough
+@given(
+    models,
+    seeds,
+    st.tuples(st.integers(1, 30), st.integers(1, 5), st.integers(1, 5)),
+    puct_options.map(lambda options: options | {"unvisited_q": "zero"}),
+    st.sampled_from([0.0, 0.25]),
+)
+def test_trees_with_chance_equal_their_twins_on_any_model(make_model, seed, shape, options, fraction):
+    num_simulations, num_actions, num_codes = shape
+    config = SearchConfig(num_simulations=num_simulations, root_exploration_fraction=fraction, **options)
+    model = make_model(seed, num_simulations + 1, NUM_TREES, num_actions + num_codes)
+    assert_equal_with_chance(config, model, num_codes, seed)
+
+
 @pytest.fixture(scope="module")
 def short_rows():
     """Every search with more actions than simulations keeps short rows."""
@@ -122,6 +153,15 @@ def test_search_equals_its_twin_when_rows_are_short(short_rows, make_model, seed
     model = make_model(seed, shape[0] + 1, NUM_TREES, shape[1])
     model = as_probabilities(model) if probabilities else model
     assert_equal_to_twin(config, model, seed=seed, probabilities=probabilities)
+
+
+@settings(max_examples=40)
+@given(models, seeds, st.tuples(st.integers(1, 12), st.integers(6, 20), st.integers(7, 20)))
+def test_trees_with_chance_equal_their_twins_when_rows_are_short(short_rows, make_model, seed, shape):
+    num_simulations, num_actions, num_codes = shape
+    config = SearchConfig(num_simulations=num_simulations, root_exploration_fraction=0.0)
+    model = make_model(seed, num_simulations + 1, NUM_TREES, num_actions + num_codes)
+    assert_equal_with_chance(config, model, num_codes, seed)
 
 
 @pytest.mark.parametrize("policy", ["puct", "gumbel"])

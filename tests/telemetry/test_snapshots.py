@@ -10,6 +10,7 @@ from mzpipe.ipc.stages import Stage
 from mzpipe.runs.directory import RunDirectory
 from mzpipe.runs.scores import Evaluation, read_scores
 from mzpipe.telemetry import reports as reports_module
+from mzpipe.telemetry.loggers import Loggers
 from mzpipe.telemetry.reports import Reached, Reports
 from mzpipe.telemetry.snapshots import SnapshotMaker
 from tests.launch.fakes import Clock, Screen
@@ -40,12 +41,12 @@ def screen():
 def make_reports(tmp_path, screen):
     made = []
 
-    def make(*overrides, reached=NEW_RUN):
+    def make(*overrides, reached=NEW_RUN, **options):
         profile = tiny_profile(*overrides)
         for name in ("runtime", "run"):
             (tmp_path / name).mkdir()
         plane = make_plane(tmp_path / "runtime", profile)
-        made.append(Reports(profile, plane, RunDirectory(tmp_path / "run"), screen, reached))
+        made.append(Reports(profile, plane, RunDirectory(tmp_path / "run"), screen, reached, **options))
         made[-1].plane = plane
         return made[-1]
 
@@ -262,3 +263,14 @@ def test_reports_do_not_mention_the_first_env_step_when_the_start_time_is_unknow
     actor(reports.plane).add("env_steps")
     reports.tick(lambda: None)
     assert screen.lines == []
+
+
+def test_loggers_are_told_how_long_the_run_has_been_stopping_when_they_are_closed(make_reports):
+    clock, closed = Clock(), []
+    loggers = Loggers()
+    loggers.close = closed.append
+    reports = make_reports(clock=clock.monotonic, loggers=loggers)
+    reports.stopping()
+    clock.now_s += 7.0
+    reports.close()
+    assert closed == [7.0]

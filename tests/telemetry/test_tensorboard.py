@@ -12,6 +12,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from mzpipe.errors import InputOutputError
 from mzpipe.runs.scores import Evaluation
 from mzpipe.telemetry import Snapshot, TensorBoardWriter
+from mzpipe.telemetry.tensorboard import training_times
 
 from .samples import EVALUATION, TRAINING, starting, training
 
@@ -113,3 +114,16 @@ def test_telemetry_loads_neither_torch_nor_tensorflow_when_they_are_installed(tm
         "sys.exit('torch' in sys.modules or 'tensorflow' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", script], timeout=250).returncode == 0
+
+
+def test_training_times_end_at_the_axis_and_at_a_record_that_is_cut_short(tmp_path: Path, monkeypatch) -> None:
+    writer = TensorBoardWriter(tmp_path)
+    for step in (10, 20, 30, 40):
+        monkeypatch.setattr("mzpipe.telemetry.tensorboard.time.time", lambda step=step: 100.0 * step)
+        writer.write_scalars(step, {"loss/total": 1.0})
+    writer.close()
+    assert training_times(tmp_path, 30) == [(1000.0, 3000.0)]
+    (file,) = tmp_path.iterdir()
+    file.write_bytes(file.read_bytes()[:-20])
+    assert training_times(tmp_path, 99) == [(1000.0, 3000.0)]
+    assert training_times(tmp_path, 5) == training_times(tmp_path / "nowhere", 99) == []

@@ -17,10 +17,9 @@ from typing import Any
 
 from mzpipe.cli.profile_arguments import write_json
 from mzpipe.errors import DeviceError, ExitCode
-from mzpipe.launch.roster import describe_exit
 from mzpipe.measure.gpu_trials import run_trial
 from mzpipe.measure.machine import here
-from mzpipe.runtime.process import Child
+from mzpipe.runtime.process import Child, describe_exit
 
 from ..children import Children, meeting_place
 from .lines import Setting, failure, text_of

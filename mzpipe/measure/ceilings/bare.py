@@ -33,7 +33,9 @@ class BareModel:
         self._num_rows = sum(searches * shape.trees_of(role) for role, searches in _searches(shape, server).items())
         self._num_simulations = profile.search.num_simulations
         arithmetic = resolve_arithmetic(profile, torch.device(device))
-        make = _torch_search if arithmetic.runtime == "torch" else _host_search
+        # Which runtime runs a user's own network is known only when it is made.
+        in_pool = arithmetic.runtime == "torch" or profile.network.is_own
+        make = _pool_search if in_pool else _host_search
         self._search = make(profile, shape, self._num_rows, device, arithmetic)
         self.items, self.seconds = 0, 0.0
 
@@ -52,7 +54,7 @@ def _searches(shape: PlaneShape, server: int) -> dict[Role, int]:
     return {Role.ACTOR: owners.count(Role.ACTOR), Role.REANALYZER: owners.count(Role.REANALYZER) // LANES_PER_SEARCH}
 
 
-def _torch_search(
+def _pool_search(
     profile: Profile, shape: PlaneShape, num_rows: int, device: str, arithmetic: Arithmetic
 ) -> Callable[[], None]:
     observation, action_R = _inputs(shape, num_rows)

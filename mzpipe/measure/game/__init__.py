@@ -2,25 +2,17 @@
 
 from collections.abc import Callable, Iterator
 from functools import partial
-from typing import NamedTuple
 
 from ...config import Profile
 from ...errors import GameError, MzpipeError
 from ...format import number
 from ...games import unused_settings
 from ...planning import signed_search
+from ..check import Check
 from .looks import LOOKS
 from .random_play import RandomPlay, measure_moves_per_s, play_at_random
 from .replays import REPLAYS, SEED
 from .scale import describe_episodes, describe_numbers, discounted_returns, suggest_supports
-
-
-class Check(NamedTuple):
-    """The result of one check; `passed` is None if it cannot fail."""
-
-    name: str
-    passed: bool | None
-    text: str
 
 
 def check_game(profile: Profile) -> Iterator[Check]:

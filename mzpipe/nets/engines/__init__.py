@@ -9,9 +9,16 @@ Shape legend    R rows of a batch   A actions   C = 2 + A columns
 """
 
 from collections.abc import Sequence
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import numpy as np
+
+
+class Arithmetic(NamedTuple):
+    """The runtime and precision of a server."""
+
+    runtime: str
+    bfloat16: bool
 
 
 class Flight(Protocol):

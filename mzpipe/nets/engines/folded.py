@@ -59,16 +59,23 @@ def _fold_into(source: dict[str, Tensor], layer: str, norm: _Norm) -> None:
 
 def _fold(model: Model) -> dict[str, _Norm]:
     """Takes out every normalisation that follows a convolution or a linear layer; returns them by the layer's name."""
-    norms: dict[str, _Norm] = {}
+    norms, weights = dict[str, _Norm](), model.state_dict().keys()
     for path, layers in list(model.named_modules()):
-        if not isinstance(layers, nn.Sequential):
+        if type(layers) is not nn.Sequential:  # a subclass may call its layers in another order
             continue
         for (place, layer), (next_place, norm) in list(itertools.pairwise(layers.named_children())):
-            if isinstance(layer, nn.Conv2d | nn.Linear) and isinstance(norm, _BatchNorm):
+            if not isinstance(layer, nn.Conv2d | nn.Linear) or not isinstance(norm, _BatchNorm):
+                continue
+            if f"{path}.{place}.weight" in weights and _is_foldable(norm, len(layer.weight)):
                 norms[f"{path}.{place}"] = _Norm(f"{path}.{next_place}", norm.eps)
                 layer.bias = nn.Parameter(torch.zeros(len(layer.weight)), requires_grad=False)
-                layers[int(next_place)] = nn.Identity()
+                setattr(layers, next_place, nn.Identity())
     return norms
+
+
+def _is_foldable(norm: _BatchNorm, num_outputs: int) -> bool:
+    """Whether a layer with these outputs before it can do what it does; it needs weights and kept statistics."""
+    return norm.affine and norm.track_running_stats and norm.num_features == num_outputs
 
 
 def _in_type(model: Model, dtype: torch.dtype) -> None:

@@ -5,17 +5,18 @@ megabytes.
 """
 
 from collections.abc import Callable
-from typing import NamedTuple, Protocol
+from typing import Protocol
 
 import torch
 
 from ...config import Profile
-from ...errors import DeviceError
+from ...errors import DeviceError, OwnCodeError
 from ...extras import EXTRAS, how_to_install, is_installed, require
 from .. import Model, device_has_bfloat16
-from . import Network
+from . import Arithmetic, Network
 from .host_network import HostFlight, HostNetwork, SessionMaker
 from .host_pool import HostPool
+from .own_networks import checked_networks
 from .torch_flight import Runway
 from .torch_network import make_torch_networks
 
@@ -36,13 +37,6 @@ class Sizes(Protocol):
         """Number of policy logits."""
 
 
-class Arithmetic(NamedTuple):
-    """The runtime and precision of a server."""
-
-    runtime: str
-    bfloat16: bool
-
-
 def make_networks(
     profile: Profile,
     sizes: Sizes,
@@ -56,29 +50,68 @@ def make_networks(
     """`count` networks over one pool, as `resolve_arithmetic` says, for batches of up to max_batch.
 
     `note` gets a line where the device runs them in a slower way than it should.
-    Raises DeviceError for a runtime or a precision that the device does not have.
+    Raises DeviceError for a runtime or a precision that the device does not have, and OwnCodeError for a network of the
+    user's own that the runtime cannot run; where the runtime is "auto", torch then takes its place.
     """
     model = Model(profile.network, sizes.observation_shape, sizes.num_actions)
     arithmetic = resolve_arithmetic(profile, device)
     fastest = _fastest(profile, device)
     if profile.inference.runtime == "auto" and arithmetic.runtime != fastest:
         note(f"{fastest} is not installed: torch takes its place and is slower: {how_to_install(fastest)}")
-    if arithmetic.runtime == "torch":
+    engine = _Engine(profile, model, sizes, device, note, count=count, pool_rows=pool_rows, max_batch=max_batch)
+    if not profile.network.is_own:
+        return engine.networks(arithmetic)
+    try:
+        return checked_networks(engine.networks, arithmetic, model, sample_observation(sizes), sizes.num_actions)
+    except OwnCodeError as error:
+        if profile.inference.runtime != "auto" or arithmetic.runtime == "torch":
+            raise
+        note(f"{arithmetic.runtime} does not run this network: torch takes its place and is slower: {error}")
+    in_torch = Arithmetic("torch", profile.inference.precision == "bfloat16")
+    return checked_networks(engine.networks, in_torch, model, sample_observation(sizes), sizes.num_actions)
+
+
+class _Engine:
+    """Makes the networks of one model, in any runtime."""
+
+    def __init__(
+        self,
+        profile: Profile,
+        model: Model,
+        sizes: Sizes,
+        device: torch.device,
+        note: Callable[[str], None],
+        *,
+        count: int,
+        pool_rows: int,
+        max_batch: int,
+    ) -> None:
+        self._profile, self._model, self._sizes, self._device, self._note = profile, model, sizes, device, note
+        self._count, self._pool_rows, self._max_batch = count, pool_rows, max_batch
+
+    def networks(self, arithmetic: Arithmetic) -> list[Network]:
+        """Those of one runtime and precision."""
+        return self._in_torch(arithmetic) if arithmetic.runtime == "torch" else self._on_host(arithmetic)
+
+    def _in_torch(self, arithmetic: Arithmetic) -> list[Network]:
         torch_networks = make_torch_networks(
-            model,
-            sample_observation(sizes),
-            sizes.num_actions,
-            Runway(device, note),
-            count=count,
-            pool_rows=pool_rows,
-            max_batch=max_batch,
+            self._model,
+            sample_observation(self._sizes),
+            self._sizes.num_actions,
+            Runway(self._device, self._note),
+            count=self._count,
+            pool_rows=self._pool_rows,
+            max_batch=self._max_batch,
             bfloat16=arithmetic.bfloat16,
         )
         return list(torch_networks)
-    pool = HostPool(pool_rows, model.hidden_shape, max_batch, sizes.num_actions)
-    flight = HostFlight(pool, sizes.observation_shape, sizes.frame_dtype)
-    make_sessions = session_maker(profile, model, sizes, pool, arithmetic)
-    return [HostNetwork(make_sessions, pool, flight) for _ in range(count)]
+
+    def _on_host(self, arithmetic: Arithmetic) -> list[Network]:
+        sizes = self._sizes
+        pool = HostPool(self._pool_rows, self._model.hidden_shape, self._max_batch, sizes.num_actions)
+        flight = HostFlight(pool, sizes.observation_shape, sizes.frame_dtype)
+        make_sessions = session_maker(self._profile, self._model, sizes, pool, arithmetic)
+        return [HostNetwork(make_sessions, pool, flight) for _ in range(self._count)]
 
 
 def session_maker(profile: Profile, model: Model, sizes: Sizes, pool: HostPool, arithmetic: Arithmetic) -> SessionMaker:

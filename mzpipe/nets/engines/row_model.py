@@ -18,6 +18,8 @@ from ..value_prefix import ValuePrefix
 
 # Numbers of float32 before the state of a row with value prefix.
 _SUMS = 2
+# Axes of a state of planes: channels, rows, columns.
+_PLANES = 3
 
 
 class RowModel:
@@ -28,7 +30,7 @@ class RowModel:
         self._begin = 0 if prefix is None else _SUMS * (torch.float32.itemsize // dtype.itemsize)
         self._end = self._begin + model.state_size
         self.row_size = self._end + (0 if prefix is None else 2 * prefix.lstm_size)
-        self._is_planes = len(model.state_shape) > 1
+        self._is_planes = len(model.state_shape) == _PLANES
 
     def pool(self, num_rows: int, device: torch.device) -> Tensor:
         """A pool of zeros; the width is even, so that prefixes lie where float32 may lie."""
@@ -78,11 +80,11 @@ class RowModel:
     def _state(self, state_RS: Tensor) -> Tensor:
         """The state as the network takes it."""
         if not self._is_planes:
-            return state_RS
+            return state_RS.unflatten(1, self._model.state_shape)
         channels, *grid = self._model.state_shape
         return state_RS.unflatten(1, (*grid, channels)).permute(0, 3, 1, 2)
 
     def _scaled(self, unscaled: Tensor) -> Tensor:
         """The state [R, S], scaled if the profile says so."""
-        state_RS = unscaled.permute(0, 2, 3, 1).flatten(1) if self._is_planes else unscaled
+        state_RS = (unscaled.permute(0, 2, 3, 1) if self._is_planes else unscaled).flatten(1).to(self._dtype)
         return scale_hidden_state(state_RS) if self._model.config.state_scaling == "min-max" else state_RS

@@ -1,7 +1,9 @@
 """Reads scores of saved runs from a run directory's scores.csv, or from a file that `mzpipe eval --json` wrote."""
 
 import math
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from ...config import GameConfig, load_profile
@@ -78,10 +80,7 @@ def _game(config: GameConfig) -> str:
 
 
 def _from_json(path: Path, name: str) -> Run:
-    fields = _read_fields(path)
-    for field, kinds in _FIELDS.items():
-        if not _is_a(fields.get(field), kinds):
-            raise InputOutputError(f"{path}: not written by mzpipe eval --json: {field} is {fields.get(field)!r}")
+    fields = read_eval_file(path)
     return Run(
         name=name,
         game=game_of(fields["game"]),
@@ -92,6 +91,18 @@ def _from_json(path: Path, name: str) -> Run:
         return_std=float(fields["return_std"]),
         curve=((fields["env_steps"], float(fields["return_mean"])),),
     )
+
+
+def read_eval_file(path: Path, further: Mapping[str, tuple[type, ...]] = MappingProxyType({})) -> dict[str, Any]:
+    """The fields of a file of `mzpipe eval --json`; those of its score and `further` ones are of these kinds.
+
+    Raises InputOutputError for any other file.
+    """
+    fields = _read_fields(path)
+    for field, kinds in {**_FIELDS, **further}.items():
+        if not _is_a(fields.get(field), kinds):
+            raise InputOutputError(f"{path}: not written by mzpipe eval --json: {field} is {fields.get(field)!r:.80}")
+    return fields
 
 
 def _is_a(value: object, kinds: tuple[type, ...]) -> bool:

@@ -136,6 +136,13 @@ READERS = (
         reads=(_CHECKPOINTS, _JOURNAL, _SCORES, _LOCK),
         is_slow=True,
     ),
+    Command(
+        "plan init_from",
+        "plan {place.profile} --set learner.init_from={place.run}",
+        _nothing,
+        reads=(_CHECKPOINTS,),
+        is_slow=True,
+    ),
 )
 
 
