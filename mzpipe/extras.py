@@ -19,6 +19,8 @@ EXTRAS = {
     "flask": "web",
     "av": "video",
     "PIL": "video",
+    "optuna": "sweep",
+    "submitit": "slurm",
     "trackio": "trackio",
     "wandb": "wandb",
     "mlflow": "mlflow",

@@ -36,6 +36,7 @@ VERBS = {
     "top": "watch the stages of a running pipeline, or show the last state of a dead one",
     "profile": "measure how every stage of a profile spends its time, and which one is the bottleneck",
     "tune": "search for the topology that makes a profile fastest on this machine",
+    "sweep": "search settings for the best return, or train seeds x games: many runs with one command",
     "eval": "score a trained run with greedy games",
     "elo": "rate the checkpoints of a board game's run with games among them and against fixed opponents",
     "positions": "test a board game's run in positions of known value",
@@ -52,7 +53,7 @@ VERBS = {
     "role": "start one process of a run by hand (bin/mzpipe-actor and the like call this)",
 }
 # Verbs that start runs. These go on, and are drained and saved, when their output can no longer be written.
-_LASTING_VERBS = ("train", "profile", "tune")
+_LASTING_VERBS = ("train", "profile", "tune", "sweep")
 # Verbs that read lines from a terminal, which Python edits only with its own stream.
 _TALKING_VERBS = ("play",)
 

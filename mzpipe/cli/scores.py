@@ -36,7 +36,7 @@ def run(arguments: argparse.Namespace) -> int:
     refuse_unwritable(arguments.json)
     refuse_unwritable(arguments.html, "--html")
     report = make_report(read_runs(arguments.runs, best=arguments.best), mixed=arguments.mixed)
-    _show(report)
+    show_report(report)
     write_json(arguments.json, report.as_json())
     if arguments.html is not None:
         date = datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC")
@@ -44,7 +44,8 @@ def run(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _show(report: ScoreReport) -> None:
+def show_report(report: ScoreReport) -> None:
+    """Prints the tables and the notes."""
     console = Console(highlight=False)
     tables = [runs_table(report), games_table(report)] + ([aggregates_table(report)] if report.aggregates else [])
     for table in tables:

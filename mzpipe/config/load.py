@@ -48,16 +48,21 @@ def load_profile(path: Path | str, overrides: Iterable[str] = ()) -> Profile:
 
 def parse_profile(text: str, overrides: Iterable[str] = (), *, source: str = "profile") -> Profile:
     """Reads a profile from TOML text; `source` names the text in errors."""
-    tree = _parse_toml(text, source)
+    tree = parse_toml(text, source)
     for override in overrides:
         _apply_override(tree, override)
     _rename(tree, "from", "source")
-    _refuse_unknown_names(tree, Profile, prefix="")
-    _refuse_control_characters(tree, prefix="")
-    profile: Profile = _build(Profile, tree)
+    profile: Profile = make_section(Profile, tree)
     profile = dataclasses.replace(profile, game=fill_in_protocol(profile.game, tree.get("game", {})))
     check_profile(profile)
     return profile
+
+
+def make_section(section: Any, tree: Mapping[str, Any]) -> Any:
+    """An object of a section's class; raises ConfigError for what the class does not declare."""
+    _refuse_unknown_names(tree, section, prefix="")
+    _refuse_control_characters(tree, prefix="")
+    return _build(section, tree)
 
 
 def _refuse_control_characters(tree: Mapping[str, Any], prefix: str) -> None:
@@ -96,7 +101,8 @@ def _read(path: Path) -> str:
         raise ConfigError(f"{error}: not a profile") from None
 
 
-def _parse_toml(text: str, source: str) -> dict[str, Any]:
+def parse_toml(text: str, source: str) -> dict[str, Any]:
+    """The tree of a TOML text of a stranger; raises ConfigError, naming the source."""
     for number, line in enumerate(text.splitlines(), start=1):
         key = None if line.lstrip().startswith("#") else _LONG_KEY.search(line)
         if key is not None:

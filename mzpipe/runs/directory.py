@@ -180,7 +180,7 @@ class RunDirectory:
         except OSError:
             return False
         try:
-            return not _try_lock(descriptor, fcntl.LOCK_SH)
+            return not try_lock(descriptor, fcntl.LOCK_SH)
         finally:
             os.close(descriptor)
 
@@ -273,7 +273,7 @@ def _make_held(parent: Path, prefix: str) -> tuple[str, Path, int]:
         path.mkdir(mode=0o700)
         with contextlib.suppress(FileNotFoundError, FileExistsError):
             lock = os.open(path / _LOCK, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-            if _try_lock(lock) and (path / _LOCK).stat().st_ino == os.fstat(lock).st_ino:
+            if try_lock(lock) and (path / _LOCK).stat().st_ino == os.fstat(lock).st_ino:
                 return run_id, path, lock
             os.close(lock)
 
@@ -315,7 +315,7 @@ def _is_abandoned(path: Path) -> bool:
     except OSError:
         return False
     try:
-        return _try_lock(descriptor, fcntl.LOCK_SH)
+        return try_lock(descriptor, fcntl.LOCK_SH)
     finally:
         os.close(descriptor)
 
@@ -339,7 +339,7 @@ def _remove_abandoned(path: Path) -> bool:
     except OSError:
         return False
     try:
-        if not _try_lock(descriptor):
+        if not try_lock(descriptor):
             return False
         shutil.rmtree(path, ignore_errors=True)
         return True
@@ -370,13 +370,14 @@ def _is_at(descriptor: int, path: Path) -> bool:
 
 def _lock_for_good(descriptor: int) -> bool:
     """Takes the lock; returns False if a supervisor holds it. Readers share it for a moment, and do not count."""
-    while not _try_lock(descriptor):
-        if not _try_lock(descriptor, fcntl.LOCK_SH):
+    while not try_lock(descriptor):
+        if not try_lock(descriptor, fcntl.LOCK_SH):
             return False
     return True
 
 
-def _try_lock(descriptor: int, kind: int = fcntl.LOCK_EX) -> bool:
+def try_lock(descriptor: int, kind: int = fcntl.LOCK_EX) -> bool:
+    """Takes a lock on a file; returns whether it is ours."""
     try:
         fcntl.flock(descriptor, kind | fcntl.LOCK_NB)
     except BlockingIOError:
