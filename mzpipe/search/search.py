@@ -186,6 +186,7 @@ class BatchedSearch:
 
     @property
     def _policy_shape(self) -> tuple[int, int]:
+        """The shape of the policies that the search is given."""
         return self.batch_size, self.num_actions + self.num_codes
 
     def _sample_outputs(self) -> list[np.ndarray]:
