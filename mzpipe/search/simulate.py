@@ -28,16 +28,23 @@ from .tree import NONE, ROOT, header_of, tree_of
 
 
 @expression
+def write_edge(tree, k, b, parent_index_B, action_B):
+    """Writes the edge into node `k` to the tree and to the caller's arrays."""
+    parent = tree.nodes_N[k].parent
+    action = tree.nodes_N[parent].best_action
+    tree.edges_N[k].action = action
+    parent_index_B[b] = parent
+    action_B[b] = action
+
+
+@expression
 def name_edge(tree, k, b, from_logits, parent_index_B, action_B):
     """Takes the best unvisited edge of the parent that select chose for node `k`, and writes it to the caller's
     arrays."""
     parent = tree.nodes_N[k].parent
     if tree.edges_N[parent].first_child == NONE:
         open_row(tree, parent, from_logits)
-    action = tree.nodes_N[parent].best_action
-    tree.edges_N[k].action = action
-    parent_index_B[b] = parent
-    action_B[b] = action
+    write_edge(tree, k, b, parent_index_B, action_B)
 
 
 @entry
@@ -110,10 +117,7 @@ def name_kind_edge(tree, k, b, num_actions, parent_index_B, action_B):
     parent = tree.nodes_N[k].parent
     if tree.edges_N[parent].first_child == NONE:
         open_kind(tree, parent, num_actions)
-    action = tree.nodes_N[parent].best_action
-    tree.edges_N[k].action = action
-    parent_index_B[b] = parent
-    action_B[b] = action
+    write_edge(tree, k, b, parent_index_B, action_B)
 
 
 @entry
