@@ -68,7 +68,8 @@ class SweepDirectory:
                 os.ftruncate(descriptor, os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0))
             yield
         finally:
-            os.close(descriptor)
+            with file_errors("write", self._lock):
+                os.close(descriptor)
 
     def refuse_other(self, spec: SweepSpec, profile: Profile) -> None:
         """Raises UsageError if the directory holds a run, or a sweep of another profile or space."""

@@ -1,12 +1,14 @@
 """Starts the runs of trials on this machine: as many at a time as it holds, each on its own share of the cores."""
 
+import contextlib
 import itertools
 import os
 import signal
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Protocol
+from typing import IO, Protocol
 
+from ..runs.files import file_errors
 from ..runtime.environment import child_environment
 from ..runtime.process import Child, spawn
 
@@ -51,11 +53,13 @@ class LocalRunner:
         return False
 
     def start(self, name: str, words: Sequence[str], log: Path) -> "LocalJob":
-        """See Runner.start; there are never more than `num_jobs` at a time."""
+        """See Runner.start; there are never more than `num_jobs` at a time. Raises InputOutputError."""
+        output = _opened(log)
         cores = self.free_shares.pop(0)
         arguments = [str(os.getpid()), ",".join(map(str, cores)), *self._program, *words]
-        with open(log, "ab") as output:
-            child = spawn(["mzpipe.sweep.follow", *arguments], environment=child_environment(1), log=output)
+        child = spawn(["mzpipe.sweep.follow", *arguments], environment=child_environment(1), log=output)
+        with contextlib.suppress(OSError):  # what the run prints is lost on a full disk, not the run
+            output.close()
         return LocalJob(self, child, cores)
 
 
@@ -85,6 +89,11 @@ class LocalJob:
         self._child.reap()
         self._child.close()
         self._runner.free_shares.append(self._cores)
+
+
+def _opened(log: Path) -> IO[bytes]:
+    with file_errors("write", log):
+        return open(log, "ab")
 
 
 def core_shares(cores: Sequence[int], num_jobs: int) -> list[list[int]]:

@@ -22,6 +22,7 @@ OTHERS = {
     "runs/initial.py": "a file in shared memory",
     "runtime/environment.py": "the kernels' cache directory, when a command starts",
     "runtime/process.py": "a pipe in shared memory",
+    "sweep/slurm.py": "files of a job, which runs on another machine: if they cannot be written, the cluster says so",
 }
 CALLS = {".write_bytes", ".write_text", ".mkdir", ".makedirs", ".mkfifo", ".rename", ".pwrite", ".ftruncate"}
 CALLS |= {"replace_file", "replacing", ".savez", ".savez_compressed", "write_all", "open for writing"}

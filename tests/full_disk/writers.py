@@ -17,8 +17,7 @@ from typing import ClassVar
 import numpy as np
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from mzpipe.cli.export_onnx import _write_directory
-from mzpipe.cli.profile_arguments import write_text
+from mzpipe.cli.profile_arguments import new_directory, write_text
 from mzpipe.config import load_profile
 from mzpipe.errors import InputOutputError, UsageError
 from mzpipe.evaluator.best import BestCheckpoint
@@ -45,6 +44,9 @@ from mzpipe.runs.directory import RunDirectory, save_profile
 from mzpipe.runs.files import PrivateFileOperations, file_errors, replace_file
 from mzpipe.runs.scores import ScoresFile, read_scores
 from mzpipe.runtime.attended import AttendedClock
+from mzpipe.sweep.directory import SweepDirectory
+from mzpipe.sweep.jobs import LocalRunner
+from mzpipe.sweep.spec import grid_spec
 from mzpipe.telemetry import TensorBoardWriter
 from mzpipe.telemetry.reports import Reached, Reports
 from mzpipe.trained.video.encode import open_video
@@ -442,7 +444,9 @@ class Dataset(Writer):
 
 class Graphs(Writer):
     def write(self):
-        _write_directory(self.home / "graphs", {"a.onnx": NEW, "b.onnx": NEW})
+        with new_directory(self.home / "graphs") as draft:
+            for name in ("a.onnx", "b.onnx"):
+                (draft / name).write_bytes(NEW)
 
     def look(self):
         assert not (self.home / "graphs").exists() or sorted(
@@ -452,6 +456,47 @@ class Graphs(Writer):
     def again(self):
         if not (self.home / "graphs").exists():
             self.write()
+        self.look()
+
+
+class Release(Graphs):
+    """A directory of several files that gets its name last, as a release does."""
+
+
+class SweepsIdentity(Writer):
+    spec = grid_spec({"seed": [0, 1]})
+
+    def prepare(self):
+        self.directory = SweepDirectory(self.home / "sweep")
+
+    def write(self):
+        with self.directory.locked():
+            self.directory.claim(self.spec, tiny_profile())
+
+    def look(self):
+        if (self.home / "sweep" / "sweep.json").exists():
+            assert self.directory.spec().parameters == self.spec.parameters
+
+    def again(self):
+        self.write()
+        self.look()
+
+
+class TrialsLog(Writer):
+    """The log that a trial's run prints into; its own words are the run's to lose."""
+
+    def prepare(self):
+        self.runner = LocalRunner(1, program=("mzpipe.sweep.follow",))
+
+    def write(self):
+        job = self.runner.start("trial-0", (), self.home / "trial-0.log")
+        job.close()
+
+    def look(self):
+        assert len(self.runner.free_shares) == 1
+
+    def again(self):
+        self.write()
         self.look()
 
 
@@ -577,6 +622,9 @@ WRITERS = {
     "replay/journal": (JournalFiles,),
     "replay/dataset.py": (Dataset,),
     "cli/export_onnx.py": (Graphs,),
+    "cli/export_release.py": (Release,),
+    "sweep/directory.py": (SweepsIdentity,),
+    "sweep/jobs.py": (TrialsLog,),
     "cli/profile_arguments.py": (NamedFile,),
     "trained/video/encode.py": (Film, Mp4),
 }
