@@ -63,5 +63,5 @@ def test_config_refuses_other_names_in_one_line(words, message, capsys):
 def test_profiles_lists_every_shipped_profile_with_game_and_score(capsys):
     assert main(["profiles"]) == 0
     output = capsys.readouterr().out
-    assert "│ cartpole " in output and "CartPole-v1" in output and "loses no line of play" in output
+    assert "│ cartpole " in output and "CartPole-v1" in output and "loses no line" in output
     assert "not trained" in output
