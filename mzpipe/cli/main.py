@@ -54,6 +54,8 @@ VERBS = {
 }
 # Verbs that start runs. These go on, and are drained and saved, when their output can no longer be written.
 _LASTING_VERBS = ("train", "profile", "tune", "sweep")
+# A killed process that has not ended by then is stuck in the kernel, and is left to it.
+_DEATH_S = 5.0
 # Verbs that read lines from a terminal, which Python edits only with its own stream.
 _TALKING_VERBS = ("play",)
 
@@ -72,7 +74,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     left = set(multiprocessing.active_children()) - children
     for child in left:
         child.kill()
-        child.join()
+        child.join(_DEATH_S)
     if arguments is None and (left or any(not each.daemon for each in set(threading.enumerate()) - threads)):
         end_process(code)
     return code
