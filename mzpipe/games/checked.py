@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from .. import own_code
 from ..errors import GameError
 from ..format import shown
-from .game import GameSpec, StepResult
+from .game import GameSpec, Parts, StepResult
 
 _T = TypeVar("_T")
 # Rewards are stored as float32.
@@ -116,6 +116,14 @@ def checked_legal_actions(spec: GameSpec, legal_A: Any) -> NDArray[np.bool_]:
     if not legal_A.any():
         raise GameError(f"{spec.name}: no legal action though the game continues: step() should have ended it")
     return legal_A
+
+
+def as_mask(told: np.ndarray, num_actions: int, parts: Parts | None) -> NDArray[np.bool_] | None:
+    """bool [A] from a 0 or 1 for each action, or for each value of each of its parts; None for anything else."""
+    mask_A = told if parts is None else parts.joined(told)
+    if mask_A.shape != (num_actions,) or mask_A.dtype.kind not in "biu" or ((mask_A != 0) & (mask_A != 1)).any():
+        return None
+    return mask_A.astype(np.bool_)
 
 
 def checked_player(spec: GameSpec, player: Any) -> int:

@@ -14,12 +14,11 @@ from numpy.typing import NDArray
 
 from ..errors import GameError
 from ..format import shown
-from .checked import GREATEST, asked, checked_flag, checked_reward
+from .checked import GREATEST, as_mask, asked, checked_flag, checked_reward
 from .game import Parts
 from .gymnasium_spaces import MASK, CombinedActions, found_in
 
 _METHOD = "action_masks"
-_FLAGS = "biu"
 
 
 class Environment:
@@ -80,17 +79,15 @@ class Environment:
     def _checked_mask(self, method: str, mask: Any) -> NDArray[np.bool_]:
         """The mask as bool [A], with at least one legal action."""
         num_actions = int(self.env.action_space.n)  # type: ignore[attr-defined]  # Discrete, as checked before
-        mask_A = np.asarray(mask)
-        if self._parts is not None:
-            mask_A = self._parts.joined(mask_A)
-        if mask_A.shape != (num_actions,) or mask_A.dtype.kind not in _FLAGS or ((mask_A != 0) & (mask_A != 1)).any():
+        mask_A = as_mask(np.asarray(mask), num_actions, self._parts)
+        if mask_A is None:
             raise GameError(
                 f"{self._name}: {method}() told the legal actions as {shown(mask)}, not as a 0 or 1 for each of its "
                 f"{num_actions} actions"
             )
         if not mask_A.any():
             raise GameError(f"{self._name}: {method}() told that no action is legal, though the episode continues")
-        return mask_A.astype(np.bool_)
+        return mask_A
 
     def _expect(self, method: str, result: Any, length: int, members: str) -> None:
         if type(result) is tuple and len(result) == length and type(result[-1]) is dict:

@@ -12,6 +12,7 @@ from ..config import GameConfig
 from ..errors import UsageError
 from ..games import FrameStack, Game, GameSpec, make_game
 from ..games.action_planes import action_levels, add_planes
+from ..games.checked import as_mask
 from ..games.closing import closed_if_it_fails
 
 # The number of initial positions to compare; a user's own game may draw them at random.
@@ -117,17 +118,16 @@ def as_legal_actions(legal_actions: Any, spec: GameSpec) -> np.ndarray:
     num_actions = spec.num_actions
     if legal_actions is None:
         return np.ones(num_actions, np.bool_)
-    mask_A = _as_array("legal_actions", legal_actions)
-    if spec.action_parts is not None:
-        mask_A = spec.action_parts.joined(mask_A)
-    if mask_A.shape != (num_actions,) or mask_A.dtype.kind not in "biu" or not np.isin(mask_A, (0, 1)).all():
+    told = _as_array("legal_actions", legal_actions)
+    mask_A = as_mask(told, num_actions, spec.action_parts)
+    if mask_A is None:
         raise UsageError(
-            f"legal_actions: {mask_A.dtype} of shape {mask_A.shape}: give one True or False for each of the "
+            f"legal_actions: {told.dtype} of shape {told.shape}: give one True or False for each of the "
             f"{num_actions} actions"
         )
     if not mask_A.any():
         raise UsageError(f"legal_actions: none of the {num_actions} actions is legal: the game is over")
-    return mask_A.astype(np.bool_)
+    return mask_A
 
 
 def _as_array(name: str, value: Any) -> np.ndarray:
