@@ -53,9 +53,9 @@ class Parts(NamedTuple):
     sizes: tuple[int, ...]
     starts: tuple[int, ...]
 
-    def action(self, index: int) -> NDArray[np.int64]:
-        """The parts of the action with this number; the last part changes fastest."""
-        return np.array(np.unravel_index(index, self.sizes)) + self.starts
+    def action(self, index: int | NDArray[np.integer]) -> NDArray[np.int64]:
+        """The parts [..., D] of the actions with these numbers [...]; the last part changes fastest."""
+        return np.stack(np.unravel_index(index, self.sizes), axis=-1) + self.starts
 
     def joined(self, mask: np.ndarray) -> np.ndarray:
         """The mask of all actions from the parts' own masks, one after another; another mask as it is."""
