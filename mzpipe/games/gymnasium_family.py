@@ -1,4 +1,4 @@
-"""Gymnasium's environments with a finite list of actions, seeded and reset as its own SyncVectorEnv does it."""
+"""Gymnasium's environments, whose actions become a finite list, seeded and reset as its own SyncVectorEnv does it."""
 
 import os
 from collections.abc import Callable, Iterator
@@ -102,8 +102,9 @@ class GymnasiumGame(SoloGame):
         return checked_picture(self.spec, asked(self._name, "render()", env.render))
 
     def action_names(self) -> tuple[str, ...]:
-        """Returns the names in the environment's documentation, if it has any."""
-        return ACTION_NAMES.get(self.spec.name, ())
+        """Returns the names in the environment's documentation, if it has any, or the numbers of continuous actions."""
+        parts = self.spec.action_parts
+        return parts.names() if parts and parts.ends else ACTION_NAMES.get(self.spec.name, ())
 
     def notes(self) -> list[str]:
         """What a user may want to know of the current observations and of `info`: nothing here is a fault."""
@@ -185,7 +186,7 @@ def _checked_spaces(config: GameConfig, envs: list[gymnasium.Env]) -> tuple[Disc
     actions, observations = (_space(config, envs[0], name) for name in ("action_space", "observation_space"))
     if not isinstance(actions, Discrete):
         raise ConfigError(
-            f"game.name={config.name!r}: its actions are {actions}: only Discrete, MultiDiscrete and MultiBinary "
+            f"game.name={config.name!r}: its actions are {actions}: only Discrete, MultiDiscrete, MultiBinary and Box "
             "can be searched"
         )
     frames = frame_kind(observations, config.gymnasium.image_channels)
@@ -231,12 +232,15 @@ def _spec(config: GameConfig, env: gymnasium.Env, frames: FrameKind, actions: Di
         num_players=1,
         first_action=first_action,
         action_parts=combined and combined.parts,
-        objections=tuple(_objections(config, env.observation_space)),
+        objections=tuple(_objections(config, env.observation_space, combined)),
     )
 
 
-def _objections(config: GameConfig, observations: Space) -> Iterator[str]:
+def _objections(config: GameConfig, observations: Space, combined: CombinedActions | None) -> Iterator[str]:
     """What the profile must say about images, or says without effect."""
+    bins = config.gymnasium.action_bins
+    if bins and not (combined and combined.parts.ends):
+        yield f"game.gymnasium.action_bins={bins}: {config.name} has no continuous actions: leave it out"
     channels = config.gymnasium.image_channels
     if channels == "auto" and is_guessed(observations):
         yield (
