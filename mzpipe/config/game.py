@@ -91,6 +91,10 @@ class GymnasiumConfig:
     """Only actions that the environment calls legal are searched and played, if it tells them: by an `action_mask` in
     `info` or in a Dict observation, or by its `action_masks()`. Otherwise all actions always are."""
 
+    action_bins: Annotated[int, Field(ge=0, le=1_024)] = 0
+    """Continuous actions (`Box`): each of their numbers takes this many values, evenly from its lowest to its highest;
+    each combination of them is one action, and at most 4,672 can be searched. 0: the game has no such actions."""
+
     image_channels: Literal["auto", "first", "last"] = "auto"
     """Images with three axes: whether the channels are the "first" or the "last"; "auto": the one end that has at most
     four places. Where both or neither have, a new run must say it."""

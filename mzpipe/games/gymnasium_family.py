@@ -1,4 +1,4 @@
-"""Gymnasium's environments with a finite list of actions, seeded and reset as its own SyncVectorEnv does it."""
+"""Gymnasium's environments, whose actions become a finite list, seeded and reset as its own SyncVectorEnv does it."""
 
 import os
 from collections.abc import Callable, Iterable, Iterator
@@ -102,8 +102,9 @@ class GymnasiumGame(SoloGame):
         return checked_picture(self.spec, asked(self._name, "render()", env.render))
 
     def action_names(self) -> tuple[str, ...]:
-        """Returns the names in the environment's documentation, if it has any."""
-        return ACTION_NAMES.get(self.spec.name, ())
+        """Returns the names in the environment's documentation, if it has any, or the numbers of continuous actions."""
+        parts = self.spec.action_parts
+        return parts.names() if parts and parts.ends else ACTION_NAMES.get(self.spec.name, ())
 
     def notes(self) -> list[str]:
         """What a user may want to know of the current observations and of `info`: nothing here is a fault."""
@@ -199,8 +200,8 @@ def checked_actions(config: GameConfig, actions: Space) -> Discrete:
     if isinstance(actions, Discrete):
         return actions
     raise ConfigError(
-        f"game.name={config.name!r}: its actions are {actions}: only Discrete, MultiDiscrete and MultiBinary "
-        "can be searched"
+        f"game.name={config.name!r}: its actions are {actions}: only Discrete, MultiDiscrete, MultiBinary and "
+        "Box can be searched"
     )
 
 
@@ -261,12 +262,15 @@ def spec_of(config: GameConfig, spaces: Spaces, changes: Iterable[str], cap: str
         num_players=1,
         first_action=int(spaces.actions.start),
         action_parts=spaces.parts,
-        objections=tuple(_objections(config, spaces.observations)),
+        objections=tuple(_objections(config, spaces)),
     )
 
 
-def _objections(config: GameConfig, observations: Space) -> Iterator[str]:
+def _objections(config: GameConfig, spaces: Spaces) -> Iterator[str]:
     """What the profile must say about images, or says without effect."""
+    bins, observations = config.gymnasium.action_bins, spaces.observations
+    if bins and not (spaces.parts and spaces.parts.ends):
+        yield f"game.gymnasium.action_bins={bins}: {config.name} has no continuous actions: leave it out"
     channels = config.gymnasium.image_channels
     if channels == "auto" and is_guessed(observations):
         yield (

@@ -6,6 +6,7 @@
 | Dict with one entry | that entry |
 | Dict, Tuple | a vector, by gymnasium's own `flatten` |
 | MultiDiscrete, MultiBinary actions | Discrete: one action for every combination of their parts |
+| Box actions | the same: of integers as they are, of others as `game.gymnasium.action_bins` divides them |
 """
 
 from math import prod
@@ -13,10 +14,12 @@ from typing import Any
 
 import gymnasium
 import numpy as np
-from gymnasium.spaces import Dict, Discrete, MultiBinary, MultiDiscrete, Space, Tuple
+from gymnasium.spaces import Box, Dict, Discrete, MultiBinary, MultiDiscrete, Space, Tuple
 from gymnasium.spaces.utils import flatten, flatten_space
 
+from ..config import GameConfig
 from ..errors import ConfigError
+from ..format import shown
 from .game import Parts
 
 # The name under which gymnasium's environments tell which actions are legal, in `info` or in a Dict observation.
@@ -82,7 +85,7 @@ class PlainObservation(gymnasium.Wrapper):
 
 
 class CombinedActions(gymnasium.ActionWrapper):
-    """Plays the combinations of MultiDiscrete or MultiBinary actions by their number."""
+    """Plays the combinations of an action's parts by their number."""
 
     def __init__(self, env: gymnasium.Env, parts: Parts) -> None:
         super().__init__(env)
@@ -94,15 +97,15 @@ class CombinedActions(gymnasium.ActionWrapper):
         return self.parts.action(int(action)).reshape(self._own.shape).astype(self._own.dtype)
 
 
-def with_plain_spaces(env: gymnasium.Env, name: str) -> gymnasium.Env:
+def with_plain_spaces(env: gymnasium.Env, config: GameConfig) -> gymnasium.Env:
     """The environment with spaces that frames and searches take, as far as it can be done; itself if it has them.
 
-    Raises ConfigError for too many combinations of actions.
+    Raises ConfigError for too many combinations of actions, and for a Box without bins or bounds.
     """
     plain = PlainSpace.of(env.observation_space)
     if plain is not None:
         env = PlainObservation(env, plain)
-    parts = action_parts(env.action_space, name)
+    parts = action_parts(env.action_space, config)
     return env if parts is None else CombinedActions(env, parts)
 
 
@@ -115,17 +118,47 @@ def found_in(env: gymnasium.Env, kind: type[gymnasium.Wrapper]) -> Any:
     return None
 
 
-def action_parts(space: Space, name: str) -> Parts | None:
-    """The parts of combined actions; None for other spaces. Raises ConfigError for too many combinations."""
-    if isinstance(space, MultiDiscrete):
-        parts = Parts(tuple(map(int, space.nvec.ravel())), tuple(map(int, space.start.ravel())))
-    elif isinstance(space, MultiBinary):
-        parts = Parts((2,) * prod(space.shape), (0,) * prod(space.shape))
-    else:
-        return None
-    if prod(parts.sizes) > MOST_COMBINATIONS:
+def action_parts(space: Space, config: GameConfig) -> Parts | None:
+    """The parts of combined actions; None for other spaces.
+
+    Raises ConfigError for too many combinations, and for a Box without bins or bounds.
+    """
+    parts = _parts(space, config)
+    if parts is not None and prod(parts.sizes) > MOST_COMBINATIONS:
+        lower = f": lower game.gymnasium.action_bins={config.gymnasium.action_bins}" if parts.ends else ""
         raise ConfigError(
-            f"game.name={name!r}: its actions {space} have {prod(parts.sizes):,} combinations: at most "
-            f"{MOST_COMBINATIONS:,} can be searched"
+            f"game.name={config.name!r}: its actions {shown(space)} have {prod(parts.sizes):,} combinations: at most "
+            f"{MOST_COMBINATIONS:,} can be searched{lower}"
         )
     return parts
+
+
+def _grid(space: Box, config: GameConfig) -> Parts:
+    """The values that each number of a continuous action takes."""
+    bins, where = config.gymnasium.action_bins, f"game.name={config.name!r}: its actions are {shown(space)}"
+    if bins < 2:
+        raise ConfigError(
+            f"{where}, but game.gymnasium.action_bins={bins}: say how many values each number takes, 2 or more"
+        )
+    low, high = (bound.ravel().astype(np.float64) for bound in (space.low, space.high))
+    is_open = ~(np.isfinite(low) & np.isfinite(high))
+    if is_open.any():
+        place = int(is_open.argmax())
+        raise ConfigError(
+            f"{where}: number {place} lies in {low[place]:g} .. {high[place]:g}, and bins need finite bounds: give it "
+            "some in an environment of your own"
+        )
+    return Parts((bins,) * len(low), tuple(low.tolist()), tuple(high.tolist()), space.dtype.name)
+
+
+def _parts(space: Space, config: GameConfig) -> Parts | None:
+    if isinstance(space, MultiDiscrete):
+        return Parts(tuple(map(int, space.nvec.ravel())), tuple(map(int, space.start.ravel())))
+    if isinstance(space, MultiBinary):
+        return Parts((2,) * prod(space.shape), (0,) * prod(space.shape))
+    if isinstance(space, Box) and space.dtype.kind == "f":
+        return _grid(space, config)
+    if isinstance(space, Box) and space.dtype.kind in "iu":
+        low, high = space.low.ravel().tolist(), space.high.ravel().tolist()
+        return Parts(tuple(last - first + 1 for first, last in zip(low, high, strict=True)), tuple(low))
+    return None

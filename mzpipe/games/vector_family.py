@@ -113,8 +113,9 @@ class VectorGame(SoloGame):
         """Vector environments draw no pictures here."""
 
     def action_names(self) -> tuple[str, ...]:
-        """Actions have no names."""
-        return ()
+        """Returns the numbers of continuous actions; others have no names."""
+        parts = self.spec.action_parts
+        return parts.names() if parts and parts.ends else ()
 
     def close(self) -> None:
         """Closes the environment; raises GameError if that fails or does not return."""
@@ -225,7 +226,7 @@ def _checked_spaces(config: GameConfig, env: VectorEnv) -> tuple[PlainSpace | No
     plain = PlainSpace.of(observed)
     observed = observed if plain is None else plain.space
     own_actions = checked_space(config, env, "single_action_space")
-    parts = action_parts(own_actions, config.name)
+    parts = action_parts(own_actions, config)
     actions = checked_actions(config, own_actions) if parts is None else Discrete(prod(parts.sizes))
     return plain, own_actions, Spaces(checked_frames(config, observed), actions, observed, parts)
 

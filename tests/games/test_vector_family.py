@@ -4,6 +4,7 @@ from types import MethodType
 
 import numpy as np
 import pytest
+from gymnasium.spaces import Box
 from gymnasium.vector import SyncVectorEnv
 
 from mzpipe.config import GameConfig, GymnasiumConfig
@@ -155,7 +156,7 @@ def test_an_environment_is_closed_once_and_also_where_its_spaces_are_refused():
         make(num_envs, seed).single_action_space = AllTogether.single_observation_space
         return made[-1]
 
-    with pytest.raises(ConfigError, match="only Discrete, MultiDiscrete and MultiBinary"):
+    with pytest.raises(ConfigError, match="only Discrete, MultiDiscrete, MultiBinary and Box"):
         VectorGame(GameConfig(name="own"), 2, 0, make_wrong)
     assert [each.closed_times for each in made] == [1, 1]
 
@@ -184,3 +185,25 @@ def test_gymnasiums_own_vector_plays_as_its_single_environments(monkeypatch):
             np.testing.assert_array_equal(one, other)
         ended_B = steps[0].terminated_B | steps[0].truncated_B
         np.testing.assert_array_equal(single.reset(ended_B), together.reset(ended_B))
+
+
+def test_continuous_actions_reach_the_environment_as_values_of_the_grid():
+    class Continuous(Countdowns):
+        single_action_space = Box(-1.0, 1.0, (2,), np.float32)
+
+        def step(self, actions):
+            self.seen = actions
+            return super().step(np.zeros(self.num_envs, np.float32))
+
+    vectors = []
+
+    def make(num_envs, seed):
+        vectors.append(Continuous(num_envs))
+        return vectors[0]
+
+    config = GameConfig(name="own", gymnasium=GymnasiumConfig(action_bins=3))
+    game = VectorGame(config, 2, 0, make)
+    game.reset()
+    game.step(np.array([0, 5]))
+    np.testing.assert_array_equal(vectors[0].seen, np.array([[-1.0, -1.0], [0.0, 1.0]], np.float32))
+    assert game.action_names()[5] == "0 1"
