@@ -13,15 +13,15 @@ from rich.console import Console
 
 from ..config import load_profile
 from ..errors import ExitCode, UsageError
+from ..games.notation.position import FIRST, SECOND
+from ..games.notation.styles import STYLES
 from ..runs.directory import RunDirectory, refuse_no_run
 from ..trained.play.match import Match
-from ..trained.play.position import FIRST, SECOND
 from ..trained.play.protocols import Engine
 from ..trained.play.protocols import serve as serve_lines
 from ..trained.play.protocols.gtp import GtpEngine
 from ..trained.play.protocols.uci import UciEngine
 from ..trained.play.records import record_of, refuse_no_record
-from ..trained.play.styles import STYLES
 from ..trained.play.terminal import play_in_terminal
 from ..trained.play.web import serve
 from ..trained.play.web.app import Games

@@ -7,9 +7,9 @@ import numpy as np
 
 from ...config import GameConfig
 from ...errors import MzpipeError, UsageError
+from ...games.notation.moves import Move
+from ...games.notation.position import Position
 from ..player import Decision
-from .moves import Move
-from .position import Position
 
 
 class Candidate(NamedTuple):

@@ -12,13 +12,13 @@ from typing import NoReturn
 
 from ....config import GameConfig
 from ....errors import MzpipeError, UsageError
+from ....games.notation.board import Board
+from ....games.notation.moves import Move
+from ....games.notation.position import FIRST, SECOND, Position
+from ....games.notation.styles import Place
 from ....version import __version__
-from ..board import Board
 from ..match import Agent
-from ..moves import Move
-from ..position import FIRST, SECOND, Position
 from ..records import sgf
-from ..styles import Place
 from ..terminal import draw_board
 
 _SEATS = {"b": FIRST, "black": FIRST, "w": SECOND, "white": SECOND}

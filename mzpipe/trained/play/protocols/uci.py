@@ -9,8 +9,8 @@ from math import tan
 
 from ....config import GameConfig
 from ....errors import MzpipeError, UsageError
+from ....games.notation.position import Position
 from ..match import Agent
-from ..position import Position
 
 _PROTOCOLS = {"chess": "uci", "shogi": "usi"}
 GAMES = tuple(_PROTOCOLS)
