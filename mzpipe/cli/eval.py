@@ -1,6 +1,7 @@
 """`mzpipe eval RUN`: whole greedy games with a checkpoint of a run."""
 
 import argparse
+import shlex
 from collections.abc import Sequence
 from typing import Any, get_args
 
@@ -42,7 +43,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="two-player games: the agent's opponent (default: the profile's evaluator.opponent)",
     )
     parser.add_argument(
-        "--opponent-simulations", type=integer(1), metavar="N", help="playouts per move of --opponent rollouts"
+        "--opponent-simulations",
+        type=integer(1),
+        metavar="N",
+        help="playouts per move of --opponent rollouts, nodes of a UCI or USI engine",
+    )
+    parser.add_argument(
+        "--opponent-command",
+        type=shlex.split,
+        metavar="COMMAND",
+        help="with --opponent engine: its program and arguments, as in 'gnugo --mode gtp'",
     )
     add_import_argument(parser)
     add_json_argument(parser, "the scores")
@@ -74,6 +84,7 @@ def _examination(arguments: argparse.Namespace) -> Examination:
         num_simulations=arguments.simulations,
         opponent=arguments.opponent,
         opponent_simulations=arguments.opponent_simulations,
+        opponent_command=None if arguments.opponent_command is None else tuple(arguments.opponent_command),
     )
 
 

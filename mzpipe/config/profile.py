@@ -66,7 +66,7 @@ class InferenceConfig:
     """Intra-op threads of the process."""
 
 
-OpponentName = Literal["random", "rollouts", "perfect", "every_line"]
+OpponentName = Literal["random", "rollouts", "perfect", "every_line", "engine"]
 
 
 @section(frozen=True)
@@ -86,10 +86,20 @@ class EvaluatorConfig:
     """Two-player games: the agent's opponent. "random" draws legal actions, "rollouts" is OpenSpiel's tree search with
     random playouts, "perfect" never loses (tic_tac_toe). The agent begins every other game; a return is its outcome:
     1, 0 or -1. "every_line" stands for all opponents: every line of play that the agent can meet, as the first and
-    as the second player, counts as an episode (tic_tac_toe)."""
+    as the second player, counts as an episode (tic_tac_toe). "engine" is the program of opponent_command."""
 
     opponent_simulations: PositiveInt = 100
-    """Playouts per move of "rollouts"."""
+    """Playouts per move of "rollouts"; nodes per move of a UCI or USI "engine"."""
+
+    opponent_command: tuple[str, ...] = ()
+    """The program of "engine" and its arguments, as in ["gnugo", "--mode", "gtp"] (--allow-env-import). It speaks GTP
+    for go, gomoku, othello and hex, UCI for chess, USI for shogi."""
+
+    opponent_setup: tuple[str, ...] = ()
+    """Lines for the engine before its first game, as in ["setoption name Threads value 1"]."""
+
+    opponent_seconds: PositiveFloat = 30.0
+    """An engine that takes longer for one answer is ended, and the evaluation is given up."""
 
 
 ExternalRole = Literal["none", "actor", "inference", "replay", "reanalyzer", "learner", "evaluator"]

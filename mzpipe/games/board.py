@@ -187,5 +187,10 @@ def _spec(config: GameConfig, rules: pyspiel.Game, num_planes: int) -> GameSpec:
         frame_stack=config.frame_stack,
         num_actions=num_actions,
         num_players=2,
-        opponents=("random", "rollouts", *(["perfect", "every_line"] if is_solved else [])),
+        opponents=(
+            "random",
+            "rollouts",
+            *(["perfect", "every_line"] if is_solved else []),
+            *(["engine"] if BOARDS[config.name].protocol else []),
+        ),
     )

@@ -140,7 +140,7 @@ class Plan:
         capacity, length = self.table_sizes().capacity, self.profile.actor.trajectory_length
         if not self.profile.replay.source:  # else nothing is inserted, and nothing waits for it
             check_min_size(self.profile.replay.min_size_to_sample, capacity=capacity, trajectory_length=length)
-        check_opponent(self.profile.evaluator.opponent, self.game)
+        check_opponent(self.profile.evaluator, self.game)
         _check_images(self.profile, self.game)
         _check_room(
             str(SHARED_MEMORY),

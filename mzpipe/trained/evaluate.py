@@ -2,6 +2,7 @@
 
 import dataclasses
 import warnings
+from contextlib import closing
 from typing import Any, NamedTuple
 
 from ..config import EvaluatorConfig, GameConfig, OpponentName, Profile, find_protocol, load_profile, under_protocol
@@ -35,6 +36,8 @@ class Examination(NamedTuple):
     # Two-player games: the agent's opponent, and its playouts per move; None: the profile's.
     opponent: OpponentName | None = None
     opponent_simulations: int | None = None
+    # The program of the opponent "engine", and its arguments; None: the profile's.
+    opponent_command: tuple[str, ...] | None = None
 
 
 class Scores(NamedTuple):
@@ -103,7 +106,15 @@ def _evaluator(config: EvaluatorConfig, examination: Examination, episodes: int)
         num_simulations=examination.num_simulations or config.num_simulations,
         opponent=examination.opponent or config.opponent,
         opponent_simulations=examination.opponent_simulations or config.opponent_simulations,
+        opponent_command=_command(config, examination),
     )
+
+
+def _command(config: EvaluatorConfig, examination: Examination) -> tuple[str, ...]:
+    """The engine's, which another opponent than the profile's leaves out."""
+    if examination.opponent_command is not None or examination.opponent not in (None, config.opponent):
+        return examination.opponent_command or ()
+    return config.opponent_command
 
 
 def _seeds(game: GameConfig, examination: Examination) -> list[int]:
@@ -129,8 +140,8 @@ def _check_action_set(trained: GameConfig, played: GameConfig) -> None:
 def _check_opponent(examination: Examination, profile: Profile, game: GameSpec) -> None:
     if examination.opponent is not None and game.num_players == 1:
         raise UsageError(f"--opponent {examination.opponent}: {game.name} has one player: leave it out")
-    check_opponent(profile.evaluator.opponent, game)
-    if examination.opponent_simulations is not None and profile.evaluator.opponent != "rollouts":
+    check_opponent(profile.evaluator, game)
+    if examination.opponent_simulations is not None and profile.evaluator.opponent not in ("rollouts", "engine"):
         raise UsageError(
             f"--opponent-simulations {examination.opponent_simulations}: the opponent is "
             f"{profile.evaluator.opponent!r}, which has no playouts: add --opponent rollouts"
@@ -151,8 +162,10 @@ def _shifted(progress: Progress, done: int, num_seeds: int) -> Progress:
 
 
 def _play_seed(profile: Profile, planner: DirectPlanner, seed: int, progress: Progress) -> list[float]:
-    with opened(make_game(profile.game, planner.num_trees, derive_seed(seed, "eval"), training=False)) as game:
-        episodes = make_episodes(profile, game, planner, seed)
+    with (
+        opened(make_game(profile.game, planner.num_trees, derive_seed(seed, "eval"), training=False)) as game,
+        closing(make_episodes(profile, game, planner, seed)) as episodes,
+    ):
         episodes.begin()
         while not episodes.finished:
             episodes.do_work()

@@ -98,8 +98,11 @@ def test_passes_count_against_the_limit():
 
 @pytest.mark.parametrize("opponent", ["random", "rollouts"])
 def test_opponents_play_passes_too(opponent):
-    game = make_game(GameConfig(name="OpenSpiel/dots_and_boxes"), 1, seed=0)
-    plays = make_opponent(EvaluatorConfig(opponent=opponent, opponent_simulations=5), seed=0)
+    config = GameConfig(name="OpenSpiel/dots_and_boxes")
+    game, plays = (
+        make_game(config, 1, 0),
+        make_opponent(EvaluatorConfig(opponent=opponent, opponent_simulations=5), config, 0),
+    )
     game.reset()
     while True:
         action = plays.choose(game, 0)

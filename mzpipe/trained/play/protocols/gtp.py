@@ -1,13 +1,8 @@
-"""The Go Text Protocol, version 2 (Farnebäck 2002), for go, gomoku, othello and hex.
-
-A vertex is a letter and a number, as in D4, or `pass`. Letters count columns from the left, without I in go and gomoku.
-Numbers count rows from the bottom in go and gomoku, and from the top in othello and hex.
-"""
+"""The Go Text Protocol, version 2 (Farnebäck 2002), for go, gomoku, othello and hex."""
 
 import inspect
 import re
 from collections.abc import Callable
-from string import ascii_uppercase
 from typing import NoReturn
 
 from ....config import GameConfig
@@ -16,6 +11,7 @@ from ....games.notation.board import Board
 from ....games.notation.moves import Move
 from ....games.notation.position import FIRST, SECOND, Position
 from ....games.notation.styles import Place
+from ....games.notation.vertices import GTP_GAMES, PASS, vertex_of
 from ....version import __version__
 from ..match import Agent
 from ..records import sgf
@@ -23,9 +19,6 @@ from ..terminal import draw_board
 
 _SEATS = {"b": FIRST, "black": FIRST, "w": SECOND, "white": SECOND}
 _WORDS = ("black", "white")
-_FROM_THE_BOTTOM = ("go", "gomoku")
-GAMES = ("go", "gomoku", "othello", "hex")
-_PASS = "pass"
 _COMMAND = re.compile(r"(?:(\d+)\s+)?(.+)")
 
 
@@ -34,8 +27,8 @@ class GtpEngine:
 
     def __init__(self, config: GameConfig, agent: Agent, name: str) -> None:
         """Raises UsageError for a game that GTP has no names of vertices for."""
-        if config.name not in GAMES:
-            raise UsageError(f"{config.name}: GTP is for {', '.join(GAMES)}")
+        if config.name not in GTP_GAMES:
+            raise UsageError(f"{config.name}: GTP is for {', '.join(GTP_GAMES)}")
         self.has_quit = False
         self._config, self._agent, self._name = config, agent, name
         self._position = Position(config)
@@ -126,16 +119,16 @@ class GtpEngine:
             self._position.rewind(len(self._position.played) - kept)
             raise
         if move is None:
-            return _PASS
+            return PASS.lower()
         vertex = vertex_of(move, self._position)
         self._position.advance(move)
-        return vertex.lower() if vertex == _PASS.upper() else vertex
+        return vertex.lower() if vertex == PASS else vertex
 
     def _reg_genmove(self, colour: str) -> str:
         kept = len(self._position.played)
         try:
             move = self._decide(_seat(colour))
-            return _PASS if move is None else vertex_of(move, self._position)
+            return PASS.lower() if move is None else vertex_of(move, self._position)
         finally:
             self._position.rewind(len(self._position.played) - kept)
 
@@ -176,16 +169,6 @@ class GtpEngine:
     def _showboard(self) -> str:
         board = draw_board(self._position.board(), self._position.style, (), glyphs=False)
         return f"\n{board.plain.rstrip()}"
-
-
-def vertex_of(move: Move, position: Position) -> str:
-    """The vertex of a move in upper case."""
-    if move.target is None:
-        return _PASS.upper()
-    rows = position.board().rows
-    is_upward = position.name in _FROM_THE_BOTTOM
-    letters = ascii_uppercase.replace("I", "") if is_upward else ascii_uppercase
-    return f"{letters[move.target.column]}{rows - move.target.row if is_upward else move.target.row + 1}"
 
 
 def area_lead(board: Board) -> int:

@@ -9,11 +9,11 @@ from math import tan
 
 from ....config import GameConfig
 from ....errors import MzpipeError, UsageError
+from ....games.board_rules import BOARDS, games_of
 from ....games.notation.position import Position
 from ..match import Agent
 
-_PROTOCOLS = {"chess": "uci", "shogi": "usi"}
-GAMES = tuple(_PROTOCOLS)
+GAMES = games_of("uci", "usi")
 _NO_MOVE = {"uci": "0000", "usi": "resign"}
 # Leela Chess Zero's centipawns from an expected outcome in [-1, 1].
 _PAWN, _STEEPNESS = 111.714640912, 1.5620688421
@@ -28,9 +28,9 @@ class UciEngine:
 
     def __init__(self, config: GameConfig, load: Callable[[], Agent], name: str) -> None:
         """Raises UsageError for games other than chess and shogi."""
-        if config.name not in _PROTOCOLS:
+        if config.name not in GAMES:
             raise UsageError(f"{config.name}: UCI is for chess, USI for shogi")
-        self.protocol = _PROTOCOLS[config.name]
+        self.protocol = BOARDS[config.name].protocol
         self.has_quit = False
         self._name, self._load = name, load
         self._agent: Agent | None = None

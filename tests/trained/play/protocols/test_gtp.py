@@ -137,5 +137,5 @@ def test_board_is_drawn_and_the_record_has_its_moves():
 
 def test_games_without_vertices_are_refused():
     config = board_config("chess")
-    with pytest.raises(UsageError, match="chess: GTP is for go, gomoku, othello, hex"):
+    with pytest.raises(UsageError, match="chess: GTP is for gomoku, othello, hex, go"):
         GtpEngine(config, RankedAgent(config), "a-run")
