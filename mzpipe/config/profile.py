@@ -319,6 +319,10 @@ class LearnerConfig:
     augment_intensity: Fraction = 0.0
     """Training images are multiplied by 1 + this * a normal draw (EfficientZero: 0.05); 0: not."""
 
+    symmetries: bool = False
+    """Each sample is turned by a symmetry of the game, drawn anew in every training step: board games except chess and
+    shogi have them, and a game of your own may declare some (docs/games.md)."""
+
     precision: Literal["auto", "float32", "tf32", "bfloat16"] = "auto"
     """Arithmetic of forward and backward passes; "auto": bfloat16 on GPUs that have it, float32 elsewhere. "tf32"
     rounds products on GPUs and is float32 on CPUs. Weights and the optimiser are always float32."""

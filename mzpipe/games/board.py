@@ -21,6 +21,7 @@ from .board_picture import draw_pieces, draw_stones
 from .board_rules import BOARDS, load_parameters
 from .game import GameSpec, StepResult
 from .live import LiveGames
+from .symmetries import board_symmetries
 
 _SET = 255
 # A game of at most this many moves has few enough positions to know the outcome of each.
@@ -188,4 +189,5 @@ def _spec(config: GameConfig, rules: pyspiel.Game, num_planes: int) -> GameSpec:
         num_actions=num_actions,
         num_players=2,
         opponents=("random", "rollouts", *(["perfect", "every_line"] if is_solved else [])),
+        symmetries=board_symmetries(BOARDS[config.name].symmetries, rows, columns, num_actions),
     )

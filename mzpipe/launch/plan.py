@@ -142,6 +142,7 @@ class Plan:
             check_min_size(self.profile.replay.min_size_to_sample, capacity=capacity, trajectory_length=length)
         check_opponent(self.profile.evaluator.opponent, self.game)
         _check_images(self.profile, self.game)
+        _check_symmetries(self.profile, self.game)
         _check_room(
             str(SHARED_MEMORY),
             self.segment_bytes() + initial_bytes,
@@ -221,6 +222,12 @@ def _check_images(profile: Profile, game: GameSpec) -> None:
             f"{choice}: {game.name} has {game.frame_dtype} frames of shape {game.frame_shape}, not images of bytes: "
             "leave it out"
         )
+
+
+def _check_symmetries(profile: Profile, game: GameSpec) -> None:
+    for choice in chosen(profile, "learner.symmetries") if not game.symmetries else ():
+        planes = ", and action planes turn with none" if profile.game.action_planes else ""
+        raise ConfigError(f"{choice}: {game.name} declares no symmetries{planes}: leave it out")
 
 
 def free_shared_bytes() -> int:

@@ -283,6 +283,28 @@ def test_check_takes_augmentation_when_the_game_has_images(machine):
     plan.check()
 
 
+@pytest.mark.parametrize(
+    ("overrides", "why"),
+    [
+        (["game.name=CartPole-v1"], "CartPole-v1 declares no symmetries"),
+        (["game.name=chess", "network.kind=residual"], "chess declares no symmetries"),
+        (
+            ["game.name=Pong", "network.kind=residual", "game.action_planes=true"],
+            "Pong declares no symmetries, and action planes turn with none",
+        ),
+    ],
+)
+def test_check_refuses_symmetries_when_the_game_declares_none(overrides, why):
+    with pytest.raises(ConfigError, match=rf"learner.symmetries=true: {why}: leave it out$"):
+        planned("learner.symmetries=true", *overrides).check()
+
+
+def test_check_takes_the_symmetries_of_a_game_that_declares_some(machine):
+    plan = planned("learner.symmetries=true", "game.name=connect_four", "network.kind=residual")
+    machine(100 * GIB, 100 * GIB)
+    plan.check()
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["atari-pong-gpu", "atari100k", "atari100k-v2"])
 def test_profile_for_one_gpu_fits_the_machine_that_it_is_planned_for(machine, name):
