@@ -16,11 +16,11 @@ from ..ipc.messages import Note
 from ..ipc.ring import RingWriter
 from ..ipc.roles import Role
 from ..ipc.shape import Member
-from ..planning import LanePlanner, derive_seed, signed_search
+from ..planning import LanePlanner, derive_seed, greedy_search, signed_search
 from ..runtime.agent import Agent, Turns
 from ..runtime.context import RoleContext
 from .endless import EndlessEpisodes
-from .lane_group import LaneGroup, Played
+from .lane_group import LaneGroup, Played, PlayoutCaps
 from .recorder import Recorder
 
 
@@ -74,7 +74,12 @@ class Actor(Agent):
         self._games.callback(game.close)
         search = signed_search(profile.search, game.spec.num_players)
         seed = derive_seed(profile.seed, *path, "search")
-        planner = LanePlanner(lane, search, num_trees=num_games, num_actions=game.spec.num_actions, seed=seed)
+        trees = {"num_trees": num_games, "num_actions": game.spec.num_actions, "seed": seed}
+        caps = None
+        if profile.actor.fast_simulations:
+            fast = LanePlanner(lane, greedy_search(search, profile.actor.fast_simulations), **trees)
+            caps = PlayoutCaps(fast, profile.actor.full_search_fraction)
+        planner = LanePlanner(lane, search, **trees)
         recorder = Recorder(self._plane.shape, self._writer, num_games=num_games, first_game=number * num_games)
         rng = np.random.default_rng(derive_seed(profile.seed, *path, "action"))
         return LaneGroup(
@@ -86,6 +91,7 @@ class Actor(Agent):
             discount=search.discount,
             temperature_moves=profile.actor.temperature_moves,
             rng=rng,
+            caps=caps,
         )
 
     def _advance(self, group: LaneGroup) -> int:
@@ -107,7 +113,7 @@ class Actor(Agent):
     def _count(self, played: Played) -> None:
         counters = self._counters
         counters.add("env_steps", played.moves)
-        counters.add("simulations", played.moves * self._profile.search.num_simulations)
+        counters.add("simulations", played.simulations)
         counters.add("episodes", played.episodes)
         counters.add("episode_return", played.returns)
         counters.add("episode_length", played.lengths)

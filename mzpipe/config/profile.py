@@ -28,6 +28,14 @@ class ActorConfig:
     temperature_moves: NonNegativeInt = 0
     """Moves at an episode's start that are sampled; later the most visited action is played. Boards: 30; 0: all."""
 
+    fast_simulations: NonNegativeInt = 0
+    """Playout cap randomisation (KataGo; Wu 2019): moves that are not drawn for a full search have this many
+    simulations, no root noise, and no policy target; 0: every search is full."""
+
+    full_search_fraction: Annotated[float, Field(gt=0.0, le=1.0)] = 0.25
+    """fast_simulations: the part of the moves that have a full search, of search.num_simulations; one draw for a move
+    of all games of a lane, which are searched together."""
+
 
 @section(frozen=True)
 class ReanalyzeConfig:

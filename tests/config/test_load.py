@@ -95,6 +95,10 @@ def test_save_and_load_give_the_same_profile(tmp_path):
         ("learner.batch_size", "write it as section.field=value"),
         (".batch_size=3", "write it as section.field=value"),
         ("a.b.c.d.e.f.g.h.i.j=3", "9 dots, at most 8"),
+        (
+            "actor.full_search_fraction=0.5",
+            "actor.fast_simulations=0 makes every search a full one: leave it out, or s",
+        ),
         ("actor.temperatures=[1.0]", "actor.temperatures has 1 values and actor.temperature_fractions 3"),
         ("actor.temperature_fractions=[0.1,0.2,0.3]", "must start at 0.0 and never fall"),
         ("actor.temperature_fractions=[0.0,0.9,0.3]", "must start at 0.0 and never fall"),

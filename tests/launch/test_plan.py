@@ -305,6 +305,23 @@ def test_check_takes_the_symmetries_of_a_game_that_declares_some(machine):
     plan.check()
 
 
+@pytest.mark.parametrize("fast", [4, 9])
+def test_check_refuses_caps_that_cap_nothing(fast):
+    fault = rf"actor.fast_simulations={fast}: a full search has search.num_simulations=4: lower the first below it, or"
+    with pytest.raises(ConfigError, match=fault):
+        planned(f"actor.fast_simulations={fast}").check()
+
+
+def test_plan_has_room_for_the_trees_of_fast_searches(machine):
+    plain, capped = (
+        planned("search.num_simulations=50"),
+        planned("search.num_simulations=50", "actor.fast_simulations=49"),
+    )
+    assert plain.search_bytes() < capped.search_bytes() < 2 * plain.search_bytes()
+    machine(100 * GIB, 100 * GIB)
+    capped.check()
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["atari-pong-gpu", "atari100k", "atari100k-v2"])
 def test_profile_for_one_gpu_fits_the_machine_that_it_is_planned_for(machine, name):
