@@ -22,6 +22,7 @@ from ..runtime.context import RoleContext
 from .endless import EndlessEpisodes
 from .lane_group import LaneGroup, Played, PlayoutCaps
 from .recorder import Recorder
+from .resignation import FalseResigns, Resignation
 
 
 class Actor(Agent):
@@ -40,10 +41,11 @@ class Actor(Agent):
         """Builds the games of every lane."""
         self._ring = self._plane.trajectory_ring(self._index)
         self._writer = RingWriter(self._ring, epoch=self._epoch)
+        self._false_resigns = FalseResigns(self._profile.actor, self._counters, self._note)
         lanes = self._plane.lane_clients(self._member)
         self._groups += (self._make_group(number, lane) for number, lane in enumerate(lanes))
         self._turns = Turns(len(self._groups))
-        self._endless = EndlessEpisodes(self._groups, lambda line: self._control.send(Note(line)))
+        self._endless = EndlessEpisodes(self._groups, self._note)
 
     def do_work(self) -> int:
         """Takes every answer that has arrived and begins the next moves; lanes write to the ring in turn."""
@@ -82,6 +84,9 @@ class Actor(Agent):
         planner = LanePlanner(lane, search, **trees)
         recorder = Recorder(self._plane.shape, self._writer, num_games=num_games, first_game=number * num_games)
         rng = np.random.default_rng(derive_seed(profile.seed, *path, "action"))
+        below, resignation = profile.actor.resign_below, None
+        if below is not None:
+            resignation = Resignation(profile.actor, below, self._false_resigns, num_games, rng)
         return LaneGroup(
             game,
             planner,
@@ -92,6 +97,7 @@ class Actor(Agent):
             temperature_moves=profile.actor.temperature_moves,
             rng=rng,
             caps=caps,
+            resignation=resignation,
         )
 
     def _advance(self, group: LaneGroup) -> int:
@@ -109,6 +115,9 @@ class Actor(Agent):
             self._endless.moved()
             self._clock.skip()
         return 1
+
+    def _note(self, line: str) -> None:
+        self._control.send(Note(line))
 
     def _count(self, played: Played) -> None:
         counters = self._counters

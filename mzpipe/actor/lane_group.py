@@ -16,8 +16,11 @@ from ..ipc.stages import Stage, StageClock
 from ..planning import LanePlanner
 from ..search import SearchResult
 from .recorder import Recorder
+from .resignation import Resignation
 
 _GREEDY = 0.0
+# The value of a resigned game for the player whose turn it would be.
+_WON = np.float32(1.0)
 
 
 class Played(NamedTuple):
@@ -55,9 +58,10 @@ class LaneGroup:
         temperature_moves: int,
         rng: np.random.Generator,
         caps: PlayoutCaps | None = None,
+        resignation: Resignation | None = None,
     ) -> None:
         self._game, self._recorder, self._clock = game, recorder, clock
-        self._full, self._caps = planner, caps
+        self._full, self._caps, self._resignation = planner, caps, resignation
         self._planner = planner  # that of the move under way
         self._in_game = in_game
         self._begun_ns = 0
@@ -156,6 +160,9 @@ class LaneGroup:
             weights_version=np.full(len(action_G), self._planner.weights_version),
         )
         next_value_G = self._next_values(result, action_G, step.reward_B)
+        if self._resignation is not None:
+            step, resigned_G = self._resignation.judge(step, result.root_value_B, self._to_play)
+            next_value_G = np.where(resigned_G, _WON, next_value_G)
         self._recorder.add(self._frames, steps, step.terminated_B, step.truncated_B, next_value_G)
         self._clock.end(Stage.TRAJECTORY_WRITE, len(action_G))
         played = self._finish_episodes(step.frame_BF, step.reward_B, step.terminated_B | step.truncated_B)

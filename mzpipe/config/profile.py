@@ -36,6 +36,17 @@ class ActorConfig:
     """fast_simulations: the part of the moves that have a full search, of search.num_simulations; one draw for a move
     of all games of a lane, which are searched together."""
 
+    resign_below: Annotated[float, Field(ge=-1.0, le=0.0)] | None = None
+    """Games of two players whose outcome comes at the end: a player whose searches valued resign_moves own positions in
+    a row below this resigns; not set: none does."""
+
+    resign_moves: PositiveInt = 3
+    """resign_below: own moves in a row."""
+
+    never_resign_fraction: Annotated[float, Field(gt=0.0, le=1.0)] = 0.1
+    """resign_below: the part of the training games in which none resigns; they show how often it would have been
+    wrong (the curve resign/false)."""
+
 
 @section(frozen=True)
 class ReanalyzeConfig:

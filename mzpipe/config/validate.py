@@ -28,6 +28,7 @@ def check_profile(profile: Profile) -> None:
     """Raises ConfigError that names the fields which contradict each other, and the fix."""
     _check_temperatures(profile)
     _check_playout_caps(profile)
+    _check_resignation(profile)
     _check_stop(profile)
     _check_rate_limiter(profile)
     _check_sampler(profile)
@@ -64,6 +65,13 @@ def _check_playout_caps(profile: Profile) -> None:
         raise ConfigError(
             f"{choice}: actor.fast_simulations=0 makes every search a full one: leave it out, or set both"
         )
+
+
+def _check_resignation(profile: Profile) -> None:
+    if profile.actor.resign_below is not None:
+        return
+    for choice in chosen(profile, "actor.resign_moves", "actor.never_resign_fraction"):
+        raise ConfigError(f"{choice}: actor.resign_below is not set, so none resigns: leave it out, or set both")
 
 
 def _check_stop(profile: Profile) -> None:

@@ -189,5 +189,6 @@ def _spec(config: GameConfig, rules: pyspiel.Game, num_planes: int) -> GameSpec:
         num_actions=num_actions,
         num_players=2,
         opponents=("random", "rollouts", *(["perfect", "every_line"] if is_solved else [])),
+        has_outcome=True,
         symmetries=board_symmetries(BOARDS[config.name].symmetries, rows, columns, num_actions),
     )

@@ -31,6 +31,8 @@ class GameSpec:
     # the parts that an action combines, where the environment's own step takes them
     action_parts: "Parts | None" = None
     objections: tuple[str, ...] = ()  # why its settings cannot begin a new run: without effect, or left open
+    # whether two players' only reward is the last move's: 1 if it has won, 0 if drawn, -1 if lost
+    has_outcome: bool = False
     symmetries: "tuple[Symmetry, ...]" = ()  # those of its rules, without the one that leaves all as it is
 
     @property

@@ -147,6 +147,7 @@ class Plan:
         _check_images(self.profile, self.game)
         _check_symmetries(self.profile, self.game)
         _check_playout_caps(self.profile)
+        _check_resignation(self.profile, self.game)
         _check_room(
             str(SHARED_MEMORY),
             self.segment_bytes() + initial_bytes,
@@ -242,6 +243,12 @@ def _check_playout_caps(profile: Profile) -> None:
             f"actor.fast_simulations={fast}: a full search has search.num_simulations={full}: lower the first below "
             "it, or raise the second"
         )
+
+
+def _check_resignation(profile: Profile, game: GameSpec) -> None:
+    for choice in chosen(profile, "actor.resign_below") if not game.has_outcome else ():
+        why = "has one player" if game.num_players == 1 else "may have other rewards than an outcome of 1, 0 or -1"
+        raise ConfigError(f"{choice}: {game.name} {why}: leave it out")
 
 
 def free_shared_bytes() -> int:

@@ -322,6 +322,27 @@ def test_plan_has_room_for_the_trees_of_fast_searches(machine):
     capped.check()
 
 
+@pytest.mark.parametrize(
+    ("name", "why"),
+    [
+        ("CartPole-v1", "has one player"),
+        ("tests.games.own_games:Nim", "may have other rewards than an outcome of 1, 0 or -1"),
+        ("OpenSpiel/dots_and_boxes(utility_margin=true)", "may have other rewards than an outcome of 1, 0 or -1"),
+    ],
+)
+def test_check_refuses_to_resign_games_without_an_outcome(monkeypatch, name, why):
+    monkeypatch.setenv("MZPIPE_ALLOW_ENV_IMPORT", "1")
+    with pytest.raises(ConfigError, match=rf"actor.resign_below=-0.9: {re.escape(name)} {why}: leave it out$"):
+        planned("actor.resign_below=-0.9", f"game.name={name}").check()
+
+
+@pytest.mark.parametrize("name", ["chess", "OpenSpiel/breakthrough(rows=6,columns=6)"])
+def test_check_takes_resignation_where_the_outcome_comes_at_the_end(machine, name):
+    plan = planned("actor.resign_below=-0.9", f"game.name={name}")
+    machine(100 * GIB, 100 * GIB)
+    plan.check()
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["atari-pong-gpu", "atari100k", "atari100k-v2"])
 def test_profile_for_one_gpu_fits_the_machine_that_it_is_planned_for(machine, name):
