@@ -16,6 +16,7 @@ CASES = {
     "search-parts": "nanoseconds of each part of a simulation, against the fused kernel",
     "replay": "batches, priorities and insertion of the replay table, against memcpy, plain NumPy and cpprb",
     "learner": "training steps/s fed from the batch ring, against the same steps on a resident batch; two ranks",
+    "games": "moves/s of Atari's emulators on one core, against EnvPool",
     "ipc": "rings, doorbells, lanes and weights between processes, against memcpy, a cache-line ping-pong and zmq",
 }
 
@@ -28,6 +29,7 @@ _MODULES = {
     "search-parts": "search.search_parts",
     "replay": "replay.case",
     "learner": "learner.case",
+    "games": "games",
     "ipc": "ipc.case",
 }
 

@@ -91,6 +91,10 @@ class GymnasiumConfig:
     """Only actions that the environment calls legal are searched and played, if it tells them: by an `action_mask` in
     `info` or in a Dict observation, or by its `action_masks()`. Otherwise all actions always are."""
 
+    action_bins: Annotated[int, Field(ge=0, le=1_024)] = 0
+    """Continuous actions (`Box`): each of their numbers takes this many values, evenly from its lowest to its highest;
+    each combination of them is one action, and at most 4,672 can be searched. 0: the game has no such actions."""
+
     image_channels: Literal["auto", "first", "last"] = "auto"
     """Images with three axes: whether the channels are the "first" or the "last"; "auto": the one end that has at most
     four places. Where both or neither have, a new run must say it."""
@@ -103,8 +107,8 @@ class GameConfig:
     name: str = "CartPole-v1"
     """An Atari game (`Pong`, `ALE/Pong-v5`, `PongNoFrameskip-v4`), one of MinAtar (`MinAtar/Breakout-v1`), a board game
     (`tic_tac_toe`, `connect_four`, `gomoku`, `othello`, `hex`, `go`, `chess`, `shogi`), another of OpenSpiel's for two
-    players (`OpenSpiel/breakthrough`), a gymnasium environment (`CartPole-v1`), or a game of your own (`module:Class`,
-    --allow-env-import)."""
+    players (`OpenSpiel/breakthrough`), a gymnasium environment (`CartPole-v1`), one of EnvPool (`envpool:Taxi-v3`), or
+    a game of your own (`module:Class`, --allow-env-import)."""
 
     frame_stack: Annotated[int, Field(ge=1, le=64)] = 1
     """Observations stacked for the representation function, newest last."""

@@ -8,6 +8,7 @@ games before it steps again. Games return single frames; `stack.FrameStack` stac
 """
 
 from dataclasses import dataclass
+from math import prod
 from typing import NamedTuple, Protocol
 
 import numpy as np
@@ -45,20 +46,30 @@ class GameSpec:
         """Whether frames are planes of bytes: images, or boards."""
         return self.frame_dtype == "uint8" and len(self.frame_shape) == 3
 
-    def own_action(self, index: int) -> int | NDArray[np.int64]:
+    def own_action(self, index: int) -> int | np.ndarray:
         """The action with this number as the environment's own step takes it: one number, or one for each part."""
         return index + self.first_action if self.action_parts is None else self.action_parts.action(index)
 
 
 class Parts(NamedTuple):
-    """The parts of an action: each is one of `sizes` numbers, which count from `starts`."""
+    """The parts of an action: each is one of `sizes` numbers, which count from `starts` or lie evenly up to `ends`."""
 
     sizes: tuple[int, ...]
-    starts: tuple[int, ...]
+    starts: tuple[float, ...]
+    ends: tuple[float, ...] = ()  # of a grid in a Box; empty: the numbers are integers
+    dtype: str = "int64"
 
-    def action(self, index: int) -> NDArray[np.int64]:
-        """The parts of the action with this number; the last part changes fastest."""
-        return np.array(np.unravel_index(index, self.sizes)) + self.starts
+    def action(self, index: int | NDArray[np.integer]) -> np.ndarray:
+        """The parts [..., D] of the actions with these numbers [...]; the last part changes fastest."""
+        place_D = np.stack(np.unravel_index(index, self.sizes), axis=-1)
+        if not self.ends:
+            return place_D + np.array(self.starts, np.int64)
+        share_D = place_D / (np.array(self.sizes) - 1)
+        return (np.array(self.starts) * (1.0 - share_D) + np.array(self.ends) * share_D).astype(self.dtype)
+
+    def names(self) -> tuple[str, ...]:
+        """The numbers of every action, as words."""
+        return tuple(" ".join(f"{part:.3g}" for part in self.action(index)) for index in range(prod(self.sizes)))
 
     def joined(self, mask: np.ndarray) -> np.ndarray:
         """The mask of all actions from the parts' own masks, one after another; another mask as it is."""

@@ -1,9 +1,9 @@
-"""Gymnasium's environments with a finite list of actions, seeded and reset as its own SyncVectorEnv does it."""
+"""Gymnasium's environments, whose actions become a finite list, seeded and reset as its own SyncVectorEnv does it."""
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from math import prod
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
 import gymnasium
 import numpy as np
@@ -17,9 +17,9 @@ from ..format import shown
 from .checked import asked, checked_picture, is_finite
 from .closing import close_all, closed_if_it_fails
 from .environment import Environment, Observed
-from .game import GameSpec, StepResult, game_seeds
+from .game import GameSpec, Parts, StepResult, game_seeds
 from .gymnasium_frames import FrameKind, frame_kind, is_guessed, is_image
-from .gymnasium_spaces import CombinedActions, PlainObservation, found_in
+from .gymnasium_spaces import CombinedActions, PlainObservation, PlainSpace, found_in
 from .gymnasium_wrappers import wrapped
 from .live import SoloGame
 from .names import ACTION_NAMES
@@ -102,8 +102,9 @@ class GymnasiumGame(SoloGame):
         return checked_picture(self.spec, asked(self._name, "render()", env.render))
 
     def action_names(self) -> tuple[str, ...]:
-        """Returns the names in the environment's documentation, if it has any."""
-        return ACTION_NAMES.get(self.spec.name, ())
+        """Returns the names in the environment's documentation, if it has any, or the numbers of continuous actions."""
+        parts = self.spec.action_parts
+        return parts.names() if parts and parts.ends else ACTION_NAMES.get(self.spec.name, ())
 
     def notes(self) -> list[str]:
         """What a user may want to know of the current observations and of `info`: nothing here is a fault."""
@@ -113,7 +114,8 @@ class GymnasiumGame(SoloGame):
     @property
     def outside(self) -> "Outside":
         """How a caller's own environment of this kind is understood."""
-        return Outside(self._observed, self._frames, found_in(self._envs[0], PlainObservation))
+        plain = found_in(self._envs[0], PlainObservation)
+        return Outside(self._observed, self._frames, plain and plain.of)
 
     def close(self) -> None:
         """Closes the environments; raises GameError if one of them fails or does not return."""
@@ -124,7 +126,7 @@ class GymnasiumGame(SoloGame):
 class Outside:
     """Frames from the observations of a caller's environment, as the games make them from their own."""
 
-    def __init__(self, observed: Observed, frames: FrameKind, plain: PlainObservation | None) -> None:
+    def __init__(self, observed: Observed, frames: FrameKind, plain: PlainSpace | None) -> None:
         self._observed, self._frames, self._plain = observed, frames, plain
 
     def mask(self, observation: Any) -> Any:
@@ -182,28 +184,40 @@ def _with_arguments(config: GameConfig) -> str:
 
 def _checked_spaces(config: GameConfig, envs: list[gymnasium.Env]) -> tuple[Discrete, FrameKind]:
     """Raises ConfigError for actions and observations that cannot be searched, or that differ between environments."""
-    actions, observations = (_space(config, envs[0], name) for name in ("action_space", "observation_space"))
-    if not isinstance(actions, Discrete):
-        raise ConfigError(
-            f"game.name={config.name!r}: its actions are {actions}: only Discrete, MultiDiscrete and MultiBinary "
-            "can be searched"
-        )
-    frames = frame_kind(observations, config.gymnasium.image_channels)
-    if frames is None or prod(frames.shape) == 0:
-        raise ConfigError(
-            f"game.name={config.name!r}: it observes {observations}: only Box of one to three axes, Discrete, "
-            "MultiDiscrete, MultiBinary, and Dict or Tuple of them become frames, and only if they hold a number"
-        )
+    actions, observations = (checked_space(config, envs[0], name) for name in ("action_space", "observation_space"))
+    checked = checked_actions(config, actions), checked_frames(config, observations)
     for env in envs[1:]:
         if (env.action_space, env.observation_space) != (actions, observations):
             raise ConfigError(
                 f"game.name={config.name!r}: two of its environments differ in their spaces: {actions} and "
                 f"{env.action_space}, {observations} and {env.observation_space}"
             )
-    return actions, frames
+    return checked
 
 
-def _space(config: GameConfig, env: gymnasium.Env, name: str) -> Space:
+def checked_actions(config: GameConfig, actions: Space) -> Discrete:
+    """The actions; raises ConfigError where they are no list."""
+    if isinstance(actions, Discrete):
+        return actions
+    raise ConfigError(
+        f"game.name={config.name!r}: its actions are {actions}: only Discrete, MultiDiscrete, MultiBinary and "
+        "Box can be searched"
+    )
+
+
+def checked_frames(config: GameConfig, observations: Space) -> FrameKind:
+    """How observations become frames; raises ConfigError where they cannot."""
+    frames = frame_kind(observations, config.gymnasium.image_channels)
+    if frames is None or prod(frames.shape) == 0:
+        raise ConfigError(
+            f"game.name={config.name!r}: it observes {observations}: only Box of one to three axes, Discrete, "
+            "MultiDiscrete, MultiBinary, and Dict or Tuple of them become frames, and only if they hold a number"
+        )
+    return frames
+
+
+def checked_space(config: GameConfig, env: object, name: str) -> Space:
+    """The environment's member of this name; raises ConfigError if it is no space."""
     space = getattr(env, name, None)
     if not isinstance(space, Space):
         raise ConfigError(f"game.name={config.name!r}: its {name} is {space!r}, not one of gymnasium's spaces")
@@ -211,32 +225,52 @@ def _space(config: GameConfig, env: gymnasium.Env, name: str) -> Space:
 
 
 def _spec(config: GameConfig, env: gymnasium.Env, frames: FrameKind, actions: Discrete) -> GameSpec:
-    registered, num_actions, first_action = env.spec, int(actions.n), int(actions.start)
+    registered = env.spec
     cap = config.max_episode_moves or (registered and registered.max_episode_steps)
-    observed = f"{'x'.join(map(str, frames.shape))} {frames.dtype} {'values' if len(frames.shape) == 1 else 'image'}"
-    plain, combined = found_in(env, PlainObservation), found_in(env, CombinedActions)
-    wrappers = "".join(f", {name}" for name in [*([plain] if plain else []), *config.gymnasium.wrappers])
     # The limit applies inside the wrappers.
     unit = "steps of its own" if "twice" in config.gymnasium.wrappers else "moves"
+    plain, combined = found_in(env, PlainObservation), found_in(env, CombinedActions)
+    changes = [*([str(plain.of)] if plain else []), *config.gymnasium.wrappers]
+    spaces = Spaces(frames, actions, env.observation_space, combined and combined.parts)
+    return spec_of(config, spaces, changes, f"cap {cap} {unit}" if cap else "no cap")
+
+
+class Spaces(NamedTuple):
+    """What is observed and played: frames, a list of actions, and the spaces behind them."""
+
+    frames: FrameKind
+    actions: Discrete
+    observations: Space
+    parts: Parts | None
+
+
+def spec_of(config: GameConfig, spaces: Spaces, changes: Iterable[str], cap: str) -> GameSpec:
+    """The spec of an environment, in which the `changes` were made, with this cap of an episode."""
+    frames, num_actions = spaces.frames, int(spaces.actions.n)
+    observed = f"{'x'.join(map(str, frames.shape))} {frames.dtype} {'values' if len(frames.shape) == 1 else 'image'}"
+    changed = "".join(f", {change}" for change in changes)
     return GameSpec(
         name=config.name,
         description=(
-            f"{config.name}{_with_arguments(config)}: {observed}{wrappers}, stack {config.frame_stack}, "
-            f"{num_actions} {'combinations of ' if combined else ''}actions, {f'cap {cap} {unit}' if cap else 'no cap'}"
+            f"{config.name}{_with_arguments(config)}: {observed}{changed}, stack {config.frame_stack}, "
+            f"{num_actions} {'combinations of ' if spaces.parts else ''}actions, {cap}"
         ),
         frame_shape=frames.shape,
         frame_dtype=frames.dtype,
         frame_stack=config.frame_stack,
         num_actions=num_actions,
         num_players=1,
-        first_action=first_action,
-        action_parts=combined and combined.parts,
-        objections=tuple(_objections(config, env.observation_space)),
+        first_action=int(spaces.actions.start),
+        action_parts=spaces.parts,
+        objections=tuple(_objections(config, spaces)),
     )
 
 
-def _objections(config: GameConfig, observations: Space) -> Iterator[str]:
+def _objections(config: GameConfig, spaces: Spaces) -> Iterator[str]:
     """What the profile must say about images, or says without effect."""
+    bins, observations = config.gymnasium.action_bins, spaces.observations
+    if bins and not (spaces.parts and spaces.parts.ends):
+        yield f"game.gymnasium.action_bins={bins}: {config.name} has no continuous actions: leave it out"
     channels = config.gymnasium.image_channels
     if channels == "auto" and is_guessed(observations):
         yield (

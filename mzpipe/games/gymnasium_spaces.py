@@ -6,6 +6,7 @@
 | Dict with one entry | that entry |
 | Dict, Tuple | a vector, by gymnasium's own `flatten` |
 | MultiDiscrete, MultiBinary actions | Discrete: one action for every combination of their parts |
+| Box actions | the same: of integers as they are, of others as `game.gymnasium.action_bins` divides them |
 """
 
 from math import prod
@@ -13,10 +14,12 @@ from typing import Any
 
 import gymnasium
 import numpy as np
-from gymnasium.spaces import Dict, Discrete, MultiBinary, MultiDiscrete, Space, Tuple
+from gymnasium.spaces import Box, Dict, Discrete, MultiBinary, MultiDiscrete, Space, Tuple
 from gymnasium.spaces.utils import flatten, flatten_space
 
+from ..config import GameConfig
 from ..errors import ConfigError
+from ..format import shown
 from .game import Parts
 
 # The name under which gymnasium's environments tell which actions are legal, in `info` or in a Dict observation.
@@ -25,34 +28,26 @@ MASK = "action_mask"
 MOST_COMBINATIONS = 4_672
 
 
-class PlainObservation(gymnasium.Wrapper):
-    """Takes the mask out of a Dict observation, and makes one array of what is left."""
+class PlainSpace:
+    """Observations of a Dict or Tuple space as one array, without the mask."""
 
-    def __init__(self, env: gymnasium.Env) -> None:
-        super().__init__(env)
-        self._space: Space = env.observation_space
-        own = dict(self._space.spaces) if isinstance(self._space, Dict) else {}
+    def __init__(self, space: Dict | Tuple) -> None:
+        own = dict(space.spaces) if isinstance(space, Dict) else {}
         self._has_mask = own.pop(MASK, None) is not None
         self._names = tuple(own)
-        if self._has_mask:
-            self._space = Dict(own)
+        self._own: Space = Dict(own) if self._has_mask else space
         self._only = self._names[0] if len(own) == 1 else None
-        self.observation_space = flatten_space(self._space) if self._only is None else own[self._only]
+        self.space: Space = flatten_space(self._own) if self._only is None else own[self._only]
 
     def __str__(self) -> str:
-        """What was done with the environment's own observations."""
-        kind = type(self._space).__name__
+        """What is done with observations."""
+        kind = type(self._own).__name__
         return f"the {self._only} of a {kind}" if self._only is not None else f"a {kind}, flattened"
 
-    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Any, dict[str, Any]]:
-        """The first observation, plain; its mask is in `info`."""
-        observation, info = self.env.reset(seed=seed, options=options)
-        return self.plain(observation), self._with_mask(observation, info)
-
-    def step(self, action: Any) -> tuple[Any, Any, bool, bool, dict[str, Any]]:
-        """The same for a step."""
-        observation, reward, terminated, truncated, info = self.env.step(action)
-        return self.plain(observation), reward, terminated, truncated, self._with_mask(observation, info)
+    @classmethod
+    def of(cls, space: Space) -> "PlainSpace | None":
+        """None for a space whose observations are one array already."""
+        return cls(space) if isinstance(space, Dict | Tuple) else None
 
     def plain(self, observation: Any) -> Any:
         """An observation of the environment's own space without its mask, as one array."""
@@ -60,18 +55,37 @@ class PlainObservation(gymnasium.Wrapper):
             return observation[self._only]
         if self._has_mask:
             observation = {name: observation[name] for name in self._names}
-        return flatten(self._space, observation)
+        return flatten(self._own, observation)
 
     def mask(self, observation: Any) -> Any:
-        """The mask of an observation; None if observations have none."""
+        """The mask of an observation, or of a batch of them; None if observations have none."""
         return observation[MASK] if self._has_mask else None
 
-    def _with_mask(self, observation: Any, info: dict[str, Any]) -> dict[str, Any]:
+    def with_mask(self, observation: Any, info: dict[str, Any]) -> dict[str, Any]:
+        """`info` with the observation's mask."""
         return {**info, MASK: observation[MASK]} if self._has_mask else info
 
 
+class PlainObservation(gymnasium.Wrapper):
+    """Takes the mask out of a Dict observation, and makes one array of what is left."""
+
+    def __init__(self, env: gymnasium.Env, plain: PlainSpace) -> None:
+        super().__init__(env)
+        self.of, self.observation_space = plain, plain.space
+
+    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Any, dict[str, Any]]:
+        """The first observation, plain; its mask is in `info`."""
+        observation, info = self.env.reset(seed=seed, options=options)
+        return self.of.plain(observation), self.of.with_mask(observation, info)
+
+    def step(self, action: Any) -> tuple[Any, Any, bool, bool, dict[str, Any]]:
+        """The same for a step."""
+        observation, reward, terminated, truncated, info = self.env.step(action)
+        return self.of.plain(observation), reward, terminated, truncated, self.of.with_mask(observation, info)
+
+
 class CombinedActions(gymnasium.ActionWrapper):
-    """Plays the combinations of MultiDiscrete or MultiBinary actions by their number."""
+    """Plays the combinations of an action's parts by their number."""
 
     def __init__(self, env: gymnasium.Env, parts: Parts) -> None:
         super().__init__(env)
@@ -83,22 +97,16 @@ class CombinedActions(gymnasium.ActionWrapper):
         return self.parts.action(int(action)).reshape(self._own.shape).astype(self._own.dtype)
 
 
-def with_plain_spaces(env: gymnasium.Env, name: str) -> gymnasium.Env:
+def with_plain_spaces(env: gymnasium.Env, config: GameConfig) -> gymnasium.Env:
     """The environment with spaces that frames and searches take, as far as it can be done; itself if it has them.
 
-    Raises ConfigError for too many combinations of actions.
+    Raises ConfigError for too many combinations of actions, and for a Box without bins or bounds.
     """
-    if isinstance(env.observation_space, Dict | Tuple):
-        env = PlainObservation(env)
-    parts = _parts(env.action_space)
-    if parts is None:
-        return env
-    if prod(parts.sizes) > MOST_COMBINATIONS:
-        raise ConfigError(
-            f"game.name={name!r}: its actions {env.action_space} have {prod(parts.sizes):,} combinations: at most "
-            f"{MOST_COMBINATIONS:,} can be searched"
-        )
-    return CombinedActions(env, parts)
+    plain = PlainSpace.of(env.observation_space)
+    if plain is not None:
+        env = PlainObservation(env, plain)
+    parts = action_parts(env.action_space, config)
+    return env if parts is None else CombinedActions(env, parts)
 
 
 def found_in(env: gymnasium.Env, kind: type[gymnasium.Wrapper]) -> Any:
@@ -110,9 +118,47 @@ def found_in(env: gymnasium.Env, kind: type[gymnasium.Wrapper]) -> Any:
     return None
 
 
-def _parts(space: Space) -> Parts | None:
+def action_parts(space: Space, config: GameConfig) -> Parts | None:
+    """The parts of combined actions; None for other spaces.
+
+    Raises ConfigError for too many combinations, and for a Box without bins or bounds.
+    """
+    parts = _parts(space, config)
+    if parts is not None and prod(parts.sizes) > MOST_COMBINATIONS:
+        lower = f": lower game.gymnasium.action_bins={config.gymnasium.action_bins}" if parts.ends else ""
+        raise ConfigError(
+            f"game.name={config.name!r}: its actions {shown(space)} have {prod(parts.sizes):,} combinations: at most "
+            f"{MOST_COMBINATIONS:,} can be searched{lower}"
+        )
+    return parts
+
+
+def _grid(space: Box, config: GameConfig) -> Parts:
+    """The values that each number of a continuous action takes."""
+    bins, where = config.gymnasium.action_bins, f"game.name={config.name!r}: its actions are {shown(space)}"
+    if bins < 2:
+        raise ConfigError(
+            f"{where}, but game.gymnasium.action_bins={bins}: say how many values each number takes, 2 or more"
+        )
+    low, high = (bound.ravel().astype(np.float64) for bound in (space.low, space.high))
+    is_open = ~(np.isfinite(low) & np.isfinite(high))
+    if is_open.any():
+        place = int(is_open.argmax())
+        raise ConfigError(
+            f"{where}: number {place} lies in {low[place]:g} .. {high[place]:g}, and bins need finite bounds: give it "
+            "some in an environment of your own"
+        )
+    return Parts((bins,) * len(low), tuple(low.tolist()), tuple(high.tolist()), space.dtype.name)
+
+
+def _parts(space: Space, config: GameConfig) -> Parts | None:
     if isinstance(space, MultiDiscrete):
         return Parts(tuple(map(int, space.nvec.ravel())), tuple(map(int, space.start.ravel())))
     if isinstance(space, MultiBinary):
         return Parts((2,) * prod(space.shape), (0,) * prod(space.shape))
+    if isinstance(space, Box) and space.dtype.kind == "f":
+        return _grid(space, config)
+    if isinstance(space, Box) and space.dtype.kind in "iu":
+        low, high = space.low.ravel().tolist(), space.high.ravel().tolist()
+        return Parts(tuple(last - first + 1 for first, last in zip(low, high, strict=True)), tuple(low))
     return None

@@ -53,9 +53,9 @@ WRAPPERS: dict[str, Callable[[gymnasium.Env], gymnasium.Env]] = {
 def wrapped(env: gymnasium.Env, config: GameConfig) -> gymnasium.Env:
     """The environment with plain spaces, inside its `game.gymnasium.wrappers`.
 
-    Raises ConfigError if a wrapper does not suit it, and for too many combinations of actions.
+    Raises ConfigError if a wrapper does not suit it, and for actions that become no list.
     """
-    env = with_plain_spaces(env, config.name)
+    env = with_plain_spaces(env, config)
     for name in config.gymnasium.wrappers:
         try:
             env = WRAPPERS[name](env)

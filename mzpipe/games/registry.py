@@ -127,6 +127,12 @@ def _make_own(config: GameConfig, num_games: int, seed: int, training: bool) -> 
     return make_own(config, num_games, seed)
 
 
+def _make_envpool(config: GameConfig, num_games: int, seed: int, training: bool) -> Game:
+    from .envpool_games import make_envpool
+
+    return make_envpool(config, num_games, seed)
+
+
 def _make_atari(config: GameConfig, num_games: int, seed: int, training: bool) -> Game:
     from .atari import AtariGame
 
@@ -183,6 +189,13 @@ FAMILIES = (
         _make_minatar,
         sections=("minatar",),
         unused=_unused_minatar,
+    ),
+    Family(
+        "EnvPool's, as envpool:FrozenLake-v1",
+        tuple,
+        _make_envpool,
+        sections=("gymnasium",),
+        takes=lambda name: name.startswith("envpool:"),
     ),
     Family(
         "a game of your own, as my_game:MyGame",

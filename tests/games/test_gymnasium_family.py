@@ -111,7 +111,12 @@ def test_arguments_reach_the_environment():
 @pytest.mark.parametrize(
     ("name", "options", "text"),
     [
-        ("Pendulum-v1", {}, r"its actions are Box\(-2.0, 2.0, \(1,\), float32\): only Discrete, MultiDiscrete and"),
+        (
+            "Pendulum-v1",
+            {},
+            r"its actions are Box\(-2.0, 2.0, \(1,\), float32\), but game.gymnasium.action_bins=0: say",
+        ),
+        ("Pendulum-v1", {"action_bins": 1}, r"game.gymnasium.action_bins=1: say how many values .*, 2 or more"),
         (
             "FrozenLake-v1",
             {"arguments": {"slippy": True}},

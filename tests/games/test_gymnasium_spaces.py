@@ -3,7 +3,7 @@
 import gymnasium
 import numpy as np
 import pytest
-from gymnasium.spaces import MultiBinary, MultiDiscrete
+from gymnasium.spaces import Box, MultiBinary, MultiDiscrete
 from gymnasium.spaces.utils import flatten
 
 from mzpipe.config import GameConfig, GymnasiumConfig
@@ -125,6 +125,49 @@ def test_masks_of_parts_are_joined_and_those_of_combinations_are_taken_as_they_a
 def test_too_many_combinations_are_refused_with_their_number():
     with pytest.raises(ConfigError, match=r"have 10,000 combinations: at most 4,672 can be searched"):
         game_of(lambda: Parted(MultiDiscrete([100, 100])))
+
+
+def test_numbers_of_a_box_take_evenly_spaced_values_with_both_bounds():
+    env = Parted(Box(np.array([-1.0, 0.0], np.float32), np.array([1.0, 0.3], np.float32)))
+    game = game_of(lambda: env, action_bins=3)
+    game.reset()
+    for action in range(9):
+        game.step(np.array([action]))
+    first, second = env.action_space.low[1], env.action_space.high[1]
+    grid = [[x, y] for x in (-1.0, 0.0, 1.0) for y in (first, np.float32((first + second) / 2), second)]
+    assert env.played == grid
+    own = [game.spec.own_action(action) for action in range(9)]
+    assert [action.tolist() for action in own] == grid and own[0].dtype == np.float32
+    assert game.action_names()[:2] == ("-1 0", "-1 0.15") and len(game.action_names()) == 9
+    assert "9 combinations of actions" in game.spec.description and not game.spec.objections
+
+
+def test_box_of_integers_needs_no_bins():
+    env = Parted(Box(-1, 1, (2, 1), np.int8))
+    game = game_of(lambda: env)
+    game.reset()
+    game.step(np.array([5]))
+    assert env.played == [[[0], [1]]]
+
+
+@pytest.mark.parametrize(
+    ("space", "bins", "text"),
+    [
+        (Box(-1.0, 1.0, (2,)), 0, r"own.*Box\(.*, but game.gymnasium.action_bins=0: say how many values"),
+        (Box(np.array([-1.0, -np.inf]), np.array([1.0, 1.0])), 3, r"number 1 lies in -inf .. 1, and bins need finite"),
+        (Box(-1.0, 1.0, (8,)), 3, r"6,561 combinations: at most 4,672 .*: lower game.gymnasium.action_bins=3"),
+        (Box(0, 255, (2,), np.uint8), 0, r"65,536 combinations: at most 4,672 can be searched"),
+    ],
+)
+def test_box_that_becomes_no_list_is_refused_in_one_line(space, bins, text):
+    with pytest.raises(ConfigError, match=text) as caught:
+        game_of(lambda: Parted(space), action_bins=bins)
+    assert "\n" not in str(caught.value)
+
+
+def test_bins_without_a_box_are_an_objection():
+    (objection,) = game_of(Parted, action_bins=3).spec.objections
+    assert objection == "game.gymnasium.action_bins=3: own has no continuous actions: leave it out"
 
 
 def test_symlog_shrinks_large_numbers_and_keeps_signs():
