@@ -28,6 +28,25 @@ class ActorConfig:
     temperature_moves: NonNegativeInt = 0
     """Moves at an episode's start that are sampled; later the most visited action is played. Boards: 30; 0: all."""
 
+    fast_simulations: NonNegativeInt = 0
+    """Playout cap randomisation (KataGo; Wu 2019): moves that are not drawn for a full search have this many
+    simulations, no root noise, and no policy target; 0: every search is full."""
+
+    full_search_fraction: Annotated[float, Field(gt=0.0, le=1.0)] = 0.25
+    """fast_simulations: the part of the moves that have a full search, of search.num_simulations; one draw for a move
+    of all games of a lane, which are searched together."""
+
+    resign_below: Annotated[float, Field(ge=-1.0, le=0.0)] | None = None
+    """Games of two players whose outcome comes at the end: a player whose searches valued resign_moves own positions in
+    a row below this resigns; not set: none does."""
+
+    resign_moves: PositiveInt = 3
+    """resign_below: own moves in a row."""
+
+    never_resign_fraction: Annotated[float, Field(gt=0.0, le=1.0)] = 0.1
+    """resign_below: the part of the training games in which none resigns; they show how often it would have been
+    wrong (the curve resign/false)."""
+
 
 @section(frozen=True)
 class ReanalyzeConfig:
@@ -328,6 +347,10 @@ class LearnerConfig:
 
     augment_intensity: Fraction = 0.0
     """Training images are multiplied by 1 + this * a normal draw (EfficientZero: 0.05); 0: not."""
+
+    symmetries: bool = False
+    """Each sample is turned by a symmetry of the game, drawn anew in every training step: board games except chess and
+    shogi have them, and a game of your own may declare some (docs/games.md)."""
 
     precision: Literal["auto", "float32", "tf32", "bfloat16"] = "auto"
     """Arithmetic of forward and backward passes; "auto": bfloat16 on GPUs that have it, float32 elsewhere. "tf32"

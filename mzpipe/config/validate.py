@@ -27,6 +27,8 @@ def chosen(profile: Profile, *fields: str) -> Iterator[str]:
 def check_profile(profile: Profile) -> None:
     """Raises ConfigError that names the fields which contradict each other, and the fix."""
     _check_temperatures(profile)
+    _check_playout_caps(profile)
+    _check_resignation(profile)
     _check_stop(profile)
     _check_rate_limiter(profile)
     _check_sampler(profile)
@@ -54,6 +56,22 @@ def _check_temperatures(profile: Profile) -> None:
         )
     if fractions[0] != 0.0 or list(fractions) != sorted(fractions):
         raise ConfigError(f"actor.temperature_fractions={fractions}: must start at 0.0 and never fall")
+
+
+def _check_playout_caps(profile: Profile) -> None:
+    if profile.actor.fast_simulations:
+        return
+    for choice in chosen(profile, "actor.full_search_fraction"):
+        raise ConfigError(
+            f"{choice}: actor.fast_simulations=0 makes every search a full one: leave it out, or set both"
+        )
+
+
+def _check_resignation(profile: Profile) -> None:
+    if profile.actor.resign_below is not None:
+        return
+    for choice in chosen(profile, "actor.resign_moves", "actor.never_resign_fraction"):
+        raise ConfigError(f"{choice}: actor.resign_below is not set, so none resigns: leave it out, or set both")
 
 
 def _check_stop(profile: Profile) -> None:

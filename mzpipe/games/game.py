@@ -32,6 +32,9 @@ class GameSpec:
     # the parts that an action combines, where the environment's own step takes them
     action_parts: "Parts | None" = None
     objections: tuple[str, ...] = ()  # why its settings cannot begin a new run: without effect, or left open
+    # whether two players' only reward is the last move's: 1 if it has won, 0 if drawn, -1 if lost
+    has_outcome: bool = False
+    symmetries: "tuple[Symmetry, ...]" = ()  # those of its rules, without the one that leaves all as it is
 
     @property
     def observation_shape(self) -> tuple[int, ...]:
@@ -76,6 +79,27 @@ class Parts(NamedTuple):
         for part in np.split(mask, np.cumsum(self.sizes)[:-1]):
             joined = np.multiply.outer(joined, part)
         return joined.ravel()
+
+
+class Symmetry(NamedTuple):
+    """A way to turn every position of a game into another one, which is played alike with the actions turned.
+
+    Place p of a turned frame shows, in each of its planes, what place points[p] of the frame shows; action a of the
+    turned game is action actions[a] of the game. Both are permutations. The places are those of a plane, row by row, or
+    the numbers of a frame that is a vector.
+    """
+
+    points: tuple[int, ...]
+    actions: tuple[int, ...]
+
+    def turned_frames(self, frame_BF: np.ndarray) -> np.ndarray:
+        """The frames of the turned games."""
+        turned_BCP = frame_BF.reshape(len(frame_BF), -1, len(self.points))[..., list(self.points)]
+        return turned_BCP.reshape(frame_BF.shape)
+
+    def turned_actions(self, action_B: NDArray[np.integer]) -> NDArray[np.integer]:
+        """What is played in the turned games where these actions are played in the games."""
+        return np.argsort(self.actions)[action_B]
 
 
 class StepResult(NamedTuple):

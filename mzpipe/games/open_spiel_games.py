@@ -56,6 +56,7 @@ class OpenSpielGame(BoardGame):
             num_actions=self._pass + 1,
             num_players=2,
             opponents=("random", "rollouts"),
+            has_outcome=(self.rules.min_utility(), self.rules.max_utility()) == (-1.0, 1.0),
         )
 
     def to_play(self) -> NDArray[np.int8]:

@@ -24,6 +24,7 @@ from .game import Game, GameSpec
 from .gymnasium_family import GymnasiumGame, environment_arguments
 from .gymnasium_wrappers import wrapped
 from .single import BatchedGame, SingleGame
+from .symmetries import checked_symmetries
 from .vector_family import VectorGame
 
 _NAME = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:([A-Za-z_]\w*|[\w./-]+-v\d+)")
@@ -112,6 +113,7 @@ def _spec(config: GameConfig, game: SingleGame) -> GameSpec:
         num_actions=int(game.num_actions),
         num_players=int(num_players),
         opponents=("random",) if num_players == 2 else (),
+        symmetries=checked_symmetries(config.name, getattr(game, "symmetries", ()), shape, int(game.num_actions)),
         objections=tuple(
             f"{choice}: {config.name} is no gymnasium environment: leave it out"
             for choice in chosen(config.gymnasium, "game.gymnasium.", "wrappers", "image_channels")

@@ -124,6 +124,9 @@ class Plan:
         """Bytes of the search trees of all actors, reanalyzers and the evaluator."""
         profile, shape = self.profile, self.shape
         lane = search_bytes(profile.search, batch_size=shape.trees_per_lane, num_actions=self.game.num_actions)
+        if profile.actor.fast_simulations:
+            fast = greedy_search(profile.search, profile.actor.fast_simulations)
+            lane += search_bytes(fast, batch_size=shape.trees_per_lane, num_actions=self.game.num_actions)
         greedy = greedy_search(profile.search, profile.evaluator.num_simulations)
         games = search_bytes(greedy, batch_size=shape.evaluator_trees, num_actions=self.game.num_actions)
         again = search_bytes(
@@ -142,6 +145,9 @@ class Plan:
             check_min_size(self.profile.replay.min_size_to_sample, capacity=capacity, trajectory_length=length)
         check_opponent(self.profile.evaluator, self.game)
         _check_images(self.profile, self.game)
+        _check_symmetries(self.profile, self.game)
+        _check_playout_caps(self.profile)
+        _check_resignation(self.profile, self.game)
         _check_room(
             str(SHARED_MEMORY),
             self.segment_bytes() + initial_bytes,
@@ -221,6 +227,28 @@ def _check_images(profile: Profile, game: GameSpec) -> None:
             f"{choice}: {game.name} has {game.frame_dtype} frames of shape {game.frame_shape}, not images of bytes: "
             "leave it out"
         )
+
+
+def _check_symmetries(profile: Profile, game: GameSpec) -> None:
+    for choice in chosen(profile, "learner.symmetries") if not game.symmetries else ():
+        planes = ", and action planes turn with none" if profile.game.action_planes else ""
+        raise ConfigError(f"{choice}: {game.name} declares no symmetries{planes}: leave it out")
+
+
+def _check_playout_caps(profile: Profile) -> None:
+    """Refuses caps that cap nothing; not for trained agents, which may be searched with any number of simulations."""
+    fast, full = profile.actor.fast_simulations, profile.search.num_simulations
+    if fast >= full:
+        raise ConfigError(
+            f"actor.fast_simulations={fast}: a full search has search.num_simulations={full}: lower the first below "
+            "it, or raise the second"
+        )
+
+
+def _check_resignation(profile: Profile, game: GameSpec) -> None:
+    for choice in chosen(profile, "actor.resign_below") if not game.has_outcome else ():
+        why = "has one player" if game.num_players == 1 else "may have other rewards than an outcome of 1, 0 or -1"
+        raise ConfigError(f"{choice}: {game.name} {why}: leave it out")
 
 
 def free_shared_bytes() -> int:

@@ -17,6 +17,7 @@ import torch
 
 from ..config import score_protocol
 from ..errors import CheckpointError, MzpipeError, NotFiniteError
+from ..games import describe_game
 from ..ipc.calls import LongCall
 from ..ipc.messages import CheckpointSaved, Message, Note, NotSaved, SaveCheckpoint
 from ..ipc.roles import Role
@@ -110,7 +111,13 @@ class Learner(Agent):
             self._first.set("step_ticket", 0)  # the other ranks read it only after joining, so it is set before
         self._ranks = self._join_ranks()
         self._step = TrainingStep(
-            self._model, config, ranks=self._ranks, average=self._average, note=self._note, ended=self._clock.end
+            self._model,
+            config,
+            ranks=self._ranks,
+            average=self._average,
+            symmetries=describe_game(self._profile.game).symmetries if config.symmetries else (),
+            note=self._note,
+            ended=self._clock.end,
         )
         # Read first: rank 0 discards them once the checkpoint that it makes of them is saved.
         initial = read_initial(self._plane.directory)

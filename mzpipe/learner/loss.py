@@ -23,7 +23,7 @@ all next observations of the sample, which consistency compares with.
 Shape legend    B unrolls   K unroll steps   A actions   M outputs of a value or reward head
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any, Literal, NamedTuple
 
@@ -32,12 +32,14 @@ from torch import Tensor, nn
 from torch.nn.functional import log_softmax
 
 from ..config import LearnerConfig
+from ..games import Symmetry
 from ..ipc.schema import Unrolls
 from ..nets import Model, device_has_bfloat16
 from ..nets.capture import reason_of
 from ..nets.support import halve_gradient, head_scalar, two_hot
 from .augment import Augmentation
 from .stacks import following_observations, only_stored
+from .symmetries import Symmetries
 
 # A training batch on its device.
 Batch = Unrolls[Tensor]
@@ -207,9 +209,12 @@ def _value_error(outputs_BM: Tensor, value_target_B: Tensor, bins_M: Tensor | No
 
 
 class LossFunction(nn.Module):
-    """The loss of the model, with the profile's loss weights and precision."""
+    """The loss of the model, with the profile's loss weights and precision.
 
-    def __init__(self, model: Model, config: LearnerConfig) -> None:
+    In training mode it turns each sample by one of these symmetries of the game.
+    """
+
+    def __init__(self, model: Model, config: LearnerConfig, symmetries: Sequence[Symmetry] = ()) -> None:
         super().__init__()
         self.model = model
         self._choices: dict[str, Any] = {
@@ -219,9 +224,12 @@ class LossFunction(nn.Module):
         self._choices["augmentation"] = Augmentation(config.augment_shift, config.augment_intensity)
         device = next(model.parameters()).device
         self._device_type, self._bfloat16 = device.type, uses_bfloat16(config, device)
+        self._symmetries = Symmetries(symmetries).to(device) if symmetries else None
 
     def forward(self, batch: Batch) -> Losses:
         """See muzero_loss."""
+        if self._symmetries is not None and self.model.training:
+            batch = self._symmetries(batch)
         with self._arithmetic():
             return muzero_loss(self.model, batch, **self._choices)
 

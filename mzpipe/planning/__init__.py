@@ -46,7 +46,8 @@ class Planner(Protocol):
 class LanePlanner:
     """One search at a time: `begin`, then `advance` until it returns a result.
 
-    A search has one weights version. If its server dies, it begins anew, from the same roots, with the next server.
+    Planners may share a lane, if each begins only while no other's search is under way. A search has one weights
+    version. If its server dies, it begins anew, from the same roots, with the next server.
     """
 
     def __init__(self, lane: LaneClient, config: SearchConfig, *, num_trees: int, num_actions: int, seed: int) -> None:
@@ -64,7 +65,7 @@ class LanePlanner:
             array[:num_trees] for array in (lane.reward, lane.value, lane.policy_logits)
         )
         self.observation = lane.observation[:num_trees]
-        lane.prepare(last_node=config.num_simulations)
+        self._prepare()
         self._state = _State.IDLE
         self._legal_actions: np.ndarray | None = None
         self._node_index = 0
@@ -78,6 +79,7 @@ class LanePlanner:
     def begin(self, legal_actions_BA: np.ndarray) -> None:
         """Asks for the roots' inference; `observation` must be filled."""
         self._legal_actions = legal_actions_BA
+        self._prepare()
         self._ask_roots()
 
     def advance(self) -> SearchResult | None:
@@ -124,6 +126,15 @@ class LanePlanner:
     def answered(self) -> bool:
         """Whether the answer to the outstanding request has arrived."""
         return self._state is not _State.IDLE and self._lane.ready()
+
+    @property
+    def num_simulations(self) -> int:
+        """Simulations of a search."""
+        return self._config.num_simulations
+
+    def _prepare(self) -> None:
+        """Tells the server which node ends a search of this planner."""
+        self._lane.prepare(last_node=self._config.num_simulations)
 
     def _asked(self) -> str:
         """What the network was asked: its version, and the largest number in the observations."""

@@ -45,7 +45,8 @@ def check_move(state, game, t):
 
 @pytest.mark.parametrize(("name", "ends"), [("tic_tac_toe", "terminations"), ("chess", "truncations")])
 def test_every_move_of_a_run_is_legal_and_has_the_outcome_that_openspiel_gives_it(start, tmp_path, name, ends):
-    run = start(*SETTINGS, f"game.name={name}", f"game.max_episode_moves={CAP}", "stop.learner_steps=60")
+    symmetries = f"learner.symmetries={str(name == 'tic_tac_toe').lower()}"
+    run = start(*SETTINGS, symmetries, f"game.name={name}", f"game.max_episode_moves={CAP}", "stop.learner_steps=60")
     assert run.wait(200) == 0, run.output
     games, whole = list(exported_games(run, tmp_path / "dataset")), 0
     for game in games:
