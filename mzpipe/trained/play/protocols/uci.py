@@ -1,7 +1,6 @@
 """The Universal Chess Interface for chess, and the Universal Shogi Interface for shogi, which differ in a few words.
 
-Time controls are read and not kept: the number of simulations decides how long a move takes. Games begin at the initial
-position, because the agent's observation is made of the moves since then.
+Games begin at the initial position, because the agent's observation is made of the moves since then.
 """
 
 from collections.abc import Callable, Iterator
@@ -11,6 +10,7 @@ from ....config import GameConfig
 from ....errors import MzpipeError, UsageError
 from ..match import Agent
 from ..position import Position
+from .clocks import go_limit
 
 _PROTOCOLS = {"chess": "uci", "shogi": "usi"}
 GAMES = tuple(_PROTOCOLS)
@@ -101,7 +101,8 @@ class UciEngine:
         if self._position.is_over:
             best = _NO_MOVE[self.protocol]
         else:
-            decision = self._loaded().consider(self._position.history)
+            limit = go_limit(words, self._position.to_play, self.protocol)
+            decision = self._loaded().consider(self._position.history, seconds=limit)
             moves = {move.action: move.notation for move in self._position.legal()}
             best = moves[decision.action_index]
             nodes = int(decision.visits.sum())
