@@ -33,6 +33,8 @@ class Examination(NamedTuple):
     first_seed: int = 0
     # Simulations per move; None: the same as in the run's own evaluations.
     num_simulations: int | None = None
+    # Leaves of each tree in one network call.
+    leaves: int = 1
     # Two-player games: the agent's opponent, and its playouts per move; None: the profile's.
     opponent: OpponentName | None = None
     opponent_simulations: int | None = None
@@ -55,14 +57,15 @@ class Scores(NamedTuple):
     game: str
     num_players: int
     num_simulations: int
+    leaves: int = 1
 
 
 def evaluate(run: RunDirectory, examination: Examination, progress: Progress) -> Scores:
     """Plays whole games as `examination` says.
 
     Raises UsageError when the directory holds no run, the network cannot play
-    under the protocol, or a number of playouts is given for an opponent that has
-    none; ConfigError when there is no such protocol or the game has no such
+    under the protocol, a number of playouts is given for an opponent that has
+    none, or a search cannot have so many leaves; ConfigError when there is no such protocol or the game has no such
     opponent; CheckpointError when the checkpoint is missing, damaged, or belongs to
     another game or model; DeviceError under the same conditions as DirectPlanner.
     """
@@ -72,7 +75,7 @@ def evaluate(run: RunDirectory, examination: Examination, progress: Progress) ->
     seeds = _seeds(profile.game, examination)
     return Scores(
         checkpoint=agent.checkpoint,
-        returns=_play(agent, seeds, progress),
+        returns=_play(agent, seeds, examination.leaves, progress),
         seeds=seeds,
         protocol=match_protocol(profile, game.num_players),
         protocol_settings=protocol_settings(profile, game.num_players),
@@ -82,6 +85,7 @@ def evaluate(run: RunDirectory, examination: Examination, progress: Progress) ->
         game=game.description,
         num_players=game.num_players,
         num_simulations=agent.search.num_simulations,
+        leaves=examination.leaves,
     )
 
 
@@ -148,8 +152,9 @@ def _check_opponent(examination: Examination, profile: Profile, game: GameSpec) 
         )
 
 
-def _play(agent: TrainedAgent, seeds: list[int], progress: Progress) -> list[float]:
-    planner = DirectPlanner(agent, agent.search, num_trees=evaluation_trees(agent.profile.evaluator))
+def _play(agent: TrainedAgent, seeds: list[int], leaves: int, progress: Progress) -> list[float]:
+    num_trees = evaluation_trees(agent.profile.evaluator)
+    planner = DirectPlanner(agent, agent.search, num_trees=num_trees, leaves=leaves)
     returns: list[float] = []
     for seed in seeds:
         returns += _play_seed(agent.profile, planner, seed, _shifted(progress, len(returns), len(seeds)))

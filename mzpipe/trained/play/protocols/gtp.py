@@ -1,7 +1,9 @@
 """The Go Text Protocol, version 2 (Farnebäck 2002), for go, gomoku, othello and hex."""
 
 import inspect
+import math
 import re
+import time
 from collections.abc import Callable
 from typing import NoReturn
 
@@ -16,6 +18,7 @@ from ....version import __version__
 from ..match import Agent
 from ..records import sgf
 from ..terminal import draw_board
+from .clocks import GameClock
 
 _SEATS = {"b": FIRST, "black": FIRST, "w": SECOND, "white": SECOND}
 _WORDS = ("black", "white")
@@ -31,7 +34,7 @@ class GtpEngine:
             raise UsageError(f"{config.name}: GTP is for {', '.join(GTP_GAMES)}")
         self.has_quit = False
         self._config, self._agent, self._name = config, agent, name
-        self._position = Position(config)
+        self._position, self._clock = Position(config), GameClock()
         self._commands: dict[str, Callable[..., str]] = {
             "protocol_version": lambda: "2",
             "name": lambda: "mzpipe",
@@ -49,9 +52,8 @@ class GtpEngine:
             "final_score": self._final_score,
             "showboard": self._showboard,
             "printsgf": lambda: sgf(self._position, self._config),
-            # The number of simulations decides how long a move takes.
-            "time_settings": lambda main, overtime, stones: "",
-            "time_left": lambda colour, time, stones: "",
+            "time_settings": self._time_settings,
+            "time_left": self._time_left,
         }
 
     def answer(self, line: str) -> list[str]:
@@ -92,6 +94,7 @@ class GtpEngine:
 
     def _clear_board(self) -> str:
         self._position.restart()
+        self._clock.restart()
         return ""
 
     def _komi(self, komi: str) -> str:
@@ -139,7 +142,9 @@ class GtpEngine:
                 return None
             raise UsageError("the game is over")
         self._pass_until(seat)
-        decision = self._agent.consider(self._position.history)
+        began_s = time.monotonic()
+        decision = self._agent.consider(self._position.history, seconds=self._clock.limit(seat))
+        self._clock.spend(seat, time.monotonic() - began_s)
         return next(move for move in self._position.legal() if move.action == decision.action_index)
 
     def _pass_until(self, seat: int) -> None:
@@ -150,6 +155,14 @@ class GtpEngine:
         if passing is None:
             raise UsageError(f"illegal move: it is {_WORDS[1 - seat]}'s turn, who cannot pass")
         self._position.advance(passing)
+
+    def _time_settings(self, main: str, overtime: str, stones: str) -> str:
+        self._clock.set(_time(main), _time(overtime), int(_time(stones)))
+        return ""
+
+    def _time_left(self, colour: str, left: str, stones: str) -> str:
+        self._clock.tell(_seat(colour), _time(left), int(_time(stones)))
+        return ""
 
     def _undo(self) -> str:
         if not self._position.played:
@@ -203,6 +216,14 @@ def _number(text: str) -> float:
         return float(text)
     except ValueError:
         _syntax_error(f"{text[:20]!r} is no number")
+
+
+def _time(text: str) -> float:
+    """Seconds, or a number of moves: not negative, and not without end."""
+    number = _number(text)
+    if not 0.0 <= number < math.inf:
+        _syntax_error(f"{text[:20]!r} is no time")
+    return number
 
 
 def _syntax_error(why: str) -> NoReturn:

@@ -1,7 +1,6 @@
 """The Universal Chess Interface for chess, and the Universal Shogi Interface for shogi, which differ in a few words.
 
-Time controls are read and not kept: the number of simulations decides how long a move takes. Games begin at the initial
-position, because the agent's observation is made of the moves since then.
+Games begin at the initial position, because the agent's observation is made of the moves since then.
 """
 
 from collections.abc import Callable, Iterator
@@ -12,6 +11,7 @@ from ....errors import MzpipeError, UsageError
 from ....games.board_rules import BOARDS, games_of
 from ....games.notation.position import Position
 from ..match import Agent
+from .clocks import go_limit
 
 GAMES = games_of("uci", "usi")
 _NO_MOVE = {"uci": "0000", "usi": "resign"}
@@ -101,7 +101,8 @@ class UciEngine:
         if self._position.is_over:
             best = _NO_MOVE[self.protocol]
         else:
-            decision = self._loaded().consider(self._position.history)
+            limit = go_limit(words, self._position.to_play, self.protocol)
+            decision = self._loaded().consider(self._position.history, seconds=limit)
             moves = {move.action: move.notation for move in self._position.legal()}
             best = moves[decision.action_index]
             nodes = int(decision.visits.sum())
