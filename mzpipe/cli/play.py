@@ -33,6 +33,7 @@ from .profile_arguments import (
     add_run_argument,
     integer,
     refuse_unwritable,
+    refuse_vectors,
     write_text,
 )
 
@@ -65,6 +66,7 @@ def run(arguments: argparse.Namespace) -> int:
         return ExitCode.FINISHED
     player = Player.load(arguments.run, arguments.checkpoint, arguments.simulations)
     is_board = player.game.num_players == 2
+    refuse_vectors(player.game, "play")
     _refuse_others(arguments, player.game.name, is_board)
     about = (
         f"{player.game.name} {'against' if is_board else 'of'} {arguments.run.resolve().name}, "

@@ -78,7 +78,12 @@ class Environment:
 
     def _checked_mask(self, method: str, mask: Any) -> NDArray[np.bool_]:
         """The mask as bool [A], with at least one legal action."""
-        num_actions = int(self.env.action_space.n)  # type: ignore[attr-defined]  # Discrete, as checked before
+        if not isinstance(self.env.action_space, Discrete):
+            raise GameError(
+                f"{self._name}: {method}() told legal actions, which game.gymnasium.sampled_actions cannot obey: set "
+                "game.gymnasium.action_masks=false to ignore them"
+            )
+        num_actions = int(self.env.action_space.n)
         mask_A = as_mask(np.asarray(mask), num_actions, self._parts)
         if mask_A is None:
             raise GameError(

@@ -1,4 +1,4 @@
-"""Gymnasium's environments, whose actions become a finite list, seeded and reset as its own SyncVectorEnv does it."""
+"""Gymnasium's environments, whose actions are a list or vectors, seeded and reset as its own SyncVectorEnv does it."""
 
 import os
 from collections.abc import Callable, Iterator
@@ -7,7 +7,7 @@ from typing import Any, cast
 
 import gymnasium
 import numpy as np
-from gymnasium.spaces import Discrete, Space
+from gymnasium.spaces import Box, Discrete, Space
 from numpy.typing import NDArray
 
 from ..config import GameConfig
@@ -19,7 +19,7 @@ from .closing import close_all, closed_if_it_fails
 from .environment import Environment, Observed
 from .game import GameSpec, StepResult, game_seeds
 from .gymnasium_frames import FrameKind, frame_kind, is_guessed, is_image
-from .gymnasium_spaces import CombinedActions, PlainObservation, found_in
+from .gymnasium_spaces import CombinedActions, PlainObservation, VectorActions, found_in
 from .gymnasium_wrappers import wrapped
 from .live import SoloGame
 from .names import ACTION_NAMES
@@ -41,11 +41,11 @@ class GymnasiumGame(SoloGame):
         self._envs: list[gymnasium.Env] = []
         with closed_if_it_fails(config.name, self._envs):
             self._envs += (make_env(config) for _ in range(num_games))
-            self._actions, self._frames = _checked_spaces(config, self._envs)
+            actions, self._frames = _checked_spaces(config, self._envs)
         self._observed = Observed(config.name, self._envs[0].observation_space)
         has_masks = config.gymnasium.action_masks
         self._games = [Environment(config.name, env, self._observed, has_masks=has_masks) for env in self._envs]
-        self.spec = _spec(config, self._envs[0], self._frames, self._actions)
+        self.spec = _spec(config, self._envs[0], self._frames, actions)
         self._observation_B = np.zeros((num_games, *self._observed.shape), self._observed.dtype)
         self._frame_BF = np.zeros((num_games, *self.spec.frame_shape), self.spec.frame_dtype)
 
@@ -66,13 +66,13 @@ class GymnasiumGame(SoloGame):
             self._see("reset", observation_B)
         return self._shown(self._frame_BF)
 
-    def step(self, action_B: NDArray[np.integer]) -> StepResult:
-        """Plays one action in every game; every game must be live."""
+    def step(self, action_B: np.ndarray) -> StepResult:
+        """Plays one action, or one vector, in every game; every game must be live."""
         self._check_step(action_B)
         observation_B = np.empty_like(self._observation_B)
         reward_B = np.empty(self.num_games, np.float32)
         terminated_B, truncated_B = np.empty((2, self.num_games), np.bool_)
-        for index, (game, action) in enumerate(zip(self._games, action_B + self._actions.start, strict=True)):
+        for index, (game, action) in enumerate(zip(self._games, action_B + self.spec.first_action, strict=True)):
             observation_B[index], reward_B[index], terminated_B[index], truncated_B[index] = game.step(action)
         self._see("step", observation_B)
         # A game that the rules end on its last allowed move is terminated, not truncated.
@@ -181,10 +181,11 @@ def _with_arguments(config: GameConfig) -> str:
     return f" with game.gymnasium.arguments={arguments}" if arguments else ""
 
 
-def _checked_spaces(config: GameConfig, envs: list[gymnasium.Env]) -> tuple[Discrete, FrameKind]:
+def _checked_spaces(config: GameConfig, envs: list[gymnasium.Env]) -> tuple[Discrete | Box, FrameKind]:
     """Raises ConfigError for actions and observations that cannot be searched, or that differ between environments."""
     actions, observations = (_space(config, envs[0], name) for name in ("action_space", "observation_space"))
-    if not isinstance(actions, Discrete):
+    is_vector = isinstance(actions, Box) and found_in(envs[0], VectorActions) is not None
+    if not (isinstance(actions, Discrete) or is_vector):
         raise ConfigError(
             f"game.name={config.name!r}: its actions are {actions}: only Discrete, MultiDiscrete, MultiBinary and Box "
             "can be searched"
@@ -201,7 +202,7 @@ def _checked_spaces(config: GameConfig, envs: list[gymnasium.Env]) -> tuple[Disc
                 f"game.name={config.name!r}: two of its environments differ in their spaces: {actions} and "
                 f"{env.action_space}, {observations} and {env.observation_space}"
             )
-    return actions, frames
+    return cast(Discrete | Box, actions), frames
 
 
 def _space(config: GameConfig, env: gymnasium.Env, name: str) -> Space:
@@ -211,11 +212,18 @@ def _space(config: GameConfig, env: gymnasium.Env, name: str) -> Space:
     return space
 
 
-def _spec(config: GameConfig, env: gymnasium.Env, frames: FrameKind, actions: Discrete) -> GameSpec:
-    registered, num_actions, first_action = env.spec, int(actions.n), int(actions.start)
+def _spec(config: GameConfig, env: gymnasium.Env, frames: FrameKind, actions: Discrete | Box) -> GameSpec:
+    registered, vectors = env.spec, found_in(env, VectorActions)
+    num_actions, first_action = config.gymnasium.sampled_actions, 0
+    if isinstance(actions, Discrete):
+        num_actions, first_action = int(actions.n), int(actions.start)
     cap = config.max_episode_moves or (registered and registered.max_episode_steps)
     observed = f"{'x'.join(map(str, frames.shape))} {frames.dtype} {'values' if len(frames.shape) == 1 else 'image'}"
     plain, combined = found_in(env, PlainObservation), found_in(env, CombinedActions)
+    kind = "combinations of actions" if combined else "actions"
+    listed = (
+        f"{num_actions} sampled actions of {len(vectors.numbers.lows)} numbers" if vectors else f"{num_actions} {kind}"
+    )
     wrappers = "".join(f", {name}" for name in [*([plain] if plain else []), *config.gymnasium.wrappers])
     # The limit applies inside the wrappers.
     unit = "steps of its own" if "twice" in config.gymnasium.wrappers else "moves"
@@ -223,7 +231,7 @@ def _spec(config: GameConfig, env: gymnasium.Env, frames: FrameKind, actions: Di
         name=config.name,
         description=(
             f"{config.name}{_with_arguments(config)}: {observed}{wrappers}, stack {config.frame_stack}, "
-            f"{num_actions} {'combinations of ' if combined else ''}actions, {f'cap {cap} {unit}' if cap else 'no cap'}"
+            f"{listed}, {f'cap {cap} {unit}' if cap else 'no cap'}"
         ),
         frame_shape=frames.shape,
         frame_dtype=frames.dtype,
@@ -232,15 +240,19 @@ def _spec(config: GameConfig, env: gymnasium.Env, frames: FrameKind, actions: Di
         num_players=1,
         first_action=first_action,
         action_parts=combined and combined.parts,
-        objections=tuple(_objections(config, env.observation_space, combined)),
+        action_numbers=vectors and vectors.numbers,
+        objections=tuple(_objections(config, env)),
     )
 
 
-def _objections(config: GameConfig, observations: Space, combined: CombinedActions | None) -> Iterator[str]:
+def _objections(config: GameConfig, env: gymnasium.Env) -> Iterator[str]:
     """What the profile must say about images, or says without effect."""
-    bins = config.gymnasium.action_bins
+    combined, observations = found_in(env, CombinedActions), env.observation_space
+    bins, sampled = config.gymnasium.action_bins, config.gymnasium.sampled_actions
     if bins and not (combined and combined.parts.ends):
         yield f"game.gymnasium.action_bins={bins}: {config.name} has no continuous actions: leave it out"
+    if sampled and found_in(env, VectorActions) is None:
+        yield f"game.gymnasium.sampled_actions={sampled}: the actions of {config.name} are a list: leave it out"
     channels = config.gymnasium.image_channels
     if channels == "auto" and is_guessed(observations):
         yield (

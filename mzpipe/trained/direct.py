@@ -39,6 +39,7 @@ class DirectPlanner:
 
     def __init__(self, agent: TrainedAgent, config: SearchConfig, *, num_trees: int, seed: int = 0) -> None:
         game, num_nodes = agent.game, config.num_simulations + 1
+        self._num_actions = game.num_actions
         (device, *_) = resolve_devices(agent.profile.inference.devices)
         use_device(device, agent.profile.inference.precision)
         (self._network,) = make_networks(
@@ -58,6 +59,8 @@ class DirectPlanner:
             *(np.zeros(shape, np.float32) for shape in (num_trees, num_trees, (num_trees, game.num_actions)))
         )
         self.observation = np.zeros((num_trees, *game.observation_shape), game.frame_dtype)
+        shape = (num_trees, game.num_actions, game.action_size)
+        self.candidates_BAD = np.zeros(shape, np.float32) if game.action_size else None
         self._legal_actions_BA: np.ndarray | None = None
 
     @property
@@ -82,7 +85,10 @@ class DirectPlanner:
         legal_actions_BA, self._legal_actions_BA = self._legal_actions_BA, None
         if legal_actions_BA is None:
             return None
-        root = self._taken(self._network.infer_roots(self.observation, self._root_row_B))
+        answer_RC = self._network.infer_roots(self.observation, self._root_row_B)
+        if self.candidates_BAD is not None:
+            self.candidates_BAD[:] = answer_RC[:, 2 + self._num_actions :].reshape(self.candidates_BAD.shape)
+        root = self._taken(answer_RC)
         self._search.begin(root.policy_logits_BA, root.value_B, legal_actions_BA)
         for node in range(1, self.config.num_simulations + 1):
             parent_index_B, action_B = self._search.select()
@@ -112,27 +118,26 @@ class DirectPlanner:
         The hidden states alternate between the pool's first two rows.
         """
         rows = np.arange(2)
-        answers = [_copied(self._network.infer_roots(np.ascontiguousarray(observation_S[None]), rows[:1]))]
+        answers = [self._copied(self._network.infer_roots(np.ascontiguousarray(observation_S[None]), rows[:1]))]
         for action in action_K:
-            answers.append(_copied(self._network.infer_children(rows[:1], rows[1:], np.array([action], np.int32))))
+            answer_RC = self._network.infer_children(rows[:1], rows[1:], np.array([action], np.int32))
+            answers.append(self._copied(answer_RC))
             rows = rows[::-1].copy()
         return answers
 
     def _taken(self, answer_RC: np.ndarray) -> NetworkAnswer:
         """The answer, copied into the same arrays every time: the search's kernel reads them in place."""
-        for kept, part in zip(self._answer, _parts(answer_RC), strict=True):
+        for kept, part in zip(self._answer, self._parts(answer_RC), strict=True):
             kept[:] = part
         return self._answer
+
+    def _copied(self, answer_RC: np.ndarray) -> NetworkAnswer:
+        """A copy, because the network's next answer may overwrite this one."""
+        return NetworkAnswer(*(part.copy() for part in self._parts(answer_RC)))
+
+    def _parts(self, answer_RC: np.ndarray) -> NetworkAnswer:
+        return NetworkAnswer(answer_RC[:, 0], answer_RC[:, 1], answer_RC[:, 2 : 2 + self._num_actions])
 
 
 def _warn(line: str) -> None:
     warnings.warn(line, DeviceWarning, stacklevel=1)  # from one place, so that Python shows it once for all planners
-
-
-def _copied(answer_RC: np.ndarray) -> NetworkAnswer:
-    """A copy, because the network's next answer may overwrite this one."""
-    return NetworkAnswer(*(part.copy() for part in _parts(answer_RC)))
-
-
-def _parts(answer_RC: np.ndarray) -> NetworkAnswer:
-    return NetworkAnswer(answer_RC[:, 0], answer_RC[:, 1], answer_RC[:, 2:])

@@ -34,8 +34,9 @@ class Trial:
         """A new model; draws no number of the caller's."""
         with torch.random.fork_rng([]):
             torch.manual_seed(seed)
-            game = self.game
-            return Model(self.profile.network, game.observation_shape, game.num_actions, training_heads=training_heads)
+            game, network = self.game, self.profile.network
+            sizes = (game.observation_shape, game.num_actions)
+            return Model(network, *sizes, action_size=game.action_size, training_heads=training_heads)
 
     def _moved(self, model: Model) -> Model:
         """In evaluation mode, with weights that are none of the first ones: heads often start at zero."""
