@@ -238,5 +238,3 @@ def test_model_of_a_list_of_actions_has_no_sampler_and_its_old_names():
     model = Model(NetworkConfig(**SMALL), (4,), 3)
     assert model.sampler is None and model.num_policy_columns == 3 and model.hidden_shape == (S,)
     assert "dynamics.action.weight" in model.state_dict() and not any("sampler" in name for name in model.state_dict())
-    vectors = Model(NetworkConfig(**SMALL), (4,), K, action_size=D)
-    assert set(vectors.state_dict()) == set(model.state_dict())
