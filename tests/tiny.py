@@ -55,7 +55,8 @@ def tiny_profile(*overrides: str) -> Profile:
 def random_model(profile: Profile, plane: DataPlane, seed: int) -> Model:
     """A model whose heads are not at their zero start."""
     torch.manual_seed(seed)
-    model = Model(profile.network, plane.shape.observation_shape, plane.shape.num_actions)
+    sizes = (plane.shape.observation_shape, plane.shape.num_actions)
+    model = Model(profile.network, *sizes, action_size=plane.shape.action_size)
     with torch.no_grad():
         for parameter in model.parameters():
             parameter.add_(0.3 * torch.randn_like(parameter))
@@ -71,7 +72,7 @@ def model_sizes(model: Model) -> ModelSizes:
 def planned(profile: Profile) -> Plan:
     """The plan of the profile's run, with the true sizes of its model."""
     game = describe_game(profile.game)
-    model = Model(profile.network, game.observation_shape, game.num_actions)
+    model = Model(profile.network, game.observation_shape, game.num_actions, action_size=game.action_size)
     return make_plan(profile, game, Devices.assumed(profile), model_sizes(model))
 
 

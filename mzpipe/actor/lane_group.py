@@ -13,7 +13,7 @@ import numpy as np
 from ..games import FrameStack, Game
 from ..ipc.schema import Steps
 from ..ipc.stages import Stage, StageClock
-from ..planning import LanePlanner
+from ..planning import LanePlanner, played_actions
 from ..search import SearchResult
 from .recorder import Recorder
 from .resignation import Resignation
@@ -146,8 +146,9 @@ class LaneGroup:
         action_G = self._planner.choose(result, temperature_G, self._rng)
         self._clock.add(Stage.ROOT_SEARCH, len(action_G))
         self._clock.took(Stage.ROOT_SEARCH, time.monotonic_ns() - self._begun_ns)
+        played_G = played_actions(self._planner, action_G)
         with self._in_game:
-            step = self._game.step(action_G)
+            step = self._game.step(played_G)
         self._clock.end(Stage.ENV_STEP, len(action_G))
         policy_GA = result.search_policy_BA
         steps = Steps(
@@ -158,6 +159,7 @@ class LaneGroup:
             search_policy=policy_GA if self._planner is self._full else np.zeros_like(policy_GA),
             root_value=result.root_value_B,
             weights_version=np.full(len(action_G), self._planner.weights_version),
+            vectors=self._vectors(played_G),
         )
         next_value_G = self._next_values(result, action_G, step.reward_B)
         if self._resignation is not None:
@@ -168,6 +170,13 @@ class LaneGroup:
         played = self._finish_episodes(step.frame_BF, step.reward_B, step.terminated_B | step.truncated_B)
         self._clock.add(Stage.ENV_STEP, 0)  # stacks, and games that are reset
         return played
+
+    def _vectors(self, played_G: np.ndarray) -> np.ndarray | None:
+        """The action of each game, then its candidates; None where actions are a list."""
+        candidates_GAD = self._planner.candidates_BAD
+        if candidates_GAD is None:
+            return None
+        return np.concatenate([played_G, candidates_GAD.reshape(len(played_G), -1)], axis=1)
 
     def _next_values(self, result: SearchResult, action_G: np.ndarray, reward_G: np.ndarray) -> np.ndarray:
         """The search's own estimate of the next states' values: Q(s, a) = r + discount * V(s')."""

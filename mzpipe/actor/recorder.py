@@ -45,7 +45,8 @@ class Recorder:
         """
         self._frame[self._games, self._length_G] = frame_G
         for column, values in zip(self._steps, steps, strict=True):
-            column[self._games, self._length_G] = values
+            if column is not None:
+                column[self._games, self._length_G] = values
         self._length_G += 1
         self._end_G[:] = np.where(terminated_G, TERMINATED, np.where(truncated_G, TRUNCATED, UNFINISHED))
         self._final_value_G[:] = np.where(terminated_G, 0.0, final_value_G)
@@ -84,7 +85,8 @@ class Recorder:
         slot.end[0], slot.final_value[0] = self._end_G[game], self._final_value_G[game]
         slot.frame[:length] = self._frame[game, :length]
         for target, column in zip(slot.steps, self._steps, strict=True):
-            target[:length] = column[game, :length]
+            if target is not None and column is not None:
+                target[:length] = column[game, :length]
 
     def _advance(self, game: int) -> None:
         ended = self._end_G[game] != UNFINISHED

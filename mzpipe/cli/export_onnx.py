@@ -35,7 +35,7 @@ def export_model(run: RunDirectory, profile: Profile, checkpoint: str | None, ou
     """
     refuse_existing(out)
     (name, loaded), game = CheckpointStore(run.checkpoints).load_chosen(checkpoint), describe_game(profile.game)
-    model = model_of(loaded, profile.network, game.observation_shape, game.num_actions)
+    model = model_of(loaded, profile.network, game.observation_shape, game.num_actions, game.action_size)
     graphs = exported(model, sample_observation(game), game.num_actions)
     index = {
         "format": FORMAT,

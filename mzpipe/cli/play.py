@@ -35,6 +35,7 @@ from .profile_arguments import (
     add_run_argument,
     integer,
     refuse_unwritable,
+    refuse_vectors,
     seconds,
     write_text,
 )
@@ -77,6 +78,7 @@ def run(arguments: argparse.Namespace) -> int:
         return ExitCode.FINISHED
     player = _load(arguments)
     is_board = player.game.num_players == 2
+    refuse_vectors(player.game, "play")
     _refuse_others(arguments, player.game.name, is_board)
     about = (
         f"{player.game.name} {'against' if is_board else 'of'} {arguments.run.resolve().name}, "

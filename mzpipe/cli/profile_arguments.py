@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import InputOutputError, UsageError
+from ..games import GameSpec
 from ..runs.files import replacing
 from ..runs.releases import find_run
 
@@ -27,6 +28,15 @@ def refuse_unwritable(path: Path | None, option: str = "--json") -> None:
         raise InputOutputError(f"{option} {path}: no such directory: {path.parent}")
     if path.is_dir() or not os.access(path if path.exists() else path.absolute().parent, os.W_OK):
         raise InputOutputError(f"{option} {path}: cannot be written")
+
+
+def refuse_vectors(game: GameSpec, verb: str) -> None:
+    """Raises UsageError where actions are vectors: there is no list of actions to show or to press."""
+    if game.action_size:
+        raise UsageError(
+            f"{verb}: {game.name} has sampled actions (game.gymnasium.sampled_actions), not a list of them: "
+            "`mzpipe record` shows its games"
+        )
 
 
 def refuse_existing(out: Path) -> None:

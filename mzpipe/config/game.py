@@ -95,6 +95,10 @@ class GymnasiumConfig:
     """Continuous actions (`Box`): each of their numbers takes this many values, evenly from its lowest to its highest;
     each combination of them is one action, and at most 4,672 can be searched. 0: the game has no such actions."""
 
+    sampled_actions: Annotated[int, Field(ge=0, le=1_024)] = 0
+    """Continuous actions (`Box`), and `MultiDiscrete` or `MultiBinary` ones of many parts: every position is searched
+    over this many actions, which the network draws (Sampled MuZero: 20); network.action_head says how. 0: not."""
+
     image_channels: Literal["auto", "first", "last"] = "auto"
     """Images with three axes: whether the channels are the "first" or the "last"; "auto": the one end that has at most
     four places. Where both or neither have, a new run must say it."""

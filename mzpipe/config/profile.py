@@ -227,6 +227,17 @@ class NetworkConfig:
     plane for each action, of which the taken one holds 1; "board", a learnt plane for each action, which starts as
     the place where the action plays."""
 
+    action_head: Literal["squashed-gaussian", "bins"] = "squashed-gaussian"
+    """Sampled actions (game.gymnasium.sampled_actions): the distribution of each number of an action: tanh of a normal
+    one, or "bins", one of action_bins values, evenly from its lowest to its highest."""
+
+    action_bins: Annotated[int, Field(ge=2, le=256)] = 11
+    """Sampled actions, "bins": the values that each number takes."""
+
+    sample_temperature: Annotated[float, Field(ge=0.1, le=10.0)] = 1.0
+    """Sampled actions: candidates are drawn from the policy at this temperature. Above 1 they spread more widely, and
+    the prior of the search takes that back."""
+
     downsample_blocks: tuple[NonNegativeInt, NonNegativeInt, NonNegativeInt] = (1, 1, 1)
     """residual, "atari": blocks after the first strided convolution, after the second, and between the two pools.
     [1, 1, 1] is EfficientZero's size; MuZero's is [2, 3, 3] with num_channels=256 and num_blocks=16."""
@@ -330,6 +341,10 @@ class LearnerConfig:
 
     value_loss_weight: NonNegativeFloat = 0.25
     """Weight of the value loss; the policy's and the reward's are 1."""
+
+    entropy_loss_weight: NonNegativeFloat = 0.005
+    """Sampled actions: weight of the policy's entropy, which the loss raises, so that the draws stay wide enough to
+    find better actions (LightZero: 0.005). Not used for lists of actions."""
 
     loss_scale: Literal["steps", "all"] = "steps"
     """Weights of the steps of an unroll: "steps", 1 for the root and 1 / num_unroll_steps for each step (MuZero), or

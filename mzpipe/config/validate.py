@@ -38,6 +38,7 @@ def check_profile(profile: Profile) -> None:
     _check_precision(profile)
     _check_unvisited_q(profile)
     _check_network_kind(profile)
+    _check_sampled_actions(profile)
     _check_downsampling(profile)
     _check_value_prefix(profile)
     _check_consistency(profile)
@@ -182,6 +183,28 @@ def _check_network_kind(profile: Profile) -> None:
             f"{choice}: network.kind={network.kind!r} does not take it: leave it out, or "
             + ("give your class an argument in network.arguments" if network.is_own else "name a class of your own")
         )
+
+
+def _check_sampled_actions(profile: Profile) -> None:
+    """Refuses networks that draw no actions, and settings of such a network for games with a list of actions."""
+    game, network = profile.game, profile.network
+    if not game.gymnasium.sampled_actions:
+        fields = ("network.action_head", "network.action_bins", "network.sample_temperature")
+        for choice in chosen(profile, *fields, "learner.entropy_loss_weight"):
+            raise ConfigError(f"{choice}: no actions are sampled: leave it out, or set game.gymnasium.sampled_actions")
+        return
+    where = f"game.gymnasium.sampled_actions={game.gymnasium.sampled_actions}"
+    if game.gymnasium.action_bins:
+        raise ConfigError(
+            f"{where}: game.gymnasium.action_bins={game.gymnasium.action_bins} too: leave one of them out"
+        )
+    if network.is_own:
+        raise ConfigError(f"{where}: network.kind={network.kind!r} draws no actions: set 'mlp' or 'residual'")
+    for choice in chosen(profile, "network.value_prefix", "network.action_encoding", "game.action_planes"):
+        raise ConfigError(f"{choice}: it does not go together with {where}: leave it out")
+    if network.action_head != "bins":
+        for choice in chosen(profile, "network.action_bins"):
+            raise ConfigError(f"{choice}: network.action_head={network.action_head!r} has no bins: leave it out")
 
 
 def _check_downsampling(profile: Profile) -> None:

@@ -17,7 +17,7 @@ from ..errors import ConfigError
 from ..games import FrameStack, Game, GameSpec, StepResult, has_protocols
 from ..games.endless import endless_note
 from ..own_code import check_permission
-from ..planning import Planner
+from ..planning import Planner, played_actions
 
 _GREEDY_PLAY = "greedy actions without root noise, true rewards, whole games"
 _EMULATOR = ("frame_skip", "max_pool", "sticky_actions", "noop_max", "max_episode_frames", "full_action_space")
@@ -184,5 +184,5 @@ class GreedyEpisodes(Episodes):
     """Games of one player."""
 
     def _play(self, action_G: np.ndarray) -> None:
-        step = self._game.step(action_G)
+        step = self._game.step(played_actions(self._planner, action_G))
         self._count(step, step.reward_B, np.ones(len(action_G), np.bool_))

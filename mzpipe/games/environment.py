@@ -75,7 +75,9 @@ class Environment:
 
     def _checked_mask(self, method: str, mask: Any) -> NDArray[np.bool_]:
         """The mask as bool [A], with at least one legal action."""
-        num_actions = int(self.env.action_space.n)  # type: ignore[attr-defined]  # Discrete, as checked before
+        if not isinstance(self.env.action_space, Discrete):
+            raise mask_of_vectors(self._name, method)
+        num_actions = int(self.env.action_space.n)
         mask_A = as_mask(np.asarray(mask), num_actions, self._parts)
         if mask_A is None:
             raise wrong_mask(self._name, method, mask, num_actions)
@@ -106,6 +108,14 @@ def wrong_mask(name: str, method: str, mask: Any, num_actions: int) -> GameError
     return GameError(
         f"{name}: {method}() told the legal actions as {shown(mask)}, not as a 0 or 1 for each of its {num_actions} "
         "actions"
+    )
+
+
+def mask_of_vectors(name: str, method: str) -> GameError:
+    """The error of a mask where actions are no list."""
+    return GameError(
+        f"{name}: {method}() told legal actions, which game.gymnasium.sampled_actions cannot obey: set "
+        "game.gymnasium.action_masks=false to ignore them"
     )
 
 

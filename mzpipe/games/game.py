@@ -31,6 +31,8 @@ class GameSpec:
     first_action: int = 0  # what the environment's own step takes for action 0, as a Discrete with a start does
     # the parts that an action combines, where the environment's own step takes them
     action_parts: "Parts | None" = None
+    # where actions are vectors: their numbers as the environment's own step takes them
+    action_numbers: "Numbers | None" = None
     objections: tuple[str, ...] = ()  # why its settings cannot begin a new run: without effect, or left open
     # whether two players' only reward is the last move's: 1 if it has won, 0 if drawn, -1 if lost
     has_outcome: bool = False
@@ -45,6 +47,11 @@ class GameSpec:
     def has_images(self) -> bool:
         """Whether frames are planes of bytes: images, or boards."""
         return self.frame_dtype == "uint8" and len(self.frame_shape) == 3
+
+    @property
+    def action_size(self) -> int:
+        """The numbers of an action that is a vector; 0: actions are a list."""
+        return len(self.action_numbers.lows) if self.action_numbers is not None else 0
 
     def own_action(self, index: int) -> int | np.ndarray:
         """The action with this number as the environment's own step takes it: one number, or one for each part."""
@@ -102,6 +109,26 @@ class Symmetry(NamedTuple):
         return np.argsort(self.actions)[action_B]
 
 
+class Numbers(NamedTuple):
+    """The numbers of an action that is a vector: each lies in -1 .. 1 here, and from `lows` to `highs` in its game."""
+
+    lows: tuple[float, ...]
+    highs: tuple[float, ...]
+    dtype: str
+
+    def action(self, vector_D: np.ndarray) -> np.ndarray:
+        """The environment's own numbers; those of integers have equal shares of -1 .. 1."""
+        share_D = (np.clip(vector_D.astype(np.float64), -1.0, 1.0) + 1.0) / 2.0
+        low_D, high_D = np.array(self.lows), np.array(self.highs)
+        if np.dtype(self.dtype).kind == "f":
+            return (low_D * (1.0 - share_D) + high_D * share_D).astype(self.dtype)
+        return np.minimum(low_D + np.floor(share_D * (high_D - low_D + 1.0)), high_D).astype(self.dtype)
+
+    def name(self, vector_D: np.ndarray) -> str:
+        """The environment's own numbers as words."""
+        return " ".join(f"{number:.3g}" for number in self.action(vector_D))
+
+
 class StepResult(NamedTuple):
     """One step of all B games; the arrays are the caller's, no later call writes to them."""
 
@@ -124,8 +151,8 @@ class Game(Protocol):
         """
         ...
 
-    def step(self, action_B: NDArray[np.integer]) -> StepResult:
-        """Plays one action in every game; every game must be live."""
+    def step(self, action_B: np.ndarray) -> StepResult:
+        """Plays one action in every game, or one vector [B, D]; every game must be live."""
         ...
 
     def legal_actions(self) -> NDArray[np.bool_]:

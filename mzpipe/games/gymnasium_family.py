@@ -1,4 +1,4 @@
-"""Gymnasium's environments, whose actions become a finite list, seeded and reset as its own SyncVectorEnv does it."""
+"""Gymnasium's environments, whose actions are a list or vectors, seeded and reset as its own SyncVectorEnv does it."""
 
 import os
 from collections.abc import Callable, Iterable, Iterator
@@ -7,7 +7,7 @@ from typing import Any, NamedTuple, cast
 
 import gymnasium
 import numpy as np
-from gymnasium.spaces import Discrete, Space
+from gymnasium.spaces import Box, Discrete, Space
 from numpy.typing import NDArray
 
 from ..config import GameConfig
@@ -17,9 +17,9 @@ from ..format import shown
 from .checked import asked, checked_picture, is_finite
 from .closing import close_all, closed_if_it_fails
 from .environment import Environment, Observed
-from .game import GameSpec, Parts, StepResult, game_seeds
+from .game import GameSpec, Numbers, Parts, StepResult, game_seeds
 from .gymnasium_frames import FrameKind, frame_kind, is_guessed, is_image
-from .gymnasium_spaces import CombinedActions, PlainObservation, PlainSpace, found_in
+from .gymnasium_spaces import CombinedActions, PlainObservation, PlainSpace, VectorActions, found_in
 from .gymnasium_wrappers import wrapped
 from .live import SoloGame
 from .names import ACTION_NAMES
@@ -41,11 +41,11 @@ class GymnasiumGame(SoloGame):
         self._envs: list[gymnasium.Env] = []
         with closed_if_it_fails(config.name, self._envs):
             self._envs += (make_env(config) for _ in range(num_games))
-            self._actions, self._frames = _checked_spaces(config, self._envs)
+            actions, self._frames = _checked_spaces(config, self._envs)
         self._observed = Observed(config.name, self._envs[0].observation_space)
         has_masks = config.gymnasium.action_masks
         self._games = [Environment(config.name, env, self._observed, has_masks=has_masks) for env in self._envs]
-        self.spec = _spec(config, self._envs[0], self._frames, self._actions)
+        self.spec = _spec(config, self._envs[0], self._frames, actions)
         self._observation_B = np.zeros((num_games, *self._observed.shape), self._observed.dtype)
         self._frame_BF = np.zeros((num_games, *self.spec.frame_shape), self.spec.frame_dtype)
 
@@ -66,13 +66,13 @@ class GymnasiumGame(SoloGame):
             self._see("reset", observation_B)
         return self._shown(self._frame_BF)
 
-    def step(self, action_B: NDArray[np.integer]) -> StepResult:
-        """Plays one action in every game; every game must be live."""
+    def step(self, action_B: np.ndarray) -> StepResult:
+        """Plays one action, or one vector, in every game; every game must be live."""
         self._check_step(action_B)
         observation_B = np.empty_like(self._observation_B)
         reward_B = np.empty(self.num_games, np.float32)
         terminated_B, truncated_B = np.empty((2, self.num_games), np.bool_)
-        for index, (game, action) in enumerate(zip(self._games, action_B + self._actions.start, strict=True)):
+        for index, (game, action) in enumerate(zip(self._games, action_B + self.spec.first_action, strict=True)):
             observation_B[index], reward_B[index], terminated_B[index], truncated_B[index] = game.step(action)
         self._see("step", observation_B)
         # A game that the rules end on its last allowed move is terminated, not truncated.
@@ -182,10 +182,12 @@ def _with_arguments(config: GameConfig) -> str:
     return f" with game.gymnasium.arguments={arguments}" if arguments else ""
 
 
-def _checked_spaces(config: GameConfig, envs: list[gymnasium.Env]) -> tuple[Discrete, FrameKind]:
+def _checked_spaces(config: GameConfig, envs: list[gymnasium.Env]) -> tuple[Discrete | Box, FrameKind]:
     """Raises ConfigError for actions and observations that cannot be searched, or that differ between environments."""
     actions, observations = (checked_space(config, envs[0], name) for name in ("action_space", "observation_space"))
-    checked = checked_actions(config, actions), checked_frames(config, observations)
+    is_vector = found_in(envs[0], VectorActions) is not None
+    checked_list = cast(Box, actions) if is_vector else checked_actions(config, actions)
+    checked = checked_list, checked_frames(config, observations)
     for env in envs[1:]:
         if (env.action_space, env.observation_space) != (actions, observations):
             raise ConfigError(
@@ -224,53 +226,61 @@ def checked_space(config: GameConfig, env: object, name: str) -> Space:
     return space
 
 
-def _spec(config: GameConfig, env: gymnasium.Env, frames: FrameKind, actions: Discrete) -> GameSpec:
+def _spec(config: GameConfig, env: gymnasium.Env, frames: FrameKind, actions: Discrete | Box) -> GameSpec:
     registered = env.spec
     cap = config.max_episode_moves or (registered and registered.max_episode_steps)
     # The limit applies inside the wrappers.
     unit = "steps of its own" if "twice" in config.gymnasium.wrappers else "moves"
-    plain, combined = found_in(env, PlainObservation), found_in(env, CombinedActions)
+    plain, combined, vectors = (found_in(env, kind) for kind in (PlainObservation, CombinedActions, VectorActions))
     changes = [*([str(plain.of)] if plain else []), *config.gymnasium.wrappers]
-    spaces = Spaces(frames, actions, env.observation_space, combined and combined.parts)
+    spaces = Spaces(frames, actions, env.observation_space, combined and combined.parts, vectors and vectors.numbers)
     return spec_of(config, spaces, changes, f"cap {cap} {unit}" if cap else "no cap")
 
 
 class Spaces(NamedTuple):
-    """What is observed and played: frames, a list of actions, and the spaces behind them."""
+    """What is observed and played: frames, a list of actions or vectors, and the spaces behind them."""
 
     frames: FrameKind
-    actions: Discrete
+    actions: Discrete | Box
     observations: Space
     parts: Parts | None
+    numbers: Numbers | None
 
 
 def spec_of(config: GameConfig, spaces: Spaces, changes: Iterable[str], cap: str) -> GameSpec:
     """The spec of an environment, in which the `changes` were made, with this cap of an episode."""
-    frames, num_actions = spaces.frames, int(spaces.actions.n)
+    frames, numbers = spaces.frames, spaces.numbers
+    num_actions, first_action = config.gymnasium.sampled_actions, 0
+    if isinstance(spaces.actions, Discrete):
+        num_actions, first_action = int(spaces.actions.n), int(spaces.actions.start)
+    kind = "combinations of actions" if spaces.parts else "actions"
+    listed = f"{num_actions} sampled actions of {len(numbers.lows)} numbers" if numbers else f"{num_actions} {kind}"
     observed = f"{'x'.join(map(str, frames.shape))} {frames.dtype} {'values' if len(frames.shape) == 1 else 'image'}"
     changed = "".join(f", {change}" for change in changes)
     return GameSpec(
         name=config.name,
         description=(
-            f"{config.name}{_with_arguments(config)}: {observed}{changed}, stack {config.frame_stack}, "
-            f"{num_actions} {'combinations of ' if spaces.parts else ''}actions, {cap}"
+            f"{config.name}{_with_arguments(config)}: {observed}{changed}, stack {config.frame_stack}, {listed}, {cap}"
         ),
         frame_shape=frames.shape,
         frame_dtype=frames.dtype,
         frame_stack=config.frame_stack,
         num_actions=num_actions,
         num_players=1,
-        first_action=int(spaces.actions.start),
+        first_action=first_action,
         action_parts=spaces.parts,
+        action_numbers=spaces.numbers,
         objections=tuple(_objections(config, spaces)),
     )
 
 
 def _objections(config: GameConfig, spaces: Spaces) -> Iterator[str]:
     """What the profile must say about images, or says without effect."""
-    bins, observations = config.gymnasium.action_bins, spaces.observations
+    bins, sampled, observations = config.gymnasium.action_bins, config.gymnasium.sampled_actions, spaces.observations
     if bins and not (spaces.parts and spaces.parts.ends):
         yield f"game.gymnasium.action_bins={bins}: {config.name} has no continuous actions: leave it out"
+    if sampled and spaces.numbers is None:
+        yield f"game.gymnasium.sampled_actions={sampled}: the actions of {config.name} are a list: leave it out"
     channels = config.gymnasium.image_channels
     if channels == "auto" and is_guessed(observations):
         yield (

@@ -7,6 +7,7 @@
 | Dict, Tuple | a vector, by gymnasium's own `flatten` |
 | MultiDiscrete, MultiBinary actions | Discrete: one action for every combination of their parts |
 | Box actions | the same: of integers as they are, of others as `game.gymnasium.action_bins` divides them |
+| with `game.gymnasium.sampled_actions` | a Box of all parts or numbers, each from -1 to 1 |
 """
 
 from math import prod
@@ -20,7 +21,7 @@ from gymnasium.spaces.utils import flatten, flatten_space
 from ..config import GameConfig
 from ..errors import ConfigError
 from ..format import shown
-from .game import Parts
+from .game import Numbers, Parts
 
 # The name under which gymnasium's environments tell which actions are legal, in `info` or in a Dict observation.
 MASK = "action_mask"
@@ -97,6 +98,19 @@ class CombinedActions(gymnasium.ActionWrapper):
         return self.parts.action(int(action)).reshape(self._own.shape).astype(self._own.dtype)
 
 
+class VectorActions(gymnasium.ActionWrapper):
+    """Plays actions whose numbers all lie in -1 .. 1."""
+
+    def __init__(self, env: gymnasium.Env, numbers: Numbers) -> None:
+        super().__init__(env)
+        self.numbers, self._own = numbers, env.action_space
+        self.action_space = Box(-1.0, 1.0, (len(numbers.lows),), np.float32)
+
+    def action(self, action: Any) -> np.ndarray:
+        """The environment's own action."""
+        return self.numbers.action(action).reshape(self._own.shape).astype(self._own.dtype)
+
+
 def with_plain_spaces(env: gymnasium.Env, config: GameConfig) -> gymnasium.Env:
     """The environment with spaces that frames and searches take, as far as it can be done; itself if it has them.
 
@@ -105,6 +119,9 @@ def with_plain_spaces(env: gymnasium.Env, config: GameConfig) -> gymnasium.Env:
     plain = PlainSpace.of(env.observation_space)
     if plain is not None:
         env = PlainObservation(env, plain)
+    if config.gymnasium.sampled_actions:
+        numbers = action_numbers(env.action_space, config)
+        return env if numbers is None else VectorActions(env, numbers)
     parts = action_parts(env.action_space, config)
     return env if parts is None else CombinedActions(env, parts)
 
@@ -125,10 +142,10 @@ def action_parts(space: Space, config: GameConfig) -> Parts | None:
     """
     parts = _parts(space, config)
     if parts is not None and prod(parts.sizes) > MOST_COMBINATIONS:
-        lower = f": lower game.gymnasium.action_bins={config.gymnasium.action_bins}" if parts.ends else ""
+        lower = f", lower game.gymnasium.action_bins={config.gymnasium.action_bins}" if parts.ends else ""
         raise ConfigError(
             f"game.name={config.name!r}: its actions {shown(space)} have {prod(parts.sizes):,} combinations: at most "
-            f"{MOST_COMBINATIONS:,} can be searched{lower}"
+            f"{MOST_COMBINATIONS:,} can be listed: set game.gymnasium.sampled_actions{lower}"
         )
     return parts
 
@@ -138,17 +155,35 @@ def _grid(space: Box, config: GameConfig) -> Parts:
     bins, where = config.gymnasium.action_bins, f"game.name={config.name!r}: its actions are {shown(space)}"
     if bins < 2:
         raise ConfigError(
-            f"{where}, but game.gymnasium.action_bins={bins}: say how many values each number takes, 2 or more"
+            f"{where}, but game.gymnasium.action_bins={bins}: say how many values each number takes, 2 or more, or set "
+            "game.gymnasium.sampled_actions, for example to 20"
         )
+    low, high = _bounds(space, where)
+    return Parts((bins,) * len(low), low, high, space.dtype.name)
+
+
+def _bounds(space: Box, where: str) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """The lowest and the highest values of all numbers; raises ConfigError where they are not finite."""
     low, high = (bound.ravel().astype(np.float64) for bound in (space.low, space.high))
     is_open = ~(np.isfinite(low) & np.isfinite(high))
     if is_open.any():
         place = int(is_open.argmax())
         raise ConfigError(
-            f"{where}: number {place} lies in {low[place]:g} .. {high[place]:g}, and bins need finite bounds: give it "
+            f"{where}: number {place} lies in {low[place]:g} .. {high[place]:g}, and it needs finite bounds: give it "
             "some in an environment of your own"
         )
-    return Parts((bins,) * len(low), tuple(low.tolist()), tuple(high.tolist()), space.dtype.name)
+    return tuple(low.tolist()), tuple(high.tolist())
+
+
+def action_numbers(space: Space, config: GameConfig) -> Numbers | None:
+    """The numbers of an action of this space; None for Discrete, which is a list."""
+    if isinstance(space, Box):
+        return Numbers(*_bounds(space, f"game.name={config.name!r}: its actions are {shown(space)}"), space.dtype.name)
+    parts = _parts(space, config)
+    if parts is None:
+        return None
+    highs = tuple(start + size - 1.0 for start, size in zip(parts.starts, parts.sizes, strict=True))
+    return Numbers(parts.starts, highs, parts.dtype)
 
 
 def _parts(space: Space, config: GameConfig) -> Parts | None:

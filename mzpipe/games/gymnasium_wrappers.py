@@ -53,7 +53,7 @@ WRAPPERS: dict[str, Callable[[gymnasium.Env], gymnasium.Env]] = {
 def wrapped(env: gymnasium.Env, config: GameConfig) -> gymnasium.Env:
     """The environment with plain spaces, inside its `game.gymnasium.wrappers`.
 
-    Raises ConfigError if a wrapper does not suit it, and for actions that become no list.
+    Raises ConfigError if a wrapper does not suit it, and for actions that cannot be searched.
     """
     env = with_plain_spaces(env, config)
     for name in config.gymnasium.wrappers:

@@ -28,9 +28,12 @@ class LiveGames:
         self._live_B = self._live_B | mask_B
         return mask_B
 
-    def _check_step(self, action_B: NDArray[np.integer], mask_B: NDArray[np.bool_] | bool = True) -> None:
+    def _check_step(self, action_B: np.ndarray, mask_B: NDArray[np.bool_] | bool = True) -> None:
         ended_B = mask_B & ~self._live_B
         assert not ended_B.any(), f"games {np.flatnonzero(ended_B)} have ended: reset them before the next step"
+        if self.spec.action_size:
+            assert action_B.shape == (self.num_games, self.spec.action_size), f"actions have shape {action_B.shape}"
+            return
         assert action_B.shape == (self.num_games,), f"actions have shape {action_B.shape}"
         in_range = (action_B >= 0).all() and (action_B < self.spec.num_actions).all()
         assert in_range, f"actions {action_B} leave 0..{self.spec.num_actions - 1}"

@@ -29,6 +29,8 @@ from .vector_family import VectorGame
 
 _NAME = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:([A-Za-z_]\w*|[\w./-]+-v\d+)")
 _MEMBERS = ("num_actions", "frame_shape", "reset", "step")
+# The settings that only gymnasium environments have.
+_OF_ENVIRONMENTS = ("wrappers", "image_channels", "action_bins", "sampled_actions")
 _DTYPES = ("float32", "uint8")
 
 
@@ -116,7 +118,7 @@ def _spec(config: GameConfig, game: SingleGame) -> GameSpec:
         symmetries=checked_symmetries(config.name, getattr(game, "symmetries", ()), shape, int(game.num_actions)),
         objections=tuple(
             f"{choice}: {config.name} is no gymnasium environment: leave it out"
-            for choice in chosen(config.gymnasium, "game.gymnasium.", "wrappers", "image_channels")
+            for choice in chosen(config.gymnasium, "game.gymnasium.", *_OF_ENVIRONMENTS)
         ),
     )
 

@@ -163,7 +163,7 @@ def _unused_minatar(config: GameConfig) -> Iterable[str]:
 _SECTIONS = ("atari", "board", "minatar", "gymnasium")
 FAMILIES = (
     Family(
-        "gymnasium's environments with discrete actions, as CartPole-v1",
+        "gymnasium's environments, as CartPole-v1",
         gymnasium_names,
         _make_gymnasium,
         sections=("gymnasium",),

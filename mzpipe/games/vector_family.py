@@ -12,7 +12,7 @@ from math import prod
 from typing import Any
 
 import numpy as np
-from gymnasium.spaces import Discrete, Space
+from gymnasium.spaces import Box, Discrete, Space
 from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import iterate
 from numpy.typing import NDArray
@@ -23,10 +23,10 @@ from ..errors import ConfigError, GameError
 from ..format import shown
 from .checked import GREATEST, as_mask, asked
 from .closing import close_all, closed_if_it_fails
-from .environment import Observed, no_action_legal, no_mask, wrong_mask
+from .environment import Observed, mask_of_vectors, no_action_legal, no_mask, wrong_mask
 from .game import GameSpec, StepResult, game_seeds
 from .gymnasium_family import Outside, Spaces, checked_actions, checked_frames, checked_space, spec_of
-from .gymnasium_spaces import MASK, PlainSpace, action_parts
+from .gymnasium_spaces import MASK, PlainSpace, action_numbers, action_parts
 from .live import SoloGame
 
 _ALONE = (AutoresetMode.DISABLED, AutoresetMode.SAME_STEP)
@@ -136,8 +136,11 @@ class VectorGame(SoloGame):
 
     def _as_own(self, action_B: NDArray[np.integer]) -> np.ndarray:
         """The actions as the environment takes them."""
-        own, parts = self._own_actions, self._spaces.parts
-        action_B = action_B + self._spaces.actions.start if parts is None else parts.action(action_B)
+        own, parts, numbers = self._own_actions, self._spaces.parts, self._spaces.numbers
+        if numbers is not None:
+            action_B = numbers.action(action_B)
+        else:
+            action_B = action_B + self.spec.first_action if parts is None else parts.action(action_B)
         return np.reshape(action_B, (self.num_games, *(own.shape or ()))).astype(own.dtype)
 
     def _plain_observations(self, method: str, observation: Any) -> np.ndarray:
@@ -182,6 +185,8 @@ class VectorGame(SoloGame):
                 raise no_mask(self._name, method, f"info[{MASK!r}]")
 
     def _checked_mask(self, method: str, told: Any, *, is_excused: bool) -> NDArray[np.bool_]:
+        if self._spaces.numbers is not None:
+            raise mask_of_vectors(self._name, method)
         mask_A = as_mask(np.asarray(told), self.spec.num_actions, self._spaces.parts)
         if mask_A is None:
             raise wrong_mask(self._name, method, told, self.spec.num_actions)
@@ -226,9 +231,16 @@ def _checked_spaces(config: GameConfig, env: VectorEnv) -> tuple[PlainSpace | No
     plain = PlainSpace.of(observed)
     observed = observed if plain is None else plain.space
     own_actions = checked_space(config, env, "single_action_space")
-    parts = action_parts(own_actions, config)
-    actions = checked_actions(config, own_actions) if parts is None else Discrete(prod(parts.sizes))
-    return plain, own_actions, Spaces(checked_frames(config, observed), actions, observed, parts)
+    numbers = action_numbers(own_actions, config) if config.gymnasium.sampled_actions else None
+    parts = action_parts(own_actions, config) if numbers is None else None
+    actions: Discrete | Box = (
+        Box(-1.0, 1.0, (len(numbers.lows),), np.float32)
+        if numbers
+        else Discrete(prod(parts.sizes))
+        if parts
+        else checked_actions(config, own_actions)
+    )
+    return plain, own_actions, Spaces(checked_frames(config, observed), actions, observed, parts, numbers)
 
 
 def _spec(config: GameConfig, spaces: Spaces, plain: PlainSpace | None) -> GameSpec:

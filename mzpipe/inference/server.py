@@ -89,6 +89,7 @@ class InferenceServer(Agent):
         self._searches = (block["num_rows"], block["node_index"], block["last_node"])
         answers = ("reward", "value", "policy_logits", "weights_version")
         self._answers = (*(block[name] for name in answers), self._finished_L)
+        self._candidates = block.get("candidates")
         self._waiting_since_ns = self._started_ns = 0
 
     def on_close(self) -> None:
@@ -215,12 +216,23 @@ class InferenceServer(Agent):
         if self._is_on_gpu:
             self._counters.add("device_time", flight.device_seconds())
         num_finished = scatter_kernel(lanes, *self._searches, flight.answer_RC, version, *self._answers)
+        if self._candidates is not None and self._block["node_index"][lanes[0]] == 0:
+            self._give_candidates(self._candidates, lanes, flight.answer_RC)
         for lane in self._finished_L[:num_finished].tolist():
             self._versions.finish(lane)
         self._lanes.respond(lanes)
         self._clock.end(Stage.INFERENCE_REPLY, num_rows)
         self._counters.add("batches")
         self._counters.add("batch_rows", num_rows)
+
+    def _give_candidates(self, candidates_LTAD: np.ndarray, lanes: np.ndarray, answer_RC: np.ndarray) -> None:
+        """Writes each lane the candidates of its roots, which follow the policy logits."""
+        row, first = 0, 2 + self._num_actions
+        for lane in lanes.tolist():
+            end = row + int(self._block["num_rows"][lane])
+            given_TAD = candidates_LTAD[lane, : end - row]
+            given_TAD[:] = answer_RC[row:end, first:].reshape(given_TAD.shape)
+            row = end
 
     def _note(self, line: str) -> None:
         self._control.send(Note(line))

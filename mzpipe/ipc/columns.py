@@ -29,6 +29,8 @@ Axis = Literal[
     "num_unroll_steps",
     "num_states",
     "num_trees",
+    "action_vectors",
+    "candidate_numbers",
 ]
 # Stands for the frames' own dtype.
 FRAME_DTYPE = "frame_dtype"
@@ -48,6 +50,17 @@ class Sizes:
     num_unroll_steps: int = 0
     num_trees: int = 0
     next_observations: bool = False
+    action_size: int = 0
+
+    @property
+    def candidate_numbers(self) -> int:
+        """Numbers of a position's candidates, where actions are vectors."""
+        return self.num_actions * self.action_size
+
+    @property
+    def action_vectors(self) -> int:
+        """The same, with those of the action taken before them."""
+        return self.candidate_numbers + self.action_size
 
     @property
     def num_states(self) -> int:
@@ -84,7 +97,11 @@ class Column(NamedTuple):
     # The version of the journal's format that introduced it; older journals have zeros for it.
     since: int = 1
     # The array exists only when this switch of Sizes is on.
-    only_with: Literal["", "next_observations"] = ""
+    only_with: Literal["", "next_observations", "action_size"] = ""
+
+    def exists(self, sizes: Sizes) -> bool:
+        """Whether records of these sizes have it."""
+        return not self.only_with or bool(getattr(sizes, self.only_with))
 
     def field(self, attribute: str, sizes: Sizes, leading: tuple[int, ...] = ()) -> Field:
         """Its place in a layout, below these leading axes."""
@@ -136,7 +153,7 @@ def fields(record: type[tuple[Any, ...]], sizes: Sizes, *leading: int) -> list[F
     for attribute, kind, note in _declared(record):
         if isinstance(note, Each):
             found += fields(kind, sizes, *leading, *sizes.along((note.axis,)))
-        elif isinstance(note, Column) and (not note.only_with or getattr(sizes, note.only_with)):
+        elif isinstance(note, Column) and note.exists(sizes):
             found.append(note.field(attribute, sizes, leading))
     return found
 

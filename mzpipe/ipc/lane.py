@@ -4,6 +4,7 @@
     kind, node_index, last_node, num_rows, pin, attached, doorbell [L]
     observation [L, T, ...]  parent_index, action [L, T]                client -> server
     reward, value [L, T]  policy_logits [L, T, A]  weights_version [L]  server -> client
+    candidates [L, T, A, D], only where actions are vectors: the root's  server -> client
 
 V1  A lane is pending while request > response; until then its request and
     response arrays belong to the server alone.
@@ -11,7 +12,7 @@ V2  While request == response, the whole lane belongs to the client.
 V3  Work left by a server that died is simply request > response.
 V4  An answer without a weights version is void: the request continues a search whose hidden states are gone.
 
-Shape legend    L lanes   T trees of a lane   A actions
+Shape legend    L lanes   T trees of a lane   A actions   D numbers of an action that is a vector
 """
 
 from enum import IntEnum
@@ -34,11 +35,17 @@ class RequestKind(IntEnum):
 
 
 def lane_layout(
-    num_lanes: int, num_trees: int, num_actions: int, observation_shape: tuple[int, ...], observation_dtype: str
+    num_lanes: int,
+    num_trees: int,
+    num_actions: int,
+    observation_shape: tuple[int, ...],
+    observation_dtype: str,
+    action_size: int = 0,
 ) -> ArrayLayout:
     """The block of all lanes of one server."""
     words = (num_lanes, WORDS_PER_LINE)
     trees = (num_lanes, num_trees)
+    candidates = [Field("candidates", "float32", (*trees, num_actions, action_size))] if action_size else []
     return ArrayLayout(
         [
             Field("request", "int64", words),
@@ -57,6 +64,7 @@ def lane_layout(
             Field("value", "float32", trees),
             Field("policy_logits", "float32", (*trees, num_actions)),
             Field("weights_version", "int64", (num_lanes,)),
+            *candidates,
         ]
     )
 
@@ -84,6 +92,7 @@ class LaneClient:
         self.parent_index, self.action = block["parent_index"][lane], block["action"][lane]
         self.reward, self.value = block["reward"][lane], block["value"][lane]
         self.policy_logits = block["policy_logits"][lane]
+        self.candidates_TAD = block["candidates"][lane] if "candidates" in block else None
         block["doorbell"][lane] = client_index
         block["pin"][lane] = 0
         block["attached"][lane] = 1

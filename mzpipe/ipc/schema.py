@@ -35,6 +35,11 @@ class Steps(NamedTuple):
     ]
     root_value: Annotated[np.ndarray, Column("float32", (), "the search's value of the position", "root_values")]
     weights_version: Annotated[np.ndarray, Column("int64", (), "weights version of the search", "weights_versions")]
+    # Where actions are vectors, `action` and the search's policy count places among the candidates.
+    vectors: Annotated[
+        np.ndarray | None,
+        Column("float32", ("action_vectors",), "the action taken, then each candidate", only_with="action_size"),
+    ] = None
 
 
 class Trajectory(NamedTuple):
@@ -87,6 +92,31 @@ class Unrolls(NamedTuple, Generic[Array]):
         Array | None,
         Column("float32", ("num_unroll_steps",), "1 where the frame is stored", only_with="next_observations"),
     ] = None
+    vectors_BK1V: Annotated[
+        Array | None,
+        Column(
+            "float32", ("num_states", "action_vectors"), "as in Steps; past the end at random", only_with="action_size"
+        ),
+    ] = None
+
+    @property
+    def model_action_BK(self) -> Array:
+        """The actions as the model's dynamics takes them: places in the list [B, K], or vectors [B, K, D]."""
+        vectors_BK1V: Any = self.vectors_BK1V
+        taken: Array = self.action_BK if vectors_BK1V is None else vectors_BK1V[:, :-1, : self._action_size]
+        return taken
+
+    @property
+    def candidates_BK1V(self) -> Array:
+        """The candidates of each state, where actions are vectors."""
+        vectors_BK1V: Any = self.vectors_BK1V
+        candidates: Array = vectors_BK1V[..., self._action_size :]
+        return candidates
+
+    @property
+    def _action_size(self) -> int:
+        vectors_BK1V, policy_BK1A = self.vectors_BK1V, self.policy_target_BK1A
+        return int(vectors_BK1V.shape[-1]) // (1 + int(policy_BK1A.shape[-1]))  # type: ignore[union-attr, attr-defined]
 
     @property
     def frame_stack(self) -> int:
@@ -141,3 +171,7 @@ class FreshTargets(NamedTuple):
     search_policy: Annotated[np.ndarray, Column("float32", ("num_trees", "num_actions"), "as in Steps")]
     root_value: Annotated[np.ndarray, Column("float32", ("num_trees",), "as in Steps")]
     bootstrap_value: Annotated[np.ndarray, Column("float32", ("num_trees",), "value of the bootstrap's position")]
+    candidates: Annotated[
+        np.ndarray | None,
+        Column("float32", ("num_trees", "candidate_numbers"), "what was searched", only_with="action_size"),
+    ] = None

@@ -71,6 +71,8 @@ class PlaneShape:
     next_observations: bool = False
     # Events that each process can keep; 0: no trace.
     trace_events: int = 0
+    # Numbers of an action that is a vector, of which num_actions candidates are searched; 0: actions are a list.
+    action_size: int = 0
 
     def check(self) -> None:
         """Raises ValueError for numbers that no plan has: a stranger's shape could ask for much memory or time."""
@@ -152,6 +154,7 @@ class PlaneShape:
             num_unroll_steps=self.num_unroll_steps,
             num_trees=self.trees_per_reanalyzer_lane,
             next_observations=self.next_observations,
+            action_size=self.action_size,
         )
 
     def segments(self) -> dict[str, ArrayLayout | RingSpec]:
@@ -172,7 +175,7 @@ class PlaneShape:
         for server in range(self.inference_servers):
             lanes = len(self.lane_clients(server))
             plan[f"lanes-{server}"] = lane_layout(
-                lanes, trees, self.num_actions, self.observation_shape, self.frame_dtype
+                lanes, trees, self.num_actions, self.observation_shape, self.frame_dtype, self.action_size
             )
         for actor in range(self.actors):
             plan[f"trajectory-{actor}"] = RingSpec(trajectory, self.trajectory_ring_slots)

@@ -195,6 +195,7 @@ def make_plan(profile: Profile, game: GameSpec, devices: Devices, model: ModelSi
         num_unroll_steps=profile.learner.num_unroll_steps,
         weights_bytes=model.weights,
         model_state=model.state,
+        action_size=game.action_size,
     )
     shape = dataclasses.replace(shape, trace_events=trace_events // len(shape.members()))
     return Plan(profile, game, devices, shape, model)
@@ -202,7 +203,7 @@ def make_plan(profile: Profile, game: GameSpec, devices: Devices, model: ModelSi
 
 def journal_layout(game: GameSpec) -> JournalLayout:
     """The layout of the records of a game's journal."""
-    return JournalLayout(game.frame_shape, game.frame_dtype, game.num_actions)
+    return JournalLayout(game.frame_shape, game.frame_dtype, game.num_actions, game.action_size)
 
 
 def mebibytes(nbytes: int) -> str:
@@ -305,7 +306,7 @@ def plan_lines(plan: Plan) -> list[str]:
 
 def _replay_lines(plan: Plan) -> list[str]:
     replay, game = plan.profile.replay, plan.game
-    each = bytes_per_transition(game.frame_shape, game.frame_dtype, game.num_actions)
+    each = bytes_per_transition(game.frame_shape, game.frame_dtype, game.num_actions, game.action_size)
     sizes = plan.table_sizes()
     lines = [f"memory    replay {mebibytes(replay.capacity_bytes)}: {sizes.num_raw:,} transitions of {each:,} bytes"]
     if sizes.num_compressed:

@@ -95,7 +95,8 @@ def describe_model(profile: Profile, game: GameSpec) -> Prepared:
 
     shape = make_plan(profile, game, Devices.assumed(profile), ModelSizes()).shape
     with sizing_device(profile.network):
-        model = Model(profile.network, shape.observation_shape, shape.num_actions, training_heads=True)
+        sizes = (shape.observation_shape, shape.num_actions)
+        model = Model(profile.network, *sizes, action_size=shape.action_size, training_heads=True)
         observation = torch.zeros(1, *shape.observation_shape, dtype=getattr(torch, shape.frame_dtype))
         num_compared = 1 if profile.learner.consistency_steps == "one" else None
         outputs = output_bytes(model, observation, profile.learner.num_unroll_steps, num_compared=num_compared)

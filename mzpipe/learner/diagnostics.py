@@ -11,7 +11,8 @@ from torch import Tensor, nn
 
 from ..ipc.diagnostics import MODEL_PARTS
 from ..nets import Model
-from .loss import Batch
+from ..nets.model import NetworkOutput
+from .loss import Batch, unroll
 from .statistics import SavedBuffers
 
 # Least spread of value targets by which the gap is divided: before the first reward all targets may be equal.
@@ -44,7 +45,7 @@ def diagnose(model: Model, batch: Batch) -> dict[str, np.ndarray | float]:
     reward_BK = torch.stack([model.reward(output) for output in outputs[1:]], dim=1)
     state = outputs[0].hidden_state.flatten(1)[:, : model.state_size].float()
     return {
-        "policy_entropy": float(_entropy(torch.softmax(outputs[0].policy_logits_BA.float(), -1)).mean()),
+        "policy_entropy": float(_policy_entropy(model, outputs[0].policy_logits_BA.float()).mean()),
         "search_policy_entropy": float(_masked_mean(_entropy(batch.policy_target_BK1A), batch.policy_mask_BK1)),
         "value_error": _step_means((value_BK1 - batch.value_target_BK1).abs(), batch.value_mask_BK1),
         "reward_error": _step_means((reward_BK - batch.reward_target_BK).abs(), batch.reward_mask_BK),
@@ -71,12 +72,31 @@ def played_gap(model: Model, batch: Batch) -> float:
     return float((played_B - trained_B).square().mean().sqrt() / spread)
 
 
-def _unrolled(model: Model, batch: Batch) -> Iterator:
+def _policy_entropy(model: Model, outputs_BP: Tensor) -> Tensor:
+    if model.sampler is not None:
+        return model.sampler.entropy(outputs_BP)
+    return _entropy(torch.softmax(outputs_BP, -1))
+
+
+def _unrolled(model: Model, batch: Batch) -> Iterator[NetworkOutput]:
+    if model.sampler is not None:
+        yield from _unrolled_along_vectors(model, batch)
+        return
     output = model.initial_inference(batch.observation)
     yield output
     for action_B in batch.action_BK.unbind(1):
         output = model.recurrent_inference(output.hidden_state, action_B)
         yield output
+
+
+def _unrolled_along_vectors(model: Model, batch: Batch) -> Iterator[NetworkOutput]:
+    """The same along the vectors that were played; policy logits are the policy head's outputs."""
+    steps = unroll(model, batch.observation, batch.model_action_BK)
+    states = [model.represent(batch.observation), *steps.state_BK.unbind(1)]
+    rewards = [None, *steps.reward_logits_BKM.unbind(1)]
+    heads = zip(steps.value_logits_BK1M.unbind(1), steps.policy_logits_BK1A.unbind(1), strict=True)
+    for state, reward, (value, policy) in zip(states, rewards, heads, strict=True):
+        yield NetworkOutput(state, reward, value, policy)
 
 
 def _entropy(policy: Tensor) -> Tensor:

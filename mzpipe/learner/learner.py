@@ -97,7 +97,8 @@ class Learner(Agent):
         use_device(self._device, self._profile.learner.precision)
         torch.manual_seed(derive_seed(self._profile.seed, "model"))
         shape, config = self._plane.shape, self._profile.learner
-        model = Model(self._profile.network, shape.observation_shape, shape.num_actions, training_heads=True)
+        sizes = (shape.observation_shape, shape.num_actions)
+        model = Model(self._profile.network, *sizes, action_size=shape.action_size, training_heads=True)
         self._model = place_model(model, self._device)
         self._average = AverageWeights(self._model, config.average_decay) if config.average_decay else None
         self._played = self._average.model if self._average else self._model

@@ -6,7 +6,8 @@ scale_k is 1 / K for k >= 1. scale_0 is 1 (MuZero), or 1 / K too (loss_scale "al
 consistency_steps "one", l_consistency is computed at one k per sample, drawn from 1 .. K, and K times as heavy, so
 its expected value and gradient stay as they are.
 
-l_policy is a cross-entropy. l_value and l_reward are cross-entropies on two-hot
+l_policy is a cross-entropy; where actions are vectors, -sum_a target(a) ln pi(a) over the candidates of the search,
+less the policy's weighted entropy (Hubert et al. 2021, section 5). l_value and l_reward are cross-entropies on two-hot
 targets, or squared errors if the heads output plain numbers. The reward and
 consistency terms exist for k >= 1 only. The state's gradient is halved at the
 entry of each dynamics call; importance weights multiply each sample
@@ -70,7 +71,10 @@ class Losses(NamedTuple):
 
 
 class Unroll(NamedTuple):
-    """The outputs of all steps, and the states after each action [B, K, ...]."""
+    """The outputs of all steps, and the states after each action [B, K, ...].
+
+    Where actions are vectors, policy logits are the policy head's outputs.
+    """
 
     policy_logits_BK1A: Tensor
     value_logits_BK1M: Tensor
@@ -93,17 +97,18 @@ def muzero_loss(
     *,
     value_loss_weight: float,
     consistency_loss_weight: float = 0.0,
+    entropy_loss_weight: float = 0.0,
     loss_scale: Literal["steps", "all"] = "steps",
     consistency_steps: Literal["all", "one"] = "all",
     augmentation: Augmentation = _NO_AUGMENTATION,
 ) -> Losses:
     """The loss of one batch; `augmentation` works in training mode only."""
     augmentation = augmentation if model.training else _NO_AUGMENTATION
-    steps = unroll(model, batch.observation, batch.action_BK, augmentation)
+    steps = unroll(model, batch.observation, batch.model_action_BK, augmentation)
     scale_K1 = _step_scales(batch, loss_scale)
     value_BK1, value_clipped = _scalar_loss(steps.value_logits_BK1M, batch.value_target_BK1, model.value_bins)
     reward_BK, reward_clipped = _scalar_loss(steps.reward_logits_BKM, _reward_targets(model, batch), model.reward_bins)
-    policy_BK1 = _cross_entropy(steps.policy_logits_BK1A, batch.policy_target_BK1A)
+    policy_BK1 = _policy_loss(model, batch, steps.policy_logits_BK1A, entropy_loss_weight)
     policy = _weighted(policy_BK1, batch.policy_mask_BK1 * scale_K1, batch)
     value = _weighted(value_BK1, batch.value_mask_BK1 * scale_K1, batch)
     reward = _weighted(reward_BK, batch.reward_mask_BK * scale_K1[1:], batch)
@@ -122,7 +127,7 @@ def muzero_loss(
 def unroll(
     model: Model, observation: Tensor, action_BK: Tensor, augmentation: Augmentation = _NO_AUGMENTATION
 ) -> Unroll:
-    """Unrolls the dynamics; the prediction function sees the states of all steps as one batch."""
+    """Unrolls the dynamics along actions [B, K] or vectors [B, K, D]; the prediction sees the states as one batch."""
     state = model.represent_observed(augmentation.apply(model.observe(observation)))
     states, rewards, lstm = [state], [], None
     for k, action_B in enumerate(action_BK.unbind(1)):
@@ -136,6 +141,15 @@ def unroll(
     policy_logits, value_logits = model.prediction(state_BK1.flatten(0, 1))
     policy_logits, value_logits = (each.unflatten(0, state_BK1.shape[:2]) for each in (policy_logits, value_logits))
     return Unroll(policy_logits, value_logits, torch.stack(rewards, dim=1), state_BK1[:, 1:])
+
+
+def _policy_loss(model: Model, batch: Batch, outputs_BK1P: Tensor, entropy_loss_weight: float) -> Tensor:
+    """The cross-entropy of the search's policy [B, K + 1]; over the stored candidates, where actions are vectors."""
+    if model.sampler is None:
+        return _cross_entropy(outputs_BK1P, batch.policy_target_BK1A)
+    log_prob_BK1A = model.sampler.log_prob(outputs_BK1P, batch.candidates_BK1V)
+    policy_BK1 = -(batch.policy_target_BK1A * log_prob_BK1A).sum(-1)
+    return policy_BK1 - entropy_loss_weight * model.sampler.entropy(outputs_BK1P)
 
 
 def _pairs(batch: Batch, state_BK: Tensor, scale_K: Tensor) -> _Pairs:
@@ -219,7 +233,10 @@ class LossFunction(nn.Module):
         self.model = model
         self._choices: dict[str, Any] = {
             name: getattr(config, name)
-            for name in ("value_loss_weight", "consistency_loss_weight", "loss_scale", "consistency_steps")
+            for name in (
+                *("value_loss_weight", "consistency_loss_weight", "entropy_loss_weight"),
+                *("loss_scale", "consistency_steps"),
+            )
         }
         self._choices["augmentation"] = Augmentation(config.augment_shift, config.augment_intensity)
         device = next(model.parameters()).device

@@ -42,7 +42,7 @@ class PlayedStatistics:
         """Keeps the inputs of the batch of a step that changed the weights."""
         self._is_fresh = not self._norms
         if self._norms:
-            self._kept.append(_Inputs(batch.observation.clone(), batch.action_BK.clone()))
+            self._kept.append(_Inputs(batch.observation.clone(), batch.model_action_BK.clone()))
 
     @torch.no_grad()
     def measure(self) -> None:

@@ -64,6 +64,18 @@ class BoardAction(nn.Module):
         return self.planes(action_B).unflatten(1, (1, *self.grid))
 
 
+class VectorAction(nn.Module):
+    """A constant plane for each number of an action that is a vector."""
+
+    def __init__(self, action_size: int, grid: tuple[int, int]) -> None:
+        super().__init__()
+        self.num_planes, self.grid = action_size, grid
+
+    def forward(self, action_BD: Tensor) -> Tensor:
+        """[B, D, Y, X]."""
+        return action_BD.view(-1, self.num_planes, 1, 1).expand(-1, -1, *self.grid)
+
+
 def first_planes(num_actions: int, grid: tuple[int, int]) -> Tensor:
     """[A, Y, X]: 1 where the action plays, else 0; small random numbers if the places are unknown."""
     rows, columns = grid

@@ -7,7 +7,8 @@ from torch import nn
 
 from ..config import NetworkConfig
 from ..errors import ConfigError
-from .action_planes import BoardAction, OneHotAction, ScaledAction
+from .action_planes import BoardAction, OneHotAction, ScaledAction, VectorAction
+from .candidates import policy_outputs
 from .mlp import MlpDynamics, MlpPrediction, MlpRepresentation
 from .own import make_own
 from .residual import (
@@ -37,8 +38,10 @@ class Functions(NamedTuple):
     state_shape: tuple[int, ...]
 
 
-def build_functions(config: NetworkConfig, observation_shape: tuple[int, ...], num_actions: int) -> Functions:
-    """Newly initialised functions.
+def build_functions(
+    config: NetworkConfig, observation_shape: tuple[int, ...], num_actions: int, action_size: int = 0
+) -> Functions:
+    """Newly initialised functions; action_size: actions are vectors of so many numbers, not 0: places in a list.
 
     Raises ConfigError when the observations do not suit the kind of network, and what `make_own` raises.
     """
@@ -46,34 +49,39 @@ def build_functions(config: NetworkConfig, observation_shape: tuple[int, ...], n
         (represent, step, predict), shape = make_own(config, observation_shape, num_actions, _head_outputs(config))
         return Functions(represent, step, predict, None, shape)
     if config.kind == "mlp":
-        return _build_mlp(config, observation_shape, num_actions)
-    return _build_residual(config, observation_shape, num_actions)
+        return _build_mlp(config, observation_shape, num_actions, action_size)
+    return _build_residual(config, observation_shape, num_actions, action_size)
 
 
-def _build_mlp(config: NetworkConfig, observation_shape: tuple[int, ...], num_actions: int) -> Functions:
+def _build_mlp(
+    config: NetworkConfig, observation_shape: tuple[int, ...], num_actions: int, action_size: int
+) -> Functions:
     hidden, layers = config.hidden_size, config.num_layers
     reward, value = _head_outputs(config)
     return Functions(
         MlpRepresentation(prod(observation_shape), hidden, layers),
-        MlpDynamics(hidden, num_actions, layers, None if config.value_prefix else reward),
-        MlpPrediction(hidden, num_actions, layers, value),
+        MlpDynamics(hidden, num_actions, layers, None if config.value_prefix else reward, action_size),
+        MlpPrediction(hidden, policy_outputs(config, num_actions, action_size), layers, value),
         ValuePrefix(hidden, hidden, hidden, reward, config.value_prefix_horizon) if config.value_prefix else None,
         (hidden,),
     )
 
 
-def _build_residual(config: NetworkConfig, observation_shape: tuple[int, ...], num_actions: int) -> Functions:
+def _build_residual(
+    config: NetworkConfig, observation_shape: tuple[int, ...], num_actions: int, action_size: int
+) -> Functions:
     channels, blocks, grid = config.num_channels, config.num_blocks, _grid(config, observation_shape)
     head = HeadSizes(config.head_channels, config.head_hidden_size, grid, config.head_norm)
     reward, value = _head_outputs(config)
-    action_plane = _ACTION_PLANES[config.action_encoding](num_actions, grid)
+    encoding = _ACTION_PLANES[config.action_encoding]
+    action_plane = VectorAction(action_size, grid) if action_size else encoding(num_actions, grid)
     downsampling = Downsampling(config.downsample_blocks, config.residual_downsample)
     return Functions(
         ResidualRepresentation(
             observation_shape[0], channels, blocks, downsampling if config.downsample == "atari" else None
         ),
         ResidualDynamics(channels, blocks, action_plane, head, None if config.value_prefix else reward),
-        ResidualPrediction(channels, blocks, num_actions, head, value),
+        ResidualPrediction(channels, blocks, policy_outputs(config, num_actions, action_size), head, value),
         _residual_prefix(config, head, reward) if config.value_prefix else None,
         (channels, *grid),
     )

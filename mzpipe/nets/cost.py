@@ -29,7 +29,7 @@ def output_bytes(
     """
     model.eval()
     state = model.represent(observation)
-    action = torch.zeros(1, dtype=torch.int32, device=observation.device)
+    action = model.no_action(observation.device)
     represent, widest = _bytes_of(model, lambda: model.represent(observation))
     step, _ = _bytes_of(model, lambda: _step(model, state, action))
     predict, _ = _bytes_of(model, lambda: model.prediction(state))

@@ -26,15 +26,19 @@ def restore_model(model: Model, checkpoint: Checkpoint) -> None:
 
 
 def model_of(
-    checkpoint: Checkpoint, config: NetworkConfig, observation_shape: tuple[int, ...], num_actions: int
+    checkpoint: Checkpoint,
+    config: NetworkConfig,
+    observation_shape: tuple[int, ...],
+    num_actions: int,
+    action_size: int = 0,
 ) -> Model:
     """A model with the checkpoint's weights.
 
     Raises the same errors as restore_model, before it takes the memory of a model that may be of any size.
     """
     with sizing_device(config):
-        _check_fits(Model(config, observation_shape, num_actions), checkpoint)
-    model = Model(config, observation_shape, num_actions)
+        _check_fits(Model(config, observation_shape, num_actions, action_size=action_size), checkpoint)
+    model = Model(config, observation_shape, num_actions, action_size=action_size)
     restore_model(model, checkpoint)
     return model
 

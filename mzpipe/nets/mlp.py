@@ -26,14 +26,21 @@ class MlpDynamics(nn.Module):
     """Hidden state and action -> (reward outputs, unscaled next hidden state).
 
     The action enters as a learned vector added before the first activation, which
-    is a linear layer over the one-hot action concatenated to the hidden state.
+    is a linear layer over the one-hot action concatenated to the hidden state; with
+    action_size it is itself a vector, and enters through a hidden layer of its own:
+    without it a small network learns only rewards that rise with a number or fall.
     Without reward_outputs (None) it returns the features themselves, for a value prefix.
     """
 
-    def __init__(self, hidden_size: int, num_actions: int, num_layers: int, reward_outputs: int | None) -> None:
+    def __init__(
+        self, hidden_size: int, num_actions: int, num_layers: int, reward_outputs: int | None, action_size: int = 0
+    ) -> None:
         super().__init__()
         self.state = nn.Linear(hidden_size, hidden_size)
-        self.action = nn.Embedding(num_actions, hidden_size)
+        self.action: nn.Module = nn.Embedding(num_actions, hidden_size)
+        if action_size:
+            enter = nn.Linear(action_size, hidden_size)
+            self.action = nn.Sequential(enter, nn.ReLU(), nn.Linear(hidden_size, hidden_size, bias=False))
         self.layers = nn.Sequential(*_hidden_layers(hidden_size, hidden_size, num_layers - 1))
         self.out = nn.Linear(hidden_size, hidden_size)
         self.reward = nn.Identity() if reward_outputs is None else nn.Linear(hidden_size, reward_outputs)

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from ..config import NetworkConfig
 from .build import build_functions
+from .candidates import make_sampler
 from .consistency import Consistency
 from .support import head_scalar, scale_hidden_state
 
@@ -28,7 +29,8 @@ class NetworkOutput(NamedTuple):
     """Outputs of one inference; reward_logits_BM is None at the root.
 
     With value prefix, reward_logits_BM predict the sum of rewards since the last reset, and reward_B is the reward of
-    the step itself; without it, reward_B is None.
+    the step itself; without it, reward_B is None. Where actions are vectors, the candidates follow the logits of their
+    places, [B, K + K * D].
     """
 
     hidden_state: Tensor
@@ -44,6 +46,9 @@ class Model(nn.Module):
     state_shape is the shape of the hidden state; hidden_shape is the shape that initial_ and recurrent_inference take
     and return for a node: the same, or with value prefix the state and the node's memory in one flat vector. Bins are
     None if the heads output plain numbers. training_heads adds the modules that only the learner needs.
+
+    With action_size D > 0 actions are vectors: `step` takes them, recurrent_inference takes places among num_actions
+    candidates, which `sampler` draws (see `candidates`) and a node's hidden state carries after its state.
     """
 
     value_bins: Tensor | None
@@ -57,15 +62,21 @@ class Model(nn.Module):
         observation_shape: tuple[int, ...],
         num_actions: int,
         *,
+        action_size: int = 0,
         training_heads: bool = False,
     ) -> None:
         super().__init__()
         self.config = config
-        functions = build_functions(config, observation_shape, num_actions)
+        functions = build_functions(config, observation_shape, num_actions, action_size)
         self.representation, self.dynamics, self.prediction, self.value_prefix, self.state_shape = functions
         self.state_size = prod(self.state_shape)
         memory_size = 0 if self.value_prefix is None else self.value_prefix.memory_size
         self.hidden_shape = (self.state_size + memory_size,) if memory_size else self.state_shape
+        self.sampler = make_sampler(config, num_actions, action_size, self.state_size) if action_size else None
+        num_numbers = 0 if self.sampler is None else self.sampler.num_numbers
+        if num_numbers:
+            self.hidden_shape = (self.state_size + num_numbers,)
+        self.num_policy_columns = num_actions + num_numbers  # of NetworkOutput.policy_logits_BA
         if not config.is_own:
             _zero_last_layers(self)
         for name, size in (("value_bins", config.value_support_size), ("reward_bins", config.reward_support_size)):
@@ -101,6 +112,8 @@ class Model(nn.Module):
     def initial_inference(self, observation: Tensor) -> NetworkOutput:
         """f(h(o)): the value and policy of an observed state."""
         state = self.represent(observation)
+        if self.sampler is not None:
+            return self.sampled_output(state, None)
         policy_logits, value_logits = self.prediction(state)
         if self.value_prefix is not None:
             state = torch.cat([state.flatten(1), self.value_prefix.root_memory(state)], dim=1)
@@ -110,9 +123,28 @@ class Model(nn.Module):
         """f(g(s, a)): the reward of the action, and the value and policy of the next state."""
         if self.value_prefix is not None:
             return self._prefixed_inference(hidden_state, action_B)
+        if self.sampler is not None:
+            vector_BD = self.sampler.looked_up(hidden_state[:, self.state_size :], action_B)
+            state = hidden_state[:, : self.state_size].unflatten(1, self.state_shape)
+            reward_logits, state = self.step(state, vector_BD)
+            return self.sampled_output(state, reward_logits)
         reward_logits, next_hidden_state = self.step(hidden_state, action_B)
         policy_logits, value_logits = self.prediction(next_hidden_state)
         return NetworkOutput(next_hidden_state, reward_logits, value_logits, policy_logits)
+
+    def sampled_output(self, state: Tensor, reward_logits_BM: Tensor | None) -> NetworkOutput:
+        """The output for a state whose candidates are drawn; its hidden state carries them."""
+        assert self.sampler is not None
+        outputs, value_logits = self.prediction(state)
+        candidates_BV, logits_BK = self.sampler(outputs, state.flatten(1))
+        hidden_state = torch.cat([state.flatten(1), candidates_BV.to(state.dtype)], dim=1)
+        return NetworkOutput(hidden_state, reward_logits_BM, value_logits, torch.cat([logits_BK, candidates_BV], dim=1))
+
+    def no_action(self, device: torch.device) -> Tensor:
+        """An action [1, ...] as `step` takes it, of zeros."""
+        if self.sampler is None:
+            return torch.zeros(1, dtype=torch.int32, device=device)
+        return torch.zeros(1, self.sampler.action_size, device=device)
 
     def _prefixed_inference(self, hidden_state: Tensor, action_B: Tensor) -> NetworkOutput:
         """recurrent_inference with the state and the value prefix's memory in one vector."""

@@ -105,6 +105,8 @@ def _represented(model: Model, observation: Tensor) -> tuple[Tensor]:
 
 def packed_state(model: Model, observation: Tensor) -> Tensor:
     """Returns the state that a root keeps: its hidden state, followed by the value prefix's memory if there is one."""
+    if model.sampler is not None:
+        return model.initial_inference(observation).hidden_state.view(-1, *model.hidden_shape)
     state, prefix = model.represent(observation), model.value_prefix
     if prefix is None:
         return state
@@ -118,6 +120,9 @@ def packed_step(model: Model, hidden_state: Tensor, action_B: Tensor) -> tuple[T
     def scalar(outputs_BM: Tensor) -> Tensor:
         return head_scalar(outputs_BM, model.reward_bins)
 
+    if model.sampler is not None:
+        output = model.recurrent_inference(hidden_state, action_B)
+        return model.reward(output), output.hidden_state
     outputs, next_state = model.step(_state(model, hidden_state), action_B)
     if model.value_prefix is None:
         return scalar(outputs), next_state
@@ -126,14 +131,17 @@ def packed_step(model: Model, hidden_state: Tensor, action_B: Tensor) -> tuple[T
 
 
 def packed_prediction(model: Model, hidden_state: Tensor) -> tuple[Tensor, Tensor]:
-    """Policy logits [B, A] and scalar value [B] of a packed state."""
+    """Policy logits [B, A] and scalar value [B] of a packed state; candidates follow the logits, where it has some."""
+    if model.sampler is not None:
+        output = model.sampled_output(_state(model, hidden_state), None)
+        return output.policy_logits_BA, model.value(output)
     policy_logits, value_outputs = model.prediction(_state(model, hidden_state))
     return policy_logits, head_scalar(value_outputs, model.value_bins)
 
 
 def _state(model: Model, hidden_state: Tensor) -> Tensor:
-    """The hidden state without the memory that a packed state holds."""
-    if model.value_prefix is None:
+    """The hidden state without the memory or the candidates that a packed state holds."""
+    if model.value_prefix is None and model.sampler is None:
         return hidden_state
     return hidden_state[:, : model.state_size].unflatten(1, model.state_shape)
 

@@ -13,7 +13,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from .action_planes import BoardAction, OneHotAction, ScaledAction
+from .action_planes import BoardAction, OneHotAction, ScaledAction, VectorAction
 from .mlp import hidden_layer
 from .norm import BatchNorm2d
 
@@ -102,7 +102,7 @@ class ResidualDynamics(nn.Module):
         self,
         num_channels: int,
         num_blocks: int,
-        action_plane: ScaledAction | OneHotAction | BoardAction,
+        action_plane: ScaledAction | OneHotAction | BoardAction | VectorAction,
         head: HeadSizes,
         reward_outputs: int | None,
     ) -> None:

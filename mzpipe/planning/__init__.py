@@ -24,6 +24,8 @@ class Planner(Protocol):
 
     # Stacked observations of the roots [B, ...].
     observation: np.ndarray
+    # Where actions are vectors: those that the last search chose from, [B, A, D]; else None.
+    candidates_BAD: np.ndarray | None
 
     @property
     def idle(self) -> bool:
@@ -65,6 +67,7 @@ class LanePlanner:
             array[:num_trees] for array in (lane.reward, lane.value, lane.policy_logits)
         )
         self.observation = lane.observation[:num_trees]
+        self.candidates_BAD = None if lane.candidates_TAD is None else lane.candidates_TAD[:num_trees]
         self._prepare()
         self._state = _State.IDLE
         self._legal_actions: np.ndarray | None = None
@@ -151,6 +154,13 @@ class LanePlanner:
         self._lane.request(RequestKind.RECURRENT, node_index=self._node_index, num_rows=self._num_trees)
 
 
+def played_actions(planner: Planner, action_B: np.ndarray) -> np.ndarray:
+    """Actions of the last search as the games take them: the same, or vectors [B, D] where these are places of some."""
+    if planner.candidates_BAD is None:
+        return action_B
+    return planner.candidates_BAD[np.arange(len(action_B)), action_B]
+
+
 def derive_seed(seed: int, *path: str | int) -> int:
     """A seed in [0, 2^31) for the stream named by `path`, as in derive_seed(0, "actor", 3, "search")."""
     words = [zlib.crc32(part.encode()) if isinstance(part, str) else part for part in path]
@@ -169,4 +179,4 @@ def greedy_search(config: SearchConfig, num_simulations: int) -> SearchConfig:
     return dataclasses.replace(config, root_exploration_fraction=0.0, gumbel_scale=0.0, num_simulations=simulations)
 
 
-__all__ = ["LanePlanner", "Planner", "derive_seed", "greedy_search", "signed_search"]
+__all__ = ["LanePlanner", "Planner", "derive_seed", "greedy_search", "played_actions", "signed_search"]

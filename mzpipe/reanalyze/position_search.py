@@ -61,4 +61,6 @@ class PositionSearch:
         slot.search_version[0], slot.bootstrap_version[0] = self._planner.weights_version, lane.weights_version
         slot.search_policy[:] = self._result.search_policy_BA
         slot.root_value[:] = self._result.root_value_B
+        if slot.candidates is not None and self._planner.candidates_BAD is not None:
+            slot.candidates[:] = self._planner.candidates_BAD.reshape(slot.candidates.shape)
         slot.bootstrap_value[:] = lane.value[: self._num_trees]

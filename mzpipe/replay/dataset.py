@@ -38,7 +38,7 @@ from typing import NamedTuple
 import numpy as np
 
 from ..errors import InputOutputError
-from ..ipc.columns import columns
+from ..ipc.columns import columns, named
 from ..ipc.schema import TERMINATED, TRUNCATED, UNFINISHED, Steps, Trajectory
 from ..reading import open_plain, read_json
 from ..runs.files import replacing
@@ -118,7 +118,7 @@ def _parts(contents: JournalContents) -> Iterator[list[list[StoredTrajectory]]]:
     nbytes = 0
     for episode in _episodes(contents):
         part.append(episode)
-        nbytes += sum(array.nbytes for each in episode for array in (each.record.frame, *each.record.steps))
+        nbytes += sum(array.nbytes for each in episode for array in named(each.record).values())
         if nbytes >= _FILE_BYTES:
             yield part
             part, nbytes = [], 0
@@ -148,7 +148,8 @@ def _arrays(episodes: list[list[StoredTrajectory]], first_id: int) -> dict[str, 
     records = [trajectory.record for episode in episodes for trajectory in episode]
     arrays = {columns(Trajectory)["frame"].exported: np.concatenate([record.frame for record in records])}
     for place, (name, column) in enumerate(columns(Steps).items()):
-        arrays[column.exported or name] = np.concatenate([record.steps[place] for record in records])
+        if records[0].steps[place] is not None:
+            arrays[column.exported or name] = np.concatenate([record.steps[place] for record in records])
     lengths = [sum(map(_length, episode)) for episode in episodes]
     last, end = np.cumsum(lengths) - 1, np.array([episode[-1].record.end[0] for episode in episodes])
     rows = int(last[-1]) + 1

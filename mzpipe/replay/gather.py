@@ -21,12 +21,14 @@ from numba import njit
 from ..ipc.copying import prefetch_rows
 from ..ipc.schema import TERMINATED, UNFINISHED, BatchSlot, Unrolls
 from ..targets.n_step import n_step_value_at
-from ..targets.unroll import EpisodeSteps, UnrollTargets, unroll_targets
+from ..targets.unroll import EpisodeSteps, UnrollTargets, random_action, unroll_targets
 from .frames import NONE, read_kernel, stack_steps_kernel
 from .table import Table
 
 # A sample's steps are prefetched this many samples before its turn.
 _SAMPLES_AHEAD = 2
+# Numbers that a random vector draws from, evenly from -1 to 1.
+_RANDOM_NUMBERS = 1 << 20
 
 
 @njit(cache=True, nogil=True, forceinline=True)
@@ -220,6 +222,22 @@ def value_errors_kernel(steps, added, trajectories, first_step, discount, td_ste
         error_N[item] = abs(steps.root_value[step % capacity] - value_target)
 
 
+@njit(cache=True, nogil=True)
+def vectors_kernel(trajectory_C, trajectories, vectors_CV, step_B, action_size, random_key, vectors_BK1V):
+    """Writes the action and the candidates at each state; past the stored end, random actions without candidates."""
+    capacity = trajectory_C.shape[0]
+    for sample in range(step_B.shape[0]):
+        for k in range(vectors_BK1V.shape[1]):
+            step = later_step_kernel(trajectory_C, trajectories, step_B[sample], k)
+            if step != NONE:
+                vectors_BK1V[sample, k] = vectors_CV[step % capacity]
+                continue
+            vectors_BK1V[sample, k] = 0.0
+            for number in range(action_size):
+                draw = random_action(random_key + sample, k * action_size + number, _RANDOM_NUMBERS)
+                vectors_BK1V[sample, k, number] = 2.0 * draw / (_RANDOM_NUMBERS - 1) - 1.0
+
+
 class Gatherer:
     """Fills batch slots from a table."""
 
@@ -232,9 +250,9 @@ class Gatherer:
         frame_stack, mask_BK = unrolls.frame_stack, unrolls.observation_mask_BK
         step_BF, frame_RF = self._frame_rows(unrolls.frame_BF)
         # The kernel takes a row per frame, and one type of batch with and without the following frames.
-        batch = unrolls._replace(frame_BF=frame_RF, observation_mask_BK=None)
+        batch = unrolls._replace(frame_BF=frame_RF, observation_mask_BK=None, vectors_BK1V=None)
         fill_kernel(
-            table.steps,
+            table.steps if table.steps.vectors is None else table.steps._replace(vectors=None),
             table.added,
             table.trajectories,
             frames.raw_PF,
@@ -251,6 +269,10 @@ class Gatherer:
         frames.read_compressed(step_BF, frame_RF)
         if mask_BK is not None:
             mask_BK[:] = step_BF[:, frame_stack:] != NONE
+        if unrolls.vectors_BK1V is not None and table.steps.vectors is not None:
+            vectors_CV, size = table.steps.vectors, unrolls.model_action_BK.shape[2]
+            places = (table.added.trajectory_C, table.trajectories)
+            vectors_kernel(*places, vectors_CV, step_B, size, random_key, unrolls.vectors_BK1V)
 
     def mix_in_search_values(self, unrolls: Unrolls[np.ndarray], step_B: np.ndarray, first_newest: int) -> None:
         """Gives samples before step first_newest the values of their newest searches as targets, at all states."""

@@ -95,6 +95,8 @@ class Reanalysis:
         rows = group.step_N[stored_N] % table.capacity
         steps.search_policy[rows] = slot.search_policy[stored_N]
         steps.root_value[rows] = slot.root_value[stored_N]
+        if steps.vectors is not None and slot.candidates is not None:  # what was played stays, before the candidates
+            steps.vectors[rows, -slot.candidates.shape[1] :] = slot.candidates[stored_N]
         added.search_version_C[rows] = slot.search_version[0]
         stored_N = np.flatnonzero(group.bootstrap_step_N >= table.tail)  # NONE lies before any tail
         rows = group.bootstrap_step_N[stored_N] % table.capacity

@@ -50,7 +50,7 @@ def recover(replay: ReplayConfig, shape: PlaneShape, directory: Path) -> Recover
 
     Raises InputOutputError if it is damaged or belongs to another game. A torn end is cut off, in this run's own files.
     """
-    layout = JournalLayout(shape.frame_shape, shape.frame_dtype, shape.num_actions)
+    layout = JournalLayout(shape.frame_shape, shape.frame_dtype, shape.num_actions, shape.action_size)
     if replay.source:
         source = Path(replay.source) / directory.name
         if not has_journal(source):

@@ -54,6 +54,10 @@ class Frames(Protocol):
     def num_actions(self) -> int:
         """The number of actions, A."""
 
+    @property
+    def action_size(self) -> int:
+        """The numbers of an action that is a vector, or 0."""
+
 
 class TableSizes(NamedTuple):
     """Numbers of transitions with a raw and with a compressed frame, and bytes of the compressed tier's arena."""
@@ -79,6 +83,7 @@ class TableShape:
     trajectory_length: int
     compressed_bytes: int = 0
     compression_ratio: float = 1.0
+    action_size: int = 0
 
     @classmethod
     def of(cls, replay: ReplayConfig, game: Frames, trajectory_length: int) -> "TableShape":
@@ -91,11 +96,12 @@ class TableShape:
             trajectory_length=trajectory_length,
             compressed_bytes=replay.compressed_bytes,
             compression_ratio=replay.compression_ratio,
+            action_size=game.action_size,
         )
 
     def sizes(self) -> TableSizes:
         """The numbers that fit; raises ConfigError if fewer than two trajectories do."""
-        per_transition = bytes_per_transition(self.frame_shape, self.frame_dtype, self.num_actions)
+        per_transition = bytes_per_transition(self.frame_shape, self.frame_dtype, self.num_actions, self.action_size)
         num_raw = self.capacity_bytes // per_transition
         if num_raw < 2 * self.trajectory_length:
             raise ConfigError(
@@ -113,9 +119,9 @@ def frame_bytes(frame_shape: tuple[int, ...], frame_dtype: str) -> int:
     return int(np.prod(frame_shape)) * np.dtype(frame_dtype).itemsize
 
 
-def bytes_per_transition(frame_shape: tuple[int, ...], frame_dtype: str, num_actions: int) -> int:
+def bytes_per_transition(frame_shape: tuple[int, ...], frame_dtype: str, num_actions: int, action_size: int = 0) -> int:
     """Bytes of one transition in all columns; of the trajectory columns it has a whole row, as with length 1."""
-    sizes = Sizes(num_actions=num_actions)
+    sizes = Sizes(num_actions=num_actions, action_size=action_size)
     columns = sum(nbytes(record, sizes) for record in (Steps, StepColumns, TrajectoryColumns))
     return frame_bytes(frame_shape, frame_dtype) + columns + _SAMPLER_BYTES
 

@@ -49,7 +49,7 @@ def _fault_of_actions(action_N: np.ndarray, num_actions: int) -> str | None:
 
 def _fault_of_numbers(record: Trajectory, length: int) -> str | None:
     for name, column in zip(("frame", *record.steps._fields), (record.frame, *record.steps), strict=True):
-        if column.dtype.kind == "f" and not np.isfinite(column[:length]).all():
+        if column is not None and column.dtype.kind == "f" and not np.isfinite(column[:length]).all():
             return f"{name} holds NaN or infinity"
     if not np.isfinite(record.final_value[0]):
         return f"final_value={record.final_value[0]}"

@@ -40,8 +40,8 @@ class Table:
             )
         self.capacity = sizes.capacity
         self.frames = FrameStore(sizes.num_raw, shape.frame_shape, shape.frame_dtype, tier)
-        # As recorded, except search policy and root value, which are those of the position's latest search.
-        self.steps = allocate(Steps, Sizes(num_actions=shape.num_actions), self.capacity)
+        # As recorded, except search policy, candidates and root value: those of the position's latest search.
+        self.steps = allocate(Steps, Sizes(num_actions=shape.num_actions, action_size=shape.action_size), self.capacity)
         self.added = allocate(StepColumns, Sizes(), self.capacity)
         self.trajectories = allocate(TrajectoryColumns, Sizes(), self.capacity)
         self.head = self.tail = self.frames.raw_tail = first_step
@@ -77,7 +77,8 @@ class Table:
         self.frames.write(self.head, record.frame[:length])
         for rows, part in two_parts(self.head, length, self.capacity):
             for column, values in zip(self.steps, record.steps, strict=True):
-                column[rows] = values[part]
+                if column is not None and values is not None:
+                    column[rows] = values[part]
             added, version = self.added, record.steps.weights_version[part]
             added.trajectory_C[rows] = self._next
             added.search_version_C[rows] = added.bootstrap_version_C[rows] = version

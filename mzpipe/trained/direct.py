@@ -44,6 +44,7 @@ class DirectPlanner:
     ) -> None:
         checked_leaves(leaves, config.num_simulations)
         game, num_nodes = agent.game, config.num_simulations + 1
+        self._num_actions = game.num_actions
         (device, *_) = resolve_devices(agent.profile.inference.devices)
         use_device(device, agent.profile.inference.precision)
         # Two rows more than the trees have nodes, for `unroll`.
@@ -66,6 +67,8 @@ class DirectPlanner:
         else:
             self._searches = DeepTrees(self._network, config, **sizes, leaves=leaves)
         self.observation = np.zeros((num_trees, *game.observation_shape), game.frame_dtype)
+        shape = (num_trees, game.num_actions, game.action_size)
+        self.candidates_BAD = np.zeros(shape, np.float32) if game.action_size else None
         self._legal_actions_BA: np.ndarray | None = None
 
     @property
@@ -113,7 +116,10 @@ class DirectPlanner:
         legal_actions_BA, self._legal_actions_BA = self._legal_actions_BA, None
         if legal_actions_BA is None:
             return None
-        return self._searches.run(self.observation, legal_actions_BA, is_over, after)
+        result = self._searches.run(self.observation, legal_actions_BA, is_over, after)
+        if self.candidates_BAD is not None:
+            self.candidates_BAD[:] = self._searches.candidates_BX.reshape(self.candidates_BAD.shape)
+        return result
 
     def best_action(self) -> np.ndarray:
         """action_B int32: the best action of each tree of the last search."""
@@ -129,11 +135,16 @@ class DirectPlanner:
         The hidden states alternate between the pool's last two rows.
         """
         rows = self._unrolled_row + np.arange(2)
-        answers = [_copied(self._network.infer_roots(np.ascontiguousarray(observation_S[None]), rows[:1]))]
+        answers = [self._copied(self._network.infer_roots(np.ascontiguousarray(observation_S[None]), rows[:1]))]
         for action in action_K:
-            answers.append(_copied(self._network.infer_children(rows[:1], rows[1:], np.array([action], np.int32))))
+            answer_RC = self._network.infer_children(rows[:1], rows[1:], np.array([action], np.int32))
+            answers.append(self._copied(answer_RC))
             rows = rows[::-1].copy()
         return answers
+
+    def _copied(self, answer_BC: np.ndarray) -> NetworkAnswer:
+        """A copy, because the network's next answer may overwrite this one."""
+        return NetworkAnswer(*(part.copy() for part in parts(answer_BC, self._num_actions)))
 
 
 def _warn(line: str) -> None:
@@ -148,8 +159,3 @@ def _clock(seconds: float) -> IsOver:
     """Tells whether so many seconds have passed since this call."""
     deadline = time.monotonic() + seconds
     return lambda: time.monotonic() >= deadline
-
-
-def _copied(answer_BC: np.ndarray) -> NetworkAnswer:
-    """A copy, because the network's next answer may overwrite this one."""
-    return NetworkAnswer(*(part.copy() for part in parts(answer_BC)))

@@ -166,7 +166,7 @@ class Player:
         (visits_A,), (value,), (q_A,), (policy_A,) = found
         tree, index = self.tree(), int(self.search.best_action()[0])
         return Decision(
-            action=self.game.own_action(index),
+            action=self._own_action(index),
             action_index=index,
             value=float(value),
             network_value=float(tree.raw_value_K[0]),
@@ -180,6 +180,13 @@ class Player:
     def _forget_search(self) -> None:
         """Says that the next search does not follow the last one."""
         self._searched, self._acted = None, False
+
+    def _own_action(self, index: int) -> int | np.ndarray:
+        """The action as the environment's own step takes it, of the last search's where they are vectors."""
+        numbers, candidates_BAD = self.game.action_numbers, self.search.candidates_BAD
+        if numbers is None or candidates_BAD is None:
+            return self.game.own_action(index)
+        return numbers.action(candidates_BAD[0, index])
 
     @cached_property
     def _outside(self) -> "Outside | None":

@@ -3,7 +3,7 @@
 Lockstep gives the network a row a tree and simulation; DeepTrees, for few trees and many simulations, a row a leaf.
 Both keep the hidden state of every node in a row of the network's pool.
 
-Shape legend    B trees, or rows of a batch   N nodes of a tree   A actions   C = 2 + A columns
+Shape legend    B trees, or rows of a batch   N nodes of a tree   A actions   C = 2 + A columns, and X more of roots
 """
 
 from collections.abc import Callable, Sequence
@@ -31,6 +31,8 @@ class NetworkAnswer(NamedTuple):
 
 class Searches(Protocol):
     """Searches of B trees, run to their ends."""
+
+    candidates_BX: np.ndarray  # the roots' actions, where actions are vectors; after `run`
 
     def run(
         self, observation_BS: np.ndarray, legal_BA: np.ndarray, is_over: IsOver, after: Sequence[int] | None
@@ -60,7 +62,8 @@ class Lockstep:
         self, observation_BS: np.ndarray, legal_BA: np.ndarray, is_over: IsOver, after: Sequence[int] | None
     ) -> SearchResult:
         """Searches one move."""
-        root = self._answers.taken(self._network.infer_roots(observation_BS, self._root_row_B))
+        answer_BC = self._network.infer_roots(observation_BS, self._root_row_B)
+        root, self.candidates_BX = self._answers.taken(answer_BC), self._answers.rest(answer_BC)
         self._search.begin(root.policy_logits_BA, root.value_B, legal_BA)
         for node in range(1, self._num_simulations + 1):
             if node > 1 and is_over():
@@ -96,7 +99,8 @@ class DeepTrees:
     ) -> SearchResult:
         """Searches one move."""
         root_row_B = np.ascontiguousarray(self._row_BN[:, 0])
-        root = self._answers.taken(self._network.infer_roots(observation_BS, root_row_B))
+        answer_BC = self._network.infer_roots(observation_BS, root_row_B)
+        root, self.candidates_BX = self._answers.taken(answer_BC), self._answers.rest(answer_BC)
         for tree, row_N, logits_A, value, legal_A in zip(
             self._trees, self._row_BN, root.policy_logits_BA, root.value_B, legal_BA, strict=True
         ):
@@ -134,20 +138,25 @@ class _Answers:
     """Copies of the network's answers, in the same arrays every time: the search's kernel reads them in place."""
 
     def __init__(self, max_rows: int, num_actions: int) -> None:
+        self._num_actions = num_actions
         shapes = (max_rows, max_rows, (max_rows, num_actions))
         self._kept = NetworkAnswer(*(np.zeros(shape, np.float32) for shape in shapes))
 
     def taken(self, answer_BC: np.ndarray) -> NetworkAnswer:
         """The answer, until the next call."""
         taken = NetworkAnswer(*(kept[: len(answer_BC)] for kept in self._kept))
-        for kept, part in zip(taken, parts(answer_BC), strict=True):
+        for kept, part in zip(taken, parts(answer_BC, self._num_actions), strict=True):
             kept[:] = part
         return taken
 
+    def rest(self, answer_BC: np.ndarray) -> np.ndarray:
+        """A copy of the columns after the policy's."""
+        return answer_BC[:, 2 + self._num_actions :].copy()
 
-def parts(answer_BC: np.ndarray) -> NetworkAnswer:
+
+def parts(answer_BC: np.ndarray, num_actions: int) -> NetworkAnswer:
     """Views of an answer's columns."""
-    return NetworkAnswer(answer_BC[:, 0], answer_BC[:, 1], answer_BC[:, 2:])
+    return NetworkAnswer(answer_BC[:, 0], answer_BC[:, 1], answer_BC[:, 2 : 2 + num_actions])
 
 
 def renumbered(row_N: np.ndarray, kept_K: np.ndarray) -> np.ndarray:

@@ -51,7 +51,7 @@ def load_agent(run: Path, profile: Profile, checkpoint: str | None) -> TrainedAg
     path = run / CHECKPOINTS
     (name, loaded), game = CheckpointStore(path).load_chosen(checkpoint), describe_game(profile.game, training=False)
     _check_game(path / name, loaded, profile.game)
-    model = model_of(loaded, profile.network, game.observation_shape, game.num_actions)
+    model = model_of(loaded, profile.network, game.observation_shape, game.num_actions, game.action_size)
     counters = (loaded.state[counter] for counter in ("learner_steps", "env_steps", "weights_version"))
     return TrainedAgent(profile, game, model, name, *counters)
 

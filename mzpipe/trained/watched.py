@@ -49,7 +49,8 @@ class WatchedGame:
         self.player = player
         self._game = make_game(player.agent.profile.game, 1, derive_seed(seed, "watched"), training=False)
         self._stack = FrameStack(self._game.spec, 1)
-        self.names = action_names(self._game)
+        self._own_names = action_names(self._game)
+        self._vectors_AD: np.ndarray | None = None  # where actions are vectors: those of the last decision
         self._longest, self._is_told = 0, False
         self.episode = -1
         self.step = 0
@@ -61,6 +62,14 @@ class WatchedGame:
     def __exit__(self, kind: object, *_: object) -> None:
         with nullcontext() if kind is None else suppress(GameError):  # it must not hide the error that came before
             self._game.close()
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """A word for each action; where actions are vectors, the numbers of each candidate of the last decision."""
+        numbers = self._game.spec.action_numbers
+        if numbers is None or self._vectors_AD is None:
+            return self._own_names
+        return tuple(map(numbers.name, self._vectors_AD))
 
     def begin(self) -> None:
         """Starts the next episode, even if the last one has not ended."""
@@ -74,6 +83,8 @@ class WatchedGame:
         observation_1S = self._stack.view()
         to_play = int(self._game.to_play()[0])
         decision = self.player.decide(observation_1S, self._game.legal_actions())
+        candidates_BAD = self.player.search.candidates_BAD
+        self._vectors_AD = None if candidates_BAD is None else candidates_BAD[0].copy()
         return Position(
             self.episode, self.step, observation_1S[0].copy(), to_play, float(self._returns[to_play]), decision
         )
@@ -83,9 +94,10 @@ class WatchedGame:
         return bool(self._game.legal_actions()[0, action])
 
     def play(self, action: int) -> Outcome:
-        """Plays a legal action; in a two-player game one player's reward is the other's loss."""
+        """Plays a legal action, or a candidate of the last decision; one player's reward is the other's loss."""
         mover = self._game.to_play()[0]
-        step = self._game.step(np.array([action], np.int64))
+        action_1 = np.array([action], np.int64) if self._vectors_AD is None else self._vectors_AD[action][None]
+        step = self._game.step(action_1)
         outcome = Outcome(float(step.reward_B[0]), bool(step.terminated_B[0]), bool(step.truncated_B[0]))
         self._frame_BF = step.frame_BF
         self._stack.push(step.frame_BF)

@@ -379,6 +379,25 @@ class Parted(gymnasium.Env):
         return {} if self.mask is None else {"action_mask": self.mask}
 
 
+class Bandit(gymnasium.Env):
+    """One move; its reward falls with the square of the distance from the best action, 0.3."""
+
+    observation_space = Box(0.0, 1.0, (1,), np.float32)
+
+    def __init__(self, low=-1.0, high=1.0):
+        self.action_space = Box(low, high, (1,), np.float32)
+        self.played = []
+
+    def reset(self, *, seed=None, options=None):
+        super().reset(seed=seed)
+        return np.ones(1, np.float32), {}
+
+    def step(self, action):
+        assert self.action_space.contains(action), action
+        self.played.append(float(action[0]))
+        return np.ones(1, np.float32), -((float(action[0]) - 0.3) ** 2), True, False, {}
+
+
 class Spaced(gymnasium.Env):
     """Observes samples of its space; its actions begin at 5."""
 

@@ -187,23 +187,38 @@ def test_gymnasiums_own_vector_plays_as_its_single_environments(monkeypatch):
         np.testing.assert_array_equal(single.reset(ended_B), together.reset(ended_B))
 
 
-def test_continuous_actions_reach_the_environment_as_values_of_the_grid():
-    class Continuous(Countdowns):
-        single_action_space = Box(-1.0, 1.0, (2,), np.float32)
+class Continuous(Countdowns):
+    """Countdowns that take two numbers, and keep them."""
 
-        def step(self, actions):
-            self.seen = actions
-            return super().step(np.zeros(self.num_envs, np.float32))
+    single_action_space = Box(-1.0, 3.0, (2,), np.float32)
 
-    vectors = []
+    def step(self, actions):
+        self.seen = actions
+        return super().step(np.zeros(self.num_envs, np.float32))
+
+
+def continuous(**settings):
+    """A game of two, and its environment."""
+    made = []
 
     def make(num_envs, seed):
-        vectors.append(Continuous(num_envs))
-        return vectors[0]
+        made.append(Continuous(num_envs))
+        return made[0]
 
-    config = GameConfig(name="own", gymnasium=GymnasiumConfig(action_bins=3))
-    game = VectorGame(config, 2, 0, make)
+    game = VectorGame(GameConfig(name="own", gymnasium=GymnasiumConfig(**settings)), 2, 0, make)
     game.reset()
+    return game, made[0]
+
+
+def test_continuous_actions_reach_the_environment_as_values_of_the_grid():
+    game, env = continuous(action_bins=3)
     game.step(np.array([0, 5]))
-    np.testing.assert_array_equal(vectors[0].seen, np.array([[-1.0, -1.0], [0.0, 1.0]], np.float32))
-    assert game.action_names()[5] == "0 1"
+    np.testing.assert_array_equal(env.seen, np.array([[-1.0, -1.0], [1.0, 3.0]], np.float32))
+    assert game.action_names()[5] == "1 3"
+
+
+def test_sampled_actions_reach_the_environment_within_its_own_bounds():
+    game, env = continuous(sampled_actions=4)
+    assert (game.spec.num_actions, game.spec.action_size) == (4, 2)
+    game.step(np.array([[-1.0, 0.0], [1.0, 0.5]], np.float32))
+    np.testing.assert_array_equal(env.seen, np.array([[-1.0, 1.0], [3.0, 2.0]], np.float32))

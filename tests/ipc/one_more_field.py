@@ -21,7 +21,7 @@ GAMES = 2
 def declare(directory):
     """Loads schema.py with two lines added, in place of the module."""
     text = Path(importlib.util.find_spec(SCHEMA).origin).read_text()
-    for line, before in ((STEPS_FIELD, "\n\nclass Trajectory("), (BATCH_FIELD, "    observation_mask_BK:")):
+    for line, before in ((STEPS_FIELD, "    # Where actions are vectors,"), (BATCH_FIELD, "    observation_mask_BK:")):
         assert text.count(before) == 1
         text = text.replace(before, line + before)
     path = directory / "schema.py"

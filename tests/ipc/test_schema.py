@@ -56,7 +56,7 @@ def test_every_field_says_what_it_is(record):
 def test_trajectory_has_a_row_per_transition_of_every_column_of_steps():
     record = over_a_buffer(Trajectory)
     assert record.frame.shape == (5, 1, 4, 4)
-    assert [array.shape for array in record.steps] == [(5,), (5,), (5,), (5, 3), (5, 3), (5,), (5,)]
+    assert [array.shape for array in named(record.steps).values()] == [(5,), (5,), (5,), (5, 3), (5, 3), (5,), (5,)]
     assert [array.shape for array in record[:6]] == [(1,)] * 6
 
 
@@ -115,7 +115,7 @@ def test_record_over_a_buffer_fills_it_and_a_copy_does_not(record):
 def test_allocated_columns_are_zeros_below_the_leading_axes():
     steps = allocate(Steps, SIZES, 2, 9)
     assert steps.reward.shape == (2, 9) and steps.legal_actions.shape == (2, 9, 3)
-    assert not any(column.any() for column in steps)
+    assert not any(column.any() for column in named(steps).values())
 
 
 def test_a_column_takes_the_frames_own_dtype():

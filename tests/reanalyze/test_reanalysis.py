@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 
+from mzpipe.ipc.columns import named
 from mzpipe.ipc.dataplane import DataPlane
 from mzpipe.ipc.shape import Member
 from mzpipe.ipc.weights import WeightsSubscriber
@@ -131,5 +132,6 @@ def test_serial_run_with_reanalyze_repeats_bit_for_bit(run):
         tables.append(replay_of(pipeline)._table)
     first, second = tables
     assert first.head == second.head > 100
-    for one, other in zip((*first.steps, *first.added), (*second.steps, *second.added), strict=True):
+    arrays = [{**named(table.steps), **named(table.added)} for table in tables]
+    for one, other in zip(*(each.values() for each in arrays), strict=True):
         np.testing.assert_array_equal(one, other)

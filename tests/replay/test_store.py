@@ -7,6 +7,7 @@ import pytest
 
 from mzpipe.config import ReplayConfig
 from mzpipe.errors import InputOutputError
+from mzpipe.ipc.columns import named
 from mzpipe.replay.gather import Gatherer
 from mzpipe.replay.journal import STATE, Journal, JournalLayout, read_journal
 from mzpipe.replay.journal.state import decode_state, encode_state
@@ -48,8 +49,8 @@ class Session:
         rows = stored % self.table.capacity
         stacks = np.zeros((len(stored), 4 * FRAME_SHAPE[0]), np.float32)
         self.gatherer.stacks(stored, stacks)
-        columns = self.table.steps._asdict() | self.table.added._asdict()
-        steps = {name: column[rows] for name, column in columns.items() if name != "trajectory_C"}
+        columns = named(self.table.steps) | named(self.table.added)
+        steps = {name: column[rows] for name, column in columns.items() if name != "trajectory"}
         return {**steps, "stacks": stacks, "priority": self.sampler.weights(stored)}
 
 

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from mzpipe.errors import ConfigError
+from mzpipe.ipc.columns import named
 from mzpipe.replay.frames import NONE
 from mzpipe.replay.sizes import TableShape, bytes_per_transition
 from mzpipe.replay.sum_tree import sum_tree_bytes
@@ -55,7 +56,7 @@ def test_table_takes_no_more_bytes_than_its_bound():
             capacity_bytes=1 << 20, frame_shape=(1, 8, 8), frame_dtype="uint8", num_actions=6, trajectory_length=16
         )
     )
-    columns = [*table.steps, *table.added, *table.trajectories]
+    columns = [*named(table.steps).values(), *table.added, *table.trajectories]
     frames = table.frames.num_raw * table.frames.frame_size
     nbytes = sum(column.nbytes for column in columns) + frames + sum_tree_bytes(table.capacity)
     assert 0.99 * (1 << 20) < nbytes <= 1 << 20

@@ -13,6 +13,7 @@ from tests.tiny import tiny_profile
 
 CHECKPOINT = "step_00000030"
 BOARD = ("game.name=tic_tac_toe", "network.kind=residual", "network.downsample=none", "network.num_channels=8")
+PENDULUM = ("game.name=Pendulum-v1", "game.gymnasium.sampled_actions=6")
 PONG = (
     "game.name=Pong",
     "game.frame_stack=2",
@@ -41,7 +42,7 @@ def shaken_model(profile: Profile, seed: int) -> Model:
     """A model of the profile's game with random heads."""
     game = describe_game(profile.game)
     torch.manual_seed(seed)
-    model = Model(profile.network, game.observation_shape, game.num_actions)
+    model = Model(profile.network, game.observation_shape, game.num_actions, action_size=game.action_size)
     with torch.no_grad():
         for parameter in model.parameters():
             parameter.add_(0.3 * torch.randn_like(parameter))

@@ -11,7 +11,7 @@ import numpy as np
 
 from mzpipe.config import GameConfig
 from mzpipe.games.registry import make_game
-from mzpipe.ipc.columns import RecordLayout, Sizes, allocate
+from mzpipe.ipc.columns import RecordLayout, Sizes, allocate, named
 from mzpipe.ipc.schema import TERMINATED, TRUNCATED, UNFINISHED, Steps, Trajectory
 
 NUM_ACTIONS, FRAME_SHAPE = 18, (1, 84, 84)
@@ -93,7 +93,7 @@ def _write_record(record: Trajectory, episodes: Episodes, begin: int, end: int) 
     next_value = episodes.steps.root_value[min(end, stop - 1)]
     record.final_value[0] = episodes.final_value_T[begin] if end == stop else next_value
     record.frame[:length] = episodes.frame_T[begin:end]
-    for column, values in zip(record.steps, episodes.steps, strict=True):
+    for column, values in zip(named(record.steps).values(), named(episodes.steps).values(), strict=True):
         column[:length] = values[begin:end]
 
 

@@ -61,7 +61,7 @@ def _pool_search(
     (network,) = make_networks(
         profile, shape, torch.device(device), count=1, pool_rows=2 * num_rows, max_batch=num_rows
     )
-    network.load(FlatWeights(Model(profile.network, shape.observation_shape, shape.num_actions)).read())
+    network.load(FlatWeights(_model(profile, shape)).read())
     root_R = np.arange(num_rows)
     child_R = root_R + num_rows
 
@@ -77,8 +77,8 @@ def _host_search(
     profile: Profile, shape: PlaneShape, num_rows: int, device: str, arithmetic: Arithmetic
 ) -> Callable[[], None]:
     observation, action_R = _inputs(shape, num_rows)
-    model = Model(profile.network, shape.observation_shape, shape.num_actions)
-    pool = HostPool(0, model.hidden_shape, num_rows, shape.num_actions)
+    model = _model(profile, shape)
+    pool = HostPool(0, model.hidden_shape, num_rows, model.num_policy_columns)
     sessions = session_maker(profile, model, shape, pool, arithmetic)(FlatWeights(model).read())
     pool.state_R[:], _ = sessions.run_root(observation)
     pool.action_R[:] = action_R
@@ -89,6 +89,10 @@ def _host_search(
             sessions.run_child(num_rows)
 
     return search
+
+
+def _model(profile: Profile, shape: PlaneShape) -> Model:
+    return Model(profile.network, shape.observation_shape, shape.num_actions, action_size=shape.action_size)
 
 
 def _inputs(shape: PlaneShape, num_rows: int) -> tuple[np.ndarray, np.ndarray]:

@@ -47,7 +47,7 @@ def fill_trajectory(slot: Trajectory, rng: np.random.Generator) -> None:
     steps = slot.steps
     length, num_actions = steps.search_policy.shape
     fill_frames(slot.frame, rng)
-    for column in steps:
+    for column in named(steps).values():
         column[...] = rng.standard_normal(column.shape) if column.dtype.kind == "f" else 1
     steps.action[...], steps.to_play[...] = rng.integers(0, num_actions, length), 0
     steps.search_policy[...] = rng.dirichlet(np.ones(num_actions), length)

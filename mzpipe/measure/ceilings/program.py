@@ -71,7 +71,9 @@ def _publish_weights(profile: Profile, plane: DataPlane) -> None:
     from ...ipc.weights import WeightsPublisher
     from ...nets import FlatWeights, Model
 
-    model = Model(profile.network, plane.shape.observation_shape, plane.shape.num_actions)
+    model = Model(
+        profile.network, plane.shape.observation_shape, plane.shape.num_actions, action_size=plane.shape.action_size
+    )
     WeightsPublisher(plane.weights()).publish(FlatWeights(model).read(), learner_steps=0, env_steps=0)
 
 

@@ -96,6 +96,8 @@ def _move(game: Game, rng: np.random.Generator) -> Move:
     legal_BA, to_play_B = game.legal_actions(), game.to_play()
     preference_BA = 1.0 + rng.random((game.num_games, game.spec.num_actions))
     action_B = (preference_BA * legal_BA).argmax(axis=1)
+    if game.spec.action_size:
+        action_B = rng.uniform(-1.0, 1.0, (game.num_games, game.spec.action_size)).astype(np.float32)
     return Move(legal_BA, to_play_B, action_B, game.step(action_B))
 
 

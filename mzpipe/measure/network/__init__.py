@@ -53,7 +53,7 @@ def _looked(profile: Profile, name: str, look: Callable[[], str]) -> Check:
 def _fits(trial: Trial, run: RunDirectory) -> str:
     name, checkpoint = CheckpointStore(run.checkpoints).load_chosen(LATEST)
     game = trial.game
-    model_of(checkpoint, trial.profile.network, game.observation_shape, game.num_actions)
+    model_of(checkpoint, trial.profile.network, game.observation_shape, game.num_actions, game.action_size)
     return f"{name} has the tensors of this code"
 
 

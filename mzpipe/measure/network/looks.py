@@ -87,7 +87,7 @@ def _inputs(trial: Trial) -> str:
         state = model.represent_observed(observation.clone())
         calls: dict[str, tuple[Callable[..., object], tuple[Tensor, ...]]] = {
             "representation": (model.representation, (observation,)),
-            "dynamics": (model.dynamics, (state, trial.actions(_ROWS).long())),
+            "dynamics": (model.dynamics, (state, trial.dynamics_actions(_ROWS))),
             "prediction": (model.prediction, (state,)),
         }
         for name, (function, inputs) in calls.items():
@@ -109,7 +109,7 @@ def _states(trial: Trial) -> str:
         rows = trial.game.num_actions
         same = state[:1].expand(rows, *model.state_shape).contiguous()
         with torch.no_grad():
-            outputs, after = model.step(same, trial.actions(rows))
+            outputs, after = model.step(same, trial.dynamics_actions(rows))
         if bool((outputs == outputs[:1]).all()) and bool((after == after[:1]).all()):
             raise OwnCodeError(
                 "every action has the same reward and the same next state: its dynamics ignores the action"

@@ -34,8 +34,9 @@ class Trial:
         """A new model; draws no number of the caller's."""
         with torch.random.fork_rng([]):
             torch.manual_seed(seed)
-            game = self.game
-            return Model(self.profile.network, game.observation_shape, game.num_actions, training_heads=training_heads)
+            game, network = self.game, self.profile.network
+            sizes = (game.observation_shape, game.num_actions)
+            return Model(network, *sizes, action_size=game.action_size, training_heads=training_heads)
 
     def _moved(self, model: Model) -> Model:
         """In evaluation mode, with weights that are none of the first ones: heads often start at zero."""
@@ -51,6 +52,16 @@ class Trial:
         """Actions [R], int32 as in a batch: all of them in turn."""
         return ((torch.arange(rows) + step) % self.game.num_actions).to(torch.int32)
 
+    def dynamics_actions(self, rows: int) -> Tensor:
+        """Actions as the dynamics takes them: the same, int64, or random vectors [R, D]."""
+        if not self.game.action_size:
+            return self.actions(rows).long()
+        return torch.from_numpy(self._vectors(rows, self.game.action_size))
+
+    @staticmethod
+    def _vectors(*shape: int) -> np.ndarray:
+        return np.random.default_rng(0).uniform(-1.0, 1.0, shape).astype(np.float32)
+
     @torch.no_grad()
     def walk(self, model: Model, observation: Tensor, num_steps: int = 1) -> list[NetworkOutput]:
         """The outputs of a root inference and of this many recurrent ones, one after the other."""
@@ -65,6 +76,7 @@ class Trial:
         profile, game, rng = self.profile, self.game, np.random.default_rng(0)
         unrolls, steps = min(profile.learner.batch_size, _MOST_UNROLLS), profile.learner.num_unroll_steps
         follows = steps if profile.network.consistency else 0
+        numbers = (1 + game.num_actions) * game.action_size
         frames = (unrolls, game.frame_stack + follows, *game.frame_shape)
         is_bytes = game.frame_dtype == "uint8"
         frame = rng.integers(0, 256, frames, np.uint8) if is_bytes else rng.normal(size=frames).astype(np.float32)
@@ -80,6 +92,7 @@ class Trial:
             policy_mask_BK1=torch.ones(unrolls, steps + 1),
             weight_B=torch.ones(unrolls),
             observation_mask_BK=torch.ones(unrolls, steps) if follows else None,
+            vectors_BK1V=torch.from_numpy(self._vectors(unrolls, steps + 1, numbers)) if numbers else None,
         )
 
     def training_step(self) -> tuple[Model, TrainingStep]:

@@ -22,7 +22,10 @@ class Arithmetic(NamedTuple):
 
 
 class Flight(Protocol):
-    """The place of one batch at a time. An answer is reward, value and policy logits side by side."""
+    """The place of one batch at a time. An answer is reward, value and policy logits side by side.
+
+    Where actions are vectors, the node's candidates follow.
+    """
 
     # Rows of the pool (int64) and actions (int32), for the largest batch; a batch takes the first ones.
     source_R: np.ndarray

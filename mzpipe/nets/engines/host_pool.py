@@ -16,10 +16,10 @@ from ...ipc.copying import copy_rows
 class HostPool:
     """The pool, and the arrays that networks read batches from and write them to; all networks of a server share it."""
 
-    def __init__(self, num_rows: int, hidden_shape: tuple[int, ...], max_batch: int, num_actions: int) -> None:
+    def __init__(self, num_rows: int, hidden_shape: tuple[int, ...], max_batch: int, num_policy_columns: int) -> None:
         self.state_R, self.next_state_R = (np.zeros((max_batch, *hidden_shape), np.float32) for _ in range(2))
         self.action_R = np.zeros(max_batch, np.int32)
-        self.answer_RC = np.zeros((max_batch, 2 + num_actions), np.float32)
+        self.answer_RC = np.zeros((max_batch, 2 + num_policy_columns), np.float32)
         self._states_PF = np.zeros((num_rows, prod(hidden_shape)), np.float32)
         self._state_RF, self._next_state_RF = (
             array.reshape(max_batch, prod(hidden_shape)) for array in (self.state_R, self.next_state_R)

@@ -36,6 +36,10 @@ class Sizes(Protocol):
     def num_actions(self) -> int:
         """Number of policy logits."""
 
+    @property
+    def action_size(self) -> int:
+        """Numbers of an action that is a vector; 0: actions are places in a list."""
+
 
 def make_networks(
     profile: Profile,
@@ -53,7 +57,7 @@ def make_networks(
     Raises DeviceError for a runtime or a precision that the device does not have, and OwnCodeError for a network of the
     user's own that the runtime cannot run; where the runtime is "auto", torch then takes its place.
     """
-    model = Model(profile.network, sizes.observation_shape, sizes.num_actions)
+    model = Model(profile.network, sizes.observation_shape, sizes.num_actions, action_size=sizes.action_size)
     arithmetic = resolve_arithmetic(profile, device)
     fastest = _fastest(profile, device)
     if profile.inference.runtime == "auto" and arithmetic.runtime != fastest:
@@ -97,7 +101,7 @@ class _Engine:
         torch_networks = make_torch_networks(
             self._model,
             sample_observation(self._sizes),
-            self._sizes.num_actions,
+            self._model.num_policy_columns,
             Runway(self._device, self._note),
             count=self._count,
             pool_rows=self._pool_rows,
@@ -108,7 +112,7 @@ class _Engine:
 
     def _on_host(self, arithmetic: Arithmetic) -> list[Network]:
         sizes = self._sizes
-        pool = HostPool(self._pool_rows, self._model.hidden_shape, self._max_batch, sizes.num_actions)
+        pool = HostPool(self._pool_rows, self._model.hidden_shape, self._max_batch, self._model.num_policy_columns)
         flight = HostFlight(pool, sizes.observation_shape, sizes.frame_dtype)
         make_sessions = session_maker(self._profile, self._model, sizes, pool, arithmetic)
         return [HostNetwork(make_sessions, pool, flight) for _ in range(self._count)]

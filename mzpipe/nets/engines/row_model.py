@@ -2,6 +2,7 @@
 
     row_F = [ state : S ]                                               without value prefix
     row_F = [ prefix, steps : 2 float32 | state : S | h : U | c : U ]   with it (see `nets.value_prefix`)
+    row_F = [ state : S | candidates : V ]                              with vectors for actions (`nets.candidates`)
 
 A state of planes lies channels last. Rows have the type of the network, so in bfloat16 a state is rounded once; prefix
 and steps keep float32, because a reward is the difference of two prefixes. Scalars and logits are made in float32.
@@ -29,7 +30,9 @@ class RowModel:
         self._model, self._dtype, prefix = model, dtype, model.value_prefix
         self._begin = 0 if prefix is None else _SUMS * (torch.float32.itemsize // dtype.itemsize)
         self._end = self._begin + model.state_size
+        self._sampler = model.sampler
         self.row_size = self._end + (0 if prefix is None else 2 * prefix.lstm_size)
+        self.row_size += 0 if self._sampler is None else self._sampler.num_numbers
         self._is_planes = len(model.state_shape) == _PLANES
 
     def pool(self, num_rows: int, device: torch.device) -> Tensor:
@@ -48,14 +51,19 @@ class RowModel:
         if self._model.value_prefix is not None:
             row_RF = state_RS.new_zeros(len(state_RS), self.row_size)
             row_RF[:, self._begin : self._end] = state_RS
-        return row_RF, self._answer(torch.zeros(len(state_RS), device=state_RS.device), state_RS)
+        answer_RC = self._answer(torch.zeros(len(state_RS), device=state_RS.device), state_RS)
+        return self._with_candidates(row_RF, answer_RC), answer_RC
 
     def child(self, row_RF: Tensor, action_R: Tensor) -> tuple[Tensor, Tensor]:
         """Rows [R, F] and answers [R, C] of the children by these actions of whole rows of the pool."""
-        outputs, unscaled = self._model.dynamics(self._state(row_RF[:, self._begin : self._end]), action_R)
+        action = action_R
+        if self._sampler is not None:
+            action = self._sampler.looked_up(row_RF[:, self._end : self.row_size], action_R)
+        outputs, unscaled = self._model.dynamics(self._state(row_RF[:, self._begin : self._end]), action)
         state_RS, prefix = self._scaled(unscaled), self._model.value_prefix
         if prefix is None:
-            return state_RS, self._answer(head_scalar(outputs.float(), self._model.reward_bins), state_RS)
+            answer_RC = self._answer(head_scalar(outputs.float(), self._model.reward_bins), state_RS)
+            return self._with_candidates(state_RS, answer_RC), answer_RC
         reward_R, child_RF = self._prefix_step(prefix, outputs, row_RF, state_RS)
         return child_RF, self._answer(reward_R, state_RS)
 
@@ -75,7 +83,17 @@ class RowModel:
     def _answer(self, reward_R: Tensor, state_RS: Tensor) -> Tensor:
         policy_logits_RA, value_outputs = self._model.prediction(self._state(state_RS))
         value_R = head_scalar(value_outputs.float(), self._model.value_bins)
+        if self._sampler is not None:
+            candidates_RV, logits_RK = self._sampler(policy_logits_RA, self._state(state_RS).flatten(1))
+            # Rounded as a row keeps them: what is played is what the dynamics sees.
+            policy_logits_RA = torch.cat([logits_RK, candidates_RV.to(self._dtype).float()], dim=1)
         return torch.cat([reward_R.unsqueeze(1), value_R.unsqueeze(1), policy_logits_RA.float()], dim=1)
+
+    def _with_candidates(self, row_RF: Tensor, answer_RC: Tensor) -> Tensor:
+        """The rows, followed by the candidates that stand last in their answers, if there are any."""
+        if self._sampler is None:
+            return row_RF
+        return torch.cat([row_RF, answer_RC[:, -self._sampler.num_numbers :].to(self._dtype)], dim=1)
 
     def _state(self, state_RS: Tensor) -> Tensor:
         """The state as the network takes it."""

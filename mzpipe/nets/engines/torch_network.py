@@ -133,7 +133,7 @@ class TorchNetwork:
 def make_torch_networks(
     model: Model,
     observation: Tensor,
-    num_actions: int,
+    num_policy_columns: int,
     runway: Runway,
     *,
     count: int,
@@ -150,7 +150,7 @@ def make_torch_networks(
             runway,
             rows[0].pool(pool_rows + 1, runway.device),
             observation.new_zeros(max_batch, *observation.shape[1:], device=runway.device),
-            tuple(TorchFlight(runway, max_batch, 2 + num_actions, pool_rows) for _ in range(_FLIGHTS)),
+            tuple(TorchFlight(runway, max_batch, 2 + num_policy_columns, pool_rows) for _ in range(_FLIGHTS)),
             WeightsUpload(runway, FlatWeights(model).size),
         )
     return [TorchNetwork(each, each_rows, shared) for each, each_rows in zip(models, rows, strict=True)]

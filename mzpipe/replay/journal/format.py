@@ -12,6 +12,7 @@ V3  `synced` is how much of this segment was on disk for certain when the record
 V4  Serials ascend within a segment and from one to the next; gaps are legal.
 V5  A file's version says which columns its records have: those above are version 1, and every later version has
     appended some (Column.since). A column that a record lacks is read as zeros.
+V6  Where actions are vectors, `actions` holds their size in its upper 32 bits, and `vectors` follows legal_actions.
 """
 
 import struct
@@ -47,6 +48,8 @@ MAX_PAYLOAD_BYTES = 1 << 30
 _FILE_MAGIC = b"MZJSEGM1"
 _TRAJECTORY = 1
 _MAX_DIMS = 8
+_MAX_ACTION_SIZE = 1 << 16
+_ACTION_SIZE_SHIFT = 32
 _FILE = struct.Struct(f"<8sIIqq16sq{_MAX_DIMS}q")
 _RECORD = struct.Struct("<4sIqqqII")
 _IDENTITY = struct.Struct("<6qf4x")
@@ -64,17 +67,21 @@ class JournalLayout(NamedTuple):
     frame_shape: tuple[int, ...]
     frame_dtype: str
     num_actions: int
+    # The numbers of an action that is a vector; 0: actions are a list, and manifests and headers do not have it.
+    action_size: int = 0
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values, for a manifest."""
-        return {**self._asdict(), "frame_shape": list(self.frame_shape)}
+        plain = {**self._asdict(), "frame_shape": list(self.frame_shape)}
+        return plain if self.action_size else {name: plain[name] for name in plain if name != "action_size"}
 
     @classmethod
     def from_dict(cls, plain: Mapping[str, Any]) -> "JournalLayout":
         """The layout that to_dict() was called on; raises InputOutputError if the fields are not those of a layout."""
         try:
-            layout = cls(tuple(plain["frame_shape"]), plain["frame_dtype"], plain["num_actions"])
-            ok = set(plain) == set(cls._fields) and layout.is_sane()
+            size = plain.get("action_size", 0)
+            layout = cls(tuple(plain["frame_shape"]), plain["frame_dtype"], plain["num_actions"], size)
+            ok = set(plain) | {"action_size"} == set(cls._fields) and layout.is_sane()
         except (KeyError, TypeError) as error:
             raise InputOutputError(f"not a layout of records: {error!r}") from None
         if not ok:
@@ -85,6 +92,8 @@ class JournalLayout(NamedTuple):
         """Whether the fields have the right types and are small enough to compute sizes from."""
         numbers = (*self.frame_shape, self.num_actions)
         if len(self.frame_shape) > _MAX_DIMS or not all(type(n) is int and 0 < n <= 1 << 20 for n in numbers):
+            return False
+        if type(self.action_size) is not int or not 0 <= self.action_size <= _MAX_ACTION_SIZE:
             return False
         if not isinstance(self.frame_dtype, str) or not _is_plain_dtype(self.frame_dtype):
             return False
@@ -126,7 +135,7 @@ class _Placed(NamedTuple):
 
 
 def _names(version: int) -> list[str]:
-    """Columns in a record's order: those of the first version, then those that later versions added."""
+    """Columns in a record's order: those of the first version, optional ones, then those that later versions added."""
     added = [name for name in _COLUMNS if name not in _FIRST_ORDER]
     return [*_FIRST_ORDER, *sorted((n for n in added if _COLUMNS[n].since <= version), key=lambda n: _COLUMNS[n].since)]
 
@@ -137,6 +146,8 @@ def _placed(layout: JournalLayout, length: int, version: int) -> tuple[tuple[_Pl
     sizes = _sizes(layout, length)
     placed, end = [], RECORD_HEADER_BYTES + _IDENTITY.size
     for name in _names(version):
+        if not _COLUMNS[name].exists(sizes):
+            continue
         leading, path = ((), name) if name == "frame" else ((length,), f"steps.{name}")
         field = _COLUMNS[name].field(name, sizes, leading)
         placed.append(_Placed(field, end, attrgetter(path)))
@@ -156,7 +167,7 @@ def record_bytes(layout: JournalLayout, length: int, version: int = FORMAT_VERSI
 def file_header(layout: JournalLayout, segment: int, version: int = FORMAT_VERSION) -> bytearray:
     """The first bytes of a segment file."""
     dims = layout.frame_shape + (0,) * (_MAX_DIMS - len(layout.frame_shape))
-    dtype, actions = layout.frame_dtype.encode(), layout.num_actions
+    dtype, actions = layout.frame_dtype.encode(), layout.num_actions | layout.action_size << _ACTION_SIZE_SHIFT
     header = bytearray(_FILE.pack(_FILE_MAGIC, version, 0, segment, actions, dtype, len(layout.frame_shape), *dims))
     struct.pack_into("<I", header, _FILE_CRC_OFFSET, crc32c(header))
     return header

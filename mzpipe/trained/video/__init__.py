@@ -63,7 +63,7 @@ def _record_episode(
     while not watched.ended and not (max_moves and watched.step >= max_moves):
         picture, position = watched.picture(), watched.decide()
         values.append(position.decision.value if position.to_play == 0 else -position.decision.value)
-        add(draw(picture, panel._replace(position=position, values=values)))
+        add(draw(picture, panel._replace(position=position, values=values, names=watched.names)))
         outcome = watched.play(position.decision.action_index)
         progress(watched.episode, watched.step)
     return draw(watched.picture(), panel._replace(result=_result(watched, outcome), values=values))
