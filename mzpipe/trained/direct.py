@@ -64,7 +64,7 @@ class DirectPlanner:
         if leaves == 1 and not keeps:
             self._searches = Lockstep(self._network, config, **sizes, seed=seed)
         else:
-            self._searches = DeepTrees(self._network, config, **sizes, leaves=leaves)
+            self._searches = DeepTrees(self._network, config, **sizes, leaves=leaves, scratch_row=self._unrolled_row)
         self.observation = np.zeros((num_trees, *game.observation_shape), game.frame_dtype)
         self._legal_actions_BA: np.ndarray | None = None
 
