@@ -20,6 +20,9 @@ from .searched import MAX_ACTIONS, SearchedTrees, make_arena, num_considered_act
 from .simulate import start_roots
 from .tree import arena_header
 
+# Walks of a round, for each leaf that it may have: some end at a leaf in flight. See decision 43.
+_WALKS_PER_LEAF = 2
+
 
 class Leaves(NamedTuple):
     """The edges of one round, P of them: row p leads from parent_index_P[p] by action_P[p] to node `first` + p."""
@@ -58,7 +61,7 @@ class DeepSearch(SearchedTrees):
         self._new_N, self._kept_N = np.zeros((2, num_nodes + 1), np.uint16)
         self._no_noise_A = np.zeros(num_actions, np.float32)
         self._all_legal_A = np.ones(num_actions, np.bool_)
-        self._collided_P = np.zeros(leaves, np.uint16)
+        self._collided_W = np.zeros(_WALKS_PER_LEAF * leaves, np.uint16)
         self._parent_P, self._action_P = np.zeros(leaves, np.int32), np.zeros(leaves, np.int32)
         self._limit = 0  # simulations that may be selected: none before begin
         # Rounds since begin, and walks that ended at a leaf in flight.
@@ -114,12 +117,13 @@ class DeepSearch(SearchedTrees):
         return int(count)
 
     def select(self) -> Leaves:
-        """The edges of the next round: 1 to `leaves`, in arrays that the next select overwrites."""
+        """The edges of the next round, 1 to `leaves`: edge p leads from node parent_index_P[p] by action_P[p] to node
+        `first` + p. The next select overwrites the arrays."""
         if self._selected != self._finished or self.left == 0:
             self._refuse_select()
-        first = self._finished + 1
+        first, most, walks = self._finished + 1, min(self.leaves, self.left), min(len(self._collided_W), self.left)
         count, collisions = select_leaves(
-            self._arena, first, min(self.leaves, self.left), self._collided_P, self._parent_P, self._action_P
+            self._arena, first, most, walks, self._collided_W, self._parent_P, self._action_P
         )
         self._selected += count
         self.rounds, self.collisions = self.rounds + 1, self.collisions + collisions

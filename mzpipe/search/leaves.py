@@ -11,14 +11,15 @@ lowest of the scale that its parent's edges have, Gumbel the mixed value, which 
 
 A walk that ends at a node in flight has collided: it can go no deeper. Its visits stay pending until the round's walks
 are done, so that the next walk goes elsewhere, and are then taken back. Gumbel's root counts the visits of its actions
-exactly, so there only the nodes below the root's child keep them. A round has at most as many walks as rows.
+exactly, so there only the nodes below the root's child keep them.
 
-Shape legend    N nodes of the tree   P rows of the batch   A actions
+Shape legend    N nodes of the tree   P rows of the batch   W walks of a round   A actions
 Reads           what puct, gumbel, expand and backup read, in tree 0 of the arena
 Writes          what they write; visits and pending of every node on a walk; parent_P and action_P
 Preconditions   P1  begin_leaves, then select_leaves and answer_leaves in turns; node `first` is the next that is free.
-                P2  first + most <= N; rows are full; shapes and types are as DeepSearch checks them.
-Postconditions  I1  select_leaves returns (leaves, collisions): 1 <= leaves, and leaves + collisions = most.
+                P2  most <= walks and first + walks <= num_simulations + 1, so that every N has its exploration factor;
+                    rows are full; shapes and types are as DeepSearch checks them.
+Postconditions  I1  select_leaves returns (leaves, collisions): 1 <= leaves <= most, and leaves + collisions <= walks.
                 I2  after answer_leaves no visit is pending, and visits, value and q of every node are those of as many
                     calls of backup_path in the order of the nodes.
                 I3  with one row a round is one simulation of simulate, bit for bit.
@@ -121,12 +122,13 @@ def begin_leaves(arena, legal_A, noise_A):
 
 
 @entry
-def select_leaves(arena, first, most, collided_P, parent_P, action_P):
-    """Walks up to `most` times, and writes the edge into node `first` and those after it; (leaves, collisions)."""
+def select_leaves(arena, first, most, walks, collided_W, parent_P, action_P):
+    """Walks up to `walks` times for up to `most` leaves, and writes the edges into node `first` and those after it;
+    returns (leaves, collisions)."""
     header = header_of(arena)
     tree = tree_of(arena, header, 0)
     count, collisions = 0, 0
-    while count + collisions < most:
+    while count < most and count + collisions < walks:
         k = first + count
         if header.num_considered:
             select_gumbel(tree.edges_N, tree.nodes_N, tree.root_score_A, tree.halving_K, tree.spare_L, header, k)
@@ -134,7 +136,7 @@ def select_leaves(arena, first, most, collided_P, parent_P, action_P):
             select_puct(tree.edges_N, tree.nodes_N, tree.tables_N, header, k)
         parent = tree.nodes_N[k].parent
         if tree.edges_N[parent].visits == tree.nodes_N[parent].pending:
-            collided_P[collisions] = parent
+            collided_W[collisions] = parent
             add_collided(tree.edges_N, tree.nodes_N, parent, _VISIT, header.num_considered == 0)
             collisions += 1
             continue
@@ -143,7 +145,7 @@ def select_leaves(arena, first, most, collided_P, parent_P, action_P):
         count_pending(tree.edges_N, tree.nodes_N, k)
         count += 1
     for place in range(collisions):
-        add_collided(tree.edges_N, tree.nodes_N, collided_P[place], _NO_VISIT, header.num_considered == 0)
+        add_collided(tree.edges_N, tree.nodes_N, collided_W[place], _NO_VISIT, header.num_considered == 0)
     return count, collisions
 
 

@@ -65,7 +65,7 @@ class DirectPlanner:
         if leaves == 1 and not keeps:
             self._searches = Lockstep(self._network, config, **sizes, seed=seed)
         else:
-            self._searches = DeepTrees(self._network, config, **sizes, leaves=leaves)
+            self._searches = DeepTrees(self._network, config, **sizes, leaves=leaves, scratch_row=self._unrolled_row)
         self.observation = np.zeros((num_trees, *game.observation_shape), game.frame_dtype)
         shape = (num_trees, game.num_actions, game.action_size)
         self.candidates_BAD = np.zeros(shape, np.float32) if game.action_size else None

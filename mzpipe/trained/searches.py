@@ -84,15 +84,29 @@ class Lockstep:
 
 
 class DeepTrees:
-    """See `Searches`: row_BN says which row of the pool each node has, because kept nodes change their numbers."""
+    """See `Searches`: row_BN says which row of the pool each node has, because kept nodes change their numbers.
+
+    Every call has the same number of rows: OpenVINO takes twice as long for a batch of another size than the last
+    one's. States of rows that no leaf needs go to scratch_row.
+    """
 
     def __init__(
-        self, network: Network, config: SearchConfig, *, num_trees: int, num_actions: int, leaves: int
+        self,
+        network: Network,
+        config: SearchConfig,
+        *,
+        num_trees: int,
+        num_actions: int,
+        leaves: int,
+        scratch_row: int,
     ) -> None:
         self._network = network
         self._trees = [DeepSearch(config, num_actions=num_actions, leaves=leaves) for _ in range(num_trees)]
         self._row_BN = np.arange(num_trees * (config.num_simulations + 1)).reshape(num_trees, -1)
         self._answers = _Answers(num_trees * leaves, num_actions)
+        self._scratch_row = scratch_row
+        self._source_B, self._target_B = np.zeros((2, num_trees * leaves), np.int64)
+        self._action_B = np.zeros(num_trees * leaves, np.int32)
 
     def run(
         self, observation_BS: np.ndarray, legal_BA: np.ndarray, is_over: IsOver, after: Sequence[int] | None
@@ -121,17 +135,18 @@ class DeepTrees:
 
     def _round(self, searched: list[int]) -> None:
         """A network call for the next leaves of these trees."""
-        rounds = [self._trees[b].select() for b in searched]
-        rows = [self._row_BN[b] for b in searched]
-        source_B = np.concatenate([row_N[each.parent_index_P] for row_N, each in zip(rows, rounds, strict=True)])
-        target_B = np.concatenate([row_N[each.nodes] for row_N, each in zip(rows, rounds, strict=True)])
-        action_B = np.concatenate([each.action_P for each in rounds])
-        answer = self._answers.taken(self._network.infer_children(source_B, target_B, action_B))
-        begin = 0
-        for b, each in zip(searched, rounds, strict=True):
-            end = begin + len(each.action_P)
-            self._trees[b].backup(*(part[begin:end] for part in answer))
-            begin = end
+        rounds, end = [], 0
+        for b in searched:
+            leaves, row_N = self._trees[b].select(), self._row_BN[b]
+            begin, end = end, end + len(leaves.action_P)
+            self._source_B[begin:end] = row_N[leaves.parent_index_P]
+            self._target_B[begin:end] = row_N[leaves.nodes]
+            self._action_B[begin:end] = leaves.action_P
+            rounds.append((self._trees[b], begin, end))
+        self._source_B[end:], self._target_B[end:] = self._source_B[0], self._scratch_row
+        answer = self._answers.taken(self._network.infer_children(self._source_B, self._target_B, self._action_B))
+        for tree, begin, end in rounds:
+            tree.backup(*(part[begin:end] for part in answer))
 
 
 class _Answers:

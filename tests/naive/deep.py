@@ -27,11 +27,11 @@ class NaiveDeep(NaiveSearch):
             nodes.append(node)
         return nodes, None
 
-    def select_leaves(self, most: int) -> list[tuple[int, int]]:
+    def select_leaves(self, most: int, walks: int) -> list[tuple[int, int]]:
         """(index of the node to leave, action) of each leaf of the round."""
         leaves: list = []
         collided: list = []
-        while len(leaves) + len(collided) < most:
+        while len(leaves) < most and len(leaves) + len(collided) < walks:
             nodes, action = self.walk()
             if action is None:
                 collided.append(nodes if self.config.policy == "puct" else nodes[2:])

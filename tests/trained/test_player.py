@@ -293,10 +293,14 @@ def test_reuse_is_refused_where_the_search_begins_every_move_anew(tmp_path):
 
 
 def rows_asked(player, monkeypatch):
-    """A list that grows by the rows of each network call for children."""
-    network, rows = player.search._network, []
+    """A list that grows by the leaves of each network call; rows that no leaf needs have the scratch row."""
+    network, scratch, rows = player.search._network, player.search._unrolled_row, []
     asked = network.infer_children
-    monkeypatch.setattr(network, "infer_children", lambda *columns: (rows.append(len(columns[0])), asked(*columns))[1])
+    monkeypatch.setattr(
+        network,
+        "infer_children",
+        lambda *columns: (rows.append(int((columns[1] != scratch).sum())), asked(*columns))[1],
+    )
     return rows
 
 
