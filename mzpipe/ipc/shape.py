@@ -71,6 +71,8 @@ class PlaneShape:
     next_observations: bool = False
     # Events that each process can keep; 0: no trace.
     trace_events: int = 0
+    # The codes of chance that the network knows besides the game's actions.
+    chance_codes: int = 0
 
     def check(self) -> None:
         """Raises ValueError for numbers that no plan has: a stranger's shape could ask for much memory or time."""
@@ -88,6 +90,11 @@ class PlaneShape:
         for dtype in (self.frame_dtype, *(field.dtype for field in self.model_state)):
             if np.dtype(dtype).kind not in "biuf":
                 raise ValueError(f"dtype {dtype[:20]!r}")
+
+    @property
+    def num_places(self) -> int:
+        """The width of the network's policy: the game's actions, and after them the codes of chance."""
+        return self.num_actions + self.chance_codes
 
     @property
     def observation_shape(self) -> tuple[int, ...]:
@@ -172,7 +179,7 @@ class PlaneShape:
         for server in range(self.inference_servers):
             lanes = len(self.lane_clients(server))
             plan[f"lanes-{server}"] = lane_layout(
-                lanes, trees, self.num_actions, self.observation_shape, self.frame_dtype
+                lanes, trees, self.num_places, self.observation_shape, self.frame_dtype
             )
         for actor in range(self.actors):
             plan[f"trajectory-{actor}"] = RingSpec(trajectory, self.trajectory_ring_slots)

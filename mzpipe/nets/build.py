@@ -8,6 +8,7 @@ from torch import nn
 from ..config import NetworkConfig
 from ..errors import ConfigError
 from .action_planes import BoardAction, OneHotAction, ScaledAction
+from .chance import ChanceDynamics, CodePlanes, CodeVector, Encoder
 from .mlp import MlpDynamics, MlpPrediction, MlpRepresentation
 from .own import make_own
 from .residual import (
@@ -20,7 +21,8 @@ from .residual import (
 )
 from .value_prefix import ValuePrefix
 
-_ACTION_PLANES: dict[str, type[ScaledAction | OneHotAction | BoardAction]] = {
+_ActionPlane = ScaledAction | OneHotAction | BoardAction
+_ACTION_PLANES: dict[str, type[_ActionPlane]] = {
     "scaled": ScaledAction,
     "planes": OneHotAction,
     "board": BoardAction,
@@ -55,11 +57,21 @@ def _build_mlp(config: NetworkConfig, observation_shape: tuple[int, ...], num_ac
     reward, value = _head_outputs(config)
     return Functions(
         MlpRepresentation(prod(observation_shape), hidden, layers),
-        MlpDynamics(hidden, num_actions, layers, None if config.value_prefix else reward),
-        MlpPrediction(hidden, num_actions, layers, value),
+        _mlp_dynamics(config, num_actions, reward),
+        MlpPrediction(hidden, num_actions + config.chance_codes, layers, value),
         ValuePrefix(hidden, hidden, hidden, reward, config.value_prefix_horizon) if config.value_prefix else None,
         (hidden,),
     )
+
+
+def _mlp_dynamics(config: NetworkConfig, num_actions: int, reward: int) -> nn.Module:
+    hidden, layers, codes = config.hidden_size, config.num_layers, config.chance_codes
+    dynamics = MlpDynamics(hidden, num_actions, layers, None if config.value_prefix or codes else reward)
+    if not codes:
+        return dynamics
+    of_codes = MlpDynamics(hidden, codes, layers, reward)
+    of_codes.action = CodeVector(codes, hidden)
+    return ChanceDynamics(dynamics, of_codes, num_actions, codes)
 
 
 def _build_residual(config: NetworkConfig, observation_shape: tuple[int, ...], num_actions: int) -> Functions:
@@ -67,15 +79,46 @@ def _build_residual(config: NetworkConfig, observation_shape: tuple[int, ...], n
     head = HeadSizes(config.head_channels, config.head_hidden_size, grid, config.head_norm)
     reward, value = _head_outputs(config)
     action_plane = _ACTION_PLANES[config.action_encoding](num_actions, grid)
-    downsampling = Downsampling(config.downsample_blocks, config.residual_downsample)
     return Functions(
-        ResidualRepresentation(
-            observation_shape[0], channels, blocks, downsampling if config.downsample == "atari" else None
-        ),
-        ResidualDynamics(channels, blocks, action_plane, head, None if config.value_prefix else reward),
-        ResidualPrediction(channels, blocks, num_actions, head, value),
+        _residual_representation(config, observation_shape[0]),
+        _residual_dynamics(config, action_plane, head, num_actions, reward),
+        ResidualPrediction(channels, blocks, num_actions + config.chance_codes, head, value),
         _residual_prefix(config, head, reward) if config.value_prefix else None,
         (channels, *grid),
+    )
+
+
+def _residual_representation(config: NetworkConfig, num_planes: int) -> ResidualRepresentation:
+    downsampling = Downsampling(config.downsample_blocks, config.residual_downsample)
+    return ResidualRepresentation(
+        num_planes, config.num_channels, config.num_blocks, downsampling if config.downsample == "atari" else None
+    )
+
+
+def _residual_dynamics(
+    config: NetworkConfig, action_plane: _ActionPlane, head: HeadSizes, num_actions: int, reward: int
+) -> nn.Module:
+    channels, blocks, codes = config.num_channels, config.num_blocks, config.chance_codes
+    if not codes:
+        return ResidualDynamics(channels, blocks, action_plane, head, None if config.value_prefix else reward)
+    of_actions = ResidualDynamics(channels, blocks, action_plane, head, None)
+    of_codes = ResidualDynamics(channels, blocks, CodePlanes(codes, head.grid), head, reward)
+    return ChanceDynamics(of_actions, of_codes, num_actions, codes)
+
+
+def build_encoder(config: NetworkConfig, observation_shape: tuple[int, ...]) -> Encoder | None:
+    """The encoder of what chance did; None if the profile has no chance."""
+    if not config.chance_codes:
+        return None
+    if config.kind == "mlp":
+        body = MlpRepresentation(2 * prod(observation_shape), config.hidden_size, config.num_layers)
+        return Encoder(body, config.hidden_size, config.hidden_size, config.chance_codes)
+    features = config.num_channels * prod(_grid(config, observation_shape))
+    return Encoder(
+        _residual_representation(config, 2 * observation_shape[0]),
+        features,
+        config.head_hidden_size,
+        config.chance_codes,
     )
 
 

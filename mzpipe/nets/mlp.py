@@ -33,7 +33,7 @@ class MlpDynamics(nn.Module):
     def __init__(self, hidden_size: int, num_actions: int, num_layers: int, reward_outputs: int | None) -> None:
         super().__init__()
         self.state = nn.Linear(hidden_size, hidden_size)
-        self.action = nn.Embedding(num_actions, hidden_size)
+        self.action: nn.Module = nn.Embedding(num_actions, hidden_size)
         self.layers = nn.Sequential(*_hidden_layers(hidden_size, hidden_size, num_layers - 1))
         self.out = nn.Linear(hidden_size, hidden_size)
         self.reward = nn.Identity() if reward_outputs is None else nn.Linear(hidden_size, reward_outputs)

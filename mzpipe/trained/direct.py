@@ -2,7 +2,8 @@
 
 Owns    the network on its device and a pool of hidden states there: node n of tree b is in row b * N + n
 
-Shape legend    B trees   N nodes of a tree   A actions   C = 2 + A columns   S... one stacked observation
+Shape legend    B trees   N nodes of a tree   A actions, and after them codes of chance   C = 2 + A columns
+                S... one stacked observation
                 K actions in a row
 """
 
@@ -52,10 +53,13 @@ class DirectPlanner:
         )
         self._network.load(FlatWeights(agent.model).read())
         self.config, self.num_trees = config, num_trees
-        self._search = BatchedSearch(config, batch_size=num_trees, num_actions=game.num_actions, seed=seed)
+        self._num_actions, self._num_codes = game.num_actions, agent.profile.network.chance_codes
+        self._search = BatchedSearch(
+            config, batch_size=num_trees, num_actions=self._num_actions, num_codes=self._num_codes, seed=seed
+        )
         self._root_row_B = num_nodes * np.arange(num_trees)
         self._answer = NetworkAnswer(
-            *(np.zeros(shape, np.float32) for shape in (num_trees, num_trees, (num_trees, game.num_actions)))
+            *(np.zeros(shape, np.float32) for shape in (num_trees, num_trees, (num_trees, agent.model.num_places)))
         )
         self.observation = np.zeros((num_trees, *game.observation_shape), game.frame_dtype)
         self._legal_actions_BA: np.ndarray | None = None
@@ -109,14 +113,23 @@ class DirectPlanner:
     def unroll(self, observation_S: np.ndarray, action_K: np.ndarray) -> list[NetworkAnswer]:
         """The network's outputs for one observation, then after each action: K + 1 answers with B = 1.
 
-        The hidden states alternate between the pool's first two rows.
+        With chance they are those after the code that the network holds for the likeliest.
         """
         rows = np.arange(2)
         answers = [_copied(self._network.infer_roots(np.ascontiguousarray(observation_S[None]), rows[:1]))]
         for action in action_K:
-            answers.append(_copied(self._network.infer_children(rows[:1], rows[1:], np.array([action], np.int32))))
-            rows = rows[::-1].copy()
+            answer = self._unrolled(rows, action)
+            if self._num_codes:
+                likeliest = self._num_actions + int(answer.policy_logits_BA[0, self._num_actions :].argmax())
+                answer = self._unrolled(rows, likeliest)
+            answers.append(answer)
         return answers
+
+    def _unrolled(self, row_2: np.ndarray, choice: int) -> NetworkAnswer:
+        """The answer after an action or code; the hidden states alternate between two rows of the pool."""
+        answer = _copied(self._network.infer_children(row_2[:1], row_2[1:], np.array([choice], np.int32)))
+        row_2[:] = row_2[::-1].copy()
+        return answer
 
     def _taken(self, answer_RC: np.ndarray) -> NetworkAnswer:
         """The answer, copied into the same arrays every time: the search's kernel reads them in place."""

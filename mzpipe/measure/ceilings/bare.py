@@ -78,7 +78,7 @@ def _host_search(
 ) -> Callable[[], None]:
     observation, action_R = _inputs(shape, num_rows)
     model = Model(profile.network, shape.observation_shape, shape.num_actions)
-    pool = HostPool(0, model.hidden_shape, num_rows, shape.num_actions)
+    pool = HostPool(0, model.hidden_shape, num_rows, shape.num_places)
     sessions = session_maker(profile, model, shape, pool, arithmetic)(FlatWeights(model).read())
     pool.state_R[:], _ = sessions.run_root(observation)
     pool.action_R[:] = action_R

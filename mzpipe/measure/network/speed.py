@@ -36,7 +36,7 @@ def _cost(trial: Trial) -> str:
 def _start(trial: Trial) -> str:
     model = trial.fresh.eval()
     root, child = trial.walk(model, trial.observations(_MOST_ROWS))
-    policy = torch.softmax(root.policy_logits_BA, dim=-1)
+    policy = torch.softmax(root.policy_logits_BA[:, : trial.game.num_actions], dim=-1)
     value, reward = (float(each.abs().max()) for each in (model.value(root), model.reward(child)))
     return Remark(
         f"before training: likeliest action {float(policy.max()):.2g} (uniform: {1.0 / trial.game.num_actions:.2g}), "

@@ -2,7 +2,7 @@
 
     states [P, ...]  --source_R-->  state_R, action_R  --the network-->  next_state_R, answer_RC  --target_R-->  states
 
-Shape legend    P rows of the pool   R rows of a batch   F numbers of a hidden state   A actions   C = 2 + A columns
+Shape legend    P rows of the pool   R rows of a batch   F numbers of a hidden state   C columns: 2 + places of a policy
 """
 
 from math import prod
@@ -16,10 +16,10 @@ from ...ipc.copying import copy_rows
 class HostPool:
     """The pool, and the arrays that networks read batches from and write them to; all networks of a server share it."""
 
-    def __init__(self, num_rows: int, hidden_shape: tuple[int, ...], max_batch: int, num_actions: int) -> None:
+    def __init__(self, num_rows: int, hidden_shape: tuple[int, ...], max_batch: int, num_places: int) -> None:
         self.state_R, self.next_state_R = (np.zeros((max_batch, *hidden_shape), np.float32) for _ in range(2))
         self.action_R = np.zeros(max_batch, np.int32)
-        self.answer_RC = np.zeros((max_batch, 2 + num_actions), np.float32)
+        self.answer_RC = np.zeros((max_batch, 2 + num_places), np.float32)
         self._states_PF = np.zeros((num_rows, prod(hidden_shape)), np.float32)
         self._state_RF, self._next_state_RF = (
             array.reshape(max_batch, prod(hidden_shape)) for array in (self.state_R, self.next_state_R)

@@ -34,7 +34,7 @@ class Sizes(Protocol):
 
     @property
     def num_actions(self) -> int:
-        """Number of policy logits."""
+        """Number of the game's actions."""
 
 
 def make_networks(
@@ -97,7 +97,7 @@ class _Engine:
         torch_networks = make_torch_networks(
             self._model,
             sample_observation(self._sizes),
-            self._sizes.num_actions,
+            self._model.num_places,
             Runway(self._device, self._note),
             count=self._count,
             pool_rows=self._pool_rows,
@@ -108,7 +108,7 @@ class _Engine:
 
     def _on_host(self, arithmetic: Arithmetic) -> list[Network]:
         sizes = self._sizes
-        pool = HostPool(self._pool_rows, self._model.hidden_shape, self._max_batch, sizes.num_actions)
+        pool = HostPool(self._pool_rows, self._model.hidden_shape, self._max_batch, self._model.num_places)
         flight = HostFlight(pool, sizes.observation_shape, sizes.frame_dtype)
         make_sessions = session_maker(self._profile, self._model, sizes, pool, arithmetic)
         return [HostNetwork(make_sessions, pool, flight) for _ in range(self._count)]

@@ -5,7 +5,7 @@ gathering of the parents' rows, the model, the storing of the children's rows, t
 program is a captured graph, so a batch costs the host one launch. Weights are loaded in place, so no program is made
 twice.
 
-Shape legend    R rows of a batch   P rows of the pool   F numbers of a row   A actions   C = 2 + A columns
+Shape legend    R rows of a batch   P rows of the pool   F numbers of a row   C columns: 2 + places of a policy
 """
 
 from collections.abc import Callable, Sequence
@@ -133,7 +133,7 @@ class TorchNetwork:
 def make_torch_networks(
     model: Model,
     observation: Tensor,
-    num_actions: int,
+    num_places: int,
     runway: Runway,
     *,
     count: int,
@@ -150,7 +150,7 @@ def make_torch_networks(
             runway,
             rows[0].pool(pool_rows + 1, runway.device),
             observation.new_zeros(max_batch, *observation.shape[1:], device=runway.device),
-            tuple(TorchFlight(runway, max_batch, 2 + num_actions, pool_rows) for _ in range(_FLIGHTS)),
+            tuple(TorchFlight(runway, max_batch, 2 + num_places, pool_rows) for _ in range(_FLIGHTS)),
             WeightsUpload(runway, FlatWeights(model).size),
         )
     return [TorchNetwork(each, each_rows, shared) for each, each_rows in zip(models, rows, strict=True)]
