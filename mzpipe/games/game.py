@@ -32,6 +32,8 @@ class GameSpec:
     action_parts: "Parts | None" = None
     objections: tuple[str, ...] = ()  # why its settings cannot begin a new run: without effect, or left open
 
+    has_chance: bool = False  # whether its rules say that chance plays too
+
     @property
     def observation_shape(self) -> tuple[int, ...]:
         """One stacked observation: frames joined along the first axis."""
