@@ -31,6 +31,10 @@ from .stacks import neighbouring_observations, only_stored
 Batch = Unrolls[Tensor]
 
 
+# Codes that the network expects after an action, below which nothing is chance to it.
+_NO_CHANCE = 1.01
+
+
 class Codes(NamedTuple):
     """What chance did at each step."""
 
@@ -82,3 +86,22 @@ def afterstate_values(batch: Batch, discount: float) -> tuple[Tensor, Tensor]:
 def commitment(codes: Codes) -> Tensor:
     """l_commitment [B, K]."""
     return mse_loss(codes.likely_BKC, codes.row_BKC.detach(), reduction="none").sum(-1)
+
+
+class ChanceWatch:
+    """Says once that the codes tell nothing apart; again only after they did."""
+
+    def __init__(self, num_codes: int) -> None:
+        self._num_codes, self._is_told = num_codes, False
+
+    def line(self, codes_expected: float, learner_steps: int) -> str | None:
+        """A line for the user if the network expects one code after every action; `codes_expected` is a diagnostic."""
+        is_one = self._num_codes > 0 and codes_expected < _NO_CHANCE
+        is_news, self._is_told = is_one and not self._is_told, is_one
+        if not is_news:
+            return None
+        return (
+            f"learner step {learner_steps:,}: the network expects one of network.chance_codes={self._num_codes} after "
+            "every action: nothing is chance to it. If something is, its outcomes have one code: raise "
+            "network.chance_codes, or lower learner.commitment_loss_weight; if not, set network.chance_codes=0"
+        )

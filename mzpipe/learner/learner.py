@@ -37,6 +37,7 @@ from ..runtime.context import RoleContext
 from .answers import Answers
 from .average import AverageWeights
 from .batches import BatchFeed
+from .chance import ChanceWatch
 from .diagnostics import diagnose, gradient_norms
 from .faults import FaultWatch
 from .launches import Launches
@@ -90,6 +91,7 @@ class Learner(Agent):
         # Steps that may run while the host goes on.
         self._max_behind = 1 if self._device.type == "cuda" else 0
         self._begun: deque[_Begun] = deque()
+        self._chance = ChanceWatch(self._profile.network.chance_codes)
         self._launches = Launches(self._device, self._counters)
 
     def on_start(self) -> None:
@@ -319,6 +321,8 @@ class Learner(Agent):
         for name, value in measured.items():
             gauges[name][:] = value
         self._tell_gap(float(measured["played_gap"]))
+        if line := self._chance.line(float(measured["codes_expected"]), self._step.learner_steps):
+            self._note(line)
         gauges["gradient_norm"][:] = gradient_norms(self._model)
         gauges["learner_steps"][0] = self._step.learner_steps
 

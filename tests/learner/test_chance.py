@@ -1,12 +1,14 @@
 """The losses of chance against a plain twin and by hand; a lottery's values learnt from one batch."""
 
+import re
+
 import numpy as np
 import pytest
 import torch
 
 from mzpipe.config import LearnerConfig, NetworkConfig, SearchConfig, parse_profile
 from mzpipe.errors import ConfigError
-from mzpipe.learner.chance import afterstate_values, find_codes
+from mzpipe.learner.chance import ChanceWatch, afterstate_values, find_codes
 from mzpipe.learner.diagnostics import diagnose
 from mzpipe.learner.loss import Batch, LossFunction, muzero_loss
 from mzpipe.learner.statistics import PlayedStatistics
@@ -203,6 +205,16 @@ def test_training_on_a_lottery_finds_its_outcomes_chances_and_values():
     chances = torch.softmax(after.policy_logits_BA[1, 2:], -1)[[won, lost]]
     assert chances.tolist() == pytest.approx([0.5, 0.5], abs=0.02)
     assert search_lottery(model, 16).q_BA[0].tolist() == pytest.approx([1.0, 1.5], rel=0.05)
+
+
+def test_codes_that_tell_nothing_apart_are_told_once_until_they_do():
+    watch = ChanceWatch(8)
+    assert watch.line(8.0, 100) is None
+    assert re.fullmatch(
+        r"learner step 1,200: the network expects one of network\.chance_codes=8 .*", watch.line(1.0, 1200)
+    )
+    assert [watch.line(expected, 1300) is None for expected in (1.002, 1.3, 1.002)] == [True, True, False]
+    assert ChanceWatch(0).line(0.0, 100) is None
 
 
 def test_diagnostics_have_no_codes_where_the_model_has_none():
