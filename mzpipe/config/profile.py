@@ -288,6 +288,10 @@ class NetworkConfig:
     lstm_size: PositiveInt = 512
     """residual: units of the value prefix's LSTM; an mlp takes hidden_size."""
 
+    chance_codes: Annotated[int, Field(ge=0, le=1024)] = 0
+    """Stochastic MuZero (docs/chance.md): the number of codes for what chance may do after an action; 0: the model is
+    that of a game without chance. At least the outcomes of one action, better twice as many (the paper: 32)."""
+
     @property
     def is_own(self) -> bool:
         """Whether it is the user's own class."""
@@ -352,6 +356,10 @@ class LearnerConfig:
 
     consistency_loss_weight: NonNegativeFloat = 2.0
     """Weight of EfficientZero's consistency loss; used where network.consistency is set."""
+
+    commitment_loss_weight: NonNegativeFloat = 0.25
+    """Weight of the loss that keeps the encoder of chance near the codes that it chooses; used where
+    network.chance_codes is set."""
 
     consistency_steps: Literal["all", "one"] = "all"
     """The steps whose states it compares: "all" of an unroll, or "one" per sample, drawn anew in each training step and

@@ -13,7 +13,7 @@ LOGGERS = ("jsonl", "trackio", "wandb", "mlflow")
 _BUILT_IN = (
     *("hidden_size", "num_layers", "num_channels", "num_blocks", "downsample", "action_encoding", "downsample_blocks"),
     *("residual_downsample", "head_channels", "head_hidden_size", "head_norm"),
-    *("value_prefix", "value_prefix_horizon", "lstm_size"),
+    *("value_prefix", "value_prefix_horizon", "lstm_size", "chance_codes"),
 )
 
 
@@ -42,6 +42,7 @@ def check_profile(profile: Profile) -> None:
     _check_downsampling(profile)
     _check_value_prefix(profile)
     _check_consistency(profile)
+    _check_chance(profile)
     _check_augmentation(profile)
     _check_batch_norm(profile)
     _check_loggers(profile)
@@ -249,6 +250,23 @@ def _check_consistency(profile: Profile) -> None:
         )
 
 
+def _check_chance(profile: Profile) -> None:
+    """Refuses what trees with chance do not have, and choices about chance for a model without it."""
+    if not profile.network.chance_codes:
+        for choice in chosen(profile, "learner.commitment_loss_weight"):
+            raise ConfigError(
+                f"{choice}: network.chance_codes=0 has no encoder: leave it out, or set network.chance_codes"
+            )
+        return
+    others = (("search", "policy", "gumbel"), ("search", "unvisited_q", "mean"), ("network", "value_prefix", True))
+    for section, name, value in others:
+        if getattr(getattr(profile, section), name) == value:
+            raise ConfigError(
+                f"network.chance_codes={profile.network.chance_codes}: trees with chance have no "
+                f"{section}.{name}={value!r}: leave one of them out"
+            )
+
+
 def _check_augmentation(profile: Profile) -> None:
     """Refuses to shift what is not down-sampled: a board's cells and a vector's numbers have their places."""
     network = profile.network
@@ -264,7 +282,7 @@ def _check_augmentation(profile: Profile) -> None:
 def _check_batch_norm(profile: Profile) -> None:
     """Refuses a rank with one vector: batch statistics need two."""
     network, least = profile.network, 2 * len(profile.learner.devices)
-    for name in ("consistency", "value_prefix", "head_norm"):
+    for name in ("consistency", "value_prefix", "head_norm", "chance_codes"):
         if getattr(network, name) and profile.learner.batch_size < least:
             raise ConfigError(
                 f"learner.batch_size={profile.learner.batch_size}: network.{name} normalises over each rank's part: "

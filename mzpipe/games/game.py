@@ -38,6 +38,8 @@ class GameSpec:
     has_outcome: bool = False
     symmetries: "tuple[Symmetry, ...]" = ()  # those of its rules, without the one that leaves all as it is
 
+    has_chance: bool = False  # whether its rules say that chance plays too
+
     @property
     def observation_shape(self) -> tuple[int, ...]:
         """One stacked observation: frames joined along the first axis."""

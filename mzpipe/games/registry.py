@@ -148,7 +148,7 @@ def _make_board(config: GameConfig, num_games: int, seed: int, training: bool) -
 def _make_open_spiel(config: GameConfig, num_games: int, seed: int, training: bool) -> Game:
     from .open_spiel_games import OpenSpielGame
 
-    return OpenSpielGame(config, num_games)
+    return OpenSpielGame(config, num_games, seed)
 
 
 def _unused_board(config: GameConfig) -> Iterable[str]:
@@ -171,7 +171,7 @@ FAMILIES = (
     ),
     Family(", ".join(BOARDS), lambda: BOARDS, _make_board, sections=("board",), unused=_unused_board),
     Family(
-        "any other of OpenSpiel's for two players, as OpenSpiel/breakthrough",
+        "any other of OpenSpiel's for one or two players, as OpenSpiel/breakthrough",
         tuple,
         _make_open_spiel,
         takes=lambda name: name.startswith("OpenSpiel/"),

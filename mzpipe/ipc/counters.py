@@ -116,6 +116,9 @@ COUNTERS = (
     Counter("loss_value", _LEARNER, Kind.FRACTIONS, "loss of the values, before its weight"),
     Counter("loss_reward", _LEARNER, Kind.FRACTIONS, "loss of the rewards"),
     Counter("loss_consistency", _LEARNER, Kind.FRACTIONS, "loss of the consistency, before its weight"),
+    Counter("loss_afterstate", _LEARNER, Kind.FRACTIONS, "loss of the afterstates' values, before its weight"),
+    Counter("loss_code", _LEARNER, Kind.FRACTIONS, "loss of the policies over the codes of chance"),
+    Counter("loss_commitment", _LEARNER, Kind.FRACTIONS, "loss of the encoder of chance, before its weight"),
     Counter("value_error", _LEARNER, Kind.FRACTIONS, "mean |v - z| of a batch"),
     Counter("evaluations", _EVALUATOR, Kind.COUNT, "evaluations ended"),
     Counter(

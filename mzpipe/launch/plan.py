@@ -123,15 +123,14 @@ class Plan:
     def search_bytes(self) -> int:
         """Bytes of the search trees of all actors, reanalyzers and the evaluator."""
         profile, shape = self.profile, self.shape
-        lane = search_bytes(profile.search, batch_size=shape.trees_per_lane, num_actions=self.game.num_actions)
+        edges = {"num_actions": shape.num_actions, "num_codes": shape.chance_codes}
+        lane = search_bytes(profile.search, batch_size=shape.trees_per_lane, **edges)
         if profile.actor.fast_simulations:
             fast = greedy_search(profile.search, profile.actor.fast_simulations)
-            lane += search_bytes(fast, batch_size=shape.trees_per_lane, num_actions=self.game.num_actions)
+            lane += search_bytes(fast, batch_size=shape.trees_per_lane, **edges)
         greedy = greedy_search(profile.search, profile.evaluator.num_simulations)
-        games = search_bytes(greedy, batch_size=shape.evaluator_trees, num_actions=self.game.num_actions)
-        again = search_bytes(
-            profile.search, batch_size=shape.trees_per_reanalyzer_lane, num_actions=self.game.num_actions
-        )
+        games = search_bytes(greedy, batch_size=shape.evaluator_trees, **edges)
+        again = search_bytes(profile.search, batch_size=shape.trees_per_reanalyzer_lane, **edges)
         reanalyzed = shape.reanalyzers * shape.lanes_per_reanalyzer * again
         return shape.actors * shape.lanes_per_actor * lane + reanalyzed + games
 
@@ -177,6 +176,7 @@ def make_plan(profile: Profile, game: GameSpec, devices: Devices, model: ModelSi
         frame_dtype=game.frame_dtype,
         frame_stack=game.frame_stack,
         num_actions=game.num_actions,
+        chance_codes=profile.network.chance_codes,
         actors=0 if profile.replay.source else topology.actors,
         lanes_per_actor=topology.lanes_per_actor,
         trees_per_lane=topology.trees_per_lane,
@@ -191,7 +191,7 @@ def make_plan(profile: Profile, game: GameSpec, devices: Devices, model: ModelSi
         batch_ring_slots=power_of_two(topology.batch_ring_slots),
         batch_size=profile.learner.batch_size,
         learner_ranks=len(devices.learner),
-        next_observations=profile.network.consistency,
+        next_observations=profile.network.consistency or profile.network.chance_codes > 0,
         num_unroll_steps=profile.learner.num_unroll_steps,
         weights_bytes=model.weights,
         model_state=model.state,

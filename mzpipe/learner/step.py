@@ -59,10 +59,11 @@ class TrainingStep:
         symmetries: Sequence[Symmetry] = (),
         note: Callable[[str], None] = lambda line: None,
         ended: Callable[[Stage], None] = lambda stage: None,
+        discount: float = 1.0,
     ) -> None:
         self._model, self._config, self._note, self._ended = model, config, note, ended
         self._ranks, self._average = ranks or OneRank(), average
-        self._own_loss: nn.Module = LossFunction(model, config, symmetries)
+        self._own_loss: nn.Module = LossFunction(model, config, symmetries, discount)
         self._loss: nn.Module = self._ranks.spread(self._own_loss)
         self._is_compiled = False
         self._buffers = SavedBuffers(model)

@@ -58,6 +58,7 @@ class LanePlanner:
             config,
             batch_size=num_trees,
             num_actions=num_actions,
+            num_codes=lane.policy_logits.shape[-1] - num_actions,  # all that the network knows besides the actions
             seed=seed,
             parent_index_B=lane.parent_index[:num_trees],  # selected edges go straight into the request
             action_B=lane.action[:num_trees],

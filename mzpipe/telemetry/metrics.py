@@ -67,6 +67,7 @@ _ALWAYS = When("", lambda source: True)
 _REANALYZE = When("with reanalyzers", lambda recent: recent.plane.shape.reanalyzers > 0)
 _CONSISTENCY = When("with `network.consistency`", lambda recent: recent.profile.network.consistency)
 _RESIGN = When("with `actor.resign_below`", lambda recent: recent.profile.actor.resign_below is not None)
+_CHANCE = When("with `network.chance_codes`", lambda recent: recent.profile.network.chance_codes > 0)
 _GPUS = When("with an NVIDIA GPU", lambda recent: bool(recent.gpus))
 _DEVICES = When("with the role on a GPU", lambda recent: bool(recent.devices))
 _DIAGNOSED = When(
@@ -240,6 +241,7 @@ METRICS: tuple[Metric[Recent], ...] = (
     ),
     *(_loss(name) for name in ("total", "policy", "value", "reward")),
     _loss("consistency", _CONSISTENCY),
+    *(_loss(name, _CHANCE) for name in ("afterstate", "code", "commitment")),
     _rate("perf/env_steps_per_s", "env_steps", "env steps/s"),
     _rate("perf/simulations_per_s", "simulations", "simulations/s"),
     _rate("perf/learner_steps_per_s", "learner_steps", "steps/s"),

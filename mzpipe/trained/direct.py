@@ -2,7 +2,8 @@
 
 Owns    the network on its device and a pool of hidden states there
 
-Shape legend    B trees   A actions   C = 2 + A columns   S... one stacked observation   K actions in a row
+Shape legend    B trees   A actions, and after them codes of chance   C = 2 + A columns   S... one stacked observation
+                K actions in a row
 """
 
 import time
@@ -59,11 +60,16 @@ class DirectPlanner:
             note=_warn,
         )
         self._network.load(FlatWeights(agent.model).read())
+        self._num_codes = agent.profile.network.chance_codes
+        if self._num_codes:
+            leaves = 1  # neither they nor kept nodes know codes
+        # Kept nodes hold candidates that were drawn from the state that the model had expected.
+        keeps = keeps and not self._num_codes and not game.action_size
         self.config, self.num_trees, self.leaves, self.keeps = config, num_trees, leaves, keeps
         sizes = {"num_trees": num_trees, "num_actions": game.num_actions}
         self._searches: Searches
         if leaves == 1 and not keeps:
-            self._searches = Lockstep(self._network, config, **sizes, seed=seed)
+            self._searches = Lockstep(self._network, config, **sizes, num_codes=self._num_codes, seed=seed)
         else:
             self._searches = DeepTrees(self._network, config, **sizes, leaves=leaves, scratch_row=self._unrolled_row)
         self.observation = np.zeros((num_trees, *game.observation_shape), game.frame_dtype)
@@ -132,19 +138,29 @@ class DirectPlanner:
     def unroll(self, observation_S: np.ndarray, action_K: np.ndarray) -> list[NetworkAnswer]:
         """The network's outputs for one observation, then after each action: K + 1 answers with B = 1.
 
-        The hidden states alternate between the pool's last two rows.
+        The hidden states alternate between the pool's last two rows. With chance the answers are those after the code
+        that the network holds for the likeliest.
         """
         rows = self._unrolled_row + np.arange(2)
         answers = [self._copied(self._network.infer_roots(np.ascontiguousarray(observation_S[None]), rows[:1]))]
         for action in action_K:
-            answer_RC = self._network.infer_children(rows[:1], rows[1:], np.array([action], np.int32))
-            answers.append(self._copied(answer_RC))
-            rows = rows[::-1].copy()
+            answer = self._unrolled(rows, action)
+            if self._num_codes:
+                likeliest = self._num_actions + int(answer.policy_logits_BA[0, self._num_actions :].argmax())
+                answer = self._unrolled(rows, likeliest)
+            answers.append(answer)
         return answers
+
+    def _unrolled(self, row_2: np.ndarray, choice: int) -> NetworkAnswer:
+        """The answer after an action or code."""
+        answer = self._copied(self._network.infer_children(row_2[:1], row_2[1:], np.array([choice], np.int32)))
+        row_2[:] = row_2[::-1].copy()
+        return answer
 
     def _copied(self, answer_BC: np.ndarray) -> NetworkAnswer:
         """A copy, because the network's next answer may overwrite this one."""
-        return NetworkAnswer(*(part.copy() for part in parts(answer_BC, self._num_actions)))
+        num_places = self._num_actions + self._num_codes
+        return NetworkAnswer(*(part.copy() for part in parts(answer_BC, num_places)))
 
 
 def _warn(line: str) -> None:

@@ -3,7 +3,8 @@
 Lockstep gives the network a row a tree and simulation; DeepTrees, for few trees and many simulations, a row a leaf.
 Both keep the hidden state of every node in a row of the network's pool.
 
-Shape legend    B trees, or rows of a batch   N nodes of a tree   A actions   C = 2 + A columns, and X more of roots
+Shape legend    B trees, or rows of a batch   N nodes of a tree   A actions, and after them codes of chance
+                C = 2 + A columns, and X more of roots
 """
 
 from collections.abc import Callable, Sequence
@@ -52,11 +53,22 @@ class Searches(Protocol):
 class Lockstep:
     """See `Searches`: node n of tree b has row b * N + n of the pool. It searches every move anew."""
 
-    def __init__(self, network: Network, config: SearchConfig, *, num_trees: int, num_actions: int, seed: int) -> None:
+    def __init__(
+        self,
+        network: Network,
+        config: SearchConfig,
+        *,
+        num_trees: int,
+        num_actions: int,
+        num_codes: int = 0,
+        seed: int,
+    ) -> None:
         self._network, self._num_simulations = network, config.num_simulations
-        self._search = BatchedSearch(config, batch_size=num_trees, num_actions=num_actions, seed=seed)
+        self._search = BatchedSearch(
+            config, batch_size=num_trees, num_actions=num_actions, num_codes=num_codes, seed=seed
+        )
         self._root_row_B = (config.num_simulations + 1) * np.arange(num_trees)
-        self._answers = _Answers(num_trees, num_actions)
+        self._answers = _Answers(num_trees, num_actions + num_codes)
 
     def run(
         self, observation_BS: np.ndarray, legal_BA: np.ndarray, is_over: IsOver, after: Sequence[int] | None
@@ -152,26 +164,26 @@ class DeepTrees:
 class _Answers:
     """Copies of the network's answers, in the same arrays every time: the search's kernel reads them in place."""
 
-    def __init__(self, max_rows: int, num_actions: int) -> None:
-        self._num_actions = num_actions
-        shapes = (max_rows, max_rows, (max_rows, num_actions))
+    def __init__(self, max_rows: int, num_places: int) -> None:
+        self._num_places = num_places
+        shapes = (max_rows, max_rows, (max_rows, num_places))
         self._kept = NetworkAnswer(*(np.zeros(shape, np.float32) for shape in shapes))
 
     def taken(self, answer_BC: np.ndarray) -> NetworkAnswer:
         """The answer, until the next call."""
         taken = NetworkAnswer(*(kept[: len(answer_BC)] for kept in self._kept))
-        for kept, part in zip(taken, parts(answer_BC, self._num_actions), strict=True):
+        for kept, part in zip(taken, parts(answer_BC, self._num_places), strict=True):
             kept[:] = part
         return taken
 
     def rest(self, answer_BC: np.ndarray) -> np.ndarray:
         """A copy of the columns after the policy's."""
-        return answer_BC[:, 2 + self._num_actions :].copy()
+        return answer_BC[:, 2 + self._num_places :].copy()
 
 
-def parts(answer_BC: np.ndarray, num_actions: int) -> NetworkAnswer:
+def parts(answer_BC: np.ndarray, num_places: int) -> NetworkAnswer:
     """Views of an answer's columns."""
-    return NetworkAnswer(answer_BC[:, 0], answer_BC[:, 1], answer_BC[:, 2 : 2 + num_actions])
+    return NetworkAnswer(answer_BC[:, 0], answer_BC[:, 1], answer_BC[:, 2 : 2 + num_places])
 
 
 def renumbered(row_N: np.ndarray, kept_K: np.ndarray) -> np.ndarray:

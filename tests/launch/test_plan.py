@@ -126,11 +126,13 @@ def test_check_refuses_a_table_that_cannot_hold_two_trajectories(machine):
         plan.check()
 
 
-def test_search_bytes_are_those_of_the_trees_that_actors_and_evaluator_allocate():
-    plan = planned("topology.actors=3", "topology.lanes_per_actor=2", "evaluator.num_simulations=9")
+@pytest.mark.parametrize("codes", [0, 5])
+def test_search_bytes_are_those_of_the_trees_that_actors_and_evaluator_allocate(codes):
+    chance = f"network.chance_codes={codes}"
+    plan = planned("topology.actors=3", "topology.lanes_per_actor=2", "evaluator.num_simulations=9", chance)
     evaluation = replace(plan.profile.search, num_simulations=9)
     sizes = [(plan.profile.search, plan.shape.trees_per_lane)] * 6 + [(evaluation, plan.shape.evaluator_trees)]
-    searches = [BatchedSearch(config, batch_size=trees, num_actions=2) for config, trees in sizes]
+    searches = [BatchedSearch(config, batch_size=trees, num_actions=2, num_codes=codes) for config, trees in sizes]
     assert plan.search_bytes() == sum(search._arena.nbytes for search in searches)
 
 

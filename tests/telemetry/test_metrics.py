@@ -48,8 +48,9 @@ def test_no_two_metrics_have_the_same_tag():
 
 
 def test_every_metric_exists_in_a_pipeline_that_has_everything(measure):
-    everything = ("topology.reanalyzers=1", "reanalyze.fraction=0.5", "network.consistency=true")
-    values = measure(*everything, "actor.resign_below=-0.9")
+    reanalyzers = ("topology.reanalyzers=1", "reanalyze.fraction=0.5")
+    parts = ("network.consistency=true", "network.chance_codes=4", "actor.resign_below=-0.9")
+    values = measure(*reanalyzers, *parts)
     measured = {tag for tag, value in values.items() if value is not None}
     single = {metric.tag for metric in METRICS if not any(letter.isupper() for letter in metric.tag)}
     assert single <= measured
