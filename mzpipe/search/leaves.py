@@ -40,8 +40,8 @@ from .simulate import name_edge
 from .tree import NONE, ROOT, header_of, tree_of
 
 _ONE, _ZERO, _VISIT = np.float32(1.0), np.float32(0.0), np.uint16(1)
-# Minus one visit, in numbers that wrap around.
-_NO_VISIT = np.uint16(0xFFFF)
+# Changes of pending visits.
+_MORE, _LESS = np.int64(1), np.int64(-1)
 
 
 @kernel
@@ -80,8 +80,8 @@ def count_pending(edges_N, nodes_N, leaf):
 
 @kernel
 def add_collided(edges_N, nodes_N, leaf, change, with_root):
-    """Adds `change`, 1 or -1 as uint16, to the pending visits of the nodes from `leaf` up: to the root, or to the node
-    below the root's child."""
+    """Adds `change`, 1 or -1, to the pending visits of the nodes from `leaf` up: to the root, or to the node below the
+    root's child."""
     index = np.uint16(leaf)
     while index != ROOT and (with_root or nodes_N[index].parent != ROOT):
         edges_N[index].visits += change
@@ -137,7 +137,7 @@ def select_leaves(arena, first, most, walks, collided_W, parent_P, action_P):
         parent = tree.nodes_N[k].parent
         if tree.edges_N[parent].visits == tree.nodes_N[parent].pending:
             collided_W[collisions] = parent
-            add_collided(tree.edges_N, tree.nodes_N, parent, _VISIT, header.num_considered == 0)
+            add_collided(tree.edges_N, tree.nodes_N, parent, _MORE, header.num_considered == 0)
             collisions += 1
             continue
         name_edge(tree, k, count, header.from_logits, parent_P, action_P)
@@ -145,7 +145,7 @@ def select_leaves(arena, first, most, walks, collided_W, parent_P, action_P):
         count_pending(tree.edges_N, tree.nodes_N, k)
         count += 1
     for place in range(collisions):
-        add_collided(tree.edges_N, tree.nodes_N, collided_W[place], _NO_VISIT, header.num_considered == 0)
+        add_collided(tree.edges_N, tree.nodes_N, collided_W[place], _LESS, header.num_considered == 0)
     return count, collisions
 
 

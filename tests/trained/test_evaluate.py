@@ -47,7 +47,7 @@ def played(monkeypatch):
     """Collects what would be played: (profile, seeds)."""
     calls = []
 
-    def play(agent, seeds, progress):
+    def play(agent, seeds, leaves, progress):
         calls.append((agent.profile, seeds))
         return [1.0] * agent.profile.evaluator.episodes * len(seeds)
 
