@@ -40,7 +40,7 @@ def export_model(run: RunDirectory, profile: Profile, checkpoint: str | None, ou
     index = {
         "format": FORMAT,
         **_facts(game),
-        "chance_codes": profile.network.chance_codes,
+        **({"chance_codes": profile.network.chance_codes} if profile.network.chance_codes else {}),
         "discount": signed_search(profile.search, game.num_players).discount,
         "checkpoint": name,
         **{counter: loaded.state[counter] for counter in _COUNTERS},

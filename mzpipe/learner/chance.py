@@ -96,7 +96,7 @@ class ChanceWatch:
 
     def line(self, codes_expected: float, learner_steps: int) -> str | None:
         """A line for the user if the network expects one code after every action; `codes_expected` is a diagnostic."""
-        is_one = self._num_codes > 0 and codes_expected < _NO_CHANCE
+        is_one = codes_expected < _NO_CHANCE
         is_news, self._is_told = is_one and not self._is_told, is_one
         if not is_news:
             return None

@@ -91,7 +91,8 @@ class Learner(Agent):
         # Steps that may run while the host goes on.
         self._max_behind = 1 if self._device.type == "cuda" else 0
         self._begun: deque[_Begun] = deque()
-        self._chance = ChanceWatch(self._profile.network.chance_codes)
+        codes = self._profile.network.chance_codes
+        self._chance = ChanceWatch(codes) if codes else None
         self._launches = Launches(self._device, self._counters)
 
     def on_start(self) -> None:
@@ -323,8 +324,10 @@ class Learner(Agent):
         for name, value in measured.items():
             gauges[name][:] = value
         self._tell_gap(float(measured["played_gap"]))
-        if line := self._chance.line(float(measured["codes_expected"]), self._step.learner_steps):
-            self._note(line)
+        if self._chance is not None:
+            line = self._chance.line(float(measured["codes_expected"]), self._step.learner_steps)
+            if line is not None:
+                self._note(line)
         gauges["gradient_norm"][:] = gradient_norms(self._model)
         gauges["learner_steps"][0] = self._step.learner_steps
 

@@ -214,7 +214,6 @@ def test_codes_that_tell_nothing_apart_are_told_once_until_they_do():
         r"learner step 1,200: the network expects one of network\.chance_codes=8 .*", watch.line(1.0, 1200)
     )
     assert [watch.line(expected, 1300) is None for expected in (1.002, 1.3, 1.002)] == [True, True, False]
-    assert ChanceWatch(0).line(0.0, 100) is None
 
 
 def test_diagnostics_have_no_codes_where_the_model_has_none():

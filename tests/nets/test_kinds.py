@@ -24,7 +24,7 @@ def test_the_network_of_a_shipped_profile_takes_its_games_frames(path):
     model = Model(profile.network, game.observation_shape, game.num_actions).eval()
     root = model.initial_inference(torch.ones(2, *game.observation_shape, dtype=getattr(torch, game.frame_dtype)))
     child = model.recurrent_inference(root.hidden_state, torch.tensor([0, game.num_actions - 1]))
-    assert child.policy_logits_BA.shape == (2, game.num_actions)
+    assert child.policy_logits_BA.shape == (2, game.num_actions + profile.network.chance_codes)
     assert torch.isfinite(child.hidden_state).all()
 
 
