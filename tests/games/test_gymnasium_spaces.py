@@ -154,7 +154,7 @@ def test_box_of_integers_needs_no_bins():
     ("space", "bins", "text"),
     [
         (Box(-1.0, 1.0, (2,)), 0, r"own.*Box\(.*, but game.gymnasium.action_bins=0: say how many values"),
-        (Box(np.array([-1.0, -np.inf]), np.array([1.0, 1.0])), 3, r"number 1 lies in -inf .. 1, and bins need finite"),
+        (Box(np.array([-1.0, -np.inf]), np.array([1.0, 1.0])), 3, r"number 1 lies in -inf .. 1, and it needs finite"),
         (Box(-1.0, 1.0, (8,)), 3, r"6,561 combinations: at most 4,672 .*, lower game.gymnasium.action_bins=3"),
         (Box(0, 255, (2,), np.uint8), 0, r"65,536 combinations: at most 4,672 can be listed: set"),
     ],
