@@ -68,12 +68,12 @@ class Run:
         """The directories of its checkpoints, by name."""
         return [self._store.directory / name for name in self._store.names()]
 
-    def player(self, checkpoint: str | None = None, num_simulations: int | None = None) -> Player:
+    def player(self, checkpoint: str | None = None, num_simulations: int | None = None, **options: Any) -> Player:
         """A Player of one checkpoint: a name, `best` or `latest`; None is `best` if there is one, else `latest`.
 
-        Raises what Player.load raises.
+        `options` are the others of Player.load, whose errors it raises.
         """
-        return Player.load(self.path, checkpoint=checkpoint, num_simulations=num_simulations)
+        return Player.load(self.path, checkpoint=checkpoint, num_simulations=num_simulations, **options)
 
 
 def train(

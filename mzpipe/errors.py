@@ -3,8 +3,9 @@
     MzpipeError                  70  a bug or a fault in mzpipe
     +-- UsageError                2  the caller can fix it: bad profile, bad arguments
     |   +-- ConfigError           2  a profile's field; also a ValueError
-    |   +-- OwnCodeError          2  a user's own class breaks its contract
+    |   +-- OwnCodeError          2  a user's own class or program breaks its contract
     |   |   +-- GameError         2  a game breaks the protocol
+    |   |   +-- OpponentError     2  an engine that plays evaluation games breaks its protocol
     |   +-- PlanError             2  the machine cannot hold the plan
     +-- SearchInputError         70  a bad array given to the search, as a network's NaN; also a ValueError
     +-- NotFiniteError           70  weights, or the optimiser's state, hold NaN or infinity
@@ -65,11 +66,15 @@ class ConfigError(UsageError, ValueError):
 
 
 class OwnCodeError(UsageError):
-    """A user's own class, which a profile names, breaks its contract."""
+    """A user's own class or program, which a profile names, breaks its contract."""
 
 
 class GameError(OwnCodeError):
     """A game breaks the protocol."""
+
+
+class OpponentError(OwnCodeError):
+    """An engine that plays against the agent has crashed, is silent, or breaks its protocol."""
 
 
 class PlanError(UsageError):

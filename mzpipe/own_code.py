@@ -36,10 +36,10 @@ def is_own_class(name: str) -> bool:
     return _CLASS.fullmatch(name) is not None
 
 
-def check_permission(setting: str, name: str) -> None:
-    """Raises ConfigError unless the code that `setting` names may be imported."""
+def check_permission(setting: str, name: str, *, does: str = "imports code") -> None:
+    """Raises ConfigError unless the code that `setting` names may be imported, or run."""
     if not own_code_allowed():
-        raise ConfigError(f"{setting}={name!r}: this imports code: give --allow-env-import if you trust it")
+        raise ConfigError(f"{setting}={name!r}: this {does}: give --allow-env-import if you trust it")
 
 
 def find_own_class(setting: str, name: str, error: type[OwnCodeError] = OwnCodeError) -> Any:

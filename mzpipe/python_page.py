@@ -16,7 +16,15 @@ from .format import markdown_table
 _PACKAGES = {
     "mzpipe": ("train", "Run", "Evaluation", "load_profile", "Profile", "make_game"),
     "mzpipe.trained": ("Player", "Decision"),
-    "mzpipe.search": ("BatchedSearch", "SearchConfig", "SearchResult", "SearchedTree", "sample_action", "search_bytes"),
+    "mzpipe.search": (
+        "BatchedSearch",
+        "DeepSearch",
+        "SearchConfig",
+        "SearchResult",
+        "SearchedTree",
+        "sample_action",
+        "search_bytes",
+    ),
     "mzpipe.games.game": ("Game", "GameSpec", "StepResult"),
 }
 # Sections of a profile, whose fields have a page of their own.
@@ -64,7 +72,17 @@ def _entry(name: str, thing: Any) -> Iterator[str]:
     if isinstance(node, _Function):
         yield from _function(name, node)
     elif isinstance(node, ast.ClassDef):
+        node.body += _inherited(thing)
         yield from _class(name, node, source.splitlines())
+
+
+def _inherited(kind: type) -> Iterator[_Function]:
+    """The methods that a class has from other classes of mzpipe."""
+    for base in kind.__mro__[1:]:
+        if base.__module__.startswith("mzpipe."):
+            (node,) = ast.parse(dedent(inspect.getsource(base))).body
+            assert isinstance(node, ast.ClassDef)
+            yield from (each for each in node.body if isinstance(each, _Function) and each.name not in vars(kind))
 
 
 def _function(name: str, node: _Function, *, is_method: bool = False) -> Iterator[str]:

@@ -17,8 +17,12 @@ CLASSES = {
 AT_WORK = ("actor", "evaluator", "inference", "ipc", "learner", "nets", "planning", "reanalyze", "replay", "search")
 # About the profile and the machine; a game's own faults are raised in mzpipe/games.
 OF_A_START = {"ConfigError", "PlanError"}
-# Where a user's own classes are called, which are the user's to mend.
-OF_OWN_CODE = {("own.py", "OwnCodeError"), ("own_networks.py", "OwnCodeError")}
+# Where a user's own classes and programs are called, which are the user's to mend.
+OF_OWN_CODE = {
+    ("own.py", "OwnCodeError"),
+    ("own_networks.py", "OwnCodeError"),
+    ("own_program.py", "OpponentError"),
+}
 
 
 def test_picture_of_the_tree_has_every_error_with_its_exit_code_below_its_base():

@@ -14,8 +14,10 @@ ShapeProgress = Callable[[int, int, str], None]
 CASES = {
     "search": "simulations/s of the tree work alone, against mctx and plain NumPy",
     "search-parts": "nanoseconds of each part of a simulation, against the fused kernel",
+    "deep": "simulations/s of one position with a trained run, several leaves in flight, against one",
     "replay": "batches, priorities and insertion of the replay table, against memcpy, plain NumPy and cpprb",
     "learner": "training steps/s fed from the batch ring, against the same steps on a resident batch; two ranks",
+    "games": "moves/s of Atari's emulators on one core, against EnvPool",
     "ipc": "rings, doorbells, lanes and weights between processes, against memcpy, a cache-line ping-pong and zmq",
 }
 
@@ -26,8 +28,10 @@ GPU = "gpu"
 _MODULES = {
     "search": "search.search",
     "search-parts": "search.search_parts",
+    "deep": "deep.case",
     "replay": "replay.case",
     "learner": "learner.case",
+    "games": "games",
     "ipc": "ipc.case",
 }
 

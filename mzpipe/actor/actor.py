@@ -16,12 +16,13 @@ from ..ipc.messages import Note
 from ..ipc.ring import RingWriter
 from ..ipc.roles import Role
 from ..ipc.shape import Member
-from ..planning import LanePlanner, derive_seed, signed_search
+from ..planning import LanePlanner, derive_seed, greedy_search, signed_search
 from ..runtime.agent import Agent, Turns
 from ..runtime.context import RoleContext
 from .endless import EndlessEpisodes
-from .lane_group import LaneGroup, Played
+from .lane_group import LaneGroup, Played, PlayoutCaps
 from .recorder import Recorder
+from .resignation import FalseResigns, Resignation
 
 
 class Actor(Agent):
@@ -40,10 +41,11 @@ class Actor(Agent):
         """Builds the games of every lane."""
         self._ring = self._plane.trajectory_ring(self._index)
         self._writer = RingWriter(self._ring, epoch=self._epoch)
+        self._false_resigns = FalseResigns(self._profile.actor, self._counters, self._note)
         lanes = self._plane.lane_clients(self._member)
         self._groups += (self._make_group(number, lane) for number, lane in enumerate(lanes))
         self._turns = Turns(len(self._groups))
-        self._endless = EndlessEpisodes(self._groups, lambda line: self._control.send(Note(line)))
+        self._endless = EndlessEpisodes(self._groups, self._note)
 
     def do_work(self) -> int:
         """Takes every answer that has arrived and begins the next moves; lanes write to the ring in turn."""
@@ -74,9 +76,17 @@ class Actor(Agent):
         self._games.callback(game.close)
         search = signed_search(profile.search, game.spec.num_players)
         seed = derive_seed(profile.seed, *path, "search")
-        planner = LanePlanner(lane, search, num_trees=num_games, num_actions=game.spec.num_actions, seed=seed)
+        trees = {"num_trees": num_games, "num_actions": game.spec.num_actions, "seed": seed}
+        caps = None
+        if profile.actor.fast_simulations:
+            fast = LanePlanner(lane, greedy_search(search, profile.actor.fast_simulations), **trees)
+            caps = PlayoutCaps(fast, profile.actor.full_search_fraction)
+        planner = LanePlanner(lane, search, **trees)
         recorder = Recorder(self._plane.shape, self._writer, num_games=num_games, first_game=number * num_games)
         rng = np.random.default_rng(derive_seed(profile.seed, *path, "action"))
+        below, resignation = profile.actor.resign_below, None
+        if below is not None:
+            resignation = Resignation(profile.actor, below, self._false_resigns, num_games, rng)
         return LaneGroup(
             game,
             planner,
@@ -86,6 +96,8 @@ class Actor(Agent):
             discount=search.discount,
             temperature_moves=profile.actor.temperature_moves,
             rng=rng,
+            caps=caps,
+            resignation=resignation,
         )
 
     def _advance(self, group: LaneGroup) -> int:
@@ -104,10 +116,13 @@ class Actor(Agent):
             self._clock.skip()
         return 1
 
+    def _note(self, line: str) -> None:
+        self._control.send(Note(line))
+
     def _count(self, played: Played) -> None:
         counters = self._counters
         counters.add("env_steps", played.moves)
-        counters.add("simulations", played.moves * self._profile.search.num_simulations)
+        counters.add("simulations", played.simulations)
         counters.add("episodes", played.episodes)
         counters.add("episode_return", played.returns)
         counters.add("episode_length", played.lengths)

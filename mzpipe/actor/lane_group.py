@@ -16,8 +16,11 @@ from ..ipc.stages import Stage, StageClock
 from ..planning import LanePlanner, played_actions
 from ..search import SearchResult
 from .recorder import Recorder
+from .resignation import Resignation
 
 _GREEDY = 0.0
+# The value of a resigned game for the player whose turn it would be.
+_WON = np.float32(1.0)
 
 
 class Played(NamedTuple):
@@ -27,6 +30,17 @@ class Played(NamedTuple):
     episodes: int
     returns: float
     lengths: int
+    simulations: int
+
+
+class PlayoutCaps(NamedTuple):
+    """Playout cap randomisation: a move has a full search with this probability, else one of this planner's.
+
+    (KataGo; Wu 2019, section 3.1.) All games of a lane have the same draw in a move, because one search serves them.
+    """
+
+    fast: LanePlanner
+    full_fraction: float
 
 
 class LaneGroup:
@@ -43,8 +57,12 @@ class LaneGroup:
         discount: float,
         temperature_moves: int,
         rng: np.random.Generator,
+        caps: PlayoutCaps | None = None,
+        resignation: Resignation | None = None,
     ) -> None:
-        self._game, self._planner, self._recorder, self._clock = game, planner, recorder, clock
+        self._game, self._recorder, self._clock = game, recorder, clock
+        self._full, self._caps, self._resignation = planner, caps, resignation
+        self._planner = planner  # that of the move under way
         self._in_game = in_game
         self._begun_ns = 0
         self._discount, self._rng = discount, rng
@@ -100,10 +118,17 @@ class LaneGroup:
                 self._stack.reset(self._frames, None)
             self._legal_actions = self._game.legal_actions()
             self._to_play = self._game.to_play()
+        self._planner = self._drawn()
         self._stack.write(self._planner.observation)
         self._planner.begin(self._legal_actions)
         self._clock.add(Stage.ROOT_SEARCH, 0)
         return True
+
+    def _drawn(self) -> LanePlanner:
+        """The planner of the next move."""
+        if self._caps is None or self._rng.random() < self._caps.full_fraction:
+            return self._full
+        return self._caps.fast
 
     def answered(self) -> bool:
         """Whether `advance` has something to do."""
@@ -125,17 +150,21 @@ class LaneGroup:
         with self._in_game:
             step = self._game.step(played_G)
         self._clock.end(Stage.ENV_STEP, len(action_G))
+        policy_GA = result.search_policy_BA
         steps = Steps(
             action=action_G,
             reward=step.reward_B,
             to_play=self._to_play,
             legal_actions=self._legal_actions,
-            search_policy=result.search_policy_BA,
+            search_policy=policy_GA if self._planner is self._full else np.zeros_like(policy_GA),
             root_value=result.root_value_B,
             weights_version=np.full(len(action_G), self._planner.weights_version),
             vectors=self._vectors(played_G),
         )
         next_value_G = self._next_values(result, action_G, step.reward_B)
+        if self._resignation is not None:
+            step, resigned_G = self._resignation.judge(step, result.root_value_B, self._to_play)
+            next_value_G = np.where(resigned_G, _WON, next_value_G)
         self._recorder.add(self._frames, steps, step.terminated_B, step.truncated_B, next_value_G)
         self._clock.end(Stage.TRAJECTORY_WRITE, len(action_G))
         played = self._finish_episodes(step.frame_BF, step.reward_B, step.terminated_B | step.truncated_B)
@@ -165,6 +194,7 @@ class LaneGroup:
             episodes=int(ended_G.sum()),
             returns=float(self._return_G[ended_G].sum()),
             lengths=int(self._length_G[ended_G].sum()),
+            simulations=len(ended_G) * self._planner.num_simulations,
         )
         if played.episodes:
             self.longest_ended = max(self.longest_ended, int(self._length_G[ended_G].max()))

@@ -103,6 +103,7 @@ def _command(card: Card, exam: Mapping[str, Any]) -> str:
     settings, seeds = exam["protocol_settings"], exam["seeds"]
     opponent, playouts = settings.get("opponent"), settings.get("opponent_simulations")
     simulations = exam.get("num_simulations", card.agent.search.num_simulations)  # files of older versions lack it
+    engine = tuple(settings.get("opponent_command", ()))
     every_line, evaluator = opponent == "every_line", profile.evaluator
     options = {
         "--protocol": exam["protocol"]
@@ -113,9 +114,11 @@ def _command(card: Card, exam: Mapping[str, Any]) -> str:
         "--seed": seeds[0],
         "--opponent": opponent if opponent != evaluator.opponent else 0,
         "--opponent-simulations": playouts if playouts != evaluator.opponent_simulations else 0,
+        "--opponent-command": shlex.join(engine) if engine != evaluator.opponent_command else 0,
         "--simulations": simulations if simulations != card.agent.search.num_simulations else 0,
     }
     words = [str(word) for option in options.items() if option[1] for word in option]
+    words += ["--allow-env-import"] if engine else []
     return shlex.join(["mzpipe", "eval", card.name, *words])
 
 

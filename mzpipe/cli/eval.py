@@ -1,6 +1,7 @@
 """`mzpipe eval RUN`: whole greedy games with a checkpoint of a run."""
 
 import argparse
+import shlex
 from collections.abc import Sequence
 from typing import Any, get_args
 
@@ -14,6 +15,7 @@ from ..trained.evaluate import Examination, Scores, evaluate
 from .profile_arguments import (
     add_import_argument,
     add_json_argument,
+    add_leaves_argument,
     add_run_argument,
     integer,
     refuse_unwritable,
@@ -36,13 +38,23 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--simulations", type=integer(1, 2000), metavar="N", help="simulations per move (default: the run's)"
     )
+    add_leaves_argument(parser, "1; more are faster where few episodes have many simulations")
     parser.add_argument(
         "--opponent",
         choices=get_args(OpponentName),
         help="two-player games: the agent's opponent (default: the profile's evaluator.opponent)",
     )
     parser.add_argument(
-        "--opponent-simulations", type=integer(1), metavar="N", help="playouts per move of --opponent rollouts"
+        "--opponent-simulations",
+        type=integer(1),
+        metavar="N",
+        help="playouts per move of --opponent rollouts, nodes of a UCI or USI engine",
+    )
+    parser.add_argument(
+        "--opponent-command",
+        type=shlex.split,
+        metavar="COMMAND",
+        help="with --opponent engine: its program and arguments, as in 'gnugo --mode gtp'",
     )
     add_import_argument(parser)
     add_json_argument(parser, "the scores")
@@ -72,8 +84,10 @@ def _examination(arguments: argparse.Namespace) -> Examination:
         num_seeds=arguments.seeds,
         first_seed=arguments.seed,
         num_simulations=arguments.simulations,
+        leaves=arguments.leaves or 1,
         opponent=arguments.opponent,
         opponent_simulations=arguments.opponent_simulations,
+        opponent_command=None if arguments.opponent_command is None else tuple(arguments.opponent_command),
     )
 
 
@@ -120,5 +134,6 @@ def _fields(scores: Scores) -> dict[str, Any]:
         "checkpoint": scores.checkpoint,
         "game": scores.game,
         "num_simulations": scores.num_simulations,
+        "leaves": scores.leaves,
         **normalised_fields(scores.game, float(np.mean(scores.returns))),
     }

@@ -1,8 +1,8 @@
 """`mzpipe export --onnx RUN`: the model of a checkpoint as three ONNX files and a description for their reader.
 
     DIR/representation.onnx, dynamics.onnx, prediction.onnx   see mzpipe.nets.onnx_export
-        model.json   format, game, how frames are stacked, actions, players, discount, the origin of the weights,
-                     and for each function its file, and its inputs and outputs by name: dtype and shape
+        model.json   format, game, how frames are stacked, actions, codes of chance, players, discount, the origin of
+                     the weights, and for each function its file, and its inputs and outputs by name: dtype and shape
 
 DIR gets its name by one rename, after everything is in it.
 """
@@ -40,6 +40,7 @@ def export_model(run: RunDirectory, profile: Profile, checkpoint: str | None, ou
     index = {
         "format": FORMAT,
         **_facts(game),
+        "chance_codes": profile.network.chance_codes,
         "discount": signed_search(profile.search, game.num_players).discount,
         "checkpoint": name,
         **{counter: loaded.state[counter] for counter in _COUNTERS},

@@ -32,7 +32,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Plays up to the move and a little further, writes the page, and prints the chosen action."""
-    player = Player.load(arguments.run, arguments.checkpoint)
+    player = Player.load(arguments.run, arguments.checkpoint, leaves=1)
     refuse_vectors(player.game, "inspect")
     refuse_unwritable(arguments.html, "--html")
     console = Console(highlight=False)

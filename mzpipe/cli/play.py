@@ -12,16 +12,17 @@ from pathlib import Path
 from rich.console import Console
 
 from ..config import load_profile
+from ..config.search import MOST_SIMULATIONS
 from ..errors import ExitCode, UsageError
+from ..games.notation.position import FIRST, SECOND
+from ..games.notation.styles import STYLES
 from ..runs.directory import RunDirectory, refuse_no_run
 from ..trained.play.match import Match
-from ..trained.play.position import FIRST, SECOND
 from ..trained.play.protocols import Engine
 from ..trained.play.protocols import serve as serve_lines
 from ..trained.play.protocols.gtp import GtpEngine
 from ..trained.play.protocols.uci import UciEngine
 from ..trained.play.records import record_of, refuse_no_record
-from ..trained.play.styles import STYLES
 from ..trained.play.terminal import play_in_terminal
 from ..trained.play.web import serve
 from ..trained.play.web.app import Games
@@ -30,10 +31,12 @@ from ..trained.watched import WatchedGame
 from .profile_arguments import (
     add_checkpoint_argument,
     add_import_argument,
+    add_leaves_argument,
     add_run_argument,
     integer,
     refuse_unwritable,
     refuse_vectors,
+    seconds,
     write_text,
 )
 
@@ -45,7 +48,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_run_argument(parser)
     add_import_argument(parser)
     add_checkpoint_argument(parser)
-    parser.add_argument("--simulations", type=integer(1), help="the agent's per move (default: as in evaluations)")
+    parser.add_argument(
+        "--simulations",
+        type=integer(1),
+        help="the agent's per move (default: as in evaluations; with --seconds-per-move the most there can be)",
+    )
+    parser.add_argument(
+        "--seconds-per-move", type=seconds, metavar="S", help="the most the agent thinks (default: no limit)"
+    )
+    add_leaves_argument(parser, "one for every 50 simulations, 1 to 16")
+    parser.add_argument("--reuse", action="store_true", help="search on from the last move's tree (pUCT)")
     seats = parser.add_mutually_exclusive_group()
     seats.add_argument("--first", action="store_const", const=FIRST, dest="seat", help="you begin (the default)")
     seats.add_argument("--second", action="store_const", const=SECOND, dest="seat", help="the agent begins")
@@ -64,19 +76,36 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.engine:
         _serve_engine(arguments)
         return ExitCode.FINISHED
-    player = Player.load(arguments.run, arguments.checkpoint, arguments.simulations)
+    player = _load(arguments)
     is_board = player.game.num_players == 2
     refuse_vectors(player.game, "play")
     _refuse_others(arguments, player.game.name, is_board)
     about = (
         f"{player.game.name} {'against' if is_board else 'of'} {arguments.run.resolve().name}, "
-        f"{player.agent.checkpoint}, {player.config.num_simulations} simulations per move"
+        f"{player.agent.checkpoint}, {_spoken_effort(player)}"
     )
     if is_board:
         _play_board(player, arguments, about)
     else:
         _play_by_keyboard(player, arguments, about)
     return ExitCode.FINISHED
+
+
+def _load(arguments: argparse.Namespace) -> Player:
+    limit = arguments.seconds_per_move
+    return Player.load(
+        arguments.run,
+        arguments.checkpoint,
+        arguments.simulations or (None if limit is None else MOST_SIMULATIONS),
+        leaves=arguments.leaves,
+        seconds=limit,
+        reuse=arguments.reuse,
+    )
+
+
+def _spoken_effort(player: Player) -> str:
+    number = f"{player.config.num_simulations} simulations per move"
+    return number if player.seconds is None else f"up to {number}, in {player.seconds:g} s"
 
 
 def _refuse_others(arguments: argparse.Namespace, name: str, is_board: bool) -> None:
@@ -136,12 +165,14 @@ def _serve_engine(arguments: argparse.Namespace) -> None:
     """Answers the lines of another program until that quits."""
     given = [arguments.web, arguments.seat is not None, arguments.save, arguments.port is not None, arguments.advice]
     if any(given):
-        raise UsageError(f"--engine {arguments.engine} takes only --checkpoint and --simulations")
+        raise UsageError(
+            f"--engine {arguments.engine} takes only --checkpoint, --simulations and what limits the search"
+        )
     refuse_no_run(arguments.run)
     config = load_profile(RunDirectory(arguments.run).profile).game
 
     def load() -> Player:
-        player = Player.load(arguments.run, arguments.checkpoint, arguments.simulations)
+        player = _load(arguments)
         player.consider([])  # the first search of a process takes longer than others
         return player
 

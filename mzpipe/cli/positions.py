@@ -13,6 +13,7 @@ from .profile_arguments import (
     add_checkpoint_argument,
     add_import_argument,
     add_json_argument,
+    add_leaves_argument,
     add_run_argument,
     integer,
     refuse_unwritable,
@@ -28,6 +29,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--simulations", type=integer(1, 2000), metavar="N", help="simulations per move (default: the run's)"
     )
+    add_leaves_argument(parser, "1")
     add_import_argument(parser)
     add_json_argument(parser, "every position, and the means")
 
@@ -36,20 +38,24 @@ def run(arguments: argparse.Namespace) -> int:
     """Searches every position; prints the means over positions of equal length, and over all."""
     refuse_unwritable(arguments.json)
     positions = load_positions(arguments.file)
-    player = Player.load(arguments.run, arguments.checkpoint, arguments.simulations)
+    player = Player.load(arguments.run, arguments.checkpoint, arguments.simulations, leaves=arguments.leaves or 1)
     console = Console(highlight=False)
     with console.status("loading") as status:
         examined = examine(player, positions, lambda number: status.update(f"{number} of {len(positions)} positions"))
     agent = player.agent
     console.print(
         f"{arguments.run}, {agent.checkpoint} ({agent.env_steps:,} env steps), "
-        f"{player.config.num_simulations} simulations per move",
+        f"{player.config.num_simulations} simulations per move{_spoken_leaves(player)}",
         markup=False,
         soft_wrap=True,
     )
     console.print(_table(examined))
     write_json(arguments.json, _fields(player, examined))
     return 0
+
+
+def _spoken_leaves(player: Player) -> str:
+    return "" if player.search.leaves == 1 else f", {player.search.leaves} leaves at a time"
 
 
 def _table(examined: list[Examined]) -> Table:
@@ -92,6 +98,7 @@ def _fields(player: Player, examined: list[Examined]) -> dict:
     return {
         "checkpoint": player.agent.checkpoint,
         "num_simulations": player.config.num_simulations,
+        "leaves": player.search.leaves,
         "means": summarise(examined)._asdict(),
         "positions": rows,
     }

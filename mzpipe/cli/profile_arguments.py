@@ -92,6 +92,21 @@ def integer(least: int, most: int | None = None) -> Callable[[str], int]:
     return parse
 
 
+def seconds(text: str) -> float:
+    """The type of an argument that is a time above 0; for any other, argparse prints the error."""
+    number = float(text)
+    if not number > 0.0:
+        raise argparse.ArgumentTypeError(f"{text} is not more than 0 seconds")
+    return number
+
+
+def add_leaves_argument(parser: ArgumentParser, usual: str) -> None:
+    """--leaves, as `leaves`."""
+    parser.add_argument(
+        "--leaves", type=integer(1), metavar="P", help=f"leaves of a tree in one network call (default: {usual})"
+    )
+
+
 def add_profile_arguments(parser: argparse.ArgumentParser) -> None:
     """PROFILE, --set and --allow-env-import, as `profile`, `overrides` and `allow_env_import`."""
     parser.add_argument("profile", type=Path, help="a profile: a file, or a name that `mzpipe profiles` lists")

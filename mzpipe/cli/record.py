@@ -38,7 +38,7 @@ def run(arguments: argparse.Namespace) -> int:
     """Plays, writes the video, and prints what it shows and where it is."""
     path = arguments.output or product_of(arguments.run, "video.mp4")
     refuse_format(path)
-    player = Player.load(arguments.run, arguments.checkpoint)
+    player = Player.load(arguments.run, arguments.checkpoint, leaves=1)
     refuse_unwritable(path, "--output")
     console = Console(highlight=False)
     with console.status("loading") as status:

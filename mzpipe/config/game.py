@@ -111,8 +111,8 @@ class GameConfig:
     name: str = "CartPole-v1"
     """An Atari game (`Pong`, `ALE/Pong-v5`, `PongNoFrameskip-v4`), one of MinAtar (`MinAtar/Breakout-v1`), a board game
     (`tic_tac_toe`, `connect_four`, `gomoku`, `othello`, `hex`, `go`, `chess`, `shogi`), another of OpenSpiel's for two
-    players (`OpenSpiel/breakthrough`), a gymnasium environment (`CartPole-v1`), or a game of your own (`module:Class`,
-    --allow-env-import)."""
+    players (`OpenSpiel/breakthrough`), a gymnasium environment (`CartPole-v1`), one of EnvPool (`envpool:Taxi-v3`), or
+    a game of your own (`module:Class`, --allow-env-import)."""
 
     frame_stack: Annotated[int, Field(ge=1, le=64)] = 1
     """Observations stacked for the representation function, newest last."""

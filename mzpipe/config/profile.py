@@ -28,6 +28,25 @@ class ActorConfig:
     temperature_moves: NonNegativeInt = 0
     """Moves at an episode's start that are sampled; later the most visited action is played. Boards: 30; 0: all."""
 
+    fast_simulations: NonNegativeInt = 0
+    """Playout cap randomisation (KataGo; Wu 2019): moves that are not drawn for a full search have this many
+    simulations, no root noise, and no policy target; 0: every search is full."""
+
+    full_search_fraction: Annotated[float, Field(gt=0.0, le=1.0)] = 0.25
+    """fast_simulations: the part of the moves that have a full search, of search.num_simulations; one draw for a move
+    of all games of a lane, which are searched together."""
+
+    resign_below: Annotated[float, Field(ge=-1.0, le=0.0)] | None = None
+    """Games of two players whose outcome comes at the end: a player whose searches valued resign_moves own positions in
+    a row below this resigns; not set: none does."""
+
+    resign_moves: PositiveInt = 3
+    """resign_below: own moves in a row."""
+
+    never_resign_fraction: Annotated[float, Field(gt=0.0, le=1.0)] = 0.1
+    """resign_below: the part of the training games in which none resigns; they show how often it would have been
+    wrong (the curve resign/false)."""
+
 
 @section(frozen=True)
 class ReanalyzeConfig:
@@ -66,7 +85,7 @@ class InferenceConfig:
     """Intra-op threads of the process."""
 
 
-OpponentName = Literal["random", "rollouts", "perfect", "every_line"]
+OpponentName = Literal["random", "rollouts", "perfect", "every_line", "engine"]
 
 
 @section(frozen=True)
@@ -86,10 +105,20 @@ class EvaluatorConfig:
     """Two-player games: the agent's opponent. "random" draws legal actions, "rollouts" is OpenSpiel's tree search with
     random playouts, "perfect" never loses (tic_tac_toe). The agent begins every other game; a return is its outcome:
     1, 0 or -1. "every_line" stands for all opponents: every line of play that the agent can meet, as the first and
-    as the second player, counts as an episode (tic_tac_toe)."""
+    as the second player, counts as an episode (tic_tac_toe). "engine" is the program of opponent_command."""
 
     opponent_simulations: PositiveInt = 100
-    """Playouts per move of "rollouts"."""
+    """Playouts per move of "rollouts"; nodes per move of a UCI or USI "engine"."""
+
+    opponent_command: tuple[str, ...] = ()
+    """The program of "engine" and its arguments, as in ["gnugo", "--mode", "gtp"] (--allow-env-import). It speaks GTP
+    for go, gomoku, othello and hex, UCI for chess, USI for shogi."""
+
+    opponent_setup: tuple[str, ...] = ()
+    """Lines for the engine before its first game, as in ["setoption name Threads value 1"]."""
+
+    opponent_seconds: PositiveFloat = 30.0
+    """An engine that takes longer for one answer is ended, and the evaluation is given up."""
 
 
 ExternalRole = Literal["none", "actor", "inference", "replay", "reanalyzer", "learner", "evaluator"]
@@ -259,6 +288,10 @@ class NetworkConfig:
     lstm_size: PositiveInt = 512
     """residual: units of the value prefix's LSTM; an mlp takes hidden_size."""
 
+    chance_codes: Annotated[int, Field(ge=0, le=1024)] = 0
+    """Stochastic MuZero (docs/chance.md): the number of codes for what chance may do after an action; 0: the model is
+    that of a game without chance. At least the outcomes of one action, better twice as many (the paper: 32)."""
+
     @property
     def is_own(self) -> bool:
         """Whether it is the user's own class."""
@@ -324,6 +357,10 @@ class LearnerConfig:
     consistency_loss_weight: NonNegativeFloat = 2.0
     """Weight of EfficientZero's consistency loss; used where network.consistency is set."""
 
+    commitment_loss_weight: NonNegativeFloat = 0.25
+    """Weight of the loss that keeps the encoder of chance near the codes that it chooses; used where
+    network.chance_codes is set."""
+
     consistency_steps: Literal["all", "one"] = "all"
     """The steps whose states it compares: "all" of an unroll, or "one" per sample, drawn anew in each training step and
     weighted by their number, so that the expected loss is the same at a fraction of the cost."""
@@ -333,6 +370,10 @@ class LearnerConfig:
 
     augment_intensity: Fraction = 0.0
     """Training images are multiplied by 1 + this * a normal draw (EfficientZero: 0.05); 0: not."""
+
+    symmetries: bool = False
+    """Each sample is turned by a symmetry of the game, drawn anew in every training step: board games except chess and
+    shogi have them, and a game of your own may declare some (docs/games.md)."""
 
     precision: Literal["auto", "float32", "tf32", "bfloat16"] = "auto"
     """Arithmetic of forward and backward passes; "auto": bfloat16 on GPUs that have it, float32 elsewhere. "tf32"

@@ -8,6 +8,7 @@ from .base import AfterValidator, Field, Fraction, PositiveInt, section
 Factor = Annotated[float, Field(ge=0.0, le=1e6)]
 Bound = Annotated[float, Field(ge=-1e9, le=1e9)]
 _LEAST_SPREAD = 1e-6
+MOST_SIMULATIONS = 2000
 
 
 def _apart(bounds: tuple[float, float]) -> tuple[float, float]:
@@ -20,7 +21,7 @@ def _apart(bounds: tuple[float, float]) -> tuple[float, float]:
 class SearchConfig:
     """How a move is searched (MuZero, Schrittwieser et al. 2020, appendix B; Gumbel MuZero, Danihelka et al. 2022)."""
 
-    num_simulations: Annotated[int, Field(ge=1, le=2000)] = 50
+    num_simulations: Annotated[int, Field(ge=1, le=MOST_SIMULATIONS)] = 50
     """Network calls per move after the root's."""
 
     discount: Annotated[float, Field(ge=-1.0, le=1.0)] = 0.997

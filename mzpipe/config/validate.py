@@ -13,7 +13,7 @@ LOGGERS = ("jsonl", "trackio", "wandb", "mlflow")
 _BUILT_IN = (
     *("hidden_size", "num_layers", "num_channels", "num_blocks", "downsample", "action_encoding", "downsample_blocks"),
     *("residual_downsample", "head_channels", "head_hidden_size", "head_norm"),
-    *("value_prefix", "value_prefix_horizon", "lstm_size"),
+    *("value_prefix", "value_prefix_horizon", "lstm_size", "chance_codes"),
 )
 
 
@@ -27,6 +27,8 @@ def chosen(profile: Profile, *fields: str) -> Iterator[str]:
 def check_profile(profile: Profile) -> None:
     """Raises ConfigError that names the fields which contradict each other, and the fix."""
     _check_temperatures(profile)
+    _check_playout_caps(profile)
+    _check_resignation(profile)
     _check_stop(profile)
     _check_rate_limiter(profile)
     _check_sampler(profile)
@@ -40,6 +42,7 @@ def check_profile(profile: Profile) -> None:
     _check_downsampling(profile)
     _check_value_prefix(profile)
     _check_consistency(profile)
+    _check_chance(profile)
     _check_augmentation(profile)
     _check_batch_norm(profile)
     _check_loggers(profile)
@@ -55,6 +58,22 @@ def _check_temperatures(profile: Profile) -> None:
         )
     if fractions[0] != 0.0 or list(fractions) != sorted(fractions):
         raise ConfigError(f"actor.temperature_fractions={fractions}: must start at 0.0 and never fall")
+
+
+def _check_playout_caps(profile: Profile) -> None:
+    if profile.actor.fast_simulations:
+        return
+    for choice in chosen(profile, "actor.full_search_fraction"):
+        raise ConfigError(
+            f"{choice}: actor.fast_simulations=0 makes every search a full one: leave it out, or set both"
+        )
+
+
+def _check_resignation(profile: Profile) -> None:
+    if profile.actor.resign_below is not None:
+        return
+    for choice in chosen(profile, "actor.resign_moves", "actor.never_resign_fraction"):
+        raise ConfigError(f"{choice}: actor.resign_below is not set, so none resigns: leave it out, or set both")
 
 
 def _check_stop(profile: Profile) -> None:
@@ -231,6 +250,23 @@ def _check_consistency(profile: Profile) -> None:
         )
 
 
+def _check_chance(profile: Profile) -> None:
+    """Refuses what trees with chance do not have, and choices about chance for a model without it."""
+    if not profile.network.chance_codes:
+        for choice in chosen(profile, "learner.commitment_loss_weight"):
+            raise ConfigError(
+                f"{choice}: network.chance_codes=0 has no encoder: leave it out, or set network.chance_codes"
+            )
+        return
+    others = (("search", "policy", "gumbel"), ("search", "unvisited_q", "mean"), ("network", "value_prefix", True))
+    for section, name, value in others:
+        if getattr(getattr(profile, section), name) == value:
+            raise ConfigError(
+                f"network.chance_codes={profile.network.chance_codes}: trees with chance have no "
+                f"{section}.{name}={value!r}: leave one of them out"
+            )
+
+
 def _check_augmentation(profile: Profile) -> None:
     """Refuses to shift what is not down-sampled: a board's cells and a vector's numbers have their places."""
     network = profile.network
@@ -246,7 +282,7 @@ def _check_augmentation(profile: Profile) -> None:
 def _check_batch_norm(profile: Profile) -> None:
     """Refuses a rank with one vector: batch statistics need two."""
     network, least = profile.network, 2 * len(profile.learner.devices)
-    for name in ("consistency", "value_prefix", "head_norm"):
+    for name in ("consistency", "value_prefix", "head_norm", "chance_codes"):
         if getattr(network, name) and profile.learner.batch_size < least:
             raise ConfigError(
                 f"learner.batch_size={profile.learner.batch_size}: network.{name} normalises over each rank's part: "

@@ -6,6 +6,8 @@ would under a "first N to finish" rule. Moves are greedy.
 Shape legend    G games in parallel
 """
 
+import shutil
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -14,10 +16,12 @@ from ..config import GREEDY, EvaluatorConfig, GameConfig, Profile, score_protoco
 from ..errors import ConfigError
 from ..games import FrameStack, Game, GameSpec, StepResult, has_protocols
 from ..games.endless import endless_note
+from ..own_code import check_permission
 from ..planning import Planner, played_actions
 
 _GREEDY_PLAY = "greedy actions without root noise, true rewards, whole games"
 _EMULATOR = ("frame_skip", "max_pool", "sticky_actions", "noop_max", "max_episode_frames", "full_action_space")
+_ENGINE = ("opponent_command", "opponent_setup", "opponent_simulations")
 _MAX_TREES = 32
 
 
@@ -26,12 +30,20 @@ def evaluation_trees(config: EvaluatorConfig) -> int:
     return min(config.episodes, _MAX_TREES)
 
 
-def check_opponent(opponent: str, game: GameSpec) -> None:
-    """Raises ConfigError if this opponent cannot play the two-player game."""
-    if game.num_players == 2 and opponent not in game.opponents:
+def check_opponent(config: EvaluatorConfig, game: GameSpec) -> None:
+    """Raises ConfigError if the opponent cannot play the two-player game, or if the program of an engine cannot run."""
+    said, command = f"evaluator.opponent={config.opponent!r}", config.opponent_command
+    if game.num_players == 2 and config.opponent not in game.opponents:
+        raise ConfigError(f"{said}: {game.name} can be played against {', '.join(game.opponents)} only")
+    if (config.opponent == "engine") != bool(command):
         raise ConfigError(
-            f"evaluator.opponent={opponent!r}: {game.name} can be played against {', '.join(game.opponents)} only"
+            f"{said} with evaluator.opponent_command={list(command)}: an engine needs a command, and only an engine "
+            "has one"
         )
+    if command:
+        check_permission("evaluator.opponent_command", command[0], does="runs a program")
+        if shutil.which(command[0]) is None:
+            raise ConfigError(f"evaluator.opponent_command={command[0]!r}: there is no such program")
 
 
 def match_protocol(profile: Profile, num_players: int) -> str:
@@ -39,8 +51,10 @@ def match_protocol(profile: Profile, num_players: int) -> str:
     if num_players == 1:
         return score_protocol(profile.game)
     opponent = profile.evaluator.opponent
+    command = profile.evaluator.opponent_command
+    program = f"-{Path(command[0]).name}" if command else ""
     strength = f"-{profile.evaluator.opponent_simulations}" if opponent == "rollouts" else ""
-    return f"{GREEDY}-versus-{opponent}{strength}"
+    return f"{GREEDY}-versus-{opponent}{program}{strength}"
 
 
 def protocol_settings(profile: Profile, num_players: int) -> dict[str, Any]:
@@ -53,6 +67,8 @@ def protocol_settings(profile: Profile, num_players: int) -> dict[str, Any]:
         settings["opponent"] = profile.evaluator.opponent
         if profile.evaluator.opponent == "rollouts":
             settings["opponent_simulations"] = profile.evaluator.opponent_simulations
+        if profile.evaluator.opponent == "engine":
+            settings |= {name: getattr(profile.evaluator, name) for name in _ENGINE}
     return settings
 
 
@@ -88,6 +104,13 @@ class EvaluationGames:
     def begin(self) -> None:
         """Starts every game anew."""
         raise NotImplementedError
+
+    def close(self) -> None:
+        """Frees what the games need besides the game and the planner."""
+
+    def give_up(self) -> None:
+        """Ends the evaluation without a result."""
+        self.finished = True
 
     def do_work(self) -> int:
         """Begins a search, or takes an answer; never waits."""

@@ -8,6 +8,7 @@ from contextlib import nullcontext
 
 import numpy as np
 
+from ..errors import OpponentError
 from ..games import Game, is_others_code, make_game
 from ..ipc.calls import LongCall
 from ..ipc.messages import Evaluated, Note
@@ -19,7 +20,7 @@ from ..planning import LanePlanner, derive_seed, greedy_search, signed_search
 from ..runtime.agent import Agent
 from ..runtime.context import RoleContext
 from .best import BestCheckpoint
-from .episodes import match_protocol
+from .episodes import EvaluationGames, match_protocol
 from .versus import make_episodes
 
 
@@ -33,7 +34,7 @@ class Evaluator(Agent):
         self._learner = self._plane.counters(Member(Role.LEARNER, 0))
         self._best = BestCheckpoint(self._profile, self._plane.shape, context.storage.checkpoints, self._note)
         self._game: Game | None = None
-        is_others = is_others_code(self._profile.game)
+        is_others = is_others_code(self._profile.game) or bool(self._profile.evaluator.opponent_command)
         self._in_game = self._in_long_call(LongCall.GAME) if is_others else nullcontext()
         self._endless_is_told = False
 
@@ -51,7 +52,7 @@ class Evaluator(Agent):
         self._planner = LanePlanner(
             self._lane, config, num_trees=game.num_games, num_actions=shape.num_actions, seed=seed
         )
-        self._episodes = make_episodes(profile, game, self._planner, seed)
+        self._episodes: EvaluationGames = make_episodes(profile, game, self._planner, seed)
         self._subscriber = WeightsSubscriber(self._plane.weights())
         self._number = 0
         self._due_steps = self._next_due(self._learner.get("learner_steps"))
@@ -65,8 +66,12 @@ class Evaluator(Agent):
             if self._learner.get("learner_steps") < self._due_steps:
                 return 0
             self._begin()
-        with self._in_game:
-            work_count = self._episodes.do_work()
+        try:
+            with self._in_game:
+                work_count = self._episodes.do_work()
+        except OpponentError as error:
+            self._give_up(error)
+            return 1
         if self._episodes.endless is not None and not self._endless_is_told:
             self._endless_is_told = True
             self._note(self._episodes.endless)
@@ -82,6 +87,7 @@ class Evaluator(Agent):
         """Frees the games; tries once more to save the best weights if they are not saved."""
         self._best.save_kept()
         if self._game is not None:
+            self._episodes.close()
             self._game.close()
 
     def _next_due(self, learner_steps: int) -> int:
@@ -96,6 +102,12 @@ class Evaluator(Agent):
         self._due_steps = self._next_due(self._learner.get("learner_steps"))
         with self._in_game:
             self._episodes.begin()
+
+    def _give_up(self, error: OpponentError) -> None:
+        """Ends an evaluation whose opponent failed; the next one begins with a new opponent."""
+        self._note(f"{error}: this evaluation is given up, the next one is due at step {self._due_steps:,}")
+        self._lane.pin(0)
+        self._episodes.give_up()
 
     def _hold_weights(self) -> None:
         """Copies exactly the version under evaluation; starts over if that version is no longer published or served."""

@@ -32,7 +32,9 @@ def make_episodes(profile: Profile, game: Game, planner: Planner, seed: int) -> 
         return EveryLine(cast("BoardGame", game), planner)
     from .opponents import make_opponent
 
-    return VersusEpisodes(cast(TwoPlayerGame, game), planner, count, make_opponent(profile.evaluator, seed))
+    return VersusEpisodes(
+        cast(TwoPlayerGame, game), planner, count, make_opponent(profile.evaluator, profile.game, seed)
+    )
 
 
 class VersusEpisodes(Episodes):
@@ -43,6 +45,15 @@ class VersusEpisodes(Episodes):
     def __init__(self, game: TwoPlayerGame, planner: Planner, episodes: int, opponent: "Opponent") -> None:
         super().__init__(game, planner, episodes)
         self._opponent = opponent
+
+    def close(self) -> None:
+        """Ends the opponent's program, if it is one."""
+        self._opponent.close()
+
+    def give_up(self) -> None:
+        """Ends the evaluation without a result, and the opponent's program, which is started again for the next."""
+        super().give_up()
+        self._opponent.close()
 
     def begin(self) -> None:
         """Starts every game anew; the agent begins every other one."""

@@ -1,7 +1,7 @@
 """The rules of games, for a batch of games at a time; see `game` for the promises of every family."""
 
 from .closing import opened
-from .game import Game, GameSpec, StepResult, TwoPlayerGame
+from .game import Game, GameSpec, StepResult, Symmetry, TwoPlayerGame
 from .registry import (
     describe_game,
     describe_outside,
@@ -18,6 +18,7 @@ __all__ = [
     "Game",
     "GameSpec",
     "StepResult",
+    "Symmetry",
     "TwoPlayerGame",
     "describe_game",
     "describe_outside",

@@ -99,5 +99,8 @@ def _spec(spec: GameSpec) -> GameSpec:
         )
     channels, *sides = spec.frame_shape
     return dataclasses.replace(
-        spec, frame_shape=(channels + 1, *sides), description=f"{spec.description}, with action planes"
+        spec,
+        frame_shape=(channels + 1, *sides),
+        description=f"{spec.description}, with action planes",
+        symmetries=(),  # the plane's value is the action's number, which turns with no place
     )

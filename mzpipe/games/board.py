@@ -21,6 +21,7 @@ from .board_picture import draw_pieces, draw_stones
 from .board_rules import BOARDS, load_parameters
 from .game import GameSpec, StepResult
 from .live import LiveGames
+from .symmetries import board_symmetries
 
 _SET = 255
 # A game of at most this many moves has few enough positions to know the outcome of each.
@@ -187,5 +188,12 @@ def _spec(config: GameConfig, rules: pyspiel.Game, num_planes: int) -> GameSpec:
         frame_stack=config.frame_stack,
         num_actions=num_actions,
         num_players=2,
-        opponents=("random", "rollouts", *(["perfect", "every_line"] if is_solved else [])),
+        opponents=(
+            "random",
+            "rollouts",
+            *(["perfect", "every_line"] if is_solved else []),
+            *(["engine"] if BOARDS[config.name].protocol else []),
+        ),
+        has_outcome=True,
+        symmetries=board_symmetries(BOARDS[config.name].symmetries, rows, columns, num_actions),
     )

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 
 from ..config import BoardConfig
+from .symmetries import DIAGONALS, SQUARE
 
 
 @dataclass(frozen=True)
@@ -18,23 +19,44 @@ class BoardRules:
     # Whether both players have the same aim, so that a position stays the same when colours are swapped.
     symmetric: bool = True
     has_komi: bool = False
+    # The turns of the board that leave the first position, the rules and both players' aims as they are.
+    symmetries: tuple[str, ...] = ()
     # Whether pictures have the planes' first row at the bottom.
     first_row_below: bool = False
+    # The protocol in which other programs play it: gtp, uci or usi; "": none.
+    protocol: str = ""
 
 
 BOARDS = {
-    "tic_tac_toe": BoardRules(stones=(2, 1)),
-    "connect_four": BoardRules(stones=(0, 1), first_row_below=True),
-    "gomoku": BoardRules(size_parameter="size", stones=(0, 1)),
-    "othello": BoardRules(stones=(1, 2)),
+    "tic_tac_toe": BoardRules(stones=(2, 1), symmetries=SQUARE),
+    "connect_four": BoardRules(stones=(0, 1), symmetries=("left and right",), first_row_below=True),
+    "gomoku": BoardRules(size_parameter="size", stones=(0, 1), symmetries=SQUARE, protocol="gtp"),
+    "othello": BoardRules(stones=(1, 2), symmetries=DIAGONALS, protocol="gtp"),
     # One player connects top and bottom, the other left and right.
     "hex": BoardRules(
-        size_parameter="board_size", parameters={"plain_obs_tensor": True}, stones=(0, 1), symmetric=False
+        size_parameter="board_size",
+        parameters={"plain_obs_tensor": True},
+        stones=(0, 1),
+        symmetric=False,
+        symmetries=("half turn",),
+        protocol="gtp",
     ),
-    "go": BoardRules(size_parameter="board_size", stones=(0, 1), has_komi=True, first_row_below=True),
-    "chess": BoardRules(symmetric=False, first_row_below=True),
-    "shogi": BoardRules(symmetric=False),
+    "go": BoardRules(
+        size_parameter="board_size",
+        stones=(0, 1),
+        has_komi=True,
+        symmetries=SQUARE,
+        first_row_below=True,
+        protocol="gtp",
+    ),
+    "chess": BoardRules(symmetric=False, first_row_below=True, protocol="uci"),
+    "shogi": BoardRules(symmetric=False, protocol="usi"),
 }
+
+
+def games_of(*protocols: str) -> tuple[str, ...]:
+    """The games of these protocols."""
+    return tuple(name for name, rules in BOARDS.items() if rules.protocol in protocols)
 
 
 def load_parameters(name: str, config: BoardConfig) -> dict[str, bool | int | float]:

@@ -71,27 +71,18 @@ class Environment:
         elif MASK in info:
             self.mask_source, self.mask_A = f"info[{MASK!r}]", self._checked_mask(method, info[MASK])
         elif self.mask_source:
-            raise GameError(
-                f"{self._name}: {method}() returned no {self.mask_source}, which an earlier call did: tell it after "
-                "every move that does not end the episode"
-            )
+            raise no_mask(self._name, method, self.mask_source)
 
     def _checked_mask(self, method: str, mask: Any) -> NDArray[np.bool_]:
         """The mask as bool [A], with at least one legal action."""
         if not isinstance(self.env.action_space, Discrete):
-            raise GameError(
-                f"{self._name}: {method}() told legal actions, which game.gymnasium.sampled_actions cannot obey: set "
-                "game.gymnasium.action_masks=false to ignore them"
-            )
+            raise mask_of_vectors(self._name, method)
         num_actions = int(self.env.action_space.n)
         mask_A = as_mask(np.asarray(mask), num_actions, self._parts)
         if mask_A is None:
-            raise GameError(
-                f"{self._name}: {method}() told the legal actions as {shown(mask)}, not as a 0 or 1 for each of its "
-                f"{num_actions} actions"
-            )
+            raise wrong_mask(self._name, method, mask, num_actions)
         if not mask_A.any():
-            raise GameError(f"{self._name}: {method}() told that no action is legal, though the episode continues")
+            raise no_action_legal(self._name, method)
         return mask_A
 
     def _expect(self, method: str, result: Any, length: int, members: str) -> None:
@@ -104,6 +95,35 @@ class Environment:
             raise GameError(f"{self._name}: {method}() returned the info {shown(result[-1])}, which is no dict")
 
 
+def no_mask(name: str, method: str, source: str) -> GameError:
+    """The error of a mask that is told no longer."""
+    return GameError(
+        f"{name}: {method}() returned no {source}, which an earlier call did: tell it after every move that does not "
+        "end the episode"
+    )
+
+
+def wrong_mask(name: str, method: str, mask: Any, num_actions: int) -> GameError:
+    """The error of what is no mask."""
+    return GameError(
+        f"{name}: {method}() told the legal actions as {shown(mask)}, not as a 0 or 1 for each of its {num_actions} "
+        "actions"
+    )
+
+
+def mask_of_vectors(name: str, method: str) -> GameError:
+    """The error of a mask where actions are no list."""
+    return GameError(
+        f"{name}: {method}() told legal actions, which game.gymnasium.sampled_actions cannot obey: set "
+        "game.gymnasium.action_masks=false to ignore them"
+    )
+
+
+def no_action_legal(name: str, method: str) -> GameError:
+    """The error of a mask that leaves nothing to play."""
+    return GameError(f"{name}: {method}() told that no action is legal, though the episode continues")
+
+
 class Observed:
     """The observations of a space."""
 
@@ -112,14 +132,15 @@ class Observed:
         self.shape, self.dtype = tuple(space.shape or ()), np.dtype(space.dtype)
         self._limits = _limits(space)
 
-    def checked(self, method: str, observation: Any) -> np.ndarray:
-        """One observation as an array of the space's shape and dtype; `check_all` looks at its numbers."""
+    def checked(self, method: str, observation: Any, *, num_games: int | None = None) -> np.ndarray:
+        """One observation, or those of `num_games`, as an array of the space's dtype; `check_all` looks at numbers."""
         is_right = type(observation) is np.ndarray and observation.dtype is self.dtype
         array: np.ndarray = observation if is_right else self._converted(method, observation)
-        if array.shape != self.shape:
+        if array.shape != (self.shape if num_games is None else (num_games, *self.shape)):
+            of_games = "" if num_games is None else f" for {num_games} games"
             raise GameError(
-                f"{self.name}: {method}() returned an observation of shape {array.shape}: its observation_space is "
-                f"{shown(self._space)}"
+                f"{self.name}: {method}() returned an observation of shape {array.shape}{of_games}: its "
+                f"observation_space is {shown(self._space)}"
             )
         return array
 

@@ -34,6 +34,11 @@ class GameSpec:
     # where actions are vectors: their numbers as the environment's own step takes them
     action_numbers: "Numbers | None" = None
     objections: tuple[str, ...] = ()  # why its settings cannot begin a new run: without effect, or left open
+    # whether two players' only reward is the last move's: 1 if it has won, 0 if drawn, -1 if lost
+    has_outcome: bool = False
+    symmetries: "tuple[Symmetry, ...]" = ()  # those of its rules, without the one that leaves all as it is
+
+    has_chance: bool = False  # whether its rules say that chance plays too
 
     @property
     def observation_shape(self) -> tuple[int, ...]:
@@ -63,13 +68,13 @@ class Parts(NamedTuple):
     ends: tuple[float, ...] = ()  # of a grid in a Box; empty: the numbers are integers
     dtype: str = "int64"
 
-    def action(self, index: int) -> np.ndarray:
-        """The parts of the action with this number; the last part changes fastest."""
-        place_P = np.array(np.unravel_index(index, self.sizes))
+    def action(self, index: int | NDArray[np.integer]) -> np.ndarray:
+        """The parts [..., D] of the actions with these numbers [...]; the last part changes fastest."""
+        place_D = np.stack(np.unravel_index(index, self.sizes), axis=-1)
         if not self.ends:
-            return place_P + np.array(self.starts, np.int64)
-        share_P = place_P / (np.array(self.sizes) - 1)
-        return (np.array(self.starts) * (1.0 - share_P) + np.array(self.ends) * share_P).astype(self.dtype)
+            return place_D + np.array(self.starts, np.int64)
+        share_D = place_D / (np.array(self.sizes) - 1)
+        return (np.array(self.starts) * (1.0 - share_D) + np.array(self.ends) * share_D).astype(self.dtype)
 
     def names(self) -> tuple[str, ...]:
         """The numbers of every action, as words."""
@@ -83,6 +88,27 @@ class Parts(NamedTuple):
         for part in np.split(mask, np.cumsum(self.sizes)[:-1]):
             joined = np.multiply.outer(joined, part)
         return joined.ravel()
+
+
+class Symmetry(NamedTuple):
+    """A way to turn every position of a game into another one, which is played alike with the actions turned.
+
+    Place p of a turned frame shows, in each of its planes, what place points[p] of the frame shows; action a of the
+    turned game is action actions[a] of the game. Both are permutations. The places are those of a plane, row by row, or
+    the numbers of a frame that is a vector.
+    """
+
+    points: tuple[int, ...]
+    actions: tuple[int, ...]
+
+    def turned_frames(self, frame_BF: np.ndarray) -> np.ndarray:
+        """The frames of the turned games."""
+        turned_BCP = frame_BF.reshape(len(frame_BF), -1, len(self.points))[..., list(self.points)]
+        return turned_BCP.reshape(frame_BF.shape)
+
+    def turned_actions(self, action_B: NDArray[np.integer]) -> NDArray[np.integer]:
+        """What is played in the turned games where these actions are played in the games."""
+        return np.argsort(self.actions)[action_B]
 
 
 class Numbers(NamedTuple):

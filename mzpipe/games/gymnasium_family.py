@@ -1,9 +1,9 @@
 """Gymnasium's environments, whose actions are a list or vectors, seeded and reset as its own SyncVectorEnv does it."""
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from math import prod
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
 import gymnasium
 import numpy as np
@@ -17,9 +17,9 @@ from ..format import shown
 from .checked import asked, checked_picture, is_finite
 from .closing import close_all, closed_if_it_fails
 from .environment import Environment, Observed
-from .game import GameSpec, StepResult, game_seeds
+from .game import GameSpec, Numbers, Parts, StepResult, game_seeds
 from .gymnasium_frames import FrameKind, frame_kind, is_guessed, is_image
-from .gymnasium_spaces import CombinedActions, PlainObservation, VectorActions, found_in
+from .gymnasium_spaces import CombinedActions, PlainObservation, PlainSpace, VectorActions, found_in
 from .gymnasium_wrappers import wrapped
 from .live import SoloGame
 from .names import ACTION_NAMES
@@ -114,7 +114,8 @@ class GymnasiumGame(SoloGame):
     @property
     def outside(self) -> "Outside":
         """How a caller's own environment of this kind is understood."""
-        return Outside(self._observed, self._frames, found_in(self._envs[0], PlainObservation))
+        plain = found_in(self._envs[0], PlainObservation)
+        return Outside(self._observed, self._frames, plain and plain.of)
 
     def close(self) -> None:
         """Closes the environments; raises GameError if one of them fails or does not return."""
@@ -125,7 +126,7 @@ class GymnasiumGame(SoloGame):
 class Outside:
     """Frames from the observations of a caller's environment, as the games make them from their own."""
 
-    def __init__(self, observed: Observed, frames: FrameKind, plain: PlainObservation | None) -> None:
+    def __init__(self, observed: Observed, frames: FrameKind, plain: PlainSpace | None) -> None:
         self._observed, self._frames, self._plain = observed, frames, plain
 
     def mask(self, observation: Any) -> Any:
@@ -183,29 +184,42 @@ def _with_arguments(config: GameConfig) -> str:
 
 def _checked_spaces(config: GameConfig, envs: list[gymnasium.Env]) -> tuple[Discrete | Box, FrameKind]:
     """Raises ConfigError for actions and observations that cannot be searched, or that differ between environments."""
-    actions, observations = (_space(config, envs[0], name) for name in ("action_space", "observation_space"))
-    is_vector = isinstance(actions, Box) and found_in(envs[0], VectorActions) is not None
-    if not (isinstance(actions, Discrete) or is_vector):
-        raise ConfigError(
-            f"game.name={config.name!r}: its actions are {actions}: only Discrete, MultiDiscrete, MultiBinary and Box "
-            "can be searched"
-        )
-    frames = frame_kind(observations, config.gymnasium.image_channels)
-    if frames is None or prod(frames.shape) == 0:
-        raise ConfigError(
-            f"game.name={config.name!r}: it observes {observations}: only Box of one to three axes, Discrete, "
-            "MultiDiscrete, MultiBinary, and Dict or Tuple of them become frames, and only if they hold a number"
-        )
+    actions, observations = (checked_space(config, envs[0], name) for name in ("action_space", "observation_space"))
+    is_vector = found_in(envs[0], VectorActions) is not None
+    checked_list = cast(Box, actions) if is_vector else checked_actions(config, actions)
+    checked = checked_list, checked_frames(config, observations)
     for env in envs[1:]:
         if (env.action_space, env.observation_space) != (actions, observations):
             raise ConfigError(
                 f"game.name={config.name!r}: two of its environments differ in their spaces: {actions} and "
                 f"{env.action_space}, {observations} and {env.observation_space}"
             )
-    return cast(Discrete | Box, actions), frames
+    return checked
 
 
-def _space(config: GameConfig, env: gymnasium.Env, name: str) -> Space:
+def checked_actions(config: GameConfig, actions: Space) -> Discrete:
+    """The actions; raises ConfigError where they are no list."""
+    if isinstance(actions, Discrete):
+        return actions
+    raise ConfigError(
+        f"game.name={config.name!r}: its actions are {actions}: only Discrete, MultiDiscrete, MultiBinary and "
+        "Box can be searched"
+    )
+
+
+def checked_frames(config: GameConfig, observations: Space) -> FrameKind:
+    """How observations become frames; raises ConfigError where they cannot."""
+    frames = frame_kind(observations, config.gymnasium.image_channels)
+    if frames is None or prod(frames.shape) == 0:
+        raise ConfigError(
+            f"game.name={config.name!r}: it observes {observations}: only Box of one to three axes, Discrete, "
+            "MultiDiscrete, MultiBinary, and Dict or Tuple of them become frames, and only if they hold a number"
+        )
+    return frames
+
+
+def checked_space(config: GameConfig, env: object, name: str) -> Space:
+    """The environment's member of this name; raises ConfigError if it is no space."""
     space = getattr(env, name, None)
     if not isinstance(space, Space):
         raise ConfigError(f"game.name={config.name!r}: its {name} is {space!r}, not one of gymnasium's spaces")
@@ -213,25 +227,40 @@ def _space(config: GameConfig, env: gymnasium.Env, name: str) -> Space:
 
 
 def _spec(config: GameConfig, env: gymnasium.Env, frames: FrameKind, actions: Discrete | Box) -> GameSpec:
-    registered, vectors = env.spec, found_in(env, VectorActions)
-    num_actions, first_action = config.gymnasium.sampled_actions, 0
-    if isinstance(actions, Discrete):
-        num_actions, first_action = int(actions.n), int(actions.start)
+    registered = env.spec
     cap = config.max_episode_moves or (registered and registered.max_episode_steps)
-    observed = f"{'x'.join(map(str, frames.shape))} {frames.dtype} {'values' if len(frames.shape) == 1 else 'image'}"
-    plain, combined = found_in(env, PlainObservation), found_in(env, CombinedActions)
-    kind = "combinations of actions" if combined else "actions"
-    listed = (
-        f"{num_actions} sampled actions of {len(vectors.numbers.lows)} numbers" if vectors else f"{num_actions} {kind}"
-    )
-    wrappers = "".join(f", {name}" for name in [*([plain] if plain else []), *config.gymnasium.wrappers])
     # The limit applies inside the wrappers.
     unit = "steps of its own" if "twice" in config.gymnasium.wrappers else "moves"
+    plain, combined, vectors = (found_in(env, kind) for kind in (PlainObservation, CombinedActions, VectorActions))
+    changes = [*([str(plain.of)] if plain else []), *config.gymnasium.wrappers]
+    spaces = Spaces(frames, actions, env.observation_space, combined and combined.parts, vectors and vectors.numbers)
+    return spec_of(config, spaces, changes, f"cap {cap} {unit}" if cap else "no cap")
+
+
+class Spaces(NamedTuple):
+    """What is observed and played: frames, a list of actions or vectors, and the spaces behind them."""
+
+    frames: FrameKind
+    actions: Discrete | Box
+    observations: Space
+    parts: Parts | None
+    numbers: Numbers | None
+
+
+def spec_of(config: GameConfig, spaces: Spaces, changes: Iterable[str], cap: str) -> GameSpec:
+    """The spec of an environment, in which the `changes` were made, with this cap of an episode."""
+    frames, numbers = spaces.frames, spaces.numbers
+    num_actions, first_action = config.gymnasium.sampled_actions, 0
+    if isinstance(spaces.actions, Discrete):
+        num_actions, first_action = int(spaces.actions.n), int(spaces.actions.start)
+    kind = "combinations of actions" if spaces.parts else "actions"
+    listed = f"{num_actions} sampled actions of {len(numbers.lows)} numbers" if numbers else f"{num_actions} {kind}"
+    observed = f"{'x'.join(map(str, frames.shape))} {frames.dtype} {'values' if len(frames.shape) == 1 else 'image'}"
+    changed = "".join(f", {change}" for change in changes)
     return GameSpec(
         name=config.name,
         description=(
-            f"{config.name}{_with_arguments(config)}: {observed}{wrappers}, stack {config.frame_stack}, "
-            f"{listed}, {f'cap {cap} {unit}' if cap else 'no cap'}"
+            f"{config.name}{_with_arguments(config)}: {observed}{changed}, stack {config.frame_stack}, {listed}, {cap}"
         ),
         frame_shape=frames.shape,
         frame_dtype=frames.dtype,
@@ -239,19 +268,18 @@ def _spec(config: GameConfig, env: gymnasium.Env, frames: FrameKind, actions: Di
         num_actions=num_actions,
         num_players=1,
         first_action=first_action,
-        action_parts=combined and combined.parts,
-        action_numbers=vectors and vectors.numbers,
-        objections=tuple(_objections(config, env)),
+        action_parts=spaces.parts,
+        action_numbers=spaces.numbers,
+        objections=tuple(_objections(config, spaces)),
     )
 
 
-def _objections(config: GameConfig, env: gymnasium.Env) -> Iterator[str]:
+def _objections(config: GameConfig, spaces: Spaces) -> Iterator[str]:
     """What the profile must say about images, or says without effect."""
-    combined, observations = found_in(env, CombinedActions), env.observation_space
-    bins, sampled = config.gymnasium.action_bins, config.gymnasium.sampled_actions
-    if bins and not (combined and combined.parts.ends):
+    bins, sampled, observations = config.gymnasium.action_bins, config.gymnasium.sampled_actions, spaces.observations
+    if bins and not (spaces.parts and spaces.parts.ends):
         yield f"game.gymnasium.action_bins={bins}: {config.name} has no continuous actions: leave it out"
-    if sampled and found_in(env, VectorActions) is None:
+    if sampled and spaces.numbers is None:
         yield f"game.gymnasium.sampled_actions={sampled}: the actions of {config.name} are a list: leave it out"
     channels = config.gymnasium.image_channels
     if channels == "auto" and is_guessed(observations):

@@ -29,34 +29,26 @@ MASK = "action_mask"
 MOST_COMBINATIONS = 4_672
 
 
-class PlainObservation(gymnasium.Wrapper):
-    """Takes the mask out of a Dict observation, and makes one array of what is left."""
+class PlainSpace:
+    """Observations of a Dict or Tuple space as one array, without the mask."""
 
-    def __init__(self, env: gymnasium.Env) -> None:
-        super().__init__(env)
-        self._space: Space = env.observation_space
-        own = dict(self._space.spaces) if isinstance(self._space, Dict) else {}
+    def __init__(self, space: Dict | Tuple) -> None:
+        own = dict(space.spaces) if isinstance(space, Dict) else {}
         self._has_mask = own.pop(MASK, None) is not None
         self._names = tuple(own)
-        if self._has_mask:
-            self._space = Dict(own)
+        self._own: Space = Dict(own) if self._has_mask else space
         self._only = self._names[0] if len(own) == 1 else None
-        self.observation_space = flatten_space(self._space) if self._only is None else own[self._only]
+        self.space: Space = flatten_space(self._own) if self._only is None else own[self._only]
 
     def __str__(self) -> str:
-        """What was done with the environment's own observations."""
-        kind = type(self._space).__name__
+        """What is done with observations."""
+        kind = type(self._own).__name__
         return f"the {self._only} of a {kind}" if self._only is not None else f"a {kind}, flattened"
 
-    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Any, dict[str, Any]]:
-        """The first observation, plain; its mask is in `info`."""
-        observation, info = self.env.reset(seed=seed, options=options)
-        return self.plain(observation), self._with_mask(observation, info)
-
-    def step(self, action: Any) -> tuple[Any, Any, bool, bool, dict[str, Any]]:
-        """The same for a step."""
-        observation, reward, terminated, truncated, info = self.env.step(action)
-        return self.plain(observation), reward, terminated, truncated, self._with_mask(observation, info)
+    @classmethod
+    def of(cls, space: Space) -> "PlainSpace | None":
+        """None for a space whose observations are one array already."""
+        return cls(space) if isinstance(space, Dict | Tuple) else None
 
     def plain(self, observation: Any) -> Any:
         """An observation of the environment's own space without its mask, as one array."""
@@ -64,14 +56,33 @@ class PlainObservation(gymnasium.Wrapper):
             return observation[self._only]
         if self._has_mask:
             observation = {name: observation[name] for name in self._names}
-        return flatten(self._space, observation)
+        return flatten(self._own, observation)
 
     def mask(self, observation: Any) -> Any:
-        """The mask of an observation; None if observations have none."""
+        """The mask of an observation, or of a batch of them; None if observations have none."""
         return observation[MASK] if self._has_mask else None
 
-    def _with_mask(self, observation: Any, info: dict[str, Any]) -> dict[str, Any]:
+    def with_mask(self, observation: Any, info: dict[str, Any]) -> dict[str, Any]:
+        """`info` with the observation's mask."""
         return {**info, MASK: observation[MASK]} if self._has_mask else info
+
+
+class PlainObservation(gymnasium.Wrapper):
+    """Takes the mask out of a Dict observation, and makes one array of what is left."""
+
+    def __init__(self, env: gymnasium.Env, plain: PlainSpace) -> None:
+        super().__init__(env)
+        self.of, self.observation_space = plain, plain.space
+
+    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Any, dict[str, Any]]:
+        """The first observation, plain; its mask is in `info`."""
+        observation, info = self.env.reset(seed=seed, options=options)
+        return self.of.plain(observation), self.of.with_mask(observation, info)
+
+    def step(self, action: Any) -> tuple[Any, Any, bool, bool, dict[str, Any]]:
+        """The same for a step."""
+        observation, reward, terminated, truncated, info = self.env.step(action)
+        return self.of.plain(observation), reward, terminated, truncated, self.of.with_mask(observation, info)
 
 
 class CombinedActions(gymnasium.ActionWrapper):
@@ -105,21 +116,14 @@ def with_plain_spaces(env: gymnasium.Env, config: GameConfig) -> gymnasium.Env:
 
     Raises ConfigError for too many combinations of actions, and for a Box without bins or bounds.
     """
-    if isinstance(env.observation_space, Dict | Tuple):
-        env = PlainObservation(env)
+    plain = PlainSpace.of(env.observation_space)
+    if plain is not None:
+        env = PlainObservation(env, plain)
     if config.gymnasium.sampled_actions:
-        numbers = _numbers(env.action_space, config)
+        numbers = action_numbers(env.action_space, config)
         return env if numbers is None else VectorActions(env, numbers)
-    parts = _parts(env.action_space, config)
-    if parts is None:
-        return env
-    if prod(parts.sizes) > MOST_COMBINATIONS:
-        lower = f", lower game.gymnasium.action_bins={config.gymnasium.action_bins}" if parts.ends else ""
-        raise ConfigError(
-            f"game.name={config.name!r}: its actions {shown(env.action_space)} have {prod(parts.sizes):,} "
-            f"combinations: at most {MOST_COMBINATIONS:,} can be listed: set game.gymnasium.sampled_actions{lower}"
-        )
-    return CombinedActions(env, parts)
+    parts = action_parts(env.action_space, config)
+    return env if parts is None else CombinedActions(env, parts)
 
 
 def found_in(env: gymnasium.Env, kind: type[gymnasium.Wrapper]) -> Any:
@@ -129,6 +133,21 @@ def found_in(env: gymnasium.Env, kind: type[gymnasium.Wrapper]) -> Any:
             return env
         env = env.env
     return None
+
+
+def action_parts(space: Space, config: GameConfig) -> Parts | None:
+    """The parts of combined actions; None for other spaces.
+
+    Raises ConfigError for too many combinations, and for a Box without bins or bounds.
+    """
+    parts = _parts(space, config)
+    if parts is not None and prod(parts.sizes) > MOST_COMBINATIONS:
+        lower = f", lower game.gymnasium.action_bins={config.gymnasium.action_bins}" if parts.ends else ""
+        raise ConfigError(
+            f"game.name={config.name!r}: its actions {shown(space)} have {prod(parts.sizes):,} combinations: at most "
+            f"{MOST_COMBINATIONS:,} can be listed: set game.gymnasium.sampled_actions{lower}"
+        )
+    return parts
 
 
 def _grid(space: Box, config: GameConfig) -> Parts:
@@ -156,7 +175,7 @@ def _bounds(space: Box, where: str) -> tuple[tuple[float, ...], tuple[float, ...
     return tuple(low.tolist()), tuple(high.tolist())
 
 
-def _numbers(space: Space, config: GameConfig) -> Numbers | None:
+def action_numbers(space: Space, config: GameConfig) -> Numbers | None:
     """The numbers of an action of this space; None for Discrete, which is a list."""
     if isinstance(space, Box):
         return Numbers(*_bounds(space, f"game.name={config.name!r}: its actions are {shown(space)}"), space.dtype.name)

@@ -1,11 +1,13 @@
-"""Any game of OpenSpiel for two players, without chance and hidden information, by its name there.
+"""Any game of OpenSpiel for one or two players, without hidden information, by its name there.
 
-A frame is OpenSpiel's observation for the player to move, as float32, and one more plane (or number) that is 1 while
-the player who began is not to move. The outcome is the reward of the move that ends the game, for the player who made
-it.
+A frame is OpenSpiel's observation for the player to move, as float32; with two players there is one more plane (or
+number) that is 1 while the player who began is not to move. The tiles of 2048 become a plane for each power of 2. The
+reward of a move is what the player's returns grow by, until the next decision: of two players the outcome, at the end.
 
-Players move in turn. Where OpenSpiel lets one player move again, as after a capture, the other one passes: the pass is
-one more action, and then the only legal one.
+Two players move in turn. Where OpenSpiel lets one player move again, as after a capture, the other one passes: the pass
+is one more action, and then the only legal one.
+
+Chance plays at once, after a move and before the first one, each game with draws of its own; it may say who begins.
 """
 
 import numpy as np
@@ -16,17 +18,23 @@ from ..config import GameConfig
 from ..errors import ConfigError
 from .board import BoardGame
 from .board_rules import BoardRules
-from .game import GameSpec
+from .game import GameSpec, game_seeds
 
 PREFIX = "OpenSpiel/"
 _KIND = pyspiel.GameType
+# 2048's tiles are powers of 2, up to 131072 on 16 cells.
+_TILES, _NUM_POWERS = "2048", 17
 
 
 class OpenSpielGame(BoardGame):
     """B games of the rules that follow `OpenSpiel/` in `game.name`, as in `OpenSpiel/breakthrough(rows=6,columns=6)`.
 
-    Raises ConfigError for games that are unknown, or of another kind.
+    `seed` drives chance. Raises ConfigError for games that are unknown, or of another kind.
     """
+
+    def __init__(self, config: GameConfig, num_games: int, seed: int) -> None:
+        super().__init__(config, num_games)
+        self._chance_B = [np.random.default_rng(each) for each in game_seeds(seed, num_games)]
 
     def _load(self, config: GameConfig) -> pyspiel.Game:
         self._rules = BoardRules()
@@ -37,25 +45,32 @@ class OpenSpielGame(BoardGame):
         self._tensor_shape = (first, *reversed(shape))
         if len(self._tensor_shape) == 2:
             self._tensor_shape = (1, *self._tensor_shape)
+        self._has_tiles = self.rules.get_type().short_name == _TILES
+        if self._has_tiles:
+            self._tensor_shape = (_NUM_POWERS, *self._tensor_shape[1:])
+        players, num_actions = self.rules.num_players(), self.rules.num_distinct_actions()
         # Passes are moves too, and OpenSpiel does not count them.
-        self._move_limit = config.max_episode_moves or 2 * self.rules.max_game_length()
-        self._pass = self.rules.num_distinct_actions()
-        self._first_player = self.rules.new_initial_state().current_player()
-        self._to_play_B = np.zeros(self.num_games, np.int8)
+        self._move_limit = config.max_episode_moves or players * self.rules.max_game_length()
+        self._pass = num_actions if players == 2 else None
+        self._first_player_B, self._to_play_B = np.zeros((2, self.num_games), np.int8)
         self._histories: list[list[int]] = [[] for _ in range(self.num_games)]
-        frame_shape = (self._tensor_shape[0] + 1, *self._tensor_shape[1:])
+        frame_shape = (self._tensor_shape[0] + players - 1, *self._tensor_shape[1:])
+        has_chance = self.rules.get_type().chance_mode != _KIND.ChanceMode.DETERMINISTIC
         return GameSpec(
             name=config.name,
             description=(
                 f"{config.name}: {'x'.join(map(str, frame_shape))} float32 values, stack {config.frame_stack}, "
-                f"{self._pass} actions and a pass, 2 players, cap {self._move_limit} moves"
+                f"{num_actions} actions{' and a pass, 2 players' if players == 2 else ''}"
+                f"{', chance' if has_chance else ''}, cap {self._move_limit} moves"
             ),
             frame_shape=frame_shape,
             frame_dtype="float32",
             frame_stack=config.frame_stack,
-            num_actions=self._pass + 1,
-            num_players=2,
-            opponents=("random", "rollouts"),
+            num_actions=num_actions + players - 1,
+            num_players=players,
+            opponents=("random", "rollouts") if players == 2 else (),
+            has_chance=has_chance,
+            has_outcome=players == 2 and (self.rules.min_utility(), self.rules.max_utility()) == (-1.0, 1.0),
         )
 
     def to_play(self) -> NDArray[np.int8]:
@@ -68,7 +83,7 @@ class OpenSpielGame(BoardGame):
 
     def forced(self, game: int) -> int | None:
         """The pass, where it is the only action."""
-        return self._pass if self._legal_BA[game, self._pass] else None
+        return self._pass if self._pass is not None and self._legal_BA[game, self._pass] else None
 
     def render(self) -> None:  # type: ignore[override]
         """OpenSpiel draws no pictures."""
@@ -79,28 +94,50 @@ class OpenSpielGame(BoardGame):
 
     def _play(self, game: int, action: int) -> tuple[float, bool, bool]:
         state = self.states[game]
-        self._to_play_B[game] = 1 - self._to_play_B[game]
+        if self._pass is not None:
+            self._to_play_B[game] = 1 - self._to_play_B[game]
         self._histories[game].append(action)
         player = state.current_player()
+        before = state.returns()[player]
         if action != self._pass:
             state.apply_action(action)
+            self._let_chance_play(game)
         self._look(game)
+        reward = state.returns()[player] - before
         if state.is_terminal():
-            return state.returns()[player], True, False
-        return 0.0, False, len(self._histories[game]) >= self._move_limit
+            return reward, True, False
+        return reward, False, len(self._histories[game]) >= self._move_limit
 
     def _look(self, game: int) -> None:
         state, frame_F = self.states[game], self._frame_BF[game]
         if state.move_number() == 0:
             self._to_play_B[game], self._histories[game] = 0, []
+            self._let_chance_play(game)
+            self._first_player_B[game] = state.current_player()
         seat = int(self._to_play_B[game])
-        player = seat ^ self._first_player
-        frame_F[:-1] = np.reshape(state.observation_tensor(player), self._tensor_shape)
-        frame_F[-1] = seat
+        player = seat ^ int(self._first_player_B[game])
+        frame_F[: self._tensor_shape[0]] = self._observation(state, player)
+        if self._pass is not None:
+            frame_F[-1] = seat
         self._legal_BA[game] = False
         if state.is_terminal():
             return
         self._legal_BA[game, state.legal_actions() if state.current_player() == player else self._pass] = True
+
+    def _observation(self, state: pyspiel.State, player: int) -> np.ndarray:
+        """OpenSpiel's, planes first."""
+        tensor = np.asarray(state.observation_tensor(player), np.float32)
+        if not self._has_tiles:
+            return tensor.reshape(self._tensor_shape)
+        power = np.log2(np.maximum(tensor, 1.0)).astype(np.int64)  # an empty cell has none
+        return (power == np.arange(1, _NUM_POWERS + 1)[:, None]).reshape(self._tensor_shape).astype(np.float32)
+
+    def _let_chance_play(self, game: int) -> None:
+        """Draws outcomes until a player is to move, or the game is over."""
+        state = self.states[game]
+        while state.is_chance_node():
+            outcomes, chances = zip(*state.chance_outcomes(), strict=True)
+            state.apply_action(int(self._chance_B[game].choice(outcomes, p=chances)))
 
 
 def _load(name: str) -> pyspiel.Game:
@@ -110,14 +147,14 @@ def _load(name: str) -> pyspiel.Game:
     except pyspiel.SpielError as error:
         reason = " ".join(str(error).split())
         raise ConfigError(f"game.name={name!r}: OpenSpiel refuses it: {reason[:300]}") from None
-    kind = rules.get_type()
+    kind, players = rules.get_type(), rules.num_players()
     faults = {
-        "it has chance": kind.chance_mode != _KIND.ChanceMode.DETERMINISTIC,
+        "OpenSpiel does not list what chance may do": kind.chance_mode == _KIND.ChanceMode.SAMPLED_STOCHASTIC,
         "players do not move in turn": kind.dynamics != _KIND.Dynamics.SEQUENTIAL,
         "players do not see everything": kind.information != _KIND.Information.PERFECT_INFORMATION,
-        f"it has {rules.num_players()} players": rules.num_players() != 2,
-        "one player's gain is not the other's loss": kind.utility != _KIND.Utility.ZERO_SUM,
-        "it rewards before its end": kind.reward_model != _KIND.RewardModel.TERMINAL,
+        f"it has {players} players": players > 2,
+        "one player's gain is not the other's loss": players == 2 and kind.utility != _KIND.Utility.ZERO_SUM,
+        "it rewards before its end": players == 2 and kind.reward_model != _KIND.RewardModel.TERMINAL,
         "it has no observation as numbers": not kind.provides_observation_tensor,
     }
     wrong = [fault for fault, is_so in faults.items() if is_so]

@@ -1,7 +1,8 @@
 """A game of your own, `module:Class`: imported only if the command line allows it.
 
 The class (or any function) is called with `game.gymnasium.arguments` and returns
-one game: an object that follows `single.SingleGame`, or a gymnasium environment.
+one game: an object that follows `single.SingleGame`, or a gymnasium environment. A class that is a gymnasium
+`VectorEnv` is called with `num_envs` too, and plays all games of a batch.
 """
 
 import re
@@ -10,6 +11,7 @@ from typing import Any
 
 import gymnasium
 import numpy as np
+from gymnasium.vector import VectorEnv
 from gymnasium.wrappers import TimeLimit
 
 from ..config import GameConfig
@@ -22,6 +24,8 @@ from .game import Game, GameSpec
 from .gymnasium_family import GymnasiumGame, environment_arguments
 from .gymnasium_wrappers import wrapped
 from .single import BatchedGame, SingleGame
+from .symmetries import checked_symmetries
+from .vector_family import VectorGame
 
 _NAME = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:([A-Za-z_]\w*|[\w./-]+-v\d+)")
 _MEMBERS = ("num_actions", "frame_shape", "reset", "step")
@@ -37,6 +41,8 @@ def make_own(config: GameConfig, num_games: int, seed: int) -> Game:
     does not return a game.
     """
     make = _find(config)
+    if _is_vector(make):
+        return VectorGame(config, num_games, seed, lambda num_envs, _: _call(make, config, num_envs=num_envs))
     first = _call(make, config)
     if isinstance(first, gymnasium.Env):
         close_all(config.name, [first])
@@ -61,9 +67,14 @@ def _find(config: GameConfig) -> Any:
     return find_own_class("game.name", name, GameError)
 
 
-def _call(make: Any, config: GameConfig) -> Any:
+def _is_vector(make: Any) -> bool:
+    """Whether one object plays all games."""
+    return isinstance(make, type) and issubclass(make, VectorEnv)
+
+
+def _call(make: Any, config: GameConfig, **more: int) -> Any:
     try:
-        return asked(config.name, "its constructor", make, **environment_arguments(config))
+        return asked(config.name, "its constructor", make, **environment_arguments(config), **more)
     except GameError as error:
         if not isinstance(error.__cause__, TypeError):
             raise
@@ -104,6 +115,7 @@ def _spec(config: GameConfig, game: SingleGame) -> GameSpec:
         num_actions=int(game.num_actions),
         num_players=int(num_players),
         opponents=("random",) if num_players == 2 else (),
+        symmetries=checked_symmetries(config.name, getattr(game, "symmetries", ()), shape, int(game.num_actions)),
         objections=tuple(
             f"{choice}: {config.name} is no gymnasium environment: leave it out"
             for choice in chosen(config.gymnasium, "game.gymnasium.", *_OF_ENVIRONMENTS)

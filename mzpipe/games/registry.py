@@ -127,6 +127,12 @@ def _make_own(config: GameConfig, num_games: int, seed: int, training: bool) -> 
     return make_own(config, num_games, seed)
 
 
+def _make_envpool(config: GameConfig, num_games: int, seed: int, training: bool) -> Game:
+    from .envpool_games import make_envpool
+
+    return make_envpool(config, num_games, seed)
+
+
 def _make_atari(config: GameConfig, num_games: int, seed: int, training: bool) -> Game:
     from .atari import AtariGame
 
@@ -142,7 +148,7 @@ def _make_board(config: GameConfig, num_games: int, seed: int, training: bool) -
 def _make_open_spiel(config: GameConfig, num_games: int, seed: int, training: bool) -> Game:
     from .open_spiel_games import OpenSpielGame
 
-    return OpenSpielGame(config, num_games)
+    return OpenSpielGame(config, num_games, seed)
 
 
 def _unused_board(config: GameConfig) -> Iterable[str]:
@@ -165,7 +171,7 @@ FAMILIES = (
     ),
     Family(", ".join(BOARDS), lambda: BOARDS, _make_board, sections=("board",), unused=_unused_board),
     Family(
-        "any other of OpenSpiel's for two players, as OpenSpiel/breakthrough",
+        "any other of OpenSpiel's for one or two players, as OpenSpiel/breakthrough",
         tuple,
         _make_open_spiel,
         takes=lambda name: name.startswith("OpenSpiel/"),
@@ -183,6 +189,13 @@ FAMILIES = (
         _make_minatar,
         sections=("minatar",),
         unused=_unused_minatar,
+    ),
+    Family(
+        "EnvPool's, as envpool:FrozenLake-v1",
+        tuple,
+        _make_envpool,
+        sections=("gymnasium",),
+        takes=lambda name: name.startswith("envpool:"),
     ),
     Family(
         "a game of your own, as my_game:MyGame",

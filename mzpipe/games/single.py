@@ -32,8 +32,8 @@ class SingleGame(Protocol):
     """The members that a game must have; docs/games.md lists the optional ones.
 
     Optional: frame_dtype ("float32", the default, or "uint8", which networks see divided by 255), num_players (1 or
-    2), legal_actions() -> [A] of bool, to_play() -> 0 or 1, close(); for people render() -> uint8 [H, W, 3] and
-    action_names() -> a word for each action.
+    2), symmetries (pairs of points and actions, see game.Symmetry), legal_actions() -> [A] of bool, to_play() -> 0 or
+    1, close(); for people render() -> uint8 [H, W, 3] and action_names() -> a word for each action.
     """
 
     num_actions: int

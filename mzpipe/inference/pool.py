@@ -2,7 +2,7 @@
 
 Node n of tree t of lane l lives in row (l * T + t) * N + n of the pool.
 
-Shape legend    L lanes   T trees of a lane   N nodes of a tree   R rows of a batch   A actions   C = 2 + A columns
+Shape legend    L lanes   T trees of a lane   N nodes of a tree   R rows of a batch   C columns: 2 + places of a policy
 """
 
 import numpy as np
@@ -18,7 +18,7 @@ def nodes_of_a_tree(profile: Profile) -> int:
 
 @njit(cache=True, nogil=True)
 def gather_kernel(
-    lanes_L, num_rows_L, node_index_L, parent_index_LT, action_LT, num_nodes, num_actions, source_R, target_R, action_R
+    lanes_L, num_rows_L, node_index_L, parent_index_LT, action_LT, num_nodes, num_places, source_R, target_R, action_R
 ):
     """Fills the rows of a recurrent batch; returns their number, or -1 - lane for a lane with a row out of range."""
     row, num_trees = 0, parent_index_LT.shape[1]
@@ -28,7 +28,7 @@ def gather_kernel(
             return -1 - lane
         for tree in range(num_rows_L[lane]):
             parent, action = parent_index_LT[lane, tree], action_LT[lane, tree]
-            if parent < 0 or parent >= node or action < 0 or action >= num_actions:
+            if parent < 0 or parent >= node or action < 0 or action >= num_places:
                 return -1 - lane
             base = (lane * num_trees + tree) * num_nodes
             source_R[row], target_R[row], action_R[row] = base + parent, base + node, action

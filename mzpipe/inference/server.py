@@ -6,7 +6,7 @@ Owns    the networks and their pool of hidden states on its device: [L * T * N, 
 A lap starts a batch and goes on; a later lap, which finds that it has landed, answers its lanes. So on a GPU the next
 batch is gathered while one is on the device, and no lap waits for it. On a CPU a batch lands as it starts.
 
-Shape legend    L lanes   T trees of a lane   N nodes of a tree   R rows of a batch   A actions
+Shape legend    L lanes   T trees of a lane   N nodes of a tree   R rows of a batch
 """
 
 import time
@@ -62,7 +62,7 @@ class InferenceServer(Agent):
         shape = self._plane.shape
         self._lanes = self._plane.lane_server(self._index)
         self._block = self._lanes.block
-        self._num_actions = shape.num_actions
+        self._num_places = shape.num_places
         self._num_trees = self._block["action"].shape[1]
         self._num_nodes = nodes_of_a_tree(self._profile)
         max_rows = self._block["action"].size
@@ -188,7 +188,7 @@ class InferenceServer(Agent):
 
     def _start_children(self, network: Network, flight: Flight, lanes: np.ndarray) -> int:
         rows = (flight.source_R, flight.target_R, flight.action_R)
-        num_rows: int = gather_kernel(lanes, *self._gathered, self._num_nodes, self._num_actions, *rows)
+        num_rows: int = gather_kernel(lanes, *self._gathered, self._num_nodes, self._num_places, *rows)
         if num_rows < 0:
             raise MzpipeError(f"lane {-1 - num_rows}: a request names a node or action out of range")
         self._gather_ends(num_rows)
@@ -227,7 +227,7 @@ class InferenceServer(Agent):
 
     def _give_candidates(self, candidates_LTAD: np.ndarray, lanes: np.ndarray, answer_RC: np.ndarray) -> None:
         """Writes each lane the candidates of its roots, which follow the policy logits."""
-        row, first = 0, 2 + self._num_actions
+        row, first = 0, 2 + self._num_places
         for lane in lanes.tolist():
             end = row + int(self._block["num_rows"][lane])
             given_TAD = candidates_LTAD[lane, : end - row]

@@ -9,7 +9,7 @@ from typing import NamedTuple
 from .layout import ArrayLayout, Field
 
 # Parts of the model whose gradients are measured one by one.
-MODEL_PARTS = ("representation", "dynamics", "prediction", "value_prefix", "consistency")
+MODEL_PARTS = ("representation", "dynamics", "prediction", "value_prefix", "consistency", "encoder")
 
 
 class Per(NamedTuple):
@@ -22,6 +22,7 @@ class Per(NamedTuple):
 
 
 _BATCH = Per("", lambda num_unroll_steps: ("",))
+_CHANCE = Per("", lambda num_unroll_steps: ("",), may_lack=True)
 _STATE = Per("/K", lambda num_unroll_steps: [str(k) for k in range(num_unroll_steps + 1)])
 _ACTION = Per("/K", lambda num_unroll_steps: [str(k) for k in range(1, num_unroll_steps + 1)])
 _PART = Per("/PART", lambda num_unroll_steps: MODEL_PARTS, may_lack=True)
@@ -64,6 +65,20 @@ DIAGNOSTICS = (
         "",
         "difference of the root values as played and as trained, over the spread of the value targets; far from 0: the "
         "network that plays is not the one that is trained",
+    ),
+    Diagnostic(
+        "codes_used",
+        _CHANCE,
+        "codes",
+        "with `network.chance_codes`, the number of codes that the encoder uses, weighted (the exponential of their "
+        "entropy over the batch); 1: nothing that it sees is chance",
+    ),
+    Diagnostic(
+        "codes_expected",
+        _CHANCE,
+        "codes",
+        "the number of codes that the network expects after an action, weighted alike; near the first number where "
+        "chance decides all, near 1 where nothing is chance",
     ),
     Diagnostic("sample_size", _BATCH, "samples", "samples of the batch that count, under the importance weights"),
     Diagnostic("gradient_norm", _PART, "", "norm of the gradient in a part of the model, after clipping"),

@@ -3,7 +3,7 @@
     request [L, 16]  response [L, 16]     one sequence word per lane, 128 bytes apart
     kind, node_index, last_node, num_rows, pin, attached, doorbell [L]
     observation [L, T, ...]  parent_index, action [L, T]                client -> server
-    reward, value [L, T]  policy_logits [L, T, A]  weights_version [L]  server -> client
+    reward, value [L, T]  policy_logits [L, T, P]  weights_version [L]  server -> client
     candidates [L, T, A, D], only where actions are vectors: the root's  server -> client
 
 V1  A lane is pending while request > response; until then its request and
@@ -12,7 +12,8 @@ V2  While request == response, the whole lane belongs to the client.
 V3  Work left by a server that died is simply request > response.
 V4  An answer without a weights version is void: the request continues a search whose hidden states are gone.
 
-Shape legend    L lanes   T trees of a lane   A actions   D numbers of an action that is a vector
+Shape legend    L lanes   T trees of a lane   P places of a policy: actions, and codes of chance   A actions
+                D numbers of an action that is a vector
 """
 
 from enum import IntEnum
@@ -37,7 +38,7 @@ class RequestKind(IntEnum):
 def lane_layout(
     num_lanes: int,
     num_trees: int,
-    num_actions: int,
+    num_places: int,
     observation_shape: tuple[int, ...],
     observation_dtype: str,
     action_size: int = 0,
@@ -45,7 +46,7 @@ def lane_layout(
     """The block of all lanes of one server."""
     words = (num_lanes, WORDS_PER_LINE)
     trees = (num_lanes, num_trees)
-    candidates = [Field("candidates", "float32", (*trees, num_actions, action_size))] if action_size else []
+    candidates = [Field("candidates", "float32", (*trees, num_places, action_size))] if action_size else []
     return ArrayLayout(
         [
             Field("request", "int64", words),
@@ -62,7 +63,7 @@ def lane_layout(
             Field("observation", observation_dtype, (*trees, *observation_shape)),
             Field("reward", "float32", trees),
             Field("value", "float32", trees),
-            Field("policy_logits", "float32", (*trees, num_actions)),
+            Field("policy_logits", "float32", (*trees, num_places)),
             Field("weights_version", "int64", (num_lanes,)),
             *candidates,
         ]
@@ -72,7 +73,7 @@ def lane_layout(
 class LaneClient:
     """The client's side of one lane: fill the request arrays, `request`, poll `ready`, read the answer.
 
-    Reads   reward_T, value_T, policy_logits_TA, weights_version
+    Reads   reward_T, value_T, policy_logits_TP, weights_version
     Writes  observation_T.., parent_index_T, action_T
     """
 

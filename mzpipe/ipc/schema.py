@@ -30,7 +30,9 @@ class Steps(NamedTuple):
     reward: Annotated[np.ndarray, Column("float32", (), "the reward that followed it", "rewards")]
     to_play: Annotated[np.ndarray, Column("int8", (), "the player to move")]
     legal_actions: Annotated[np.ndarray, Column("bool", ("num_actions",), "what the rules allow")]
-    search_policy: Annotated[np.ndarray, Column("float32", ("num_actions",), "the search's policy", "search_policies")]
+    search_policy: Annotated[
+        np.ndarray, Column("float32", ("num_actions",), "the search's policy; zeros: no target", "search_policies")
+    ]
     root_value: Annotated[np.ndarray, Column("float32", (), "the search's value of the position", "root_values")]
     weights_version: Annotated[np.ndarray, Column("int64", (), "weights version of the search", "weights_versions")]
     # Where actions are vectors, `action` and the search's policy count places among the candidates.

@@ -73,6 +73,8 @@ class PlaneShape:
     trace_events: int = 0
     # Numbers of an action that is a vector, of which num_actions candidates are searched; 0: actions are a list.
     action_size: int = 0
+    # The codes of chance that the network knows besides the game's actions.
+    chance_codes: int = 0
 
     def check(self) -> None:
         """Raises ValueError for numbers that no plan has: a stranger's shape could ask for much memory or time."""
@@ -90,6 +92,11 @@ class PlaneShape:
         for dtype in (self.frame_dtype, *(field.dtype for field in self.model_state)):
             if np.dtype(dtype).kind not in "biuf":
                 raise ValueError(f"dtype {dtype[:20]!r}")
+
+    @property
+    def num_places(self) -> int:
+        """The width of the network's policy: the game's actions, and after them the codes of chance."""
+        return self.num_actions + self.chance_codes
 
     @property
     def observation_shape(self) -> tuple[int, ...]:
@@ -175,7 +182,7 @@ class PlaneShape:
         for server in range(self.inference_servers):
             lanes = len(self.lane_clients(server))
             plan[f"lanes-{server}"] = lane_layout(
-                lanes, trees, self.num_actions, self.observation_shape, self.frame_dtype, self.action_size
+                lanes, trees, self.num_places, self.observation_shape, self.frame_dtype, self.action_size
             )
         for actor in range(self.actors):
             plan[f"trajectory-{actor}"] = RingSpec(trajectory, self.trajectory_ring_slots)

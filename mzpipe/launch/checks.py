@@ -61,7 +61,7 @@ def check_loggers(profile: Profile) -> None:
 def refuse_unused(profile: Profile, game: GameSpec) -> None:
     """Raises ConfigError for a setting without effect on this game, and for one that the game needs."""
     objections = [*unused_settings(profile.game), *game.objections]
-    opponent = ("evaluator.opponent", "evaluator.opponent_simulations")
+    opponent = tuple(f"evaluator.opponent{each}" for each in ("", "_simulations", "_command", "_setup", "_seconds"))
     if game.num_players == 1:
         objections += (f"{choice}: {game.name} has one player: leave it out" for choice in chosen(profile, *opponent))
     if objections:

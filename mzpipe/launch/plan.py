@@ -123,12 +123,14 @@ class Plan:
     def search_bytes(self) -> int:
         """Bytes of the search trees of all actors, reanalyzers and the evaluator."""
         profile, shape = self.profile, self.shape
-        lane = search_bytes(profile.search, batch_size=shape.trees_per_lane, num_actions=self.game.num_actions)
+        edges = {"num_actions": shape.num_actions, "num_codes": shape.chance_codes}
+        lane = search_bytes(profile.search, batch_size=shape.trees_per_lane, **edges)
+        if profile.actor.fast_simulations:
+            fast = greedy_search(profile.search, profile.actor.fast_simulations)
+            lane += search_bytes(fast, batch_size=shape.trees_per_lane, **edges)
         greedy = greedy_search(profile.search, profile.evaluator.num_simulations)
-        games = search_bytes(greedy, batch_size=shape.evaluator_trees, num_actions=self.game.num_actions)
-        again = search_bytes(
-            profile.search, batch_size=shape.trees_per_reanalyzer_lane, num_actions=self.game.num_actions
-        )
+        games = search_bytes(greedy, batch_size=shape.evaluator_trees, **edges)
+        again = search_bytes(profile.search, batch_size=shape.trees_per_reanalyzer_lane, **edges)
         reanalyzed = shape.reanalyzers * shape.lanes_per_reanalyzer * again
         return shape.actors * shape.lanes_per_actor * lane + reanalyzed + games
 
@@ -140,8 +142,11 @@ class Plan:
         capacity, length = self.table_sizes().capacity, self.profile.actor.trajectory_length
         if not self.profile.replay.source:  # else nothing is inserted, and nothing waits for it
             check_min_size(self.profile.replay.min_size_to_sample, capacity=capacity, trajectory_length=length)
-        check_opponent(self.profile.evaluator.opponent, self.game)
+        check_opponent(self.profile.evaluator, self.game)
         _check_images(self.profile, self.game)
+        _check_symmetries(self.profile, self.game)
+        _check_playout_caps(self.profile)
+        _check_resignation(self.profile, self.game)
         _check_room(
             str(SHARED_MEMORY),
             self.segment_bytes() + initial_bytes,
@@ -171,6 +176,7 @@ def make_plan(profile: Profile, game: GameSpec, devices: Devices, model: ModelSi
         frame_dtype=game.frame_dtype,
         frame_stack=game.frame_stack,
         num_actions=game.num_actions,
+        chance_codes=profile.network.chance_codes,
         actors=0 if profile.replay.source else topology.actors,
         lanes_per_actor=topology.lanes_per_actor,
         trees_per_lane=topology.trees_per_lane,
@@ -185,7 +191,7 @@ def make_plan(profile: Profile, game: GameSpec, devices: Devices, model: ModelSi
         batch_ring_slots=power_of_two(topology.batch_ring_slots),
         batch_size=profile.learner.batch_size,
         learner_ranks=len(devices.learner),
-        next_observations=profile.network.consistency,
+        next_observations=profile.network.consistency or profile.network.chance_codes > 0,
         num_unroll_steps=profile.learner.num_unroll_steps,
         weights_bytes=model.weights,
         model_state=model.state,
@@ -222,6 +228,28 @@ def _check_images(profile: Profile, game: GameSpec) -> None:
             f"{choice}: {game.name} has {game.frame_dtype} frames of shape {game.frame_shape}, not images of bytes: "
             "leave it out"
         )
+
+
+def _check_symmetries(profile: Profile, game: GameSpec) -> None:
+    for choice in chosen(profile, "learner.symmetries") if not game.symmetries else ():
+        planes = ", and action planes turn with none" if profile.game.action_planes else ""
+        raise ConfigError(f"{choice}: {game.name} declares no symmetries{planes}: leave it out")
+
+
+def _check_playout_caps(profile: Profile) -> None:
+    """Refuses caps that cap nothing; not for trained agents, which may be searched with any number of simulations."""
+    fast, full = profile.actor.fast_simulations, profile.search.num_simulations
+    if fast >= full:
+        raise ConfigError(
+            f"actor.fast_simulations={fast}: a full search has search.num_simulations={full}: lower the first below "
+            "it, or raise the second"
+        )
+
+
+def _check_resignation(profile: Profile, game: GameSpec) -> None:
+    for choice in chosen(profile, "actor.resign_below") if not game.has_outcome else ():
+        why = "has one player" if game.num_players == 1 else "may have other rewards than an outcome of 1, 0 or -1"
+        raise ConfigError(f"{choice}: {game.name} {why}: leave it out")
 
 
 def free_shared_bytes() -> int:

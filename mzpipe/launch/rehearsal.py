@@ -141,7 +141,7 @@ def tiny(profile: Profile) -> Profile:
         telemetry=TelemetryConfig(),
         inference=replace(profile.inference, batch_timeout_us=0),
         search=replace(profile.search, num_simulations=2),
-        actor=replace(profile.actor, trajectory_length=4),
+        actor=replace(profile.actor, trajectory_length=4, fast_simulations=min(1, profile.actor.fast_simulations)),
         replay=replace(
             profile.replay,
             capacity_bytes=1 << 24,

@@ -3,15 +3,13 @@
 Shape legend    B unrolls   K unroll steps   A actions   G parts of the model
 """
 
-from collections.abc import Iterator
-
 import numpy as np
 import torch
 from torch import Tensor, nn
 
 from ..ipc.diagnostics import MODEL_PARTS
-from ..nets import Model
-from ..nets.model import NetworkOutput
+from ..nets import Model, NetworkOutput
+from .chance import Codes, find_codes, only_known
 from .loss import Batch, unroll
 from .statistics import SavedBuffers
 
@@ -39,19 +37,22 @@ def diagnose(model: Model, batch: Batch) -> dict[str, np.ndarray | float]:
     """
     was_training = model.training
     model.eval()
-    outputs = list(_unrolled(model, batch))
+    codes = find_codes(model, batch)
+    batch = batch if codes is None else only_known(batch, codes)
+    outputs, afterstates = _unrolled(model, batch, codes)
     model.train(was_training)
     value_BK1 = torch.stack([model.value(output) for output in outputs], dim=1)
     reward_BK = torch.stack([model.reward(output) for output in outputs[1:]], dim=1)
     state = outputs[0].hidden_state.flatten(1)[:, : model.state_size].float()
     return {
-        "policy_entropy": float(_policy_entropy(model, outputs[0].policy_logits_BA.float()).mean()),
+        "policy_entropy": float(_policy_entropy(model, outputs[0]).mean()),
         "search_policy_entropy": float(_masked_mean(_entropy(batch.policy_target_BK1A), batch.policy_mask_BK1)),
         "value_error": _step_means((value_BK1 - batch.value_target_BK1).abs(), batch.value_mask_BK1),
         "reward_error": _step_means((reward_BK - batch.reward_target_BK).abs(), batch.reward_mask_BK),
         "state_mean": float(state.mean()),
         "state_spread": float(state.std(dim=0, correction=0).mean()),
         "played_gap": played_gap(model, batch),
+        **_codes_in_use(model, codes, afterstates),
         "sample_size": float(batch.weight_B.sum() ** 2 / (batch.weight_B**2).sum().clamp(min=1e-12)),
     }
 
@@ -72,31 +73,54 @@ def played_gap(model: Model, batch: Batch) -> float:
     return float((played_B - trained_B).square().mean().sqrt() / spread)
 
 
-def _policy_entropy(model: Model, outputs_BP: Tensor) -> Tensor:
+def _policy_entropy(model: Model, output: NetworkOutput) -> Tensor:
     if model.sampler is not None:
-        return model.sampler.entropy(outputs_BP)
-    return _entropy(torch.softmax(outputs_BP, -1))
+        return model.sampler.entropy(output.policy_logits_BA.float())
+    return _entropy(_policy(output, slice(model.num_actions)))
 
 
-def _unrolled(model: Model, batch: Batch) -> Iterator[NetworkOutput]:
+def _unrolled(model: Model, batch: Batch, codes: Codes | None) -> tuple[list[NetworkOutput], list[NetworkOutput]]:
+    """The outputs of all states, and with chance those of the afterstates."""
     if model.sampler is not None:
-        yield from _unrolled_along_vectors(model, batch)
-        return
-    output = model.initial_inference(batch.observation)
-    yield output
-    for action_B in batch.action_BK.unbind(1):
-        output = model.recurrent_inference(output.hidden_state, action_B)
-        yield output
+        return _unrolled_along_vectors(model, batch), []
+    states, afterstates = [model.initial_inference(batch.observation)], []
+    for k, action_B in enumerate(batch.action_BK.unbind(1)):
+        output = model.recurrent_inference(states[-1].hidden_state, action_B)
+        if codes is not None:
+            afterstates.append(output)
+            place_B = (model.num_actions + codes.index_BK[:, k]).to(action_B.dtype)
+            output = model.recurrent_inference(output.hidden_state, place_B)
+        states.append(output)
+    return states, afterstates
 
 
-def _unrolled_along_vectors(model: Model, batch: Batch) -> Iterator[NetworkOutput]:
-    """The same along the vectors that were played; policy logits are the policy head's outputs."""
+def _codes_in_use(model: Model, codes: Codes | None, afterstates: list[NetworkOutput]) -> dict[str, float]:
+    """How many codes the encoder uses and the network expects; 0 without chance."""
+    if codes is None:
+        return {"codes_used": 0.0, "codes_expected": 0.0}
+    used_C = (codes.row_BKC * codes.known_BK.unsqueeze(-1)).sum((0, 1))
+    expected_BKC = torch.stack([_policy(each, slice(model.num_actions, None)) for each in afterstates], dim=1)
+    used = _entropy(used_C / used_C.sum().clamp(min=1.0))
+    return {
+        "codes_used": float(used.exp()),
+        "codes_expected": float(_masked_mean(_entropy(expected_BKC), codes.known_BK).exp()),
+    }
+
+
+def _policy(output: NetworkOutput, places: slice) -> Tensor:
+    return torch.softmax(output.policy_logits_BA[:, places].float(), -1)
+
+
+def _unrolled_along_vectors(model: Model, batch: Batch) -> list[NetworkOutput]:
+    """The outputs along the vectors that were played; policy logits are the policy head's outputs."""
     steps = unroll(model, batch.observation, batch.model_action_BK)
     states = [model.represent(batch.observation), *steps.state_BK.unbind(1)]
     rewards = [None, *steps.reward_logits_BKM.unbind(1)]
     heads = zip(steps.value_logits_BK1M.unbind(1), steps.policy_logits_BK1A.unbind(1), strict=True)
-    for state, reward, (value, policy) in zip(states, rewards, heads, strict=True):
-        yield NetworkOutput(state, reward, value, policy)
+    return [
+        NetworkOutput(state, reward, value, policy)
+        for state, reward, (value, policy) in zip(states, rewards, heads, strict=True)
+    ]
 
 
 def _entropy(policy: Tensor) -> Tensor:

@@ -17,6 +17,7 @@ import torch
 
 from ..config import score_protocol
 from ..errors import CheckpointError, MzpipeError, NotFiniteError
+from ..games import describe_game
 from ..ipc.calls import LongCall
 from ..ipc.messages import CheckpointSaved, Message, Note, NotSaved, SaveCheckpoint
 from ..ipc.roles import Role
@@ -26,7 +27,7 @@ from ..ipc.stages import Stage
 from ..ipc.trace import Mark
 from ..ipc.weights import WeightsPublisher
 from ..nets import FlatWeights, Model, place_model, use_device
-from ..planning import derive_seed
+from ..planning import derive_seed, signed_search
 from ..runs.attempts import Attempts
 from ..runs.checkpoint import LATEST, CheckpointStore, step_name
 from ..runs.initial import discard_initial, read_initial
@@ -36,6 +37,7 @@ from ..runtime.context import RoleContext
 from .answers import Answers
 from .average import AverageWeights
 from .batches import BatchFeed
+from .chance import ChanceWatch
 from .diagnostics import diagnose, gradient_norms
 from .faults import FaultWatch
 from .launches import Launches
@@ -89,6 +91,7 @@ class Learner(Agent):
         # Steps that may run while the host goes on.
         self._max_behind = 1 if self._device.type == "cuda" else 0
         self._begun: deque[_Begun] = deque()
+        self._chance = ChanceWatch(self._profile.network.chance_codes)
         self._launches = Launches(self._device, self._counters)
 
     def on_start(self) -> None:
@@ -111,7 +114,14 @@ class Learner(Agent):
             self._first.set("step_ticket", 0)  # the other ranks read it only after joining, so it is set before
         self._ranks = self._join_ranks()
         self._step = TrainingStep(
-            self._model, config, ranks=self._ranks, average=self._average, note=self._note, ended=self._clock.end
+            self._model,
+            config,
+            ranks=self._ranks,
+            average=self._average,
+            symmetries=describe_game(self._profile.game).symmetries if config.symmetries else (),
+            note=self._note,
+            ended=self._clock.end,
+            discount=self._discount(),
         )
         # Read first: rank 0 discards them once the checkpoint that it makes of them is saved.
         initial = read_initial(self._plane.directory)
@@ -123,6 +133,12 @@ class Learner(Agent):
             self._publish()
             if self._publisher.version == 0:
                 raise MzpipeError("the initial weights are not finite: nothing was published")
+
+    def _discount(self) -> float:
+        """The discount with the game's sign; only the loss of a model with chance asks for it."""
+        if not self._profile.network.chance_codes:
+            return 1.0
+        return signed_search(self._profile.search, describe_game(self._profile.game).num_players).discount
 
     def do_work(self) -> int:
         """Trains on one batch if there is one, up to stop.learner_steps; publishes and saves at their intervals."""
@@ -295,7 +311,7 @@ class Learner(Agent):
         counters = self._counters
         counters.set("learner_steps", self._step.learner_steps)
         counters.add("clipped_targets", int(losses.clipped))
-        for name in ("total", "policy", "value", "reward", "consistency"):
+        for name in ("total", "policy", "value", "reward", "consistency", "afterstate", "code", "commitment"):
             counters.add(f"loss_{name}", float(getattr(losses, name)))
         counters.add("value_error", float(losses.value_error_B.mean()))
         counters.add("loss_steps")
@@ -307,6 +323,8 @@ class Learner(Agent):
         for name, value in measured.items():
             gauges[name][:] = value
         self._tell_gap(float(measured["played_gap"]))
+        if line := self._chance.line(float(measured["codes_expected"]), self._step.learner_steps):
+            self._note(line)
         gauges["gradient_norm"][:] = gradient_norms(self._model)
         gauges["learner_steps"][0] = self._step.learner_steps
 

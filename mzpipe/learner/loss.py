@@ -1,4 +1,4 @@
-"""MuZero's loss over an unroll, with EfficientZero's two additions if the model has them.
+"""MuZero's loss over an unroll, with EfficientZero's two additions, and those of `chance`, if the model has them.
 
     sum_{k=0..K} scale_k * (l_policy + w_v * l_value + l_reward + w_c * l_consistency)
 
@@ -24,7 +24,7 @@ all next observations of the sample, which consistency compares with.
 Shape legend    B unrolls   K unroll steps   A actions   M outputs of a value or reward head
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any, Literal, NamedTuple
 
@@ -33,12 +33,15 @@ from torch import Tensor, nn
 from torch.nn.functional import log_softmax
 
 from ..config import LearnerConfig
+from ..games import Symmetry
 from ..ipc.schema import Unrolls
 from ..nets import Model, device_has_bfloat16
 from ..nets.capture import reason_of
 from ..nets.support import halve_gradient, head_scalar, two_hot
 from .augment import Augmentation
+from .chance import Codes, afterstate_values, commitment, find_codes, only_known
 from .stacks import following_observations, only_stored
+from .symmetries import Symmetries
 
 # A training batch on its device.
 Batch = Unrolls[Tensor]
@@ -56,7 +59,8 @@ class Losses(NamedTuple):
     """Means over the batch; `total` carries the gradient. `clipped` counts targets outside their support.
 
     value_error_B is |v - z| of the sampled positions, their new priorities (MuZero, appendix G). `reward` is the value
-    prefix's loss if the model has one; `consistency` is 0 if it has no such head.
+    prefix's loss if the model has one; `consistency` is 0 if it has no such head, and the three of chance (see
+    `chance`) are 0 if it has no codes.
     """
 
     total: Tensor
@@ -64,12 +68,15 @@ class Losses(NamedTuple):
     value: Tensor
     reward: Tensor
     consistency: Tensor
+    afterstate: Tensor
+    code: Tensor
+    commitment: Tensor
     clipped: Tensor
     value_error_B: Tensor
 
 
 class Unroll(NamedTuple):
-    """The outputs of all steps, and the states after each action [B, K, ...].
+    """The outputs of all steps, and the states after each action [B, K, ...]; with chance those of afterstates too.
 
     Where actions are vectors, policy logits are the policy head's outputs.
     """
@@ -78,6 +85,17 @@ class Unroll(NamedTuple):
     value_logits_BK1M: Tensor
     reward_logits_BKM: Tensor
     state_BK: Tensor
+    code_logits_BKC: Tensor | None = None
+    afterstate_value_logits_BKM: Tensor | None = None
+
+
+class _OfChance(NamedTuple):
+    """Losses of chance, and how many of their targets were clipped."""
+
+    afterstate: Tensor
+    code: Tensor
+    commitment: Tensor
+    clipped: Tensor
 
 
 class _Pairs(NamedTuple):
@@ -96,13 +114,17 @@ def muzero_loss(
     value_loss_weight: float,
     consistency_loss_weight: float = 0.0,
     entropy_loss_weight: float = 0.0,
+    commitment_loss_weight: float = 0.0,
     loss_scale: Literal["steps", "all"] = "steps",
     consistency_steps: Literal["all", "one"] = "all",
     augmentation: Augmentation = _NO_AUGMENTATION,
+    discount: float = 1.0,
 ) -> Losses:
-    """The loss of one batch; `augmentation` works in training mode only."""
+    """The loss of one batch; `augmentation` works in training mode only, only chance asks for the discount."""
     augmentation = augmentation if model.training else _NO_AUGMENTATION
-    steps = unroll(model, batch.observation, batch.model_action_BK, augmentation)
+    codes = find_codes(model, batch)
+    batch = batch if codes is None else only_known(batch, codes)
+    steps = unroll(model, batch.observation, batch.model_action_BK, augmentation, codes)
     scale_K1 = _step_scales(batch, loss_scale)
     value_BK1, value_clipped = _scalar_loss(steps.value_logits_BK1M, batch.value_target_BK1, model.value_bins)
     reward_BK, reward_clipped = _scalar_loss(steps.reward_logits_BKM, _reward_targets(model, batch), model.reward_bins)
@@ -111,34 +133,77 @@ def muzero_loss(
     value = _weighted(value_BK1, batch.value_mask_BK1 * scale_K1, batch)
     reward = _weighted(reward_BK, batch.reward_mask_BK * scale_K1[1:], batch)
     total, consistency = policy + value_loss_weight * value + reward, torch.zeros_like(policy)
+    afterstate = code = committed = consistency
     if model.consistency is not None:
         pairs = _pairs(batch, steps.state_BK, scale_K1[1:])
         pairs = _drawn(pairs) if consistency_steps == "one" else pairs
         consistency = _consistency(model, batch, pairs, augmentation)
         total = total + consistency_loss_weight * consistency
     clipped = (value_clipped & (batch.value_mask_BK1 > 0)).sum() + (reward_clipped & (batch.reward_mask_BK > 0)).sum()
+    if codes is not None:
+        afterstate, code, committed, more = _of_chance(model, batch, codes, steps, scale_K1[1:], discount)
+        total = total + value_loss_weight * afterstate + code + commitment_loss_weight * committed
+        clipped = clipped + more
     value_error_B = _value_error(steps.value_logits_BK1M[:, 0], batch.value_target_BK1[:, 0], model.value_bins)
-    policy, value, reward, consistency = (part.detach() for part in (policy, value, reward, consistency))
-    return Losses(total, policy, value, reward, consistency, clipped, value_error_B)
+    parts = [part.detach() for part in (policy, value, reward, consistency, afterstate, code, committed)]
+    return Losses._make([total, *parts, clipped, value_error_B])
 
 
 def unroll(
-    model: Model, observation: Tensor, action_BK: Tensor, augmentation: Augmentation = _NO_AUGMENTATION
+    model: Model,
+    observation: Tensor,
+    action_BK: Tensor,
+    augmentation: Augmentation = _NO_AUGMENTATION,
+    codes: Codes | None = None,
 ) -> Unroll:
-    """Unrolls the dynamics along actions [B, K] or vectors [B, K, D]; the prediction sees the states as one batch."""
+    """Unrolls the dynamics along actions [B, K] or vectors [B, K, D].
+
+    The prediction function sees the states of all steps, and afterstates, as one batch.
+    """
     state = model.represent_observed(augmentation.apply(model.observe(observation)))
-    states, rewards, lstm = [state], [], None
-    for k, action_B in enumerate(action_BK.unbind(1)):
-        reward_outputs, state = model.step(halve_gradient(state), action_B)
+    states, afterstates, rewards, lstm = [state], [], [], None
+    for k, choice_B in enumerate(action_BK.unbind(1)):
+        state = halve_gradient(state)
+        if codes is not None:
+            _, state = model.step(state, choice_B)
+            afterstates.append(state)
+            choice_B = codes.row_BKC[:, k]
+        reward_outputs, state = model.step(state, choice_B)
         if model.value_prefix is not None:
             lstm = None if k % model.value_prefix.horizon == 0 else lstm
             reward_outputs, lstm = model.value_prefix(reward_outputs, lstm)
         rewards.append(reward_outputs)
         states.append(state)
-    state_BK1 = torch.stack(states, dim=1)
-    policy_logits, value_logits = model.prediction(state_BK1.flatten(0, 1))
-    policy_logits, value_logits = (each.unflatten(0, state_BK1.shape[:2]) for each in (policy_logits, value_logits))
-    return Unroll(policy_logits, value_logits, torch.stack(rewards, dim=1), state_BK1[:, 1:])
+    state_BN, reward_logits = torch.stack(states + afterstates, dim=1), torch.stack(rewards, dim=1)
+    policy_logits, value_logits = model.prediction(state_BN.flatten(0, 1))
+    policy_logits, value_logits = (each.unflatten(0, state_BN.shape[:2]) for each in (policy_logits, value_logits))
+    if codes is None:
+        return Unroll(policy_logits, value_logits, reward_logits, state_BN[:, 1:])
+    parts = [len(states), len(afterstates)]
+    policy_logits, code_logits = policy_logits.split(parts, dim=1)
+    value_logits, afterstate_value_logits = value_logits.split(parts, dim=1)
+    return Unroll(
+        policy_logits[..., : model.num_actions],
+        value_logits,
+        reward_logits,
+        state_BN[:, 1 : len(states)],
+        code_logits[..., model.num_actions :],
+        afterstate_value_logits,
+    )
+
+
+def _of_chance(model: Model, batch: Batch, codes: Codes, steps: Unroll, scale_K: Tensor, discount: float) -> _OfChance:
+    """The losses of chance; `batch` has the rewards of known codes alone."""
+    assert steps.afterstate_value_logits_BKM is not None and steps.code_logits_BKC is not None
+    target_BK, mask_BK = afterstate_values(batch, discount)
+    value_BK, clipped = _scalar_loss(steps.afterstate_value_logits_BKM, target_BK, model.value_bins)
+    code_BK = _cross_entropy(steps.code_logits_BKC, codes.row_BKC.detach())
+    return _OfChance(
+        _weighted(value_BK, mask_BK * scale_K, batch),
+        _weighted(code_BK, codes.known_BK * scale_K, batch),
+        _weighted(commitment(codes), codes.known_BK * scale_K, batch),
+        (clipped & (mask_BK > 0)).sum(),
+    )
 
 
 def _policy_loss(model: Model, batch: Batch, outputs_BK1P: Tensor, entropy_loss_weight: float) -> Tensor:
@@ -221,24 +286,33 @@ def _value_error(outputs_BM: Tensor, value_target_B: Tensor, bins_M: Tensor | No
 
 
 class LossFunction(nn.Module):
-    """The loss of the model, with the profile's loss weights and precision."""
+    """The loss of the model, with the profile's loss weights and precision; `discount` has the game's sign.
 
-    def __init__(self, model: Model, config: LearnerConfig) -> None:
+    In training mode it turns each sample by one of these symmetries of the game.
+    """
+
+    def __init__(
+        self, model: Model, config: LearnerConfig, symmetries: Sequence[Symmetry] = (), discount: float = 1.0
+    ) -> None:
         super().__init__()
         self.model = model
         self._choices: dict[str, Any] = {
             name: getattr(config, name)
             for name in (
-                *("value_loss_weight", "consistency_loss_weight", "entropy_loss_weight"),
+                *("value_loss_weight", "consistency_loss_weight", "entropy_loss_weight", "commitment_loss_weight"),
                 *("loss_scale", "consistency_steps"),
             )
         }
+        self._choices["discount"] = discount
         self._choices["augmentation"] = Augmentation(config.augment_shift, config.augment_intensity)
         device = next(model.parameters()).device
         self._device_type, self._bfloat16 = device.type, uses_bfloat16(config, device)
+        self._symmetries = Symmetries(symmetries).to(device) if symmetries else None
 
     def forward(self, batch: Batch) -> Losses:
         """See muzero_loss."""
+        if self._symmetries is not None and self.model.training:
+            batch = self._symmetries(batch)
         with self._arithmetic():
             return muzero_loss(self.model, batch, **self._choices)
 

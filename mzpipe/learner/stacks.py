@@ -10,8 +10,13 @@ from ..ipc.schema import Unrolls
 
 def following_observations(batch: Unrolls[Tensor]) -> Tensor:
     """The stacked observation after each action, [B, K, ...]: a view, in which neighbours share their frames."""
+    return neighbouring_observations(batch)[1]
+
+
+def neighbouring_observations(batch: Unrolls[Tensor]) -> tuple[Tensor, Tensor]:
+    """Those before each action, and those after it."""
     stack_BK1 = batch.frame_BF.unfold(1, batch.frame_stack, 1).movedim(-1, 2).flatten(2, 3)
-    return stack_BK1[:, 1:]
+    return stack_BK1[:, :-1], stack_BK1[:, 1:]
 
 
 def only_stored(observation_BN: Tensor, mask_BN: Tensor) -> Tensor:

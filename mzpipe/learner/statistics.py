@@ -16,6 +16,7 @@ from torch import Tensor
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from ..nets import Model
+from .chance import find_codes
 from .loss import Batch, unroll
 
 # A pass over each costs about a third of a training step: at a publication every 50 steps, 3 % of the learner's time.
@@ -23,10 +24,11 @@ _KEPT_BATCHES = 4
 
 
 class _Inputs(NamedTuple):
-    """Copies of a batch's inputs: the ring takes the batch back."""
+    """Copies of a batch's inputs: the ring takes the batch back. With chance they are the whole batch."""
 
     observation: Tensor
     action_BK: Tensor
+    batch: Batch | None = None
 
 
 class PlayedStatistics:
@@ -34,15 +36,21 @@ class PlayedStatistics:
 
     def __init__(self, model: Model) -> None:
         self._model, self._kept = model, deque[_Inputs](maxlen=_KEPT_BATCHES)
-        heads = set() if model.consistency is None else set(model.consistency.modules())
+        only_training = [each for each in (model.consistency, model.encoder) if each is not None]
+        heads = {module for each in only_training for module in each.modules()}
         self._norms = [each for each in model.modules() if isinstance(each, _BatchNorm) and each not in heads]
         self._is_fresh = True
 
     def keep(self, batch: Batch) -> None:
         """Keeps the inputs of the batch of a step that changed the weights."""
         self._is_fresh = not self._norms
-        if self._norms:
+        if not self._norms:
+            return
+        if self._model.encoder is None:
             self._kept.append(_Inputs(batch.observation.clone(), batch.model_action_BK.clone()))
+        else:
+            whole: Batch = Batch._make(None if part is None else part.clone() for part in batch)
+            self._kept.append(_Inputs(whole.observation, whole.model_action_BK, whole))
 
     @torch.no_grad()
     def measure(self) -> None:
@@ -55,7 +63,8 @@ class PlayedStatistics:
             norm.momentum = None  # statistics are then plain means over all passes since the reset
         self._model.train()
         for inputs in self._kept:
-            unroll(self._model, *inputs)
+            codes = None if inputs.batch is None else find_codes(self._model, inputs.batch)
+            unroll(self._model, inputs.observation, inputs.action_BK, codes=codes)
         for norm, momentum in zip(self._norms, momenta, strict=True):
             norm.momentum = momentum
         self._is_fresh = True

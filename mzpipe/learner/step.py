@@ -11,13 +11,14 @@ when the next step has begun (see `numbers`). The whole step can then be one gra
 """
 
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 import torch
 from torch import Tensor, nn
 
 from ..config import LearnerConfig
+from ..games import Symmetry
 from ..ipc.stages import Stage
 from ..nets import Model
 from .average import AverageWeights
@@ -55,12 +56,14 @@ class TrainingStep:
         *,
         ranks: Ranks | OneRank | None = None,
         average: AverageWeights | None = None,
+        symmetries: Sequence[Symmetry] = (),
         note: Callable[[str], None] = lambda line: None,
         ended: Callable[[Stage], None] = lambda stage: None,
+        discount: float = 1.0,
     ) -> None:
         self._model, self._config, self._note, self._ended = model, config, note, ended
         self._ranks, self._average = ranks or OneRank(), average
-        self._own_loss: nn.Module = LossFunction(model, config)
+        self._own_loss: nn.Module = LossFunction(model, config, symmetries, discount)
         self._loss: nn.Module = self._ranks.spread(self._own_loss)
         self._is_compiled = False
         self._buffers = SavedBuffers(model)

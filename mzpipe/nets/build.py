@@ -9,6 +9,7 @@ from ..config import NetworkConfig
 from ..errors import ConfigError
 from .action_planes import BoardAction, OneHotAction, ScaledAction, VectorAction
 from .candidates import policy_outputs
+from .chance import ChanceDynamics, CodePlanes, CodeVector, Encoder
 from .mlp import MlpDynamics, MlpPrediction, MlpRepresentation
 from .own import make_own
 from .residual import (
@@ -21,7 +22,8 @@ from .residual import (
 )
 from .value_prefix import ValuePrefix
 
-_ACTION_PLANES: dict[str, type[ScaledAction | OneHotAction | BoardAction]] = {
+_ActionPlane = ScaledAction | OneHotAction | BoardAction
+_ACTION_PLANES: dict[str, type[_ActionPlane]] = {
     "scaled": ScaledAction,
     "planes": OneHotAction,
     "board": BoardAction,
@@ -60,11 +62,21 @@ def _build_mlp(
     reward, value = _head_outputs(config)
     return Functions(
         MlpRepresentation(prod(observation_shape), hidden, layers),
-        MlpDynamics(hidden, num_actions, layers, None if config.value_prefix else reward, action_size),
+        _mlp_dynamics(config, num_actions, action_size, reward),
         MlpPrediction(hidden, policy_outputs(config, num_actions, action_size), layers, value),
         ValuePrefix(hidden, hidden, hidden, reward, config.value_prefix_horizon) if config.value_prefix else None,
         (hidden,),
     )
+
+
+def _mlp_dynamics(config: NetworkConfig, num_actions: int, action_size: int, reward: int) -> nn.Module:
+    hidden, layers, codes = config.hidden_size, config.num_layers, config.chance_codes
+    dynamics = MlpDynamics(hidden, num_actions, layers, None if config.value_prefix or codes else reward, action_size)
+    if not codes:
+        return dynamics
+    of_codes = MlpDynamics(hidden, codes, layers, reward)
+    of_codes.action = CodeVector(codes, hidden)
+    return ChanceDynamics(dynamics, of_codes, num_actions, codes)
 
 
 def _build_residual(
@@ -75,15 +87,46 @@ def _build_residual(
     reward, value = _head_outputs(config)
     encoding = _ACTION_PLANES[config.action_encoding]
     action_plane = VectorAction(action_size, grid) if action_size else encoding(num_actions, grid)
-    downsampling = Downsampling(config.downsample_blocks, config.residual_downsample)
     return Functions(
-        ResidualRepresentation(
-            observation_shape[0], channels, blocks, downsampling if config.downsample == "atari" else None
-        ),
-        ResidualDynamics(channels, blocks, action_plane, head, None if config.value_prefix else reward),
+        _residual_representation(config, observation_shape[0]),
+        _residual_dynamics(config, action_plane, head, num_actions, reward),
         ResidualPrediction(channels, blocks, policy_outputs(config, num_actions, action_size), head, value),
         _residual_prefix(config, head, reward) if config.value_prefix else None,
         (channels, *grid),
+    )
+
+
+def _residual_representation(config: NetworkConfig, num_planes: int) -> ResidualRepresentation:
+    downsampling = Downsampling(config.downsample_blocks, config.residual_downsample)
+    return ResidualRepresentation(
+        num_planes, config.num_channels, config.num_blocks, downsampling if config.downsample == "atari" else None
+    )
+
+
+def _residual_dynamics(
+    config: NetworkConfig, action_plane: _ActionPlane | VectorAction, head: HeadSizes, num_actions: int, reward: int
+) -> nn.Module:
+    channels, blocks, codes = config.num_channels, config.num_blocks, config.chance_codes
+    if not codes:
+        return ResidualDynamics(channels, blocks, action_plane, head, None if config.value_prefix else reward)
+    of_actions = ResidualDynamics(channels, blocks, action_plane, head, None)
+    of_codes = ResidualDynamics(channels, blocks, CodePlanes(codes, head.grid), head, reward)
+    return ChanceDynamics(of_actions, of_codes, num_actions, codes)
+
+
+def build_encoder(config: NetworkConfig, observation_shape: tuple[int, ...]) -> Encoder | None:
+    """The encoder of what chance did; None if the profile has no chance."""
+    if not config.chance_codes:
+        return None
+    if config.kind == "mlp":
+        body = MlpRepresentation(2 * prod(observation_shape), config.hidden_size, config.num_layers)
+        return Encoder(body, config.hidden_size, config.hidden_size, config.chance_codes)
+    features = config.num_channels * prod(_grid(config, observation_shape))
+    return Encoder(
+        _residual_representation(config, 2 * observation_shape[0]),
+        features,
+        config.head_hidden_size,
+        config.chance_codes,
     )
 
 

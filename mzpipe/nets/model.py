@@ -5,7 +5,8 @@ instead of the reward head) start at zero, as in EfficientZero: uniform policy,
 value 0, reward 0. Everything else keeps torch's default initialisation, and a
 network of the user's own keeps its.
 
-Shape legend    B samples   A actions   M outputs of a value or reward head: logits of categories, or one plain number
+Shape legend    B samples   A actions, and after them codes of chance
+                M outputs of a value or reward head: logits of categories, or one plain number
 """
 
 from math import prod
@@ -15,7 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from ..config import NetworkConfig
-from .build import build_functions
+from .build import build_encoder, build_functions
 from .candidates import make_sampler
 from .consistency import Consistency
 from .support import head_scalar, scale_hidden_state
@@ -49,6 +50,9 @@ class Model(nn.Module):
 
     With action_size D > 0 actions are vectors: `step` takes them, recurrent_inference takes places among num_actions
     candidates, which `sampler` draws (see `candidates`) and a node's hidden state carries after its state.
+
+    With chance (see `chance`) an action leads to an afterstate, and code c, as action num_actions + c, to the next
+    state; num_places is the number of both, and of policy logits.
     """
 
     value_bins: Tensor | None
@@ -66,7 +70,8 @@ class Model(nn.Module):
         training_heads: bool = False,
     ) -> None:
         super().__init__()
-        self.config = config
+        self.config, self.observation_shape = config, observation_shape
+        self.num_actions, self.num_places = num_actions, num_actions + config.chance_codes
         functions = build_functions(config, observation_shape, num_actions, action_size)
         self.representation, self.dynamics, self.prediction, self.value_prefix, self.state_shape = functions
         self.state_size = prod(self.state_shape)
@@ -76,7 +81,7 @@ class Model(nn.Module):
         num_numbers = 0 if self.sampler is None else self.sampler.num_numbers
         if num_numbers:
             self.hidden_shape = (self.state_size + num_numbers,)
-        self.num_policy_columns = num_actions + num_numbers  # of NetworkOutput.policy_logits_BA
+        self.num_policy_columns = self.num_places + num_numbers  # of NetworkOutput.policy_logits_BA
         if not config.is_own:
             _zero_last_layers(self)
         for name, size in (("value_bins", config.value_support_size), ("reward_bins", config.reward_support_size)):
@@ -84,6 +89,7 @@ class Model(nn.Module):
             self.register_buffer(name, bins, persistent=False)
         self.register_buffer("mean_image", torch.zeros(observation_shape) if config.mean_image else None)
         self.consistency = make_consistency(config, self.state_shape) if training_heads else None
+        self.encoder = build_encoder(config, observation_shape) if training_heads else None
 
     def represent(self, observation: Tensor) -> Tensor:
         """h: the state of stacked observations [B, ...]."""
@@ -196,8 +202,11 @@ def make_consistency(config: NetworkConfig, state_shape: tuple[int, ...]) -> Con
 def training_only_names(model: Model) -> set[str]:
     """The names that this model's state has only with training heads."""
     with torch.device("meta"):
-        heads = make_consistency(model.config, model.state_shape)
-    return set() if heads is None else {f"consistency.{name}" for name in heads.state_dict()}
+        heads = {
+            "consistency": make_consistency(model.config, model.state_shape),
+            "encoder": build_encoder(model.config, model.observation_shape),
+        }
+    return {f"{head}.{name}" for head, module in heads.items() if module is not None for name in module.state_dict()}
 
 
 def _zero_last_layers(model: Model) -> None:

@@ -8,7 +8,8 @@
 
 Hidden states are float32 and have the model's hidden_shape: with value prefix that is one flat vector of the state and
 the node's memory, passed unchanged from graph to graph. Rewards and values are plain numbers for either kind of heads;
-with value prefix the reward is that of the step.
+with value prefix the reward is that of the step. With chance (see `chance`), actions beyond the game's are codes, for
+which policies have places too, and the reward of a game's action means nothing.
 
 Torch traces the graphs with its exporter without dynamo, which every torch from 2.4 on has and which needs only the
 package onnx. No forward below may turn a tensor or its length into a Python number.

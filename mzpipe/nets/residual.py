@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from .action_planes import BoardAction, OneHotAction, ScaledAction, VectorAction
+from .chance import CodePlanes
 from .mlp import hidden_layer
 from .norm import BatchNorm2d
 
@@ -102,7 +103,7 @@ class ResidualDynamics(nn.Module):
         self,
         num_channels: int,
         num_blocks: int,
-        action_plane: ScaledAction | OneHotAction | BoardAction | VectorAction,
+        action_plane: ScaledAction | OneHotAction | BoardAction | VectorAction | CodePlanes,
         head: HeadSizes,
         reward_outputs: int | None,
     ) -> None:

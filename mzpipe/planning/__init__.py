@@ -48,7 +48,8 @@ class Planner(Protocol):
 class LanePlanner:
     """One search at a time: `begin`, then `advance` until it returns a result.
 
-    A search has one weights version. If its server dies, it begins anew, from the same roots, with the next server.
+    Planners may share a lane, if each begins only while no other's search is under way. A search has one weights
+    version. If its server dies, it begins anew, from the same roots, with the next server.
     """
 
     def __init__(self, lane: LaneClient, config: SearchConfig, *, num_trees: int, num_actions: int, seed: int) -> None:
@@ -57,6 +58,7 @@ class LanePlanner:
             config,
             batch_size=num_trees,
             num_actions=num_actions,
+            num_codes=lane.policy_logits.shape[-1] - num_actions,  # all that the network knows besides the actions
             seed=seed,
             parent_index_B=lane.parent_index[:num_trees],  # selected edges go straight into the request
             action_B=lane.action[:num_trees],
@@ -67,7 +69,7 @@ class LanePlanner:
         )
         self.observation = lane.observation[:num_trees]
         self.candidates_BAD = None if lane.candidates_TAD is None else lane.candidates_TAD[:num_trees]
-        lane.prepare(last_node=config.num_simulations)
+        self._prepare()
         self._state = _State.IDLE
         self._legal_actions: np.ndarray | None = None
         self._node_index = 0
@@ -81,6 +83,7 @@ class LanePlanner:
     def begin(self, legal_actions_BA: np.ndarray) -> None:
         """Asks for the roots' inference; `observation` must be filled."""
         self._legal_actions = legal_actions_BA
+        self._prepare()
         self._ask_roots()
 
     def advance(self) -> SearchResult | None:
@@ -127,6 +130,15 @@ class LanePlanner:
     def answered(self) -> bool:
         """Whether the answer to the outstanding request has arrived."""
         return self._state is not _State.IDLE and self._lane.ready()
+
+    @property
+    def num_simulations(self) -> int:
+        """Simulations of a search."""
+        return self._config.num_simulations
+
+    def _prepare(self) -> None:
+        """Tells the server which node ends a search of this planner."""
+        self._lane.prepare(last_node=self._config.num_simulations)
 
     def _asked(self) -> str:
         """What the network was asked: its version, and the largest number in the observations."""

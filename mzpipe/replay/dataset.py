@@ -12,7 +12,7 @@ DATASET gets its name only when it is complete.
 | terminations, truncations | bool | whether the rules, or a limit, ended the episode after the action |
 | legal_actions | bool [A] | |
 | to_play | int8 | the player to move |
-| search_policies, root_values | float32 [A], float32 | the result of the position's search |
+| search_policies, root_values | float32 [A], float32 | the position's search; a policy of zeros is no target |
 | weights_versions | int64 | the version of the weights that the search used |
 | final_values | float32 | the value to bootstrap from, in the last row of an episode that did not terminate; else 0 |
 | episode_ids, steps | int64 | rows of one episode follow one another in one file, with one id and steps that count up |

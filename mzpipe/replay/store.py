@@ -53,8 +53,9 @@ def _fault_of_numbers(record: Trajectory, length: int) -> str | None:
             return f"{name} holds NaN or infinity"
     if not np.isfinite(record.final_value[0]):
         return f"final_value={record.final_value[0]}"
-    policy_NA = record.steps.search_policy[:length]
-    if policy_NA.min() < 0.0 or np.abs(policy_NA.sum(1) - 1.0).max() > _SUM_TOLERANCE:
+    sum_N = record.steps.search_policy[:length].sum(1)
+    searched_N = sum_N[sum_N != 0.0]  # the policy of a capped search is zeros
+    if record.steps.search_policy[:length].min() < 0.0 or np.abs(searched_N - 1.0).max(initial=0.0) > _SUM_TOLERANCE:
         return "search_policy is not a distribution"
     return None
 

@@ -86,6 +86,12 @@ def find_fault(reward_B, value_B, policy_BA, header):
         return BAD_SHAPE, 0
     if reward_B.shape[0] != batch_size or value_B.shape[0] != batch_size:
         return BAD_SHAPE, 0
+    return first_fault(reward_B, value_B, policy_BA, from_logits)
+
+
+@kernel
+def first_fault(reward_B, value_B, policy_BA, from_logits):
+    """`find_fault` for any number of rows."""
     bad = is_bad_policy(policy_BA.reshape(policy_BA.size), from_logits)
     bad = bad or (not from_logits and any_lacks_probability(policy_BA))
     if not bad and max(worst_bits(reward_B), worst_bits(value_B)) <= _LARGEST_FINITE:

@@ -10,6 +10,7 @@ from .faults import (
     BAD_PROBABILITIES,
     BAD_REWARD,
     BAD_VALUE,
+    NO_FAULT,
     NO_LEGAL_ACTION,
     NO_LEGAL_PROBABILITY,
     NO_PROBABILITY,
@@ -58,6 +59,12 @@ def refuse_shared(first_name: str, second_name: str, first: np.ndarray, second: 
 def raise_fault(fault: int, tree: int) -> NoReturn:
     """Raises SearchInputError for the fault that a kernel found in tree `tree`."""
     raise SearchInputError(_FAULTS[fault].format(tree))
+
+
+def raise_any(fault: int, tree: int) -> None:
+    """Raises SearchInputError for the fault that a kernel found, if it found one."""
+    if fault != NO_FAULT:
+        raise_fault(fault, tree)
 
 
 def checked_count(name: str, value: int, lowest: int, highest: int | None = None) -> int:

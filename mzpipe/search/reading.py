@@ -23,7 +23,7 @@ class SearchedTree(NamedTuple):
 
     # Node above; NO_EDGE for the root.
     parent_K: NDArray[np.int32]
-    # The action that leads here from there; NO_EDGE for the root.
+    # The action that leads here from there, or num_actions + the code of chance; NO_EDGE for the root.
     action_K: NDArray[np.int32]
     # Visits, the node's own evaluation included.
     visits_K: NDArray[np.int32]
@@ -48,7 +48,7 @@ def open_tree(arena: np.ndarray, b: int) -> Tree:
 
 def read_tree(arena: np.ndarray, b: int, num_nodes: int) -> SearchedTree:
     """Copies of the first `num_nodes` nodes of tree `b`."""
-    tree = open_tree(arena, b)
+    tree, header = open_tree(arena, b), _plain(header_of)(arena)
     edges_K, nodes_K = tree.edges_N[:num_nodes], tree.nodes_N[:num_nodes]
     return SearchedTree(
         parent_K=_with_root(nodes_K["parent"], np.int32, NO_EDGE),
@@ -59,7 +59,7 @@ def read_tree(arena: np.ndarray, b: int, num_nodes: int) -> SearchedTree:
         reward_K=_with_root(nodes_K["reward"], np.float32, 0.0),
         value_K=nodes_K["value"].copy(),
         raw_value_K=nodes_K["raw_value"].copy(),
-        root_prior_A=tree.root_prior_A.copy(),
+        root_prior_A=tree.root_prior_A[: header.num_actions - header.num_codes].copy(),
     )
 
 

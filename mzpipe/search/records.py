@@ -57,6 +57,8 @@ NODE = _record(
         ("num_considered", "u2"),
         # Trees with chance: 1 if chance moves here, 0 if the player does.
         ("is_chance", "u2"),
+        # Several leaves of one tree: visits of the node that are counted and wait for their answer.
+        ("pending", "u2"),
     ],
     48,
 )

@@ -14,12 +14,9 @@ import numpy as np
 from ..config.search import SearchConfig
 from ..errors import SearchInputError
 from .compiled import seal
-from .decide import SearchResult, allocate_result, best_actions, decide
-from .halving import halving_table
 from .inputs import checked, checked_count, checked_out, raise_fault, refuse_shared
 from .noise import RootNoise
-from .puct import BOUNDS, SIBLINGS, TREE, exploration_table
-from .reading import SearchedTree, read_tree
+from .searched import MAX_ACTIONS, SearchedTrees, make_arena, num_considered_actions
 from .simulate import (
     advance_chance,
     advance_gumbel,
@@ -30,14 +27,10 @@ from .simulate import (
     mix_noise,
     start_roots,
 )
-from .tree import allocate_arena, arena_header
-
-# Actions are uint16 in the trees, and one number is NONE.
-MAX_ACTIONS = 65_534
-_NORMALIZATIONS = {"tree": TREE, "siblings": SIBLINGS, "bounds": BOUNDS}
+from .tree import arena_header
 
 
-class BatchedSearch:
+class BatchedSearch(SearchedTrees):
     """Searches of `batch_size` trees in lockstep, by pUCT (MuZero, Schrittwieser et al. 2020, appendix B) or by Gumbel
     MuZero (Danihelka et al. 2022), as `config.policy` says.
 
@@ -80,7 +73,9 @@ class BatchedSearch:
             alpha=None if self._is_gumbel else config.root_dirichlet_alpha,
             scale=config.gumbel_scale,
         )
-        self._arena = _make_arena(config, batch_size, num_actions, num_codes, from_logits=not probabilities)
+        considered = num_considered_actions(config, num_actions)
+        header = arena_header(config.num_simulations, num_actions, batch_size, considered, num_codes)
+        self._arena = make_arena(config, header, from_logits=not probabilities)
         self._advance = advance_chance if num_codes else advance_gumbel if self._is_gumbel else advance_puct
         self._policy_name = "policy_BA" if probabilities else "policy_logits_BA"
         self._all_legal_BA = np.ones((batch_size, num_actions), np.bool_)
@@ -92,8 +87,6 @@ class BatchedSearch:
             checked_out("action_B", action_B, shape, np.int32),
         )
         refuse_shared("parent_index_B", "action_B", *self._selection)
-        self._selected = 0  # simulations selected since begin
-        self._finished = 0  # simulations backed up since begin
         self._limit = 0  # simulations that may be selected: none before begin
         self._sealed = seal(self._advance, self._arena, 1, *self._sample_outputs(), *self._selection)
 
@@ -151,33 +144,6 @@ class BatchedSearch:
             raise_fault(fault, tree)
         self._finished += 1
 
-    def result(self) -> SearchResult:
-        """Returns the results of the simulations since begin, in arrays of the caller's own."""
-        self._refuse_unfinished("result()")
-        result = allocate_result(self.batch_size, self.num_actions)
-        decide(self._arena, self._is_gumbel, *result)
-        return result
-
-    def best_action(self) -> np.ndarray:
-        """action_B int32: what the search itself would play, in an array of the caller's own.
-
-        Gumbel: of the most visited actions the one with the greatest noise + ln prior + sigma(q), which explores as far
-        as `gumbel_scale` makes it. pUCT: the most visited action, the lowest among equals.
-        """
-        self._refuse_unfinished("best_action()")
-        if not self._is_gumbel:
-            return self.result().visits_BA.argmax(axis=1).astype(np.int32)
-        action_B = np.empty(self.batch_size, np.int32)
-        best_actions(self._arena, action_B)
-        return action_B
-
-    def tree(self, b: int) -> SearchedTree:
-        """Every node of tree `b` after the simulations since begin, for inspection."""
-        self._refuse_unfinished("tree()")
-        if not 0 <= b < self.batch_size:
-            raise SearchInputError(f"tree({b}): there are trees 0 to {self.batch_size - 1}")
-        return read_tree(self._arena, b, self._finished + 1)
-
     def _checked_outputs(self, *outputs: np.ndarray) -> list[np.ndarray]:
         """The three arrays of backup, checked, and copied if the kernel cannot take them as they are."""
         names = ("reward_B", "value_B", self._policy_name)
@@ -209,30 +175,6 @@ class BatchedSearch:
             f"select() after all {self._finished} simulations: call begin(), or raise search.num_simulations"
         )
 
-    def _refuse_unfinished(self, call: str) -> None:
-        if self._selected != self._finished:
-            raise SearchInputError(f"{call} in the middle of a simulation: call backup() first")
-        if self._finished == 0:
-            raise SearchInputError(f"{call} needs at least one finished simulation: call select() and backup() first")
-
-
-def num_considered_actions(config: SearchConfig, num_actions: int) -> int:
-    """Root actions that sequential halving may consider; 0 for pUCT."""
-    if config.policy != "gumbel":
-        return 0
-    return min(config.max_num_considered_actions, num_actions, config.num_simulations)
-
-
-def search_bytes(config: SearchConfig, *, batch_size: int, num_actions: int, num_codes: int = 0) -> int:
-    """Bytes of the trees of one BatchedSearch.
-
-    Per tree: 64 a node, 12 an action of the root, and the rows of unvisited edges. The rows take 4 bytes an action and
-    node up to 1 MiB a tree; above that, if actions outnumber simulations, they take about 3.4 * num_simulations^2 in
-    all, for any number of actions.
-    """
-    considered = num_considered_actions(config, num_actions)
-    return int(arena_header(config.num_simulations, num_actions, batch_size, considered, num_codes).end)
-
 
 def _refuse_with_chance(config: SearchConfig, num_codes: int, probabilities: bool) -> None:
     """Raises SearchInputError for what trees with chance do not have."""
@@ -244,21 +186,3 @@ def _refuse_with_chance(config: SearchConfig, num_codes: int, probabilities: boo
     for what, is_so in wrong.items():
         if num_codes and is_so:
             raise SearchInputError(f"num_codes={num_codes} with {what}: trees with chance are searched without it")
-
-
-def _make_arena(
-    config: SearchConfig, batch_size: int, num_actions: int, num_codes: int, *, from_logits: bool
-) -> np.ndarray:
-    """The arena with the rules of `config` in its header."""
-    considered = num_considered_actions(config, num_actions)
-    header = arena_header(config.num_simulations, num_actions, batch_size, considered, num_codes)
-    header.from_logits = from_logits
-    header.discount = config.discount
-    header.normalization = _NORMALIZATIONS[config.q_normalization]
-    low, high = config.q_bounds
-    header.q_low, header.q_scale = low, 1.0 / (high - low)
-    header.min_q_spread, header.unvisited_mean = config.min_q_spread, config.unvisited_q == "mean"
-    header.value_scale, header.maxvisit_init = config.value_scale, config.maxvisit_init
-    header.rescale_values = config.rescale_values
-    exploration_N = exploration_table(config.num_simulations + 1, config.pb_c_init, config.pb_c_base)
-    return allocate_arena(header, exploration_N, halving_table(considered, config.num_simulations))

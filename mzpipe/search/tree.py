@@ -73,28 +73,33 @@ def has_short_rows(num_simulations: int, num_actions: int) -> bool:
     return num_actions > num_simulations and 4 * num_simulations * num_actions > FULL_ROWS_BYTES
 
 
-def row_starts(num_simulations: int, num_actions: int) -> np.ndarray:
+def row_starts(num_simulations: int, num_actions: int, *, short: bool) -> np.ndarray:
     """int64 [num_simulations + 2]: where each node's row begins, and the end; the last node needs none."""
     born_N = np.arange(num_simulations + 1)
-    short = has_short_rows(num_simulations, num_actions)
     needed_N = num_simulations - born_N
     length_N = np.where(needed_N > 0, needed_N + needed_N // SLACK + 1 if short else num_actions, 0)
     return np.concatenate([[0], np.cumsum(_up_to(length_N, BLOCK))]).astype(np.int64)
 
 
 def arena_header(
-    num_simulations: int, num_actions: int, batch_size: int, num_considered: int, num_codes: int = 0
+    num_simulations: int,
+    num_actions: int,
+    batch_size: int,
+    num_considered: int,
+    num_codes: int = 0,
+    *,
+    may_shorten: bool = True,
 ) -> np.record:
     """A header with the sizes and places of every part; the rules are left zero.
 
-    The edges of a node have num_actions + num_codes places.
+    The edges of a node have num_actions + num_codes places. Without may_shorten every row is full.
     """
     num_actions += num_codes
     header = np.zeros(1, HEADER)[0]
     header.batch_size, header.num_nodes = batch_size, num_simulations + 1
     header.num_actions, header.num_considered, header.num_codes = num_actions, num_considered, num_codes
-    header.short_rows = has_short_rows(num_simulations, num_actions)
-    places = int(row_starts(num_simulations, num_actions)[-1])
+    header.short_rows = may_shorten and has_short_rows(num_simulations, num_actions)
+    places = int(row_starts(num_simulations, num_actions, short=header.short_rows)[-1])
     tree_parts = {
         "nodes_at": (num_simulations + 1) * _EDGE_BYTES,
         "root_at": (num_simulations + 1) * _NODE_BYTES,
@@ -122,7 +127,7 @@ def allocate_arena(header: np.record, exploration_N: np.ndarray, halving_K: np.n
     arena = buffer[start : start + int(header.end)]
     arena[:_HEADER_BYTES].view(HEADER)[0] = header
     tables_N = arena[header.tables_at :][: (int(header.num_nodes) + 1) * _TABLE_BYTES].view(TABLE)
-    tables_N["row"] = row_starts(int(header.num_nodes) - 1, int(header.num_actions))
+    tables_N["row"] = row_starts(int(header.num_nodes) - 1, int(header.num_actions), short=bool(header.short_rows))
     tables_N["exploration"][: len(exploration_N)] = exploration_N
     arena[header.halving_at :][: halving_K.nbytes] = halving_K.view(np.uint8)
     return arena

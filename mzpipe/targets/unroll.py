@@ -14,7 +14,8 @@ Writes          every place of every array of `targets`
 Preconditions   P1  0 <= t < end, td_steps >= 1, end - t <= capacity <= C.
                 P2  stored actions are in 0 .. A - 1.
 Postconditions  I1  at a stored step s = t + k < end: value_target = z_s (see n_step),
-                    policy_target = search policy of s, both masks 1.
+                    policy_target = search policy of s, both masks 1; the policy's is 0 for a
+                    policy of zeros, which a capped search leaves.
                 I2  past a terminated episode: value 0 and reward 0 with mask 1, as for an
                     absorbing state; policy mask 0.
                 I3  past a truncated or unfinished one nothing is known: all masks are 0, at
@@ -93,6 +94,14 @@ def allocate_unroll_targets(num_unroll_steps: int, num_actions: int) -> UnrollTa
 
 
 @njit(cache=True, nogil=True, fastmath=False, forceinline=True)
+def _is_target(policy_CA: np.ndarray, place: int) -> bool:
+    action, num_actions = 0, policy_CA.shape[1]
+    while action < num_actions and policy_CA[place, action] == 0.0:
+        action += 1
+    return action < num_actions
+
+
+@njit(cache=True, nogil=True, fastmath=False, forceinline=True)
 def _write_stored_state(
     steps: EpisodeSteps,
     s: int,
@@ -111,7 +120,7 @@ def _write_stored_state(
     place = s % capacity
     for action in range(steps.search_policy_CA.shape[1]):
         targets.policy_target_K1A[k, action] = steps.search_policy_CA[place, action]
-    targets.policy_mask_K1[k] = 1.0
+    targets.policy_mask_K1[k] = 1.0 if _is_target(steps.search_policy_CA, place) else 0.0
 
 
 @njit(cache=True, nogil=True, fastmath=False, forceinline=True)

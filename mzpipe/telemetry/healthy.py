@@ -15,6 +15,8 @@ HEALTHY: Mapping[str, str] = {
     "loss/value": "falls, then levels off; may rise while returns grow",
     "loss/reward": "falls, then levels off",
     "perf/device_time/ROLE": "above `perf/host_time/ROLE`; below it the role is launch-bound",
+    "loss/afterstate": "falls, then levels off at the spread of what chance pays",
+    "loss/code": "falls, then levels off at the entropy of chance",
     "replay/transitions": "grows to the table's capacity, then stays",
     "replay/samples_per_insert": "within a tenth of its target",
     "replay/insert_wait": _SLOWER.format("the learner is"),

@@ -66,6 +66,8 @@ class When(NamedTuple):
 _ALWAYS = When("", lambda source: True)
 _REANALYZE = When("with reanalyzers", lambda recent: recent.plane.shape.reanalyzers > 0)
 _CONSISTENCY = When("with `network.consistency`", lambda recent: recent.profile.network.consistency)
+_RESIGN = When("with `actor.resign_below`", lambda recent: recent.profile.actor.resign_below is not None)
+_CHANCE = When("with `network.chance_codes`", lambda recent: recent.profile.network.chance_codes > 0)
 _GPUS = When("with an NVIDIA GPU", lambda recent: bool(recent.gpus))
 _DEVICES = When("with the role on a GPU", lambda recent: bool(recent.devices))
 _DIAGNOSED = When(
@@ -146,6 +148,10 @@ def _stale_priorities(recent: Recent) -> float | None:
     return _ratio(stale, stale + recent.change["priority_updates"])
 
 
+def _false_resigns(recent: Recent) -> float | None:
+    return _ratio(recent.totals["false_resigns"], recent.totals["given_up"])
+
+
 def _batch_mean(recent: Recent) -> float:
     return recent.mean("batch_rows", "batches") or 0.0
 
@@ -224,8 +230,18 @@ def _device(name: str, meaning: str, field: str) -> Metric[Recent]:
 METRICS: tuple[Metric[Recent], ...] = (
     _mean("charts/episodic_return", "return", "episode_return", "episodes", "mean return of training games"),
     _mean("charts/episode_length", "env steps", "episode_length", "episodes", "mean length of training games"),
+    _mean("resign/resigned", "fraction", "resigned", "episodes", when=_RESIGN),
+    Metric(
+        "resign/false",
+        "fraction",
+        "resignations that would have been wrong, by the games that are played out, over the session",
+        _false_resigns,
+        _RESIGN,
+        healthy=(0.0, 0.05),
+    ),
     *(_loss(name) for name in ("total", "policy", "value", "reward")),
     _loss("consistency", _CONSISTENCY),
+    *(_loss(name, _CHANCE) for name in ("afterstate", "code", "commitment")),
     _rate("perf/env_steps_per_s", "env_steps", "env steps/s"),
     _rate("perf/simulations_per_s", "simulations", "simulations/s"),
     _rate("perf/learner_steps_per_s", "learner_steps", "steps/s"),

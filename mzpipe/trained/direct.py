@@ -1,13 +1,14 @@
 """Searches with a model in this process: no lane, no server, no other process.
 
-Owns    the network on its device and a pool of hidden states there: node n of tree b is in row b * N + n
+Owns    the network on its device and a pool of hidden states there
 
-Shape legend    B trees   N nodes of a tree   A actions   C = 2 + A columns   S... one stacked observation
+Shape legend    B trees   A actions, and after them codes of chance   C = 2 + A columns   S... one stacked observation
                 K actions in a row
 """
 
+import time
 import warnings
-from typing import NamedTuple
+from collections.abc import Sequence
 
 import numpy as np
 import torch
@@ -16,48 +17,61 @@ from ..config import SearchConfig
 from ..errors import DeviceWarning
 from ..nets import FlatWeights, resolve_devices, use_device
 from ..nets.engines.networks import make_networks
-from ..search import BatchedSearch, SearchedTree, SearchResult
+from ..search import SearchedTree, SearchResult
+from .searches import DeepTrees, IsOver, Lockstep, NetworkAnswer, Searches, checked_leaves, parts
 from .trained import TrainedAgent
-
-
-class NetworkAnswer(NamedTuple):
-    """The network's outputs for B states, in float32 on the host; rewards of observed states are 0."""
-
-    reward_B: np.ndarray
-    value_B: np.ndarray
-    policy_logits_BA: np.ndarray
 
 
 class DirectPlanner:
     """A `Planner` that searches one move of all trees at a time and never waits.
 
     It uses the device, runtime and precision of the run's first inference server, so its results are those of a search
-    over a lane. The number of torch threads stays as the caller set it.
-    Raises DeviceError for a device, a runtime or a precision that the profile names and this machine lacks, and warns
-    with a DeviceWarning where the device runs the network in a slower way than it should.
+    over a lane. With more than one of its `leaves` in flight a tree's searches are faster and see other leaves; with
+    `keeps` the nodes below a played move may be searched on. The number of torch threads stays as the caller set it.
+    Raises DeviceError for a device, a runtime or a precision that the profile names and this machine lacks,
+    UsageError for a number of leaves that the search cannot have, and warns with a DeviceWarning where the device
+    runs the network in a slower way than it should.
     """
 
-    def __init__(self, agent: TrainedAgent, config: SearchConfig, *, num_trees: int, seed: int = 0) -> None:
+    def __init__(
+        self,
+        agent: TrainedAgent,
+        config: SearchConfig,
+        *,
+        num_trees: int,
+        seed: int = 0,
+        leaves: int = 1,
+        keeps: bool = False,
+    ) -> None:
+        checked_leaves(leaves, config.num_simulations)
         game, num_nodes = agent.game, config.num_simulations + 1
         self._num_actions = game.num_actions
         (device, *_) = resolve_devices(agent.profile.inference.devices)
         use_device(device, agent.profile.inference.precision)
+        # Two rows more than the trees have nodes, for `unroll`.
+        self._unrolled_row = num_trees * num_nodes
         (self._network,) = make_networks(
             agent.profile,
             game,
             torch.device(device),
             count=1,
-            pool_rows=num_trees * num_nodes,
-            max_batch=num_trees,
+            pool_rows=self._unrolled_row + 2,
+            max_batch=num_trees * leaves,
             note=_warn,
         )
         self._network.load(FlatWeights(agent.model).read())
-        self.config, self.num_trees = config, num_trees
-        self._search = BatchedSearch(config, batch_size=num_trees, num_actions=game.num_actions, seed=seed)
-        self._root_row_B = num_nodes * np.arange(num_trees)
-        self._answer = NetworkAnswer(
-            *(np.zeros(shape, np.float32) for shape in (num_trees, num_trees, (num_trees, game.num_actions)))
-        )
+        self._num_codes = agent.profile.network.chance_codes
+        if self._num_codes:
+            leaves = 1  # neither they nor kept nodes know codes
+        # Kept nodes hold candidates that were drawn from the state that the model had expected.
+        keeps = keeps and not self._num_codes and not game.action_size
+        self.config, self.num_trees, self.leaves, self.keeps = config, num_trees, leaves, keeps
+        sizes = {"num_trees": num_trees, "num_actions": game.num_actions}
+        self._searches: Searches
+        if leaves == 1 and not keeps:
+            self._searches = Lockstep(self._network, config, **sizes, num_codes=self._num_codes, seed=seed)
+        else:
+            self._searches = DeepTrees(self._network, config, **sizes, leaves=leaves, scratch_row=self._unrolled_row)
         self.observation = np.zeros((num_trees, *game.observation_shape), game.frame_dtype)
         shape = (num_trees, game.num_actions, game.action_size)
         self.candidates_BAD = np.zeros(shape, np.float32) if game.action_size else None
@@ -82,62 +96,82 @@ class DirectPlanner:
 
         Raises SearchInputError for a tree without a legal action.
         """
+        return self._run(_never, None)
+
+    def search(
+        self,
+        observation_BS: np.ndarray,
+        legal_actions_BA: np.ndarray,
+        *,
+        seconds: float | None = None,
+        after: Sequence[int] | None = None,
+    ) -> SearchResult:
+        """Searches one move; observations as FrameStack makes them. Raises the same errors as `advance`.
+
+        After `seconds` no further network call begins; one simulation, or one round of leaves, is always searched. With
+        `after` a planner that keeps searches on below the node to which these actions lead from the last search's root.
+        """
+        is_over = _never if seconds is None else _clock(seconds)
+        self.observation[:] = observation_BS
+        self.begin(legal_actions_BA)
+        result = self._run(is_over, after if self.keeps else None)
+        assert result is not None
+        return result
+
+    def _run(self, is_over: IsOver, after: Sequence[int] | None) -> SearchResult | None:
         legal_actions_BA, self._legal_actions_BA = self._legal_actions_BA, None
         if legal_actions_BA is None:
             return None
-        answer_RC = self._network.infer_roots(self.observation, self._root_row_B)
+        result = self._searches.run(self.observation, legal_actions_BA, is_over, after)
         if self.candidates_BAD is not None:
-            self.candidates_BAD[:] = answer_RC[:, 2 + self._num_actions :].reshape(self.candidates_BAD.shape)
-        root = self._taken(answer_RC)
-        self._search.begin(root.policy_logits_BA, root.value_B, legal_actions_BA)
-        for node in range(1, self.config.num_simulations + 1):
-            parent_index_B, action_B = self._search.select()
-            source_B, target_B = self._root_row_B + parent_index_B, self._root_row_B + node
-            self._search.backup(*self._taken(self._network.infer_children(source_B, target_B, action_B)))
-        return self._search.result()
-
-    def search(self, observation_BS: np.ndarray, legal_actions_BA: np.ndarray) -> SearchResult:
-        """Searches one move; observations as FrameStack makes them. Raises the same errors as `advance`."""
-        self.observation[:] = observation_BS
-        self.begin(legal_actions_BA)
-        result = self.advance()
-        assert result is not None
+            self.candidates_BAD[:] = self._searches.candidates_BX.reshape(self.candidates_BAD.shape)
         return result
 
     def best_action(self) -> np.ndarray:
         """action_B int32: the best action of each tree of the last search."""
-        return self._search.best_action()
+        return self._searches.best_action()
 
     def tree(self, b: int = 0) -> SearchedTree:
         """A tree of the last search."""
-        return self._search.tree(b)
+        return self._searches.tree(b)
 
     def unroll(self, observation_S: np.ndarray, action_K: np.ndarray) -> list[NetworkAnswer]:
         """The network's outputs for one observation, then after each action: K + 1 answers with B = 1.
 
-        The hidden states alternate between the pool's first two rows.
+        The hidden states alternate between the pool's last two rows. With chance the answers are those after the code
+        that the network holds for the likeliest.
         """
-        rows = np.arange(2)
+        rows = self._unrolled_row + np.arange(2)
         answers = [self._copied(self._network.infer_roots(np.ascontiguousarray(observation_S[None]), rows[:1]))]
         for action in action_K:
-            answer_RC = self._network.infer_children(rows[:1], rows[1:], np.array([action], np.int32))
-            answers.append(self._copied(answer_RC))
-            rows = rows[::-1].copy()
+            answer = self._unrolled(rows, action)
+            if self._num_codes:
+                likeliest = self._num_actions + int(answer.policy_logits_BA[0, self._num_actions :].argmax())
+                answer = self._unrolled(rows, likeliest)
+            answers.append(answer)
         return answers
 
-    def _taken(self, answer_RC: np.ndarray) -> NetworkAnswer:
-        """The answer, copied into the same arrays every time: the search's kernel reads them in place."""
-        for kept, part in zip(self._answer, self._parts(answer_RC), strict=True):
-            kept[:] = part
-        return self._answer
+    def _unrolled(self, row_2: np.ndarray, choice: int) -> NetworkAnswer:
+        """The answer after an action or code."""
+        answer = self._copied(self._network.infer_children(row_2[:1], row_2[1:], np.array([choice], np.int32)))
+        row_2[:] = row_2[::-1].copy()
+        return answer
 
-    def _copied(self, answer_RC: np.ndarray) -> NetworkAnswer:
+    def _copied(self, answer_BC: np.ndarray) -> NetworkAnswer:
         """A copy, because the network's next answer may overwrite this one."""
-        return NetworkAnswer(*(part.copy() for part in self._parts(answer_RC)))
-
-    def _parts(self, answer_RC: np.ndarray) -> NetworkAnswer:
-        return NetworkAnswer(answer_RC[:, 0], answer_RC[:, 1], answer_RC[:, 2 : 2 + self._num_actions])
+        num_places = self._num_actions + self._num_codes
+        return NetworkAnswer(*(part.copy() for part in parts(answer_BC, num_places)))
 
 
 def _warn(line: str) -> None:
     warnings.warn(line, DeviceWarning, stacklevel=1)  # from one place, so that Python shows it once for all planners
+
+
+def _never() -> bool:
+    return False
+
+
+def _clock(seconds: float) -> IsOver:
+    """Tells whether so many seconds have passed since this call."""
+    deadline = time.monotonic() + seconds
+    return lambda: time.monotonic() >= deadline

@@ -2,6 +2,7 @@
 
 import dataclasses
 import warnings
+from contextlib import closing
 from typing import Any, NamedTuple
 
 from ..config import EvaluatorConfig, GameConfig, OpponentName, Profile, find_protocol, load_profile, under_protocol
@@ -32,9 +33,13 @@ class Examination(NamedTuple):
     first_seed: int = 0
     # Simulations per move; None: the same as in the run's own evaluations.
     num_simulations: int | None = None
+    # Leaves of each tree in one network call.
+    leaves: int = 1
     # Two-player games: the agent's opponent, and its playouts per move; None: the profile's.
     opponent: OpponentName | None = None
     opponent_simulations: int | None = None
+    # The program of the opponent "engine", and its arguments; None: the profile's.
+    opponent_command: tuple[str, ...] | None = None
 
 
 class Scores(NamedTuple):
@@ -52,14 +57,15 @@ class Scores(NamedTuple):
     game: str
     num_players: int
     num_simulations: int
+    leaves: int = 1
 
 
 def evaluate(run: RunDirectory, examination: Examination, progress: Progress) -> Scores:
     """Plays whole games as `examination` says.
 
     Raises UsageError when the directory holds no run, the network cannot play
-    under the protocol, or a number of playouts is given for an opponent that has
-    none; ConfigError when there is no such protocol or the game has no such
+    under the protocol, a number of playouts is given for an opponent that has
+    none, or a search cannot have so many leaves; ConfigError when there is no such protocol or the game has no such
     opponent; CheckpointError when the checkpoint is missing, damaged, or belongs to
     another game or model; DeviceError under the same conditions as DirectPlanner.
     """
@@ -69,7 +75,7 @@ def evaluate(run: RunDirectory, examination: Examination, progress: Progress) ->
     seeds = _seeds(profile.game, examination)
     return Scores(
         checkpoint=agent.checkpoint,
-        returns=_play(agent, seeds, progress),
+        returns=_play(agent, seeds, examination.leaves, progress),
         seeds=seeds,
         protocol=match_protocol(profile, game.num_players),
         protocol_settings=protocol_settings(profile, game.num_players),
@@ -79,6 +85,7 @@ def evaluate(run: RunDirectory, examination: Examination, progress: Progress) ->
         game=game.description,
         num_players=game.num_players,
         num_simulations=agent.search.num_simulations,
+        leaves=examination.leaves,
     )
 
 
@@ -103,7 +110,15 @@ def _evaluator(config: EvaluatorConfig, examination: Examination, episodes: int)
         num_simulations=examination.num_simulations or config.num_simulations,
         opponent=examination.opponent or config.opponent,
         opponent_simulations=examination.opponent_simulations or config.opponent_simulations,
+        opponent_command=_command(config, examination),
     )
+
+
+def _command(config: EvaluatorConfig, examination: Examination) -> tuple[str, ...]:
+    """The engine's, which another opponent than the profile's leaves out."""
+    if examination.opponent_command is not None or examination.opponent not in (None, config.opponent):
+        return examination.opponent_command or ()
+    return config.opponent_command
 
 
 def _seeds(game: GameConfig, examination: Examination) -> list[int]:
@@ -129,16 +144,17 @@ def _check_action_set(trained: GameConfig, played: GameConfig) -> None:
 def _check_opponent(examination: Examination, profile: Profile, game: GameSpec) -> None:
     if examination.opponent is not None and game.num_players == 1:
         raise UsageError(f"--opponent {examination.opponent}: {game.name} has one player: leave it out")
-    check_opponent(profile.evaluator.opponent, game)
-    if examination.opponent_simulations is not None and profile.evaluator.opponent != "rollouts":
+    check_opponent(profile.evaluator, game)
+    if examination.opponent_simulations is not None and profile.evaluator.opponent not in ("rollouts", "engine"):
         raise UsageError(
             f"--opponent-simulations {examination.opponent_simulations}: the opponent is "
             f"{profile.evaluator.opponent!r}, which has no playouts: add --opponent rollouts"
         )
 
 
-def _play(agent: TrainedAgent, seeds: list[int], progress: Progress) -> list[float]:
-    planner = DirectPlanner(agent, agent.search, num_trees=evaluation_trees(agent.profile.evaluator))
+def _play(agent: TrainedAgent, seeds: list[int], leaves: int, progress: Progress) -> list[float]:
+    num_trees = evaluation_trees(agent.profile.evaluator)
+    planner = DirectPlanner(agent, agent.search, num_trees=num_trees, leaves=leaves)
     returns: list[float] = []
     for seed in seeds:
         returns += _play_seed(agent.profile, planner, seed, _shifted(progress, len(returns), len(seeds)))
@@ -151,8 +167,10 @@ def _shifted(progress: Progress, done: int, num_seeds: int) -> Progress:
 
 
 def _play_seed(profile: Profile, planner: DirectPlanner, seed: int, progress: Progress) -> list[float]:
-    with opened(make_game(profile.game, planner.num_trees, derive_seed(seed, "eval"), training=False)) as game:
-        episodes = make_episodes(profile, game, planner, seed)
+    with (
+        opened(make_game(profile.game, planner.num_trees, derive_seed(seed, "eval"), training=False)) as game,
+        closing(make_episodes(profile, game, planner, seed)) as episodes,
+    ):
         episodes.begin()
         while not episodes.finished:
             episodes.do_work()

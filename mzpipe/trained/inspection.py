@@ -41,6 +41,7 @@ class Inspection(NamedTuple):
     position: Position
     picture: NDArray[np.uint8]
     tree: SearchedTree
+    # Of the actions, and after them of the codes of chance.
     names: tuple[str, ...]
     foreseen: tuple[Foreseen, ...]
     seed: int
@@ -74,7 +75,9 @@ def inspect_move(player: Player, episode: int, step: int, *, seed: int, progress
             )
         picture, position, tree = watched.picture(), watched.decide(), player.tree()
         played = _play_on(watched, position, progress)
-        return Inspection(position, picture, tree, watched.names, _foreseen(player, position, played), seed)
+        codes = range(player.agent.profile.network.chance_codes)
+        names = (*watched.names, *(f"chance {code}" for code in codes))
+        return Inspection(position, picture, tree, names, _foreseen(player, position, played), seed)
 
 
 def clips_rewards(player: Player) -> bool:

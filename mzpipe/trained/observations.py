@@ -57,6 +57,8 @@ def _lacks(game: Game) -> str:
     """Why actions alone do not determine a position; empty in most two-player games."""
     if game.spec.num_players != 2:
         return "one player and no fixed initial position"
+    if game.spec.has_chance:
+        return "chance plays too"
     first_BF = game.reset()
     if any(not np.array_equal(game.reset(), first_BF) for _ in range(_NUM_STARTS)):
         return "no fixed initial position"

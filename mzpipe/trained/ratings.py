@@ -54,7 +54,7 @@ def rate(run: RunDirectory, terms: Terms, progress: Progress) -> list[Rating]:
     Raises UsageError when there is no run or its game is not a board game; CheckpointError as Player.load does.
     """
     names: tuple[str | None, ...] = terms.checkpoints or tuple(CheckpointStore(run.checkpoints).names()) or (None,)
-    players = {player.agent.checkpoint: player for player in (Player.load(run.path, name) for name in names)}
+    players = {player.agent.checkpoint: player for player in (Player.load(run.path, name, leaves=1) for name in names)}
     game = _board(next(iter(players.values())), run.path)
     contestants = _contestants(players, terms)
     matches = play_tournament(

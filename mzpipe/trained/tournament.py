@@ -30,7 +30,7 @@ class Contestant(NamedTuple):
     opponent: Opponent
 
 
-class CheckpointOpponent:
+class CheckpointOpponent(Opponent):
     """A trained agent as an opponent."""
 
     def __init__(self, player: Player) -> None:

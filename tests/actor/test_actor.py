@@ -108,6 +108,45 @@ def test_actor_counts_moves_simulations_and_episodes(tmp_path):
     assert counters.get("episode_length") == counters.value("episode_return")
 
 
+CAPS = ("actor.fast_simulations=1", "actor.full_search_fraction=0.4")
+
+
+def test_actor_records_no_policy_where_a_lane_drew_a_capped_search(tmp_path):
+    _, records = play(tmp_path, 60, *CAPS)
+    is_full = {}  # by lane and move of its games, which all begin together
+    moves = {}
+    for record in records:
+        game, length = int(record.game[0]), int(record.length[0])
+        np.testing.assert_array_equal(record.steps.root_value[:length] != 0.0, True)
+        for sum_ in record.steps.search_policy[:length].sum(1):
+            move = moves[game] = moves.get(game, -1) + 1
+            is_full.setdefault((game // 3, move), set()).add(round(float(sum_), 5))
+    assert all(len(each) == 1 for each in is_full.values())
+    kinds = [each.pop() for each in is_full.values()]
+    assert set(kinds) == {0.0, 1.0}
+    assert 0.2 < np.mean(kinds) < 0.6
+
+
+def test_actor_counts_the_simulations_of_full_and_capped_searches(tmp_path):
+    profile = tiny_profile(*CAPS, "topology.trajectory_ring_slots=512")
+    plane = make_plane(tmp_path, profile)
+    publish(plane, random_model(profile, plane, 0))
+    server, actor = started_server(profile, plane), Actor(make_context(profile, plane, Role.ACTOR))
+    actor.on_start()
+    for _ in range(200):
+        actor.do_work()
+        server.do_work()
+    assert actor.drain()
+    reader, sums = RingReader(plane.trajectory_ring(0)), []
+    while (record := reader.peek()) is not None:
+        sums += record.steps.search_policy[: record.length[0]].sum(1).round(3).tolist()
+        reader.release()
+    counters = plane.counters(ACTOR)
+    assert len(sums) == counters.get("env_steps")
+    assert counters.get("simulations") == 4 * sums.count(1.0) + sums.count(0.0)
+    assert sums.count(1.0) and sums.count(0.0)
+
+
 def test_actor_stops_playing_and_counts_it_when_the_ring_is_full(tmp_path):
     plane, server, actor = started(tmp_path)
     for _ in range(3_000):

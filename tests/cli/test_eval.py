@@ -25,6 +25,14 @@ def test_a_match_is_printed_as_games_won_drawn_and_lost(board_run, tmp_path, cap
     assert fields["protocol_settings"]["opponent"] == "perfect"
 
 
+def test_episodes_with_several_leaves_in_flight_say_so(board_run, tmp_path):
+    path = tmp_path / "eval.json"
+    words = ["--opponent", "random", "--episodes", "2", "--simulations", "20", "--leaves", "4", "--json", str(path)]
+    assert main(["eval", board_run, *words]) == 0
+    fields = json.loads(path.read_text())
+    assert (fields["num_simulations"], fields["leaves"], len(fields["returns"])) == (20, 4, 2)
+
+
 def test_the_strength_of_tree_search_with_playouts_is_part_of_the_protocols_name(board_run, tmp_path):
     path = tmp_path / "eval.json"
     words = ["--opponent", "rollouts", "--opponent-simulations", "7", "--episodes", "2", "--json", str(path)]

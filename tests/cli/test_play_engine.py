@@ -35,7 +35,8 @@ def test_standard_output_holds_the_protocol_and_nothing_else(go_run):
     ("words", "text"),
     [
         (["--engine", "uci"], "go: UCI is for chess, USI for shogi"),
-        (["--engine", "gtp", "--web"], "--engine gtp takes only --checkpoint and --simulations"),
+        (["--engine", "gtp", "--web"], "--engine gtp takes only --checkpoint, --simulations"),
+        (["--engine", "gtp", "--simulations", "8", "--leaves", "9"], "leaves=9 must be at least 1 and at most num_sim"),
         (["--web", "--save", "a.sgf"], "--save a.sgf is for games in the terminal: leave out --web"),
         (["--save", "/nowhere/a.sgf"], "--save /nowhere/a.sgf"),
     ],

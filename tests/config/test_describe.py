@@ -16,7 +16,7 @@ from mzpipe.config.shipped import shipped_profiles
 DOCS = Path(__file__).parents[2] / "docs"
 SETTINGS = [setting for section in sections() for setting in section.settings]
 # Settings without a default value in TOML, which has no "none".
-UNSET = {"stop.env_steps", "stop.learner_steps", "stop.minutes", "stop.return_mean"}
+UNSET = {"actor.resign_below", "stop.env_steps", "stop.learner_steps", "stop.minutes", "stop.return_mean"}
 
 
 @pytest.mark.parametrize("setting", SETTINGS, ids=lambda setting: setting.name)

@@ -95,6 +95,19 @@ def test_save_and_load_give_the_same_profile(tmp_path):
         ("learner.batch_size", "write it as section.field=value"),
         (".batch_size=3", "write it as section.field=value"),
         ("a.b.c.d.e.f.g.h.i.j=3", "9 dots, at most 8"),
+        (
+            "actor.full_search_fraction=0.5",
+            "actor.fast_simulations=0 makes every search a full one: leave it out, or s",
+        ),
+        ("actor.resign_below=0.1", "actor.resign_below=0.1: input should be less than or equal to 0"),
+        (
+            "actor.resign_moves=2",
+            "actor.resign_moves=2: actor.resign_below is not set, so none resigns: leave it out, or",
+        ),
+        (
+            "actor.never_resign_fraction=0.5",
+            "actor.resign_below is not set, so none resigns: leave it out, or set both",
+        ),
         ("actor.temperatures=[1.0]", "actor.temperatures has 1 values and actor.temperature_fractions 3"),
         ("actor.temperature_fractions=[0.1,0.2,0.3]", "must start at 0.0 and never fall"),
         ("actor.temperature_fractions=[0.0,0.9,0.3]", "must start at 0.0 and never fall"),

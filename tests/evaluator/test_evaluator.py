@@ -1,5 +1,9 @@
 """The evaluator: whole games, one version, the best kept."""
 
+import json
+import sys
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -12,9 +16,12 @@ from mzpipe.ipc.messages import Note
 from mzpipe.ipc.roles import Role
 from mzpipe.ipc.shape import Member
 from mzpipe.nets import Model, restore_model
+from mzpipe.own_code import allow_own_code
 from mzpipe.planning import LanePlanner, greedy_search
 from mzpipe.runs.checkpoint import CheckpointStore
 from tests.tiny import EVALUATOR, make_context, make_plane, publish, random_model, started_server, tiny_profile
+
+FAKE_ENGINE = Path(__file__).parent / "engines" / "fake_engine.py"
 
 
 @pytest.mark.parametrize("episodes", [1, 3, 7])
@@ -152,3 +159,40 @@ def test_evaluator_keeps_the_former_best_when_a_result_is_worse(tmp_path):
     plane.counters(plane.shape.members()[0]).set("learner_steps", 10)
     assert not evaluate(plane, evaluator, server, port).is_best
     assert not (tmp_path / "checkpoints" / "best").exists()
+
+
+def test_evaluation_is_given_up_with_a_note_when_the_engine_crashes_and_the_next_one_is_played(tmp_path, monkeypatch):
+    monkeypatch.setenv("MZPIPE_ALLOW_ENV_IMPORT", "1")
+    allow_own_code(True)
+    crash_once = tmp_path / "crash"
+    crash_once.write_text("")
+    # A shell that lets the engine crash as long as the file is there.
+    script = f'test -e {crash_once} && exec "$0" "$1" crash; exec "$0" "$1"'
+    command = ["sh", "-c", script, sys.executable, str(FAKE_ENGINE)]
+    settings = ["game.name=go", "game.board.size=3", "game.max_episode_moves=12", "search.discount=1.0"]
+    settings += ["evaluator.opponent=engine", f"evaluator.opponent_command={json.dumps(command)}"]
+    profile = tiny_profile(*settings, "evaluator.interval_steps=10")
+    plane, evaluator, port = make_evaluator(tmp_path, profile)
+    publish(plane, random_model(profile, plane, 0))
+    server = started_server(profile, plane)
+    learner = plane.counters(Member(Role.LEARNER, 0))
+    learner.set("learner_steps", 10)
+    note = next_message(evaluator, server, port)
+    assert isinstance(note, Note)
+    assert "it ended with exit code 3" in note.text and "the next one is due at step 20" in note.text
+    crash_once.unlink()
+    learner.set("learner_steps", 20)
+    message = next_message(evaluator, server, port)
+    assert (message.protocol, message.episodes) == ("greedy-versus-engine-sh", profile.evaluator.episodes)
+    process = evaluator._episodes._opponent._program._process
+    evaluator.on_close()
+    assert process.returncode is not None
+
+
+def next_message(evaluator, server, port):
+    for _ in range(50_000):
+        evaluator.do_work()
+        server.do_work()
+        if port.to_supervisor:
+            return port.to_supervisor.popleft()
+    raise AssertionError("no message")

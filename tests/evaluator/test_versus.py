@@ -181,7 +181,7 @@ def test_opponents_repeat_their_games_when_the_seed_is_the_same(name):
     config = EvaluatorConfig(opponent=name, opponent_simulations=20)
 
     def choices(seed):
-        opponent = make_opponent(config, seed)
+        opponent = make_opponent(config, GameConfig(name="tic_tac_toe"), seed)
         return [opponent.choose(state_after(4, 0), 0) for _ in range(10)]
 
     assert choices(3) == choices(3)

@@ -57,6 +57,39 @@ class Walk:
         self.closed += 1
 
 
+class Line:
+    """A step to the left or to the right from the middle of seven places; either end wins."""
+
+    num_actions = 2
+    frame_shape = (7,)
+
+    def __init__(self, wrong=False):
+        self.symmetries = [(range(7)[::-1], [0, 1] if wrong else [1, 0])]
+
+    def reset(self, seed):
+        self.place = 3
+        return np.eye(7)[3]
+
+    def step(self, action):
+        self.place += 2 * action - 1
+        has_won = self.place in (0, 6)
+        return np.eye(7)[self.place], float(has_won), has_won, False
+
+
+class Undoing(Walk):
+    """Declares symmetries as its caller says."""
+
+    def __init__(self, kind):
+        super().__init__()
+        walk, swapped = range(9)[::-1], [1, 0]
+        self.symmetries = {
+            "a number": 7,
+            "a triple": [(walk, swapped, walk)],
+            "too few places": [(range(8), swapped)],
+            "an action twice": [(walk, swapped), (walk, [1, 1])],
+        }[kind]
+
+
 class Waiting:
     """Stays as it is whatever is played, but in one way."""
 

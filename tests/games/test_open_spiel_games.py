@@ -74,8 +74,7 @@ def test_vectors_get_one_more_number():
 @pytest.mark.parametrize(
     ("name", "text"),
     [
-        ("backgammon", "it has chance"),
-        ("kuhn_poker", "it has chance, players do not see everything"),
+        ("kuhn_poker", "players do not see everything"),
         ("matrix_rps", "players do not move in turn"),
         ("no_such_game", "OpenSpiel refuses it"),
         ("breakthrough(rows=99", "OpenSpiel refuses it"),
@@ -98,12 +97,77 @@ def test_passes_count_against_the_limit():
 
 @pytest.mark.parametrize("opponent", ["random", "rollouts"])
 def test_opponents_play_passes_too(opponent):
-    game = make_game(GameConfig(name="OpenSpiel/dots_and_boxes"), 1, seed=0)
-    plays = make_opponent(EvaluatorConfig(opponent=opponent, opponent_simulations=5), seed=0)
+    config = GameConfig(name="OpenSpiel/dots_and_boxes")
+    game, plays = (
+        make_game(config, 1, 0),
+        make_opponent(EvaluatorConfig(opponent=opponent, opponent_simulations=5), config, 0),
+    )
     game.reset()
     while True:
         action = plays.choose(game, 0)
         assert game.legal_actions()[0, action]
         result = game.step(np.array([action]))
         if result.terminated_B[0]:
+            break
+
+
+def test_chance_plays_at_once_and_repeats_from_the_seed():
+    def games(seed):
+        game, rng = make_game(GameConfig(name="OpenSpiel/backgammon"), 3, seed=seed), np.random.default_rng(1)
+        frames = [game.reset()]
+        for _ in range(40):
+            legal_BA = game.legal_actions()
+            assert legal_BA.any(axis=1).all() and not any(state.is_chance_node() for state in game.states)
+            frames.append(game.step((legal_BA * (1 + rng.random(legal_BA.shape))).argmax(axis=1)).frame_BF)
+        return np.array(frames)
+
+    first = games(0)
+    np.testing.assert_array_equal(first, games(0))
+    assert not np.array_equal(first, games(1)) and not np.array_equal(first[:, 0], first[:, 1])
+
+
+def test_backgammon_is_won_by_one_player_with_passes_after_doubles():
+    game, rng = make_game(GameConfig(name="OpenSpiel/backgammon"), 1, seed=0), np.random.default_rng(0)
+    assert game.spec.has_chance and game.spec.frame_shape == (201,)
+    frame_BF, passes, begins = game.reset(), 0, set()
+    for _ in range(2):
+        for number in range(2_000):
+            assert game.to_play()[0] == number % 2 == frame_BF[0, -1]
+            begins |= {game.states[0].current_player()} if number == 0 else set()
+            legal_A = game.legal_actions()[0]
+            passes += legal_A[-1] and legal_A.sum() == 1
+            result = game.step(rng.choice(np.flatnonzero(legal_A), 1))
+            frame_BF = result.frame_BF
+            if result.terminated_B[0]:
+                break
+        assert result.terminated_B[0] and abs(result.reward_B[0]) == 1.0
+        frame_BF = game.reset(np.array([True]))
+    assert passes > 0
+
+
+def test_2048_has_a_plane_for_each_power_and_the_rewards_of_its_merges():
+    game, rng = make_game(GameConfig(name="OpenSpiel/2048"), 1, seed=3), np.random.default_rng(0)
+    assert game.spec.frame_shape == (17, 4, 4) and (game.spec.num_actions, game.spec.num_players) == (4, 1)
+    frame_BF, total = game.reset(), 0.0
+    assert frame_BF.sum() == 2
+    while True:
+        result = game.step(rng.choice(np.flatnonzero(game.legal_actions()[0]), 1))
+        total += float(result.reward_B[0])
+        tiles = np.array(game.states[0].observation_tensor(0)).reshape(4, 4)
+        powers = np.tensordot(2.0 ** np.arange(1, 18), result.frame_BF[0], axes=1)
+        np.testing.assert_array_equal(powers, tiles)
+        if result.terminated_B[0]:
+            break
+    assert total == game.states[0].returns()[0] > 100
+
+
+@pytest.mark.parametrize("opponent", ["random", "rollouts"])
+def test_opponents_play_games_with_chance(opponent):
+    game = make_game(GameConfig(name="OpenSpiel/pig"), 1, seed=0)
+    plays = make_opponent(EvaluatorConfig(opponent=opponent, opponent_simulations=5), seed=0)
+    game.reset()
+    for _ in range(20):
+        action = plays.choose(game, 0)
+        assert game.legal_actions()[0, action]
+        if game.step(np.array([action])).terminated_B[0]:
             break

@@ -10,7 +10,7 @@ import pytest
 
 from mzpipe.config import GameConfig, GymnasiumConfig
 from mzpipe.errors import ConfigError, GameError
-from mzpipe.games import describe_game, make_game
+from mzpipe.games import Symmetry, describe_game, make_game
 from mzpipe.own_code import allow_own_code
 from mzpipe.runtime.environment import child_environment
 
@@ -31,6 +31,28 @@ def test_a_game_of_two_says_so():
     assert (spec.num_players, spec.num_actions, spec.frame_shape) == (2, 3, (8,))
     assert spec.opponents == ("random",)
     assert spec.description == f"{GAMES}:Nim: 8 float32 values, stack 1, 3 actions, 2 players, no cap"
+
+
+def test_symmetries_of_an_own_game_are_in_its_spec():
+    assert describe_game(own("Line")).symmetries == (Symmetry((6, 5, 4, 3, 2, 1, 0), (1, 0)),)
+    assert describe_game(own("Nim")).symmetries == ()
+
+
+@pytest.mark.parametrize(
+    ("kind", "text"),
+    [
+        ("a number", r"Undoing: symmetries must be pairs of points and actions, not 7$"),
+        ("a triple", r"Undoing: symmetries\[0\] must be a pair of points and actions, not \("),
+        ("too few places", r"Undoing: symmetries\[0\] must be an order of the 9 places of a frame, not range\(0, 8\)$"),
+        (
+            "an action twice",
+            r"Undoing: symmetries\[1\] orders the 2 actions as \[1, 1\]: each of 0 to 1 must",
+        ),
+    ],
+)
+def test_symmetries_that_are_no_permutations_are_told_in_one_line(kind, text):
+    with pytest.raises(GameError, match=text):
+        describe_game(own("Undoing", gymnasium=GymnasiumConfig(arguments={"kind": kind})))
 
 
 def test_arguments_reach_the_class():

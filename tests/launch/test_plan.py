@@ -126,11 +126,13 @@ def test_check_refuses_a_table_that_cannot_hold_two_trajectories(machine):
         plan.check()
 
 
-def test_search_bytes_are_those_of_the_trees_that_actors_and_evaluator_allocate():
-    plan = planned("topology.actors=3", "topology.lanes_per_actor=2", "evaluator.num_simulations=9")
+@pytest.mark.parametrize("codes", [0, 5])
+def test_search_bytes_are_those_of_the_trees_that_actors_and_evaluator_allocate(codes):
+    chance = f"network.chance_codes={codes}"
+    plan = planned("topology.actors=3", "topology.lanes_per_actor=2", "evaluator.num_simulations=9", chance)
     evaluation = replace(plan.profile.search, num_simulations=9)
     sizes = [(plan.profile.search, plan.shape.trees_per_lane)] * 6 + [(evaluation, plan.shape.evaluator_trees)]
-    searches = [BatchedSearch(config, batch_size=trees, num_actions=2) for config, trees in sizes]
+    searches = [BatchedSearch(config, batch_size=trees, num_actions=2, num_codes=codes) for config, trees in sizes]
     assert plan.search_bytes() == sum(search._arena.nbytes for search in searches)
 
 
@@ -279,6 +281,66 @@ def test_check_takes_augmentation_when_the_game_has_images(machine):
     plan = planned(
         "game.name=Pong", "network.kind=residual", "learner.augment_shift=2", "learner.augment_intensity=0.5"
     )
+    machine(100 * GIB, 100 * GIB)
+    plan.check()
+
+
+@pytest.mark.parametrize(
+    ("overrides", "why"),
+    [
+        (["game.name=CartPole-v1"], "CartPole-v1 declares no symmetries"),
+        (["game.name=chess", "network.kind=residual"], "chess declares no symmetries"),
+        (
+            ["game.name=Pong", "network.kind=residual", "game.action_planes=true"],
+            "Pong declares no symmetries, and action planes turn with none",
+        ),
+    ],
+)
+def test_check_refuses_symmetries_when_the_game_declares_none(overrides, why):
+    with pytest.raises(ConfigError, match=rf"learner.symmetries=true: {why}: leave it out$"):
+        planned("learner.symmetries=true", *overrides).check()
+
+
+def test_check_takes_the_symmetries_of_a_game_that_declares_some(machine):
+    plan = planned("learner.symmetries=true", "game.name=connect_four", "network.kind=residual")
+    machine(100 * GIB, 100 * GIB)
+    plan.check()
+
+
+@pytest.mark.parametrize("fast", [4, 9])
+def test_check_refuses_caps_that_cap_nothing(fast):
+    fault = rf"actor.fast_simulations={fast}: a full search has search.num_simulations=4: lower the first below it, or"
+    with pytest.raises(ConfigError, match=fault):
+        planned(f"actor.fast_simulations={fast}").check()
+
+
+def test_plan_has_room_for_the_trees_of_fast_searches(machine):
+    plain, capped = (
+        planned("search.num_simulations=50"),
+        planned("search.num_simulations=50", "actor.fast_simulations=49"),
+    )
+    assert plain.search_bytes() < capped.search_bytes() < 2 * plain.search_bytes()
+    machine(100 * GIB, 100 * GIB)
+    capped.check()
+
+
+@pytest.mark.parametrize(
+    ("name", "why"),
+    [
+        ("CartPole-v1", "has one player"),
+        ("tests.games.own_games:Nim", "may have other rewards than an outcome of 1, 0 or -1"),
+        ("OpenSpiel/dots_and_boxes(utility_margin=true)", "may have other rewards than an outcome of 1, 0 or -1"),
+    ],
+)
+def test_check_refuses_to_resign_games_without_an_outcome(monkeypatch, name, why):
+    monkeypatch.setenv("MZPIPE_ALLOW_ENV_IMPORT", "1")
+    with pytest.raises(ConfigError, match=rf"actor.resign_below=-0.9: {re.escape(name)} {why}: leave it out$"):
+        planned("actor.resign_below=-0.9", f"game.name={name}").check()
+
+
+@pytest.mark.parametrize("name", ["chess", "OpenSpiel/breakthrough(rows=6,columns=6)"])
+def test_check_takes_resignation_where_the_outcome_comes_at_the_end(machine, name):
+    plan = planned("actor.resign_below=-0.9", f"game.name={name}")
     machine(100 * GIB, 100 * GIB)
     plan.check()
 

@@ -33,7 +33,7 @@ REFUSED = {
     "out of range": (["learner.batch_size=0"], 2, "learner.batch_size=0"),
     "unknown game": (["game.name=Pnog"], 2, "game.name='Pnog': unknown game"),
     "code to import": (["game.name=tests.games.own_games:Walk"], 2, "give --allow-env-import"),
-    "faulty game": (["game.name=Pendulum-v1"], 2, "only Discrete, MultiDiscrete and MultiBinary"),
+    "faulty game": (["game.name=Pendulum-v1"], 2, "game.gymnasium.action_bins=0: say how many values"),
     "another game": (
         ["game.name=Acrobot-v1"],
         74,

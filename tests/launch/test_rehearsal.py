@@ -45,6 +45,14 @@ def test_prepared_names_the_state_that_is_published_without_training_heads(tmp_p
     assert read_prepared(tmp_path) == prepared
 
 
+def test_rehearsal_takes_every_role_through_a_run_with_codes_of_chance(tmp_path):
+    """Actors, reanalyzers and the evaluator search, the learner trains and saves, the server answers codes."""
+    profile = tiny_profile("network.chance_codes=3", "reanalyze.fraction=0.5")
+    game = describe_game(profile.game)
+    prepared = describe_model(profile, game)
+    rehearsal.rehearse(profile, game, prepared.devices, prepared.model, tmp_path)
+
+
 def test_rehearsal_ends_with_75_and_a_line_when_the_device_is_full(tmp_path, monkeypatch, capsys):
     def full(*arguments):
         raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 MiB. GPU 0 has more to say.")

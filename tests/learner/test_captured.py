@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from mzpipe.config import LearnerConfig
+from mzpipe.games import Symmetry
 from mzpipe.ipc.weights import WeightsSubscriber
 from mzpipe.learner.average import AverageWeights
 from mzpipe.learner.diagnostics import diagnose, gradient_norms
@@ -63,11 +64,12 @@ def batches(kind, steps=STEPS, bad=BAD):
 class Trained:
     """A step on the stand-in GPU, its model, the average of the weights, and what the step has noted."""
 
-    def __init__(self, kind, **fields):
+    def __init__(self, kind, symmetries=(), **fields):
         self.model, self.notes = place_model(KINDS[kind][0](), CUDA), []
         self.average = AverageWeights(self.model, 0.9)
         config = LearnerConfig(**{"precision": "float32", **SCHEDULE, **fields})
-        self.step = TrainingStep(self.model, config, average=self.average, note=self.notes.append)
+        given = {"average": self.average, "symmetries": symmetries, "note": self.notes.append}
+        self.step = TrainingStep(self.model, config, **given)
 
     def train(self, given):
         """The results, each read after the next step has begun."""
@@ -114,6 +116,10 @@ def test_captured_steps_are_those_of_the_plain_step_bit_for_bit(change, precisio
 @pytest.mark.parametrize("precision", ["float32", "bfloat16"])
 def test_captured_steps_draw_what_the_plain_step_draws_and_take_images_into_the_mean(precision):
     assert_same_steps("images", precision=precision, **DRAWS)
+
+
+def test_captured_steps_turn_the_samples_that_the_plain_step_turns():
+    assert_same_steps("mlp with prefix and consistency", symmetries=[Symmetry((4, 3, 2, 1, 0), (2, 1, 0))])
 
 
 def test_captured_step_is_one_replay_and_waits_once_for_its_result():

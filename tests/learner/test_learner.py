@@ -22,6 +22,7 @@ from mzpipe.learner import batches
 from mzpipe.learner import learner as module
 from mzpipe.learner.learner import Learner
 from mzpipe.learner.ranks import OneRank
+from mzpipe.learner.symmetries import Symmetries
 from mzpipe.nets import FlatWeights, restore_model
 from mzpipe.runs import attempts
 from mzpipe.runs.checkpoint import LATEST, CheckpointStore
@@ -66,7 +67,7 @@ class Bench:
         slot.unrolls.action_BK[:] = self.rng.integers(2, size=slot.unrolls.action_BK.shape)
         slot.unrolls.value_target_BK1[:] = self.rng.uniform(0, 20, slot.unrolls.value_target_BK1.shape)
         slot.unrolls.reward_target_BK[:] = 1.0
-        slot.unrolls.policy_target_BK1A[:] = (0.25, 0.75)
+        slot.unrolls.policy_target_BK1A[..., :2] = (0.25, 0.75)
         slot.keys.slot_B[:], slot.keys.generation_B[:] = self.number + np.arange(len(slot.keys.slot_B)), 3
         if bad:
             slot.unrolls.observation[0] = np.nan
@@ -96,6 +97,14 @@ class Bench:
 @pytest.fixture
 def bench(tmp_path):
     return Bench(tmp_path)
+
+
+@pytest.mark.parametrize("is_on", [False, True])
+def test_learner_turns_its_samples_by_the_games_symmetries_if_the_profile_says_so(tmp_path, monkeypatch, is_on):
+    turned, turn = [], Symmetries.forward
+    monkeypatch.setattr(Symmetries, "forward", lambda module, batch: turned.append(module) or turn(module, batch))
+    Bench(tmp_path, "game.name=connect_four", f"learner.symmetries={str(is_on).lower()}").train(2)
+    assert [tuple(module.point_SP.shape) for module in turned] == [(2, 42)] * 2 * is_on
 
 
 def test_learner_answers_a_batch_with_its_keys_and_value_errors(bench):

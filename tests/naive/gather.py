@@ -50,7 +50,7 @@ def targets(episode: NaiveEpisode, t: int, num_unroll_steps: int, discount: floa
         values.append(value_target(episode, s, discount, td_steps) if inside else 0.0)
         value_mask.append(1.0 if inside else absorbing)
         policies.append(episode.policies[s] if inside else np.zeros(num_actions))
-        policy_mask.append(float(inside))
+        policy_mask.append(float(inside and episode.policies[s].any()))
     steps = range(t, t + num_unroll_steps)
     rewards = [episode.rewards[s] if s < end else 0.0 for s in steps]
     reward_mask = [1.0 if s < end else absorbing for s in steps]

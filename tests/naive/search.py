@@ -35,6 +35,13 @@ class Node:
     children: dict = field(default_factory=dict)
     index: int = 0
     is_chance: bool = False
+    # Several leaves of one tree: visits that wait for their answer, and q until the first has it.
+    pending: int = 0
+    given_q: F = ZERO
+
+    @property
+    def in_flight(self) -> bool:
+        return self.visits == self.pending
 
     def prior_of(self, action: int) -> F:
         return F(self.weight_A[action] * self.scale)

@@ -22,7 +22,9 @@ KINDS = {
     "mlp": ({**MLP, **SUPPORTS}, (4,), torch.float32),
     "mlp, plain heads": ({**MLP, "heads": "scalar"}, (4,), torch.float32),
     "mlp, value prefix": ({**MLP, **SUPPORTS, **PREFIX}, (4,), torch.float32),
+    "mlp, chance": ({**MLP, **SUPPORTS, "chance_codes": 3}, (4,), torch.float32),
     "residual": ({**RESIDUAL, **SUPPORTS}, (4, 32, 32), torch.uint8),
+    "residual, chance": ({**RESIDUAL, **SUPPORTS, "chance_codes": 3}, (4, 32, 32), torch.uint8),
     "residual, value prefix": ({**RESIDUAL, **SUPPORTS, **PREFIX}, (4, 32, 32), torch.uint8),
     "residual, recipe's choices": ({**RESIDUAL, **SUPPORTS, **CHOICES}, (4, 32, 32), torch.uint8),
     "residual, recipe's choices, value prefix": (
@@ -90,7 +92,7 @@ def test_graphs_say_what_the_model_says_from_a_root_down_a_path(case, batch):
     (hidden_state,) = case.run("representation", observation)
     assert_equal(hidden_state, output.hidden_state)
     for _ in range(HORIZON + 1):
-        action = torch.randint(0, NUM_ACTIONS, (batch,))
+        action = torch.randint(0, case.model.num_places, (batch,))
         output = case.exact.recurrent_inference(output.hidden_state, action)
         reward, hidden_state = case.run("dynamics", hidden_state, action.numpy())
         assert_equal(reward, case.exact.reward(output))
@@ -115,7 +117,7 @@ def test_graphs_leave_the_batch_open_and_say_every_other_size(case):
         ],
         "prediction": [
             {"hidden_state": ("float32", hidden)},
-            {"policy_logits": ("float32", ["batch", NUM_ACTIONS]), "value": ("float32", ["batch"])},
+            {"policy_logits": ("float32", ["batch", case.model.num_places]), "value": ("float32", ["batch"])},
         ],
     }
     types = {"tensor(float)": "float32", "tensor(int64)": "int64", "tensor(uint8)": "uint8"}

@@ -50,6 +50,30 @@ def test_planner_finds_what_a_direct_search_finds(tmp_path):
     assert planner.idle
 
 
+def test_planners_that_share_a_lane_search_as_they_would_alone_and_the_server_releases_each_ones_weights(tmp_path):
+    profile = tiny_profile()
+    plane = make_plane(tmp_path, profile)
+    model = random_model(profile, plane, 3)
+    publish(plane, model)
+    server = started_server(profile, plane)
+    lane, _ = plane.lane_clients(ACTOR)
+    configs = [greedy_search(profile.search, simulations) for simulations in (4, 1, 3)]
+    planners = [LanePlanner(lane, config, num_trees=3, num_actions=2, seed=5) for config in configs]
+    for turn in (0, 1, 0, 2, 2, 1):
+        planner = planners[turn]
+        assert all(each.idle for each in planners)
+        planner.observation[:] = observations(3, seed=turn)
+        planner.begin(np.ones((3, 2), bool))
+        result, answers = None, 0
+        while result is None:
+            server.do_work()
+            result, answers = planner.advance(), answers + 1
+        assert answers == planner.num_simulations + 1
+        assert not server._versions.held_L.any()
+        expected = direct_search(model, configs[turn], observations(3, seed=turn), seed=5)
+        np.testing.assert_array_equal(result.visits_BA, expected.visits_BA)
+
+
 def test_planner_awaits_the_answer_to_a_dead_predecessor(tmp_path):
     profile = tiny_profile()
     plane = make_plane(tmp_path, profile)

@@ -12,14 +12,18 @@ ENDS = {"terminated": TERMINATED, "truncated": TRUNCATED, "unfinished": UNFINISH
 FRAME_SHAPE, NUM_ACTIONS, RECORD_LENGTH = (2,), 3, 5
 
 
-def random_episode(rng: np.random.Generator, length: int, end: str) -> NaiveEpisode:
-    """Every value is random, and final_value is 0 only where the rules say so."""
+def random_episode(rng: np.random.Generator, length: int, end: str, *, full_fraction: float = 1.0) -> NaiveEpisode:
+    """Every value is random, and final_value is 0 only where the rules say so; the other moves' searches are capped."""
+    full = [full_fraction == 1.0 or rng.random() < full_fraction for _ in range(length)]
     return NaiveEpisode(
         frames=[rng.normal(size=FRAME_SHAPE).astype(np.float32) for _ in range(length)],
         actions=[int(action) for action in rng.integers(0, NUM_ACTIONS, length)],
         rewards=[float(np.float32(reward)) for reward in rng.normal(size=length)],
         root_values=[float(np.float32(value)) for value in rng.normal(size=length)],
-        policies=[policy.astype(np.float32) for policy in rng.dirichlet(np.ones(NUM_ACTIONS), length)],
+        policies=[
+            policy.astype(np.float32) * is_full
+            for policy, is_full in zip(rng.dirichlet(np.ones(NUM_ACTIONS), length), full, strict=True)
+        ],
         end=end,
         final_value=0.0 if end == "terminated" else float(np.float32(rng.normal())),
     )

@@ -19,6 +19,12 @@ def test_whole_records_pass():
     assert fault_of(a_record(length=2)) is None
 
 
+def test_policies_of_capped_searches_pass():
+    record = a_record()
+    record.steps.search_policy[1:4] = 0.0
+    assert fault_of(record) is None
+
+
 @pytest.mark.parametrize(
     ("field", "place", "value", "fault"),
     [

@@ -48,6 +48,11 @@ def test_search_finds_the_lotterys_value_by_arithmetic():
     assert q_A[SAFE] == pytest.approx(1.0, rel=0.02)
 
 
+def test_prior_of_the_root_is_that_of_the_actions():
+    tree = search_lottery(5).tree(0)
+    assert tree.root_prior_A.tolist() == [0.5, 0.5]
+
+
 def test_visits_of_codes_follow_their_probabilities():
     tree = search_lottery(2_000).tree(0)
     first = int(np.flatnonzero((tree.parent_K == 0) & (tree.action_K == LOTTERY))[0])

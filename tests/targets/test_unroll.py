@@ -39,6 +39,15 @@ def test_unroll_masks_nothing_when_inside_an_episode():
     assert targets.policy_mask_K1.tolist() == [1, 1, 1, 1]
 
 
+def test_unroll_masks_the_policy_alone_of_a_capped_search():
+    capped = STEPS._replace(search_policy_CA=np.where(np.arange(4)[:, None] == 1, 0, POLICIES))
+    targets = unrolled(0, steps=capped)
+    assert targets.policy_mask_K1.tolist() == [1, 0, 1, 1]
+    assert targets.policy_target_K1A[1].tolist() == [0, 0, 0]
+    for name in ("value_target_K1", "value_mask_K1", "reward_target_K", "reward_mask_K", "action_K"):
+        np.testing.assert_array_equal(getattr(targets, name), getattr(unrolled(0), name))
+
+
 def test_unroll_is_an_absorbing_state_without_policy_when_past_a_terminated_end():
     targets = unrolled(2)
     assert targets.value_target_K1.tolist() == [3 + 40 / 2, 4, 0, 0]

@@ -48,7 +48,9 @@ def test_no_two_metrics_have_the_same_tag():
 
 
 def test_every_metric_exists_in_a_pipeline_that_has_everything(measure):
-    values = measure("topology.reanalyzers=1", "reanalyze.fraction=0.5", "network.consistency=true")
+    reanalyzers = ("topology.reanalyzers=1", "reanalyze.fraction=0.5")
+    parts = ("network.consistency=true", "network.chance_codes=4", "actor.resign_below=-0.9")
+    values = measure(*reanalyzers, *parts)
     measured = {tag for tag, value in values.items() if value is not None}
     single = {metric.tag for metric in METRICS if not any(letter.isupper() for letter in metric.tag)}
     assert single <= measured
@@ -60,7 +62,9 @@ def test_every_metric_exists_in_a_pipeline_that_has_everything(measure):
 def test_metric_is_left_out_where_the_run_has_no_such_thing(measure):
     values = measure()
     assert not [
-        tag for tag in values if tag.startswith("reanalyze/") or tag in ("staleness/targets", "loss/consistency")
+        tag
+        for tag in values
+        if tag.startswith(("reanalyze/", "resign/")) or tag in ("staleness/targets", "loss/consistency")
     ]
     assert "stage/reanalyze/items_per_s" not in values
 

@@ -40,10 +40,11 @@ def agent_of(profile, model):
         ((), 0),
         (("search.policy=gumbel",), 0),
         (("network.value_prefix=true",), 0),
+        (("network.chance_codes=3",), 0),
         # The server has more rows, so its bucket for three is another: products are rounded at other places.
         (('inference.runtime="torch"',), 1e-5),
     ],
-    ids=["pUCT", "Gumbel", "value prefix", "torch"],
+    ids=["pUCT", "Gumbel", "value prefix", "chance", "torch"],
 )
 @pytest.mark.parametrize("greedy", [True, False], ids=["greedy", "with noise"])
 def test_direct_search_finds_what_lanes_find(tmp_path, overrides, rtol, greedy):

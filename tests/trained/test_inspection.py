@@ -10,6 +10,7 @@ import torch
 from mzpipe.cli.main import main
 from mzpipe.errors import UsageError
 from mzpipe.trained.inspection import inspect_move
+from mzpipe.trained.page import render_page
 from mzpipe.trained.player import Player
 from mzpipe.trained.watched import Outcome, WatchedGame
 from tests.naive.targets import n_step_value
@@ -65,7 +66,7 @@ def test_foreseen_is_the_model_along_the_actions_that_were_played(player):
         *(position.decision.action for position, _ in moves[1:4]),
     ]
     assert [depth.real_reward for depth in inspection.foreseen] == [None, 1.0, 1.0, 1.0]
-    model = player.agent.model
+    model = player.agent.model.eval()
     with torch.no_grad():
         output = model.initial_inference(torch.from_numpy(moves[1][0].observation_S[None]))
         for depth, foreseen in enumerate(inspection.foreseen):
@@ -161,3 +162,24 @@ def test_inspect_refuses_numbers_that_are_none(run, words, capsys):
         main(["inspect", str(run), "--html", "page.html", *words])
     assert raised.value.code == 2
     assert re.search("is not at least 0|invalid whole number value|required: --step", capsys.readouterr().err)
+
+
+def test_chance_is_inspected_by_the_names_of_its_codes_and_foreseen_by_the_likeliest(tmp_path):
+    player = Player.load(make_run(tmp_path / "chance", "network.chance_codes=3", "learner.num_unroll_steps=3"))
+    inspection = inspect_move(player, 0, 2, seed=7, progress=silent)
+    assert inspection.names == ("left", "right", "chance 0", "chance 1", "chance 2")
+    decision, tree = inspection.position.decision, inspection.tree
+    assert decision.prior.shape == decision.visits.shape == (2,) and decision.prior.sum() == pytest.approx(1.0)
+    outcomes = [action for parent, action in zip(tree.parent_K, tree.action_K, strict=True) if parent > 0]
+    assert outcomes and all(inspection.names[action] for action in outcomes)
+    assert [each.depth for each in inspection.foreseen] == [0, 1, 2, 3]
+    model = player.agent.model.eval()
+    with torch.no_grad():
+        root = model.initial_inference(torch.from_numpy(inspection.position.observation_S[None]))
+        after = model.recurrent_inference(root.hidden_state, torch.tensor([inspection.foreseen[1].action]))
+        code = int(after.policy_logits_BA[0, 2:].argmax())
+        state = model.recurrent_inference(after.hidden_state, torch.tensor([2 + code]))
+    assert inspection.foreseen[1].value == pytest.approx(float(model.value(state)), rel=1e-4, abs=1e-5)
+    assert inspection.foreseen[1].reward == pytest.approx(float(model.reward(state)), rel=1e-4, abs=1e-5)
+    page = render_page(inspection, player, "chance")
+    assert "chance " in page

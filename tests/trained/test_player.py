@@ -275,3 +275,58 @@ def test_mask_in_an_observation_is_used_and_an_action_of_parts_is_the_environmen
     decision = parted.act(env.reset(seed=0)[0], [0, 1, 0, 0, 1])
     assert (decision.action.tolist(), decision.action_index) == ([2, 1], 5)
     assert env.action_space.contains(decision.action)
+
+
+@pytest.mark.parametrize("seconds", [0, -1.0, float("nan")])
+def test_a_limit_that_is_no_time_is_refused(run, board, seconds):
+    words = f"seconds={seconds} must be more than 0"
+    with pytest.raises(UsageError, match=words):
+        Player.load(run, seconds=seconds)
+    with pytest.raises(UsageError, match=words):
+        board.consider([], seconds=seconds)
+
+
+def test_reuse_is_refused_where_the_search_begins_every_move_anew(tmp_path):
+    run = make_run(tmp_path / "gumbel", "search.policy=gumbel")
+    with pytest.raises(UsageError, match=r"reuse: search\.policy='gumbel'"):
+        Player.load(run, reuse=True)
+
+
+def rows_asked(player, monkeypatch):
+    """A list that grows by the leaves of each network call; rows that no leaf needs have the scratch row."""
+    network, scratch, rows = player.search._network, player.search._unrolled_row, []
+    asked = network.infer_children
+    monkeypatch.setattr(
+        network,
+        "infer_children",
+        lambda *columns: (rows.append(int((columns[1] != scratch).sum())), asked(*columns))[1],
+    )
+    return rows
+
+
+def test_a_game_is_searched_on_from_the_moves_played_when_reuse_is_on(tmp_path, monkeypatch):
+    player = Player.load(make_run(tmp_path / "board", *BOARD), num_simulations=40, leaves=4, reuse=True)
+    rows = rows_asked(player, monkeypatch)
+    assert player.consider([]).visits.sum() == sum(rows) == 40
+    tree, parent, game = player.tree(), 0, []
+    for _ in range(2):  # the model's tree has illegal actions too
+        parent = next(node for node in np.flatnonzero(tree.parent_K == parent) if tree.action_K[node] not in game)
+        game.append(int(tree.action_K[parent]))
+    below = [node for node in np.flatnonzero(tree.parent_K == parent) if tree.action_K[node] not in game]
+    rows.clear()
+    assert player.consider(game).visits.sum() == 40
+    assert sum(rows) == 40 - tree.visits_K[below].sum()
+    rows.clear()
+    assert player.consider([(game[0] + 1) % 9]).visits.sum() == 40 and sum(rows) == 40  # another game
+
+
+def test_an_episode_is_searched_on_from_its_last_action_when_reuse_is_on(tmp_path, monkeypatch):
+    player = Player.load(make_run(tmp_path / "run"), num_simulations=40, reuse=True)
+    rows, seen = rows_asked(player, monkeypatch), observations(3)
+    first = player.act(seen[0])
+    player.act(seen[1])
+    assert sum(rows) == 80 - (first.visits[first.action_index] - 1)
+    rows.clear()
+    player.reset()
+    player.act(seen[2])
+    assert sum(rows) == 40

@@ -8,7 +8,7 @@ import numpy as np
 from ...config import GameConfig
 from ...errors import GameError
 from ...format import count
-from ...games import StepResult, make_game, opened
+from ...games import StepResult, Symmetry, make_game, opened
 from .random_play import NUM_GAMES, RandomPlay, play_at_random
 
 SEED = 0
@@ -16,6 +16,8 @@ _OTHER_SEED = 1
 _SHORT_LIMIT = 7
 # Forbidden actions that are tried, in the first moves: each try plays the game again up to there.
 _MASKED_TRIES, _MASKED_MOVES = 8, 100
+# Moves that are turned by each symmetry.
+_TURNED_MOVES = 200
 
 
 def _repeats(config: GameConfig, play: RandomPlay) -> str:
@@ -97,8 +99,38 @@ def _has_effect(config: GameConfig, play: RandomPlay, number: int, index: int, a
     return not ended and not np.array_equal(result.frame_BF[index], frame_BF[index])
 
 
+def _symmetries(config: GameConfig, play: RandomPlay) -> str:
+    """Plays the turned games: they must show the turned frames, and reward and end alike."""
+    declared = play.spec.symmetries
+    if not declared:
+        return "none declared"
+    if not all(np.array_equal(each.turned_frames(play.start_BF), play.start_BF) for each in declared):
+        return f"{count(len(declared))} declared, not tried: a turned game would have to begin at another frame"
+    for index, symmetry in enumerate(declared):
+        difference = _first_asymmetry(config, play, symmetry)
+        if difference is not None:
+            raise GameError(f"symmetries[{index}] is none of its rules: the turned game differs {difference}")
+    return f"{count(len(declared))} declared, each turned {count(len(play.moves[:_TURNED_MOVES]))} moves"
+
+
+def _first_asymmetry(config: GameConfig, play: RandomPlay, symmetry: Symmetry) -> str | None:
+    with opened(make_game(config, NUM_GAMES, SEED)) as game:
+        game.reset()
+        for number, move in enumerate(play.moves[:_TURNED_MOVES], start=1):
+            if not np.array_equal(game.legal_actions(), move.legal_BA[:, list(symmetry.actions)]):
+                return f"in the legal actions before move {number}"
+            result = game.step(symmetry.turned_actions(move.action_B))
+            expected = move.result._replace(frame_BF=symmetry.turned_frames(move.result.frame_BF))
+            for name, found, wanted in zip(StepResult._fields, result, expected, strict=True):
+                if not np.array_equal(found, wanted):
+                    return f"at move {number}, in {name.rpartition('_')[0]}"
+            game.reset(result.terminated_B | result.truncated_B)
+    return None
+
+
 REPLAYS: dict[str, Callable[[GameConfig, RandomPlay], str]] = {
     "repeats": _repeats,
     "time limit": _time_limit,
     "mask": _masks,
+    "symmetries": _symmetries,
 }

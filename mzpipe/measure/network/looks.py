@@ -41,7 +41,7 @@ def _shapes(trial: Trial) -> str:
                 if len(tensor) != rows:
                     raise OwnCodeError(f"{what} has {len(tensor)} rows for {rows} observations")
     sizes = ", ".join(map(str, _BATCHES))
-    return f"hidden state {model.state_shape}, policy {trial.game.num_actions}; batches of {sizes}"
+    return f"hidden state {model.state_shape}, policy {model.num_places}; batches of {sizes}"
 
 
 def _finite(trial: Trial) -> str:

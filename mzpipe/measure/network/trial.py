@@ -75,7 +75,7 @@ class Trial:
         """A batch of random targets, with every mask set."""
         profile, game, rng = self.profile, self.game, np.random.default_rng(0)
         unrolls, steps = min(profile.learner.batch_size, _MOST_UNROLLS), profile.learner.num_unroll_steps
-        follows = steps if profile.network.consistency else 0
+        follows = steps if profile.network.consistency or profile.network.chance_codes else 0
         numbers = (1 + game.num_actions) * game.action_size
         frames = (unrolls, game.frame_stack + follows, *game.frame_shape)
         is_bytes = game.frame_dtype == "uint8"

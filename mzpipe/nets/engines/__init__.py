@@ -5,7 +5,7 @@ flights, each the place of one batch on its way through the device:
 
     fill the flight's rows  ->  network.start_children(flight, R)  ->  flight.landed()  ->  flight.answer_RC[:R]
 
-Shape legend    R rows of a batch   A actions   C = 2 + A columns
+Shape legend    R rows of a batch   C columns: 2 + places of a policy
 """
 
 from collections.abc import Sequence

@@ -2,7 +2,7 @@
 
     states [P, ...]  --source_R-->  state_R, action_R  --the network-->  next_state_R, answer_RC  --target_R-->  states
 
-Shape legend    P rows of the pool   R rows of a batch   F numbers of a hidden state   A actions   C = 2 + A columns
+Shape legend    P rows of the pool   R rows of a batch   F numbers of a hidden state   C columns: 2 + places of a policy
 """
 
 from math import prod

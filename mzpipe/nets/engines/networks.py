@@ -34,7 +34,7 @@ class Sizes(Protocol):
 
     @property
     def num_actions(self) -> int:
-        """Number of policy logits."""
+        """Number of the game's actions."""
 
     @property
     def action_size(self) -> int:

@@ -5,7 +5,7 @@ gathering of the parents' rows, the model, the storing of the children's rows, t
 program is a captured graph, so a batch costs the host one launch. Weights are loaded in place, so no program is made
 twice.
 
-Shape legend    R rows of a batch   P rows of the pool   F numbers of a row   A actions   C = 2 + A columns
+Shape legend    R rows of a batch   P rows of the pool   F numbers of a row   C columns: 2 + places of a policy
 """
 
 from collections.abc import Callable, Sequence

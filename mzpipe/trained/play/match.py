@@ -7,9 +7,9 @@ import numpy as np
 
 from ...config import GameConfig
 from ...errors import MzpipeError, UsageError
+from ...games.notation.moves import Move
+from ...games.notation.position import Position
 from ..player import Decision
-from .moves import Move
-from .position import Position
 
 
 class Candidate(NamedTuple):
@@ -50,8 +50,8 @@ def read_thought(decision: Decision, moves: Mapping[int, Move]) -> Thought:
 class Agent(Protocol):
     """The person's opponent; mzpipe.trained.Player is one."""
 
-    def consider(self, history: Sequence[int]) -> Decision:
-        """The decision after these actions of both players from the initial position."""
+    def consider(self, history: Sequence[int], *, seconds: float | None = None) -> Decision:
+        """The decision after these actions of both players from the initial position, within so many seconds."""
         ...
 
 

@@ -5,8 +5,8 @@ from string import ascii_lowercase
 
 from ...config import GameConfig
 from ...errors import UsageError
-from .moves import Move
-from .position import Position
+from ...games.notation.moves import Move
+from ...games.notation.position import Position
 
 # SGF's numbers of games.
 _SGF_GAMES = {"go": 1, "othello": 2, "gomoku": 4, "hex": 11}

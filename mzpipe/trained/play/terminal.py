@@ -8,10 +8,10 @@ from rich.text import Text
 
 from ...errors import SearchInputError, UsageError
 from ...format import percent
-from .board import Board, Piece
+from ...games.notation.board import Board, Piece
+from ...games.notation.moves import Move
+from ...games.notation.styles import Place, Shape, Style
 from .match import Match, Thought
-from .moves import Move
-from .styles import Place, Shape, Style
 
 _CELL = 3
 _COLOURS = ("bold cyan", "bold yellow")

@@ -1,5 +1,6 @@
 """Games checked by random play: right ones pass, and every fault is reported."""
 
+import dataclasses
 import re
 
 import numpy as np
@@ -7,6 +8,7 @@ import pytest
 
 from mzpipe.config import GameConfig, parse_profile
 from mzpipe.games import StepResult, make_game
+from mzpipe.games.board_rules import BOARDS
 from mzpipe.measure.game import check_game, random_play
 
 OWN = "tests.games.own_games"
@@ -44,7 +46,7 @@ def failures(found):
 def test_games_that_keep_to_the_protocol_pass_every_check(name, overrides):
     found = checks(name, *overrides)
     assert failures(found) == {}
-    assert [check.passed for check in found.values()].count(True) == 8
+    assert [check.passed for check in found.values()].count(True) == 9
 
 
 @pytest.mark.parametrize(
@@ -192,3 +194,42 @@ def test_a_family_that_breaks_its_promise_fails_its_check(monkeypatch, odd, chec
     monkeypatch.setattr(random_play, "make_game", odd)
     found = failures(checks("CartPole-v1"))
     assert found[check].startswith(text)
+
+
+@pytest.mark.parametrize(
+    ("name", "overrides", "number"),
+    [
+        ("tic_tac_toe", (), 7),
+        ("connect_four", (), 1),
+        ("gomoku", ("game.board.size=6", "game.frame_stack=3"), 7),
+        ("othello", (), 3),
+        ("hex", ("game.board.size=4",), 1),
+        ("go", ("game.board.size=4",), 7),
+        (f"{OWN}:Line", (), 1),
+    ],
+)
+def test_turned_games_show_turned_frames_and_reward_and_end_alike(monkeypatch, name, overrides, number):
+    monkeypatch.setattr(random_play, "_MAX_MOVES", 130)
+    found = checks(name, *overrides)
+    assert failures(found) == {}
+    assert found["symmetries"].text == f"{number} declared, each turned 130 moves"
+
+
+@pytest.mark.parametrize(
+    ("name", "turn", "text"),
+    [
+        ("connect_four", "top and bottom", r"differs at move 1, in frame"),
+        ("othello", "quarter turn", r"not tried: a turned game would have to begin at another frame"),
+        ("hex", "diagonal", r"differs at move \d+, in "),
+        ("hex", "left and right", r"differs at move \d+, in "),
+    ],
+)
+def test_a_turn_that_is_no_symmetry_of_the_rules_is_told(monkeypatch, name, turn, text):
+    monkeypatch.setitem(BOARDS, name, dataclasses.replace(BOARDS[name], symmetries=(turn,)))
+    monkeypatch.setattr(random_play, "_MAX_MOVES", 130)
+    assert re.search(text, checks(name, *(["game.board.size=4"] if name == "hex" else []))["symmetries"].text)
+
+
+def test_actions_that_turn_otherwise_than_the_places_are_told():
+    fault = failures(checks(f"{OWN}:Line", "game.gymnasium.arguments.wrong=true"))["symmetries"]
+    assert fault == "symmetries[0] is none of its rules: the turned game differs at move 1, in frame"

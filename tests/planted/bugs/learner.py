@@ -4,6 +4,14 @@ from ..bug import Bug
 
 BUGS = (
     Bug(
+        "turned-by-the-wrong-table",
+        "learner/symmetries.py",
+        "self.turned_action_SA[symmetry_B].gather(",
+        "self.action_SA[symmetry_B].gather(",
+        "An action goes where its place goes, not where that place comes from.",
+        ("learner/test_symmetries",),
+    ),
+    Bug(
         "reward-scale-shifted",
         "learner/loss.py",
         "batch.reward_mask_BK * scale_K1[1:], batch)",

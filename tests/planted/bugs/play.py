@@ -4,6 +4,30 @@ from ..bug import Bug
 
 BUGS = (
     Bug(
+        "capped-search-keeps-its-policy",
+        "actor/lane_group.py",
+        "policy_GA if self._planner is self._full else np.zeros_like(policy_GA)",
+        "policy_GA",
+        "A move that had a fast search is no policy target.",
+        ("actor/test_actor",),
+    ),
+    Bug(
+        "last-node-of-another-planner",
+        "planning/__init__.py",
+        "        self._legal_actions = legal_actions_BA\n        self._prepare()\n",
+        "        self._legal_actions = legal_actions_BA\n",
+        "The server releases a lane's weights at the last node of the search under way, whichever planner began it.",
+        ("planning/test_lane_planner",),
+    ),
+    Bug(
+        "resigned-game-without-outcome",
+        "actor/lane_group.py",
+        "            next_value_G = np.where(resigned_G, _WON, next_value_G)\n",
+        "",
+        "A resigned game bootstraps from its outcome, not from the search's value.",
+        ("actor/test_resignation",),
+    ),
+    Bug(
         "truncation-wins",
         "actor/recorder.py",
         "np.where(terminated_G, TERMINATED, np.where(truncated_G, TRUNCATED, UNFINISHED))",

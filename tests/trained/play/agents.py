@@ -24,10 +24,12 @@ class RankedAgent:
     def __init__(self, config: GameConfig, answers: Sequence[str] = ()) -> None:
         self._game, self._answers = BoardGame(config, 1), list(answers)
         self.histories: list[list[int]] = []
+        self.limits: list[float | None] = []
 
-    def consider(self, history: Sequence[int]) -> Decision:
+    def consider(self, history: Sequence[int], *, seconds: float | None = None) -> Decision:
         """Its move after this history."""
         self.histories.append(list(history))
+        self.limits.append(seconds)
         self._game.reset()
         for action in history:
             self._game.step(np.array([action]))

@@ -5,9 +5,9 @@ import random
 import pytest
 
 from mzpipe.games.board import BoardGame
-from mzpipe.trained.play.board import Piece, read_board
-from mzpipe.trained.play.moves import legal_moves
-from mzpipe.trained.play.styles import STYLES, Place
+from mzpipe.games.notation.board import Piece, read_board
+from mzpipe.games.notation.moves import legal_moves
+from mzpipe.games.notation.styles import STYLES, Place
 from mzpipe.trained.play.terminal import draw_board
 from tests.trained.play.agents import board_config
 

@@ -3,8 +3,8 @@
 import pytest
 
 from mzpipe.errors import UsageError
+from mzpipe.games.notation.position import FIRST, SECOND
 from mzpipe.trained.play.match import Match
-from mzpipe.trained.play.position import FIRST, SECOND
 from tests.trained.play.agents import RankedAgent, board_config, new_match
 
 # Against an agent that takes the first free square: 0, 1, 2...

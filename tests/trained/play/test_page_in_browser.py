@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 from werkzeug.serving import make_server
 
-from mzpipe.trained.play.styles import STYLES
+from mzpipe.games.notation.styles import STYLES
 from mzpipe.trained.play.web.app import Games, make_app
 from tests.trained.play.agents import new_match
 

@@ -3,7 +3,7 @@
 import pytest
 
 from mzpipe.errors import UsageError
-from mzpipe.trained.play.position import Position
+from mzpipe.games.notation.position import Position
 from mzpipe.trained.play.records import pgn, record_of, refuse_no_record, sgf
 from tests.trained.play.agents import board_config
 

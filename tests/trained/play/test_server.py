@@ -17,8 +17,8 @@ import pytest
 
 import mzpipe
 from mzpipe.cli.main import main
+from mzpipe.games.notation.position import FIRST
 from mzpipe.trained.play.match import Match
-from mzpipe.trained.play.position import FIRST
 from mzpipe.trained.play.web import serve
 from mzpipe.trained.play.web.app import Games
 from tests.trained.play.agents import RankedAgent, board_config

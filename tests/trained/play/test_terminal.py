@@ -6,7 +6,7 @@ import pytest
 from rich.console import Console
 
 from mzpipe.errors import UsageError
-from mzpipe.trained.play.moves import Move
+from mzpipe.games.notation.moves import Move
 from mzpipe.trained.play.terminal import find_move, play_in_terminal
 from tests.trained.play.agents import new_match
 

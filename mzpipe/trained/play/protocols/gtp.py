@@ -1,31 +1,27 @@
-"""The Go Text Protocol, version 2 (Farnebäck 2002), for go, gomoku, othello and hex.
-
-A vertex is a letter and a number, as in D4, or `pass`. Letters count columns from the left, without I in go and gomoku.
-Numbers count rows from the bottom in go and gomoku, and from the top in othello and hex.
-"""
+"""The Go Text Protocol, version 2 (Farnebäck 2002), for go, gomoku, othello and hex."""
 
 import inspect
+import math
 import re
+import time
 from collections.abc import Callable
-from string import ascii_uppercase
 from typing import NoReturn
 
 from ....config import GameConfig
 from ....errors import MzpipeError, UsageError
+from ....games.notation.board import Board
+from ....games.notation.moves import Move
+from ....games.notation.position import FIRST, SECOND, Position
+from ....games.notation.styles import Place
+from ....games.notation.vertices import GTP_GAMES, PASS, vertex_of
 from ....version import __version__
-from ..board import Board
 from ..match import Agent
-from ..moves import Move
-from ..position import FIRST, SECOND, Position
 from ..records import sgf
-from ..styles import Place
 from ..terminal import draw_board
+from .clocks import GameClock
 
 _SEATS = {"b": FIRST, "black": FIRST, "w": SECOND, "white": SECOND}
 _WORDS = ("black", "white")
-_FROM_THE_BOTTOM = ("go", "gomoku")
-GAMES = ("go", "gomoku", "othello", "hex")
-_PASS = "pass"
 _COMMAND = re.compile(r"(?:(\d+)\s+)?(.+)")
 
 
@@ -34,11 +30,11 @@ class GtpEngine:
 
     def __init__(self, config: GameConfig, agent: Agent, name: str) -> None:
         """Raises UsageError for a game that GTP has no names of vertices for."""
-        if config.name not in GAMES:
-            raise UsageError(f"{config.name}: GTP is for {', '.join(GAMES)}")
+        if config.name not in GTP_GAMES:
+            raise UsageError(f"{config.name}: GTP is for {', '.join(GTP_GAMES)}")
         self.has_quit = False
         self._config, self._agent, self._name = config, agent, name
-        self._position = Position(config)
+        self._position, self._clock = Position(config), GameClock()
         self._commands: dict[str, Callable[..., str]] = {
             "protocol_version": lambda: "2",
             "name": lambda: "mzpipe",
@@ -56,9 +52,8 @@ class GtpEngine:
             "final_score": self._final_score,
             "showboard": self._showboard,
             "printsgf": lambda: sgf(self._position, self._config),
-            # The number of simulations decides how long a move takes.
-            "time_settings": lambda main, overtime, stones: "",
-            "time_left": lambda colour, time, stones: "",
+            "time_settings": self._time_settings,
+            "time_left": self._time_left,
         }
 
     def answer(self, line: str) -> list[str]:
@@ -99,6 +94,7 @@ class GtpEngine:
 
     def _clear_board(self) -> str:
         self._position.restart()
+        self._clock.restart()
         return ""
 
     def _komi(self, komi: str) -> str:
@@ -126,16 +122,16 @@ class GtpEngine:
             self._position.rewind(len(self._position.played) - kept)
             raise
         if move is None:
-            return _PASS
+            return PASS.lower()
         vertex = vertex_of(move, self._position)
         self._position.advance(move)
-        return vertex.lower() if vertex == _PASS.upper() else vertex
+        return vertex.lower() if vertex == PASS else vertex
 
     def _reg_genmove(self, colour: str) -> str:
         kept = len(self._position.played)
         try:
             move = self._decide(_seat(colour))
-            return _PASS if move is None else vertex_of(move, self._position)
+            return PASS.lower() if move is None else vertex_of(move, self._position)
         finally:
             self._position.rewind(len(self._position.played) - kept)
 
@@ -146,7 +142,9 @@ class GtpEngine:
                 return None
             raise UsageError("the game is over")
         self._pass_until(seat)
-        decision = self._agent.consider(self._position.history)
+        began_s = time.monotonic()
+        decision = self._agent.consider(self._position.history, seconds=self._clock.limit(seat))
+        self._clock.spend(seat, time.monotonic() - began_s)
         return next(move for move in self._position.legal() if move.action == decision.action_index)
 
     def _pass_until(self, seat: int) -> None:
@@ -157,6 +155,14 @@ class GtpEngine:
         if passing is None:
             raise UsageError(f"illegal move: it is {_WORDS[1 - seat]}'s turn, who cannot pass")
         self._position.advance(passing)
+
+    def _time_settings(self, main: str, overtime: str, stones: str) -> str:
+        self._clock.set(_time(main), _time(overtime), int(_time(stones)))
+        return ""
+
+    def _time_left(self, colour: str, left: str, stones: str) -> str:
+        self._clock.tell(_seat(colour), _time(left), int(_time(stones)))
+        return ""
 
     def _undo(self) -> str:
         if not self._position.played:
@@ -176,16 +182,6 @@ class GtpEngine:
     def _showboard(self) -> str:
         board = draw_board(self._position.board(), self._position.style, (), glyphs=False)
         return f"\n{board.plain.rstrip()}"
-
-
-def vertex_of(move: Move, position: Position) -> str:
-    """The vertex of a move in upper case."""
-    if move.target is None:
-        return _PASS.upper()
-    rows = position.board().rows
-    is_upward = position.name in _FROM_THE_BOTTOM
-    letters = ascii_uppercase.replace("I", "") if is_upward else ascii_uppercase
-    return f"{letters[move.target.column]}{rows - move.target.row if is_upward else move.target.row + 1}"
 
 
 def area_lead(board: Board) -> int:
@@ -220,6 +216,14 @@ def _number(text: str) -> float:
         return float(text)
     except ValueError:
         _syntax_error(f"{text[:20]!r} is no number")
+
+
+def _time(text: str) -> float:
+    """Seconds, or a number of moves: not negative, and not without end."""
+    number = _number(text)
+    if not 0.0 <= number < math.inf:
+        _syntax_error(f"{text[:20]!r} is no time")
+    return number
 
 
 def _syntax_error(why: str) -> NoReturn:

@@ -1,7 +1,6 @@
 """The Universal Chess Interface for chess, and the Universal Shogi Interface for shogi, which differ in a few words.
 
-Time controls are read and not kept: the number of simulations decides how long a move takes. Games begin at the initial
-position, because the agent's observation is made of the moves since then.
+Games begin at the initial position, because the agent's observation is made of the moves since then.
 """
 
 from collections.abc import Callable, Iterator
@@ -9,11 +8,12 @@ from math import tan
 
 from ....config import GameConfig
 from ....errors import MzpipeError, UsageError
+from ....games.board_rules import BOARDS, games_of
+from ....games.notation.position import Position
 from ..match import Agent
-from ..position import Position
+from .clocks import go_limit
 
-_PROTOCOLS = {"chess": "uci", "shogi": "usi"}
-GAMES = tuple(_PROTOCOLS)
+GAMES = games_of("uci", "usi")
 _NO_MOVE = {"uci": "0000", "usi": "resign"}
 # Leela Chess Zero's centipawns from an expected outcome in [-1, 1].
 _PAWN, _STEEPNESS = 111.714640912, 1.5620688421
@@ -28,9 +28,9 @@ class UciEngine:
 
     def __init__(self, config: GameConfig, load: Callable[[], Agent], name: str) -> None:
         """Raises UsageError for games other than chess and shogi."""
-        if config.name not in _PROTOCOLS:
+        if config.name not in GAMES:
             raise UsageError(f"{config.name}: UCI is for chess, USI for shogi")
-        self.protocol = _PROTOCOLS[config.name]
+        self.protocol = BOARDS[config.name].protocol
         self.has_quit = False
         self._name, self._load = name, load
         self._agent: Agent | None = None
@@ -101,7 +101,8 @@ class UciEngine:
         if self._position.is_over:
             best = _NO_MOVE[self.protocol]
         else:
-            decision = self._loaded().consider(self._position.history)
+            limit = go_limit(words, self._position.to_play, self.protocol)
+            decision = self._loaded().consider(self._position.history, seconds=limit)
             moves = {move.action: move.notation for move in self._position.legal()}
             best = moves[decision.action_index]
             nodes = int(decision.visits.sum())

@@ -15,9 +15,9 @@ from flask import Flask, Response, abort, redirect, request
 from werkzeug.wrappers import Response as AnyResponse
 
 from ....errors import MzpipeError, SearchInputError, UsageError
+from ....games.notation.position import FIRST, SECOND
 from ....pages import page_environment
 from ..match import Match
-from ..position import FIRST, SECOND
 from .view import View
 
 _MOST_GAMES = 100

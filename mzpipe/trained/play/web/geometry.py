@@ -4,8 +4,8 @@ import math
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from ..board import Board
-from ..styles import Place, Shape, Style
+from ....games.notation.board import Board
+from ....games.notation.styles import Place, Shape, Style
 
 UNIT = 60.0
 # The margin around the board; labels are on two sides of it.

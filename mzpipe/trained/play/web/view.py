@@ -5,10 +5,10 @@ from typing import NamedTuple
 from urllib.parse import urlencode
 
 from ....errors import UsageError
+from ....games.notation.moves import Move
+from ....games.notation.position import FIRST
+from ....games.notation.styles import Place
 from ..match import Match
-from ..moves import Move
-from ..position import FIRST
-from ..styles import Place
 from .geometry import MARGIN, UNIT, Geometry
 
 _GLYPHS = {"K": "♚", "Q": "♛", "R": "♜", "B": "♝", "N": "♞", "P": "♟"}

@@ -137,5 +137,20 @@ def test_board_is_drawn_and_the_record_has_its_moves():
 
 def test_games_without_vertices_are_refused():
     config = board_config("chess")
-    with pytest.raises(UsageError, match="chess: GTP is for go, gomoku, othello, hex"):
+    with pytest.raises(UsageError, match="chess: GTP is for gomoku, othello, hex, go"):
         GtpEngine(config, RankedAgent(config), "a-run")
+
+
+def test_the_agent_is_told_how_long_it_may_think():
+    engine = new_engine("go")
+    lines = ["genmove b", "time_settings 0 50 10", "genmove w", "time_left b 2 2", "genmove b", "time_settings 0 1 0"]
+    answers = typed(engine, *lines, "genmove w")
+    assert [answer[0] for answer in answers] == ["="] * 7
+    assert engine._agent.limits == [None, pytest.approx(4.97), pytest.approx(0.97), None]
+
+
+@pytest.mark.parametrize(
+    "words", ["time_settings 1 x 1", "time_settings -1 1 1", "time_left b inf 0", "time_left c 1 0"]
+)
+def test_a_time_that_is_none_is_refused(words):
+    assert typed(new_engine("go"), words)[0].startswith("? syntax error: ")

@@ -105,3 +105,13 @@ def test_other_games_are_refused():
 @pytest.mark.parametrize(("value", "score"), [(0.0, 0), (0.5, 111), (-0.5, -111), (1.0, 12575), (-1.0, -12575)])
 def test_scores_are_leelas(value, score):
     assert centipawns(value) == pytest.approx(score, abs=1)
+
+
+def test_the_agent_is_told_how_long_it_may_think(loaded):
+    engine = new_engine("chess", loaded)
+    answers = typed(engine, "go movetime 2000", "go infinite", "stop", "go movetime 0", "go movetime x")
+    assert answers[-2:] == [
+        "info string go: movetime 0 must be more than 0",
+        "info string go: movetime 'x' is no whole number",
+    ]
+    assert loaded[0].limits == [pytest.approx(1.97), None]

@@ -9,9 +9,9 @@ from typing import NamedTuple
 import numpy as np
 import pyspiel
 
-from ...games.board import planes_shape
-from ...games.board_picture import pieces_of
-from ...games.board_rules import BOARDS
+from ..board import planes_shape
+from ..board_picture import pieces_of
+from ..board_rules import BOARDS
 from .styles import STYLES, Place
 
 

@@ -6,7 +6,7 @@ from enum import Enum
 from string import ascii_lowercase
 from typing import NamedTuple
 
-from ...games.board_rules import BOARDS
+from ..board_rules import BOARDS
 
 
 class Place(NamedTuple):

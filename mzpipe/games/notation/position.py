@@ -4,7 +4,7 @@ import numpy as np
 
 from ...config import GameConfig
 from ...errors import UsageError
-from ...games.board import BoardGame
+from ..board import BoardGame
 from .board import Board, read_board
 from .moves import Move, legal_moves
 from .styles import STYLES, Style

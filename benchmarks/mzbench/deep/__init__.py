@@ -1,0 +1,1 @@
+"""The case `deep`: searches of one position with a trained run."""
