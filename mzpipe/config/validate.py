@@ -201,7 +201,8 @@ def _check_sampled_actions(profile: Profile) -> None:
         )
     if network.is_own:
         raise ConfigError(f"{where}: network.kind={network.kind!r} draws no actions: set 'mlp' or 'residual'")
-    for choice in chosen(profile, "network.value_prefix", "network.action_encoding", "game.action_planes"):
+    others = ("network.value_prefix", "network.chance_codes", "network.action_encoding", "game.action_planes")
+    for choice in chosen(profile, *others):
         raise ConfigError(f"{choice}: it does not go together with {where}: leave it out")
     if network.action_head != "bins":
         for choice in chosen(profile, "network.action_bins"):

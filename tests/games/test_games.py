@@ -166,7 +166,7 @@ def test_atari_clips_rewards_in_training_games_only():
     [
         ("Pnog", r"game.name='Pnog': unknown game; did you mean Pong\?"),
         ("CartPole", r"unknown game; did you mean CartPole-v1\?"),
-        ("qqqqqq", r"unknown game; known games: gymnasium's environments .*; the Atari.*; MinAtar.*my_game:MyGame"),
+        ("qqqqqq", r"unknown game; known games: gymnasium's environments.*; the Atari.*; MinAtar.*my_game:MyGame"),
     ],
 )
 def test_unknown_game_names_the_nearest(name, text):

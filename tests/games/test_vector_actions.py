@@ -86,6 +86,10 @@ def test_mask_of_parts_that_are_sampled_is_refused_in_one_line():
             "network.value_prefix=true: it does not go",
         ),
         (
+            ["game.gymnasium.sampled_actions=5", "network.chance_codes=4"],
+            "network.chance_codes=4: it does not go together",
+        ),
+        (
             ["game.gymnasium.sampled_actions=5", "network.action_bins=3"],
             "'squashed-gaussian' has no bins: leave it out",
         ),
