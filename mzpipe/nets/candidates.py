@@ -157,7 +157,7 @@ def make_sampler(config: NetworkConfig, num_candidates: int, action_size: int, s
 def policy_outputs(config: NetworkConfig, num_actions: int, action_size: int) -> int:
     """The number of a policy head's outputs: one for each action, or those of the distributions of vectors."""
     if not action_size:
-        return num_actions
+        return num_actions + config.chance_codes
     return action_size * (config.action_bins if config.action_head == "bins" else 2)
 
 
