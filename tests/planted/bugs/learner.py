@@ -22,8 +22,8 @@ BUGS = (
     Bug(
         "gradient-not-halved",
         "learner/loss.py",
-        "model.step(halve_gradient(state), action_B)",
-        "model.step(state, action_B)",
+        "        state = halve_gradient(state)\n",
+        "        state = state + 0.0\n",
         "The state's gradient is halved at the entry of each dynamics call.",
         ("learner/test_loss",),
     ),
