@@ -103,7 +103,7 @@ def test_supports_are_not_guessed_where_no_reward_was_seen(monkeypatch):
         (f"{OWN}:Restless", "repeats", "two games of one seed differ in their first frame"),
         (f"{OWN}:Stuck", "game", f"{OWN}:Stuck: no legal action though the game continues"),
         (f"{OWN}:WrongShape", "game", "returned a frame of shape"),
-        ("Pendulum-v1", "game", "only Discrete"),
+        ("Pendulum-v1", "game", "game.gymnasium.action_bins=0: say how many values"),
         ("Pnog", "game", "did you mean Pong?"),
     ],
 )
