@@ -42,7 +42,8 @@ def test_extras_are_those_of_setup_cfg():
     assert set(EXTRAS.values()) <= set(setup["options.extras_require"])
     named = setup["options.extras_require"]["all"].partition("[")[2].partition("]")[0].split(",")
     loggers = {"trackio", "wandb", "mlflow"}  # each is many packages, and one of them is wanted
-    assert set(EXTRAS.values()) - {"onnx"} - loggers == set(named)  # `cpu` brings onnx
+    large = {"envpool"}
+    assert set(EXTRAS.values()) - {"onnx"} - loggers - large == set(named)  # `cpu` brings onnx
 
 
 def test_page_of_installation_says_which_extras_each_python_has():

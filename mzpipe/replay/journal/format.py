@@ -79,9 +79,9 @@ class JournalLayout(NamedTuple):
     def from_dict(cls, plain: Mapping[str, Any]) -> "JournalLayout":
         """The layout that to_dict() was called on; raises InputOutputError if the fields are not those of a layout."""
         try:
-            size = plain.get("action_size", 0)
-            layout = cls(tuple(plain["frame_shape"]), plain["frame_dtype"], plain["num_actions"], size)
-            ok = set(plain) | {"action_size"} == set(cls._fields) and layout.is_sane()
+            fields = {"action_size": 0, **plain}
+            layout = cls(*(tuple(fields[name]) if name == "frame_shape" else fields[name] for name in cls._fields))
+            ok = set(fields) == set(cls._fields) and layout.is_sane()
         except (KeyError, TypeError) as error:
             raise InputOutputError(f"not a layout of records: {error!r}") from None
         if not ok:
