@@ -80,8 +80,8 @@ class JournalLayout(NamedTuple):
         """The layout that to_dict() was called on; raises InputOutputError if the fields are not those of a layout."""
         try:
             fields = {"action_size": 0, **plain}
-            layout = cls(*(tuple(fields[name]) if name == "frame_shape" else fields[name] for name in cls._fields))
-            ok = set(fields) == set(cls._fields) and layout.is_sane()
+            layout = cls(**{**fields, "frame_shape": tuple(fields["frame_shape"])})
+            ok = layout.is_sane()
         except (KeyError, TypeError) as error:
             raise InputOutputError(f"not a layout of records: {error!r}") from None
         if not ok:
