@@ -163,8 +163,11 @@ def test_2048_has_a_plane_for_each_power_and_the_rewards_of_its_merges():
 
 @pytest.mark.parametrize("opponent", ["random", "rollouts"])
 def test_opponents_play_games_with_chance(opponent):
-    game = make_game(GameConfig(name="OpenSpiel/pig"), 1, seed=0)
-    plays = make_opponent(EvaluatorConfig(opponent=opponent, opponent_simulations=5), seed=0)
+    config = GameConfig(name="OpenSpiel/pig")
+    game, plays = (
+        make_game(config, 1, 0),
+        make_opponent(EvaluatorConfig(opponent=opponent, opponent_simulations=5), config, 0),
+    )
     game.reset()
     for _ in range(20):
         action = plays.choose(game, 0)
