@@ -75,7 +75,7 @@ def naive_parts(model, batch):
 @pytest.mark.parametrize("heads", ["categorical", "scalar"])
 def test_losses_of_chance_equal_the_plain_twin(heads):
     model, batch = chance_model(heads=heads).double().eval(), in_float64(chance_batch())
-    losses = LossFunction(model, LearnerConfig(commitment_loss_weight=0.5), DISCOUNT)(batch)
+    losses = LossFunction(model, LearnerConfig(commitment_loss_weight=0.5), discount=DISCOUNT)(batch)
     expected = naive_parts(model, batch)
     found = [losses.policy, losses.value, losses.reward, losses.afterstate, losses.code, losses.commitment]
     assert [each.item() for each in found] == pytest.approx(expected.tolist(), rel=1e-6)
@@ -127,7 +127,7 @@ def test_gradient_of_later_losses_reaches_the_encoder():
 
 
 def test_without_codes_the_losses_of_chance_are_zero():
-    losses = LossFunction(make_model(), LearnerConfig(), 0.5)(masked_batch())
+    losses = LossFunction(make_model(), LearnerConfig(), discount=0.5)(masked_batch())
     assert (losses.afterstate, losses.code, losses.commitment) == (0.0, 0.0, 0.0)
 
 
