@@ -37,7 +37,6 @@ class GameSpec:
     # whether two players' only reward is the last move's: 1 if it has won, 0 if drawn, -1 if lost
     has_outcome: bool = False
     symmetries: "tuple[Symmetry, ...]" = ()  # those of its rules, without the one that leaves all as it is
-
     has_chance: bool = False  # whether its rules say that chance plays too
 
     @property

@@ -63,7 +63,6 @@ class DeepSearch(SearchedTrees):
         self._all_legal_A = np.ones(num_actions, np.bool_)
         self._collided_W = np.zeros(_WALKS_PER_LEAF * leaves, np.uint16)
         self._parent_P, self._action_P = np.zeros(leaves, np.int32), np.zeros(leaves, np.int32)
-        self._limit = 0  # simulations that may be selected: none before begin
         # Rounds since begin, and walks that ended at a leaf in flight.
         self.rounds = self.collisions = 0
 
@@ -143,15 +142,6 @@ class DeepSearch(SearchedTrees):
         )
         raise_any(fault, row)
         self._finished = self._selected
-
-    def _refuse_select(self) -> None:
-        if self._limit == 0:
-            raise SearchInputError("select() before begin(): a search starts from the root's network outputs")
-        if self._selected != self._finished:
-            raise SearchInputError("select() twice in a row: call backup() with the selected edges' outputs first")
-        raise SearchInputError(
-            f"select() after all {self._finished} simulations: call begin(), or raise search.num_simulations"
-        )
 
 
 def _checked_leaves(leaves: int, num_simulations: int) -> int:

@@ -87,7 +87,6 @@ class BatchedSearch(SearchedTrees):
             checked_out("action_B", action_B, shape, np.int32),
         )
         refuse_shared("parent_index_B", "action_B", *self._selection)
-        self._limit = 0  # simulations that may be selected: none before begin
         self._sealed = seal(self._advance, self._arena, 1, *self._sample_outputs(), *self._selection)
 
     def begin(
@@ -165,15 +164,6 @@ class BatchedSearch(SearchedTrees):
             mix_noise(self._arena, self._noise.noise_BTA, t, legal_BA, fraction)
         begin = begin_chance if self.num_codes else begin_puct
         begin(self._arena, legal_BA, *self._selection)
-
-    def _refuse_select(self) -> None:
-        if self._limit == 0:
-            raise SearchInputError("select() before begin(): a search starts from the roots' network outputs")
-        if self._selected != self._finished:
-            raise SearchInputError("select() twice in a row: call backup() with the selected edges' outputs first")
-        raise SearchInputError(
-            f"select() after all {self._finished} simulations: call begin(), or raise search.num_simulations"
-        )
 
 
 def _refuse_with_chance(config: SearchConfig, num_codes: int, probabilities: bool) -> None:

@@ -1,5 +1,7 @@
 """The results of searched trees: what BatchedSearch and DeepSearch have in common once simulations are done."""
 
+from typing import NoReturn
+
 import numpy as np
 
 from ..config.search import SearchConfig
@@ -26,6 +28,8 @@ class SearchedTrees:
     # Simulations selected since begin, and those backed up.
     _selected = 0
     _finished = 0
+    # Simulations that may be selected: none before begin.
+    _limit = 0
 
     def result(self) -> SearchResult:
         """Returns the results of the simulations since begin, in arrays of the caller's own."""
@@ -53,6 +57,16 @@ class SearchedTrees:
         if not 0 <= b < self.batch_size:
             raise SearchInputError(f"tree({b}): there are trees 0 to {self.batch_size - 1}")
         return read_tree(self._arena, b, self._finished + 1)
+
+    def _refuse_select(self) -> NoReturn:
+        """Says why select() cannot be called now."""
+        if self._limit == 0:
+            raise SearchInputError("select() before begin(): a search starts from the roots' network outputs")
+        if self._selected != self._finished:
+            raise SearchInputError("select() twice in a row: call backup() with the selected edges' outputs first")
+        raise SearchInputError(
+            f"select() after all {self._finished} simulations: call begin(), or raise search.num_simulations"
+        )
 
     def _refuse_unfinished(self, call: str) -> None:
         if self._selected != self._finished:

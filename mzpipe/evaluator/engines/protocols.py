@@ -77,10 +77,9 @@ class Gtp:
         first = answers.next()
         while not first:
             first = answers.next()
-        lines = [first]
         while answers.next():
             pass  # until the empty line that ends an answer
-        if not lines[0].startswith("="):
+        if not first.startswith("="):
             raise self._program.fault(f"it answered {command!r} with {first[:80]!r}")
         return first[1:].strip()
 
