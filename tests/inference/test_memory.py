@@ -50,3 +50,9 @@ def test_server_keeps_less_than_one_model_of_five_thousand_versions_and_needs_wh
 def test_server_that_keeps_a_thousandth_of_each_version_would_be_found(shm_path):
     model, _, held = measure(shm_path, "torch", leak=1 / 1000)
     assert held["kept"] / LOADED["torch"] > model / PROMISED
+
+
+@pytest.mark.slow
+def test_server_whose_pages_grow_by_a_hundredth_of_each_version_would_be_found(shm_path):
+    model, _, held = measure(shm_path, "torch", leak=1 / 100)
+    assert held["grown"] > model
