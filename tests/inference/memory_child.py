@@ -16,7 +16,7 @@ from mzpipe.launch.roles import make_agent
 from mzpipe.runtime.context import RoleContext, Storage
 
 _WARM_UP = 30
-# Freed pages stay with libc, or go back, at any time. A leak grows in each of these parts, so the least growth of one counts.
+# Freed pages stay with libc, or go back, at any time. A leak grows in each of these parts: the least growth counts.
 _PARTS = 5
 
 
