@@ -16,6 +16,7 @@ EXTRAS = {
     "onnxruntime": "cpu",
     "openvino": "cpu",
     "Box2D": "box2d",
+    "mujoco": "mujoco",
     "envpool": "envpool",
     "flask": "web",
     "av": "video",

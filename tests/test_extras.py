@@ -107,6 +107,7 @@ def test_every_role_of_a_game_of_one_player_loads_without_extras():
         (["plan", "connect-four"], "this needs pyspiel, which is not installed: pip install 'mzpipe[boards]'"),
         (["eval", "atari-pong-cpu"], "game.name='Pong': unknown game; Atari's games need ale_py: pip install"),
         (["plan", "lunarlander"], "Box2D is not installed: pip install 'mzpipe[box2d]'"),
+        (["plan", "invertedpendulum"], "MuJoCo is not installed: pip install 'mzpipe[mujoco]'"),
         (["plan", "minatar-breakout"], "MinAtar's games need the minatar package: pip install 'mzpipe[minatar]'"),
     ],
 )

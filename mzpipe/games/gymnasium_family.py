@@ -25,6 +25,8 @@ from .live import SoloGame
 from .names import ACTION_NAMES
 
 _PICTURES = "rgb_array"
+# What gymnasium calls the packages that it misses, and their names in `import`.
+_ENGINES = {"Box2D": "Box2D", "MuJoCo": "mujoco"}
 
 
 class GymnasiumGame(SoloGame):
@@ -96,8 +98,9 @@ class GymnasiumGame(SoloGame):
         env = self._envs[0]
         if _PICTURES not in env.metadata.get("render_modes", ()):
             return None
-        # Pictures need no window; without this SDL would report on stderr that there is none.
+        # Pictures need no window: without these SDL would report on stderr that there is none, and MuJoCo would fail.
         os.environ.setdefault("SDL_VIDEODRIVER", "dummy")
+        os.environ.setdefault("MUJOCO_GL", "egl")
         env.unwrapped.render_mode = _PICTURES  # set this late, so that games without a viewer draw nothing
         return checked_picture(self.spec, asked(self._name, "render()", env.render))
 
@@ -164,8 +167,9 @@ def make_registered(config: GameConfig) -> gymnasium.Env:
         if not isinstance(cause, gymnasium.error.Error | ImportError | TypeError | ValueError | LookupError):
             raise
         where = f"game.name={config.name!r}{_with_arguments(config)}"
-        if isinstance(cause, gymnasium.error.DependencyNotInstalled) and "Box2D" in str(cause):
-            raise ConfigError(f"{where}: Box2D is not installed: {how_to_install('Box2D')}") from None
+        for engine, package in _ENGINES.items():
+            if isinstance(cause, gymnasium.error.DependencyNotInstalled) and engine in str(cause):
+                raise ConfigError(f"{where}: {engine} is not installed: {how_to_install(package)}") from None
         raise ConfigError(f"{where}: {type(cause).__name__}: {shown(cause)}") from None
     with closed_if_it_fails(config.name, [env]):
         return wrapped(env, config)
