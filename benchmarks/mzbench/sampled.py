@@ -50,8 +50,8 @@ def searcher(name: str, num_trees: int) -> Counted:
     chosen = (f"game.gymnasium.{_SETTINGS[LISTED]}=0", f"game.gymnasium.{_SETTINGS[SAMPLED]}=0")
     profile = load_profile(_PROFILE, (*chosen, f"game.gymnasium.{_SETTINGS[name]}={_NUM_ACTIONS}"))
     spec, nodes = describe_game(profile.game), profile.search.num_simulations + 1
-    sizes = {"count": 1, "pool_rows": num_trees * nodes, "max_batch": num_trees}
-    (network,) = make_networks(profile, spec, torch.device("cpu"), **sizes)
+    device, pool_rows = torch.device("cpu"), num_trees * nodes
+    (network,) = make_networks(profile, spec, device, count=1, pool_rows=pool_rows, max_batch=num_trees)
     torch.manual_seed(0)
     model = Model(profile.network, spec.observation_shape, spec.num_actions, action_size=spec.action_size)
     network.load(FlatWeights(model).read())
