@@ -124,6 +124,8 @@ class Learner(Agent):
             ended=self._clock.end,
             discount=self._discount(),
         )
+        if self._index > 0:  # else every rank would draw the first one's symmetries, shifts and steps
+            torch.manual_seed(derive_seed(self._profile.seed, "rank", self._index))
         # Read first: rank 0 discards them once the checkpoint that it makes of them is saved.
         initial = read_initial(self._plane.directory)
         if not self._restore():

@@ -641,6 +641,13 @@ def test_second_rank_trains_only_on_what_the_first_has_called(second_rank):
     assert bench.priorities.peek().keys.slot_B.tolist() == [0, 1]  # its half of a batch of 4
 
 
+def test_second_rank_draws_numbers_of_its_own(second_rank, tmp_path):
+    second = torch.rand(4)
+    (tmp_path / "first").mkdir()
+    Bench(tmp_path / "first")
+    assert not torch.equal(torch.rand(4), second)
+
+
 def test_second_rank_publishes_and_saves_nothing(second_rank):
     bench = second_rank.bench
     second_rank.first.set("step_ticket", 9)

@@ -15,7 +15,9 @@ from mzpipe.config import LearnerConfig
 from mzpipe.learner import ranks as module
 from mzpipe.learner.ranks import OneRank, Ranks, backend_of
 from mzpipe.learner.step import TrainingStep
+from mzpipe.learner.symmetries import Symmetries
 from tests.learner.batches import make_batch, make_model
+from tests.learner.test_symmetries import LINE
 
 BATCH_SIZE = 128
 CONFIG = LearnerConfig(learning_rate=0.01, batch_size=BATCH_SIZE)
@@ -102,6 +104,42 @@ def test_two_ranks_of_64_have_the_gradient_of_one_of_128(tmp_path):
     half, _, _ = train(TrainingStep(make_model(), CONFIG), [part(weighted_batch(seed), 0, 2) for seed in range(3)])
     assert not np.allclose(half, gradients, rtol=0.05)  # one rank's part alone has another gradient
     assert first["latest"] == second["latest"] == 20
+
+
+def drawn_by(draws, monkeypatch):
+    """Makes every loss turn its samples by these draws, one step after the other."""
+    left = list(draws)
+    monkeypatch.setattr(Symmetries, "draw", lambda self, num_samples: left.pop(0))
+
+
+def run_rank_with_symmetries(directory, rank, size, _):
+    """The same with samples that each rank turns by draws of its own."""
+    from mzpipe.learner.ranks import Ranks
+
+    torch.set_num_threads(1)
+    ranks = Ranks(Path(directory), index=rank, size=size, epoch=0, device=torch.device("cpu"))
+    step = TrainingStep(make_model(seed=rank), CONFIG, ranks=ranks, symmetries=LINE)
+    draws_SB = torch.randint(2, (3, BATCH_SIZE // size), generator=torch.Generator().manual_seed(rank))
+    with pytest.MonkeyPatch.context() as patch:
+        drawn_by(draws_SB, patch)
+        gradients, weights, _ = train(step, [part(weighted_batch(seed), rank, size) for seed in range(3)])
+    del step
+    ranks.close()
+    np.savez(Path(directory) / f"rank-{rank}.npz", gradients=gradients, weights=weights, draws_SB=draws_SB.numpy())
+
+
+@pytest.mark.slow
+def test_two_ranks_turn_their_samples_as_one_would(tmp_path, monkeypatch):
+    first, second = results(tmp_path, 2, program=run_rank_with_symmetries)
+    draws_SB = np.concatenate([first["draws_SB"], second["draws_SB"]], axis=1)
+    assert not np.array_equal(first["draws_SB"], second["draws_SB"])
+    drawn_by(torch.from_numpy(draws_SB), monkeypatch)
+    step = TrainingStep(make_model(), CONFIG, symmetries=LINE)
+    gradients, weights, _ = train(step, [weighted_batch(seed) for seed in range(3)])
+    for name in ("gradients", "weights"):
+        np.testing.assert_array_equal(first[name], second[name])
+    np.testing.assert_allclose(first["gradients"], gradients, rtol=2e-4, atol=1e-6)
+    np.testing.assert_allclose(first["weights"], weights, rtol=1e-4, atol=1e-5)
 
 
 @pytest.mark.slow
