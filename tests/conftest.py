@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numba
 import pytest
-from hypothesis import settings
+from hypothesis import Phase, settings
 
 from mzpipe.runtime.environment import prepare_environment
 from tests.stand_in_gpu.runner import begin_test, note_outcome, send_to_stand_in
@@ -22,6 +22,8 @@ numba.config.CACHE_DIR = os.environ["NUMBA_CACHE_DIR"]
 # Every run draws the same examples, however slow the machine; `--hypothesis-profile default` draws new ones.
 settings.register_profile("mzpipe", deadline=None, derandomize=True)
 settings.load_profile("mzpipe")
+# Where only the name of a failing test counts, its example need not be small: `tests.planted` takes this profile.
+settings.register_profile("unshrunk", settings.get_profile("mzpipe"), phases=(Phase.explicit, Phase.generate))
 # Tests interrupt themselves, also where a shell has started them in the background, which ignores interrupts.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 # Output has its default width, whatever COLUMNS the caller has set.

@@ -8,12 +8,14 @@ import torch
 
 from mzpipe.config import LearnerConfig, NetworkConfig, SearchConfig, parse_profile
 from mzpipe.errors import ConfigError
-from mzpipe.learner.chance import ChanceWatch, afterstate_values, find_codes
+from mzpipe.learner.chance import ChanceWatch, Codes, afterstate_values, commitment, find_codes
 from mzpipe.learner.diagnostics import diagnose
 from mzpipe.learner.loss import Batch, LossFunction, muzero_loss
 from mzpipe.learner.statistics import PlayedStatistics
 from mzpipe.learner.step import TrainingStep
 from mzpipe.nets import Model
+from mzpipe.nets.chance import straight_through
+from mzpipe.nets.support import transform
 from mzpipe.search import BatchedSearch
 from tests.games.lottery import BEGIN, LOST, PAYS, SURE, WON
 from tests.learner.batches import NUM_ACTIONS, SUPPORT, UNROLL, in_float64, make_model
@@ -124,6 +126,42 @@ def test_gradient_of_later_losses_reaches_the_encoder():
     gradients = torch.autograd.grad(losses.total, list(model.encoder.parameters()))
     assert all(torch.isfinite(each).all() for each in gradients)
     assert sum(float(each.abs().sum()) for each in gradients) > 0.0
+
+
+def test_encoder_sees_both_observations_the_reward_and_the_end():
+    """Zeros stand for what is not stored; the end is known although its observation is not stored."""
+    model, batch, seen = chance_model(), chance_batch(), []
+    model.encoder.register_forward_pre_hook(lambda module, inputs: seen.extend(inputs))
+    known_BK = find_codes(model, batch).known_BK
+    before, after, outcome = (each.unflatten(0, known_BK.shape) for each in seen)
+    stored_BK, nothing = batch.observation_mask_BK, torch.zeros(5)
+    for sample, step in np.ndindex(*known_BK.shape):
+        is_stored, was_stored = stored_BK[sample, step] > 0, step == 0 or stored_BK[sample, step - 1] > 0
+        assert torch.equal(before[sample, step], batch.frame_BF[sample, step] if was_stored else nothing)
+        assert torch.equal(after[sample, step], batch.frame_BF[sample, step + 1] if is_stored else nothing)
+        assert outcome[sample, step, 0] == transform(batch.reward_target_BK[sample, step])
+        assert outcome[sample, step, 1] == (known_BK[sample, step] > 0 and not is_stored)
+    assert 0.0 < outcome[..., 1].sum() < known_BK.sum()
+
+
+def test_commitment_moves_the_encoders_probabilities_towards_its_codes():
+    likely_BKC = torch.tensor([[[0.2, 0.5, 0.3]]], requires_grad=True)
+    (commitment(Codes(straight_through(likely_BKC), likely_BKC, torch.ones(1, 1))).sum()).backward()
+    assert likely_BKC.grad.flatten().tolist() == pytest.approx([0.4, -1.0, 0.6])
+
+
+def test_encoder_does_not_learn_to_make_its_codes_easy_to_foresee():
+    """In an unroll of one step nothing but the code's own loss follows the afterstate that foresees it."""
+    model, batch = chance_model(), chance_batch()
+    sizes = {"frame_BF": 2, "value_target_BK1": 2, "value_mask_BK1": 2, "policy_target_BK1A": 2, "policy_mask_BK1": 2}
+    parts = {name: part for name, part in batch._asdict().items() if part is not None and name != "weight_B"}
+    batch = batch._replace(**{name: part[:, : sizes.get(name, 1)] for name, part in parts.items()})
+    batch.policy_mask_BK1.zero_()
+    batch.reward_mask_BK.zero_()
+    losses = muzero_loss(model, batch, value_loss_weight=0.0)
+    assert losses.total == losses.code > 0.0
+    gradients = torch.autograd.grad(losses.total, list(model.encoder.parameters()), allow_unused=True)
+    assert all(each is None or not each.any() for each in gradients)
 
 
 def test_without_codes_the_losses_of_chance_are_zero():

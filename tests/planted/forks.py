@@ -14,7 +14,10 @@ from .bug import ROOT
 # No mzpipe module: each fork loads those of its own copy.
 _LIBRARIES = ("numpy", "numba", "torch", "hypothesis", "pytest", "gymnasium", "pydantic", "zmq", "safetensors.numpy")
 _LOADED_BEFORE = "ignore:Module already imported so cannot be rewritten"
-_OPTIONS = ("-q", "-n", "0", "-p", "no:cacheprovider", "-rfE", "-W", _LOADED_BEFORE)
+_OPTIONS = (
+    *("-q", "-n", "0", "-p", "no:cacheprovider", "-rfE", "-W", _LOADED_BEFORE),
+    "--hypothesis-profile=unshrunk",
+)
 
 
 class Outcome(NamedTuple):

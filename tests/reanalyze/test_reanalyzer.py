@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import torch
 
 from mzpipe.ipc.columns import copied
 from mzpipe.ipc.ring import RingReader, RingWriter
@@ -22,8 +23,9 @@ LEARNER = Member("learner", 0)
 class Bench:
     """One reanalyzer with its inference server; the replay server is played by hand."""
 
-    def __init__(self, directory):
+    def __init__(self, directory, *overrides):
         self.profile = tiny_profile(
+            *overrides,
             "reanalyze.fraction=1.0",
             "reanalyze.target_interval=10",
             "search.root_exploration_fraction=0.0",
@@ -43,8 +45,9 @@ class Bench:
     def ask(self, ticket, rows=TREES):
         slot = self.positions.claim()
         slot.ticket[0], slot.rows[0] = ticket, rows
-        slot.observation[:] = observations(TREES, seed=ticket)
-        slot.bootstrap_observation[:] = observations(TREES, seed=100 + ticket)
+        size = slot.observation.shape[1]
+        slot.observation[:] = observations(TREES, seed=ticket)[:, :size]
+        slot.bootstrap_observation[:] = observations(TREES, seed=100 + ticket)[:, :size]
         slot.legal_actions[:] = True
         self.positions.commit()
 
@@ -77,6 +80,20 @@ def test_answers_come_back_under_their_tickets_in_order(bench):
         assert np.isfinite(answer.root_value).all()
         assert answer.search_version == answer.bootstrap_version == 1
     assert np.ptp([answer.root_value[0] for answer in found.values()]) > 0
+
+
+def test_answers_have_the_candidates_that_were_searched_where_actions_are_sampled(tmp_path):
+    bench = Bench(tmp_path, "game.name=Pendulum-v1", "game.gymnasium.sampled_actions=6")
+    model = random_model(bench.profile, bench.plane, 0)
+    for ticket in range(2):
+        bench.ask(ticket)
+    bench.laps(100)
+    found = bench.answers()
+    for ticket, answer in found.items():
+        with torch.no_grad():
+            root = model.initial_inference(torch.from_numpy(observations(TREES, seed=ticket)[:, :3]))
+        np.testing.assert_allclose(answer.candidates, root.policy_logits_BA[:, 6:].numpy(), atol=1e-4)
+    assert list(found) == [0, 1]
 
 
 def test_successor_of_a_killed_reanalyzer_searches_again_what_was_under_way(bench):

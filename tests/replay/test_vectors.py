@@ -51,6 +51,7 @@ def make_slot(rows, action_size=D):
 
 def filled(table, steps, random_key=3):
     slot = make_slot(len(steps))
+    slot.unrolls.vectors_BK1V[:] = 7.0  # of the batch that was in the slot before
     gatherer = Gatherer(table, discount=0.9, td_steps=1)
     gatherer.fill(slot, np.array(steps), np.ones(len(steps), np.int64), random_key)
     return slot.unrolls

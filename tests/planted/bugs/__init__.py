@@ -1,6 +1,6 @@
 """All planted bugs, by where they are."""
 
-from . import ipc, learner, nets, play, replay, runs, search, targets
+from . import chance, ipc, learner, nets, play, replay, runs, sampled, search, targets
 
 BUGS = (
     *search.BUGS,
@@ -10,5 +10,7 @@ BUGS = (
     *learner.BUGS,
     *nets.BUGS,
     *play.BUGS,
+    *chance.BUGS,
+    *sampled.BUGS,
     *runs.BUGS,
 )

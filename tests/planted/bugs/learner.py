@@ -91,4 +91,12 @@ BUGS = (
         "No number of a weights version is used twice, not even after a rollback to a checkpoint.",
         ("learner/test_learner",),
     ),
+    Bug(
+        "ranks-draw-alike",
+        "learner/learner.py",
+        "        if self._index > 0:  # else every rank would draw",
+        "        if self._index < 0:  # else every rank would draw",
+        "Each rank draws numbers of its own.",
+        ("learner/test_learner",),
+    ),
 )

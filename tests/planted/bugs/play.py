@@ -75,4 +75,20 @@ BUGS = (
         "A reanalyzer's value lane is pinned to the target network from the first step on.",
         ("reanalyze/test_reanalyzer", "reanalyze/test_reanalysis"),
     ),
+    Bug(
+        "kept-nodes-in-old-rows",
+        "trained/searches.py",
+        "            row_N[:] = renumbered(row_N, tree.begin(logits_A, value, legal_A, after=after))\n",
+        "            tree.begin(logits_A, value, legal_A, after=after)\n",
+        "A kept node's hidden state follows it to its new number.",
+        ("trained/test_searches", "trained/test_player"),
+    ),
+    Bug(
+        "leaf-with-another-state",
+        "trained/searches.py",
+        "            self._source_B[begin:end] = row_N[leaves.parent_index_P]\n",
+        "            self._source_B[begin:end] = row_N[leaves.parent_index_P[0]]\n",
+        "Each leaf of a round grows from the hidden state of its own parent.",
+        ("trained/test_searches", "trained/test_player"),
+    ),
 )
