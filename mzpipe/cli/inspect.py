@@ -14,7 +14,6 @@ from .profile_arguments import (
     add_run_argument,
     integer,
     refuse_unwritable,
-    refuse_vectors,
     write_text,
 )
 
@@ -33,7 +32,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Plays up to the move and a little further, writes the page, and prints the chosen action."""
     player = Player.load(arguments.run, arguments.checkpoint, leaves=1)
-    refuse_vectors(player.game, "inspect")
     refuse_unwritable(arguments.html, "--html")
     console = Console(highlight=False)
     with console.status("loading") as status:

@@ -31,11 +31,11 @@ def refuse_unwritable(path: Path | None, option: str = "--json") -> None:
 
 
 def refuse_vectors(game: GameSpec, verb: str) -> None:
-    """Raises UsageError where actions are vectors: there is no list of actions to show or to press."""
+    """Raises UsageError where actions are vectors: there is no list of actions to press."""
     if game.action_size:
         raise UsageError(
             f"{verb}: {game.name} has sampled actions (game.gymnasium.sampled_actions), not a list of them: "
-            "`mzpipe record` shows its games"
+            "`mzpipe record` shows its games, `mzpipe inspect` a move"
         )
 
 

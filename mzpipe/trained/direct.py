@@ -3,7 +3,7 @@
 Owns    the network on its device and a pool of hidden states there
 
 Shape legend    B trees   A actions, and after them codes of chance   C = 2 + A columns   S... one stacked observation
-                K actions in a row
+                K actions in a row   D numbers of an action that is a vector
 """
 
 import time
@@ -15,7 +15,7 @@ import torch
 
 from ..config import SearchConfig
 from ..errors import DeviceWarning
-from ..nets import FlatWeights, resolve_devices, use_device
+from ..nets import FlatWeights, Model, resolve_devices, use_device
 from ..nets.engines.networks import make_networks
 from ..search import SearchedTree, SearchResult
 from .searches import DeepTrees, IsOver, Lockstep, NetworkAnswer, Searches, checked_leaves, parts
@@ -45,7 +45,7 @@ class DirectPlanner:
     ) -> None:
         checked_leaves(leaves, config.num_simulations)
         game, num_nodes = agent.game, config.num_simulations + 1
-        self._num_actions = game.num_actions
+        self._num_actions, self._model = game.num_actions, agent.model
         (device, *_) = resolve_devices(agent.profile.inference.devices)
         use_device(device, agent.profile.inference.precision)
         # Two rows more than the trees have nodes, for `unroll`.
@@ -135,16 +135,18 @@ class DirectPlanner:
         """A tree of the last search."""
         return self._searches.tree(b)
 
-    def unroll(self, observation_S: np.ndarray, action_K: np.ndarray) -> list[NetworkAnswer]:
+    def unroll(self, observation_S: np.ndarray, action_K: Sequence[np.ndarray] | np.ndarray) -> list[NetworkAnswer]:
         """The network's outputs for one observation, then after each action: K + 1 answers with B = 1.
 
         The hidden states alternate between the pool's last two rows. With chance the answers are those after the code
-        that the network holds for the likeliest.
+        that the network holds for the likeliest. Where actions are vectors [K, D], torch answers.
         """
+        if self.candidates_BAD is not None:
+            return _unrolled_along_vectors(self._model, observation_S, action_K)
         rows = self._unrolled_row + np.arange(2)
         answers = [self._copied(self._network.infer_roots(np.ascontiguousarray(observation_S[None]), rows[:1]))]
         for action in action_K:
-            answer = self._unrolled(rows, action)
+            answer = self._unrolled(rows, int(action))
             if self._num_codes:
                 likeliest = self._num_actions + int(answer.policy_logits_BA[0, self._num_actions :].argmax())
                 answer = self._unrolled(rows, likeliest)
@@ -161,6 +163,26 @@ class DirectPlanner:
         """A copy, because the network's next answer may overwrite this one."""
         num_places = self._num_actions + self._num_codes
         return NetworkAnswer(*(part.copy() for part in parts(answer_BC, num_places)))
+
+
+@torch.inference_mode()
+def _unrolled_along_vectors(
+    model: Model, observation_S: np.ndarray, vector_KD: Sequence[np.ndarray] | np.ndarray
+) -> list[NetworkAnswer]:
+    """The model's answers for one observation, and after each vector, which no state need have as a candidate."""
+    state = model.represent(torch.from_numpy(observation_S[None]))
+    outputs = [model.sampled_output(state, None)]
+    for vector_D in vector_KD:
+        reward, state = model.step(state, torch.from_numpy(vector_D[None]))
+        outputs.append(model.sampled_output(state, reward))
+    return [
+        NetworkAnswer(
+            model.reward(output).numpy(),
+            model.value(output).numpy(),
+            output.policy_logits_BA[:, : model.num_places].numpy(),
+        )
+        for output in outputs
+    ]
 
 
 def _warn(line: str) -> None:

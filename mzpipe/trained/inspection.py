@@ -33,6 +33,8 @@ class Foreseen(NamedTuple):
     value_target: float
     # The search's value at that position; None where the game had ended.
     root_value: float | None
+    # The action in words.
+    name: str | None = None
 
 
 class Inspection(NamedTuple):
@@ -41,8 +43,10 @@ class Inspection(NamedTuple):
     position: Position
     picture: NDArray[np.uint8]
     tree: SearchedTree
-    # Of the actions, and after them of the codes of chance.
+    # Of the actions, or of the root's candidates where they are vectors, and after them of the codes of chance.
     names: tuple[str, ...]
+    # Of the edge into each node of the tree.
+    node_names: tuple[str, ...]
     foreseen: tuple[Foreseen, ...]
     seed: int
 
@@ -51,6 +55,9 @@ class _Played(NamedTuple):
     """The moves, starting with the inspected one, and the value after the last: 0 if the rules ended the game."""
 
     action_T: list[int]
+    # The same as the model takes them, and in words.
+    taken_T: list[np.ndarray]
+    name_T: list[str]
     reward_T: list[float]
     root_value_T: list[float]
     final_value: float
@@ -74,10 +81,18 @@ def inspect_move(player: Player, episode: int, step: int, *, seed: int, progress
                 f"give a step from 0 to {watched.step - 1}"
             )
         picture, position, tree = watched.picture(), watched.decide(), player.tree()
-        played = _play_on(watched, position, progress)
         codes = range(player.agent.profile.network.chance_codes)
         names = (*watched.names, *(f"chance {code}" for code in codes))
-        return Inspection(position, picture, tree, names, _foreseen(player, position, played), seed)
+        played = _play_on(watched, position, progress)
+        node_names = _node_names(tree, names, has_candidates=player.game.action_size > 0)
+        return Inspection(position, picture, tree, names, node_names, _foreseen(player, position, played), seed)
+
+
+def _node_names(tree: SearchedTree, names: tuple[str, ...], *, has_candidates: bool) -> tuple[str, ...]:
+    """Each node's edge in words; every node has candidates of its own, of which only the root's are known."""
+    below = [f"candidate {action}" for action in range(len(names))] if has_candidates else names
+    edges = zip(tree.parent_K[1:], tree.action_K[1:], strict=True)
+    return ("root", *((below if parent else names)[action] for parent, action in edges))
 
 
 def clips_rewards(player: Player) -> bool:
@@ -98,18 +113,22 @@ def _play_on(watched: WatchedGame, position: Position, progress: Progress) -> _P
     profile = watched.player.agent.profile
     moves = profile.learner.num_unroll_steps + profile.replay.td_steps
     actions: list[int] = []
+    taken: list[np.ndarray] = []
+    names: list[str] = []
     rewards: list[float] = []
     values: list[float] = []
     outcome = Outcome(0.0, terminated=False, truncated=False)
     while not watched.ended and len(actions) < moves:
         decision = position.decision if not actions else watched.decide().decision
-        outcome = watched.play(decision.action_index)
         actions.append(decision.action_index)
+        taken.append(watched.taken(decision.action_index))
+        names.append(watched.names[decision.action_index])
+        outcome = watched.play(decision.action_index)
         rewards.append(outcome.reward)
         values.append(decision.value)
         progress(watched.episode, watched.step)
     final_value = 0.0 if outcome.terminated else watched.decide().decision.value
-    return _Played(actions, rewards, values, final_value, outcome.terminated)
+    return _Played(actions, taken, names, rewards, values, final_value, outcome.terminated)
 
 
 def _foreseen(player: Player, position: Position, played: _Played) -> tuple[Foreseen, ...]:
@@ -122,7 +141,7 @@ def _foreseen(player: Player, position: Position, played: _Played) -> tuple[Fore
     targets = n_step_values(reward_T, root_value_T, discount, profile.replay.td_steps, played.final_value)
     targets = np.append(targets, played.final_value)
     root_values = [*played.root_value_T, None if played.terminated else played.final_value]
-    answers = player.search.unroll(position.observation_S, np.array(played.action_T[:depths], np.int32))
+    answers = player.search.unroll(position.observation_S, played.taken_T[:depths])
     return tuple(
         Foreseen(
             depth=depth,
@@ -132,6 +151,7 @@ def _foreseen(player: Player, position: Position, played: _Played) -> tuple[Fore
             value=float(answer.value_B[0]),
             value_target=float(targets[depth]),
             root_value=root_values[depth],
+            name=played.name_T[depth - 1] if depth else None,
         )
         for depth, answer in enumerate(answers)
     )

@@ -93,11 +93,14 @@ class WatchedGame:
         """Whether the action is legal in the current position."""
         return bool(self._game.legal_actions()[0, action])
 
+    def taken(self, action: int) -> np.ndarray:
+        """The action as the game and the model take it: the number itself, or this candidate of the last decision."""
+        return np.array(action, np.int64) if self._vectors_AD is None else self._vectors_AD[action]
+
     def play(self, action: int) -> Outcome:
         """Plays a legal action, or a candidate of the last decision; one player's reward is the other's loss."""
         mover = self._game.to_play()[0]
-        action_1 = np.array([action], np.int64) if self._vectors_AD is None else self._vectors_AD[action][None]
-        step = self._game.step(action_1)
+        step = self._game.step(self.taken(action)[None])
         outcome = Outcome(float(step.reward_B[0]), bool(step.terminated_B[0]), bool(step.truncated_B[0]))
         self._frame_BF = step.frame_BF
         self._stack.push(step.frame_BF)

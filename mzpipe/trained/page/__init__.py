@@ -70,6 +70,7 @@ def render_page(inspection: Inspection, player: Player, run: str) -> str:
         decision=position.decision,
         tree=inspection.tree,
         names=inspection.names,
+        node_names=inspection.node_names,
         rows=rows[:_MOST_ACTIONS],
         num_more_rows=len(rows[_MOST_ACTIONS:]),
         picture=data_uri(inspection.picture),
