@@ -33,8 +33,11 @@ def number(x: float) -> str:
 
 
 def score(x: float) -> str:
-    """A return, with one decimal: '120.5'."""
-    return f"{x:,.1f}" if math.isfinite(x) else _unmeasured(x)
+    """A return, with three digits or one decimal: '0.731', '-2.41', '1,120.5'."""
+    if not math.isfinite(x):
+        return _unmeasured(x)
+    decimals = 1 if x == 0.0 or abs(x) >= 10.0 else 2 if abs(x) >= 1.0 else 3
+    return f"{x:,.{decimals}f}"
 
 
 def compact(n: float) -> str:

@@ -9,6 +9,7 @@ import numpy as np
 from rich.console import Console
 
 from ..config import PROTOCOLS, OpponentName
+from ..format import score
 from ..games.figures import normalised_fields, spoken_normalised
 from ..runs.directory import RunDirectory
 from ..trained.evaluate import Examination, Scores, evaluate
@@ -112,9 +113,9 @@ def _return_line(scores: Scores) -> str:
     returns = np.array(scores.returns)
     seeds = "" if len(scores.seeds) == 1 else f" of {len(scores.seeds)} seeds"
     return (
-        f"{scores.checkpoint}: mean return {returns.mean():.1f} +- {returns.std():.1f} over {len(returns)} episodes"
-        f"{seeds} (min {returns.min():.1f}, max {returns.max():.1f}; protocol {scores.protocol}; "
-        f"trained {scores.env_steps:,} env steps)"
+        f"{scores.checkpoint}: mean return {score(returns.mean())} +- {score(returns.std())} "
+        f"over {len(returns)} episodes{seeds} (min {score(returns.min())}, max {score(returns.max())}; "
+        f"protocol {scores.protocol}; trained {scores.env_steps:,} env steps)"
         f"{spoken_normalised(scores.game, float(returns.mean()))}"
     )
 

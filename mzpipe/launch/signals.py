@@ -9,6 +9,7 @@ from types import FrameType
 
 from ..config import Profile
 from ..errors import ExitCode
+from ..format import score
 from ..ipc.dataplane import DataPlane
 from ..ipc.messages import Evaluated
 
@@ -128,5 +129,5 @@ def solved(profile: Profile, evaluation: Evaluated) -> Outcome | None:
     goal = profile.stop.return_mean
     if goal is None or evaluation.return_mean < goal:
         return None
-    reason = f"solved: mean return {evaluation.return_mean:.1f} >= stop.return_mean={goal:g}"
+    reason = f"solved: mean return {score(evaluation.return_mean)} >= stop.return_mean={goal:g}"
     return Outcome(ExitCode.FINISHED, reason)

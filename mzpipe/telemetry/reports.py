@@ -8,6 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from ..config import Profile
+from ..format import score
 from ..games.figures import human_normalised
 from ..ipc.dataplane import DataPlane
 from ..ipc.messages import Evaluated
@@ -93,8 +94,8 @@ class Reports:
             self._snapshots.best_return_mean = message.return_mean
         best = ", the best so far" if message.is_best else ""
         self._view.line(
-            f"evaluation at learner step {message.learner_steps:,}: mean return {message.return_mean:.1f} "
-            f"+- {message.return_std:.1f} over {message.episodes} greedy episodes{best}"
+            f"evaluation at learner step {message.learner_steps:,}: mean return {score(message.return_mean)} "
+            f"+- {score(message.return_std)} over {message.episodes} greedy episodes{best}"
         )
 
     def limit_reached(self) -> str | None:

@@ -73,3 +73,7 @@ def test_clock_counts_past_a_day() -> None:
 def test_count_and_score_group_thousands() -> None:
     assert format.count(12_400) == "12,400"
     assert format.score(-1_120.46) == "-1,120.5"
+
+
+def test_score_has_three_digits_where_returns_are_small() -> None:
+    assert [format.score(each) for each in (0.7312, -2.414, 12.04, 0.0)] == ["0.731", "-2.41", "12.0", "0.0"]

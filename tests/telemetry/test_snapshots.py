@@ -219,7 +219,7 @@ def test_evaluation_is_shown_and_written_to_the_scores(make_reports, screen, tmp
     reports.evaluation(Evaluated(3, 40, 500, 12.5, 1.0, 2, True, "greedy"))
     assert read_scores(tmp_path / "run" / "scores.csv") == [EVALUATION]
     assert screen.lines == [
-        "evaluation at learner step 40: mean return 12.5 +- 1.0 over 2 greedy episodes, the best so far"
+        "evaluation at learner step 40: mean return 12.5 +- 1.00 over 2 greedy episodes, the best so far"
     ]
 
 
