@@ -19,7 +19,7 @@ from ..ipc.ring import power_of_two
 from ..ipc.roles import Role
 from ..ipc.schema import BatchSlot
 from ..ipc.shape import Member, PlaneShape
-from ..planning import greedy_search
+from ..planning import greedy_search, rules_bytes
 from ..replay.journal import JournalLayout, journal_bytes_bound
 from ..replay.rate_limiter import check_min_size
 from ..replay.sizes import TableShape, TableSizes, bytes_per_transition, journal_segment_bytes
@@ -132,7 +132,18 @@ class Plan:
         games = search_bytes(greedy, batch_size=shape.evaluator_trees, **edges)
         again = search_bytes(profile.search, batch_size=shape.trees_per_reanalyzer_lane, **edges)
         reanalyzed = shape.reanalyzers * shape.lanes_per_reanalyzer * again
-        return shape.actors * shape.lanes_per_actor * lane + reanalyzed + games
+        return shape.actors * shape.lanes_per_actor * lane + reanalyzed + games + self._rules_bytes()
+
+    def _rules_bytes(self) -> int:
+        """Bytes of the positions of searches by the game's rules."""
+        profile, shape = self.profile, self.shape
+        if profile.search.model != "rules":
+            return 0
+        trees, simulations = shape.trees_per_lane, profile.search.num_simulations + profile.actor.fast_simulations
+        lane = rules_bytes(self.game, num_rows=trees, num_simulations=simulations)
+        greedy = greedy_search(profile.search, profile.evaluator.num_simulations).num_simulations
+        games = rules_bytes(self.game, num_rows=shape.evaluator_trees, num_simulations=greedy)
+        return shape.actors * shape.lanes_per_actor * lane + games
 
     def check(self, *, initial_bytes: int = 0) -> None:
         """Raises PlanError if /dev/shm or memory cannot hold the plan, ConfigError if its parts do not fit together.
@@ -145,6 +156,7 @@ class Plan:
         check_opponent(self.profile.evaluator, self.game)
         _check_images(self.profile, self.game)
         _check_symmetries(self.profile, self.game)
+        _check_rules(self.profile, self.game)
         _check_playout_caps(self.profile)
         _check_resignation(self.profile, self.game)
         _check_room(
@@ -192,7 +204,7 @@ def make_plan(profile: Profile, game: GameSpec, devices: Devices, model: ModelSi
         batch_size=profile.learner.batch_size,
         learner_ranks=len(devices.learner),
         next_observations=profile.network.consistency or profile.network.chance_codes > 0,
-        num_unroll_steps=profile.learner.num_unroll_steps,
+        num_unroll_steps=profile.num_unroll_steps,
         weights_bytes=model.weights,
         model_state=model.state,
         action_size=game.action_size,
@@ -234,6 +246,14 @@ def _check_symmetries(profile: Profile, game: GameSpec) -> None:
     for choice in chosen(profile, "learner.symmetries") if not game.symmetries else ():
         planes = ", and action planes turn with none" if profile.game.action_planes else ""
         raise ConfigError(f"{choice}: {game.name} declares no symmetries{planes}: leave it out")
+
+
+def _check_rules(profile: Profile, game: GameSpec) -> None:
+    for choice in chosen(profile, "search.model") if not game.has_positions else ():
+        raise ConfigError(
+            f"{choice}: {game.name} has no positions from which a search could play its rules, as board games without "
+            "chance have: leave it out"
+        )
 
 
 def _check_playout_caps(profile: Profile) -> None:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Self
 import numpy as np
 
 from ..errors import UsageError
-from ..games import FrameStack, GameSpec, describe_outside
+from ..games import FrameStack, Game, GameSpec, describe_outside
 from ..search import SearchedTree
 from .direct import DirectPlanner
 from .observations import BoardHistory, as_frame, as_legal_actions, with_action_plane
@@ -113,7 +113,8 @@ class Player:
         others are accepted. legal_actions is a mask, bool [A], or the masks of an action's parts, joined; None: the
         observation's own `action_mask` if it has one, else all actions. The player assumes that the chosen action is
         played, and adds action planes itself where the run has them. `seconds` limits this move.
-        Raises UsageError for a wrong shape or kind, and where no action is legal; it then ignores the observation.
+        Raises UsageError for a wrong shape or kind, and where no action is legal; it then ignores the observation; and
+        where `search.model` is "rules".
         """
         frame_F = self._frame(observation)
         if legal_actions is None and self._outside is not None:
@@ -148,21 +149,36 @@ class Player:
         actions = [int(action) for action in history]
         known = self._searched
         after = actions[len(known) :] if known is not None and actions[: len(known)] == known else None
-        decision = self._decide(observation_1S, legal_1A, seconds, after)
+        decision = self._decide(observation_1S, legal_1A, seconds, after, self._history.game)
         self._searched = actions
         return decision
 
-    def decide(self, observation_1S: np.ndarray, legal_1A: np.ndarray, *, seconds: float | None = None) -> Decision:
-        """The move at one stacked observation, independent of what `act` has seen."""
-        return self._decide(observation_1S, legal_1A, seconds, None)
+    def decide(
+        self,
+        observation_1S: np.ndarray,
+        legal_1A: np.ndarray,
+        *,
+        seconds: float | None = None,
+        game: Game | None = None,
+    ) -> Decision:
+        """The move at one stacked observation, independent of what `act` has seen.
+
+        Where `search.model` is "rules" the search begins at the position of `game`; without one it is a UsageError.
+        """
+        return self._decide(observation_1S, legal_1A, seconds, None, game)
 
     def _decide(
-        self, observation_1S: np.ndarray, legal_1A: np.ndarray, seconds: float | None, after: list[int] | None
+        self,
+        observation_1S: np.ndarray,
+        legal_1A: np.ndarray,
+        seconds: float | None,
+        after: list[int] | None,
+        game: Game | None = None,
     ) -> Decision:
         """The move, after these actions since the last search; None: a search of another game or episode."""
         seconds = self.seconds if seconds is None else checked_seconds(seconds)
         self._forget_search()
-        found = self.search.search(observation_1S, legal_1A, seconds=seconds, after=after)
+        found = self.search.search(observation_1S, legal_1A, games=game, seconds=seconds, after=after)
         (visits_A,), (value,), (q_A,), (policy_A,) = found
         tree, index = self.tree(), int(self.search.best_action()[0])
         return Decision(
