@@ -278,11 +278,6 @@ def _check_rules(profile: Profile) -> None:
     fields = (*(f"network.{name}" for name in network), *(f"learner.{name}" for name in learner))
     for choice in chosen(profile, *fields):
         raise ConfigError(f"{choice}: search.model='rules' learns no dynamics and unrolls none: leave one of them out")
-    for choice in chosen(profile, "reanalyze.fraction"):
-        raise ConfigError(
-            f"{choice}: search.model='rules' searches positions, which stored observations are not: leave one of them "
-            "out"
-        )
 
 
 def _check_augmentation(profile: Profile) -> None:

@@ -11,7 +11,7 @@ The outcome is the reward of the move that ends the game, for the player who
 made it: 1 won, 0 drawn, -1 lost. Earlier rewards are 0.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
 import numpy as np
@@ -116,6 +116,17 @@ class BoardGame(LiveGames):
             self.states[game] = position.state.clone()
             self._legal_BA[game], self._live_B[game] = position.legal_A, True
 
+    def replay(self, histories: Mapping[int, Iterable[int]]) -> None:
+        """Brings each of these games to the position after these actions."""
+        positions = {}
+        for game, history in histories.items():
+            state, legal_A = self.rules.new_initial_state(), np.zeros(self.spec.num_actions, np.bool_)
+            for action in history:
+                state.apply_action(int(action))
+            legal_A[state.legal_actions()] = True
+            positions[game] = BoardPosition(state, legal_A)
+        self.put(positions)
+
     def close(self) -> None:
         """Nothing to free."""
 
@@ -217,5 +228,6 @@ def _spec(config: GameConfig, rules: pyspiel.Game, num_planes: int) -> GameSpec:
         ),
         has_outcome=True,
         has_positions=True,
+        max_moves=cap,
         symmetries=board_symmetries(BOARDS[config.name].symmetries, rows, columns, num_actions),
     )

@@ -7,7 +7,7 @@ A batch never resets itself: `step` ends a game by reporting `terminated` or
 games before it steps again. Games return single frames; `stack.FrameStack` stacks them.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from math import prod
 from typing import Any, NamedTuple, Protocol
@@ -40,6 +40,7 @@ class GameSpec:
     symmetries: "tuple[Symmetry, ...]" = ()  # those of its rules, without the one that leaves all as it is
     has_chance: bool = False  # whether its rules say that chance plays too
     has_positions: bool = False  # whether it is a WalkableGame
+    max_moves: int = 0  # of a game, of a WalkableGame's
 
     @property
     def observation_shape(self) -> tuple[int, ...]:
@@ -190,7 +191,11 @@ class WalkableGame(TwoPlayerGame, Protocol):
         ...
 
     def put(self, positions: Mapping[int, Any]) -> None:
-        """Brings each of these games to a position, from which it is live."""
+        """Brings each of these games to a position, from which it is live; frames are those of before."""
+        ...
+
+    def replay(self, histories: Mapping[int, Iterable[int]]) -> None:
+        """Brings each of these games to the position after these actions, which do not end it; frames are as above."""
         ...
 
 

@@ -10,7 +10,7 @@ is one more action, and then the only legal one.
 Chance plays at once, after a move and before the first one, each game with draws of its own; it may say who begins.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
 import numpy as np
@@ -83,6 +83,7 @@ class OpenSpielGame(BoardGame):
             opponents=("random", "rollouts") if players == 2 else (),
             has_chance=has_chance,
             has_positions=players == 2 and not has_chance,
+            max_moves=self._move_limit,
             has_outcome=players == 2 and (self.rules.min_utility(), self.rules.max_utility()) == (-1.0, 1.0),
         )
 
@@ -105,6 +106,16 @@ class OpenSpielGame(BoardGame):
         for game, position in positions.items():
             self._first_player_B[game], self._to_play_B[game] = position.first_player, position.to_play
             self._histories[game] = list(position.history)
+
+    def replay(self, histories: Mapping[int, Iterable[int]]) -> None:
+        """Brings each of these games to the position after these actions, passes included."""
+        self._frame_BF, self._legal_BA = self._frame_BF.copy(), self._legal_BA.copy()
+        self._live_B = self._live_B.copy()
+        for game, history in histories.items():
+            self.states[game], self._live_B[game] = self.rules.new_initial_state(), True
+            self._look(game)
+            for action in history:
+                self._play(game, int(action))
 
     def forced(self, game: int) -> int | None:
         """The pass, where it is the only action."""

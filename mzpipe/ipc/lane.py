@@ -119,7 +119,8 @@ class LaneClient:
         block["kind"][lane], block["node_index"][lane], block["num_rows"][lane] = kind, node_index, num_rows
         self._sequence += 1
         if self._trace is not None:
-            asked = Mark.SIMULATION_ASKED if node_index else Mark.ROOT_ASKED
+            begins = kind is RequestKind.ROOT and node_index == 0
+            asked = Mark.ROOT_ASKED if begins else Mark.SIMULATION_ASKED
             self._trace.mark(asked, self._place, self._sequence)
         self._hand_over(self._request_address, self._server.address, self._sequence)
 

@@ -143,7 +143,9 @@ class Plan:
         lane = rules_bytes(self.game, num_rows=trees, num_simulations=simulations)
         greedy = greedy_search(profile.search, profile.evaluator.num_simulations).num_simulations
         games = rules_bytes(self.game, num_rows=shape.evaluator_trees, num_simulations=greedy)
-        return shape.actors * shape.lanes_per_actor * lane + games
+        again_sizes = {"num_rows": shape.trees_per_reanalyzer_lane, "num_simulations": profile.search.num_simulations}
+        reanalyzed = shape.reanalyzers * shape.lanes_per_reanalyzer * rules_bytes(self.game, **again_sizes)
+        return shape.actors * shape.lanes_per_actor * lane + reanalyzed + games
 
     def check(self, *, initial_bytes: int = 0) -> None:
         """Raises PlanError if /dev/shm or memory cannot hold the plan, ConfigError if its parts do not fit together.
@@ -182,7 +184,7 @@ def make_plan(profile: Profile, game: GameSpec, devices: Devices, model: ModelSi
 
     `trace_events` is the room for a trace, in events, of all processes together.
     """
-    topology = profile.topology
+    topology, is_reanalyzed = profile.topology, profile.reanalyze.fraction > 0.0
     shape = PlaneShape(
         frame_shape=game.frame_shape,
         frame_dtype=game.frame_dtype,
@@ -192,7 +194,7 @@ def make_plan(profile: Profile, game: GameSpec, devices: Devices, model: ModelSi
         actors=0 if profile.replay.source else topology.actors,
         lanes_per_actor=topology.lanes_per_actor,
         trees_per_lane=topology.trees_per_lane,
-        reanalyzers=topology.reanalyzers if profile.reanalyze.fraction > 0.0 else 0,
+        reanalyzers=topology.reanalyzers if is_reanalyzed else 0,
         lanes_per_reanalyzer=topology.lanes_per_reanalyzer,
         trees_per_reanalyzer_lane=topology.trees_per_reanalyzer_lane,
         position_ring_slots=power_of_two(_POSITION_SLOTS_PER_LANE * topology.lanes_per_reanalyzer),
@@ -208,6 +210,7 @@ def make_plan(profile: Profile, game: GameSpec, devices: Devices, model: ModelSi
         weights_bytes=model.weights,
         model_state=model.state,
         action_size=game.action_size,
+        longest_game=game.max_moves if is_reanalyzed and profile.search.model == "rules" else 0,
     )
     shape = dataclasses.replace(shape, trace_events=trace_events // len(shape.members()))
     return Plan(profile, game, devices, shape, model)

@@ -259,7 +259,6 @@ def test_parse_profile_refuses_a_text_that_would_steer_a_terminal(field):
         "network.chance_codes=4",
         "learner.num_unroll_steps=3",
         "learner.loss_scale='all'",
-        "reanalyze.fraction=0.5",
     ],
 )
 def test_what_needs_a_learnt_model_is_refused_where_searches_walk_the_rules(choice):

@@ -225,23 +225,26 @@ def test_boards_are_games_of_their_own_module():
 def test_a_game_goes_on_from_a_position_that_was_put_into_it_as_the_game_that_it_was_taken_from(name):
     """Games of a batch go on from positions of one game, which itself plays on; frames, edges and ends are the same."""
     config, rng = GameConfig(name=name, frame_stack=1), np.random.default_rng(2)
-    game, walker = (make_game(config, games, seed=0) for games in (1, 2))
+    game, walker, replayed = (make_game(config, games, seed=0) for games in (1, 2, 1))
     assert game.spec.has_positions
-    game.reset()
-    walker.reset()
+    for each in (game, walker, replayed):
+        each.reset()
     for _ in range(40):
         position = game.position(0)
         action_1 = np.array([rng.choice(np.flatnonzero(game.legal_actions()[0]))])
-        step = game.step(action_1)
+        replayed.replay({0: game.history(0)})
+        step, again = game.step(action_1), replayed.step(action_1)
         walker.put({1: position})
         walked = walker.step(np.array([0, *action_1]), np.array([False, True]))
-        for one, other in zip(step, walked, strict=True):
+        for one, other, third in zip(step, walked, again, strict=True):
             np.testing.assert_array_equal(one[0], other[1])
+            np.testing.assert_array_equal(one[0], third[0])
         np.testing.assert_array_equal(game.legal_actions()[0], walker.legal_actions()[1])
         assert game.to_play()[0] == walker.to_play()[1]
-        assert game.history(0) == walker.history(1)
+        assert game.history(0) == walker.history(1) == replayed.history(0)
         if step.terminated_B[0]:
             break
+    assert len(game.history(0)) <= game.spec.max_moves
 
 
 def test_a_position_knows_what_its_rules_have_forbidden_since():
