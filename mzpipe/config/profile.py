@@ -258,7 +258,12 @@ class NetworkConfig:
     """residual: units of the hidden layer of every head."""
 
     head_norm: bool = False
-    """residual: batch normalisation between the two linear layers of every head, as in EfficientZero."""
+    """residual: a normalisation between the two linear layers of every head, as in EfficientZero."""
+
+    dynamics_norm: Literal["auto", "batch", "layer"] = "auto"
+    """residual, or value_prefix: how the dynamics, its reward head and the value prefix normalise: "batch", over the
+    batch of one step of the unroll, which plays another network than it trains where the steps differ much, as in
+    games of few moves; "layer", each sample over itself; "auto" is "layer" with chance_codes, else "batch"."""
 
     heads: Literal["categorical", "scalar"] = "categorical"
     """Value and reward heads: categories over a support, trained by cross-entropy, or one plain number each, trained by
@@ -296,6 +301,11 @@ class NetworkConfig:
     def is_own(self) -> bool:
         """Whether it is the user's own class."""
         return is_own_class(self.kind)
+
+    @property
+    def steps_are_normalised_alone(self) -> bool:
+        """Whether `dynamics_norm` is, or comes to, "layer"."""
+        return self.dynamics_norm == "layer" or (self.dynamics_norm == "auto" and self.chance_codes > 0)
 
 
 @section(frozen=True)

@@ -12,7 +12,7 @@ LOGGERS = ("jsonl", "trackio", "wandb", "mlflow")
 # The settings of [network] that only mzpipe's own kinds have.
 _BUILT_IN = (
     *("hidden_size", "num_layers", "num_channels", "num_blocks", "downsample", "action_encoding", "downsample_blocks"),
-    *("residual_downsample", "head_channels", "head_hidden_size", "head_norm"),
+    *("residual_downsample", "head_channels", "head_hidden_size", "head_norm", "dynamics_norm"),
     *("value_prefix", "value_prefix_horizon", "lstm_size", "chance_codes"),
 )
 
@@ -40,6 +40,7 @@ def check_profile(profile: Profile) -> None:
     _check_network_kind(profile)
     _check_sampled_actions(profile)
     _check_downsampling(profile)
+    _check_dynamics_norm(profile)
     _check_value_prefix(profile)
     _check_consistency(profile)
     _check_chance(profile)
@@ -230,6 +231,14 @@ def _check_downsampling(profile: Profile) -> None:
                     f"{choice}: network.{name}={value!r} has no down-sampling of images: leave it out, or set "
                     f"network.{name}={mend!r}"
                 )
+
+
+def _check_dynamics_norm(profile: Profile) -> None:
+    """Refuses the choice for an mlp, which normalises nothing but a value prefix."""
+    if profile.network.kind != "mlp" or profile.network.value_prefix:
+        return
+    for choice in chosen(profile, "network.dynamics_norm"):
+        raise ConfigError(f"{choice}: network.kind='mlp' normalises nothing: leave it out")
 
 
 def _check_value_prefix(profile: Profile) -> None:

@@ -63,8 +63,8 @@ DIAGNOSTICS = (
         "played_gap",
         _BATCH,
         "",
-        "difference of the root values as played and as trained, over the spread of the value targets; far from 0: the "
-        "network that plays is not the one that is trained",
+        "difference of an unroll's values as played and as trained, over the spread of the value targets; far from 0: "
+        "the network that plays is not the one that is trained",
     ),
     Diagnostic(
         "codes_used",

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from ..ipc.diagnostics import MODEL_PARTS
 from ..nets import Model, NetworkOutput
+from ..nets.support import head_scalar
 from .chance import Codes, find_codes, only_known
 from .loss import Batch, unroll
 from .statistics import SavedBuffers
@@ -52,26 +53,38 @@ def diagnose(model: Model, batch: Batch) -> dict[str, np.ndarray | float]:
         "reward_error": _step_means((reward_BK - batch.reward_target_BK).abs(), batch.reward_mask_BK),
         "state_mean": float(state.mean()),
         "state_spread": float(state.std(dim=0, correction=0).mean()),
-        "played_gap": played_gap(model, batch),
+        "played_gap": played_gap(model, batch, codes),
         **_codes_in_use(model, codes, afterstates),
         "sample_size": float(batch.weight_B.sum() ** 2 / (batch.weight_B**2).sum().clamp(min=1e-12)),
     }
 
 
 @torch.no_grad()
-def played_gap(model: Model, batch: Batch) -> float:
-    """Root mean square difference of the root values as played and as trained, over the spread of the value targets.
+def played_gap(model: Model, batch: Batch, codes: Codes | None) -> float:
+    """Root mean square difference of an unroll's values as played and as trained, over the spread of their targets.
 
     The two are the same network with its kept statistics and with those of the batch; without batch normalisation the
-    gap is 0. Leaves the model as it was.
+    gap is 0. With chance it is the difference at states or that at afterstates, whichever is larger. Values without a
+    target do not count. Leaves the model as it was.
     """
     was_training, buffers = model.training, SavedBuffers(model)
-    played_B = model.value(model.eval().initial_inference(batch.observation))
-    trained_B = model.value(model.train().initial_inference(batch.observation))
+    played, trained = (_unroll_values(model.train(mode), batch, codes) for mode in (False, True))
     buffers.restore()
     model.train(was_training)
-    spread = batch.value_target_BK1[:, 0].std(correction=0).clamp(min=_LEAST_SPREAD)
-    return float((played_B - trained_B).square().mean().sqrt() / spread)
+    target_BK1, mask_BK1 = batch.value_target_BK1, batch.value_mask_BK1
+    variance = _masked_mean((target_BK1 - _masked_mean(target_BK1, mask_BK1)).square(), mask_BK1)
+    squares = [
+        _masked_mean((first - second).square(), mask_BK1[:, -first.shape[1] :])
+        for first, second in zip(played, trained, strict=True)
+    ]
+    return float(max(squares).sqrt() / variance.sqrt().clamp(min=_LEAST_SPREAD))
+
+
+def _unroll_values(model: Model, batch: Batch, codes: Codes | None) -> list[Tensor]:
+    """The scalar values of an unroll: of states [B, K + 1], and with chance of afterstates [B, K]."""
+    steps = unroll(model, batch.observation, batch.model_action_BK, codes=codes)
+    outputs = (steps.value_logits_BK1M, steps.afterstate_value_logits_BKM)
+    return [head_scalar(each, model.value_bins) for each in outputs if each is not None]
 
 
 def _policy_entropy(model: Model, output: NetworkOutput) -> Tensor:

@@ -339,7 +339,8 @@ class Learner(Agent):
             self._note(
                 f"learner step {self._step.learner_steps:,}: the network that plays and the trained one differ by "
                 f"{gap:.1f} spreads of their value targets: batch normalisation may need more than "
-                f"learner.batch_size={self._profile.learner.batch_size}"
+                f"learner.batch_size={self._profile.learner.batch_size}, or, in a game of few moves, a new run with "
+                "network.dynamics_norm='layer'"
             )
         self._gap_is_told = gap > _LARGE_GAP
 

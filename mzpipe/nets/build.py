@@ -11,6 +11,7 @@ from .action_planes import BoardAction, OneHotAction, ScaledAction, VectorAction
 from .candidates import policy_outputs
 from .chance import ChanceDynamics, CodePlanes, CodeVector, Encoder
 from .mlp import MlpDynamics, MlpPrediction, MlpRepresentation
+from .norm import OVER_BATCH, OVER_SAMPLE, Norms
 from .own import make_own
 from .residual import (
     Downsampling,
@@ -64,7 +65,7 @@ def _build_mlp(
         MlpRepresentation(prod(observation_shape), hidden, layers),
         _mlp_dynamics(config, num_actions, action_size, reward),
         MlpPrediction(hidden, policy_outputs(config, num_actions, action_size), layers, value),
-        ValuePrefix(hidden, hidden, hidden, reward, config.value_prefix_horizon) if config.value_prefix else None,
+        _mlp_prefix(config, reward) if config.value_prefix else None,
         (hidden,),
     )
 
@@ -106,11 +107,11 @@ def _residual_representation(config: NetworkConfig, num_planes: int) -> Residual
 def _residual_dynamics(
     config: NetworkConfig, action_plane: _ActionPlane | VectorAction, head: HeadSizes, num_actions: int, reward: int
 ) -> nn.Module:
-    channels, blocks, codes = config.num_channels, config.num_blocks, config.chance_codes
+    channels, blocks, codes, norms = config.num_channels, config.num_blocks, config.chance_codes, _step_norms(config)
     if not codes:
-        return ResidualDynamics(channels, blocks, action_plane, head, None if config.value_prefix else reward)
-    of_actions = ResidualDynamics(channels, blocks, action_plane, head, None)
-    of_codes = ResidualDynamics(channels, blocks, CodePlanes(codes, head.grid), head, reward)
+        return ResidualDynamics(channels, blocks, action_plane, head, None if config.value_prefix else reward, norms)
+    of_actions = ResidualDynamics(channels, blocks, action_plane, head, None, norms)
+    of_codes = ResidualDynamics(channels, blocks, CodePlanes(codes, head.grid), head, reward, norms)
     return ChanceDynamics(of_actions, of_codes, num_actions, codes)
 
 
@@ -130,9 +131,21 @@ def build_encoder(config: NetworkConfig, observation_shape: tuple[int, ...]) -> 
     )
 
 
+def _mlp_prefix(config: NetworkConfig, outputs: int) -> ValuePrefix:
+    hidden, horizon = config.hidden_size, config.value_prefix_horizon
+    return ValuePrefix(hidden, hidden, hidden, outputs, horizon, norms=_step_norms(config))
+
+
 def _residual_prefix(config: NetworkConfig, head: HeadSizes, outputs: int) -> ValuePrefix:
     features, horizon = head.channels * prod(head.grid), config.value_prefix_horizon
-    return ValuePrefix(features, config.lstm_size, head.units, outputs, horizon, norm=head.norm)
+    return ValuePrefix(
+        features, config.lstm_size, head.units, outputs, horizon, norm=head.norm, norms=_step_norms(config)
+    )
+
+
+def _step_norms(config: NetworkConfig) -> Norms:
+    """Those of the functions that an unroll calls step by step, each time with the batch of one step."""
+    return OVER_SAMPLE if config.steps_are_normalised_alone else OVER_BATCH
 
 
 def _head_outputs(config: NetworkConfig) -> tuple[int, int]:

@@ -6,7 +6,7 @@ Shape legend    B samples   H hidden units   A actions   M outputs of a value or
 import torch
 from torch import Tensor, nn
 
-from .norm import BatchNorm1d
+from .norm import OVER_BATCH, Norms
 
 
 class MlpRepresentation(nn.Module):
@@ -66,9 +66,9 @@ class MlpPrediction(nn.Module):
         return self.policy(features), self.value(features)
 
 
-def hidden_layer(size_in: int, size: int, *, norm: bool = False) -> list[nn.Module]:
-    """A linear layer and its activation, with batch normalisation between them or not."""
-    return [nn.Linear(size_in, size), *([BatchNorm1d(size)] if norm else []), nn.ReLU()]
+def hidden_layer(size_in: int, size: int, *, norm: bool = False, norms: Norms = OVER_BATCH) -> list[nn.Module]:
+    """A linear layer and its activation, with a normalisation between them or not."""
+    return [nn.Linear(size_in, size), *([norms.rows(size)] if norm else []), nn.ReLU()]
 
 
 def _hidden_layers(size_in: int, size: int, num_layers: int) -> list[nn.Module]:

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from .action_planes import BoardAction, OneHotAction, ScaledAction, VectorAction
 from .chance import CodePlanes
 from .mlp import hidden_layer
-from .norm import BatchNorm2d
+from .norm import OVER_BATCH, Norms
 
 _DOWNSAMPLINGS = 4
 
@@ -45,12 +45,12 @@ def downsampled(image_side: int) -> int:
 
 
 class ResidualBlock(nn.Module):
-    """Two 3x3 convolutions with batch normalisation around a shortcut."""
+    """Two 3x3 convolutions with normalisation around a shortcut."""
 
-    def __init__(self, num_channels: int) -> None:
+    def __init__(self, num_channels: int, norms: Norms = OVER_BATCH) -> None:
         super().__init__()
-        self.first = _convolution(num_channels, num_channels)
-        self.second = _convolution(num_channels, num_channels)
+        self.first = _convolution(num_channels, num_channels, norms=norms)
+        self.second = _convolution(num_channels, num_channels, norms=norms)
 
     def forward(self, features: Tensor) -> Tensor:
         """The features after the block, in the same shape."""
@@ -106,16 +106,17 @@ class ResidualDynamics(nn.Module):
         action_plane: ScaledAction | OneHotAction | BoardAction | VectorAction | CodePlanes,
         head: HeadSizes,
         reward_outputs: int | None,
+        norms: Norms = OVER_BATCH,
     ) -> None:
         super().__init__()
         self.action_plane = action_plane
-        self.mix = _convolution(num_channels + action_plane.num_planes, num_channels)
-        self.blocks = nn.Sequential(*_blocks(num_channels, num_blocks))
+        self.mix = _convolution(num_channels + action_plane.num_planes, num_channels, norms=norms)
+        self.blocks = nn.Sequential(*_blocks(num_channels, num_blocks, norms))
         self.reward: nn.Module
         if reward_outputs is None:
-            self.reward = nn.Sequential(*_flat_features(num_channels, head.channels))
+            self.reward = nn.Sequential(*_flat_features(num_channels, head.channels, norms))
         else:
-            self.reward = ResidualHead(num_channels, head, reward_outputs)
+            self.reward = ResidualHead(num_channels, head, reward_outputs, norms)
 
     def forward(self, hidden_state: Tensor, action: Tensor) -> tuple[Tensor, Tensor]:
         """Reward outputs [B, M] (or features) and unscaled next hidden state [B, C, Y, X]."""
@@ -145,11 +146,11 @@ class ResidualPrediction(nn.Module):
 class ResidualHead(nn.Module):
     """1x1 convolution, then two linear layers."""
 
-    def __init__(self, num_channels: int, head: HeadSizes, num_outputs: int) -> None:
+    def __init__(self, num_channels: int, head: HeadSizes, num_outputs: int, norms: Norms = OVER_BATCH) -> None:
         super().__init__()
         self.layers = nn.Sequential(
-            *_flat_features(num_channels, head.channels),
-            *hidden_layer(head.channels * head.grid[0] * head.grid[1], head.units, norm=head.norm),
+            *_flat_features(num_channels, head.channels, norms),
+            *hidden_layer(head.channels * head.grid[0] * head.grid[1], head.units, norm=head.norm, norms=norms),
         )
         self.out = nn.Linear(head.units, num_outputs)
 
@@ -175,16 +176,16 @@ def _halving(channels_in: int, channels_out: int) -> list[nn.Module]:
     return [_convolution(channels_in, channels_out, stride=2), nn.ReLU()]
 
 
-def _blocks(num_channels: int, num_blocks: int) -> list[ResidualBlock]:
-    return [ResidualBlock(num_channels) for _ in range(num_blocks)]
+def _blocks(num_channels: int, num_blocks: int, norms: Norms = OVER_BATCH) -> list[ResidualBlock]:
+    return [ResidualBlock(num_channels, norms) for _ in range(num_blocks)]
 
 
-def _flat_features(num_channels: int, channels: int) -> list[nn.Module]:
+def _flat_features(num_channels: int, channels: int, norms: Norms) -> list[nn.Module]:
     """A 1x1 convolution to fewer channels, laid flat."""
     convolution = nn.Conv2d(num_channels, channels, 1, bias=False)
-    return [convolution, BatchNorm2d(channels), nn.ReLU(), nn.Flatten()]
+    return [convolution, norms.planes(channels), nn.ReLU(), nn.Flatten()]
 
 
-def _convolution(channels_in: int, channels_out: int, stride: int = 1) -> nn.Sequential:
+def _convolution(channels_in: int, channels_out: int, stride: int = 1, norms: Norms = OVER_BATCH) -> nn.Sequential:
     convolution = nn.Conv2d(channels_in, channels_out, 3, stride=stride, padding=1, bias=False)
-    return nn.Sequential(convolution, BatchNorm2d(channels_out))
+    return nn.Sequential(convolution, norms.planes(channels_out))

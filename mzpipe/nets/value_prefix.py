@@ -21,7 +21,7 @@ import torch
 from torch import Tensor, nn
 
 from .mlp import hidden_layer
-from .norm import BatchNorm1d
+from .norm import OVER_BATCH, Norms
 
 LstmState = tuple[Tensor, Tensor]
 
@@ -38,12 +38,21 @@ class ValuePrefix(nn.Module):
     """The reward head of a model with value prefix."""
 
     def __init__(
-        self, num_features: int, lstm_size: int, num_units: int, num_outputs: int, horizon: int, *, norm: bool = False
+        self,
+        num_features: int,
+        lstm_size: int,
+        num_units: int,
+        num_outputs: int,
+        horizon: int,
+        *,
+        norm: bool = False,
+        norms: Norms = OVER_BATCH,
     ) -> None:
         super().__init__()
         self.horizon, self.lstm_size, self.memory_size = horizon, lstm_size, 2 * lstm_size + 2
         self.lstm = nn.LSTMCell(num_features, lstm_size)
-        self.layers = nn.Sequential(BatchNorm1d(lstm_size), nn.ReLU(), *hidden_layer(lstm_size, num_units, norm=norm))
+        hidden = hidden_layer(lstm_size, num_units, norm=norm, norms=norms)
+        self.layers = nn.Sequential(norms.rows(lstm_size), nn.ReLU(), *hidden)
         self.out = nn.Linear(num_units, num_outputs)
 
     def forward(self, features_BF: Tensor, lstm: LstmState | None) -> tuple[Tensor, LstmState]:

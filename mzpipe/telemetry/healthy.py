@@ -34,7 +34,7 @@ HEALTHY: Mapping[str, str] = {
     "learner/value_error/K": "falls, and is not much greater at the last K than at 0 (Pong: 0.11 and 0.10)",
     "learner/reward_error/K": "falls",
     "learner/state_spread": "levels off above 0 (Pong: 0.13 to 0.19)",
-    "learner/played_gap": "falls within some thousand steps (Pong: from 0.3 to 0.07, at times 0.11)",
+    "learner/played_gap": "falls within some thousand steps (Pong, at the root alone: from 0.3 to 0.07, at times 0.11)",
     "learner/sample_size": "above half of the batch (Pong: 56 to 39 of 64)",
     "learner/gradient_norm/PART": "below `learner.max_grad_norm` (Pong: 0.2 to 0.5 of 5)",
     "stage/actor/queue_fill": _SLOWER.format("the learner is"),

@@ -134,7 +134,8 @@ def test_without_codes_the_losses_of_chance_are_zero():
 def test_batch_statistics_of_the_played_network_are_measured_along_afterstates_and_codes():
     torch.manual_seed(0)
     fields = {"num_channels": 4, "head_channels": 2, "value_support_size": SUPPORT, "reward_support_size": SUPPORT}
-    config = NetworkConfig(kind="residual", downsample="none", chance_codes=CODES, **fields)
+    kind = {"kind": "residual", "downsample": "none", "dynamics_norm": "batch"}
+    config = NetworkConfig(**kind, chance_codes=CODES, **fields)
     model = Model(config, (5, 1, 1), NUM_ACTIONS, training_heads=True)
     batch = chance_batch()
     batch = batch._replace(frame_BF=batch.frame_BF[..., None, None])
@@ -146,8 +147,8 @@ def test_batch_statistics_of_the_played_network_are_measured_along_afterstates_a
     assert {name.partition(".")[0] for name in moved} == {"of_actions", "of_codes"}
 
 
-def lottery_batch(size=64, num_steps=4):
-    """Unrolls of the lottery from its beginning, every outcome as often as it comes."""
+def lottery_batch(size=64, num_steps=4, grid=()):
+    """Unrolls of the lottery from its beginning, every outcome as often as it comes; `grid`: (1, 1) makes planes."""
     rng, eye = np.random.default_rng(0), torch.eye(4)
     action_BK = torch.from_numpy(rng.integers(0, 2, (size, num_steps)).astype(np.int32))
     action_BK[:, 0] = torch.arange(size) % 2
@@ -156,8 +157,9 @@ def lottery_batch(size=64, num_steps=4):
     paid_B = torch.tensor([PAYS.get(state, 0.0) for state in range(4)])[shown_B]
     nothing_B4, zero_B, one_B = torch.zeros(size, 4), torch.zeros(size), torch.ones(size)
     after = num_steps - 1
+    frame_BF = torch.stack([eye[BEGIN].expand(size, 4), eye[shown_B], *[nothing_B4] * after], 1)
     return Batch(
-        frame_BF=torch.stack([eye[BEGIN].expand(size, 4), eye[shown_B], *[nothing_B4] * after], 1),
+        frame_BF=frame_BF.reshape(*frame_BF.shape, *grid),
         action_BK=action_BK,
         value_target_BK1=torch.stack([1.5 * one_B, paid_B, *[zero_B] * after], 1),
         value_mask_BK1=torch.ones(size, num_steps + 1),
@@ -170,11 +172,21 @@ def lottery_batch(size=64, num_steps=4):
     )
 
 
+def with_later_unrolls(batch):
+    """The batch, and the same games from the position after the first move on, as a table gives them."""
+
+    def both(name, part):
+        later = part if name == "weight_B" else torch.cat([part[:, 1:], part[:, -1:]], dim=1)
+        return torch.cat([part, later])
+
+    return batch._replace(**{name: both(name, part) for name, part in batch._asdict().items() if part is not None})
+
+
 @torch.no_grad()
 def search_lottery(model, num_codes):
     config = SearchConfig(num_simulations=200, root_exploration_fraction=0.0, discount=1.0)
     search = BatchedSearch(config, batch_size=1, num_actions=2, num_codes=num_codes)
-    output = model.initial_inference(torch.eye(4)[[BEGIN]])
+    output = model.initial_inference(torch.eye(4)[[BEGIN]].view(1, *model.observation_shape))
     nodes = [output.hidden_state]
     search.begin(output.policy_logits_BA.numpy(), model.value(output).numpy())
     for _ in range(config.num_simulations):
@@ -205,6 +217,24 @@ def test_training_on_a_lottery_finds_its_outcomes_chances_and_values():
     chances = torch.softmax(after.policy_logits_BA[1, 2:], -1)[[won, lost]]
     assert chances.tolist() == pytest.approx([0.5, 0.5], abs=0.02)
     assert search_lottery(model, 16).q_BA[0].tolist() == pytest.approx([1.0, 1.5], rel=0.05)
+
+
+@pytest.mark.slow
+def test_residual_network_that_plays_a_lottery_is_the_one_that_is_trained():
+    """The steps of an unroll differ as much as they can: a choice, what it pays, and nothing after it."""
+    torch.manual_seed(0)
+    sizes = {"num_channels": 16, "head_channels": 4, "head_hidden_size": 16}
+    fields = {"kind": "residual", "downsample": "none", "action_encoding": "planes", "heads": "scalar", **sizes}
+    model = Model(NetworkConfig(chance_codes=16, **fields), (4, 1, 1), 2, training_heads=True)
+    step, statistics = TrainingStep(model, LearnerConfig(learning_rate=5e-3, weight_decay=0.0)), PlayedStatistics(model)
+    batch = with_later_unrolls(lottery_batch(16, grid=(1, 1)))
+    for _ in range(500):
+        step(batch)
+        statistics.keep(batch)
+    statistics.measure()
+    assert diagnose(model, batch)["played_gap"] < 0.03
+    model.eval()
+    assert search_lottery(model, 16).q_BA[0].tolist() == pytest.approx([1.0, 1.5], rel=0.02)
 
 
 def test_codes_that_tell_nothing_apart_are_told_once_until_they_do():

@@ -1,29 +1,32 @@
 """The network that plays is the one that is trained: its batch statistics are measured with the weights of now."""
 
 import copy
+from collections import Counter
 
 import numpy as np
 import pytest
 import torch
 from torch import nn
+from torch.nn.modules.batchnorm import _BatchNorm
 
 from mzpipe.config import LearnerConfig
 from mzpipe.learner.average import AverageWeights
+from mzpipe.learner.chance import Codes
 from mzpipe.learner.diagnostics import played_gap
 from mzpipe.learner.loss import unroll
 from mzpipe.learner.statistics import PlayedStatistics
 from mzpipe.learner.step import TrainingStep
 from tests.learner.batches import make_batch, make_model
-from tests.learner.still_frames import still_frames, still_frames_model
+from tests.learner.still_frames import BATCH, STEPS, still_frames, still_frames_model
 
 TRAINING_STEPS, LOOKS_FROM, LOOK_INTERVAL = 300, 200, 10
 
 
 def look(model, statistics, batch):
     """(gap with the running averages of training, gap with the statistics measured anew); changes nothing."""
-    played, lagging = copy.deepcopy(model), played_gap(model, batch)
+    played, lagging = copy.deepcopy(model), played_gap(model, batch, None)
     statistics.measure()
-    measured = played_gap(model, batch)
+    measured = played_gap(model, batch, None)
     model.load_state_dict(played.state_dict())
     return lagging, measured
 
@@ -147,8 +150,36 @@ def test_heads_of_training_alone_keep_their_statistics():
     assert not torch.equal(played, at_first)
 
 
+@pytest.mark.parametrize(
+    "changes", [{"chance_codes": 4}, {"dynamics_norm": "layer", "value_prefix": True, "head_norm": True}]
+)
+def test_no_batch_normalisation_sees_the_steps_of_an_unroll_one_by_one(changes):
+    """Each would train with the statistics of its step, and play with those of all steps."""
+    model, batch, calls = still_frames_model(**changes), still_frames(np.random.default_rng(6)), Counter()
+    for name, module in model.named_modules():
+        if isinstance(module, _BatchNorm):
+            module.register_forward_hook(lambda *_, name=name: calls.update([name]))
+    row_BKC = torch.eye(4).expand(*batch.action_BK.shape, 4, 4)[..., 0, :]
+    codes = Codes(row_BKC, row_BKC, batch.reward_mask_BK) if model.config.chance_codes else None
+    unroll(model, batch.observation, batch.action_BK, codes=codes)
+    assert calls and set(calls.values()) == {1}
+
+
+def test_gap_sees_the_steps_after_the_root():
+    model, batch = still_frames_model(), still_frames(np.random.default_rng(7))
+    nn.init.normal_(model.prediction.value.out.weight)
+    statistics = PlayedStatistics(model)
+    statistics.keep(batch)
+    statistics.measure()
+    only_root = batch._replace(value_mask_BK1=torch.cat([torch.ones(BATCH, 1), torch.zeros(BATCH, STEPS)], dim=1))
+    before, at_root = played_gap(model, batch, None), played_gap(model, only_root, None)
+    model.dynamics.mix[1].running_mean.add_(5.0)
+    assert played_gap(model, only_root, None) == pytest.approx(at_root)
+    assert played_gap(model, batch, None) > 1.05 * before
+
+
 def test_gap_is_zero_without_batch_normalisation():
-    assert played_gap(make_model(), make_batch()) == 0.0
+    assert played_gap(make_model(), make_batch(), None) == 0.0
 
 
 def test_gap_counts_in_spreads_of_the_targets_and_leaves_the_model():
@@ -156,9 +187,9 @@ def test_gap_counts_in_spreads_of_the_targets_and_leaves_the_model():
     nn.init.normal_(model.prediction.value.out.weight)
     batch, before = still_frames(rng), copy.deepcopy(model.state_dict())
     model.eval()
-    gap = played_gap(model, batch)
+    gap = played_gap(model, batch, None)
     assert gap > 0.0
     assert not model.training
     assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
     wider = batch._replace(value_target_BK1=3.0 * batch.value_target_BK1)
-    assert played_gap(model, wider) == pytest.approx(gap / 3.0, rel=1e-4)
+    assert played_gap(model, wider, None) == pytest.approx(gap / 3.0, rel=1e-4)

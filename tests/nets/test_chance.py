@@ -81,7 +81,8 @@ def test_a_code_as_a_row_is_the_code_as_a_number_and_carries_a_gradient(model):
 
 def test_training_keeps_the_batch_statistics_of_actions_and_codes_apart():
     fields, shape = KINDS["board"]
-    model = Model(NetworkConfig(**SIZES, **fields, chance_codes=CODES), shape, ACTIONS).train()
+    config = NetworkConfig(**SIZES, **fields, chance_codes=CODES, dynamics_norm="batch")
+    model = Model(config, shape, ACTIONS).train()
     before = {name: tensor.clone() for name, tensor in model.dynamics.named_buffers()}
     model.step(state_of(model, 6), torch.arange(6, dtype=torch.int32) % ACTIONS)
     moved = {name for name, tensor in model.dynamics.named_buffers() if not torch.equal(tensor, before[name])}

@@ -75,6 +75,13 @@ def test_heads_normalise_where_the_profile_says_so():
     assert [type(layer).__name__ for layer in prefix.layers] == ["BatchNorm1d", "ReLU", "Linear", "BatchNorm1d", "ReLU"]
 
 
+def test_an_mlp_that_normalises_nothing_has_no_choice_of_how():
+    stop = "[stop]\nlearner_steps = 1\n"
+    with pytest.raises(ConfigError, match=r"network\.dynamics_norm='layer': network\.kind='mlp' normalises nothing"):
+        parse_profile(stop, ("network.dynamics_norm=layer",))
+    parse_profile(stop, ("network.dynamics_norm=layer", "network.value_prefix=true"))
+
+
 @pytest.mark.parametrize("scaling", ["min-max", "none"])
 def test_states_are_scaled_or_left(scaling):
     model = Model(NetworkConfig(state_scaling=scaling, **RESIDUAL), (4, 32, 32), 6).eval()

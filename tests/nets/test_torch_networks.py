@@ -27,6 +27,11 @@ KINDS = {
     ),
     "images, mean": ({**IMAGES, "mean_image": True, "state_scaling": "none"}, (3, 32, 32), torch.uint8),
     "board of odd size": ({**BOARD, "value_prefix": True, "num_channels": 5}, (2, 3, 3), torch.float32),
+    "board, layer": (
+        {**BOARD, "value_prefix": True, "head_norm": True, "dynamics_norm": "layer"},
+        (2, 3, 3),
+        torch.float32,
+    ),
     "plain heads": ({**BOARD, "heads": "scalar"}, (2, 2, 3), torch.float32),
 }
 
