@@ -23,6 +23,10 @@ class RulesWithNetwork:
     def infer_roots(self, observation_R: np.ndarray, target_R: np.ndarray) -> np.ndarray:
         """The network's answers for the games' positions."""
         self._rules.begin(self.games, observation_R, target_R)
+        return self.evaluate(observation_R, target_R)
+
+    def evaluate(self, observation_R: np.ndarray, target_R: np.ndarray) -> np.ndarray:
+        """The network's answers for any observations; no node changes."""
         return self._network.infer_roots(observation_R, self._row_R[: len(observation_R)])
 
     def infer_children(self, source_R: np.ndarray, target_R: np.ndarray, action_R: np.ndarray) -> np.ndarray:

@@ -20,6 +20,7 @@ from ..games import Game, WalkableGame
 from ..nets import FlatWeights, resolve_devices, use_device
 from ..nets.engines.networks import make_networks
 from ..search import SearchedTree, SearchResult
+from .averaged import AveragedRoots, symmetries_of
 from .by_rules import RulesWithNetwork
 from .searches import DeepTrees, IsOver, Lockstep, NetworkAnswer, Searches, Walked, checked_leaves, parts
 from .trained import TrainedAgent
@@ -30,10 +31,11 @@ class DirectPlanner:
 
     It uses the device, runtime and precision of the run's first inference server, so its results are those of a search
     over a lane. With more than one of its `leaves` in flight a tree's searches are faster and see other leaves; with
-    `keeps` the nodes below a played move may be searched on. The number of torch threads stays as the caller set it.
+    `keeps` the nodes below a played move may be searched on; with `symmetries` the network's outputs for a root are
+    means over those of the game. The number of torch threads stays as the caller set it.
     Raises DeviceError for a device, a runtime or a precision that the profile names and this machine lacks,
-    UsageError for a number of leaves that the search cannot have, and warns with a DeviceWarning where the device
-    runs the network in a slower way than it should.
+    UsageError for a number of leaves that the search cannot have and for symmetries of a game without any, and warns
+    with a DeviceWarning where the device runs the network in a slower way than it should.
     """
 
     def __init__(
@@ -45,6 +47,7 @@ class DirectPlanner:
         seed: int = 0,
         leaves: int = 1,
         keeps: bool = False,
+        symmetries: bool = False,
     ) -> None:
         checked_leaves(leaves, config.num_simulations)
         game, num_nodes = agent.game, config.num_simulations + 1
@@ -74,6 +77,9 @@ class DirectPlanner:
         rules = agent.profile.game, max_batch, scratch_row + 1
         self._by_rules = RulesWithNetwork(self._network, *rules) if by_rules else None
         walked: Walked = self._by_rules or self._network
+        if symmetries:
+            evaluate = self._by_rules.evaluate if self._by_rules is not None else self._network.infer_roots
+            walked = AveragedRoots(walked, evaluate, symmetries_of(game))
         sizes = {"num_trees": num_trees, "num_actions": game.num_actions}
         self._searches: Searches
         if leaves == 1 and not keeps:

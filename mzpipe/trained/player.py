@@ -54,11 +54,19 @@ class Player:
     seconds: the most a move may take, where a call gives no limit of its own; None: no limit. Simulations are then the
     most, at least one round of leaves is searched, and the move depends on the machine's speed.
     reuse: a search goes on from what the last one found below the moves played since; its simulations count.
-    Raises UsageError for a number of leaves out of range, a limit that is not above 0, and reuse with a Gumbel search.
+    symmetries: what the network says of the position to move in is the mean over the game's symmetries.
+    Raises UsageError for a number of leaves out of range, a limit that is not above 0, reuse with a Gumbel search, and
+    symmetries of a game that declares none.
     """
 
     def __init__(
-        self, agent: TrainedAgent, *, leaves: int | None = None, seconds: float | None = None, reuse: bool = False
+        self,
+        agent: TrainedAgent,
+        *,
+        leaves: int | None = None,
+        seconds: float | None = None,
+        reuse: bool = False,
+        symmetries: bool = False,
     ) -> None:
         self.agent = agent
         self.config = agent.search
@@ -66,7 +74,8 @@ class Player:
         if reuse and self.config.policy == "gumbel":
             raise UsageError("reuse: search.policy='gumbel' begins every search anew: leave it out")
         leaves = usual_leaves(self.config.num_simulations) if leaves is None else leaves
-        self.search = DirectPlanner(agent, self.config, num_trees=1, leaves=leaves, keeps=reuse)
+        options = {"keeps": reuse, "symmetries": symmetries}
+        self.search = DirectPlanner(agent, self.config, num_trees=1, leaves=leaves, **options)
         self._stack = FrameStack(agent.game, 1)
         self._has_planes = agent.profile.game.action_planes
         self._seen = _without_plane(agent.game) if self._has_planes else agent.game
@@ -86,6 +95,7 @@ class Player:
         leaves: int | None = None,
         seconds: float | None = None,
         reuse: bool = False,
+        symmetries: bool = False,
     ) -> Self:
         """The agent of a run directory; `checkpoint` is `latest`, `best` or a checkpoint's name (None: best if any).
 
@@ -94,7 +104,8 @@ class Player:
         out of range, CheckpointError for a checkpoint that is missing, damaged or of another game or model, DeviceError
         for a device, a runtime or a precision that the profile names and this machine lacks.
         """
-        return cls(load_trained(run, checkpoint, num_simulations), leaves=leaves, seconds=seconds, reuse=reuse)
+        agent = load_trained(run, checkpoint, num_simulations)
+        return cls(agent, leaves=leaves, seconds=seconds, reuse=reuse, symmetries=symmetries)
 
     @property
     def game(self) -> GameSpec:
