@@ -16,7 +16,7 @@ from ..ipc.messages import Note
 from ..ipc.ring import RingWriter
 from ..ipc.roles import Role
 from ..ipc.shape import Member
-from ..planning import LanePlanner, derive_seed, greedy_search, signed_search
+from ..planning import derive_seed, greedy_search, make_planner, signed_search
 from ..runtime.agent import Agent, Turns
 from ..runtime.context import RoleContext
 from .endless import EndlessEpisodes
@@ -79,9 +79,9 @@ class Actor(Agent):
         trees = {"num_trees": num_games, "num_actions": game.spec.num_actions, "seed": seed}
         caps = None
         if profile.actor.fast_simulations:
-            fast = LanePlanner(lane, greedy_search(search, profile.actor.fast_simulations), **trees)
+            fast = make_planner(lane, greedy_search(search, profile.actor.fast_simulations), profile.game, **trees)
             caps = PlayoutCaps(fast, profile.actor.full_search_fraction)
-        planner = LanePlanner(lane, search, **trees)
+        planner = make_planner(lane, search, profile.game, **trees)
         recorder = Recorder(self._plane.shape, self._writer, num_games=num_games, first_game=number * num_games)
         rng = np.random.default_rng(derive_seed(profile.seed, *path, "action"))
         below, resignation = profile.actor.resign_below, None

@@ -120,7 +120,7 @@ class LaneGroup:
             self._to_play = self._game.to_play()
         self._planner = self._drawn()
         self._stack.write(self._planner.observation)
-        self._planner.begin(self._legal_actions)
+        self._planner.begin(self._legal_actions, self._game)
         self._clock.add(Stage.ROOT_SEARCH, 0)
         return True
 

@@ -18,6 +18,7 @@ from .profile_arguments import (
     add_json_argument,
     add_leaves_argument,
     add_run_argument,
+    add_symmetries_argument,
     integer,
     refuse_unwritable,
     write_json,
@@ -40,6 +41,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--simulations", type=integer(1, 2000), metavar="N", help="simulations per move (default: the run's)"
     )
     add_leaves_argument(parser, "1; more are faster where few episodes have many simulations")
+    add_symmetries_argument(parser)
     parser.add_argument(
         "--opponent",
         choices=get_args(OpponentName),
@@ -86,6 +88,7 @@ def _examination(arguments: argparse.Namespace) -> Examination:
         first_seed=arguments.seed,
         num_simulations=arguments.simulations,
         leaves=arguments.leaves or 1,
+        symmetries=arguments.symmetries,
         opponent=arguments.opponent,
         opponent_simulations=arguments.opponent_simulations,
         opponent_command=None if arguments.opponent_command is None else tuple(arguments.opponent_command),
@@ -136,5 +139,6 @@ def _fields(scores: Scores) -> dict[str, Any]:
         "game": scores.game,
         "num_simulations": scores.num_simulations,
         "leaves": scores.leaves,
+        "symmetries": scores.symmetries,
         **normalised_fields(scores.game, float(np.mean(scores.returns))),
     }

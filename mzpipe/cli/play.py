@@ -33,6 +33,7 @@ from .profile_arguments import (
     add_import_argument,
     add_leaves_argument,
     add_run_argument,
+    add_symmetries_argument,
     integer,
     refuse_unwritable,
     refuse_vectors,
@@ -57,6 +58,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--seconds-per-move", type=seconds, metavar="S", help="the most the agent thinks (default: no limit)"
     )
     add_leaves_argument(parser, "one for every 50 simulations, 1 to 16")
+    add_symmetries_argument(parser)
     parser.add_argument("--reuse", action="store_true", help="search on from the last move's tree (pUCT)")
     seats = parser.add_mutually_exclusive_group()
     seats.add_argument("--first", action="store_const", const=FIRST, dest="seat", help="you begin (the default)")
@@ -100,6 +102,7 @@ def _load(arguments: argparse.Namespace) -> Player:
         leaves=arguments.leaves,
         seconds=limit,
         reuse=arguments.reuse,
+        symmetries=arguments.symmetries,
     )
 
 

@@ -15,6 +15,7 @@ from .profile_arguments import (
     add_json_argument,
     add_leaves_argument,
     add_run_argument,
+    add_symmetries_argument,
     integer,
     refuse_unwritable,
     write_json,
@@ -30,6 +31,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--simulations", type=integer(1, 2000), metavar="N", help="simulations per move (default: the run's)"
     )
     add_leaves_argument(parser, "1")
+    add_symmetries_argument(parser)
     add_import_argument(parser)
     add_json_argument(parser, "every position, and the means")
 
@@ -38,7 +40,8 @@ def run(arguments: argparse.Namespace) -> int:
     """Searches every position; prints the means over positions of equal length, and over all."""
     refuse_unwritable(arguments.json)
     positions = load_positions(arguments.file)
-    player = Player.load(arguments.run, arguments.checkpoint, arguments.simulations, leaves=arguments.leaves or 1)
+    options = {"leaves": arguments.leaves or 1, "symmetries": arguments.symmetries}
+    player = Player.load(arguments.run, arguments.checkpoint, arguments.simulations, **options)
     console = Console(highlight=False)
     with console.status("loading") as status:
         examined = examine(player, positions, lambda number: status.update(f"{number} of {len(positions)} positions"))
@@ -50,7 +53,7 @@ def run(arguments: argparse.Namespace) -> int:
         soft_wrap=True,
     )
     console.print(_table(examined))
-    write_json(arguments.json, _fields(player, examined))
+    write_json(arguments.json, _fields(player, examined) | {"symmetries": arguments.symmetries})
     return 0
 
 

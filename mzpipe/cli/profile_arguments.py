@@ -107,6 +107,15 @@ def add_leaves_argument(parser: ArgumentParser, usual: str) -> None:
     )
 
 
+def add_symmetries_argument(parser: ArgumentParser) -> None:
+    """--symmetries, as `symmetries`."""
+    parser.add_argument(
+        "--symmetries",
+        action="store_true",
+        help="average what the network says of the position to move in over the game's symmetries",
+    )
+
+
 def add_profile_arguments(parser: argparse.ArgumentParser) -> None:
     """PROFILE, --set and --allow-env-import, as `profile`, `overrides` and `allow_env_import`."""
     parser.add_argument("profile", type=Path, help="a profile: a file, or a name that `mzpipe profiles` lists")

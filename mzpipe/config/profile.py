@@ -445,3 +445,8 @@ class Profile:
     topology: TopologyConfig = Field(default_factory=TopologyConfig)
     stop: StopConfig = Field(default_factory=StopConfig)
     telemetry: TelemetryConfig = Field(default_factory=TelemetryConfig)
+
+    @property
+    def num_unroll_steps(self) -> int:
+        """The steps of an unroll: none where the search walks the game's own rules, so that no dynamics is trained."""
+        return 0 if self.search.model == "rules" else self.learner.num_unroll_steps

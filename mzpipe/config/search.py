@@ -27,6 +27,10 @@ class SearchConfig:
     discount: Annotated[float, Field(ge=-1.0, le=1.0)] = 0.997
     """Reward discount per move, from -1 to 1; negative where two players alternate."""
 
+    model: Literal["learned", "rules"] = "learned"
+    """What the tree walks: "learned", the network's dynamics (MuZero), or "rules", the game's own (AlphaZero): board
+    games, of which no dynamics is then learnt (docs/games.md)."""
+
     policy: Literal["puct", "gumbel"] = "puct"
     """pUCT with visit counts as the policy target, or Gumbel MuZero with its improved policy."""
 

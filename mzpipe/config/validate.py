@@ -44,6 +44,7 @@ def check_profile(profile: Profile) -> None:
     _check_value_prefix(profile)
     _check_consistency(profile)
     _check_chance(profile)
+    _check_rules(profile)
     _check_augmentation(profile)
     _check_batch_norm(profile)
     _check_loggers(profile)
@@ -275,6 +276,17 @@ def _check_chance(profile: Profile) -> None:
                 f"network.chance_codes={profile.network.chance_codes}: trees with chance have no "
                 f"{section}.{name}={value!r}: leave one of them out"
             )
+
+
+def _check_rules(profile: Profile) -> None:
+    """Refuses what a model needs that is learnt, where the search walks the game's own rules."""
+    if profile.search.model != "rules":
+        return
+    network = ("value_prefix", "consistency", "chance_codes")
+    learner = ("num_unroll_steps", "loss_scale")
+    fields = (*(f"network.{name}" for name in network), *(f"learner.{name}" for name in learner))
+    for choice in chosen(profile, *fields):
+        raise ConfigError(f"{choice}: search.model='rules' learns no dynamics and unrolls none: leave one of them out")
 
 
 def _check_augmentation(profile: Profile) -> None:

@@ -131,7 +131,7 @@ class EvaluationGames:
     def _ask(self) -> None:
         """Begins the search of every game's position."""
         self._stack.write(self._planner.observation)
-        self._planner.begin(self._game.legal_actions())
+        self._planner.begin(self._game.legal_actions(), self._game)
 
     def _play(self, action_G: np.ndarray) -> None:
         """Plays the agent's moves."""

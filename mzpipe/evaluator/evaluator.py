@@ -16,7 +16,7 @@ from ..ipc.roles import Role
 from ..ipc.shape import Member
 from ..ipc.stages import Stage
 from ..ipc.weights import PulledWeights, WeightsSubscriber
-from ..planning import LanePlanner, derive_seed, greedy_search, signed_search
+from ..planning import derive_seed, greedy_search, make_planner, signed_search
 from ..runtime.agent import Agent
 from ..runtime.context import RoleContext
 from .best import BestCheckpoint
@@ -49,9 +49,8 @@ class Evaluator(Agent):
         self._game = game = make_game(profile.game, shape.evaluator_trees, seed, training=False)
         config = signed_search(profile.search, game.spec.num_players)
         config = greedy_search(config, profile.evaluator.num_simulations)
-        self._planner = LanePlanner(
-            self._lane, config, num_trees=game.num_games, num_actions=shape.num_actions, seed=seed
-        )
+        sizes = {"num_trees": game.num_games, "num_actions": shape.num_actions}
+        self._planner = make_planner(self._lane, config, profile.game, **sizes, seed=seed)
         self._episodes: EvaluationGames = make_episodes(profile, game, self._planner, seed)
         self._subscriber = WeightsSubscriber(self._plane.weights())
         self._number = 0

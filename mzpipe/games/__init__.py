@@ -1,7 +1,7 @@
 """The rules of games, for a batch of games at a time; see `game` for the promises of every family."""
 
 from .closing import opened
-from .game import Game, GameSpec, StepResult, Symmetry, TwoPlayerGame
+from .game import Game, GameSpec, StepResult, Symmetry, TwoPlayerGame, WalkableGame
 from .registry import (
     describe_game,
     describe_outside,
@@ -20,6 +20,7 @@ __all__ = [
     "StepResult",
     "Symmetry",
     "TwoPlayerGame",
+    "WalkableGame",
     "describe_game",
     "describe_outside",
     "has_protocols",

@@ -11,6 +11,9 @@ The outcome is the reward of the move that ends the game, for the player who
 made it: 1 won, 0 drawn, -1 lost. Earlier rewards are 0.
 """
 
+from collections.abc import Iterable, Mapping
+from typing import NamedTuple
+
 import numpy as np
 import pyspiel
 from numpy.typing import NDArray
@@ -26,6 +29,13 @@ from .symmetries import board_symmetries
 _SET = 255
 # A game of at most this many moves has few enough positions to know the outcome of each.
 _LONGEST_SOLVED = 9
+
+
+class BoardPosition(NamedTuple):
+    """A position of a game that has not ended; nobody changes what it holds."""
+
+    state: pyspiel.State
+    legal_A: NDArray[np.bool_]
 
 
 class BoardGame(LiveGames):
@@ -94,6 +104,28 @@ class BoardGame(LiveGames):
     def history(self, game: int) -> list[int]:
         """The actions of both players since the initial position."""
         return list(self.states[game].history())
+
+    def position(self, game: int) -> BoardPosition:
+        """The position of a live game; OpenSpiel's state knows ko and repetitions."""
+        return BoardPosition(self.states[game].clone(), self._legal_BA[game].copy())
+
+    def put(self, positions: Mapping[int, BoardPosition]) -> None:
+        """Brings each of these games to a position."""
+        self._legal_BA, self._live_B = self._legal_BA.copy(), self._live_B.copy()
+        for game, position in positions.items():
+            self.states[game] = position.state.clone()
+            self._legal_BA[game], self._live_B[game] = position.legal_A, True
+
+    def replay(self, histories: Mapping[int, Iterable[int]]) -> None:
+        """Brings each of these games to the position after these actions."""
+        positions = {}
+        for game, history in histories.items():
+            state, legal_A = self.rules.new_initial_state(), np.zeros(self.spec.num_actions, np.bool_)
+            for action in history:
+                state.apply_action(int(action))
+            legal_A[state.legal_actions()] = True
+            positions[game] = BoardPosition(state, legal_A)
+        self.put(positions)
 
     def close(self) -> None:
         """Nothing to free."""
@@ -195,5 +227,7 @@ def _spec(config: GameConfig, rules: pyspiel.Game, num_planes: int) -> GameSpec:
             *(["engine"] if BOARDS[config.name].protocol else []),
         ),
         has_outcome=True,
+        has_positions=True,
+        max_moves=cap,
         symmetries=board_symmetries(BOARDS[config.name].symmetries, rows, columns, num_actions),
     )

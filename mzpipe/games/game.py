@@ -7,9 +7,10 @@ A batch never resets itself: `step` ends a game by reporting `terminated` or
 games before it steps again. Games return single frames; `stack.FrameStack` stacks them.
 """
 
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from math import prod
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -38,6 +39,8 @@ class GameSpec:
     has_outcome: bool = False
     symmetries: "tuple[Symmetry, ...]" = ()  # those of its rules, without the one that leaves all as it is
     has_chance: bool = False  # whether its rules say that chance plays too
+    has_positions: bool = False  # whether it is a WalkableGame
+    max_moves: int = 0  # of a game, of a WalkableGame's
 
     @property
     def observation_shape(self) -> tuple[int, ...]:
@@ -174,6 +177,25 @@ class TwoPlayerGame(Game, Protocol):
 
     def step(self, action_B: NDArray[np.integer], mask_B: NDArray[np.bool_] | None = None) -> StepResult:
         """Plays one action in every game under the mask (None: all); the rewards are the mover's."""
+        ...
+
+
+class WalkableGame(TwoPlayerGame, Protocol):
+    """Games whose rules a search can walk: a position of one game can be put into another game of the same config."""
+
+    def position(self, game: int) -> Any:
+        """The position of a game that has not ended, with all of its history that the rules look at.
+
+        No later move changes it.
+        """
+        ...
+
+    def put(self, positions: Mapping[int, Any]) -> None:
+        """Brings each of these games to a position, from which it is live; frames are those of before."""
+        ...
+
+    def replay(self, histories: Mapping[int, Iterable[int]]) -> None:
+        """Brings each of these games to the position after these actions, which do not end it; frames are as above."""
         ...
 
 

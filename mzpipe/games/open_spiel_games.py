@@ -10,13 +10,16 @@ is one more action, and then the only legal one.
 Chance plays at once, after a move and before the first one, each game with draws of its own; it may say who begins.
 """
 
+from collections.abc import Iterable, Mapping
+from typing import NamedTuple
+
 import numpy as np
 import pyspiel
 from numpy.typing import NDArray
 
 from ..config import GameConfig
 from ..errors import ConfigError
-from .board import BoardGame
+from .board import BoardGame, BoardPosition
 from .board_rules import BoardRules
 from .game import GameSpec, game_seeds
 
@@ -24,6 +27,15 @@ PREFIX = "OpenSpiel/"
 _KIND = pyspiel.GameType
 # 2048's tiles are powers of 2, up to 131072 on 16 cells.
 _TILES, _NUM_POWERS = "2048", 17
+
+
+class _Position(NamedTuple):
+    """A position of a game that has not ended, with what OpenSpiel does not count."""
+
+    of_board: BoardPosition
+    first_player: int
+    to_play: int
+    history: tuple[int, ...]
 
 
 class OpenSpielGame(BoardGame):
@@ -70,6 +82,8 @@ class OpenSpielGame(BoardGame):
             num_players=players,
             opponents=("random", "rollouts") if players == 2 else (),
             has_chance=has_chance,
+            has_positions=players == 2 and not has_chance,
+            max_moves=self._move_limit,
             has_outcome=players == 2 and (self.rules.min_utility(), self.rules.max_utility()) == (-1.0, 1.0),
         )
 
@@ -80,6 +94,28 @@ class OpenSpielGame(BoardGame):
     def history(self, game: int) -> list[int]:
         """The actions of both players since the initial position, passes included."""
         return list(self._histories[game])
+
+    def position(self, game: int) -> _Position:  # type: ignore[override]
+        """The position of a live game, passes included."""
+        seats = int(self._first_player_B[game]), int(self._to_play_B[game])
+        return _Position(super().position(game), *seats, tuple(self._histories[game]))
+
+    def put(self, positions: Mapping[int, _Position]) -> None:  # type: ignore[override]
+        """Brings each of these games to a position."""
+        super().put({game: position.of_board for game, position in positions.items()})
+        for game, position in positions.items():
+            self._first_player_B[game], self._to_play_B[game] = position.first_player, position.to_play
+            self._histories[game] = list(position.history)
+
+    def replay(self, histories: Mapping[int, Iterable[int]]) -> None:
+        """Brings each of these games to the position after these actions, passes included."""
+        self._frame_BF, self._legal_BA = self._frame_BF.copy(), self._legal_BA.copy()
+        self._live_B = self._live_B.copy()
+        for game, history in histories.items():
+            self.states[game], self._live_B[game] = self.rules.new_initial_state(), True
+            self._look(game)
+            for action in history:
+                self._play(game, int(action))
 
     def forced(self, game: int) -> int | None:
         """The pass, where it is the only action."""

@@ -12,7 +12,12 @@ from ..config import Profile
 
 
 def nodes_of_a_tree(profile: Profile) -> int:
-    """N: the root, and a node for every simulation of the longest search on any lane."""
+    """N: the root, and a node for every simulation of the longest search on any lane.
+
+    A search by the game's rules has its positions, and the pool one state a tree, which nothing reads.
+    """
+    if profile.search.model == "rules":
+        return 1
     return 1 + max(profile.search.num_simulations, profile.evaluator.num_simulations)
 
 

@@ -142,7 +142,7 @@ class InferenceServer(Agent):
     def _groups(self, pending: np.ndarray) -> list[tuple[np.ndarray, RequestKind, int]]:
         """Groups of lanes that may share a batch: same kind, same weights version.
 
-        A recurrent request on a lane that holds no version continues a search whose
+        A request for a later node on a lane that holds no version continues a search whose
         client died, or whose hidden states died with a former server: its answer is void.
         """
         held_L = self._versions.held_L
@@ -152,7 +152,8 @@ class InferenceServer(Agent):
         groups: dict[tuple[RequestKind, int], list[int]] = {}
         for lane in pending.tolist():
             kind = RequestKind(self._block["kind"][lane])
-            version = self._versions.adopt(lane) if kind is RequestKind.ROOT else int(held_L[lane])
+            begins = kind is RequestKind.ROOT and self._block["node_index"][lane] == 0
+            version = self._versions.adopt(lane) if begins else int(held_L[lane])
             if version == 0:
                 self._lanes.respond_void(lane)
                 continue

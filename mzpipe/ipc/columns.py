@@ -31,6 +31,7 @@ Axis = Literal[
     "num_trees",
     "action_vectors",
     "candidate_numbers",
+    "longest_game",
 ]
 # Stands for the frames' own dtype.
 FRAME_DTYPE = "frame_dtype"
@@ -51,6 +52,7 @@ class Sizes:
     num_trees: int = 0
     next_observations: bool = False
     action_size: int = 0
+    longest_game: int = 0
 
     @property
     def candidate_numbers(self) -> int:
@@ -97,7 +99,7 @@ class Column(NamedTuple):
     # The version of the journal's format that introduced it; older journals have zeros for it.
     since: int = 1
     # The array exists only when this switch of Sizes is on.
-    only_with: Literal["", "next_observations", "action_size"] = ""
+    only_with: Literal["", "next_observations", "action_size", "longest_game"] = ""
 
     def exists(self, sizes: Sizes) -> bool:
         """Whether records of these sizes have it."""

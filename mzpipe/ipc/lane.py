@@ -29,7 +29,11 @@ from .weights import NO_VERSION
 
 
 class RequestKind(IntEnum):
-    """The two calls of the model (MuZero: initial and recurrent inference)."""
+    """The two calls of the model (MuZero: initial and recurrent inference).
+
+    ROOT for node 0 begins a search. For a later node, whose observation the game's own rules have made, it continues
+    one.
+    """
 
     ROOT = 0
     RECURRENT = 1
@@ -115,7 +119,8 @@ class LaneClient:
         block["kind"][lane], block["node_index"][lane], block["num_rows"][lane] = kind, node_index, num_rows
         self._sequence += 1
         if self._trace is not None:
-            asked = Mark.ROOT_ASKED if kind is RequestKind.ROOT else Mark.SIMULATION_ASKED
+            begins = kind is RequestKind.ROOT and node_index == 0
+            asked = Mark.ROOT_ASKED if begins else Mark.SIMULATION_ASKED
             self._trace.mark(asked, self._place, self._sequence)
         self._hand_over(self._request_address, self._server.address, self._sequence)
 

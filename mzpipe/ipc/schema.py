@@ -160,6 +160,13 @@ class Positions(NamedTuple):
             FRAME_DTYPE, ("num_trees", "observation_shape"), "where the value target bootstraps from; zeros: nowhere"
         ),
     ]
+    # Where searches walk the game's own rules.
+    history: Annotated[
+        np.ndarray | None,
+        Column(
+            "int32", ("num_trees", "longest_game"), "the game's actions before it, then -1", only_with="longest_game"
+        ),
+    ] = None
 
 
 class FreshTargets(NamedTuple):

@@ -73,6 +73,8 @@ class PlaneShape:
     trace_events: int = 0
     # Numbers of an action that is a vector, of which num_actions candidates are searched; 0: actions are a list.
     action_size: int = 0
+    # The most moves of a game whose positions reanalyzers make from its actions; 0: they need the observation alone.
+    longest_game: int = 0
     # The codes of chance that the network knows besides the game's actions.
     chance_codes: int = 0
 
@@ -162,6 +164,7 @@ class PlaneShape:
             num_trees=self.trees_per_reanalyzer_lane,
             next_observations=self.next_observations,
             action_size=self.action_size,
+            longest_game=self.longest_game,
         )
 
     def segments(self) -> dict[str, ArrayLayout | RingSpec]:

@@ -19,7 +19,7 @@ from ..ipc.ring import power_of_two
 from ..ipc.roles import Role
 from ..ipc.schema import BatchSlot
 from ..ipc.shape import Member, PlaneShape
-from ..planning import greedy_search
+from ..planning import greedy_search, rules_bytes
 from ..replay.journal import JournalLayout, journal_bytes_bound
 from ..replay.rate_limiter import check_min_size
 from ..replay.sizes import TableShape, TableSizes, bytes_per_transition, journal_segment_bytes
@@ -132,6 +132,19 @@ class Plan:
         games = search_bytes(greedy, batch_size=shape.evaluator_trees, **edges)
         again = search_bytes(profile.search, batch_size=shape.trees_per_reanalyzer_lane, **edges)
         reanalyzed = shape.reanalyzers * shape.lanes_per_reanalyzer * again
+        return shape.actors * shape.lanes_per_actor * lane + reanalyzed + games + self._rules_bytes()
+
+    def _rules_bytes(self) -> int:
+        """Bytes of the positions of searches by the game's rules."""
+        profile, shape = self.profile, self.shape
+        if profile.search.model != "rules":
+            return 0
+        trees, simulations = shape.trees_per_lane, profile.search.num_simulations + profile.actor.fast_simulations
+        lane = rules_bytes(self.game, num_rows=trees, num_simulations=simulations)
+        greedy = greedy_search(profile.search, profile.evaluator.num_simulations).num_simulations
+        games = rules_bytes(self.game, num_rows=shape.evaluator_trees, num_simulations=greedy)
+        again_sizes = {"num_rows": shape.trees_per_reanalyzer_lane, "num_simulations": profile.search.num_simulations}
+        reanalyzed = shape.reanalyzers * shape.lanes_per_reanalyzer * rules_bytes(self.game, **again_sizes)
         return shape.actors * shape.lanes_per_actor * lane + reanalyzed + games
 
     def check(self, *, initial_bytes: int = 0) -> None:
@@ -145,6 +158,7 @@ class Plan:
         check_opponent(self.profile.evaluator, self.game)
         _check_images(self.profile, self.game)
         _check_symmetries(self.profile, self.game)
+        _check_rules(self.profile, self.game)
         _check_playout_caps(self.profile)
         _check_resignation(self.profile, self.game)
         _check_room(
@@ -170,7 +184,7 @@ def make_plan(profile: Profile, game: GameSpec, devices: Devices, model: ModelSi
 
     `trace_events` is the room for a trace, in events, of all processes together.
     """
-    topology = profile.topology
+    topology, is_reanalyzed = profile.topology, profile.reanalyze.fraction > 0.0
     shape = PlaneShape(
         frame_shape=game.frame_shape,
         frame_dtype=game.frame_dtype,
@@ -180,7 +194,7 @@ def make_plan(profile: Profile, game: GameSpec, devices: Devices, model: ModelSi
         actors=0 if profile.replay.source else topology.actors,
         lanes_per_actor=topology.lanes_per_actor,
         trees_per_lane=topology.trees_per_lane,
-        reanalyzers=topology.reanalyzers if profile.reanalyze.fraction > 0.0 else 0,
+        reanalyzers=topology.reanalyzers if is_reanalyzed else 0,
         lanes_per_reanalyzer=topology.lanes_per_reanalyzer,
         trees_per_reanalyzer_lane=topology.trees_per_reanalyzer_lane,
         position_ring_slots=power_of_two(_POSITION_SLOTS_PER_LANE * topology.lanes_per_reanalyzer),
@@ -192,10 +206,11 @@ def make_plan(profile: Profile, game: GameSpec, devices: Devices, model: ModelSi
         batch_size=profile.learner.batch_size,
         learner_ranks=len(devices.learner),
         next_observations=profile.network.consistency or profile.network.chance_codes > 0,
-        num_unroll_steps=profile.learner.num_unroll_steps,
+        num_unroll_steps=profile.num_unroll_steps,
         weights_bytes=model.weights,
         model_state=model.state,
         action_size=game.action_size,
+        longest_game=game.max_moves if is_reanalyzed and profile.search.model == "rules" else 0,
     )
     shape = dataclasses.replace(shape, trace_events=trace_events // len(shape.members()))
     return Plan(profile, game, devices, shape, model)
@@ -234,6 +249,14 @@ def _check_symmetries(profile: Profile, game: GameSpec) -> None:
     for choice in chosen(profile, "learner.symmetries") if not game.symmetries else ():
         planes = ", and action planes turn with none" if profile.game.action_planes else ""
         raise ConfigError(f"{choice}: {game.name} declares no symmetries{planes}: leave it out")
+
+
+def _check_rules(profile: Profile, game: GameSpec) -> None:
+    for choice in chosen(profile, "search.model") if not game.has_positions else ():
+        raise ConfigError(
+            f"{choice}: {game.name} has no positions from which a search could play its rules, as board games without "
+            "chance have: leave it out"
+        )
 
 
 def _check_playout_caps(profile: Profile) -> None:

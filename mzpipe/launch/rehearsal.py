@@ -99,7 +99,7 @@ def describe_model(profile: Profile, game: GameSpec) -> Prepared:
         model = Model(profile.network, *sizes, action_size=shape.action_size, training_heads=True)
         observation = torch.zeros(1, *shape.observation_shape, dtype=getattr(torch, shape.frame_dtype))
         num_compared = 1 if profile.learner.consistency_steps == "one" else None
-        outputs = output_bytes(model, observation, profile.learner.num_unroll_steps, num_compared=num_compared)
+        outputs = output_bytes(model, observation, profile.num_unroll_steps, num_compared=num_compared)
         flops = inference_flops(model, observation)
     num_parameters = sum(parameter.numel() for parameter in model.parameters())
     flat = FlatWeights(model)

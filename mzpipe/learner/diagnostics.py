@@ -43,7 +43,8 @@ def diagnose(model: Model, batch: Batch) -> dict[str, np.ndarray | float]:
     outputs, afterstates = _unrolled(model, batch, codes)
     model.train(was_training)
     value_BK1 = torch.stack([model.value(output) for output in outputs], dim=1)
-    reward_BK = torch.stack([model.reward(output) for output in outputs[1:]], dim=1)
+    rewards = [model.reward(output) for output in outputs[1:]]
+    reward_BK = torch.stack(rewards, dim=1) if rewards else torch.zeros_like(batch.reward_target_BK)
     state = outputs[0].hidden_state.flatten(1)[:, : model.state_size].float()
     return {
         "policy_entropy": float(_policy_entropy(model, outputs[0]).mean()),

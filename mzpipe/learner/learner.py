@@ -102,6 +102,8 @@ class Learner(Agent):
         shape, config = self._plane.shape, self._profile.learner
         sizes = (shape.observation_shape, shape.num_actions)
         model = Model(self._profile.network, *sizes, action_size=shape.action_size, training_heads=True)
+        if self._profile.search.model == "rules":
+            model.dynamics.requires_grad_(False)  # ranks would wait for a gradient that no loss gives it
         self._model = place_model(model, self._device)
         self._average = AverageWeights(self._model, config.average_decay) if config.average_decay else None
         self._played = self._average.model if self._average else self._model

@@ -174,9 +174,10 @@ def unroll(
             reward_outputs, lstm = model.value_prefix(reward_outputs, lstm)
         rewards.append(reward_outputs)
         states.append(state)
-    state_BN, reward_logits = torch.stack(states + afterstates, dim=1), torch.stack(rewards, dim=1)
+    state_BN = torch.stack(states + afterstates, dim=1)
     policy_logits, value_logits = model.prediction(state_BN.flatten(0, 1))
     policy_logits, value_logits = (each.unflatten(0, state_BN.shape[:2]) for each in (policy_logits, value_logits))
+    reward_logits = torch.stack(rewards, dim=1) if rewards else value_logits[:, 1:, :1]  # without a step there is none
     if codes is None:
         return Unroll(policy_logits, value_logits, reward_logits, state_BN[:, 1:])
     parts = [len(states), len(afterstates)]
@@ -249,7 +250,8 @@ def _consistency(model: Model, batch: Batch, pairs: _Pairs, augmentation: Augmen
 def _step_scales(batch: Batch, loss_scale: str) -> Tensor:
     """1 / K for each step, and for the root 1 or 1 / K, [K + 1]."""
     weight_B, num_unroll_steps = batch.weight_B, batch.action_BK.shape[1]
-    scale_K1 = torch.full((num_unroll_steps + 1,), 1.0 / num_unroll_steps, dtype=weight_B.dtype, device=weight_B.device)
+    share = 1.0 / max(1, num_unroll_steps)  # searches by the game's rules unroll nothing
+    scale_K1 = torch.full((num_unroll_steps + 1,), share, dtype=weight_B.dtype, device=weight_B.device)
     if loss_scale == "steps":
         scale_K1[:1].fill_(1.0)  # scale_K1[0] = 1.0 would copy a number to the device and wait for it
     return scale_K1

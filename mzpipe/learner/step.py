@@ -111,7 +111,8 @@ class TrainingStep:
         self._buffers.save()
         with flushed_denormals(), torch.random.fork_rng([device] if device.type == "cuda" else []):
             total = loss(batch).total
-            gradients = torch.autograd.grad(total, self.optimizer.parameters, allow_unused=True)
+            trained = [each for each in self.optimizer.parameters if each.requires_grad]
+            gradients = torch.autograd.grad(total, trained, allow_unused=True)
         self._buffers.restore()
         norm = torch.stack([each.norm() for each in gradients if each is not None]).norm()
         return bool(torch.isfinite(norm) & torch.isfinite(total))

@@ -3,14 +3,16 @@
 import dataclasses
 import zlib
 from enum import Enum, auto
-from typing import Protocol
+from typing import Protocol, cast
 
 import numpy as np
 
-from ..config import SearchConfig
+from ..config import GameConfig, SearchConfig
 from ..errors import SearchInputError
+from ..games import Game, WalkableGame
 from ..ipc.lane import LaneClient, RequestKind
 from ..search import BatchedSearch, SearchResult, sample_action
+from .rules import RulesModel, rules_bytes
 
 
 class _State(Enum):
@@ -35,8 +37,11 @@ class Planner(Protocol):
     def answered(self) -> bool:
         """Whether `advance` has something to do."""
 
-    def begin(self, legal_actions_BA: np.ndarray) -> None:
-        """Begins the search of every root."""
+    def begin(self, legal_actions_BA: np.ndarray, games: Game | None = None) -> None:
+        """Begins the search of every root, the current position of one of the games.
+
+        Only a search by the game's own rules (`search.model`) needs the games.
+        """
 
     def advance(self) -> SearchResult | None:
         """Continues the search; returns the result at its end, else None."""
@@ -52,6 +57,8 @@ class LanePlanner:
     version. If its server dies, it begins anew, from the same roots, with the next server.
     """
 
+    _masked = False
+
     def __init__(self, lane: LaneClient, config: SearchConfig, *, num_trees: int, num_actions: int, seed: int) -> None:
         self._lane, self._config, self._num_trees = lane, config, num_trees
         self._search = BatchedSearch(
@@ -60,6 +67,7 @@ class LanePlanner:
             num_actions=num_actions,
             num_codes=lane.policy_logits.shape[-1] - num_actions,  # all that the network knows besides the actions
             seed=seed,
+            masked=self._masked,
             parent_index_B=lane.parent_index[:num_trees],  # selected edges go straight into the request
             action_B=lane.action[:num_trees],
         )
@@ -80,7 +88,7 @@ class LanePlanner:
         """Whether a search may begin: none is running and no answer is outstanding."""
         return self._state is _State.IDLE and self._lane.ready()
 
-    def begin(self, legal_actions_BA: np.ndarray) -> None:
+    def begin(self, legal_actions_BA: np.ndarray, games: Game | None = None) -> None:
         """Asks for the roots' inference; `observation` must be filled."""
         self._legal_actions = legal_actions_BA
         self._prepare()
@@ -104,7 +112,7 @@ class LanePlanner:
                 self._ask_roots()
                 return None
             else:
-                self._search.backup(self._reward, self._value, self._policy_logits)
+                self._search.backup(*self._outputs())
         except SearchInputError as error:
             raise SearchInputError(f"{error}; {self._asked()}") from error
         if self._node_index == self._config.num_simulations:
@@ -154,6 +162,51 @@ class LanePlanner:
         self._node_index += 1
         self._lane.request(RequestKind.RECURRENT, node_index=self._node_index, num_rows=self._num_trees)
 
+    def _outputs(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Reward, value and policy logits of the nodes that were asked for."""
+        return self._reward, self._value, self._policy_logits
+
+
+class RulesPlanner(LanePlanner):
+    """A LanePlanner whose trees walk the game's own rules: the server evaluates the observation of every node."""
+
+    _masked = True
+
+    def __init__(
+        self, lane: LaneClient, config: SearchConfig, game: GameConfig, *, num_trees: int, **sizes: int
+    ) -> None:
+        super().__init__(lane, config, num_trees=num_trees, **sizes)
+        num_nodes = config.num_simulations + 1
+        self._rules = RulesModel(game, num_rows=num_trees, num_nodes=num_trees * num_nodes)
+        self._root_B = num_nodes * np.arange(num_trees)
+
+    def begin(self, legal_actions_BA: np.ndarray, games: Game | None = None) -> None:
+        """Asks for the inference of the games' positions; `observation` must be filled."""
+        self._rules.begin(cast(WalkableGame, games), self.observation, self._root_B)
+        super().begin(legal_actions_BA)
+
+    def _ask_roots(self) -> None:
+        self.observation[:] = self._rules.observation(self._root_B)
+        super()._ask_roots()
+
+    def _simulate(self) -> None:
+        parent_index_B, action_B = self._search.select()
+        self._node_index += 1
+        source_B, target_B = self._root_B + parent_index_B, self._root_B + self._node_index
+        self.observation[:] = self._rules.step(source_B, target_B, action_B)
+        self._lane.request(RequestKind.ROOT, node_index=self._node_index, num_rows=self._num_trees)
+
+    def _outputs(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        return self._rules.evaluation(self._value, self._policy_logits)
+
+
+def make_planner(
+    lane: LaneClient, config: SearchConfig, game: GameConfig, *, num_trees: int, num_actions: int, seed: int
+) -> LanePlanner:
+    """The planner of a search over a lane, by the model that its config names."""
+    sizes = {"num_trees": num_trees, "num_actions": num_actions, "seed": seed}
+    return RulesPlanner(lane, config, game, **sizes) if config.model == "rules" else LanePlanner(lane, config, **sizes)
+
 
 def played_actions(planner: Planner, action_B: np.ndarray) -> np.ndarray:
     """Actions of the last search as the games take them: the same, or vectors [B, D] where these are places of some."""
@@ -180,4 +233,14 @@ def greedy_search(config: SearchConfig, num_simulations: int) -> SearchConfig:
     return dataclasses.replace(config, root_exploration_fraction=0.0, gumbel_scale=0.0, num_simulations=simulations)
 
 
-__all__ = ["LanePlanner", "Planner", "derive_seed", "greedy_search", "played_actions", "signed_search"]
+__all__ = [
+    "LanePlanner",
+    "Planner",
+    "RulesModel",
+    "derive_seed",
+    "greedy_search",
+    "make_planner",
+    "played_actions",
+    "rules_bytes",
+    "signed_search",
+]

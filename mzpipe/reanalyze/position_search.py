@@ -5,6 +5,7 @@ Shape legend    T positions searched in lockstep   A actions
 
 import time
 
+from ..games import WalkableGame
 from ..ipc.lane import LaneClient, RequestKind
 from ..ipc.schema import FreshTargets, Positions
 from ..planning import LanePlanner
@@ -18,8 +19,11 @@ class PositionSearch:
     version that it is pinned to (see LaneClient.pin), which is the target network.
     """
 
-    def __init__(self, planner: LanePlanner, value_lane: LaneClient, *, num_trees: int) -> None:
-        self._planner, self._value_lane, self._num_trees = planner, value_lane, num_trees
+    def __init__(
+        self, planner: LanePlanner, value_lane: LaneClient, *, num_trees: int, games: WalkableGame | None = None
+    ) -> None:
+        """`games`, one for each tree, replay what came before the positions, where the search needs it."""
+        self._planner, self._value_lane, self._num_trees, self._games = planner, value_lane, num_trees, games
         value_lane.prepare(last_node=0)
         self._result: SearchResult | None = None
         self.begun_ns = 0  # on the monotonic clock
@@ -40,7 +44,11 @@ class PositionSearch:
         self.begun_ns = time.monotonic_ns()
         self._result, self._ticket = None, int(slot.ticket[0])
         self._planner.observation[:] = slot.observation
-        self._planner.begin(slot.legal_actions)
+        if self._games is None or slot.history is None:
+            self._planner.begin(slot.legal_actions)
+        else:
+            self._games.replay({row: history[history >= 0] for row, history in enumerate(slot.history)})
+            self._planner.begin(self._games.legal_actions(), self._games)  # rows without a position have a game too
         lane.observation[:trees] = slot.bootstrap_observation
         lane.pin(target_number)
         lane.request(RequestKind.ROOT, node_index=0, num_rows=trees)

@@ -7,15 +7,16 @@ Owns    its search trees
 
 import time
 from collections import deque
+from typing import cast
 
-from ..games import describe_game
+from ..games import WalkableGame, describe_game, make_game
 from ..ipc.counters import WaitClock
 from ..ipc.lane import LaneClient
 from ..ipc.ring import RingReader, RingWriter
 from ..ipc.roles import Role
 from ..ipc.shape import LANES_PER_SEARCH, Member
 from ..ipc.stages import Stage
-from ..planning import LanePlanner, derive_seed, signed_search
+from ..planning import derive_seed, make_planner, signed_search
 from ..runtime.agent import Agent
 from ..runtime.context import RoleContext
 from .position_search import PositionSearch
@@ -59,14 +60,19 @@ class Reanalyzer(Agent):
     def _make_search(self, number: int, search_lane: LaneClient, value_lane: LaneClient) -> PositionSearch:
         shape = self._plane.shape
         trees, seed = shape.trees_per_reanalyzer_lane, self._profile.seed
-        planner = LanePlanner(
+        planner = make_planner(
             search_lane,
             self._search,
+            self._profile.game,
             num_trees=trees,
             num_actions=shape.num_actions,
             seed=derive_seed(seed, self.role, self._index, self._epoch, self._learner.get("learner_steps"), number),
         )
-        return PositionSearch(planner, value_lane, num_trees=trees)
+        games = None
+        if self._search.model == "rules":
+            games = cast(WalkableGame, make_game(self._profile.game, trees, seed=0))
+            games.reset()
+        return PositionSearch(planner, value_lane, num_trees=trees, games=games)
 
     def _begin_next(self) -> int:
         slot = self._positions.peek(ahead=len(self._active))

@@ -169,7 +169,7 @@ class BatchMaker:
 
     def _count(self, batch: PendingBatch) -> None:
         counters, table = self._counters, self._table
-        counters.add("targets", self._batch_size * (2 * self._profile.learner.num_unroll_steps + 1))
+        counters.add("targets", self._batch_size * (2 * self._profile.num_unroll_steps + 1))
         counters.add("handed_out", self._batch_size)
         counters.add("reanalyzed", batch.fresh)
         staleness = self._age(table.steps.weights_version, batch.step_B).sum()

@@ -18,6 +18,7 @@ from ..ipc.ring import RingReader, RingWriter
 from ..ipc.roles import Role
 from ..ipc.schema import FreshTargets, Positions
 from ..ipc.shape import Member
+from .frames import NONE
 from .gather import Gatherer
 from .table import Table
 
@@ -59,6 +60,7 @@ class Reanalysis:
     def __init__(self, plane: DataPlane, table: Table, gatherer: Gatherer, first_ticket: int = 0) -> None:
         self._table, self._gatherer = table, gatherer
         self._workers = [_Worker(plane, index) for index in range(plane.shape.reanalyzers)]
+        self._needs_history = plane.shape.longest_game > 0
         self._num_trees, self._searches = plane.shape.trees_per_reanalyzer_lane, plane.shape.lanes_per_reanalyzer
         self._queue: deque[_Request] = deque()
         self._groups: dict[int, _Group] = {}
@@ -123,13 +125,18 @@ class Reanalysis:
         return 1
 
     def _take_group(self) -> _Group:
-        """Takes at most a lane's positions from the queue's front, and skips those that have left the table."""
+        """Takes at most a lane's positions from the queue's front; skips those that have left the table, and where the
+        search needs the game before them, those of which it has left."""
         step_parts, td_parts, batches, room = [], [], [], self._num_trees
         while self._queue and room:
             step_N, td_steps_N, batch = self._queue.popleft()
             if len(step_N) > room:
                 self._queue.appendleft(_Request(step_N[room:], td_steps_N[room:], batch))
             stored_N = step_N[:room] >= self._table.tail
+            if self._needs_history:
+                stored_N &= [
+                    each and self._table.has_beginning(step) for step, each in zip(step_N, stored_N, strict=False)
+                ]
             batch.waiting -= int((~stored_N).sum())
             batches.append((batch, int(stored_N.sum())))
             step_parts.append(step_N[:room][stored_N])
@@ -145,3 +152,8 @@ class Reanalysis:
         self._gatherer.stacks(group.bootstrap_step_N, slot.bootstrap_observation[:rows])
         slot.legal_actions[:rows] = self._table.steps.legal_actions[group.step_N % self._table.capacity]
         slot.legal_actions[rows:] = True  # rows without a position are searched too; their results are not read
+        if slot.history is not None:
+            slot.history[:] = NONE
+            for history, step in zip(slot.history, group.step_N, strict=False):
+                actions = self._table.actions_before(int(step))
+                history[: len(actions)] = actions

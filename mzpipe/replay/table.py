@@ -49,6 +49,8 @@ class Table:
         # The last trajectory of each unfinished episode, with the offset of the one that would continue it.
         self._open: dict[EpisodeKey, tuple[int, int]] = {}
         self._key_of: dict[int, EpisodeKey] = {}
+        # Trajectories that continue one that is not stored.
+        self._headless: set[int] = set()
 
     @property
     def size(self) -> int:
@@ -69,6 +71,24 @@ class Table:
         newest = self.head - 1
         step_N = newest - newest % self.capacity + place_N
         return np.where(step_N <= newest, step_N, step_N - self.capacity)
+
+    def has_beginning(self, step: int) -> bool:
+        """Whether the whole episode before this stored step is stored."""
+        number = int(self.added.trajectory_C[step % self.capacity])
+        while (before := int(self.trajectories.before_R[number % self.capacity])) != NONE:
+            number = before
+        return number not in self._headless
+
+    def actions_before(self, step: int) -> np.ndarray:
+        """The episode's actions before this stored step, as far as they are stored."""
+        columns, parts = self.trajectories, []
+        number = int(self.added.trajectory_C[step % self.capacity])
+        while number != NONE:
+            row = number % self.capacity
+            first, length = int(columns.start_R[row]), int(columns.length_R[row])
+            parts.append(self.steps.action[np.arange(first, min(step, first + length)) % self.capacity])
+            number = int(columns.before_R[row])
+        return np.concatenate(parts[::-1])
 
     def insert(self, record: Trajectory, *, actor: int, epoch: int, serial: int = 0) -> int:
         """Stores one trajectory record and returns its number of transitions."""
@@ -122,6 +142,8 @@ class Table:
         columns.serial_R[row] = serial
         if before != NONE:
             columns.after_R[before % self.capacity] = number
+        elif offset:
+            self._headless.add(number)
         if record.end[0] == UNFINISHED:
             self._open[key] = (number, offset + length)
             self._key_of[number] = key
@@ -138,6 +160,8 @@ class Table:
         after = self.trajectories.after_R[row]
         if after != NONE:
             self.trajectories.before_R[after % self.capacity] = NONE
+            self._headless.add(int(after))
+        self._headless.discard(self._first)
         key = self._key_of.pop(self._first, None)
         if key is not None:
             del self._open[key]

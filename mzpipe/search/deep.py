@@ -18,7 +18,7 @@ from .keep import keep_subtree
 from .leaves import answer_leaves, begin_leaves, select_leaves
 from .searched import MAX_ACTIONS, SearchedTrees, make_arena, num_considered_actions
 from .simulate import start_roots
-from .tree import arena_header
+from .tree import LOGITS, MASKED_LOGITS, arena_header
 
 # Walks of a round, for each leaf that it may have: some end at a leaf in flight. See decision 43.
 _WALKS_PER_LEAF = 2
@@ -41,13 +41,13 @@ class DeepSearch(SearchedTrees):
     """Searches of one tree with up to `leaves` network rows in flight, without root noise; with leaves=1 it is
     BatchedSearch of one tree, bit for bit.
 
-    All arrays are allocated here, once; rows of weights are full. Every method raises SearchInputError as BatchedSearch
-    does; the tree is then as it was before the call.
+    All arrays are allocated here, once; rows of weights are full; `masked` is as in BatchedSearch. Every method raises
+    SearchInputError as BatchedSearch does; the tree is then as it was before the call.
     """
 
     batch_size = 1
 
-    def __init__(self, config: SearchConfig, *, num_actions: int, leaves: int) -> None:
+    def __init__(self, config: SearchConfig, *, num_actions: int, leaves: int, masked: bool = False) -> None:
         self.config = config
         self.leaves = _checked_leaves(leaves, config.num_simulations)
         self.num_actions = checked_count("num_actions", num_actions, 1, MAX_ACTIONS)
@@ -57,7 +57,7 @@ class DeepSearch(SearchedTrees):
         # One node more than the search can have: the last one has no row, and a node that is kept needs one.
         num_nodes = config.num_simulations + (not self._is_gumbel)
         header = arena_header(num_nodes, num_actions, 1, considered, may_shorten=False)
-        self._arena = make_arena(config, header, from_logits=True)
+        self._arena = make_arena(config, header, policies=MASKED_LOGITS if masked else LOGITS)
         self._new_N, self._kept_N = np.zeros((2, num_nodes + 1), np.uint16)
         self._no_noise_A = np.zeros(num_actions, np.float32)
         self._all_legal_A = np.ones(num_actions, np.bool_)

@@ -20,8 +20,18 @@ import numpy as np
 
 from .arithmetic import FIXED_ONE, to_fixed
 from .compiled import expression, kernel
-from .rows import best_place, copy_padded, divide_by_greatest, exponentiate, greatest, mass, shorten, take_from
-from .tree import NONE, ROOT, TAKEN, Tree
+from .rows import (
+    best_place,
+    copy_padded,
+    divide_by_greatest,
+    exponentiate,
+    exponentiate_legal,
+    greatest,
+    mass,
+    shorten,
+    take_from,
+)
+from .tree import MASKED_LOGITS, NONE, ROOT, TAKEN, Tree
 
 _ONE, _ZERO, _NOTHING = np.float32(1.0), np.float32(0.0), np.float32(-np.inf)
 
@@ -71,9 +81,12 @@ def close_row(tree: Tree, node, full_L):
 def weigh_row(tree: Tree, node, full_L, from_logits):
     """Turns a policy in a row into weights, and closes it."""
     record = tree.nodes_N[node]
-    if from_logits:
-        exponentiate(full_L, greatest(full_L))
-    record.unvisited_mass = mass(full_L)
+    if from_logits == MASKED_LOGITS:
+        record.unvisited_mass = exponentiate_legal(full_L, greatest(full_L))
+    else:
+        if from_logits:
+            exponentiate(full_L, greatest(full_L))
+        record.unvisited_mass = mass(full_L)
     record.row_scale = FIXED_ONE / np.float32(record.unvisited_mass) if from_logits else _ONE
     close_row(tree, node, full_L)
 

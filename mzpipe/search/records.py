@@ -85,6 +85,7 @@ HEADER = _record(
         ("labels_at", "i8"),
         ("spare_at", "i8"),
         ("end", "i8"),
+        # The kind of policies (see tree): 0 only for probabilities.
         ("from_logits", "i4"),
         ("normalization", "i4"),
         ("rescale_values", "i4"),

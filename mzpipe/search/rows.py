@@ -23,10 +23,10 @@ import numpy as np
 from .arithmetic import exp_nonpositive, from_order, order, to_fixed
 from .compiled import kernel
 from .faults import LARGEST_PROBABILITY
-from .tree import BLOCK, NONE, TAKEN
+from .tree import BLOCK, ILLEGAL, NONE, TAKEN
 
 _LOWEST = np.int32(-(2**31))
-_ZERO = np.float32(0.0)
+_ZERO, _NOTHING = np.float32(0.0), np.int64(0)
 # No weight has so great an `order`: weights of logits are at most 1, and a positive float32's bits are its `order`.
 _ZERO_ORDER, _ABOVE_ALL_ORDER = np.int32(0), np.int32(LARGEST_PROBABILITY + 1)
 _FAR = np.int32(0x7FFFFFFF)
@@ -57,6 +57,18 @@ def exponentiate(row_L, highest):
     """Turns logits into weights: e^(logit - highest logit)."""
     for place in range(row_L.shape[0] // BLOCK * BLOCK):
         row_L[place] = exp_nonpositive(row_L[place] - highest)
+
+
+@kernel
+def exponentiate_legal(row_L, highest):
+    """Does what `exponentiate` does, makes the places of illegal edges TAKEN, and returns the mass of the others."""
+    total = np.int64(0)
+    for place in range(row_L.shape[0] // BLOCK * BLOCK):
+        is_legal = row_L[place] > ILLEGAL
+        weight = exp_nonpositive(row_L[place] - highest)
+        row_L[place] = weight if is_legal else TAKEN
+        total += to_fixed(weight) if is_legal else _NOTHING
+    return total
 
 
 @kernel

@@ -27,7 +27,7 @@ from .simulate import (
     mix_noise,
     start_roots,
 )
-from .tree import arena_header
+from .tree import LOGITS, MASKED_LOGITS, PROBABILITIES, arena_header
 
 
 class BatchedSearch(SearchedTrees):
@@ -36,7 +36,8 @@ class BatchedSearch(SearchedTrees):
 
     All arrays are allocated here, once; a search object is reused for every move. `seed` drives the root noise. With
     `probabilities=True` the given policies are probabilities instead of logits, so that a device can do the softmax:
-    they are nonnegative, at least one is above 0, and they sum to 1 (not checked).
+    they are nonnegative, at least one is above 0, and they sum to 1 (not checked). With `masked=True` a logit that
+    is the lowest float32, given to backup, says that the node does not have this edge; a node has at least one.
 
     With num_codes = C > 0 the trees have chance nodes (Stochastic MuZero, Antonoglou et al. 2022; see `chance`): an
     action leads to one, and one of its C codes to the next decision. Policies then have A + C logits, the actions'
@@ -57,6 +58,7 @@ class BatchedSearch(SearchedTrees):
         num_codes: int = 0,
         seed: int = 0,
         probabilities: bool = False,
+        masked: bool = False,
         parent_index_B: np.ndarray | None = None,
         action_B: np.ndarray | None = None,
     ) -> None:
@@ -64,7 +66,7 @@ class BatchedSearch(SearchedTrees):
         self.batch_size = checked_count("batch_size", batch_size, 1)
         self.num_codes = checked_count("num_codes", num_codes, 0)
         self.num_actions = checked_count("num_actions", num_actions, 1, MAX_ACTIONS - num_codes)
-        _refuse_with_chance(config, num_codes, probabilities)
+        _refuse_with_chance(config, num_codes, probabilities, masked)
         self._is_gumbel = config.policy == "gumbel"
         self._noise = RootNoise(
             batch_size=batch_size,
@@ -75,7 +77,8 @@ class BatchedSearch(SearchedTrees):
         )
         considered = num_considered_actions(config, num_actions)
         header = arena_header(config.num_simulations, num_actions, batch_size, considered, num_codes)
-        self._arena = make_arena(config, header, from_logits=not probabilities)
+        policies = PROBABILITIES if probabilities else MASKED_LOGITS if masked else LOGITS
+        self._arena = make_arena(config, header, policies=policies)
         self._advance = advance_chance if num_codes else advance_gumbel if self._is_gumbel else advance_puct
         self._policy_name = "policy_BA" if probabilities else "policy_logits_BA"
         self._all_legal_BA = np.ones((batch_size, num_actions), np.bool_)
@@ -166,12 +169,13 @@ class BatchedSearch(SearchedTrees):
         begin(self._arena, legal_BA, *self._selection)
 
 
-def _refuse_with_chance(config: SearchConfig, num_codes: int, probabilities: bool) -> None:
+def _refuse_with_chance(config: SearchConfig, num_codes: int, probabilities: bool, masked: bool) -> None:
     """Raises SearchInputError for what trees with chance do not have."""
     wrong = {
         "search.policy='gumbel'": config.policy == "gumbel",
         "search.unvisited_q='mean'": config.unvisited_q == "mean",
         "probabilities=True": probabilities,
+        "masked=True": masked,
     }
     for what, is_so in wrong.items():
         if num_codes and is_so:

@@ -97,10 +97,10 @@ def make_arena(
     config: SearchConfig,
     header: np.record,
     *,
-    from_logits: bool,
+    policies: int,
 ) -> np.ndarray:
-    """An arena of the header's sizes, with the rules of `config` in it."""
-    header.from_logits = from_logits
+    """An arena of the header's sizes, with the rules of `config` in it, for policies of this kind (see tree)."""
+    header.from_logits = policies
     header.discount = config.discount
     header.normalization = _NORMALIZATIONS[config.q_normalization]
     low, high = config.q_bounds

@@ -32,6 +32,9 @@ ROOT = np.uint16(0)
 NONE = np.uint16(0xFFFF)
 # A place in a row holds this once its edge is visited, if its edge is illegal, and if it is padding.
 TAKEN = np.float32(-1.0)
+# What a policy is made of: probabilities, logits, or logits of which ILLEGAL ones mark edges that a node does not have.
+PROBABILITIES, LOGITS, MASKED_LOGITS = 0, 1, 2
+ILLEGAL = np.float32(np.finfo(np.float32).min)
 # Rows are short if full rows take more bytes per tree than this; see docs/decisions/0006.
 FULL_ROWS_BYTES = 1 << 20
 BLOCK = 8

@@ -9,16 +9,20 @@ Shape legend    B trees   A actions, and after them codes of chance   C = 2 + A 
 import time
 import warnings
 from collections.abc import Sequence
+from typing import cast
 
 import numpy as np
 import torch
 
 from ..config import SearchConfig
-from ..errors import DeviceWarning
+from ..errors import DeviceWarning, UsageError
+from ..games import Game, WalkableGame
 from ..nets import FlatWeights, Model, resolve_devices, use_device
 from ..nets.engines.networks import make_networks
 from ..search import SearchedTree, SearchResult
-from .searches import DeepTrees, IsOver, Lockstep, NetworkAnswer, Searches, checked_leaves, parts
+from .averaged import AveragedRoots, symmetries_of
+from .by_rules import RulesWithNetwork
+from .searches import DeepTrees, IsOver, Lockstep, NetworkAnswer, Searches, Walked, checked_leaves, parts
 from .trained import TrainedAgent
 
 
@@ -27,10 +31,11 @@ class DirectPlanner:
 
     It uses the device, runtime and precision of the run's first inference server, so its results are those of a search
     over a lane. With more than one of its `leaves` in flight a tree's searches are faster and see other leaves; with
-    `keeps` the nodes below a played move may be searched on. The number of torch threads stays as the caller set it.
+    `keeps` the nodes below a played move may be searched on; with `symmetries` the network's outputs for a root are
+    means over those of the game. The number of torch threads stays as the caller set it.
     Raises DeviceError for a device, a runtime or a precision that the profile names and this machine lacks,
-    UsageError for a number of leaves that the search cannot have, and warns with a DeviceWarning where the device
-    runs the network in a slower way than it should.
+    UsageError for a number of leaves that the search cannot have and for symmetries of a game without any, and warns
+    with a DeviceWarning where the device runs the network in a slower way than it should.
     """
 
     def __init__(
@@ -42,21 +47,24 @@ class DirectPlanner:
         seed: int = 0,
         leaves: int = 1,
         keeps: bool = False,
+        symmetries: bool = False,
     ) -> None:
         checked_leaves(leaves, config.num_simulations)
         game, num_nodes = agent.game, config.num_simulations + 1
         self._num_actions, self._model = game.num_actions, agent.model
         (device, *_) = resolve_devices(agent.profile.inference.devices)
         use_device(device, agent.profile.inference.precision)
-        # Two rows more than the trees have nodes, for `unroll`.
-        self._unrolled_row = num_trees * num_nodes
+        by_rules, max_batch = config.model == "rules", num_trees * leaves
+        # Two rows more than the trees have nodes, for `unroll`. By the rules a node has no hidden state that is read.
+        scratch_row = num_trees * num_nodes
+        self._unrolled_row = max_batch if by_rules else scratch_row
         (self._network,) = make_networks(
             agent.profile,
             game,
             torch.device(device),
             count=1,
             pool_rows=self._unrolled_row + 2,
-            max_batch=num_trees * leaves,
+            max_batch=max_batch,
             note=_warn,
         )
         self._network.load(FlatWeights(agent.model).read())
@@ -66,12 +74,18 @@ class DirectPlanner:
         # Kept nodes hold candidates that were drawn from the state that the model had expected.
         keeps = keeps and not self._num_codes and not game.action_size
         self.config, self.num_trees, self.leaves, self.keeps = config, num_trees, leaves, keeps
+        rules = agent.profile.game, max_batch, scratch_row + 1
+        self._by_rules = RulesWithNetwork(self._network, *rules) if by_rules else None
+        walked: Walked = self._by_rules or self._network
+        if symmetries:
+            evaluate = self._by_rules.evaluate if self._by_rules is not None else self._network.infer_roots
+            walked = AveragedRoots(walked, evaluate, symmetries_of(game))
         sizes = {"num_trees": num_trees, "num_actions": game.num_actions}
         self._searches: Searches
         if leaves == 1 and not keeps:
-            self._searches = Lockstep(self._network, config, **sizes, num_codes=self._num_codes, seed=seed)
+            self._searches = Lockstep(walked, config, **sizes, num_codes=self._num_codes, masked=by_rules, seed=seed)
         else:
-            self._searches = DeepTrees(self._network, config, **sizes, leaves=leaves, scratch_row=self._unrolled_row)
+            self._searches = DeepTrees(walked, config, **sizes, leaves=leaves, masked=by_rules, scratch_row=scratch_row)
         self.observation = np.zeros((num_trees, *game.observation_shape), game.frame_dtype)
         shape = (num_trees, game.num_actions, game.action_size)
         self.candidates_BAD = np.zeros(shape, np.float32) if game.action_size else None
@@ -87,8 +101,18 @@ class DirectPlanner:
         """Whether `advance` has something to do."""
         return not self.idle
 
-    def begin(self, legal_actions_BA: np.ndarray) -> None:
-        """Requests a search with these legal actions; `observation` must be filled."""
+    def begin(self, legal_actions_BA: np.ndarray, games: Game | None = None) -> None:
+        """Requests a search with these legal actions; `observation` must be filled.
+
+        Raises UsageError for a search by the rules without the games whose positions it begins at.
+        """
+        if self._by_rules is not None:
+            if games is None:
+                raise UsageError(
+                    "search.model='rules': a search by the rules begins at a position, which one observation does not "
+                    "tell: use move(history)"
+                )
+            self._by_rules.games = cast(WalkableGame, games)
         self._legal_actions_BA = legal_actions_BA
 
     def advance(self) -> SearchResult | None:
@@ -103,6 +127,7 @@ class DirectPlanner:
         observation_BS: np.ndarray,
         legal_actions_BA: np.ndarray,
         *,
+        games: Game | None = None,
         seconds: float | None = None,
         after: Sequence[int] | None = None,
     ) -> SearchResult:
@@ -113,7 +138,7 @@ class DirectPlanner:
         """
         is_over = _never if seconds is None else _clock(seconds)
         self.observation[:] = observation_BS
-        self.begin(legal_actions_BA)
+        self.begin(legal_actions_BA, games)
         result = self._run(is_over, after if self.keeps else None)
         assert result is not None
         return result

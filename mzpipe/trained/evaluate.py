@@ -35,6 +35,8 @@ class Examination(NamedTuple):
     num_simulations: int | None = None
     # Leaves of each tree in one network call.
     leaves: int = 1
+    # Whether the network's outputs for a root are means over the game's symmetries.
+    symmetries: bool = False
     # Two-player games: the agent's opponent, and its playouts per move; None: the profile's.
     opponent: OpponentName | None = None
     opponent_simulations: int | None = None
@@ -58,6 +60,7 @@ class Scores(NamedTuple):
     num_players: int
     num_simulations: int
     leaves: int = 1
+    symmetries: bool = False
 
 
 def evaluate(run: RunDirectory, examination: Examination, progress: Progress) -> Scores:
@@ -75,7 +78,7 @@ def evaluate(run: RunDirectory, examination: Examination, progress: Progress) ->
     seeds = _seeds(profile.game, examination)
     return Scores(
         checkpoint=agent.checkpoint,
-        returns=_play(agent, seeds, examination.leaves, progress),
+        returns=_play(agent, seeds, examination, progress),
         seeds=seeds,
         protocol=match_protocol(profile, game.num_players),
         protocol_settings=protocol_settings(profile, game.num_players),
@@ -86,6 +89,7 @@ def evaluate(run: RunDirectory, examination: Examination, progress: Progress) ->
         num_players=game.num_players,
         num_simulations=agent.search.num_simulations,
         leaves=examination.leaves,
+        symmetries=examination.symmetries,
     )
 
 
@@ -152,9 +156,10 @@ def _check_opponent(examination: Examination, profile: Profile, game: GameSpec) 
         )
 
 
-def _play(agent: TrainedAgent, seeds: list[int], leaves: int, progress: Progress) -> list[float]:
+def _play(agent: TrainedAgent, seeds: list[int], examination: Examination, progress: Progress) -> list[float]:
     num_trees = evaluation_trees(agent.profile.evaluator)
-    planner = DirectPlanner(agent, agent.search, num_trees=num_trees, leaves=leaves)
+    leaves, symmetries = examination.leaves, examination.symmetries
+    planner = DirectPlanner(agent, agent.search, num_trees=num_trees, leaves=leaves, symmetries=symmetries)
     returns: list[float] = []
     for seed in seeds:
         returns += _play_seed(agent.profile, planner, seed, _shifted(progress, len(returns), len(seeds)))

@@ -111,7 +111,7 @@ def _play_until(watched: WatchedGame, step: int | None, progress: Progress) -> N
 def _play_on(watched: WatchedGame, position: Position, progress: Progress) -> _Played:
     """Plays the moves that the value targets of all unroll depths need, or to the end of the game."""
     profile = watched.player.agent.profile
-    moves = profile.learner.num_unroll_steps + profile.replay.td_steps
+    moves = profile.num_unroll_steps + profile.replay.td_steps
     actions: list[int] = []
     taken: list[np.ndarray] = []
     names: list[str] = []
@@ -134,7 +134,7 @@ def _play_on(watched: WatchedGame, position: Position, progress: Progress) -> _P
 def _foreseen(player: Player, position: Position, played: _Played) -> tuple[Foreseen, ...]:
     """The model unrolled along the actions that were played, as training unrolls it."""
     profile, discount = player.agent.profile, player.config.discount
-    depths = min(profile.learner.num_unroll_steps, len(played.action_T))
+    depths = min(profile.num_unroll_steps, len(played.action_T))
     reward_T, root_value_T = (np.array(values, np.float32) for values in (played.reward_T, played.root_value_T))
     if clips_rewards(player):
         reward_T = np.sign(reward_T)

@@ -28,29 +28,29 @@ class BoardHistory:
         with closed_if_it_fails(game.spec.name, [game]):
             if lacks := _lacks(game):
                 raise UsageError(f"{game.spec.name} has {lacks}: use act(observation), not move(history)")
-        self._game, self._stack = game, FrameStack(game.spec, 1)
+        self.game, self._stack = game, FrameStack(game.spec, 1)
 
     def replay(self, history: Sequence[int]) -> tuple[np.ndarray, np.ndarray]:
         """The stacked observation [1, S...] and the legal actions bool [1, A] after the history.
 
         Raises UsageError for a finished game, and for an illegal action, naming its ply (counted from 1).
         """
-        self._stack.reset(self._game.reset())
+        self._stack.reset(self.game.reset())
         ended = False
         for ply, action in enumerate(history, start=1):
             if ended:
                 raise UsageError(f"history: the game was over before ply {ply} (action {action!r})")
-            _refuse_illegal(self._game, ply, action)
-            step = self._game.step(np.array([action], np.int64))
+            _refuse_illegal(self.game, ply, action)
+            step = self.game.step(np.array([action], np.int64))
             self._stack.push(step.frame_BF)
             ended = bool(step.terminated_B[0] or step.truncated_B[0])
         if ended:
             raise UsageError(f"history: the game is over after its {len(history)} actions: there is no move to make")
-        return self._stack.view(), self._game.legal_actions()
+        return self._stack.view(), self.game.legal_actions()
 
     def close(self) -> None:
         """Frees the game."""
-        self._game.close()
+        self.game.close()
 
 
 def _lacks(game: Game) -> str:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Self
 import numpy as np
 
 from ..errors import UsageError
-from ..games import FrameStack, GameSpec, describe_outside
+from ..games import FrameStack, Game, GameSpec, describe_outside
 from ..search import SearchedTree
 from .direct import DirectPlanner
 from .observations import BoardHistory, as_frame, as_legal_actions, with_action_plane
@@ -54,11 +54,19 @@ class Player:
     seconds: the most a move may take, where a call gives no limit of its own; None: no limit. Simulations are then the
     most, at least one round of leaves is searched, and the move depends on the machine's speed.
     reuse: a search goes on from what the last one found below the moves played since; its simulations count.
-    Raises UsageError for a number of leaves out of range, a limit that is not above 0, and reuse with a Gumbel search.
+    symmetries: what the network says of the position to move in is the mean over the game's symmetries.
+    Raises UsageError for a number of leaves out of range, a limit that is not above 0, reuse with a Gumbel search, and
+    symmetries of a game that declares none.
     """
 
     def __init__(
-        self, agent: TrainedAgent, *, leaves: int | None = None, seconds: float | None = None, reuse: bool = False
+        self,
+        agent: TrainedAgent,
+        *,
+        leaves: int | None = None,
+        seconds: float | None = None,
+        reuse: bool = False,
+        symmetries: bool = False,
     ) -> None:
         self.agent = agent
         self.config = agent.search
@@ -66,7 +74,8 @@ class Player:
         if reuse and self.config.policy == "gumbel":
             raise UsageError("reuse: search.policy='gumbel' begins every search anew: leave it out")
         leaves = usual_leaves(self.config.num_simulations) if leaves is None else leaves
-        self.search = DirectPlanner(agent, self.config, num_trees=1, leaves=leaves, keeps=reuse)
+        options = {"keeps": reuse, "symmetries": symmetries}
+        self.search = DirectPlanner(agent, self.config, num_trees=1, leaves=leaves, **options)
         self._stack = FrameStack(agent.game, 1)
         self._has_planes = agent.profile.game.action_planes
         self._seen = _without_plane(agent.game) if self._has_planes else agent.game
@@ -86,6 +95,7 @@ class Player:
         leaves: int | None = None,
         seconds: float | None = None,
         reuse: bool = False,
+        symmetries: bool = False,
     ) -> Self:
         """The agent of a run directory; `checkpoint` is `latest`, `best` or a checkpoint's name (None: best if any).
 
@@ -94,7 +104,8 @@ class Player:
         out of range, CheckpointError for a checkpoint that is missing, damaged or of another game or model, DeviceError
         for a device, a runtime or a precision that the profile names and this machine lacks.
         """
-        return cls(load_trained(run, checkpoint, num_simulations), leaves=leaves, seconds=seconds, reuse=reuse)
+        agent = load_trained(run, checkpoint, num_simulations)
+        return cls(agent, leaves=leaves, seconds=seconds, reuse=reuse, symmetries=symmetries)
 
     @property
     def game(self) -> GameSpec:
@@ -113,7 +124,8 @@ class Player:
         others are accepted. legal_actions is a mask, bool [A], or the masks of an action's parts, joined; None: the
         observation's own `action_mask` if it has one, else all actions. The player assumes that the chosen action is
         played, and adds action planes itself where the run has them. `seconds` limits this move.
-        Raises UsageError for a wrong shape or kind, and where no action is legal; it then ignores the observation.
+        Raises UsageError for a wrong shape or kind, and where no action is legal; it then ignores the observation; and
+        where `search.model` is "rules".
         """
         frame_F = self._frame(observation)
         if legal_actions is None and self._outside is not None:
@@ -148,21 +160,36 @@ class Player:
         actions = [int(action) for action in history]
         known = self._searched
         after = actions[len(known) :] if known is not None and actions[: len(known)] == known else None
-        decision = self._decide(observation_1S, legal_1A, seconds, after)
+        decision = self._decide(observation_1S, legal_1A, seconds, after, self._history.game)
         self._searched = actions
         return decision
 
-    def decide(self, observation_1S: np.ndarray, legal_1A: np.ndarray, *, seconds: float | None = None) -> Decision:
-        """The move at one stacked observation, independent of what `act` has seen."""
-        return self._decide(observation_1S, legal_1A, seconds, None)
+    def decide(
+        self,
+        observation_1S: np.ndarray,
+        legal_1A: np.ndarray,
+        *,
+        seconds: float | None = None,
+        game: Game | None = None,
+    ) -> Decision:
+        """The move at one stacked observation, independent of what `act` has seen.
+
+        Where `search.model` is "rules" the search begins at the position of `game`; without one it is a UsageError.
+        """
+        return self._decide(observation_1S, legal_1A, seconds, None, game)
 
     def _decide(
-        self, observation_1S: np.ndarray, legal_1A: np.ndarray, seconds: float | None, after: list[int] | None
+        self,
+        observation_1S: np.ndarray,
+        legal_1A: np.ndarray,
+        seconds: float | None,
+        after: list[int] | None,
+        game: Game | None = None,
     ) -> Decision:
         """The move, after these actions since the last search; None: a search of another game or episode."""
         seconds = self.seconds if seconds is None else checked_seconds(seconds)
         self._forget_search()
-        found = self.search.search(observation_1S, legal_1A, seconds=seconds, after=after)
+        found = self.search.search(observation_1S, legal_1A, games=game, seconds=seconds, after=after)
         (visits_A,), (value,), (q_A,), (policy_A,) = found
         tree, index = self.tree(), int(self.search.best_action()[0])
         return Decision(

@@ -14,12 +14,21 @@ import numpy as np
 
 from ..config import SearchConfig
 from ..errors import UsageError
-from ..nets.engines import Network
 from ..search import BatchedSearch, DeepSearch, SearchedTree, SearchResult
 
 # The simulations for each leaf in flight, and the most leaves, if the caller does not say: see decision 43.
 _SIMULATIONS_PER_LEAF, _MOST_LEAVES = 50, 16
 IsOver = Callable[[], bool]
+
+
+class Walked(Protocol):
+    """What a search walks: a Network, or the game's own rules with a Network that evaluates (see `by_rules`)."""
+
+    def infer_roots(self, observation_R: np.ndarray, target_R: np.ndarray) -> np.ndarray:
+        """Answers [R, C] for observations, which become the nodes in rows target_R."""
+
+    def infer_children(self, source_R: np.ndarray, target_R: np.ndarray, action_R: np.ndarray) -> np.ndarray:
+        """Answers [R, C] for actions from the nodes in rows source_R, which lead to those in rows target_R."""
 
 
 class NetworkAnswer(NamedTuple):
@@ -55,17 +64,18 @@ class Lockstep:
 
     def __init__(
         self,
-        network: Network,
+        network: Walked,
         config: SearchConfig,
         *,
         num_trees: int,
         num_actions: int,
         num_codes: int = 0,
+        masked: bool = False,
         seed: int,
     ) -> None:
         self._network, self._num_simulations = network, config.num_simulations
         self._search = BatchedSearch(
-            config, batch_size=num_trees, num_actions=num_actions, num_codes=num_codes, seed=seed
+            config, batch_size=num_trees, num_actions=num_actions, num_codes=num_codes, masked=masked, seed=seed
         )
         self._root_row_B = (config.num_simulations + 1) * np.arange(num_trees)
         self._answers = _Answers(num_trees, num_actions + num_codes)
@@ -104,16 +114,18 @@ class DeepTrees:
 
     def __init__(
         self,
-        network: Network,
+        network: Walked,
         config: SearchConfig,
         *,
         num_trees: int,
         num_actions: int,
         leaves: int,
+        masked: bool = False,
         scratch_row: int,
     ) -> None:
         self._network = network
-        self._trees = [DeepSearch(config, num_actions=num_actions, leaves=leaves) for _ in range(num_trees)]
+        sizes = {"num_actions": num_actions, "leaves": leaves}
+        self._trees = [DeepSearch(config, **sizes, masked=masked) for _ in range(num_trees)]
         self._row_BN = np.arange(num_trees * (config.num_simulations + 1)).reshape(num_trees, -1)
         self._answers = _Answers(num_trees * leaves, num_actions)
         self._scratch_row = scratch_row
@@ -155,7 +167,9 @@ class DeepTrees:
             self._target_B[begin:end] = row_N[leaves.nodes]
             self._action_B[begin:end] = leaves.action_P
             rounds.append((self._trees[b], begin, end))
-        self._source_B[end:], self._target_B[end:] = self._source_B[0], self._scratch_row
+        # What is legal in one row may not be in another.
+        self._source_B[end:], self._action_B[end:] = self._source_B[0], self._action_B[0]
+        self._target_B[end:] = self._scratch_row
         answer = self._answers.taken(self._network.infer_children(self._source_B, self._target_B, self._action_B))
         for tree, begin, end in rounds:
             tree.backup(*(part[begin:end] for part in answer))

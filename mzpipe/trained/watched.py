@@ -82,7 +82,7 @@ class WatchedGame:
         """Searches the current position."""
         observation_1S = self._stack.view()
         to_play = int(self._game.to_play()[0])
-        decision = self.player.decide(observation_1S, self._game.legal_actions())
+        decision = self.player.decide(observation_1S, self._game.legal_actions(), game=self._game)
         candidates_BAD = self.player.search.candidates_BAD
         self._vectors_AD = None if candidates_BAD is None else candidates_BAD[0].copy()
         return Position(

@@ -1,5 +1,6 @@
 """Profiles: everything a user can mistype ends in one line."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -248,3 +249,25 @@ def test_an_empty_profile_is_named_unless_the_overrides_are_enough(tmp_path):
 def test_parse_profile_refuses_a_text_that_would_steer_a_terminal(field):
     with pytest.raises(ConfigError, match=rf"^{field}='.x1b\[31mPong': it holds control characters"):
         parse_profile("", [f'{field}="\\u001b[31mPong"'])
+
+
+@pytest.mark.parametrize(
+    "choice",
+    [
+        "network.value_prefix=true",
+        "network.consistency=true",
+        "network.chance_codes=4",
+        "learner.num_unroll_steps=3",
+        "learner.loss_scale='all'",
+    ],
+)
+def test_what_needs_a_learnt_model_is_refused_where_searches_walk_the_rules(choice):
+    with pytest.raises(ConfigError, match=f"^{re.escape(choice)}: search.model='rules' .*: leave one of them out$"):
+        parse_profile("", ["stop.learner_steps=9", "game.name=tic_tac_toe", "search.model=rules", choice])
+
+
+def test_a_profile_whose_searches_walk_the_rules_unrolls_nothing():
+    learned, rules = (
+        parse_profile("", ["stop.learner_steps=9", f"search.model={each}"]) for each in ("learned", "rules")
+    )
+    assert (learned.num_unroll_steps, rules.num_unroll_steps) == (5, 0)

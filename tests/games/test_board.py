@@ -219,3 +219,42 @@ def test_a_game_that_a_limit_cuts_has_no_perfect_opponent():
 
 def test_boards_are_games_of_their_own_module():
     assert all(isinstance(make_game(GameConfig(name=name), 1, seed=0), BoardGame) for name in BOARDS)
+
+
+@pytest.mark.parametrize("name", [*sorted(BOARDS), "OpenSpiel/dots_and_boxes"])
+def test_a_game_goes_on_from_a_position_that_was_put_into_it_as_the_game_that_it_was_taken_from(name):
+    """Games of a batch go on from positions of one game, which itself plays on; frames, edges and ends are the same."""
+    config, rng = GameConfig(name=name, frame_stack=1), np.random.default_rng(2)
+    game, walker, replayed = (make_game(config, games, seed=0) for games in (1, 2, 1))
+    assert game.spec.has_positions
+    for each in (game, walker, replayed):
+        each.reset()
+    for _ in range(40):
+        position = game.position(0)
+        action_1 = np.array([rng.choice(np.flatnonzero(game.legal_actions()[0]))])
+        replayed.replay({0: game.history(0)})
+        step, again = game.step(action_1), replayed.step(action_1)
+        walker.put({1: position})
+        walked = walker.step(np.array([0, *action_1]), np.array([False, True]))
+        for one, other, third in zip(step, walked, again, strict=True):
+            np.testing.assert_array_equal(one[0], other[1])
+            np.testing.assert_array_equal(one[0], third[0])
+        np.testing.assert_array_equal(game.legal_actions()[0], walker.legal_actions()[1])
+        assert game.to_play()[0] == walker.to_play()[1]
+        assert game.history(0) == walker.history(1) == replayed.history(0)
+        if step.terminated_B[0]:
+            break
+    assert len(game.history(0)) <= game.spec.max_moves
+
+
+def test_a_position_knows_what_its_rules_have_forbidden_since():
+    """Go: the stone that took one in a ko may not be taken back at once, also from a position that was put back."""
+    config = GameConfig(name="go", board=BoardConfig(size=5))
+    game, walker = make_game(config, 1, seed=0), make_game(config, 1, seed=0)
+    game.reset()
+    walker.reset()
+    for action in (1, 2, 5, 8, 11, 12, 24, 6, 7):  # black takes the stone on 6 by 7
+        game.step(np.array([action]))
+    walker.put({0: game.position(0)})
+    free = game.rules.new_initial_state()
+    assert not walker.legal_actions()[0, 6] and 6 in free.legal_actions()

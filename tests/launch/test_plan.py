@@ -356,3 +356,33 @@ def test_profile_for_one_gpu_fits_the_machine_that_it_is_planned_for(machine, na
     plan.check()
     assert set(plan.device_bytes()["cuda:0"]) == {"learner", "inference"}
     assert len(plan.shape.members()) <= 16
+
+
+@pytest.mark.parametrize(
+    ("name", "has_positions"),
+    [
+        ("CartPole-v1", False),
+        ("OpenSpiel/backgammon", False),
+        ("OpenSpiel/2048", False),
+        ("OpenSpiel/breakthrough", True),
+        ("chess", True),
+    ],
+)
+def test_plan_refuses_searches_by_the_rules_of_games_without_positions(name, has_positions):
+    frames = ("network.kind=residual", "network.downsample=none") if name == "chess" else ()
+    profile = tiny_profile(f'game.name="{name}"', "search.model=rules", "replay.capacity_bytes=200000000", *frames)
+    plan = make_plan(profile, describe_game(profile.game), Devices.assumed(profile), ModelSizes())
+    if has_positions:
+        plan.check()
+        return
+    with pytest.raises(
+        ConfigError, match=rf"^search.model='rules': {name} has no positions from which .*: leave it out$"
+    ):
+        plan.check()
+
+
+def test_plan_counts_the_positions_of_searches_by_the_rules_and_no_hidden_states():
+    learned, rules = (planned("game.name=tic_tac_toe", f"search.model={model}") for model in ("learned", "rules"))
+    assert rules.search_bytes() > learned.search_bytes()
+    assert rules.pool_nodes(0) * 5 == learned.pool_nodes(0)  # four simulations
+    assert (learned.shape.num_unroll_steps, rules.shape.num_unroll_steps) == (5, 0)

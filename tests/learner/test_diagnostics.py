@@ -11,7 +11,7 @@ from mzpipe.learner.diagnostics import diagnose, gradient_norms
 from mzpipe.learner.loss import muzero_loss
 from mzpipe.nets.support import inverse_transform
 from tests.learner.batches import NUM_ACTIONS, UNROLL, make_batch, make_model
-from tests.learner.test_loss import BINS, masked_batch, shake
+from tests.learner.test_loss import BINS, masked_batch, shake, without_steps
 
 
 def scalar(logits):
@@ -95,3 +95,11 @@ def test_diagnosis_fits_its_segment_and_changes_nothing():
     assert found.keys() == gauges.keys() - {"learner_steps"}
     assert model.training
     assert all(torch.equal(before[name], tensor) for name, tensor in model.state_dict().items())
+
+
+def test_batches_without_steps_have_the_errors_of_the_sampled_positions():
+    model, batch = shake(make_model()).eval(), make_batch()._replace(observation_mask_BK=None)
+    found, expected = diagnose(model, without_steps(batch)), diagnose(model, batch)
+    np.testing.assert_allclose(found["value_error"], expected["value_error"][:1])
+    assert found["reward_error"].shape == (0,)
+    assert found["policy_entropy"] == expected["policy_entropy"]

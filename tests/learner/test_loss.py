@@ -292,3 +292,39 @@ def test_two_hot_equals_the_numpy_twin():
     scalars = torch.tensor([0.0, 3.7, -3.7, 1e6, -1e6, 0.004, 47.9])
     target, _ = two_hot(scalars, BINS)
     np.testing.assert_allclose(target.numpy(), scalar_to_support(scalars.numpy(), SUPPORT), atol=2e-6)
+
+
+def without_steps(batch):
+    """The batch as a run whose searches walk the game's own rules has it: the sampled positions alone."""
+    parts = {name: value for name, value in batch._asdict().items() if value is not None}
+    of_steps = {name: value[:, :0] for name, value in parts.items() if name.endswith("_BK")}
+    of_states = {name: value[:, :1] for name, value in parts.items() if "_BK1" in name}
+    return batch._replace(**(of_steps | of_states))
+
+
+@pytest.mark.parametrize("network", [{}, {"heads": "scalar"}], ids=["categorical", "scalar"])
+def test_loss_of_batches_without_steps_is_that_of_the_sampled_positions(network):
+    model, batch = shake(make_model(**network)).double().eval(), in_float64(make_batch())
+    batch = batch._replace(observation_mask_BK=None)
+    losses = muzero_loss(model, without_steps(batch), value_loss_weight=0.25)
+    states = {name: torch.zeros_like(getattr(batch, name)) for name in ("value_mask_BK1", "policy_mask_BK1")}
+    for name, mask_BK1 in states.items():
+        mask_BK1[:, 0] = getattr(batch, name)[:, 0]
+    alone = batch._replace(**states, reward_mask_BK=torch.zeros_like(batch.reward_mask_BK))
+    expected = muzero_loss(model, alone, value_loss_weight=0.25)
+    for found, wanted in zip(losses, expected, strict=True):
+        torch.testing.assert_close(found, wanted)
+    losses.total.backward()
+    assert all(parameter.grad is None for parameter in model.dynamics.parameters())
+
+
+def test_a_step_on_batches_without_steps_trains_all_but_a_dynamics_that_is_left_alone():
+    model = shake(make_model()).train()
+    model.dynamics.requires_grad_(False)
+    before = {name: parameter.clone() for name, parameter in model.named_parameters()}
+    step, batch = TrainingStep(model, LearnerConfig()), without_steps(make_batch()._replace(observation_mask_BK=None))
+    assert step.would_take(batch)
+    step.begin(batch)
+    assert not step.finish().skipped
+    same = {name.partition(".")[0] for name, value in before.items() if torch.equal(value, model.get_parameter(name))}
+    assert same == {"dynamics"}

@@ -1,5 +1,6 @@
 """Plain-Python twin of the kernels of `leaves`: several walks through one tree before the first is answered."""
 
+from mzpipe.search.tree import ILLEGAL
 from tests.naive.search import ONE, ZERO, F, NaiveSearch, Node, greatest, softmax
 
 
@@ -57,8 +58,8 @@ class NaiveDeep(NaiveSearch):
     def backup_leaves(self, reward_P, value_P, policy_PA) -> None:
         for nodes, reward, value, policy_A in zip(self.flights, reward_P, value_P, policy_PA, strict=True):
             leaf = nodes[-1]
-            leaf.weight_A, leaf.scale = softmax(policy_A, [True] * len(policy_A))
-            leaf.legal_A = [True] * len(policy_A)
+            leaf.legal_A = [logit != ILLEGAL for logit in policy_A]
+            leaf.weight_A, leaf.scale = softmax(policy_A, leaf.legal_A)
             leaf.raw_value, leaf.reward = F(value), F(reward)
             path_return = F(value)
             for node in reversed(nodes):

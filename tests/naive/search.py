@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from mzpipe.search.arithmetic import exp_nonpositive
+from mzpipe.search.tree import ILLEGAL
 
 F = np.float32
 ZERO, ONE = F(0), F(1)
@@ -259,6 +260,7 @@ class NaiveSearch:
         is_chance = self.num_codes > 0 and not parent.is_chance
         num_actions = len(policy_A) - self.num_codes
         legal_A = [self.num_codes == 0 or (a >= num_actions) == is_chance for a in range(len(policy_A))]
+        legal_A = [legal and policy_A[a] != ILLEGAL for a, legal in enumerate(legal_A)]
         reward = ZERO if is_chance else reward
         weights, scale = ([F(p) for p in policy_A], ONE) if self.probabilities else softmax(policy_A, legal_A)
         prior = parent.prior_of(action)

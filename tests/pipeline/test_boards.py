@@ -16,7 +16,12 @@ SETTINGS = (
     "replay.capacity_bytes=20000000",  # chess stores 25 kB a move
 )
 # What a run of the game uses besides.
-CHOICES = {"tic_tac_toe": ("learner.symmetries=true", "actor.fast_simulations=1"), "chess": ()}
+CAPPED = ("learner.symmetries=true", "actor.fast_simulations=1")
+GAMES = {
+    "tic_tac_toe": ("tic_tac_toe", "terminations", CAPPED),
+    "tic_tac_toe by its rules": ("tic_tac_toe", "terminations", (*CAPPED, "search.model=rules")),
+    "chess": ("chess", "truncations", ()),
+}
 CAP = 20
 
 
@@ -47,11 +52,9 @@ def check_move(state, game, t):
     return is_full
 
 
-@pytest.mark.parametrize(("name", "ends"), [("tic_tac_toe", "terminations"), ("chess", "truncations")])
-def test_every_move_of_a_run_is_legal_and_has_the_outcome_that_openspiel_gives_it(start, tmp_path, name, ends):
-    run = start(
-        *SETTINGS, *CHOICES[name], f"game.name={name}", f"game.max_episode_moves={CAP}", "stop.learner_steps=60"
-    )
+@pytest.mark.parametrize(("name", "ends", "choices"), GAMES.values(), ids=GAMES)
+def test_every_move_of_a_run_is_legal_and_has_the_outcome_that_openspiel_gives_it(start, tmp_path, name, ends, choices):
+    run = start(*SETTINGS, *choices, f"game.name={name}", f"game.max_episode_moves={CAP}", "stop.learner_steps=60")
     assert run.wait(200) == 0, run.output
     games, whole, full = list(exported_games(run, tmp_path / "dataset")), 0, []
     for game in games:

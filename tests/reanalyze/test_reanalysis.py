@@ -67,9 +67,12 @@ def network_of(plane, profile) -> Model:
     return model.eval()
 
 
-def test_reanalysis_repeats_the_actors_search_when_the_weights_are_the_same(run):
+@pytest.mark.parametrize(
+    "options", [(), ("game.name=tic_tac_toe", "search.model=rules")], ids=["learned", "by the rules"]
+)
+def test_reanalysis_repeats_the_actors_search_when_the_weights_are_the_same(run, options):
     """Marks overwrite the actor's own results first, so that what is compared can only come from reanalyzers."""
-    pipeline, _plane = run("reanalyze.fraction=1.0", laps=60)
+    pipeline, _plane = run("reanalyze.fraction=1.0", *options, laps=60)
     table = replay_of(pipeline)._table
     while table.size < 20:
         pipeline.lap()

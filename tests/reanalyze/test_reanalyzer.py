@@ -138,7 +138,7 @@ class Waits:
         self.waiting = self.fresh = 0
 
 
-def filled_table(plane, transitions=40):
+def filled_table(plane, transitions=40, offset=0):
     table = Table(
         TableShape(
             capacity_bytes=1 << 16,
@@ -150,7 +150,7 @@ def filled_table(plane, transitions=40):
     )
     layout = plane.shape.segments()["trajectory-0"].slot
     record = layout.record(bytearray(layout.nbytes))
-    record.length[0], record.end[0] = 5, 1
+    record.length[0], record.end[0], record.offset[0] = 5, 1, offset
     record.steps.search_policy[:], record.steps.legal_actions[:] = 0.5, True
     for episode in range(transitions // 5):
         record.episode[0] = episode
@@ -209,3 +209,15 @@ def test_targets_of_positions_that_left_the_table_during_their_search_are_droppe
     assert (batch.waiting, batch.fresh) == (0, 3)
     assert table.added.search_version_C[[2, 6, 20]].tolist() == [0, 0, 1]
     assert table.added.bootstrap_version_C[[4, 8, 22]].tolist() == [0, 0, 1]
+
+
+@pytest.mark.parametrize(("offset", "fresh"), [(0, 3), (5, 0)], ids=["whole games", "games without their beginning"])
+def test_positions_whose_game_is_not_known_are_not_searched_where_the_search_needs_it(bench, offset, fresh):
+    table = filled_table(bench.plane, offset=offset)
+    reanalysis = Reanalysis(bench.plane, table, Gatherer(table, discount=0.9, td_steps=2))
+    reanalysis._needs_history, batch = True, Waits()
+    reanalysis.request(np.array([2, 6, 20]), np.full(3, 2), batch)
+    for _ in range(60):
+        reanalysis.do_work()
+        bench.laps(1)
+    assert (batch.waiting, batch.fresh) == (0, fresh)

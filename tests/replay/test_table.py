@@ -109,3 +109,22 @@ def test_table_has_all_its_pages_before_the_first_record():
 def test_growth_of_a_table_without_touched_pages_would_be_seen():
     """The negative control: numpy's zeros have no pages yet."""
     assert resident_growth("import numpy as np", "np.zeros(1 << 26, np.uint8)") < 0.1 * (1 << 26)
+
+
+def test_table_tells_the_actions_before_a_step_and_whether_the_episodes_beginning_is_stored():
+    rng = np.random.default_rng(0)
+    table, long, short = make_table(20), *(random_episode(rng, length, "terminated") for length in (13, 4))
+    for record in (*records(long, 0), *records(short, 1)):
+        table.insert(record, actor=0, epoch=0)
+    for step in (0, 4, 5, 12):
+        assert table.has_beginning(step)
+        assert table.actions_before(step).tolist() == long.actions[:step]
+    for record in records(random_episode(rng, 4, "terminated"), 2):
+        table.insert(record, actor=0, epoch=0)
+    assert table.tail == 5  # the long episode's first record had to leave
+    assert not table.has_beginning(6) and not table.has_beginning(12)
+    assert table.has_beginning(15) and table.actions_before(15).tolist() == short.actions[:2]
+    second, third = list(records(random_episode(rng, 13, "terminated"), 3))[1:]
+    for record in (second, third):  # what came before was lost
+        table.insert(record, actor=0, epoch=0)
+    assert not table.has_beginning(table.head - 1)

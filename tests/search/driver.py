@@ -10,7 +10,7 @@ import numpy as np
 from mzpipe.config.search import SearchConfig
 from mzpipe.search import BatchedSearch
 from mzpipe.search.reading import open_tree
-from mzpipe.search.tree import Tree
+from mzpipe.search.tree import ILLEGAL, Tree
 from tests.naive.search import NaiveSearch
 
 
@@ -53,6 +53,14 @@ def peaked_model(seed: int, num_evaluations: int, batch_size: int, num_actions: 
     """Policies sure of one action: the trees are deep, and priors underflow."""
     model = random_model(seed, num_evaluations, batch_size, num_actions)
     return model._replace(policy_logits_KBA=model.policy_logits_KBA * np.float32(40.0))
+
+
+def masked_model(model: Model, seed: int) -> Model:
+    """The model with ILLEGAL logits in some three of ten places of every node, roots included, but never in all."""
+    rng = np.random.default_rng(seed)
+    legal_KBA = rng.random(model.policy_logits_KBA.shape) < 0.7
+    legal_KBA[:, :, rng.integers(legal_KBA.shape[2])] = True
+    return model._replace(policy_logits_KBA=np.where(legal_KBA, model.policy_logits_KBA, ILLEGAL))
 
 
 def as_probabilities(model: Model) -> Model:

@@ -10,9 +10,10 @@ from hypothesis import strategies as st
 from mzpipe.config.search import SearchConfig
 from mzpipe.errors import SearchInputError
 from mzpipe.search import BatchedSearch, DeepSearch
+from mzpipe.search.tree import ILLEGAL
 from tests.known import tictactoe
 from tests.naive.deep import NaiveDeep
-from tests.search.driver import coarse_model, peaked_model, quiet_config, random_model, run, tree
+from tests.search.driver import coarse_model, masked_model, peaked_model, quiet_config, random_model, run, tree
 from tests.search.test_known_model import compiled_only, policy_logits, rules_config
 from tests.search.test_twin import gumbel_options, puct_options, seeds
 
@@ -72,12 +73,15 @@ def finish_beside_twin(search, twin, model):
 
 
 @settings(max_examples=200)
-@given(models, seeds, sizes, options)
-def test_deep_search_equals_its_twin_on_any_model(make_model, seed, size, fields):
+@given(models, seeds, sizes, options, st.booleans())
+def test_deep_search_equals_its_twin_on_any_model(make_model, seed, size, fields, masked):
     num_simulations, num_actions, leaves = size[0], size[1], min(size[2], size[0])
     config = quiet_config(num_simulations, **fields)
     model, legal_A = make_model(seed, num_simulations + 1, 1, num_actions), legal_actions(seed, num_actions)
-    search = DeepSearch(config, num_actions=num_actions, leaves=leaves)
+    if masked:
+        model = masked_model(model, seed)
+        legal_A = model.policy_logits_KBA[0, 0] != ILLEGAL
+    search = DeepSearch(config, num_actions=num_actions, leaves=leaves, masked=masked)
     twin = NaiveDeep(config, model.policy_logits_KBA[0, 0], model.value_KB[0, 0], legal_A)
     search.begin(model.policy_logits_KBA[0, 0], model.value_KB[0, 0], legal_A)
     finish_beside_twin(search, twin, model)

@@ -12,6 +12,7 @@ from mzpipe.search.noise import RootNoise
 from tests.search.driver import (
     as_probabilities,
     coarse_model,
+    masked_model,
     peaked_model,
     quiet_config,
     random_model,
@@ -66,14 +67,14 @@ def noise_of(config: SearchConfig, num_actions: int, seed: int):
     return noise.noise_BTA[:, noise.next()]
 
 
-def assert_equal_to_twin(config, model, *, seed, probabilities=False) -> None:
+def assert_equal_to_twin(config, model, *, seed, probabilities=False, masked=False) -> None:
     """Every selected edge, the visits and the values of both trees are the twin's."""
     num_actions = model.policy_logits_KBA.shape[2]
     legal_BA, noise_BA = legal_actions(seed, num_actions), noise_of(config, num_actions, seed)
     if probabilities:  # a root without a legal action above 0 is refused
         assume((model.policy_logits_KBA[0] * legal_BA).max(axis=1).min() >= np.finfo(np.float32).tiny)
     search = BatchedSearch(
-        config, batch_size=NUM_TREES, num_actions=num_actions, seed=seed, probabilities=probabilities
+        config, batch_size=NUM_TREES, num_actions=num_actions, seed=seed, probabilities=probabilities, masked=masked
     )
     selected = run(search, model, legal_BA)
     result = search.result()
@@ -104,6 +105,21 @@ def test_gumbel_equals_its_twin_on_any_model(make_model, seed, shape, options, p
     model = make_model(seed, shape[0] + 1, NUM_TREES, shape[1])
     model = as_probabilities(model) if probabilities else model
     assert_equal_to_twin(config, model, seed=seed, probabilities=probabilities)
+
+
+def assert_equal_when_masked(make_model, seed, shape, fields) -> None:
+    """The roots' logits are whole: the mask of legal actions says what a root has."""
+    config = SearchConfig(num_simulations=shape[0], **fields)
+    model = make_model(seed, shape[0] + 1, NUM_TREES, shape[1])
+    masked = masked_model(model, seed)
+    masked.policy_logits_KBA[0] = model.policy_logits_KBA[0]
+    assert_equal_to_twin(config, masked, seed=seed, masked=True)
+
+
+@thorough
+@given(models, seeds, shapes, st.one_of(puct_options, gumbel_options))
+def test_search_equals_its_twin_where_nodes_lack_edges(make_model, seed, shape, fields):
+    assert_equal_when_masked(make_model, seed, shape, fields)
 
 
 def assert_equal_with_chance(config, model, num_codes, seed) -> None:
@@ -153,6 +169,12 @@ def test_search_equals_its_twin_when_rows_are_short(short_rows, make_model, seed
     model = make_model(seed, shape[0] + 1, NUM_TREES, shape[1])
     model = as_probabilities(model) if probabilities else model
     assert_equal_to_twin(config, model, seed=seed, probabilities=probabilities)
+
+
+@settings(max_examples=60)
+@given(models, seeds, wide_shapes, st.one_of(puct_options, gumbel_options))
+def test_search_equals_its_twin_where_nodes_lack_edges_and_rows_are_short(short_rows, make_model, seed, shape, fields):
+    assert_equal_when_masked(make_model, seed, shape, fields)
 
 
 @settings(max_examples=40)

@@ -330,3 +330,15 @@ def test_an_episode_is_searched_on_from_its_last_action_when_reuse_is_on(tmp_pat
     player.reset()
     player.act(seen[2])
     assert sum(rows) == 40
+
+
+def test_a_player_by_the_rules_plays_positions_and_refuses_an_observation_alone(tmp_path):
+    options = (*BOARD, "search.model=rules", "search.policy=gumbel")  # tries every action of the root
+    player = Player.load(make_run(tmp_path / "rules", *options), num_simulations=100)
+    for history, wins in (([0, 3, 1], None), ([0, 3, 1, 4], 2), ([0, 3, 1, 4, 8], 5)):
+        decision, tree = player.consider(history), player.tree()
+        assert decision.visits.sum() == 100 and not decision.visits[history].any()
+        rewards = {int(tree.action_K[node]): tree.reward_K[node] for node in np.flatnonzero(tree.parent_K == 0)}
+        assert [action for action, reward in rewards.items() if reward] == ([] if wins is None else [wins])
+    with pytest.raises(UsageError, match=re.escape("search.model='rules': a search by the rules begins at a position")):
+        player.act(np.zeros((3, 3, 3), np.uint8))

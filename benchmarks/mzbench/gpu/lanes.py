@@ -98,7 +98,7 @@ class ServedSearches:
         self.groups = [plane.lane_clients(Member(Role.ACTOR, group)) for group in range(_GROUPS)]
         self.num_trees = trees
         self._searching = [
-            [Searching([lane], trees, simulations, plane.shape.num_actions, random) for lane in lanes]
+            [Searching([lane], trees, profile.search, plane.shape.num_actions, random) for lane in lanes]
             for lanes in self.groups
         ]
         self._rows_of_a_search = trees * sum(map(len, self.groups)) * (1 + simulations)

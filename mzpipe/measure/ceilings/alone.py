@@ -84,7 +84,7 @@ def _of_actor(member: Member, plane: DataPlane, profile: Profile, rng: np.random
 
 
 def _of_inference(member: Member, plane: DataPlane, profile: Profile, rng: np.random.Generator) -> list[StandIn]:
-    return [Requests(plane, member.index, profile.search.num_simulations, rng)]
+    return [Requests(plane, member.index, profile.search, rng)]
 
 
 def _of_learner(member: Member, plane: DataPlane, profile: Profile, rng: np.random.Generator) -> list[StandIn]:

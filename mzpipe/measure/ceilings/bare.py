@@ -68,7 +68,10 @@ def _pool_search(
     def search() -> None:
         network.infer_roots(observation, root_R)
         for _ in range(profile.search.num_simulations):
-            network.infer_children(root_R, child_R, action_R)
+            if profile.search.model == "rules":
+                network.infer_roots(observation, root_R)
+            else:
+                network.infer_children(root_R, child_R, action_R)
 
     return search
 
@@ -86,7 +89,10 @@ def _host_search(
     def search() -> None:
         sessions.run_root(observation)
         for _ in range(profile.search.num_simulations):
-            sessions.run_child(num_rows)
+            if profile.search.model == "rules":
+                sessions.run_root(observation)
+            else:
+                sessions.run_child(num_rows)
 
     return search
 

@@ -10,6 +10,7 @@ from typing import Generic, Protocol
 
 import numpy as np
 
+from ...config import SearchConfig
 from ...ipc.columns import R
 from ...ipc.dataplane import DataPlane
 from ...ipc.lane import LaneClient, RequestKind
@@ -129,7 +130,7 @@ class FreshTargets:
 class Requests:
     """Replaces actors and reanalyzers, for an inference server: every lane searches all the time."""
 
-    def __init__(self, plane: DataPlane, server: int, num_simulations: int, rng: np.random.Generator) -> None:
+    def __init__(self, plane: DataPlane, server: int, config: SearchConfig, rng: np.random.Generator) -> None:
         self._searches: list[Searching] = []
         for member in plane.shape.members():
             if member.role not in (Role.ACTOR, Role.REANALYZER) or plane.shape.lanes_of(member)[0] != server:
@@ -138,7 +139,7 @@ class Requests:
             # A reanalyzer has two lanes per search: one for the search, one for the values of the same positions.
             step = LANES_PER_SEARCH if member.role == Role.REANALYZER else 1
             for first in range(0, len(lanes), step):
-                searching = Searching(lanes[first : first + step], trees, num_simulations, plane.shape.num_actions, rng)
+                searching = Searching(lanes[first : first + step], trees, config, plane.shape.num_actions, rng)
                 self._searches.append(searching)
 
     def serve(self) -> None:
@@ -151,9 +152,11 @@ class Searching:
     """A lane with one search after another, and its second lane, if there is one, with requests for roots only."""
 
     def __init__(
-        self, lanes: list[LaneClient], trees: int, num_simulations: int, num_actions: int, rng: np.random.Generator
+        self, lanes: list[LaneClient], trees: int, config: SearchConfig, num_actions: int, rng: np.random.Generator
     ) -> None:
+        num_simulations = config.num_simulations
         self._lanes, self._trees, self._num_simulations = lanes, trees, num_simulations
+        self._kind = RequestKind.ROOT if config.model == "rules" else RequestKind.RECURRENT
         self._node = num_simulations
         self._parent_NT = np.array([rng.integers(0, max(1, node), trees) for node in range(1 + num_simulations)])
         self._action_NT = rng.integers(0, num_actions, self._parent_NT.shape)
@@ -174,4 +177,4 @@ class Searching:
         lane = self._lanes[0]
         lane.parent_index[: self._trees] = self._parent_NT[self._node]
         lane.action[: self._trees] = self._action_NT[self._node]
-        lane.request(RequestKind.RECURRENT, node_index=self._node, num_rows=self._trees)
+        lane.request(self._kind, node_index=self._node, num_rows=self._trees)
