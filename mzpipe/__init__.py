@@ -8,9 +8,19 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-    from .api import Evaluation, Player, Profile, Run, load_profile, make_game, train
+    from .api import Evaluation, Player, Profile, Run, allow_own_code, load_profile, make_game, train
 
-__all__ = ["Evaluation", "Player", "Profile", "Run", "load_profile", "make_game", "train", "__version__"]
+__all__ = [
+    "Evaluation",
+    "Player",
+    "Profile",
+    "Run",
+    "allow_own_code",
+    "load_profile",
+    "make_game",
+    "train",
+    "__version__",
+]
 
 
 def __getattr__(name: str) -> "Any":

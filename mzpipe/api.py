@@ -27,7 +27,7 @@ from .runtime.environment import prepare_environment
 from .telemetry import Snapshot, View, make_view
 from .trained import Player
 
-__all__ = ["Evaluation", "Player", "Profile", "Run", "load_profile", "make_game", "train"]
+__all__ = ["Evaluation", "Player", "Profile", "Run", "allow_own_code", "load_profile", "make_game", "train"]
 
 # Settings whose value is a table.
 _TABLES = ("game.gymnasium.arguments", "network.arguments")

@@ -20,7 +20,10 @@ _CLASS = re.compile(OWN_CLASS)
 
 
 def allow_own_code(allowed: bool) -> None:
-    """Gives this process and its children the permission, or removes an inherited one."""
+    """Lets this process and its children import the code that profiles name as `module:Class`; False forbids it again.
+
+    `train` has an argument of its own for this. Only for profiles and runs that you trust.
+    """
     os.environ.pop(_VARIABLE, None)
     if allowed:
         os.environ[_VARIABLE] = "1"
@@ -39,7 +42,10 @@ def is_own_class(name: str) -> bool:
 def check_permission(setting: str, name: str, *, does: str = "imports code") -> None:
     """Raises ConfigError unless the code that `setting` names may be imported, or run."""
     if not own_code_allowed():
-        raise ConfigError(f"{setting}={name!r}: this {does}: give --allow-env-import if you trust it")
+        raise ConfigError(
+            f"{setting}={name!r}: this {does}: give --allow-env-import if you trust it "
+            "(in Python, mzpipe.allow_own_code(True))"
+        )
 
 
 def find_own_class(setting: str, name: str, error: type[OwnCodeError] = OwnCodeError) -> Any:

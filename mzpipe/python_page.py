@@ -14,7 +14,7 @@ from .format import markdown_table
 
 # Each package, and those of its names that the page explains.
 _PACKAGES = {
-    "mzpipe": ("train", "Run", "Evaluation", "load_profile", "Profile", "make_game"),
+    "mzpipe": ("train", "Run", "Evaluation", "load_profile", "Profile", "make_game", "allow_own_code"),
     "mzpipe.trained": ("Player", "Decision"),
     "mzpipe.search": (
         "BatchedSearch",

@@ -269,7 +269,7 @@ def _check_chance(profile: Profile) -> None:
                 f"{choice}: network.chance_codes=0 has no encoder: leave it out, or set network.chance_codes"
             )
         return
-    others = (("search", "policy", "gumbel"), ("search", "unvisited_q", "mean"), ("network", "value_prefix", True))
+    others = (("search", "policy", "gumbel"), ("network", "value_prefix", True))
     for section, name, value in others:
         if getattr(getattr(profile, section), name) == value:
             raise ConfigError(

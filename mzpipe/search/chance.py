@@ -5,7 +5,7 @@ chance nodes: the afterstates. A chance node's edges are the C codes of what cha
 The root is a decision node. Network outputs and rows have A + C places, the actions first; a node reads its own kind's
 and never the others.
 
-    decision node   pUCT, as `puct` has it
+    decision node   pUCT, as `puct` has it; the carried mean passes a chance node unchanged
     chance node     argmax over codes of prior(code) / (1 + N(code)): visits follow the network's probabilities, without
                     a draw, as in mctx
     edges           into a chance node q is the afterstate's value, without reward and discount; into a decision node it
@@ -29,7 +29,7 @@ from .arithmetic import FIXED_ONE
 from .backup import add_return
 from .compiled import expression, kernel
 from .expand import close_row, row_of, take_best
-from .puct import SIBLINGS, best_child, sibling_normalization, tree_normalization
+from .puct import SIBLINGS, best_child, mean_q, sibling_normalization, tree_normalization
 from .rows import copy_padded, exponentiate, greatest, mass
 from .tree import NONE, ROOT, TAKEN, Tree
 
@@ -108,8 +108,9 @@ def backup_chance(edges_N, nodes_N, leaf, discount):
 @kernel
 def select_chance(edges_N, nodes_N, tables_N, header, k):
     """Chooses the node whose best unvisited edge simulation `k` expands."""
-    low, scale, _, _ = tree_normalization(nodes_N[ROOT], header)
-    siblings = header.normalization == SIBLINGS
+    low, scale, least, most = tree_normalization(nodes_N[ROOT], header)
+    siblings, takes_mean = header.normalization == SIBLINGS, header.unvisited_mean
+    mean = unvisited_q = _ZERO
     index = child = ROOT
     while child != NONE:
         index = child
@@ -120,6 +121,10 @@ def select_chance(edges_N, nodes_N, tables_N, header, k):
             child = best_child(edges_N, edge.first_child, node, _ZERO, _ONE, _ZERO, _ZERO)
             continue
         if siblings:
-            low, scale, _, _ = sibling_normalization(edges_N, edge.first_child, node.value, header.min_q_spread)
-        child = best_child(edges_N, edge.first_child, node, _ZERO, tables_N[edge.visits].exploration, low, scale)
+            low, scale, least, most = sibling_normalization(edges_N, edge.first_child, node.value, header.min_q_spread)
+        if takes_mean:
+            mean = mean_q(edges_N, index, -mean if header.discount < _ZERO else mean, least, most)
+            unvisited_q = (mean - low) * scale
+        exploration = tables_N[edge.visits].exploration
+        child = best_child(edges_N, edge.first_child, node, unvisited_q, exploration, low, scale)
     nodes_N[k].parent = index

@@ -173,7 +173,6 @@ def _refuse_with_chance(config: SearchConfig, num_codes: int, probabilities: boo
     """Raises SearchInputError for what trees with chance do not have."""
     wrong = {
         "search.policy='gumbel'": config.policy == "gumbel",
-        "search.unvisited_q='mean'": config.unvisited_q == "mean",
         "probabilities=True": probabilities,
         "masked=True": masked,
     }

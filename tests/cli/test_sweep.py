@@ -43,7 +43,7 @@ def test_sweep_prints_the_trials_the_best_and_its_settings_to_copy(sweep, tmp_pa
     assert code == ExitCode.FINISHED
     assert "trial-0001: return 9.00 after 100 training steps" in told
     assert "best: trial-0001, as words of `mzpipe train`: --set learner.learning_rate=" in told
-    assert "trial-0002 1.0 failed" in told and "(the run ended with exit code 70)" in told
+    assert "trial-0002 1.00 failed" in told and "(the run ended with exit code 70)" in told
     assert main(["sweep", "--show", str(tmp_path / "sweep")]) == 0
     shown = " ".join(capsys.readouterr().out.split())
     assert shown and shown in told

@@ -161,12 +161,12 @@ class NaiveSearch:
         return F(F(carried + total) / F(count + 1))
 
     def mean_above(self, node: Node) -> F | None:
-        """The mean used at the node above, as the player to move at `node` sees it; None at the root."""
+        """The mean used at the decision node above, as the player to move at `node` sees it; None at the root."""
         if node is self.root:
             return None
         above = next(parent for parent, action in self.path if parent.children.get(action) is node)
-        mean = self.mean_q(above, self.mean_above(above))
-        return F(-mean) if self.discount < 0 else mean
+        mean = self.mean_above(above) if above.is_chance else self.mean_q(above, self.mean_above(above))
+        return F(-mean) if self.discount_into(node) < 0 else mean
 
     def puct_scores(self, node: Node) -> dict:
         base, init = self.config.pb_c_base, self.config.pb_c_init

@@ -86,7 +86,6 @@ def test_actions_and_codes_take_turns_and_the_root_has_no_codes():
     ("settings", "options", "text"),
     [
         ({"policy": "gumbel"}, {}, "num_codes=2 with search.policy='gumbel'"),
-        ({"unvisited_q": "mean"}, {}, "num_codes=2 with search.unvisited_q='mean'"),
         ({}, {"probabilities": True}, "num_codes=2 with probabilities=True"),
         ({}, {"num_codes": -1}, "num_codes=-1 must be at least 0"),
     ],

@@ -143,7 +143,7 @@ def assert_equal_with_chance(config, model, num_codes, seed) -> None:
     models,
     seeds,
     st.tuples(st.integers(1, 30), st.integers(1, 5), st.integers(1, 5)),
-    puct_options.map(lambda options: options | {"unvisited_q": "zero"}),
+    puct_options,
     st.sampled_from([0.0, 0.25]),
 )
 def test_trees_with_chance_equal_their_twins_on_any_model(make_model, seed, shape, options, fraction):

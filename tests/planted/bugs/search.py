@@ -180,4 +180,12 @@ BUGS = (
         "The discount is negative for two players and positive for one, whatever sign the profile has.",
         ("planning/test_lane_planner", "search/test_settings", "actor/test_actor"),
     ),
+    Bug(
+        "chance-turns-the-carried-mean",
+        "search/chance.py",
+        "        if node.is_chance:\n            child = best_child(",
+        "        if node.is_chance:\n            mean = -mean\n            child = best_child(",
+        "The mean of visited actions passes a chance node unchanged.",
+        ("search/test_twin",),
+    ),
 )
