@@ -64,7 +64,7 @@ def test_trial_that_does_worse_than_the_others_is_pruned_and_ends_in_order(tmp_p
     )
     assert sweep.run().exit_code == ExitCode.FINISHED
     assert [(row.state, row.value) for row in sweep.rows()][2] == ("pruned", 1.0)
-    assert "trial-0002: pruned at 1.0 after 100 training steps" in sweep.lines
+    assert "trial-0002: pruned at 1.00 after 100 training steps" in sweep.lines
 
 
 def test_no_trial_is_pruned_without_a_pruner(tmp_path):
