@@ -7,7 +7,7 @@ from math import prod
 
 import numpy as np
 
-from ..config import Profile
+from ..config import Profile, SearchConfig
 from ..config.validate import chosen
 from ..errors import ConfigError, PlanError
 from ..evaluator.episodes import check_opponent, evaluation_trees
@@ -123,29 +123,25 @@ class Plan:
     def search_bytes(self) -> int:
         """Bytes of the search trees of all actors, reanalyzers and the evaluator."""
         profile, shape = self.profile, self.shape
-        edges = {"num_actions": shape.num_actions, "num_codes": shape.chance_codes}
-        lane = search_bytes(profile.search, batch_size=shape.trees_per_lane, **edges)
+        lane = self._trees_bytes(profile.search, shape.trees_per_lane)
         if profile.actor.fast_simulations:
-            fast = greedy_search(profile.search, profile.actor.fast_simulations)
-            lane += search_bytes(fast, batch_size=shape.trees_per_lane, **edges)
+            lane += self._trees_bytes(
+                greedy_search(profile.search, profile.actor.fast_simulations), shape.trees_per_lane
+            )
         greedy = greedy_search(profile.search, profile.evaluator.num_simulations)
-        games = search_bytes(greedy, batch_size=shape.evaluator_trees, **edges)
-        again = search_bytes(profile.search, batch_size=shape.trees_per_reanalyzer_lane, **edges)
+        games = self._trees_bytes(greedy, shape.evaluator_trees)
+        again = self._trees_bytes(profile.search, shape.trees_per_reanalyzer_lane)
         reanalyzed = shape.reanalyzers * shape.lanes_per_reanalyzer * again
-        return shape.actors * shape.lanes_per_actor * lane + reanalyzed + games + self._rules_bytes()
-
-    def _rules_bytes(self) -> int:
-        """Bytes of the positions of searches by the game's rules."""
-        profile, shape = self.profile, self.shape
-        if profile.search.model != "rules":
-            return 0
-        trees, simulations = shape.trees_per_lane, profile.search.num_simulations + profile.actor.fast_simulations
-        lane = rules_bytes(self.game, num_rows=trees, num_simulations=simulations)
-        greedy = greedy_search(profile.search, profile.evaluator.num_simulations).num_simulations
-        games = rules_bytes(self.game, num_rows=shape.evaluator_trees, num_simulations=greedy)
-        again_sizes = {"num_rows": shape.trees_per_reanalyzer_lane, "num_simulations": profile.search.num_simulations}
-        reanalyzed = shape.reanalyzers * shape.lanes_per_reanalyzer * rules_bytes(self.game, **again_sizes)
         return shape.actors * shape.lanes_per_actor * lane + reanalyzed + games
+
+    def _trees_bytes(self, config: SearchConfig, num_trees: int) -> int:
+        """Bytes of the trees of one search, and of their positions where it walks the game's rules."""
+        shape = self.shape
+        edges = {"num_actions": shape.num_actions, "num_codes": shape.chance_codes}
+        trees = search_bytes(config, batch_size=num_trees, **edges)
+        if config.model == "rules":
+            trees += rules_bytes(self.game, num_rows=num_trees, num_simulations=config.num_simulations)
+        return trees
 
     def check(self, *, initial_bytes: int = 0) -> None:
         """Raises PlanError if /dev/shm or memory cannot hold the plan, ConfigError if its parts do not fit together.

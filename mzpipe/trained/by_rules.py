@@ -32,6 +32,6 @@ class RulesWithNetwork:
     def infer_children(self, source_R: np.ndarray, target_R: np.ndarray, action_R: np.ndarray) -> np.ndarray:
         """The rules' rewards, and the network's answers for the new positions, as RulesModel corrects them."""
         observation_RS = self._rules.step(source_R, target_R, action_R)
-        answer_RC = self._network.infer_roots(observation_RS, self._row_R[: len(observation_RS)])
+        answer_RC = self.evaluate(observation_RS, target_R)
         reward_R, value_R, policy_logits_RA = self._rules.evaluation(answer_RC[:, 1], answer_RC[:, 2:])
         return np.concatenate([reward_R[:, None], value_R[:, None], policy_logits_RA], axis=1)
