@@ -1,5 +1,6 @@
 """The environment of every test, and fixtures for tests that share memory between processes or look at pages."""
 
+import getpass
 import os
 import shutil
 import signal
@@ -75,12 +76,26 @@ def pytest_runtest_logreport(report):
 
 @pytest.fixture
 def nothing_left():
-    """Guards /dev/shm; the tests that it guards run one at a time."""
+    """Guards /dev/shm and the temporary folder; the tests that it guards run one at a time."""
     from tests.leftovers import runtime_directories, unexplained
 
     before = runtime_directories()
     yield
     assert unexplained(before) == set()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def own_temporary_folder(tmp_path_factory):
+    """Gives the tests of each worker, and their children, a folder for temporary files, which no other worker's sweep
+    looks into."""
+    tmp_path_factory.getbasetemp()  # pytest's own folder stays where it is, and so do compiled graphs
+    compiled = os.environ.get("TORCHINDUCTOR_CACHE_DIR", f"{tempfile.gettempdir()}/torchinductor_{getpass.getuser()}")
+    # Sockets lie in it: a short name.
+    with tempfile.TemporaryDirectory(prefix="mzt-") as folder, pytest.MonkeyPatch.context() as patch:
+        patch.setenv("TMPDIR", folder)
+        patch.setenv("TORCHINDUCTOR_CACHE_DIR", compiled)
+        patch.setattr(tempfile, "tempdir", folder)
+        yield
 
 
 @pytest.fixture(scope="session")

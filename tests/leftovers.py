@@ -1,6 +1,8 @@
-"""Finds what a test has left in /dev/shm; runs of other people on the same machine do not count."""
+"""Finds what a test has left in /dev/shm and among the temporary files; runs of other people on the same machine do not
+count."""
 
 import os
+import tempfile
 import time
 from pathlib import Path
 
@@ -13,12 +15,13 @@ _PATIENCE_S = 20.0
 
 
 def runtime_directories() -> set[Path]:
-    """This user's runtime directories, of every run."""
-    return set(SHARED_MEMORY.glob(f"{runtime_prefix()}*"))
+    """This user's runtime directories, of every run, and the scratch directories of this worker's tests."""
+    scratch = Path(tempfile.gettempdir()).glob(f"mzpipe-*-{os.getuid()}-*")
+    return {*SHARED_MEMORY.glob(f"{runtime_prefix()}*"), *scratch}
 
 
 def unexplained(before: set[Path]) -> set[Path]:
-    """Runtime directories that are not in `before` and that no living process outside this session holds."""
+    """Such directories that are not in `before` and that no living process outside this session holds."""
     deadline_s = time.monotonic() + _PATIENCE_S
     while True:
         left = {path for path in runtime_directories() - before if not held_by_a_stranger(path)}

@@ -4,6 +4,8 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
+from pathlib import Path
 
 import pytest
 
@@ -15,16 +17,27 @@ from tests.processes import descendants, holders
 pytestmark = pytest.mark.usefixtures("nothing_left")
 
 
-def test_unexplained_finds_a_directory_that_a_test_left(monkeypatch):
+@pytest.mark.parametrize(
+    ("folder", "prefix"),
+    [(str(SHARED_MEMORY), runtime_prefix()), ("{temporary}", f"mzpipe-pod-{os.getuid()}-")],
+)
+def test_unexplained_finds_a_directory_that_a_test_left(folder, prefix, monkeypatch):
     monkeypatch.setattr(leftovers, "_PATIENCE_S", 0.0)
     before = runtime_directories()
-    planted = SHARED_MEMORY / f"{runtime_prefix()}planted-{os.getpid()}"
+    planted = Path(folder.format(temporary=tempfile.gettempdir())) / f"{prefix}planted-{os.getpid()}"
     planted.mkdir()
     try:
         assert planted in unexplained(before)
     finally:
         shutil.rmtree(planted, ignore_errors=True)
     assert planted not in unexplained(before)
+
+
+def test_temporary_folder_is_this_workers_alone_and_its_childrens():
+    code = "import tempfile; print(tempfile.gettempdir())"
+    child = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert child.stdout.strip() == tempfile.gettempdir()
+    assert Path(tempfile.gettempdir()).name.startswith("mzt-")
 
 
 def test_held_by_a_stranger_knows_this_session_from_others(tmp_path):
