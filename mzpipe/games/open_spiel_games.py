@@ -1,8 +1,8 @@
 """Any game of OpenSpiel for one or two players, without hidden information, by its name there.
 
-A frame is OpenSpiel's observation for the player to move, as float32; with two players there is one more plane (or
-number) that is 1 while the player who began is not to move. The tiles of 2048 become a plane for each power of 2. The
-reward of a move is what the player's returns grow by, until the next decision: of two players the outcome, at the end.
+A frame is what `open_spiel_views` shows while a player is to move, as float32; with two players there is one more plane
+(or number), that player's number in OpenSpiel. The reward of a move is what the player's returns grow by, until the
+next decision: of two players the outcome, at the end.
 
 Two players move in turn. Where OpenSpiel lets one player move again, as after a capture, the other one passes: the pass
 is one more action, and then the only legal one.
@@ -22,11 +22,10 @@ from ..errors import ConfigError
 from .board import BoardGame, BoardPosition
 from .board_rules import BoardRules
 from .game import GameSpec, game_seeds
+from .open_spiel_views import view_of
 
 PREFIX = "OpenSpiel/"
 _KIND = pyspiel.GameType
-# 2048's tiles are powers of 2, up to 131072 on 16 cells.
-_TILES, _NUM_POWERS = "2048", 17
 
 
 class _Position(NamedTuple):
@@ -53,20 +52,15 @@ class OpenSpielGame(BoardGame):
         return _load(config.name)
 
     def _make_spec(self, config: GameConfig) -> GameSpec:
-        *shape, first = self.rules.observation_tensor_shape()[::-1]
-        self._tensor_shape = (first, *reversed(shape))
-        if len(self._tensor_shape) == 2:
-            self._tensor_shape = (1, *self._tensor_shape)
-        self._has_tiles = self.rules.get_type().short_name == _TILES
-        if self._has_tiles:
-            self._tensor_shape = (_NUM_POWERS, *self._tensor_shape[1:])
+        self._view = view_of(self.rules)
         players, num_actions = self.rules.num_players(), self.rules.num_distinct_actions()
         # Passes are moves too, and OpenSpiel does not count them.
         self._move_limit = config.max_episode_moves or players * self.rules.max_game_length()
         self._pass = num_actions if players == 2 else None
         self._first_player_B, self._to_play_B = np.zeros((2, self.num_games), np.int8)
         self._histories: list[list[int]] = [[] for _ in range(self.num_games)]
-        frame_shape = (self._tensor_shape[0] + players - 1, *self._tensor_shape[1:])
+        planes, *sides = self._view.shape
+        frame_shape = (planes + players - 1, *sides)
         has_chance = self.rules.get_type().chance_mode != _KIND.ChanceMode.DETERMINISTIC
         return GameSpec(
             name=config.name,
@@ -150,23 +144,14 @@ class OpenSpielGame(BoardGame):
             self._to_play_B[game], self._histories[game] = 0, []
             self._let_chance_play(game)
             self._first_player_B[game] = state.current_player()
-        seat = int(self._to_play_B[game])
-        player = seat ^ int(self._first_player_B[game])
-        frame_F[: self._tensor_shape[0]] = self._observation(state, player)
+        player = int(self._to_play_B[game] ^ self._first_player_B[game])
+        frame_F[: self._view.shape[0]] = self._view.observe(state, player)
         if self._pass is not None:
-            frame_F[-1] = seat
+            frame_F[-1] = player
         self._legal_BA[game] = False
         if state.is_terminal():
             return
         self._legal_BA[game, state.legal_actions() if state.current_player() == player else self._pass] = True
-
-    def _observation(self, state: pyspiel.State, player: int) -> np.ndarray:
-        """OpenSpiel's, planes first."""
-        tensor = np.asarray(state.observation_tensor(player), np.float32)
-        if not self._has_tiles:
-            return tensor.reshape(self._tensor_shape)
-        power = np.log2(np.maximum(tensor, 1.0)).astype(np.int64)  # an empty cell has none
-        return (power == np.arange(1, _NUM_POWERS + 1)[:, None]).reshape(self._tensor_shape).astype(np.float32)
 
     def _let_chance_play(self, game: int) -> None:
         """Draws outcomes until a player is to move, or the game is over."""

@@ -128,7 +128,7 @@ def _policy(output: NetworkOutput, places: slice) -> Tensor:
 def _unrolled_along_vectors(model: Model, batch: Batch) -> list[NetworkOutput]:
     """The outputs along the vectors that were played; policy logits are the policy head's outputs."""
     steps = unroll(model, batch.observation, batch.model_action_BK)
-    states = [model.represent(batch.observation), *steps.state_BK.unbind(1)]
+    states = steps.state_BK1.unbind(1)
     rewards = [None, *steps.reward_logits_BKM.unbind(1)]
     heads = zip(steps.value_logits_BK1M.unbind(1), steps.policy_logits_BK1A.unbind(1), strict=True)
     return [

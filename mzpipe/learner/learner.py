@@ -41,13 +41,15 @@ from .chance import ChanceWatch
 from .diagnostics import diagnose, gradient_norms
 from .faults import FaultWatch
 from .launches import Launches
-from .loss import Batch, Losses
+from .loss import LOSSES, Batch, Losses
 from .numbers import StepResult
 from .ranks import OneRank, Ranks, backend_of
 from .saving import begin_with, make_checkpoint, restore_checkpoint
 from .statistics import PlayedStatistics
 from .step import TrainingStep
 
+# Who is told of new weights.
+_TAKE_WEIGHTS = (Role.INFERENCE, Role.GATEWAY)
 # A gap between the played and the trained network from which searches see other values than the loss.
 _LARGE_GAP = 0.5
 # The run ends after this long without a checkpoint, although one was due: an hour is enough for a person to make room,
@@ -79,7 +81,7 @@ class Learner(Agent):
         self._store, self._faults = CheckpointStore(storage.checkpoints), FaultWatch(storage.logs)
         self._first = plane.counters(Member(self.role, 0))
         members = plane.shape.members()
-        self._bells = [plane.doorbell(member) for member in members if member.role == Role.INFERENCE]
+        self._bells = [plane.doorbell(member) for member in members if member.role in _TAKE_WEIGHTS]
         self._rank_bells = [plane.doorbell(member) for member in members if member.role == self.role and member.index]
         self._replay_bell = plane.doorbell(Member(Role.REPLAY, 0))
         self._saves = Attempts("checkpoints", self._note, lost="the last one stays", patience_s=_PATIENCE_S)
@@ -316,7 +318,7 @@ class Learner(Agent):
         counters = self._counters
         counters.set("learner_steps", self._step.learner_steps)
         counters.add("clipped_targets", int(losses.clipped))
-        for name in ("total", "policy", "value", "reward", "consistency", "afterstate", "code", "commitment"):
+        for name in LOSSES:
             counters.add(f"loss_{name}", float(getattr(losses, name)))
         counters.add("value_error", float(losses.value_error_B.mean()))
         counters.add("loss_steps")
@@ -348,7 +350,7 @@ class Learner(Agent):
 
     def _publish(self) -> None:
         self._clock.skip()
-        steps, env_steps = self._step.learner_steps, self._plane.total(Role.ACTOR, "env_steps")
+        steps, env_steps = self._step.learner_steps, self._plane.total("env_steps")
         self._statistics.measure()
         try:
             version = self._publisher.publish(self._flat.read(), learner_steps=steps, env_steps=env_steps)
@@ -379,7 +381,7 @@ class Learner(Agent):
 
     def _write_checkpoint(self) -> None:
         state = {
-            "env_steps": self._plane.total(Role.ACTOR, "env_steps"),
+            "env_steps": self._plane.total("env_steps"),
             "weights_version": self._publisher.version,
             "game": self._profile.game.name,
             "protocol": score_protocol(self._profile.game),

@@ -1,6 +1,6 @@
 """MuZero's loss over an unroll, with EfficientZero's two additions, and those of `chance`, if the model has them.
 
-    sum_{k=0..K} scale_k * (l_policy + w_v * l_value + l_reward + w_c * l_consistency)
+    sum_{k=0..K} scale_k * (l_policy + w_v * l_value + l_reward + w_c * l_consistency + w_o * l_reconstruction)
 
 scale_k is 1 / K for k >= 1. scale_0 is 1 (MuZero), or 1 / K too (loss_scale "all", as in EfficientZero). With
 consistency_steps "one", l_consistency is computed at one k per sample, drawn from 1 .. K, and K times as heavy, so
@@ -12,6 +12,8 @@ targets, or squared errors if the heads output plain numbers. The reward and
 consistency terms exist for k >= 1 only. The state's gradient is halved at the
 entry of each dynamics call; importance weights multiply each sample
 (Schrittwieser et al. 2020, equation 1 and appendix G).
+
+l_reconstruction is the squared error of the decoded observation, summed over its numbers (see `nets.reconstruction`).
 
 Value prefix: the target of a step is the sum of rewards since the last reset,
 where the LSTM's state is reset too. The LSTM's own gradient is not halved, as in
@@ -59,8 +61,8 @@ class Losses(NamedTuple):
     """Means over the batch; `total` carries the gradient. `clipped` counts targets outside their support.
 
     value_error_B is |v - z| of the sampled positions, their new priorities (MuZero, appendix G). `reward` is the value
-    prefix's loss if the model has one; `consistency` is 0 if it has no such head, and the three of chance (see
-    `chance`) are 0 if it has no codes.
+    prefix's loss if the model has one; `consistency` and `reconstruction` are 0 if it has no such head, and the three
+    of chance (see `chance`) are 0 if it has no codes.
     """
 
     total: Tensor
@@ -68,6 +70,7 @@ class Losses(NamedTuple):
     value: Tensor
     reward: Tensor
     consistency: Tensor
+    reconstruction: Tensor
     afterstate: Tensor
     code: Tensor
     commitment: Tensor
@@ -75,8 +78,12 @@ class Losses(NamedTuple):
     value_error_B: Tensor
 
 
+# The names of the single losses and of their weighted sum, without those of samples.
+LOSSES = tuple(name for name in Losses._fields if name not in ("clipped", "value_error_B"))
+
+
 class Unroll(NamedTuple):
-    """The outputs of all steps, and the states after each action [B, K, ...]; with chance those of afterstates too.
+    """The outputs and states [B, K + 1, ...] of all steps; with chance outputs of afterstates too.
 
     Where actions are vectors, policy logits are the policy head's outputs.
     """
@@ -84,7 +91,7 @@ class Unroll(NamedTuple):
     policy_logits_BK1A: Tensor
     value_logits_BK1M: Tensor
     reward_logits_BKM: Tensor
-    state_BK: Tensor
+    state_BK1: Tensor
     code_logits_BKC: Tensor | None = None
     afterstate_value_logits_BKM: Tensor | None = None
 
@@ -113,6 +120,7 @@ def muzero_loss(
     *,
     value_loss_weight: float,
     consistency_loss_weight: float = 0.0,
+    reconstruction_loss_weight: float = 0.0,
     entropy_loss_weight: float = 0.0,
     commitment_loss_weight: float = 0.0,
     loss_scale: Literal["steps", "all"] = "steps",
@@ -133,19 +141,24 @@ def muzero_loss(
     value = _weighted(value_BK1, batch.value_mask_BK1 * scale_K1, batch)
     reward = _weighted(reward_BK, batch.reward_mask_BK * scale_K1[1:], batch)
     total, consistency = policy + value_loss_weight * value + reward, torch.zeros_like(policy)
-    afterstate = code = committed = consistency
+    reconstruction = afterstate = code = committed = consistency
     if model.consistency is not None:
-        pairs = _pairs(batch, steps.state_BK, scale_K1[1:])
+        pairs = _pairs(batch, steps.state_BK1[:, 1:], scale_K1[1:])
         pairs = _drawn(pairs) if consistency_steps == "one" else pairs
         consistency = _consistency(model, batch, pairs, augmentation)
         total = total + consistency_loss_weight * consistency
+    if model.decoder is not None:
+        reconstruction = _reconstruction(model, batch, steps.state_BK1, scale_K1)
+        total = total + reconstruction_loss_weight * reconstruction
     clipped = (value_clipped & (batch.value_mask_BK1 > 0)).sum() + (reward_clipped & (batch.reward_mask_BK > 0)).sum()
     if codes is not None:
         afterstate, code, committed, more = _of_chance(model, batch, codes, steps, scale_K1[1:], discount)
         total = total + value_loss_weight * afterstate + code + commitment_loss_weight * committed
         clipped = clipped + more
     value_error_B = _value_error(steps.value_logits_BK1M[:, 0], batch.value_target_BK1[:, 0], model.value_bins)
-    parts = [part.detach() for part in (policy, value, reward, consistency, afterstate, code, committed)]
+    parts = [
+        part.detach() for part in (policy, value, reward, consistency, reconstruction, afterstate, code, committed)
+    ]
     return Losses._make([total, *parts, clipped, value_error_B])
 
 
@@ -179,7 +192,7 @@ def unroll(
     policy_logits, value_logits = (each.unflatten(0, state_BN.shape[:2]) for each in (policy_logits, value_logits))
     reward_logits = torch.stack(rewards, dim=1) if rewards else value_logits[:, 1:, :1]  # without a step there is none
     if codes is None:
-        return Unroll(policy_logits, value_logits, reward_logits, state_BN[:, 1:])
+        return Unroll(policy_logits, value_logits, reward_logits, state_BN)
     parts = [len(states), len(afterstates)]
     policy_logits, code_logits = policy_logits.split(parts, dim=1)
     value_logits, afterstate_value_logits = value_logits.split(parts, dim=1)
@@ -187,7 +200,7 @@ def unroll(
         policy_logits[..., : model.num_actions],
         value_logits,
         reward_logits,
-        state_BN[:, 1 : len(states)],
+        state_BN[:, : len(states)],
         code_logits[..., model.num_actions :],
         afterstate_value_logits,
     )
@@ -247,6 +260,16 @@ def _consistency(model: Model, batch: Batch, pairs: _Pairs, augmentation: Augmen
     return _weighted(loss_BK, pairs.scale_BK, batch)
 
 
+def _reconstruction(model: Model, batch: Batch, state_BK1: Tensor, scale_K1: Tensor) -> Tensor:
+    """The squared error of the observations that the decoder reads from all states, where they are stored."""
+    assert model.decoder is not None and batch.observation_mask_BK is not None
+    stored_BK = batch.observation_mask_BK
+    mask_BK1 = torch.cat([torch.ones_like(stored_BK[:, :1]), stored_BK], dim=1)
+    observed = model.observe(torch.cat([batch.observation.unsqueeze(1), following_observations(batch)], dim=1))
+    decoded = model.decoder(state_BK1.flatten(0, 1)).unflatten(0, mask_BK1.shape)
+    return _weighted((decoded - observed).square().flatten(2).sum(2), mask_BK1 * scale_K1, batch)
+
+
 def _step_scales(batch: Batch, loss_scale: str) -> Tensor:
     """1 / K for each step, and for the root 1 or 1 / K, [K + 1]."""
     weight_B, num_unroll_steps = batch.weight_B, batch.action_BK.shape[1]
@@ -301,8 +324,8 @@ class LossFunction(nn.Module):
         self._choices: dict[str, Any] = {
             name: getattr(config, name)
             for name in (
-                *("value_loss_weight", "consistency_loss_weight", "entropy_loss_weight", "commitment_loss_weight"),
-                *("loss_scale", "consistency_steps"),
+                *("value_loss_weight", "consistency_loss_weight", "reconstruction_loss_weight"),
+                *("entropy_loss_weight", "commitment_loss_weight", "loss_scale", "consistency_steps"),
             )
         }
         self._choices["discount"] = discount

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 from torch.nn.modules.batchnorm import _BatchNorm
 
+from ..ipc.diagnostics import TRAINING_PARTS
 from ..nets import Model
 from .chance import find_codes
 from .loss import Batch, unroll
@@ -36,8 +37,8 @@ class PlayedStatistics:
 
     def __init__(self, model: Model) -> None:
         self._model, self._kept = model, deque[_Inputs](maxlen=_KEPT_BATCHES)
-        only_training = [each for each in (model.consistency, model.encoder) if each is not None]
-        heads = {module for each in only_training for module in each.modules()}
+        only_training = [getattr(model, part) for part in TRAINING_PARTS]
+        heads = {module for each in only_training if each is not None for module in each.modules()}
         self._norms = [each for each in model.modules() if isinstance(each, _BatchNorm) and each not in heads]
         self._is_fresh = True
 

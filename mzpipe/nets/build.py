@@ -13,6 +13,7 @@ from .chance import ChanceDynamics, CodePlanes, CodeVector, Encoder
 from .mlp import MlpDynamics, MlpPrediction, MlpRepresentation
 from .norm import OVER_BATCH, OVER_SAMPLE, Norms
 from .own import make_own
+from .parts import check_parts
 from .residual import (
     Downsampling,
     HeadSizes,
@@ -46,7 +47,7 @@ def build_functions(
 ) -> Functions:
     """Newly initialised functions; action_size: actions are vectors of so many numbers, not 0: places in a list.
 
-    Raises ConfigError when the observations do not suit the kind of network, and what `make_own` raises.
+    Raises ConfigError when the observations or actions do not suit the network, and what `make_own` raises.
     """
     if config.is_own:
         (represent, step, predict), shape = make_own(config, observation_shape, num_actions, _head_outputs(config))
@@ -59,12 +60,13 @@ def build_functions(
 def _build_mlp(
     config: NetworkConfig, observation_shape: tuple[int, ...], num_actions: int, action_size: int
 ) -> Functions:
-    hidden, layers = config.hidden_size, config.num_layers
+    hidden, layers, parts = config.hidden_size, config.num_layers, config.action_parts
+    check_parts(parts, num_actions)
     reward, value = _head_outputs(config)
     return Functions(
         MlpRepresentation(prod(observation_shape), hidden, layers),
         _mlp_dynamics(config, num_actions, action_size, reward),
-        MlpPrediction(hidden, policy_outputs(config, num_actions, action_size), layers, value),
+        MlpPrediction(hidden, policy_outputs(config, num_actions, action_size), layers, value, parts),
         _mlp_prefix(config, reward) if config.value_prefix else None,
         (hidden,),
     )
@@ -72,7 +74,8 @@ def _build_mlp(
 
 def _mlp_dynamics(config: NetworkConfig, num_actions: int, action_size: int, reward: int) -> nn.Module:
     hidden, layers, codes = config.hidden_size, config.num_layers, config.chance_codes
-    dynamics = MlpDynamics(hidden, num_actions, layers, None if config.value_prefix or codes else reward, action_size)
+    outputs = None if config.value_prefix or codes else reward
+    dynamics = MlpDynamics(hidden, num_actions, layers, outputs, action_size, config.action_parts)
     if not codes:
         return dynamics
     of_codes = MlpDynamics(hidden, codes, layers, reward)

@@ -38,6 +38,9 @@ def output_bytes(
         # Both branches of its modules count, and the representation's widest output: it runs without gradient then.
         compare, _ = _bytes_of(model, lambda: consistency(state, state))
         unroll += (num_unroll_steps if num_compared is None else num_compared) * (compare + widest)
+    if (decoder := model.decoder) is not None:
+        decode, _ = _bytes_of(model, lambda: decoder(state))
+        unroll += (num_unroll_steps + 1) * decode
     if (encoder := model.encoder) is not None:
         # An afterstate takes a prediction, and the outcome an encoding; both dynamics functions count in a step.
         seen = model.observe(observation).repeat(2, *[1] * (observation.ndim - 1))  # it normalises over two at least

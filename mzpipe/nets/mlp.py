@@ -3,10 +3,13 @@
 Shape legend    B samples   H hidden units   A actions   M outputs of a value or reward head
 """
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor, nn
 
 from .norm import OVER_BATCH, Norms
+from .parts import PartsLogits, PartsVector
 
 
 class MlpRepresentation(nn.Module):
@@ -26,18 +29,27 @@ class MlpDynamics(nn.Module):
     """Hidden state and action -> (reward outputs, unscaled next hidden state).
 
     The action enters as a learned vector added before the first activation, which
-    is a linear layer over the one-hot action concatenated to the hidden state; with
-    action_size it is itself a vector, and enters through a hidden layer of its own:
-    without it a small network learns only rewards that rise with a number or fall.
+    is a linear layer over the one-hot action concatenated to the hidden state (with
+    parts, over the one-hot parts); with action_size it is itself a vector, and
+    enters through a hidden layer of its own: without it a small network learns only
+    rewards that rise with a number or fall.
     Without reward_outputs (None) it returns the features themselves, for a value prefix.
     """
 
     def __init__(
-        self, hidden_size: int, num_actions: int, num_layers: int, reward_outputs: int | None, action_size: int = 0
+        self,
+        hidden_size: int,
+        num_actions: int,
+        num_layers: int,
+        reward_outputs: int | None,
+        action_size: int = 0,
+        parts: Sequence[int] = (),
     ) -> None:
         super().__init__()
         self.state = nn.Linear(hidden_size, hidden_size)
-        self.action: nn.Module = nn.Embedding(num_actions, hidden_size)
+        self.action: nn.Module = (
+            PartsVector(parts, num_actions, hidden_size) if parts else nn.Embedding(num_actions, hidden_size)
+        )
         if action_size:
             enter = nn.Linear(action_size, hidden_size)
             self.action = nn.Sequential(enter, nn.ReLU(), nn.Linear(hidden_size, hidden_size, bias=False))
@@ -54,10 +66,14 @@ class MlpDynamics(nn.Module):
 class MlpPrediction(nn.Module):
     """Hidden state -> (policy logits, value outputs)."""
 
-    def __init__(self, hidden_size: int, num_actions: int, num_layers: int, value_outputs: int) -> None:
+    def __init__(
+        self, hidden_size: int, num_actions: int, num_layers: int, value_outputs: int, parts: Sequence[int] = ()
+    ) -> None:
         super().__init__()
         self.layers = nn.Sequential(*_hidden_layers(hidden_size, hidden_size, num_layers))
-        self.policy = nn.Linear(hidden_size, num_actions)
+        self.policy: nn.Module = (
+            PartsLogits(hidden_size, parts, num_actions) if parts else nn.Linear(hidden_size, num_actions)
+        )
         self.value = nn.Linear(hidden_size, value_outputs)
 
     def forward(self, hidden_state: Tensor) -> tuple[Tensor, Tensor]:

@@ -18,7 +18,9 @@ from torch import Tensor, nn
 from ..config import NetworkConfig
 from .build import build_encoder, build_functions
 from .candidates import make_sampler
+from .chance import Encoder
 from .consistency import Consistency
+from .reconstruction import make_decoder
 from .support import head_scalar, scale_hidden_state
 
 _MAX_PIXEL = 255.0
@@ -88,8 +90,8 @@ class Model(nn.Module):
             bins = torch.arange(-size, size + 1, dtype=torch.float32) if config.heads == "categorical" else None
             self.register_buffer(name, bins, persistent=False)
         self.register_buffer("mean_image", torch.zeros(observation_shape) if config.mean_image else None)
-        self.consistency = make_consistency(config, self.state_shape) if training_heads else None
-        self.encoder = build_encoder(config, observation_shape) if training_heads else None
+        parts = make_training_parts(config, self.state_shape, observation_shape) if training_heads else TrainingParts()
+        self.consistency, self.decoder, self.encoder = parts
 
     def represent(self, observation: Tensor) -> Tensor:
         """h: the state of stacked observations [B, ...]."""
@@ -192,8 +194,27 @@ def sizing_device(config: NetworkConfig) -> torch.device:
     return torch.device("cpu" if config.is_own else "meta")
 
 
+class TrainingParts(NamedTuple):
+    """The modules of a model that only the learner has, in the order of ipc/diagnostics.TRAINING_PARTS."""
+
+    consistency: Consistency | None = None
+    decoder: nn.Module | None = None
+    encoder: Encoder | None = None
+
+
+def make_training_parts(
+    config: NetworkConfig, state_shape: tuple[int, ...], observation_shape: tuple[int, ...]
+) -> TrainingParts:
+    """The training-only modules of a model with such states; None where the profile has one off."""
+    return TrainingParts(
+        make_consistency(config, state_shape),
+        make_decoder(config, state_shape, observation_shape),
+        build_encoder(config, observation_shape),
+    )
+
+
 def make_consistency(config: NetworkConfig, state_shape: tuple[int, ...]) -> Consistency | None:
-    """The training-only modules of a model with such states; None if the profile has them off."""
+    """The consistency loss's modules; None if the profile has it off."""
     if not config.consistency:
         return None
     return Consistency(prod(state_shape), config.consistency_projection_size, config.consistency_hidden_size)
@@ -202,11 +223,8 @@ def make_consistency(config: NetworkConfig, state_shape: tuple[int, ...]) -> Con
 def training_only_names(model: Model) -> set[str]:
     """The names that this model's state has only with training heads."""
     with torch.device("meta"):
-        heads = {
-            "consistency": make_consistency(model.config, model.state_shape),
-            "encoder": build_encoder(model.config, model.observation_shape),
-        }
-    return {f"{head}.{name}" for head, module in heads.items() if module is not None for name in module.state_dict()}
+        parts = make_training_parts(model.config, model.state_shape, model.observation_shape)._asdict()
+    return {f"{part}.{name}" for part, module in parts.items() if module is not None for name in module.state_dict()}
 
 
 def _zero_last_layers(model: Model) -> None:

@@ -66,7 +66,7 @@ class BatchMaker:
         self._batch_size, self._rank_size = profile.learner.batch_size, plane.shape.rank_batch_size
         self._pending: deque[PendingBatch] = deque()
         self._owed = 0.0  # the part of a position (below 1) that rounding has left over so far
-        self._reanalysis = Reanalysis(plane, table, gatherer, first_ticket) if plane.shape.reanalyzers else None
+        self._reanalysis = Reanalysis(plane, table, gatherer, first_ticket) if plane.shape.position_readers() else None
         self._max_pending = profile.reanalyze.batches_in_flight if self._reanalysis else 1
 
     def do_work(self) -> int:

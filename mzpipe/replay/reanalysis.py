@@ -2,7 +2,8 @@
 
 Positions wait in one queue and leave in groups, each with a ticket, for the
 reanalyzer with the least to do. Groups are full, except for a reanalyzer that
-would otherwise be idle. Results are stored at the positions' steps, so every
+would otherwise be idle. A pod's reanalyzers get none while the pod does not answer; what such a pod had got comes
+back unanswered, and keeps its stored targets. Results are stored at the positions' steps, so every
 later batch has them too.
 
 Shape legend    N positions of a group
@@ -18,6 +19,7 @@ from ..ipc.ring import RingReader, RingWriter
 from ..ipc.roles import Role
 from ..ipc.schema import FreshTargets, Positions
 from ..ipc.shape import Member
+from ..ipc.weights import NO_VERSION
 from .frames import NONE
 from .gather import Gatherer
 from .table import Table
@@ -50,8 +52,15 @@ class _Worker:
     def __init__(self, plane: DataPlane, index: int) -> None:
         self.positions = RingWriter(plane.position_ring(index))
         self.targets = RingReader(plane.target_ring(index))
-        self.bell = plane.doorbell(Member(Role.REANALYZER, index))
+        shape = plane.shape
+        self.bell = plane.doorbell(shape.position_readers()[index])
         self.tickets: set[int] = set()
+        pod = (index - shape.reanalyzers) // shape.pod_reanalyzers if index >= shape.reanalyzers else None
+        self._pod = None if pod is None else plane.pod_row(pod)
+
+    def is_there(self) -> bool:
+        """Whether it may be given positions: its pod, if it belongs to one, answers."""
+        return self._pod is None or self._pod.is_linked
 
 
 class Reanalysis:
@@ -59,7 +68,8 @@ class Reanalysis:
 
     def __init__(self, plane: DataPlane, table: Table, gatherer: Gatherer, first_ticket: int = 0) -> None:
         self._table, self._gatherer = table, gatherer
-        self._workers = [_Worker(plane, index) for index in range(plane.shape.reanalyzers)]
+        self._workers = [_Worker(plane, index) for index in range(len(plane.shape.position_readers()))]
+        self._counters = plane.counters(Member(Role.REPLAY, 0))
         self._needs_history = plane.shape.longest_game > 0
         self._num_trees, self._searches = plane.shape.trees_per_reanalyzer_lane, plane.shape.lanes_per_reanalyzer
         self._queue: deque[_Request] = deque()
@@ -82,11 +92,15 @@ class Reanalysis:
         ticket = int(slot.ticket[0])
         group = self._groups.pop(ticket, None)
         if group is not None:  # else a restarted reanalyzer has answered twice
-            self._store(slot, group)
+            is_answer = bool(slot.search_version[0] != NO_VERSION)
+            if is_answer:
+                self._store(slot, group)
+            else:
+                self._counters.add("unanswered", len(group.step_N))
             worker.tickets.discard(ticket)
             for batch, count in group.batches:
                 batch.waiting -= count
-                batch.fresh += count
+                batch.fresh += count * is_answer
         worker.targets.release()
         worker.bell.ring()
         return 1
@@ -106,9 +120,10 @@ class Reanalysis:
         added.bootstrap_version_C[rows] = slot.bootstrap_version[0]
 
     def _send(self) -> int:
-        worker = min(self._workers, key=lambda each: len(each.tickets))
+        present = [worker for worker in self._workers if worker.is_there()]
+        worker = min(present, key=lambda each: len(each.tickets), default=None)
         queued = sum(len(request.step_N) for request in self._queue)
-        if queued == 0 or (queued < self._num_trees and len(worker.tickets) >= self._searches):
+        if worker is None or queued == 0 or (queued < self._num_trees and len(worker.tickets) >= self._searches):
             return 0
         slot = worker.positions.claim()
         if slot is None:

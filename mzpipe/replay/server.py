@@ -99,10 +99,11 @@ class ReplayServer(Agent):
         self._waits = WaitClock(self._counters)
         parts = (self._table, self._sampler, gatherer, self._limiter, self._waits)
         self._batches = BatchMaker(profile, plane, *parts, first_ticket=first_number)
-        self._readers = [RingReader(plane.trajectory_ring(actor)) for actor in range(shape.actors)]
-        self._actor_bells = [plane.doorbell(Member(Role.ACTOR, actor)) for actor in range(shape.actors)]
-        self._checked = [False] * shape.actors  # whether the record that waits in the ring was found to be valid
-        self._turns = Turns(shape.actors)
+        self._writers = shape.trajectory_writers()
+        self._readers = [RingReader(plane.trajectory_ring(ring)) for ring in range(len(self._writers))]
+        self._actor_bells = [plane.doorbell(writer) for writer in self._writers]
+        self._checked = [False] * len(self._writers)  # whether the record that waits in the ring was found to be valid
+        self._turns = Turns(len(self._writers))
         self._priorities = [RingReader(plane.priority_ring(rank)) for rank in range(shape.learner_ranks)]
         self._counters.set("capacity", self._table.capacity)
         self._started = True
@@ -224,7 +225,8 @@ class ReplayServer(Agent):
         if fault is None:
             return False
         if self._counters.get("refused") == 0:
-            self._control.send(Note(f"a record of actor-{actor} is refused: {fault}; further ones are only counted"))
+            who = f"actor-{actor}" if actor < self._plane.shape.actors else f"pod-{actor - self._plane.shape.actors}"
+            self._control.send(Note(f"a record of {who} is refused: {fault}; further ones are only counted"))
         self._counters.add("refused", max(1, int(record.length[0])))
         return True
 

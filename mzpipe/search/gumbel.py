@@ -156,13 +156,17 @@ def best_of_equals(edges_N, root, root_score_A, header, visits):
 
 
 @kernel
+def considered_child(edges_N, nodes_N, root_score_A, halving_K, header, k):
+    """The root's child that sequential halving visits at simulation `k`, or NONE for the next unvisited action."""
+    root = nodes_N[ROOT]
+    visits = halving_K[root.num_considered * (header.num_nodes - 1) + k - 1]
+    return best_of_equals(edges_N, root, root_score_A, header, visits) if visits > 0 else NONE
+
+
+@kernel
 def select_gumbel(edges_N, nodes_N, root_score_A, halving_K, weight_L, header, k):
     """Chooses the node whose best unvisited edge simulation `k` expands."""
-    root = nodes_N[ROOT]
-    index, child = ROOT, NONE
-    visits = halving_K[root.num_considered * (header.num_nodes - 1) + k - 1]
-    if visits > 0:
-        child = best_of_equals(edges_N, root, root_score_A, header, visits)
+    index, child = ROOT, considered_child(edges_N, nodes_N, root_score_A, halving_K, header, k)
     while child != NONE:
         index = child
         if edges_N[index].first_child == NONE:

@@ -21,9 +21,10 @@ from .simulate import (
     advance_chance,
     advance_gumbel,
     advance_puct,
-    begin_chance,
     begin_gumbel,
+    begin_gumbel_chance,
     begin_puct,
+    begin_puct_chance,
     mix_noise,
     start_roots,
 )
@@ -66,7 +67,7 @@ class BatchedSearch(SearchedTrees):
         self.batch_size = checked_count("batch_size", batch_size, 1)
         self.num_codes = checked_count("num_codes", num_codes, 0)
         self.num_actions = checked_count("num_actions", num_actions, 1, MAX_ACTIONS - num_codes)
-        _refuse_with_chance(config, num_codes, probabilities, masked)
+        _refuse_with_chance(num_codes, probabilities, masked)
         self._is_gumbel = config.policy == "gumbel"
         self._noise = RootNoise(
             batch_size=batch_size,
@@ -113,7 +114,8 @@ class BatchedSearch(SearchedTrees):
             raise_fault(fault, tree)
         if self._is_gumbel:
             t = self._noise.next()
-            begin_gumbel(self._arena, self._noise.noise_BTA, t, *self._selection)
+            begin = begin_gumbel_chance if self.num_codes else begin_gumbel
+            begin(self._arena, self._noise.noise_BTA, t, *self._selection)
         else:
             self._begin_puct(legal_BA)
         self._selected, self._finished, self._limit = 0, 0, self.config.num_simulations
@@ -165,17 +167,12 @@ class BatchedSearch(SearchedTrees):
         if self.config.root_exploration_fraction > 0.0:
             t, fraction = self._noise.next(), np.float32(self.config.root_exploration_fraction)
             mix_noise(self._arena, self._noise.noise_BTA, t, legal_BA, fraction)
-        begin = begin_chance if self.num_codes else begin_puct
+        begin = begin_puct_chance if self.num_codes else begin_puct
         begin(self._arena, legal_BA, *self._selection)
 
 
-def _refuse_with_chance(config: SearchConfig, num_codes: int, probabilities: bool, masked: bool) -> None:
+def _refuse_with_chance(num_codes: int, probabilities: bool, masked: bool) -> None:
     """Raises SearchInputError for what trees with chance do not have."""
-    wrong = {
-        "search.policy='gumbel'": config.policy == "gumbel",
-        "probabilities=True": probabilities,
-        "masked=True": masked,
-    }
-    for what, is_so in wrong.items():
+    for what, is_so in {"probabilities=True": probabilities, "masked=True": masked}.items():
         if num_codes and is_so:
             raise SearchInputError(f"num_codes={num_codes} with {what}: trees with chance are searched without it")

@@ -3,7 +3,7 @@
     begin             start_roots -> mix_noise -> begin_puct | begin_gumbel     select of simulation 1
     each simulation   advance_puct | advance_gumbel                             expand k, backup k, select k + 1
 
-Trees with chance have begin_chance and advance_chance.
+Trees with chance have begin_puct_chance, begin_gumbel_chance and advance_chance.
 
 Shape legend    B trees   A actions
 Reads           policy_BA, value_B, reward_B, legal_actions_BA, noise
@@ -16,9 +16,9 @@ Oracle          tests/naive/search.py        Benchmark  mzpipe bench search
 """
 
 from .backup import backup_path
-from .chance import backup_chance, expand_kind, open_kind, select_chance, set_kind
+from .chance import backup_chance, open_kind, select_chance, set_kind, write_kind_row
 from .compiled import entry, expression
-from .expand import expand_leaf, expand_root, hang_leaf, open_row, write_root_row, write_row
+from .expand import expand_leaf, expand_root, hang_leaf, open_row, take_best, write_root_row, write_row
 from .faults import NO_FAULT, find_fault, find_root_fault
 from .gumbel import select_gumbel
 from .halving import name_considered, start_root, write_root_logits
@@ -120,17 +120,32 @@ def name_kind_edge(tree, k, b, num_actions, parent_index_B, action_B):
     write_edge(tree, k, b, parent_index_B, action_B)
 
 
+@expression
+def select_first_chance(tree, b, header, parent_index_B, action_B):
+    """Selects the first edge of a tree with chance."""
+    tree.nodes_N[ROOT].is_chance = 0
+    select_chance(tree, header, 1)
+    name_kind_edge(tree, 1, b, header.num_actions - header.num_codes, parent_index_B, action_B)
+
+
 @entry
-def begin_chance(arena, legal_actions_BA, parent_index_B, action_B):
-    """Selects the first simulation's edges of trees with chance; the codes are illegal."""
+def begin_puct_chance(arena, legal_actions_BA, parent_index_B, action_B):
+    """Selects the first simulation's edges of trees with chance by pUCT; the codes are illegal."""
     header = header_of(arena)
-    num_actions = header.num_actions - header.num_codes
     for b in range(legal_actions_BA.shape[0]):
         tree = tree_of(arena, header, b)
         write_root_row(tree, legal_actions_BA[b])
-        tree.nodes_N[ROOT].is_chance = 0
-        select_chance(tree.edges_N, tree.nodes_N, tree.tables_N, header, 1)
-        name_kind_edge(tree, 1, b, num_actions, parent_index_B, action_B)
+        select_first_chance(tree, b, header, parent_index_B, action_B)
+
+
+@entry
+def begin_gumbel_chance(arena, noise_BTA, t, parent_index_B, action_B):
+    """Selects the first simulation's edges of trees with chance by Gumbel top-m."""
+    header = header_of(arena)
+    for b in range(noise_BTA.shape[0]):
+        tree = tree_of(arena, header, b)
+        start_root(tree, noise_BTA[b, t], header.num_considered)
+        select_first_chance(tree, b, header, parent_index_B, action_B)
 
 
 @entry
@@ -146,11 +161,15 @@ def advance_chance(arena, k, reward_B, value_B, policy_BA, parent_index_B, actio
         tree = tree_of(arena, header, b)
         hang_leaf(tree.edges_N, tree.nodes_N, k, reward_B[b], value_B[b])
         set_kind(tree.nodes_N, k)
+        if header.num_considered and tree.nodes_N[k].parent == ROOT:
+            name_considered(tree, tree.nodes_N[ROOT].best_place + 1)
+        elif goes_on:
+            take_best(tree, tree.nodes_N[k].parent)
         if goes_on:
-            expand_kind(tree, k, policy_BA[b], num_actions)
+            write_kind_row(tree, k, policy_BA[b], num_actions)
         backup_chance(tree.edges_N, tree.nodes_N, k, header.discount)
         if goes_on:
-            select_chance(tree.edges_N, tree.nodes_N, tree.tables_N, header, k + 1)
+            select_chance(tree, header, k + 1)
             name_kind_edge(tree, k + 1, b, num_actions, parent_index_B, action_B)
     return fault
 

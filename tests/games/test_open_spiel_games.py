@@ -128,14 +128,16 @@ def test_chance_plays_at_once_and_repeats_from_the_seed():
 
 def test_backgammon_is_won_by_one_player_with_passes_after_doubles():
     game, rng = make_game(GameConfig(name="OpenSpiel/backgammon"), 1, seed=0), np.random.default_rng(0)
-    assert game.spec.has_chance and game.spec.frame_shape == (201,)
+    assert game.spec.has_chance and game.spec.frame_shape == (211,)
     frame_BF, passes, begins = game.reset(), 0, set()
     for _ in range(2):
         for number in range(2_000):
-            assert game.to_play()[0] == number % 2 == frame_BF[0, -1]
+            assert game.to_play()[0] == number % 2
             begins |= {game.states[0].current_player()} if number == 0 else set()
             legal_A = game.legal_actions()[0]
-            passes += legal_A[-1] and legal_A.sum() == 1
+            is_pass = legal_A[-1] and legal_A.sum() == 1
+            assert (frame_BF[0, -1] == game.states[0].current_player()) != is_pass
+            passes += is_pass
             result = game.step(rng.choice(np.flatnonzero(legal_A), 1))
             frame_BF = result.frame_BF
             if result.terminated_B[0]:
@@ -143,6 +145,26 @@ def test_backgammon_is_won_by_one_player_with_passes_after_doubles():
         assert result.terminated_B[0] and abs(result.reward_B[0]) == 1.0
         frame_BF = game.reset(np.array([True]))
     assert passes > 0
+
+
+def test_backgammon_shows_one_board_to_both_players_and_each_die_as_one_of_six_numbers():
+    """What a move does can be told from the frame: it takes a checker from its first point, in the mover's plane."""
+    game, rng = make_game(GameConfig(name="OpenSpiel/backgammon"), 1, seed=5), np.random.default_rng(0)
+    frame_BF, movers = game.reset(), set()
+    for _ in range(60):
+        state, frame_F = game.states[0].clone(), frame_BF[0]
+        np.testing.assert_array_equal(frame_F[:198], state.observation_tensor(0)[:198])
+        dice = frame_F[198:210].reshape(2, 6)
+        assert (dice.argmax(axis=1) + 1).tolist() == list(state.observation_tensor(0)[-2:]) and dice.sum() == 2.0
+        action = int(rng.choice(np.flatnonzero(game.legal_actions()[0])))
+        frame_BF = game.step(np.array([action])).frame_BF
+        point, mover = action % 26, int(frame_F[-1])
+        if action == 1352 or point >= 24:
+            continue
+        movers.add(mover)
+        before, after = (frame[:192].reshape(2, 24, 4).sum(axis=2)[mover, point] for frame in (frame_F, frame_BF[0]))
+        assert before > 0.0 and (after < before or action // 26 % 26 < 24)
+    assert movers == {0, 1}
 
 
 def test_2048_has_a_plane_for_each_power_and_the_rewards_of_its_merges():

@@ -291,9 +291,8 @@ def test_diagnostics_have_no_codes_where_the_model_has_none():
 
 def test_profile_refuses_what_trees_with_chance_do_not_have():
     stop = "[stop]\nlearner_steps = 1\n"
-    for choice in ("search.policy=gumbel", "network.value_prefix=true"):
-        with pytest.raises(ConfigError, match=r"network\.chance_codes=4: trees with chance have no .*leave one"):
-            parse_profile(stop, ("network.chance_codes=4", choice))
+    with pytest.raises(ConfigError, match=r"network\.chance_codes=4: trees with chance have no .*leave one"):
+        parse_profile(stop, ("network.chance_codes=4", "network.value_prefix=true"))
     with pytest.raises(ConfigError, match=r"learner\.commitment_loss_weight=0\.5: network\.chance_codes=0 has no"):
         parse_profile(stop, ("learner.commitment_loss_weight=0.5",))
     with pytest.raises(ConfigError, match=r"network\.chance_codes=4: network\.kind='a:B' does not take it"):

@@ -100,6 +100,6 @@ def test_diagnosis_fits_its_segment_and_changes_nothing():
 def test_batches_without_steps_have_the_errors_of_the_sampled_positions():
     model, batch = shake(make_model()).eval(), make_batch()._replace(observation_mask_BK=None)
     found, expected = diagnose(model, without_steps(batch)), diagnose(model, batch)
-    np.testing.assert_allclose(found["value_error"], expected["value_error"][:1])
+    np.testing.assert_allclose(found["value_error"], expected["value_error"][:1], rtol=1e-6)  # another batch shape
     assert found["reward_error"].shape == (0,)
     assert found["policy_entropy"] == expected["policy_entropy"]

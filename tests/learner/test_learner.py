@@ -145,6 +145,14 @@ def test_learner_publishes_and_saves_at_its_intervals_and_stops_at_the_limit(tmp
     assert (state["game"], state["protocol"]) == ("CartPole-v1", "greedy")
 
 
+def test_new_weights_ring_everyone_who_takes_them(tmp_path):
+    bench = Bench(tmp_path, "cluster.pods=1", "learner.publish_interval=1")
+    members = [Member(Role.INFERENCE, 0), Member(Role.GATEWAY, 0)]
+    before = [bench.plane.doorbell(member).sequence() for member in members]
+    bench.train(1)
+    assert [bench.plane.doorbell(member).sequence() for member in members] == [rings + 1 for rings in before]
+
+
 def test_learner_says_which_long_call_is_under_way(tmp_path, monkeypatch):
     bench = Bench(tmp_path, "learner.checkpoint_interval=2")
     calls = []

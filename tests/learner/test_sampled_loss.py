@@ -70,7 +70,7 @@ def test_dynamics_is_unrolled_along_the_vectors_that_were_played():
     state = model.represent(batch.observation)
     for k in range(UNROLL):
         _, state = model.step(state, batch.vectors_BK1V[:, k, :D])
-        assert torch.allclose(steps.state_BK[:, k], state, atol=1e-6)
+        assert torch.allclose(steps.state_BK1[:, k + 1], state, atol=1e-6)
 
 
 @pytest.mark.parametrize("head", [BINNED, {}], ids=["bins", "squashed-gaussian"])

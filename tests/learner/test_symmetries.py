@@ -41,7 +41,7 @@ def board_batch(stack=2, seed=3):
 class Equivariant(nn.Module):
     """A network of the board that turns with it: one weight for all cells."""
 
-    value_prefix = consistency = encoder = sampler = value_bins = reward_bins = None
+    value_prefix = consistency = decoder = encoder = sampler = value_bins = reward_bins = None
 
     def observe(self, observation):
         return observation.double() / 255

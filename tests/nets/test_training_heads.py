@@ -14,7 +14,7 @@ from mzpipe.runs.checkpoint import Checkpoint
 
 SIZES = {"consistency_projection_size": 12, "consistency_hidden_size": 7}
 CONFIGS = {
-    "mlp": (NetworkConfig(hidden_size=16, consistency=True, **SIZES), (4,)),
+    "mlp": (NetworkConfig(hidden_size=16, consistency=True, reconstruction=True, **SIZES), (4,)),
     "residual": (
         NetworkConfig(kind="residual", num_channels=8, head_channels=4, consistency=True, value_prefix=True, **SIZES),
         (3, 32, 32),
@@ -39,9 +39,10 @@ def names(model):
 
 def test_only_the_learners_model_has_the_training_heads(models):
     learners, others = models
-    assert others.consistency is None
+    assert others.consistency is others.decoder is None
     assert names(learners) - names(others) == training_only_names(learners) == training_only_names(others)
-    assert {name.partition(".")[0] for name in training_only_names(learners)} == {"consistency"}
+    heads = {"consistency"} | ({"decoder"} if learners.config.reconstruction else set())
+    assert {name.partition(".")[0] for name in training_only_names(learners)} == heads
     assert names(others) < names(learners)
 
 

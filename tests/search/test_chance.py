@@ -14,9 +14,9 @@ PAYS, OFTEN = np.array([0.0, 2.0, 10.0], np.float32), np.array([0.5, 0.4, 0.1])
 NUM_ACTIONS, NUM_CODES = 2, 3
 
 
-def search_lottery(num_simulations: int, discount: float = 1.0, num_tickets: int = 1):
+def search_lottery(num_simulations: int, discount: float = 1.0, num_tickets: int = 1, **fields):
     """A search on the true model of a game in which `num_tickets` times a player takes 1, or a draw of the lottery."""
-    config = quiet_config(num_simulations, discount=discount)
+    config = quiet_config(num_simulations, discount=discount, **fields)
     search = BatchedSearch(config, batch_size=1, num_actions=NUM_ACTIONS, num_codes=NUM_CODES)
     logits_1E = np.zeros((1, NUM_ACTIONS + NUM_CODES), np.float32)
     logits_1E[0, NUM_ACTIONS:] = np.log(OFTEN)
@@ -46,6 +46,16 @@ def test_search_finds_the_lotterys_value_by_arithmetic():
     assert q_A[LOTTERY] == pytest.approx(expected, rel=0.01)
     # Of the few visits to the safe action the first is the network's own value of the afterstate, 0.
     assert q_A[SAFE] == pytest.approx(1.0, rel=0.02)
+
+
+def test_gumbel_finds_the_lotterys_value_and_takes_it():
+    search = search_lottery(2_000, policy="gumbel", gumbel_scale=0.0)
+    result = search.result()
+    # Sequential halving gives both actions as many visits.
+    assert result.visits_BA[0].tolist() == [1_000, 1_000]
+    assert result.q_BA[0] == pytest.approx([1.0, float(PAYS @ OFTEN)], rel=0.01)
+    assert search.best_action() == LOTTERY
+    assert result.search_policy_BA[0].argmax() == LOTTERY
 
 
 def test_prior_of_the_root_is_that_of_the_actions():
@@ -83,16 +93,16 @@ def test_actions_and_codes_take_turns_and_the_root_has_no_codes():
 
 
 @pytest.mark.parametrize(
-    ("settings", "options", "text"),
+    ("options", "text"),
     [
-        ({"policy": "gumbel"}, {}, "num_codes=2 with search.policy='gumbel'"),
-        ({}, {"probabilities": True}, "num_codes=2 with probabilities=True"),
-        ({}, {"num_codes": -1}, "num_codes=-1 must be at least 0"),
+        ({"probabilities": True}, "num_codes=2 with probabilities=True"),
+        ({"masked": True}, "num_codes=2 with masked=True"),
+        ({"num_codes": -1}, "num_codes=-1 must be at least 0"),
     ],
 )
-def test_what_trees_with_chance_do_not_have_is_refused(settings, options, text):
+def test_what_trees_with_chance_do_not_have_is_refused(options, text):
     with pytest.raises(SearchInputError, match=text):
-        BatchedSearch(SearchConfig(**settings), batch_size=1, num_actions=2, **{"num_codes": 2, **options})
+        BatchedSearch(SearchConfig(), batch_size=1, num_actions=2, **{"num_codes": 2, **options})
 
 
 def test_policies_without_the_codes_are_refused():

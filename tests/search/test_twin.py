@@ -48,6 +48,7 @@ gumbel_options = st.fixed_dictionaries(
 )
 shapes = st.tuples(st.integers(1, 24), st.integers(1, 6))
 wide_shapes = st.tuples(st.integers(1, 12), st.integers(13, 40))
+gumbel_or_puct = st.sampled_from(["puct", "gumbel"])
 thorough = settings(max_examples=120)
 
 
@@ -136,6 +137,7 @@ def assert_equal_with_chance(config, model, num_codes, seed) -> None:
         assert result.q_BA[b].tolist() == twin.root_q()
         assert result.root_value_B[b] == twin.root.value
         assert search.best_action()[b] == twin.best_action()
+        assert result.search_policy_BA[b] == pytest.approx(twin.search_policy()[:num_actions], abs=1e-5)
 
 
 @thorough
@@ -143,7 +145,7 @@ def assert_equal_with_chance(config, model, num_codes, seed) -> None:
     models,
     seeds,
     st.tuples(st.integers(1, 30), st.integers(1, 5), st.integers(1, 5)),
-    puct_options,
+    st.one_of(puct_options, gumbel_options),
     st.sampled_from([0.0, 0.25]),
 )
 def test_trees_with_chance_equal_their_twins_on_any_model(make_model, seed, shape, options, fraction):
@@ -178,10 +180,10 @@ def test_search_equals_its_twin_where_nodes_lack_edges_and_rows_are_short(short_
 
 
 @settings(max_examples=40)
-@given(models, seeds, st.tuples(st.integers(1, 12), st.integers(6, 20), st.integers(7, 20)))
-def test_trees_with_chance_equal_their_twins_when_rows_are_short(short_rows, make_model, seed, shape):
+@given(models, seeds, st.tuples(st.integers(1, 12), st.integers(6, 20), st.integers(7, 20)), gumbel_or_puct)
+def test_trees_with_chance_equal_their_twins_when_rows_are_short(short_rows, make_model, seed, shape, policy):
     num_simulations, num_actions, num_codes = shape
-    config = SearchConfig(num_simulations=num_simulations, root_exploration_fraction=0.0)
+    config = quiet_config(num_simulations, policy=policy)
     model = make_model(seed, num_simulations + 1, NUM_TREES, num_actions + num_codes)
     assert_equal_with_chance(config, model, num_codes, seed)
 

@@ -126,8 +126,8 @@ BUGS = (
     Bug(
         "chance-prefers-what-pays",
         "search/chance.py",
-        "best_child(edges_N, edge.first_child, node, _ZERO, _ONE, _ZERO, _ZERO)",
-        "best_child(edges_N, edge.first_child, node, _ZERO, _ONE, low, scale)",
+        "best_child(edges_N, first_child, node, _ZERO, _ONE, _ZERO, _ZERO)",
+        "best_child(edges_N, first_child, node, _ZERO, _ONE, _ZERO, _ONE)",
         "Visits of codes follow their probabilities, whatever they pay.",
         ("search/test_chance",),
     ),

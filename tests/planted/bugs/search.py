@@ -183,9 +183,27 @@ BUGS = (
     Bug(
         "chance-turns-the-carried-mean",
         "search/chance.py",
-        "        if node.is_chance:\n            child = best_child(",
-        "        if node.is_chance:\n            mean = -mean\n            child = best_child(",
+        "            child = likeliest_child(edges_N, edge.first_child, node)\n            continue\n",
+        "            mean = -mean\n"
+        "            child = likeliest_child(edges_N, edge.first_child, node)\n"
+        "            continue\n",
         "The mean of visited actions passes a chance node unchanged.",
         ("search/test_twin",),
+    ),
+    Bug(
+        "gumbel-chooses-codes-by-value",
+        "search/chance.py",
+        "            child = likeliest_child(edges_N, edge.first_child, node)\n        else:\n",
+        "            child = select_below(edges_N, node, edge, weight_L, header)\n        else:\n",
+        "In Gumbel's trees, too, codes are visited by their probability alone.",
+        ("search/test_twin", "search/test_chance"),
+    ),
+    Bug(
+        "considered-action-again-with-chance",
+        "search/simulate.py",
+        "        if header.num_considered and tree.nodes_N[k].parent == ROOT:\n",
+        "        if header.num_considered > NONE:\n",
+        "With chance, too, the next action of the root is the next considered one.",
+        ("search/test_twin", "search/test_chance"),
     ),
 )
