@@ -23,6 +23,7 @@ EXTRAS = {
     "PIL": "video",
     "optuna": "sweep",
     "submitit": "slurm",
+    "ray": "cluster",
     "trackio": "trackio",
     "wandb": "wandb",
     "mlflow": "mlflow",

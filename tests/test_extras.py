@@ -42,7 +42,7 @@ def test_extras_are_those_of_setup_cfg():
     assert set(EXTRAS.values()) <= set(setup["options.extras_require"])
     named = setup["options.extras_require"]["all"].partition("[")[2].partition("]")[0].split(",")
     loggers = {"trackio", "wandb", "mlflow"}  # each is many packages, and one of them is wanted
-    large = {"envpool"}
+    large = {"envpool", "cluster"}
     assert set(EXTRAS.values()) - {"onnx"} - loggers - large == set(named)  # `cpu` brings onnx
 
 

@@ -10,8 +10,9 @@ from importlib.metadata import PackageNotFoundError, version
 from itertools import chain
 
 from ..errors import ExitCode, InputOutputError, MzpipeError
-from ..extras import EXTRAS, is_installed
+from ..extras import EXTRAS, is_installed, require
 from ..launch.plan import available_memory_bytes, free_shared_bytes, mebibytes
+from ..measure.cluster.nodes import node_checks
 from ..measure.gpu_trials import TRIALS, run_trial
 from ..runs.directory import SHARED_MEMORY, runtime_prefix
 from ..runtime.environment import kernel_cache
@@ -21,14 +22,15 @@ _COMFORTABLE_SHARED_BYTES = 256 << 20
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """No arguments."""
+    """Arguments of the verb."""
+    parser.add_argument("--ray", default="", metavar="ADDRESS", help="check the nodes of a Ray cluster too")
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Prints one line per check; exit code 2 when one failed."""
     failed = 0
     cache: Callable[[], str] = partial(_kernel_cache, arguments.cache_fault)
-    for name, check in chain([("kernel cache", cache)], _CHECKS.items(), _gpu_checks()):
+    for name, check in chain([("kernel cache", cache)], _CHECKS.items(), _gpu_checks(), _ray_checks(arguments.ray)):
         try:
             mark, text = "ok  ", check()
         except (MzpipeError, OSError, ImportError) as error:
@@ -103,6 +105,12 @@ def _gpu_checks() -> Iterator[tuple[str, Callable[[], str]]]:
     for device in resolve_devices(["auto"]):
         if device != "cpu":
             yield from ((f"{device} {name}".strip(), partial(run_trial, name, device)) for name in TRIALS)
+
+
+def _ray_checks(address: str) -> Iterator[tuple[str, Callable[[], str]]]:
+    if address:
+        require("ray", "--ray")
+        yield from node_checks(address)
 
 
 def _leftovers() -> str:

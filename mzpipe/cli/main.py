@@ -30,6 +30,7 @@ from ..version import __version__
 # Modules with add_arguments(parser) and run(arguments) -> int; loaded only when their verb is used.
 VERBS = {
     "train": "train a profile, or resume a run",
+    "pod": "play for a run that trains on another machine: an inference server with actors and reanalyzers",
     "profiles": "list the profiles that come with mzpipe, and what was reached with them",
     "config": "explain the settings of profiles, or compare two profiles",
     "plan": "print the processes and memory that training a profile needs, and start nothing",
@@ -53,7 +54,7 @@ VERBS = {
     "role": "start one process of a run by hand (bin/mzpipe-actor and the like call this)",
 }
 # Verbs that start runs. These go on, and are drained and saved, when their output can no longer be written.
-_LASTING_VERBS = ("train", "profile", "tune", "sweep")
+_LASTING_VERBS = ("train", "pod", "profile", "tune", "sweep")
 # A killed process that has not ended by then is stuck in the kernel, and is left to it.
 _DEATH_S = 5.0
 # Verbs that read lines from a terminal, which Python edits only with its own stream.

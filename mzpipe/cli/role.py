@@ -11,7 +11,7 @@ from .profile_arguments import add_import_argument
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Arguments of the verb."""
-    parser.add_argument("role", choices=sorted(role.value for role in Role), help="the process's role")
+    parser.add_argument("role", choices=sorted({*Role} - {Role.UPLINK}), help="the process's role")
     parser.add_argument("run", type=Path, help="the run directory of a run started with --set topology.external=ROLE")
     add_import_argument(parser)
     parser.add_argument("--index", type=int, default=0, help="which of the role's processes (default: 0)")

@@ -20,6 +20,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Arguments of the verb."""
     add_profile_arguments(parser)
     parser.add_argument("--run-dir", type=Path, help="the run's directory (default: runs/PROFILE-seedN)")
+    parser.add_argument(
+        "--ray", default="", metavar="ADDRESS", help="have Ray place cluster.pods: its head's host:port, or auto"
+    )
     parser.add_argument("--serial", action="store_true", help="run all roles in this one process, for a debugger")
 
 
@@ -29,7 +32,9 @@ def run(arguments: argparse.Namespace) -> int:
     run_directory = RunDirectory(arguments.run_dir or default_run_directory(arguments.profile.stem, profile.seed))
     view = make_view(run_directory.path.name, interval_s=profile.telemetry.interval_s)
     try:
-        outcome = train(profile, run_directory, view, serial=arguments.serial, began_s=process_began_s())
+        outcome = train(
+            profile, run_directory, view, serial=arguments.serial, began_s=process_began_s(), ray=arguments.ray
+        )
     finally:
         view.close()
     _say_where(run_directory, outcome, view)

@@ -7,6 +7,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from .cluster import ClusterConfig
     from .game import AtariConfig, BoardConfig, GameConfig, GymnasiumConfig, MinAtarConfig
     from .load import load_profile, parse_profile, profile_text
     from .profile import (
@@ -32,6 +33,7 @@ __all__ = [
     "ActorConfig",
     "AtariConfig",
     "BoardConfig",
+    "ClusterConfig",
     "EvaluatorConfig",
     "GameConfig",
     "GymnasiumConfig",
@@ -57,7 +59,7 @@ __all__ = [
 ]
 
 # In which the names are looked for, in this order.
-_MODULES = (".search", ".game", ".replay", ".profile", ".protocols", ".load")
+_MODULES = (".search", ".game", ".replay", ".cluster", ".profile", ".protocols", ".load")
 
 
 def __getattr__(name: str) -> Any:

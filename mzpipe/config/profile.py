@@ -7,6 +7,7 @@ from pydantic import Field, WithJsonSchema
 
 from ..own_code import OWN_CLASS, is_own_class
 from .base import Fraction, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt, section
+from .cluster import ClusterConfig
 from .game import ArgumentName, GameConfig
 from .replay import ReplayConfig
 from .search import SearchConfig
@@ -121,7 +122,7 @@ class EvaluatorConfig:
     """An engine that takes longer for one answer is ended, and the evaluation is given up."""
 
 
-ExternalRole = Literal["none", "actor", "inference", "replay", "reanalyzer", "learner", "evaluator"]
+ExternalRole = Literal["none", "actor", "inference", "replay", "reanalyzer", "learner", "evaluator", "gateway"]
 
 
 @section(frozen=True)
@@ -227,6 +228,11 @@ class NetworkConfig:
     plane for each action, of which the taken one holds 1; "board", a learnt plane for each action, which starts as
     the place where the action plays."""
 
+    action_parts: tuple[PositiveInt, ...] = ()
+    """mlp: the sizes of the parts that an action combines, the last changing fastest, as in [2, 26, 26] for backgammon:
+    which die first, and two points. What is learnt of a part is shared by all actions that have it; actions beyond the
+    product, as a pass, have none."""
+
     action_head: Literal["squashed-gaussian", "bins"] = "squashed-gaussian"
     """Sampled actions (game.gymnasium.sampled_actions): the distribution of each number of an action: tanh of a normal
     one, or "bins", one of action_bins values, evenly from its lowest to its highest."""
@@ -284,6 +290,10 @@ class NetworkConfig:
     consistency_hidden_size: PositiveInt = 512
     """Units in the middle of the consistency's predictor."""
 
+    reconstruction: bool = False
+    """A decoder reads the observation back from each state of an unroll, so that the model learns what actions do
+    before values tell (Scholz et al. 2021; Anand et al. 2022): for vectors and boards, not for down-sampled images."""
+
     value_prefix: bool = False
     """EfficientZero's value prefix: instead of each reward an LSTM predicts the sum of rewards since its last reset."""
 
@@ -301,6 +311,11 @@ class NetworkConfig:
     def is_own(self) -> bool:
         """Whether it is the user's own class."""
         return is_own_class(self.kind)
+
+    @property
+    def sees_next(self) -> bool:
+        """Whether training looks at the observations after the actions of an unroll."""
+        return self.consistency or self.reconstruction or self.chance_codes > 0
 
     @property
     def steps_are_normalised_alone(self) -> bool:
@@ -366,6 +381,10 @@ class LearnerConfig:
 
     consistency_loss_weight: NonNegativeFloat = 2.0
     """Weight of EfficientZero's consistency loss; used where network.consistency is set."""
+
+    reconstruction_loss_weight: NonNegativeFloat = 1.0
+    """Weight of the reconstruction's squared error, summed over the numbers of an observation; used where
+    network.reconstruction is set."""
 
     commitment_loss_weight: NonNegativeFloat = 0.25
     """Weight of the loss that keeps the encoder of chance near the codes that it chooses; used where
@@ -443,6 +462,7 @@ class Profile:
     inference: InferenceConfig = Field(default_factory=InferenceConfig)
     evaluator: EvaluatorConfig = Field(default_factory=EvaluatorConfig)
     topology: TopologyConfig = Field(default_factory=TopologyConfig)
+    cluster: ClusterConfig = Field(default_factory=ClusterConfig)
     stop: StopConfig = Field(default_factory=StopConfig)
     telemetry: TelemetryConfig = Field(default_factory=TelemetryConfig)
 

@@ -1,5 +1,6 @@
 """Checks that need more than one field of a profile."""
 
+import dataclasses
 from collections.abc import Iterator
 
 from ..errors import ConfigError
@@ -11,9 +12,9 @@ from .replay import check_corridor
 LOGGERS = ("jsonl", "trackio", "wandb", "mlflow")
 # The settings of [network] that only mzpipe's own kinds have.
 _BUILT_IN = (
-    *("hidden_size", "num_layers", "num_channels", "num_blocks", "downsample", "action_encoding", "downsample_blocks"),
-    *("residual_downsample", "head_channels", "head_hidden_size", "head_norm", "dynamics_norm"),
-    *("value_prefix", "value_prefix_horizon", "lstm_size", "chance_codes"),
+    *("hidden_size", "num_layers", "num_channels", "num_blocks", "downsample", "action_encoding", "action_parts"),
+    *("downsample_blocks", "residual_downsample", "head_channels", "head_hidden_size", "head_norm", "dynamics_norm"),
+    *("reconstruction", "value_prefix", "value_prefix_horizon", "lstm_size", "chance_codes"),
 )
 
 
@@ -35,6 +36,7 @@ def check_profile(profile: Profile) -> None:
     _check_offline(profile)
     _check_value_target(profile)
     _check_devices(profile)
+    _check_cluster(profile)
     _check_precision(profile)
     _check_unvisited_q(profile)
     _check_network_kind(profile)
@@ -42,7 +44,7 @@ def check_profile(profile: Profile) -> None:
     _check_downsampling(profile)
     _check_dynamics_norm(profile)
     _check_value_prefix(profile)
-    _check_consistency(profile)
+    _check_self_supervision(profile)
     _check_chance(profile)
     _check_rules(profile)
     _check_augmentation(profile)
@@ -135,7 +137,12 @@ def _check_value_target(profile: Profile) -> None:
 
 
 def _check_devices(profile: Profile) -> None:
-    for name, devices in (("learner", profile.learner.devices), ("inference", profile.inference.devices)):
+    named = {
+        "learner": profile.learner.devices,
+        "inference": profile.inference.devices,
+        "cluster": profile.cluster.devices,
+    }
+    for name, devices in named.items():
         if not devices:
             raise ConfigError(f"{name}.devices=[]: name at least one device, as in {name}.devices=['cpu']")
         for device in devices:
@@ -153,6 +160,19 @@ def _check_devices(profile: Profile) -> None:
         raise ConfigError(
             f"learner.batch_size={profile.learner.batch_size}: {ranks} ranks (learner.devices) take equal parts: "
             f"make it a multiple of {ranks}"
+        )
+
+
+def _check_cluster(profile: Profile) -> None:
+    """Refuses choices about pods for a run that has none, and pods that would have nothing to learn."""
+    if profile.cluster.pods == 0:
+        fields = (field.name for field in dataclasses.fields(profile.cluster))
+        for choice in chosen(profile, *(f"cluster.{name}" for name in fields)):
+            raise ConfigError(f"{choice}: cluster.pods=0: leave it out, or set both")
+    elif profile.replay.source:
+        raise ConfigError(
+            f"cluster.pods={profile.cluster.pods}: replay.from={profile.replay.source!r} plays no games: "
+            "leave one of them out"
         )
 
 
@@ -203,8 +223,8 @@ def _check_sampled_actions(profile: Profile) -> None:
         )
     if network.is_own:
         raise ConfigError(f"{where}: network.kind={network.kind!r} draws no actions: set 'mlp' or 'residual'")
-    others = ("network.value_prefix", "network.chance_codes", "network.action_encoding", "game.action_planes")
-    for choice in chosen(profile, *others):
+    others = ("network.value_prefix", "network.chance_codes", "network.action_encoding", "network.action_parts")
+    for choice in chosen(profile, *others, "game.action_planes"):
         raise ConfigError(f"{choice}: it does not go together with {where}: leave it out")
     if network.action_head != "bins":
         for choice in chosen(profile, "network.action_bins"):
@@ -223,6 +243,12 @@ def _check_downsampling(profile: Profile) -> None:
         if network.kind == "mlp":
             raise ConfigError(
                 f"{choice}: network.kind='mlp' has no convolutions: leave it out, or set network.kind='residual'"
+            )
+    for choice in chosen(profile, "network.action_parts"):
+        if network.kind == "residual":
+            raise ConfigError(
+                f"{choice}: network.kind='residual' has network.action_encoding: leave it out, or set "
+                "network.kind='mlp'"
             )
     for choice in chosen(profile, "network.downsample_blocks", "network.residual_downsample", "network.mean_image"):
         for name, value, mend in (("kind", "mlp", "residual"), ("downsample", "none", "atari")):
@@ -251,13 +277,18 @@ def _check_value_prefix(profile: Profile) -> None:
         )
 
 
-def _check_consistency(profile: Profile) -> None:
-    if profile.network.consistency:
-        return
-    for choice in chosen(profile, "learner.consistency_steps"):
+def _check_self_supervision(profile: Profile) -> None:
+    """Refuses choices about losses that the network does not have, and to decode images."""
+    network = profile.network
+    for name, choice in (("consistency", "consistency_steps"), ("reconstruction", "reconstruction_loss_weight")):
+        for chosen_value in chosen(profile, f"learner.{choice}") if not getattr(network, name) else ():
+            raise ConfigError(
+                f"{chosen_value}: network.{name}=false has no {name} loss: leave it out, or set network.{name}=true"
+            )
+    if network.reconstruction and (network.kind, network.downsample) == ("residual", "atari"):
         raise ConfigError(
-            f"{choice}: network.consistency=false has no consistency loss: "
-            "leave it out, or set network.consistency=true"
+            "network.reconstruction=true: network.downsample='atari' is for images, which it does not decode: leave it "
+            "out (network.consistency is for images), or set network.downsample='none' for a board"
         )
 
 
@@ -269,20 +300,18 @@ def _check_chance(profile: Profile) -> None:
                 f"{choice}: network.chance_codes=0 has no encoder: leave it out, or set network.chance_codes"
             )
         return
-    others = (("search", "policy", "gumbel"), ("network", "value_prefix", True))
-    for section, name, value in others:
-        if getattr(getattr(profile, section), name) == value:
-            raise ConfigError(
-                f"network.chance_codes={profile.network.chance_codes}: trees with chance have no "
-                f"{section}.{name}={value!r}: leave one of them out"
-            )
+    if profile.network.value_prefix:
+        codes = profile.network.chance_codes
+        raise ConfigError(
+            f"network.chance_codes={codes}: trees with chance have no network.value_prefix: leave one of them out"
+        )
 
 
 def _check_rules(profile: Profile) -> None:
     """Refuses what a model needs that is learnt, where the search walks the game's own rules."""
     if profile.search.model != "rules":
         return
-    network = ("value_prefix", "consistency", "chance_codes")
+    network = ("value_prefix", "consistency", "reconstruction", "chance_codes")
     learner = ("num_unroll_steps", "loss_scale")
     fields = (*(f"network.{name}" for name in network), *(f"learner.{name}" for name in learner))
     for choice in chosen(profile, *fields):

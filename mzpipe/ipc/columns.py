@@ -160,6 +160,17 @@ def fields(record: type[tuple[Any, ...]], sizes: Sizes, *leading: int) -> list[F
     return found
 
 
+def begins_with(record: type[tuple[Any, ...]], axis: Axis, sizes: Sizes) -> dict[str, bool]:
+    """Whether each array of a record, nested ones too, has this as its first axis; names as in a layout, in order."""
+    found: dict[str, bool] = {}
+    for attribute, kind, note in _declared(record):
+        if isinstance(note, Each):
+            found |= dict.fromkeys(begins_with(kind, axis, sizes), note.axis == axis)
+        elif isinstance(note, Column) and note.exists(sizes):
+            found[name_of(attribute)] = note.axes[:1] == (axis,)
+    return found
+
+
 def nbytes(record: type[tuple[Any, ...]], sizes: Sizes) -> int:
     """Bytes of one record, without padding."""
     return sum(field.nbytes for field in fields(record, sizes))

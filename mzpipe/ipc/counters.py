@@ -47,10 +47,13 @@ class Counter(NamedTuple):
     meaning: str
 
 
-EVERY = (Role.LEARNER, Role.INFERENCE, Role.REPLAY, Role.REANALYZER, Role.ACTOR, Role.EVALUATOR)
+EVERY = tuple(Role)
 _WRITERS = (Role.ACTOR, Role.REPLAY, Role.REANALYZER, Role.LEARNER)
+# The gateway counts for the actors of all pods.
+_PLAYING = (Role.ACTOR, Role.GATEWAY)
 _ACTOR, _INFERENCE, _REPLAY = (Role.ACTOR,), (Role.INFERENCE,), (Role.REPLAY,)
 _ON_DEVICES = (Role.INFERENCE, Role.LEARNER)
+_GATEWAY, _UPLINK, _BRIDGE = (Role.GATEWAY,), (Role.UPLINK,), (Role.GATEWAY, Role.UPLINK)
 _REANALYZER, _LEARNER, _EVALUATOR = (Role.REANALYZER,), (Role.LEARNER,), (Role.EVALUATOR,)
 
 COUNTERS = (
@@ -63,18 +66,18 @@ COUNTERS = (
     Counter("queue_fill", (Role.ACTOR, Role.REPLAY), Kind.FRACTION, "fill of the ring that the process writes into"),
     Counter(
         "weights_version",
-        (Role.LEARNER, Role.INFERENCE, Role.EVALUATOR),
+        (Role.LEARNER, Role.INFERENCE, Role.EVALUATOR, Role.UPLINK),
         Kind.GAUGE,
         "last one published, served or evaluated",
     ),
-    Counter("env_steps", _ACTOR, Kind.COUNT, "moves played"),
-    Counter("simulations", _ACTOR, Kind.COUNT, "simulations searched"),
-    Counter("episodes", _ACTOR, Kind.COUNT, "training games ended"),
-    Counter("episode_return", _ACTOR, Kind.FRACTIONS, "returns of training games"),
-    Counter("episode_length", _ACTOR, Kind.COUNT, "moves of training games"),
-    Counter("resigned", _ACTOR, Kind.COUNT, "training games that a player resigned"),
-    Counter("given_up", _ACTOR, Kind.COUNT, "training games that a player would have resigned, played to their ends"),
-    Counter("false_resigns", _ACTOR, Kind.COUNT, "those of them that this player did not lose"),
+    Counter("env_steps", _PLAYING, Kind.COUNT, "moves played"),
+    Counter("simulations", _PLAYING, Kind.COUNT, "simulations searched"),
+    Counter("episodes", _PLAYING, Kind.COUNT, "training games ended"),
+    Counter("episode_return", _PLAYING, Kind.FRACTIONS, "returns of training games"),
+    Counter("episode_length", _PLAYING, Kind.COUNT, "moves of training games"),
+    Counter("resigned", _PLAYING, Kind.COUNT, "training games that a player resigned"),
+    Counter("given_up", _PLAYING, Kind.COUNT, "training games that a player would have resigned, played to their ends"),
+    Counter("false_resigns", _PLAYING, Kind.COUNT, "those of them that this player did not lose"),
     Counter("batches", _INFERENCE, Kind.COUNT, "batches run"),
     Counter("batch_rows", _INFERENCE, Kind.COUNT, "requests in these batches, one per tree"),
     Counter("launch_time", _ON_DEVICES, Kind.SECONDS, "time for queueing batches or steps on a GPU"),
@@ -116,10 +119,24 @@ COUNTERS = (
     Counter("loss_value", _LEARNER, Kind.FRACTIONS, "loss of the values, before its weight"),
     Counter("loss_reward", _LEARNER, Kind.FRACTIONS, "loss of the rewards"),
     Counter("loss_consistency", _LEARNER, Kind.FRACTIONS, "loss of the consistency, before its weight"),
+    Counter("loss_reconstruction", _LEARNER, Kind.FRACTIONS, "loss of the reconstruction, before its weight"),
     Counter("loss_afterstate", _LEARNER, Kind.FRACTIONS, "loss of the afterstates' values, before its weight"),
     Counter("loss_code", _LEARNER, Kind.FRACTIONS, "loss of the policies over the codes of chance"),
     Counter("loss_commitment", _LEARNER, Kind.FRACTIONS, "loss of the encoder of chance, before its weight"),
     Counter("value_error", _LEARNER, Kind.FRACTIONS, "mean |v - z| of a batch"),
+    Counter("unanswered", _REPLAY, Kind.COUNT, "positions that a pod did not search again: it is gone"),
+    Counter("links", _GATEWAY, Kind.GAUGE, "pods that answer"),
+    Counter("pod_lost", _GATEWAY, Kind.GAUGE, "transitions that died with pods, as far as these had told of them"),
+    Counter("pod_transitions", _BRIDGE, Kind.COUNT, "transitions that have crossed a link"),
+    Counter("link_bytes_in", _BRIDGE, Kind.COUNT, "bytes received over links, before encryption"),
+    Counter("link_bytes_out", _BRIDGE, Kind.COUNT, "bytes sent over links, before encryption"),
+    Counter(
+        "rejoins", _GATEWAY, Kind.COUNT, "times that a pod had to join again: messages were lost with a connection"
+    ),
+    Counter("refused_pods", _GATEWAY, Kind.COUNT, "joins refused, and peers dropped for what they sent"),
+    Counter("credit_wait", _UPLINK, Kind.SECONDS, "time in which records waited for room on the run's machine"),
+    Counter("weights_delay", _UPLINK, Kind.SECONDS, "time from the news of weights versions to their publication"),
+    Counter("weights_taken", _UPLINK, Kind.COUNT, "weights versions taken over the link"),
     Counter("evaluations", _EVALUATOR, Kind.COUNT, "evaluations ended"),
     Counter(
         "long_call", EVERY, Kind.GAUGE, "call under way that may take longer than laps tell, by its number; 0: none"

@@ -15,10 +15,11 @@ from pydantic import TypeAdapter, ValidationError
 from ..errors import InputOutputError
 from ..reading import read_file
 from .control import StopWord
-from .counters import Counters, sums
+from .counters import BY_NAME, Counters, sums
 from .doorbell import Doorbell
 from .errorlog import ErrorLog
 from .lane import LaneClient, LaneServer
+from .pods import PodRow
 from .ring import Ring
 from .roles import Role
 from .schema import BatchSlot, FreshTargets, Positions, Priorities, Trajectory
@@ -43,6 +44,9 @@ class DataPlane:
         self._clocks: dict[Member, StageClock] = {}
         self._writers: dict[Member, TraceWriter] = {}
         self._indices = {member: index for index, member in enumerate(shape.members())}
+        if shape.is_pod:  # where actors and reanalyzers look for the learner and the replay server
+            row = self._indices[Member(Role.UPLINK, 0)]
+            self._indices |= dict.fromkeys((Member(Role.LEARNER, 0), Member(Role.REPLAY, 0)), row)
 
     @classmethod
     def create(cls, directory: Path, shape: PlaneShape) -> "DataPlane":
@@ -84,9 +88,10 @@ class DataPlane:
         """A process's counters."""
         return Counters(self._segments.arrays("counters")["words"], self.index(member))
 
-    def total(self, role: Role, name: str) -> int:
-        """Sum of a counter over all processes of a role."""
-        return sum(self.counters(member).get(name) for member in self.shape.members() if member.role == role)
+    def total(self, name: str) -> int:
+        """Sum of a counter's words over all processes that keep it."""
+        keepers = [member for member in self.shape.members() if member.role in BY_NAME[name].roles]
+        return sum(self.counters(member).get(name) for member in keepers)
 
     def sums(self) -> dict[str, float]:
         """Every counter that adds up, over all processes that keep it, in its unit."""
@@ -149,8 +154,12 @@ class DataPlane:
         self._segments.arrays(f"lanes-{server}")["attached"][lanes] = 0
 
     def trajectory_ring(self, actor: int) -> Ring[Trajectory]:
-        """The ring from one actor to the replay server."""
+        """The ring to the replay server from one of `shape.trajectory_writers()`."""
         return self._segments.ring(f"trajectory-{actor}", Trajectory)
+
+    def pod_row(self, pod: int) -> PodRow:
+        """What is known of one pod."""
+        return PodRow(self._segments.arrays("pods"), pod)
 
     def batch_ring(self, rank: int) -> Ring[BatchSlot]:
         """The ring from the replay server to one learner rank."""
@@ -161,11 +170,11 @@ class DataPlane:
         return self._segments.ring(f"priority-{rank}", Priorities)
 
     def position_ring(self, reanalyzer: int) -> Ring[Positions]:
-        """The ring from the replay server to one reanalyzer."""
+        """The ring from the replay server to one of `shape.position_readers()`."""
         return self._segments.ring(f"position-{reanalyzer}", Positions)
 
     def target_ring(self, reanalyzer: int) -> Ring[FreshTargets]:
-        """The ring from one reanalyzer to the replay server."""
+        """The ring to the replay server from one of `shape.position_readers()`."""
         return self._segments.ring(f"target-{reanalyzer}", FreshTargets)
 
 

@@ -8,8 +8,10 @@ from typing import NamedTuple
 
 from .layout import ArrayLayout, Field
 
+# Parts of the model that only the learner has: see consistency.py, reconstruction.py and chance.py of nets/.
+TRAINING_PARTS = ("consistency", "decoder", "encoder")
 # Parts of the model whose gradients are measured one by one.
-MODEL_PARTS = ("representation", "dynamics", "prediction", "value_prefix", "consistency", "encoder")
+MODEL_PARTS = ("representation", "dynamics", "prediction", "value_prefix", *TRAINING_PARTS)
 
 
 class Per(NamedTuple):

@@ -5,14 +5,14 @@ On the wire: one version byte, then a MessagePack map of the message's name unde
 unknown, missing or duplicate keys, wrong types) is a MessageError.
 """
 
-import dataclasses
 from dataclasses import dataclass
-from typing import Any, get_args, get_type_hints
+from typing import Any, Generic, TypeVar, get_args, get_type_hints
 
 import msgpack
 
 from ..errors import MessageError
 
+M = TypeVar("M")
 WIRE_VERSION = 1
 MAX_MESSAGE_BYTES = 64 * 1024
 # A message has at most three texts, so that it always fits.
@@ -95,41 +95,56 @@ class Evaluated:
 
 
 @dataclass(frozen=True)
+class RunEnded:
+    """Uplink to its pod's supervisor: the run on the other machine has ended, so the pod ends too."""
+
+    reason: str
+
+
+@dataclass(frozen=True)
 class Note:
     """Role to supervisor: one line for the user."""
 
     text: str
 
 
-Message = Hello | Welcome | Ready | Failed | SaveCheckpoint | CheckpointSaved | NotSaved | Evaluated | Note
-_KINDS: dict[str, type] = {kind.__name__: kind for kind in get_args(Message)}
+class Codec(Generic[M]):
+    """Encodes and decodes the messages of these kinds; any other is an error."""
+
+    def __init__(self, version: int, *kinds: type[M]) -> None:
+        self._version = version
+        self._kinds: dict[str, type[M]] = {kind.__name__: kind for kind in kinds}
+        self._declared: dict[str, dict[str, type]] = {kind.__name__: get_type_hints(kind) for kind in kinds}
+
+    def encode(self, message: M) -> bytes:
+        """The message's bytes; texts are cut to MAX_TEXT_BYTES, keeping their end."""
+        name = type(message).__name__
+        fields = {field: _fit(getattr(message, field)) for field in self._declared[name]}
+        return bytes([self._version]) + msgpack.packb({"kind": name, **fields}, use_bin_type=True)
+
+    def decode(self, data: bytes) -> M:
+        """The message in `data`; raises MessageError for anything that `encode` does not write."""
+        if len(data) > MAX_MESSAGE_BYTES:
+            raise MessageError(f"message of {len(data)} bytes, at most {MAX_MESSAGE_BYTES}")
+        if not data or data[0] != self._version:
+            raise MessageError(f"message version {data[0] if data else 'missing'}, this program has {self._version}")
+        fields = _unpack(data[1:])
+        name = fields.pop("kind", None) if isinstance(fields, dict) else None
+        kind = self._kinds.get(name) if isinstance(name, str) else None
+        if name is None or kind is None:
+            raise MessageError(f"unknown message kind; known: {', '.join(self._kinds)}")
+        declared = self._declared[name]
+        if fields.keys() != declared.keys():
+            raise MessageError(f"{name}: fields {sorted(map(str, fields))}, expected {sorted(declared)}")
+        for field, value in fields.items():
+            if type(value) is not declared[field]:
+                raise MessageError(f"{name}.{field}: {type(value).__name__}, expected {declared[field].__name__}")
+        return kind(**fields)
 
 
-def encode(message: Message) -> bytes:
-    """The message's bytes; texts are cut to MAX_TEXT_BYTES, keeping their end."""
-    fields = {name: _fit(value) for name, value in dataclasses.asdict(message).items()}
-    body = msgpack.packb({"kind": type(message).__name__, **fields}, use_bin_type=True)
-    return bytes([WIRE_VERSION]) + body
-
-
-def decode(data: bytes) -> Message:
-    """The message in `data`; raises MessageError for anything that `encode` does not write."""
-    if len(data) > MAX_MESSAGE_BYTES:
-        raise MessageError(f"message of {len(data)} bytes, at most {MAX_MESSAGE_BYTES}")
-    if not data or data[0] != WIRE_VERSION:
-        raise MessageError(f"message version {data[0] if data else 'missing'}, this program has {WIRE_VERSION}")
-    fields = _unpack(data[1:])
-    name = fields.pop("kind", None) if isinstance(fields, dict) else None
-    kind = _KINDS.get(name) if isinstance(name, str) else None
-    if kind is None:
-        raise MessageError(f"unknown message kind; known: {', '.join(_KINDS)}")
-    declared: dict[str, type] = get_type_hints(kind)
-    if fields.keys() != declared.keys():
-        raise MessageError(f"{kind.__name__}: fields {sorted(map(str, fields))}, expected {sorted(declared)}")
-    for name, value in fields.items():
-        if type(value) is not declared[name]:
-            raise MessageError(f"{kind.__name__}.{name}: {type(value).__name__}, expected {declared[name].__name__}")
-    return kind(**fields)
+Message = Hello | Welcome | Ready | Failed | SaveCheckpoint | CheckpointSaved | NotSaved | Evaluated | RunEnded | Note
+_CODEC: Codec[Message] = Codec(WIRE_VERSION, *get_args(Message))
+encode, decode = _CODEC.encode, _CODEC.decode
 
 
 def _fit(value: Any) -> Any:

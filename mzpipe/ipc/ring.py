@@ -104,11 +104,23 @@ class RingWriter(Generic[R]):
                 return None
         return ring.slots[sequence % ring.num_slots]
 
-    def commit(self) -> None:
-        """Publishes the claimed slot."""
+    def commit(self, epoch: int | None = None) -> None:
+        """Publishes the claimed slot; `epoch` is that of the record, where it is not this writer's own."""
         ring, sequence = self._ring, self._sequence
         header = ring.addresses[sequence % ring.num_slots]
-        self._sequence = self._commit(header, ring.head, ring.layout.nbytes, self._epoch, sequence)
+        epoch = self._epoch if epoch is None else epoch
+        self._sequence = self._commit(header, ring.head, ring.layout.nbytes, epoch, sequence)
+
+    def free(self) -> int:
+        """The number of slots that can be claimed and committed before the consumer releases another."""
+        # SYNC ring.release acquire: the consumer has left the slots that are counted here
+        self._tail = atomics.load_acquire(self._ring.tail, 0)
+        return self._ring.num_slots - (self._sequence - self._tail)
+
+    def waiting(self) -> list[R]:
+        """The slots, oldest first, that this writer or its predecessor committed and the consumer has not released."""
+        count = self._ring.num_slots - self.free()
+        return [self._ring.slots[(self._sequence - ago) % self._ring.num_slots] for ago in range(count, 0, -1)]
 
 
 class RingReader(Generic[R]):
@@ -144,9 +156,9 @@ class RingReader(Generic[R]):
             self._acquired = sequence
         return ring.slots[index]
 
-    def epoch(self) -> int:
+    def epoch(self, ahead: int = 0) -> int:
         """Epoch of the peeked slot's writer: how often its process was restarted."""
-        return int(self._ring.headers[self._sequence % self._ring.num_slots][_EPOCH])
+        return int(self._ring.headers[(self._sequence + ahead) % self._ring.num_slots][_EPOCH])
 
     def release(self) -> None:
         """Gives the peeked slot back to the producer; its arrays must no longer be used."""

@@ -12,3 +12,6 @@ class Role(StrEnum):
     REANALYZER = "reanalyzer"
     LEARNER = "learner"
     EVALUATOR = "evaluator"
+    # On a run's own machine: serves all pods. In a pod: stands for learner and replay server.
+    GATEWAY = "gateway"
+    UPLINK = "uplink"

@@ -71,9 +71,9 @@ class Unrolls(NamedTuple, Generic[Array]):
     """The training data: arrays in the ring, tensors on the device; index k belongs to the state after k actions.
 
     Each frame is there once. The first ones are the stacked frames of the position, oldest first; K more follow, one
-    after each action, if the model has a consistency head: the stack of the state after k actions begins at frame k.
+    after each action, if the network `sees_next`: the stack of the state after k actions begins at frame k.
     A frame that is not stored is zeros. observation_mask_BK says at k - 1 whether the state after k actions is stored;
-    where it is not, its stack counts as zeros, although its first frames are there. Without a consistency head it is
+    where it is not, its stack counts as zeros, although its first frames are there. Where the network does not, it is
     None.
     """
 

@@ -12,6 +12,7 @@ from .doorbell import doorbell_layout
 from .errorlog import errorlog_layout
 from .lane import lane_layout
 from .layout import ArrayLayout, Field
+from .pods import pods_layout
 from .roles import Role
 from .schema import BatchSlot, FreshTargets, Positions, Priorities, Trajectory
 from .segment import HEADER_BYTES
@@ -77,10 +78,17 @@ class PlaneShape:
     longest_game: int = 0
     # The codes of chance that the network knows besides the game's actions.
     chance_codes: int = 0
+    # Pods that may join the run, and the actors and reanalyzers of each.
+    pods: int = 0
+    pod_actors: int = 0
+    pod_reanalyzers: int = 0
+    # Whether this is the shape of a pod itself: actors, reanalyzers, their servers, and the uplink.
+    is_pod: bool = False
 
     def check(self) -> None:
         """Raises ValueError for numbers that no plan has: a stranger's shape could ask for much memory or time."""
-        processes = (self.actors, self.reanalyzers, self.inference_servers, self.learner_ranks)
+        pods = (self.pods, self.pod_actors, self.pod_reanalyzers)
+        processes = (self.actors, self.reanalyzers, self.inference_servers, self.learner_ranks, *pods)
         lanes = (self.lanes_per_actor, self.lanes_per_reanalyzer)
         least = (self.inference_servers, self.learner_ranks, self.num_actions, self.batch_size)
         if min(least) < 1 or max(*processes, *lanes) > _MAX_MEMBERS:
@@ -120,7 +128,25 @@ class PlaneShape:
         servers = [Member(Role.INFERENCE, index) for index in range(self.inference_servers)]
         actors = [Member(Role.ACTOR, index) for index in range(self.actors)]
         reanalyzers = [Member(Role.REANALYZER, index) for index in range(self.reanalyzers)]
-        return [*self.learners(), *servers, Member(Role.REPLAY, 0), *reanalyzers, *actors, Member(Role.EVALUATOR, 0)]
+        if self.is_pod:
+            return [*servers, Member(Role.UPLINK, 0), *reanalyzers, *actors]
+        stores = [Member(Role.REPLAY, 0), *([Member(Role.GATEWAY, 0)] if self.pods else [])]
+        return [*self.learners(), *servers, *stores, *reanalyzers, *actors, Member(Role.EVALUATOR, 0)]
+
+    def trajectory_writers(self) -> list[Member]:
+        """Who writes each trajectory ring: the actors, then the gateway, which has a ring for each pod."""
+        actors = [Member(Role.ACTOR, index) for index in range(self.actors)]
+        return [*actors, *[Member(Role.GATEWAY, 0)] * self.pods]
+
+    def position_readers(self) -> list[Member]:
+        """Who reads each position ring: the reanalyzers, then the gateway, which has one for each of every pod's."""
+        reanalyzers = [Member(Role.REANALYZER, index) for index in range(self.reanalyzers)]
+        return [*reanalyzers, *[Member(Role.GATEWAY, 0)] * (self.pods * self.pod_reanalyzers)]
+
+    @property
+    def games_per_actor(self) -> int:
+        """Games that an actor plays side by side; they are numbered within it."""
+        return self.lanes_per_actor * self.trees_per_lane
 
     def learners(self) -> list[Member]:
         """The ranks of the learner."""
@@ -139,7 +165,7 @@ class PlaneShape:
         ]
         lanes = [actor for actor in actors for _ in range(self.lanes_per_actor)]
         lanes += [each for each in reanalyzers for _ in range(LANES_PER_SEARCH * self.lanes_per_reanalyzer)]
-        return [*lanes, Member(Role.EVALUATOR, 0)] if server == 0 else lanes
+        return [*lanes, Member(Role.EVALUATOR, 0)] if server == 0 and not self.is_pod else lanes
 
     def lanes_of(self, member: Member) -> tuple[int, list[int]]:
         """(server, its lanes) that `member` owns."""
@@ -187,9 +213,11 @@ class PlaneShape:
             plan[f"lanes-{server}"] = lane_layout(
                 lanes, trees, self.num_places, self.observation_shape, self.frame_dtype, self.action_size
             )
-        for actor in range(self.actors):
-            plan[f"trajectory-{actor}"] = RingSpec(trajectory, self.trajectory_ring_slots)
-        return plan | self._batch_segments() | self._reanalyze_segments()
+        for ring in range(len(self.trajectory_writers())):
+            plan[f"trajectory-{ring}"] = RingSpec(trajectory, self.trajectory_ring_slots)
+        if self.pods:
+            plan["pods"] = pods_layout(self.pods, self.pod_actors)
+        return plan | ({} if self.is_pod else self._batch_segments()) | self._reanalyze_segments()
 
     def _batch_segments(self) -> dict[str, ArrayLayout | RingSpec]:
         batch = RecordLayout.of(BatchSlot, self.sizes())
@@ -204,9 +232,9 @@ class PlaneShape:
         positions = RecordLayout.of(Positions, self.sizes())
         targets = RecordLayout.of(FreshTargets, self.sizes())
         plan: dict[str, ArrayLayout | RingSpec] = {}
-        for reanalyzer in range(self.reanalyzers):
-            plan[f"position-{reanalyzer}"] = RingSpec(positions, self.position_ring_slots)
-            plan[f"target-{reanalyzer}"] = RingSpec(targets, self.position_ring_slots)
+        for ring in range(len(self.position_readers())):
+            plan[f"position-{ring}"] = RingSpec(positions, self.position_ring_slots)
+            plan[f"target-{ring}"] = RingSpec(targets, self.position_ring_slots)
         return plan
 
     def segment_bytes(self) -> dict[str, int]:

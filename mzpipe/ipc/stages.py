@@ -60,6 +60,10 @@ class Stage(IntEnum):
     BACKWARD = "learner backward", Role.LEARNER, "steps", "a training step's backward pass"
     OPTIMIZER = "learner optimiser", Role.LEARNER, "steps", "a training step's change of the weights"
     PUBLISH = "publish", Role.LEARNER, "versions", "a weights version"
+    UPLINK_SEND = "uplink send", Role.UPLINK, "transitions", "a transition packed and sent to the run's machine"
+    UPLINK_TAKE = "uplink take", Role.UPLINK, "messages", "a message of the run's machine: weights, positions, credit"
+    GATEWAY_TAKE = "gateway take", Role.GATEWAY, "messages", "a message of a pod: a trajectory, targets, counts"
+    GATEWAY_SEND = "gateway send", Role.GATEWAY, "messages", "a message to a pod: weights, positions, credit"
     EVALUATION = "evaluation", Role.EVALUATOR, "env steps", "a move of one evaluation game"
 
 

@@ -3,10 +3,10 @@
     | latest | stamp[3] | learner_steps[3] | env_steps[3] | buffer[3] |
 
 V1  stamp[i] is the version in buffer i, or WRITING while it is overwritten.
-V2  `latest` is the newest version; version v lies in buffer v mod 3, so `latest`
-    and the version before it stay readable while the next one is written.
-V3  Only finite weights are ever published. The check is part of the copy, so a refused publication overwrites the
-    oldest version's buffer, as the next version would have.
+V2  `latest` is the newest version. The next one is written into the buffer of the oldest, so `latest` and the
+    version before it stay readable meanwhile. Versions ascend, but not always by one: a pod leaves some out.
+V3  Only finite weights are ever published. They are checked once they are in the buffer, or on their way there, so a
+    refused publication overwrites the oldest version's buffer, as the next version would have.
 """
 
 from typing import NamedTuple
@@ -43,29 +43,44 @@ class WeightsPublisher:
         self._segment = segment
         self.version = int(segment["latest"][0])
 
-    def publish(self, weights: np.ndarray, *, learner_steps: int, env_steps: int) -> int:
-        """Publishes a flat float32 array and returns its version.
+    def publish(self, weights: np.ndarray, *, learner_steps: int, env_steps: int, version: int | None = None) -> int:
+        """Publishes a flat float32 array and returns its version: by default the next one, else a later one.
 
         Raises NotFiniteError when the array is not finite, InputOutputError when it is not of the segment's size.
         """
-        segment, version = self._segment, self.version + 1
-        index = version % NUM_WEIGHTS_BUFFERS
-        stamp, buffer = segment["stamp"][index], segment["buffer"][index]
         weights = np.ascontiguousarray(weights, np.float32)
-        if weights.nbytes != buffer.nbytes:
-            raise InputOutputError(f"weights of {weights.nbytes} bytes, the segment holds {buffer.nbytes}")
-        # SYNC weights.overwrite release: the stamp is gone before a byte of the buffer changes
-        atomics.store_ordered(stamp, 0, WRITING)
-        atomics.fence()
-        if not copy_floats(weights, buffer.view(np.float32)):
+        nbytes = self._segment["buffer"].shape[1]
+        if weights.nbytes != nbytes:
+            raise InputOutputError(f"weights of {weights.nbytes} bytes, the segment holds {nbytes}")
+        if not copy_floats(weights, self.begin()):
             raise NotFiniteError("weights are not finite")
+        return self.commit(learner_steps=learner_steps, env_steps=env_steps, version=version)
+
+    def begin(self) -> np.ndarray:
+        """The flat float32 array to write the next version to, which nobody reads before commit; the writer checks that
+        it is finite. It may be begun again."""
+        index = self._oldest()
+        # SYNC weights.overwrite release: the stamp is gone before a byte of the buffer changes
+        atomics.store_ordered(self._segment["stamp"][index], 0, WRITING)
+        atomics.fence()
+        buffer: np.ndarray = self._segment["buffer"][index].view(np.float32)
+        return buffer
+
+    def commit(self, *, learner_steps: int, env_steps: int, version: int | None = None) -> int:
+        """Publishes what was written since begin, under the next version or a later one; returns the version."""
+        segment, version = self._segment, self.version + 1 if version is None else version
+        index = self._oldest()
         segment["learner_steps"][index], segment["env_steps"][index] = learner_steps, env_steps
         # SYNC weights.stamp release: the whole buffer
-        atomics.store_release(stamp, 0, version)
+        atomics.store_release(segment["stamp"][index], 0, version)
         # SYNC weights.publish release: the stamped buffer
         atomics.store_release(segment["latest"], 0, version)
         self.version = version
         return version
+
+    def _oldest(self) -> int:
+        """The buffer after the newest's: it has the oldest version, or what a killed publisher has left."""
+        return (int(np.argmax(self._segment["stamp"][:, 0] == self.version)) + 1) % NUM_WEIGHTS_BUFFERS
 
 
 class PulledWeights(NamedTuple):
@@ -99,11 +114,13 @@ class WeightsSubscriber:
         return None
 
     def _copy(self, version: int) -> PulledWeights | None:
-        segment, index = self._segment, version % NUM_WEIGHTS_BUFFERS
-        stamp = segment["stamp"][index]
+        segment, stamps = self._segment, self._segment["stamp"]
         # SYNC weights.stamp acquire: the whole buffer
-        if atomics.load_acquire(stamp, 0) != version:
+        found = [index for index in range(NUM_WEIGHTS_BUFFERS) if atomics.load_acquire(stamps[index], 0) == version]
+        if not found:
             return None
+        index = found[0]
+        stamp = stamps[index]
         buffer = segment["buffer"][index].view(np.float32)
         weights = np.empty_like(buffer)
         copy_floats(buffer, weights)

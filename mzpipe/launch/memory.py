@@ -24,6 +24,8 @@ _TRAINING_FACTOR = 2
 _CUDA_BYTES, _CONTEXT_BYTES = 1_200 * _MIB, 600 * _MIB
 # Copies of the parameters on the host while a checkpoint is saved: themselves, two moments, and the published copy.
 _CHECKPOINT_COPIES = 4
+# Copies of the published weights in processes that pass them on or look at them.
+_COPIES = {Role.EVALUATOR: 1, Role.GATEWAY: 2, Role.UPLINK: 1}
 # Batches on the device: of the step whose result is not read yet, of the one that has begun, and the next; a captured
 # step reads another. The batch of a checkpoint's trial takes the place of the second: no step has begun then.
 _DEVICE_BATCHES = 3
@@ -88,8 +90,8 @@ def process_needs(role: Role, load: RoleLoad, model: ModelSizes, bytes_per_game:
         return _learner_needs(load, model)
     if role == Role.INFERENCE:
         return _inference_needs(load, model)
-    examined = model.weights if role == Role.EVALUATOR else 0
-    return Needs(_PLAIN_BYTES + examined + load.games * bytes_per_game)
+    copied = _COPIES.get(role, 0) * model.weights
+    return Needs(_PLAIN_BYTES + copied + load.games * bytes_per_game)
 
 
 def _learner_needs(load: RoleLoad, model: ModelSizes) -> Needs:

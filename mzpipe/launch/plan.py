@@ -54,6 +54,7 @@ class Plan:
         """Bytes of the host's memory in total, shared and private."""
         processes = sum(self.needs(member).host for member in self.shape.members())
         replay = self.profile.replay.capacity_bytes + self.profile.replay.compressed_bytes
+        replay = 0 if self.shape.is_pod else replay
         return shared_bytes() + self.segment_bytes() + replay + self.search_bytes() + processes
 
     def device_bytes(self) -> dict[str, dict[Role, int]]:
@@ -129,7 +130,7 @@ class Plan:
                 greedy_search(profile.search, profile.actor.fast_simulations), shape.trees_per_lane
             )
         greedy = greedy_search(profile.search, profile.evaluator.num_simulations)
-        games = self._trees_bytes(greedy, shape.evaluator_trees)
+        games = 0 if shape.is_pod else self._trees_bytes(greedy, shape.evaluator_trees)
         again = self._trees_bytes(profile.search, shape.trees_per_reanalyzer_lane)
         reanalyzed = shape.reanalyzers * shape.lanes_per_reanalyzer * again
         return shape.actors * shape.lanes_per_actor * lane + reanalyzed + games
@@ -157,6 +158,10 @@ class Plan:
         _check_rules(self.profile, self.game)
         _check_playout_caps(self.profile)
         _check_resignation(self.profile, self.game)
+        self.check_room(initial_bytes=initial_bytes)
+
+    def check_room(self, *, initial_bytes: int = 0) -> None:
+        """Raises PlanError if /dev/shm, memory or a GPU cannot hold the plan."""
         _check_room(
             str(SHARED_MEMORY),
             self.segment_bytes() + initial_bytes,
@@ -168,7 +173,9 @@ class Plan:
             "memory",
             self.memory_bytes(),
             available_memory_bytes(),
-            "lower replay.capacity_bytes, topology.actors or topology.trees_per_lane",
+            "lower cluster.actors or topology.trees_per_lane in the run's profile"
+            if self.shape.is_pod
+            else "lower replay.capacity_bytes, topology.actors or topology.trees_per_lane",
         )
         free_now = free_memory(self.devices.uuids)
         for device, roles in self.device_bytes().items():
@@ -201,15 +208,25 @@ def make_plan(profile: Profile, game: GameSpec, devices: Devices, model: ModelSi
         batch_ring_slots=power_of_two(topology.batch_ring_slots),
         batch_size=profile.learner.batch_size,
         learner_ranks=len(devices.learner),
-        next_observations=profile.network.consistency or profile.network.chance_codes > 0,
+        next_observations=profile.network.sees_next,
         num_unroll_steps=profile.num_unroll_steps,
         weights_bytes=model.weights,
         model_state=model.state,
         action_size=game.action_size,
         longest_game=game.max_moves if is_reanalyzed and profile.search.model == "rules" else 0,
+        pods=profile.cluster.pods,
+        pod_actors=profile.cluster.actors if profile.cluster.pods else 0,
+        pod_reanalyzers=profile.cluster.reanalyzers if profile.cluster.pods and is_reanalyzed else 0,
     )
     shape = dataclasses.replace(shape, trace_events=trace_events // len(shape.members()))
     return Plan(profile, game, devices, shape, model)
+
+
+def make_pod_plan(profile: Profile, game: GameSpec, devices: Devices, model: ModelSizes, *, reanalyzers: int) -> Plan:
+    """The plan of a pod, whose profile is that of the run with the pod's own topology (launch/pod.py)."""
+    plan = make_plan(profile, game, devices, model)
+    reanalyzers = reanalyzers if plan.shape.reanalyzers else 0
+    return dataclasses.replace(plan, shape=dataclasses.replace(plan.shape, is_pod=True, reanalyzers=reanalyzers))
 
 
 def journal_layout(game: GameSpec) -> JournalLayout:
@@ -310,7 +327,7 @@ def plan_lines(plan: Plan) -> list[str]:
     lines = [f"game      {plan.game.description}", *(_process_line(plan, member) for member in plan.shape.members())]
     for name, nbytes in plan.shape.segment_bytes().items():
         lines.append(f"segment   {name:<14} {mebibytes(nbytes):>12}   {nbytes:>15,} bytes")
-    lines += _replay_lines(plan)
+    lines += [] if plan.shape.is_pod else _replay_lines(plan)
     lines += [_pool_line(plan, server) for server in range(plan.shape.inference_servers)]
     free_now = free_memory(plan.devices.uuids)
     for device, roles in plan.device_bytes().items():

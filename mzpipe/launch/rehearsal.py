@@ -15,7 +15,7 @@ from pathlib import Path
 
 from pydantic import TypeAdapter
 
-from ..config import Profile, StopConfig, TelemetryConfig, load_profile
+from ..config import ClusterConfig, Profile, StopConfig, TelemetryConfig, load_profile
 from ..errors import ExitCode, InputOutputError, MzpipeError
 from ..games import GameSpec, describe_game
 from ..ipc.dataplane import DataPlane
@@ -139,6 +139,7 @@ def tiny(profile: Profile) -> Profile:
         seed=0,
         stop=StopConfig(learner_steps=profile.stop.learner_steps and 1),
         telemetry=TelemetryConfig(),
+        cluster=ClusterConfig(),
         inference=replace(profile.inference, batch_timeout_us=0),
         search=replace(profile.search, num_simulations=2),
         actor=replace(profile.actor, trajectory_length=4, fast_simulations=min(1, profile.actor.fast_simulations)),

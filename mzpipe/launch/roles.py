@@ -14,9 +14,11 @@ STOP_STAGES = {
     Role.ACTOR: 1,
     Role.EVALUATOR: 1,
     Role.REANALYZER: 1,
+    Role.GATEWAY: 1,
     Role.REPLAY: 2,
     Role.LEARNER: 3,
     Role.INFERENCE: 4,
+    Role.UPLINK: 4,
 }
 # Roles that search, and so own lanes.
 SEARCHING_ROLES = (Role.ACTOR, Role.EVALUATOR, Role.REANALYZER)
@@ -25,10 +27,12 @@ LAST_STAGE = max(STOP_STAGES.values())
 _CLASSES = {
     Role.ACTOR: "mzpipe.actor.actor:Actor",
     Role.EVALUATOR: "mzpipe.evaluator.evaluator:Evaluator",
+    Role.GATEWAY: "mzpipe.cluster.gateway:Gateway",
     Role.INFERENCE: "mzpipe.inference.server:InferenceServer",
     Role.LEARNER: "mzpipe.learner.learner:Learner",
     Role.REANALYZER: "mzpipe.reanalyze.reanalyzer:Reanalyzer",
     Role.REPLAY: "mzpipe.replay.server:ReplayServer",
+    Role.UPLINK: "mzpipe.cluster.uplink:Uplink",
 }
 
 

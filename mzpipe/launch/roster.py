@@ -131,14 +131,11 @@ class Roster:
 
     def schedule_restart(self, entry: Entry) -> bool:
         """Sets when the process is started again; returns False if its budget is spent."""
-        now_s = self._clock()
-        entry.deaths_s.append(now_s)
-        while now_s - entry.deaths_s[0] > RESTART_WINDOW_S:
-            entry.deaths_s.popleft()
-        if len(entry.deaths_s) > RESTART_BUDGET:
+        restart_at_s = next_start_s(entry.deaths_s, self._clock())
+        if restart_at_s is None:
             entry.state = State.GIVEN_UP
             return False
-        entry.restart_at_s = now_s + min(MAX_BACKOFF_S, BACKOFF_S * 2 ** (len(entry.deaths_s) - 1))
+        entry.restart_at_s = restart_at_s
         return True
 
     def due_restarts(self) -> list[Entry]:
@@ -159,3 +156,13 @@ class Roster:
         for entry in self.alive():
             if entry.child is not None:
                 entry.child.signal(signal.SIGKILL)
+
+
+def next_start_s(deaths_s: deque[float], now_s: float) -> float | None:
+    """When what dies now is started again, after a back-off; None if its budget is spent. Counts the death."""
+    deaths_s.append(now_s)
+    while now_s - deaths_s[0] > RESTART_WINDOW_S:
+        deaths_s.popleft()
+    if len(deaths_s) > RESTART_BUDGET:
+        return None
+    return now_s + min(MAX_BACKOFF_S, BACKOFF_S * 2 ** (len(deaths_s) - 1))

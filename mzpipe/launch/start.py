@@ -3,7 +3,8 @@
 from ..errors import CheckpointError
 from ..replay.journal import has_records
 from ..runs.checkpoint import BEST, LATEST, CheckpointStore
-from ..runs.directory import LastMoment, RunDirectory
+from ..runs.directory import RunDirectory
+from ..runs.last_moment import LastMoment
 from ..runs.resume import ResumePoint, find_resume_point
 from ..runs.scores import read_scores
 from ..telemetry import View

@@ -23,6 +23,7 @@ from ..ipc.messages import (
     Note,
     NotSaved,
     Ready,
+    RunEnded,
     SaveCheckpoint,
     Welcome,
 )
@@ -34,9 +35,10 @@ from ..runtime.attended import AttendedClock
 from ..runtime.process import describe_exit, make_death_pipe
 from ..telemetry import View
 from ..telemetry.loggers import Loggers
-from ..telemetry.reports import Reached, Reports
+from ..telemetry.reports import Reached, Reporting, Reports
 from .ending import Ending, Patience
 from .join import SOCKET_FILE
+from .placing import Placing
 from .plan import Plan
 from .roles import LAST_STAGE, SEARCHING_ROLES, STOP_STAGES
 from .roster import Entry, Roster, State
@@ -67,9 +69,10 @@ class Supervisor:
         reached: Reached,
         watch: Watch | None = None,
         loggers: Loggers | None = None,
+        pods: Placing | None = None,
     ) -> None:
         self._profile, self._run, self._live, self._view = plan.profile, run, live, view
-        self._signals, self._watch = signals, watch
+        self._signals, self._watch, self._pods = signals, watch, pods
         runtime = Path(live.runtime_directory)
         self._plane = DataPlane.create(runtime, plan.shape)
         self._stop_word = self._plane.stop_word()
@@ -77,7 +80,7 @@ class Supervisor:
         self._clock = AttendedClock(_LONGEST_TURN_S)
         self._socket = SupervisorSocket(runtime / SOCKET_FILE)
         self._roster = Roster(plan.shape.members(), self._profile, run.path, run.logs, view.line, self._clock.now_s)
-        self._reports = Reports(self._profile, self._plane, run, view, reached, self._clock.now_s, loggers)
+        self._reports = self._make_reports(reached, loggers)
         silence_s = self._profile.topology.silence_s
         self._silences = SilenceKeeper(self._plane, self._roster, run.logs, view, silence_s, self._clock)
         self._outcome: Outcome | None = None
@@ -86,6 +89,9 @@ class Supervisor:
         self._hurried_s: float | None = None
         self._ending = Ending()
         self._refused = 0
+
+    def _make_reports(self, reached: Reached, loggers: Loggers | None) -> Reporting:
+        return Reports(self._profile, self._plane, self._run, self._view, reached, self._clock.now_s, loggers)
 
     def run(self) -> Outcome:
         """Runs everything from the first process to the last; returns how it ended."""
@@ -189,6 +195,8 @@ class Supervisor:
             case NotSaved():
                 self._saved_request = max(self._saved_request, message.request_id)
                 self._ending.not_saved(message)
+            case RunEnded():
+                self._outcome = self._outcome or Outcome(ExitCode.FINISHED, message.reason)
             case Note():
                 self._view.line(f"{identity}: {message.text}")
 
@@ -245,14 +253,14 @@ class Supervisor:
 
         A device that is full or lost stays so, and the only rank of the learner fails again on the same state. One of
         several ranks may have failed for a dead peer, unless one of them ended with a known error, which it would meet
-        again. Without a journal the replay server's table is only in its memory.
+        again. Without a journal the replay server's table is only in its memory. An uplink that fails has lost the run.
         """
         replay = self._profile.replay
         if role == Role.REPLAY and not (replay.journal or replay.source):
             return False
         if code is not None and code < 0:
             return True
-        if role == Role.LEARNER and not self._may_be_the_peer():
+        if role == Role.UPLINK or (role == Role.LEARNER and not self._may_be_the_peer()):
             return False
         return was_ready and code != ExitCode.DEVICE
 
@@ -311,6 +319,8 @@ class Supervisor:
 
     def _report(self) -> None:
         self._reports.tick(self._note)
+        if self._pods is not None:
+            self._pods.look()
         limit = self._reports.limit_reached() or (self._watch(self._plane) if self._watch else None)
         if limit is not None and self._outcome is None:
             self._outcome = Outcome(ExitCode.FINISHED, limit)
@@ -327,8 +337,7 @@ class Supervisor:
         self._reports.stopping()
         self._ending.cause = outcome
         self._view.line(f"stopping: {outcome.reason}")
-        self._raise_stage(_FIRST_STAGE)
-        self._wait_for_end(self._clock.now_s() + _SOURCES_STOP_S, up_to_stage=_FIRST_STAGE)
+        self._stop_sources()
         self._save_checkpoint()
         self._raise_stage(LAST_STAGE)
         self._wait_for_end(self._clock.now_s() + _REST_STOP_S)
@@ -336,6 +345,10 @@ class Supervisor:
             if entry.child is not None:
                 self._miss(entry, f"{entry.member.identity} (pid {entry.pid}) has not ended and is killed")
         return self._ending.outcome()
+
+    def _stop_sources(self) -> None:
+        self._raise_stage(_FIRST_STAGE)
+        self._wait_for_end(self._clock.now_s() + _SOURCES_STOP_S, up_to_stage=_FIRST_STAGE)
 
     def _miss(self, entry: Entry, what: str) -> None:
         """Says that a process did not end as it should; without the replay server's end its journal lacks its last."""

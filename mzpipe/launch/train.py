@@ -1,22 +1,31 @@
 """`train`: takes a profile to a finished run, in many processes or in one."""
 
 import dataclasses
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 
+from ..cluster.keys import run_keys
+from ..cluster.node import POD
 from ..config import Profile, load_profile
-from ..errors import ConfigError, ExitCode
+from ..errors import ConfigError, ExitCode, UsageError
+from ..extras import require
+from ..own_code import own_code_allowed
 from ..replay.journal import has_records
 from ..runs.checkpoint import LATEST, CheckpointStore
-from ..runs.directory import LastMoment, LiveRun, LockedRun, RunDirectory, save_profile, sweep_leftovers
+from ..runs.directory import LiveRun, LockedRun, RunDirectory, save_profile, sweep_leftovers
 from ..runs.initial import write_initial
+from ..runs.last_moment import LastMoment
 from ..runs.resume import ResumePoint
 from ..runs.scores import read_scores
 from ..telemetry import View
 from ..telemetry.loggers import Loggers
 from ..telemetry.reports import Reached
+from .bundles import Task
 from .checks import check_model, check_profile, check_start, find_source
 from .last_moment import counted_session, recall_last_moment
-from .plan import make_plan, plan_lines
+from .placing import Placing
+from .plan import Plan, make_plan, plan_lines
+from .pod_resources import pod_line, pod_resources
 from .prepare import prepare
 from .serial_run import run_serial
 from .signals import Outcome, SignalPipe, Watch, signal_outcome
@@ -33,12 +42,18 @@ def train(
     watch: Watch | None = None,
     trace_events: int = 0,
     began_s: float | None = None,
+    ray: str = "",
 ) -> Outcome:
     """Runs a profile in its run directory until it stops; resumes the run that the directory holds.
 
     `watch` looks at the run while it is live; a trace has room for `trace_events` events. With `began_s`, a
-    time on the monotonic clock, a line says how long after it the first env step was played.
+    time on the monotonic clock, a line says how long after it the first env step was played. `ray` is the address
+    of the Ray cluster that places the run's pods, or "auto".
     """
+    if ray:
+        refuse_without_pods(profile)
+    if serial and profile.cluster.pods:
+        raise UsageError(f"--serial: cluster.pods={profile.cluster.pods}: one process serves no pods: leave one out")
     game = check_profile(profile, run, trace_events=trace_events)
     with SignalPipe() as signals, run.locked() as locked, locked.as_found():
         last = recall_last_moment(locked)
@@ -66,14 +81,43 @@ def train(
             initial = check_model(plan, run, start, source)
             if initial is not None:
                 write_initial(Path(live.runtime_directory), initial)
-            _begin(locked, start, view)
-            save_profile(profile, run.profile)
-            for line in (*prepared.lines(), *([initial.line] if initial else []), *plan_lines(plan)):
-                view.line(line)
-            reached = reached._replace(began_s=began_s)
-            if serial:
-                return run_serial(plan, run, live, view, signals, reached, watch, loggers)
-            return Supervisor(plan, run, live, view, signals, reached, watch, loggers).run()
+            with _reserve_pods(ray, plan, live, view, signals) as pods:
+                if pods is not None:
+                    pods.await_placed(lambda: signals.first() is not None)
+                    stopped = signal_outcome(signals, "stopped before its pods had their places")
+                    if stopped is not None:
+                        return stopped
+                _begin(locked, start, view)
+                keys = run_keys(run.path, profile.cluster.pods) if profile.cluster.pods else None
+                save_profile(profile, run.profile)
+                for line in (*prepared.lines(), *([initial.line] if initial else []), *plan_lines(plan)):
+                    view.line(line)
+                reached = reached._replace(began_s=began_s)
+                if serial:
+                    return run_serial(plan, run, live, view, signals, reached, watch, loggers)
+                if pods is not None and keys is not None:
+                    view.line(pod_line(plan))
+                    allowed = ("--allow-env-import",) if own_code_allowed() else ()
+                    program = (*POD, *allowed)
+                    pods.start(run.path, Path(live.runtime_directory), keys.public, run.logs, program)
+                return Supervisor(plan, run, live, view, signals, reached, watch, loggers, pods).run()
+
+
+def refuse_without_pods(profile: Profile) -> None:
+    """Raises UsageError if there is nothing that Ray could place, or no Ray."""
+    require("ray", "--ray")
+    if profile.cluster.pods == 0:
+        raise UsageError("--ray: cluster.pods=0: set it to the number of pods, as in --set cluster.pods=2")
+
+
+def _reserve_pods(
+    ray: str, plan: Plan, live: LiveRun, view: View, signals: SignalPipe
+) -> AbstractContextManager[Placing | None]:
+    if not ray:
+        return nullcontext()
+    cluster = plan.profile.cluster
+    task = Task(ray, cluster.pods, pod_resources(plan), cluster.listen)
+    return Placing(task, Path(live.runtime_directory), view.line, lambda: signals.count() > 1)
 
 
 def _start_loggers(profile: Profile, live: LiveRun, view: View, signals: SignalPipe) -> Loggers:
@@ -84,7 +128,7 @@ def _start_loggers(profile: Profile, live: LiveRun, view: View, signals: SignalP
 def _begin(locked: LockedRun, start: ResumePoint | None, view: View) -> None:
     """Changes files for the first time: from here on nothing is refused."""
     locked.touch()
-    for path in sweep_leftovers():
+    for path in sweep_leftovers(locked.directory.path):
         view.line(f"removed {path}, left by a run that was killed")
     if start is not None and start.fault:
         CheckpointStore(locked.directory.checkpoints).point(LATEST, start.name)

@@ -76,7 +76,7 @@ class Measurement:
         if self._is_traced:
             plane.trace().stop_when_full()
         if self._warm_s is None:
-            if plane.total(Role.LEARNER, "loss_steps") >= _WARM_STEPS:
+            if plane.total("loss_steps") >= _WARM_STEPS:
                 self._warm_s = now_s
         elif self.first is None:
             if now_s - self._warm_s >= self._windows.warm_up:

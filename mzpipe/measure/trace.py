@@ -24,7 +24,16 @@ _NS_PER_US, _NS_PER_S = 1e3, 1e9
 _NO_STAGE_NAMES = {NoStage.WAIT_IN: "wait in", NoStage.WAIT_OUT: "wait out", NoStage.OTHER: "other"}
 # Roles from top to bottom, in the direction that games, searches and batches flow.
 _FIRST_PID = 1  # viewers reserve process 0 for the machine
-_ROLES = (Role.ACTOR, Role.INFERENCE, Role.REPLAY, Role.REANALYZER, Role.LEARNER, Role.EVALUATOR)
+_ROLES = (
+    Role.ACTOR,
+    Role.INFERENCE,
+    Role.GATEWAY,
+    Role.UPLINK,
+    Role.REPLAY,
+    Role.REANALYZER,
+    Role.LEARNER,
+    Role.EVALUATOR,
+)
 
 
 class TraceReading(NamedTuple):

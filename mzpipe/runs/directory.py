@@ -4,7 +4,8 @@ RUN/run.lock        held (flock) by the live supervisor; has its pid, run id, ru
 RUN/profile.toml    the resolved profile     RUN/checkpoints/   RUN/logs/ROLE-INDEX.log   RUN/journal/
 RUN/tensorboard/    event files              RUN/scores.csv     evaluations
 
-/dev/shm/mzpipe-UID-RUNID/   0700: lock (held as long as the supervisor lives), segments, socket, death pipe
+/dev/shm/mzpipe-UID-RUNID/   0700: lock (held as long as the supervisor lives), run (the path of RUN), segments, socket,
+                             death pipe
 """
 
 import contextlib
@@ -28,14 +29,16 @@ from ..errors import AlreadyRunningError, InputOutputError, UsageError
 from ..reading import read_json
 from ..runtime.context import Storage
 from .files import file_errors, replace_file
+from .last_moment import LastMoment, last_moment_of
 from .releases import hint_for, refuse_release
 
 # The resolved profile, and the directory of checkpoints.
 PROFILE, CHECKPOINTS = "profile.toml", "checkpoints"
+_RUN_LOCK = "run.lock"
 SHARED_MEMORY = Path("/dev/shm")
 _RUN_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _RUN_ID = re.compile(r"[0-9a-f]{12}")
-_LOCK = "lock"
+_LOCK, _RUN = "lock", "run"
 _MAX_LOCK_BYTES, _MAX_COUNT = 1 << 16, 1 << 62
 
 
@@ -58,18 +61,6 @@ class LiveRun:
     pid: int
     run_id: str
     runtime_directory: str
-
-
-class LastMoment(NamedTuple):
-    """The counts of a session at its end: moves, stored transitions and training steps of all sessions so far.
-
-    `in_flight`: transitions that this session had played but that had not reached the table, in actors or in rings.
-    """
-
-    env_steps: int
-    inserted: int
-    learner_steps: int
-    in_flight: int
 
 
 class _LockFile(NamedTuple):
@@ -126,7 +117,7 @@ class RunDirectory:
         self.logs = path / "logs"
         self.tensorboard = path / "tensorboard"
         self.scores = path / "scores.csv"
-        self._lock = path / "run.lock"
+        self._lock = path / _RUN_LOCK
 
     @property
     def storage(self) -> Storage:
@@ -228,22 +219,17 @@ class LockedRun:
         self._announce()
 
     def _announce(self, **fields: object) -> None:
-        """Writes the contents of the lock file; without a run id there is no run to join.
-
-        It is one write, at least as long as the old contents: a reader, even after a kill, finds the old or the new.
-        Only a full disk cuts the write short, and then refuses the rest. Raises InputOutputError.
-        """
-        data = json.dumps({"pid": os.getpid(), **fields, **({"last": self.last} if self.last else {})}).encode()
+        """Writes the contents of the lock file; without a run id there is no run to join. Raises InputOutputError."""
         with file_errors("write the lock of", self.directory.path):
-            contents, written = data.ljust(os.fstat(self._descriptor).st_size), 0
-            while written < len(contents):
-                written += os.pwrite(self._descriptor, contents[written:], written)
+            _write_lock(self._descriptor, self.last, **{"pid": os.getpid(), **fields})
 
     @contextlib.contextmanager
     def runtime(self) -> Iterator[LiveRun]:
         """Makes a runtime directory, announces it in the lock file, and removes it at the end."""
         run_id, path, lock = _make_held(SHARED_MEMORY, runtime_prefix())
         try:
+            with file_errors("write", path):
+                (path / _RUN).write_bytes(os.fsencode(self.directory.path.resolve()))
             live = LiveRun(os.getpid(), run_id, str(path))
             self._announce(**dataclasses.asdict(live))
             yield live
@@ -252,6 +238,18 @@ class LockedRun:
             os.close(lock)
             with contextlib.suppress(InputOutputError):  # what the file still names is gone, and a reader sees that
                 self._announce()
+
+
+def _write_lock(descriptor: int, last: LastMoment | None, **fields: object) -> None:
+    """Writes a lock file's contents.
+
+    It is one write, at least as long as the old contents: a reader, even after a kill, finds the old or the new. Only a
+    full disk cuts the write short, and then refuses the rest.
+    """
+    data = json.dumps({**fields, **({"last": last} if last else {})}).encode()
+    contents, written = data.ljust(os.fstat(descriptor).st_size), 0
+    while written < len(contents):
+        written += os.pwrite(descriptor, contents[written:], written)
 
 
 @contextlib.contextmanager
@@ -278,6 +276,11 @@ def _make_held(parent: Path, prefix: str) -> tuple[str, Path, int]:
             os.close(lock)
 
 
+def run_id_of(runtime: Path) -> str:
+    """The id of the run, or of the pod's life, whose runtime directory this is."""
+    return runtime.name.rpartition("-")[2]
+
+
 def _runtime_directory(run_id: str) -> Path:
     return SHARED_MEMORY / f"{runtime_prefix()}{run_id}"
 
@@ -287,12 +290,15 @@ def runtime_prefix() -> str:
     return f"mzpipe-{os.getuid()}-"
 
 
-def sweep_leftovers() -> list[Path]:
-    """Removes this user's runtime and scratch directories whose process is gone, and returns them."""
+def sweep_leftovers(own: Path | None = None) -> list[Path]:
+    """Removes this user's runtime and scratch directories whose process is gone, and returns them.
+
+    `own` is the run directory whose lock the caller holds, if it does: it has read what its former session has left.
+    """
     removed = []
     scratch = Path(tempfile.gettempdir()).glob(f"mzpipe-*-{os.getuid()}-*")
     for path in sorted([*SHARED_MEMORY.glob(f"{runtime_prefix()}*"), *scratch]):
-        if _is_our_directory(path) and _remove_abandoned(path):
+        if _is_our_directory(path) and _remove_abandoned(path, own):
             removed.append(path)
     return removed
 
@@ -328,8 +334,8 @@ def _is_our_directory(path: Path) -> bool:
     return stat.S_ISDIR(status.st_mode) and status.st_uid == os.getuid()
 
 
-def _remove_abandoned(path: Path) -> bool:
-    """Removes the directory unless a process holds its lock.
+def _remove_abandoned(path: Path, own: Path | None) -> bool:
+    """Removes the directory unless a process holds its lock, or is about to read its counts.
 
     This function holds the lock until all is gone: a supervisor that has created the lock, but not taken it yet, finds
     it taken and tries again elsewhere.
@@ -339,12 +345,47 @@ def _remove_abandoned(path: Path) -> bool:
     except OSError:
         return False
     try:
-        if not try_lock(descriptor):
+        if not (try_lock(descriptor) and _keep_counts(path, own)):
             return False
         shutil.rmtree(path, ignore_errors=True)
         return True
     finally:
         os.close(descriptor)
+
+
+def _keep_counts(runtime: Path, own: Path | None) -> bool:
+    """Writes the counts of a killed session into its run's lock file; False if a start of the run, which will do so,
+    holds that."""
+    run = _run_of(runtime)
+    if run is None or (own is not None and run == own.resolve()):
+        return True
+    try:
+        descriptor = os.open(run / _RUN_LOCK, os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC)
+    except OSError:
+        return True  # the run is gone
+    try:
+        found = _LockFile.read(run / _RUN_LOCK)
+        is_last = found.live is not None and found.live.runtime_directory == str(runtime)
+        last = last_moment_of(runtime, found.last) if is_last else None
+        # Shared, and for a moment: a start waits for readers, and is refused by none.
+        if not try_lock(descriptor, fcntl.LOCK_SH):
+            live = _LockFile.read(run / _RUN_LOCK).live
+            return live is not None and live.runtime_directory != str(runtime)  # a later session has kept the counts
+        if is_last and _LockFile.read(run / _RUN_LOCK) == found:
+            with contextlib.suppress(OSError):  # a full disk: the next start tells no losses
+                _write_lock(descriptor, last, pid=found.pid)
+        return True
+    finally:
+        os.close(descriptor)
+
+
+def _run_of(runtime: Path) -> Path | None:
+    """The run directory of a runtime directory; None if it does not say, or is a pod's scratch that is gone."""
+    try:
+        path = Path(os.fsdecode((runtime / _RUN).read_bytes()))
+        return path if path.is_absolute() and path.is_dir() else None
+    except (OSError, ValueError):
+        return None
 
 
 def _open_lock(path: Path) -> int:

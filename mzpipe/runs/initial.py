@@ -18,6 +18,7 @@ from safetensors.numpy import save as save_tensors
 from ..config.base import near
 from ..errors import CheckpointError, ConfigError, InputOutputError
 from ..format import printable
+from ..ipc.diagnostics import TRAINING_PARTS
 from ..ipc.layout import Field
 from .checkpoint import BEST, LATEST, MANIFEST, CheckpointStore, read_weights
 from .directory import CHECKPOINTS, PROFILE
@@ -26,8 +27,6 @@ from .releases import find_run, hint_for
 
 # The mean of a game's images (nets/model.py), which says nothing of another game's.
 MEAN_IMAGE = "mean_image"
-# The parts of a model that only the learner has (nets/consistency.py, nets/chance.py): `best` checkpoints lack them.
-_TRAINING_ONLY = {"consistency", "encoder"}
 _FILE, _SUFFIX = "initial.safetensors", ".safetensors"
 # Parts that a refusal proposes have at most two names, such as prediction.value.
 _PROPOSED_DEPTH = 2
@@ -96,7 +95,7 @@ def take(source: Source, parts: Collection[str], model: Iterable[Field], *, is_s
     found = {name: (str(array.dtype), array.shape) for name, array in source.weights.items()}
     names = list(dict.fromkeys([*wanted, *found]))  # in the model's own order
     differing = {name for name in names if found.get(name) != wanted.get(name)}
-    may_be_new = set() if parts else _TRAINING_ONLY & set(map(_part, differing))
+    may_be_new = set() if parts else set(TRAINING_PARTS) & set(map(_part, differing))  # `best` lacks them
     asked = [name for name in names if _is_in(name, parts) and _part(name) not in may_be_new]
     if wrong := [name for name in asked if name in differing]:
         fault = f"{wrong[0][:_SHOWN_CHARACTERS]} is {spoken(found.get(wrong[0]))} in {source.path}"

@@ -19,6 +19,11 @@ class Storage:
     journal: Path
     logs: Path
 
+    @property
+    def run(self) -> Path:
+        """The run's directory."""
+        return self.logs.parent
+
 
 @dataclass(frozen=True)
 class RoleContext:

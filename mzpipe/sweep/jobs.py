@@ -57,7 +57,7 @@ class LocalRunner:
         output = _opened(log)
         cores = self.free_shares.pop(0)
         arguments = [str(os.getpid()), ",".join(map(str, cores)), *self._program, *words]
-        child = spawn(["mzpipe.sweep.follow", *arguments], environment=child_environment(1), log=output)
+        child = spawn(["mzpipe.runtime.follow", *arguments], environment=child_environment(1), log=output)
         with contextlib.suppress(OSError):  # what the run prints is lost on a full disk, not the run
             output.close()
         return LocalJob(self, child, cores)

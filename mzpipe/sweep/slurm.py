@@ -58,7 +58,7 @@ class Train:
     def _run(self) -> int:
         cores = ",".join(map(str, sorted(os.sched_getaffinity(0))))
         with open(self.log, "ab") as output:
-            arguments = ["mzpipe.sweep.follow", str(os.getpid()), cores, *self.program, *self.words]
+            arguments = ["mzpipe.runtime.follow", str(os.getpid()), cores, *self.program, *self.words]
             self._child: Child = spawn(arguments, environment=child_environment(1), log=output)
         is_asked = False
         while not select.select([self._child.pidfd], [], [], _LOOK_S)[0]:

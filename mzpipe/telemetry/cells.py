@@ -44,6 +44,8 @@ class Bar:
 LABEL, QUIET, GOOD, WARNING, TROUBLE = "bright_black", "bright_black", "green", "yellow", "bold red"
 # A queue this full makes the stage that writes into it wait; that is back-pressure at work, not a fault.
 _FULL_QUEUE = 0.9
+# While a version is on its way, the next ones are published.
+_FEW_VERSIONS = 2
 # The rate limiter fails to hold samples_per_insert if it is further from its target than this share.
 _SAMPLES_PER_INSERT_TOLERANCE = 0.1
 
@@ -104,6 +106,13 @@ def clipped(snapshot: Snapshot) -> Text:
     return measured(
         snapshot[_CLIPPED], percent, "" if BY_TAG[_CLIPPED].is_healthy(snapshot.known(_CLIPPED)) else WARNING
     )
+
+
+def versions_behind(versions: int) -> Text:
+    """The age of a pod's weights; yellow if the link takes longer for a version than the learner."""
+    if versions == 0:
+        return Text("newest", style=GOOD)
+    return Text(f"{count(versions)} behind", style=WARNING if versions > _FEW_VERSIONS else "")
 
 
 def _whole(x: float) -> str:

@@ -17,6 +17,7 @@ from .metrics import ROWS
 from .snapshot import Snapshot, progress, seconds_to
 
 _WIDE = 120
+_PODS_SHOWN = 4
 
 
 def limits_block(snapshot: Snapshot) -> Table:
@@ -49,6 +50,24 @@ def stages_block(snapshot: Snapshot) -> Table:
         if items_per_s is not None:
             queue = cells.queue_fill(snapshot[fill.tag] if fill else None)
             table.add_row(Text(stage.label), number(items_per_s), Text(rate.unit), *queue)
+    return table
+
+
+def pods_block(snapshot: Snapshot) -> Table:
+    """The pods, those that need attention first: where each lives, how fast it plays, and with how old weights."""
+    table = Table(box=None, expand=True, padding=(0, 2, 0, 0), pad_edge=False, header_style=cells.LABEL)
+    table.add_column("pod", no_wrap=True)
+    table.add_column("node", no_wrap=True, overflow="ellipsis", ratio=1)
+    for name in ("env steps/s", "weights", "on their way"):
+        table.add_column(name, no_wrap=True, justify="right")
+    order = sorted(range(len(snapshot.pods)), key=lambda pod: snapshot.pods[pod].is_linked)
+    for pod in order[:_PODS_SHOWN]:
+        state = snapshot.pods[pod]
+        rate = Text(number(state.env_steps_per_s), style="bold") if state.is_linked else Text("no link", cells.TROUBLE)
+        age = cells.versions_behind(state.versions_behind)
+        table.add_row(str(pod), Text(printable(state.node) or "-"), rate, age, count(state.on_their_way))
+    if len(order) > _PODS_SHOWN:
+        table.add_row("", Text(f"{snapshot.linked_pods} of {len(order)} pods are linked", style=cells.QUIET))
     return table
 
 
@@ -114,12 +133,15 @@ class Dashboard:
 
     def _narrow(self) -> list[RenderableType]:
         facts = _side_by_side((learning_block(self.snapshot, self.return_mean), 1), (data_block(self.snapshot), 1))
-        return [limits_block(self.snapshot), _rule(), stages_block(self.snapshot), _rule(), facts]
+        return [limits_block(self.snapshot), _rule(), stages_block(self.snapshot), _rule(), facts, *self._pods()]
 
     def _wide(self) -> list[RenderableType]:
         learning, data = learning_block(self.snapshot, self.return_mean), data_block(self.snapshot)
         facts = _side_by_side((stages_block(self.snapshot), 53), (learning, 30), (data, 28))
-        return [limits_block(self.snapshot), _rule(), facts]
+        return [limits_block(self.snapshot), _rule(), facts, *self._pods()]
+
+    def _pods(self) -> list[RenderableType]:
+        return [_rule(), pods_block(self.snapshot)] if self.snapshot.pods else []
 
 
 def _side_by_side(*blocks: tuple[RenderableType, int]) -> RenderableType:

@@ -65,7 +65,9 @@ class When(NamedTuple):
 
 _ALWAYS = When("", lambda source: True)
 _REANALYZE = When("with reanalyzers", lambda recent: recent.plane.shape.reanalyzers > 0)
+_PODS = When("with `cluster.pods`", lambda recent: recent.plane.shape.pods > 0)
 _CONSISTENCY = When("with `network.consistency`", lambda recent: recent.profile.network.consistency)
+_RECONSTRUCTION = When("with `network.reconstruction`", lambda recent: recent.profile.network.reconstruction)
 _RESIGN = When("with `actor.resign_below`", lambda recent: recent.profile.actor.resign_below is not None)
 _CHANCE = When("with `network.chance_codes`", lambda recent: recent.profile.network.chance_codes > 0)
 _GPUS = When("with an NVIDIA GPU", lambda recent: bool(recent.gpus))
@@ -125,12 +127,10 @@ def _rate(tag: str, counter: str, unit: str, when: When = _ALWAYS) -> Metric[Rec
     return Metric(tag, unit, BY_NAME[counter].meaning, lambda recent: recent.rate(counter), when)
 
 
-def _now(tag: str, unit: str, healthy: tuple[float, float] | None = None) -> Metric[Recent]:
+def _now(tag: str, unit: str, healthy: tuple[float, float] | None = None, when: When = _ALWAYS) -> Metric[Recent]:
     """The present value of a counter of a role's first process; the tag names both."""
     role, counter = tag.split("/")
-    return Metric(
-        tag, unit, BY_NAME[counter].meaning, lambda recent: recent.first(Role(role), counter), healthy=healthy
-    )
+    return Metric(tag, unit, BY_NAME[counter].meaning, lambda recent: recent.first(Role(role), counter), when, healthy)
 
 
 def _loss(name: str, when: When = _ALWAYS) -> Metric[Recent]:
@@ -241,6 +241,7 @@ METRICS: tuple[Metric[Recent], ...] = (
     ),
     *(_loss(name) for name in ("total", "policy", "value", "reward")),
     _loss("consistency", _CONSISTENCY),
+    _loss("reconstruction", _RECONSTRUCTION),
     *(_loss(name, _CHANCE) for name in ("afterstate", "code", "commitment")),
     _rate("perf/env_steps_per_s", "env_steps", "env steps/s"),
     _rate("perf/simulations_per_s", "simulations", "simulations/s"),
@@ -275,6 +276,12 @@ METRICS: tuple[Metric[Recent], ...] = (
         lambda recent: recent.mean("clipped_targets", "targets"),
         healthy=(0.0, 0.01),
     ),
+    _now("gateway/links", "pods", when=_PODS),
+    _now("gateway/pod_lost", "transitions", _NONE, _PODS),
+    _rate("gateway/transitions_per_s", "pod_transitions", "transitions/s", _PODS),
+    _rate("gateway/bytes_in_per_s", "link_bytes_in", "bytes/s", _PODS),
+    _rate("gateway/bytes_out_per_s", "link_bytes_out", "bytes/s", _PODS),
+    _now("gateway/refused_pods", "joins", _NONE, _PODS),
     _now("learner/skipped_steps", "steps", _NONE),
     *(_diagnostic(diagnostic) for diagnostic in DIAGNOSTICS),
     *(metric for row in ROWS for metric in (row.rate, row.fill) if metric is not None),

@@ -3,7 +3,7 @@
 import time
 from collections import deque
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import numpy as np
 
@@ -40,6 +40,25 @@ class Reached(NamedTuple):
     best_return_mean: float | None
     inserted: int = 0
     began_s: float | None = None
+
+
+class Reporting(Protocol):
+    """What a supervisor tells its user."""
+
+    def evaluation(self, message: Evaluated) -> None:
+        """Takes in the result of one evaluation."""
+
+    def limit_reached(self) -> str | None:
+        """The first stop condition that is met, in words."""
+
+    def tick(self, note: Callable[[], str | None]) -> None:
+        """Shows and writes what is due."""
+
+    def stopping(self) -> None:
+        """Notes that the run stops."""
+
+    def close(self) -> None:
+        """Shows and writes the last."""
 
 
 class Reports:
@@ -125,7 +144,7 @@ class Reports:
 
     def _announce_first_step(self, now_s: float) -> None:
         """Shows one line, once, as soon as a move is counted."""
-        if self._began_s is not None and self._plane.total(Role.ACTOR, "env_steps") > self._former_env_steps:
+        if self._began_s is not None and self._plane.total("env_steps") > self._former_env_steps:
             self._view.line(f"first env step after {now_s - self._began_s:.1f} s")
             self._began_s = None
 

@@ -12,6 +12,20 @@ SECONDS_PER_MINUTE = 60.0
 
 
 @dataclass(frozen=True)
+class PodState:
+    """One pod at one moment, as the run's machine knows it."""
+
+    # The name of its machine; "" before it has joined.
+    node: str
+    is_linked: bool
+    env_steps_per_s: float
+    # Versions that the run's machine has and the pod has not.
+    versions_behind: int
+    # Transitions that it has played and that have not arrived.
+    on_their_way: int
+
+
+@dataclass(frozen=True)
 class Snapshot:
     """One moment of a run; None stands for a value that has not been measured yet."""
 
@@ -31,10 +45,17 @@ class Snapshot:
     limits: Mapping[str, tuple[float, float]]
     # What the run is doing, e.g. "training" or "waiting for replay: 340 of 1000 transitions".
     note: str
+    # By number; empty in a run without pods.
+    pods: tuple[PodState, ...] = ()
 
     def __getitem__(self, tag: str) -> float | None:
         """A metric; raises KeyError for a tag that is not declared."""
         return self.metrics.get(BY_TAG[tag].tag)
+
+    @property
+    def linked_pods(self) -> int:
+        """How many pods answer."""
+        return sum(pod.is_linked for pod in self.pods)
 
     def known(self, tag: str) -> float:
         """A metric, or 0 while it has not been measured."""

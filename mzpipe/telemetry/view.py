@@ -99,6 +99,8 @@ def _parts(snapshot: Snapshot, return_mean: float | None) -> Iterator[str]:
 
 
 def _trouble(snapshot: Snapshot) -> Iterator[str]:
+    if snapshot.linked_pods < len(snapshot.pods):
+        yield f"pods {snapshot.linked_pods} of {len(snapshot.pods)}"
     skipped = int(snapshot.known("learner/skipped_steps"))
     if skipped:
         yield f"skipped {count(skipped)}"

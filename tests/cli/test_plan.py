@@ -87,3 +87,25 @@ def test_plan_refuses_what_train_refuses(profile, capsys, override, text):
 def test_plan_refuses_a_device_that_is_missing(profile, capsys):
     assert main(["plan", str(profile), "--set", "inference.devices=[99]"]) == 75
     assert capsys.readouterr().err.startswith("mzpipe plan: device 99: this machine has ")
+
+
+@pytest.mark.usefixtures("untouched")
+def test_plan_of_pods_says_what_their_links_carry(profile, capsys):
+    assert main(["plan", str(profile), "--ray", "--set", "cluster.pods=2"]) == 0
+    out = capsys.readouterr().out
+    assert "pods      2, each on one node: 1 inference server, 1 actor, " in out
+    assert "link      a transition takes" in out
+
+
+@pytest.mark.usefixtures("untouched")
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--ray"], "--ray: cluster.pods=0: set it to the number of pods"),
+        (["--measured", "nonesuch"], "--measured: only with --ray"),
+        (["--ray", "--set", "cluster.pods=1", "--measured", "nonesuch"], "--measured nonesuch: cannot be read"),
+    ],
+)
+def test_plan_refuses_bad_choices_of_pods(profile, words, message, capsys):
+    assert main(["plan", str(profile), *words]) == 2
+    assert message in capsys.readouterr().err

@@ -18,6 +18,7 @@ import numpy as np
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from mzpipe.cli.profile_arguments import new_directory, write_text
+from mzpipe.cluster.keys import pod_key_path, read_head_keys, read_key, read_placed, run_keys, write_placed
 from mzpipe.config import load_profile
 from mzpipe.errors import InputOutputError, UsageError
 from mzpipe.evaluator.best import BestCheckpoint
@@ -486,7 +487,7 @@ class TrialsLog(Writer):
     """The log that a trial's run prints into; its own words are the run's to lose."""
 
     def prepare(self):
-        self.runner = LocalRunner(1, program=("mzpipe.sweep.follow",))
+        self.runner = LocalRunner(1, program=("mzpipe.runtime.follow",))
 
     def write(self):
         job = self.runner.start("trial-0", (), self.home / "trial-0.log")
@@ -603,6 +604,45 @@ class Once(Scores):
             super().write()
 
 
+class Keys(Writer):
+    """The keys of a second pod: the head knows no pod whose file is missing."""
+
+    def prepare(self):
+        run_keys(self.home, 1)
+
+    def write(self):
+        run_keys(self.home, 2)
+
+    def look(self):
+        known = read_head_keys(self.home).pods
+        assert len(known) in (1, 2)
+        assert [read_key(pod_key_path(self.home, pod)).public for pod in range(len(known))] == list(known)
+
+    def again(self):
+        self.write()
+        self.look()
+        assert len(read_head_keys(self.home).pods) == 2
+
+
+class PlacedKeys(Writer):
+    """The keys of placed pods, replaced as a whole."""
+
+    def prepare(self):
+        run_keys(self.home, 1)
+        self.key = read_key(pod_key_path(self.home, 0)).public
+        write_placed(self.home, {0: self.key})
+
+    def write(self):
+        write_placed(self.home, {0: self.key, 1: self.key})
+
+    def look(self):
+        assert read_placed(self.home) in ({0: self.key}, {0: self.key, 1: self.key})
+
+    def again(self):
+        self.write()
+        assert len(read_placed(self.home)) == 2
+
+
 PLANTED = (InPlace, Raw, Once)
 WRITERS = {
     "runs/files.py": (File,),
@@ -619,6 +659,7 @@ WRITERS = {
     "launch/roster.py": (Log,),
     "launch/silence.py": (Stacks,),
     "launch/prepare.py": (RememberedRehearsal,),
+    "cluster/keys.py": (Keys, PlacedKeys),
     "replay/journal": (JournalFiles,),
     "replay/dataset.py": (Dataset,),
     "cli/export_onnx.py": (Graphs,),

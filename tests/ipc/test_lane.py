@@ -161,7 +161,7 @@ def test_plane_attaches_to_exactly_what_was_created(shm_path):
     actor = Member("actor", 2)
     created.counters(actor).add("env_steps", 5)
     assert attached.counters(actor).get("env_steps") == 5
-    assert attached.total("actor", "env_steps") == 5
+    assert attached.total("env_steps") == 5
     created.errors(actor).record_text("oops")
     assert attached.errors(actor).read()[0].text == "oops"
     created.stop_word().raise_to(3)

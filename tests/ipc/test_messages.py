@@ -13,7 +13,7 @@ from mzpipe.ipc import messages
 from mzpipe.ipc.messages import MAX_MESSAGE_BYTES, MAX_TEXT_BYTES, WIRE_VERSION, Note, Ready, decode, encode
 
 EXAMPLES = {int: 3, str: "text", float: 0.5, bool: True}
-KINDS = list(messages._KINDS.values())
+KINDS = list(messages._CODEC._kinds.values())
 
 
 def wire(body):

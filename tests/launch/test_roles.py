@@ -1,16 +1,18 @@
 """A role's name is declared once, and its agent is made from the same context as every other."""
 
 import ast
+import dataclasses
 from pathlib import Path
 from typing import get_args
 
 import pytest
 
 from mzpipe.config.profile import ExternalRole
+from mzpipe.ipc.dataplane import DataPlane
 from mzpipe.ipc.roles import Role
 from mzpipe.launch.roles import SEARCHING_ROLES, STOP_STAGES, make_agent
 from mzpipe.runtime.agent import Agent
-from tests.tiny import make_context, make_plane, tiny_profile
+from tests.tiny import make_context, make_plane, planned, tiny_profile
 
 ROOT = Path(__file__).parents[2]
 # In these files the words mean something else: sections of a profile, rows of the live view, cases of a benchmark. Only
@@ -46,8 +48,8 @@ def test_role_is_written_out_only_where_it_is_declared():
     assert [word for path in files if path != declaration for word in roles_written_out(path)] == []
 
 
-def test_external_role_is_none_or_any_role():
-    assert sorted(get_args(ExternalRole)) == sorted(["none", *Role])
+def test_external_role_is_none_or_any_role_of_a_run():
+    assert sorted(get_args(ExternalRole)) == sorted(["none", *({*Role} - {Role.UPLINK})])  # of a run, not of a pod
 
 
 def test_stop_has_a_stage_for_every_role_and_no_role_is_restarted_after_what_it_feeds():
@@ -57,8 +59,9 @@ def test_stop_has_a_stage_for_every_role_and_no_role_is_restarted_after_what_it_
 
 @pytest.mark.parametrize("role", Role)
 def test_make_agent_makes_every_role_from_the_same_context(tmp_path, role):
-    profile = tiny_profile("reanalyze.fraction=0.5")
-    agent = make_agent(make_context(profile, make_plane(tmp_path, profile), role))
+    profile = tiny_profile("reanalyze.fraction=0.5", "cluster.pods=1")
+    shape = dataclasses.replace(planned(profile).shape, is_pod=role is Role.UPLINK)
+    agent = make_agent(make_context(profile, DataPlane.create(tmp_path, shape), role))
     assert isinstance(agent, Agent)
     assert agent.role is role
 

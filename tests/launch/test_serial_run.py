@@ -7,7 +7,6 @@ from types import SimpleNamespace
 import pytest
 
 from mzpipe.launch import serial_run as module
-from mzpipe.launch.last_moment import read_last_moment
 from mzpipe.launch.serial import SerialPipeline
 from mzpipe.launch.serial_run import run_serial
 from mzpipe.launch.signals import SignalPipe
@@ -15,6 +14,7 @@ from mzpipe.replay.journal import has_records
 from mzpipe.replay.journal.thread import JournalThread
 from mzpipe.runs.checkpoint import CheckpointStore
 from mzpipe.runs.directory import LiveRun, RunDirectory
+from mzpipe.runs.last_moment import read_last_moment
 from mzpipe.runtime.attended import AttendedClock
 from mzpipe.telemetry.reports import Reached
 from tests.launch.fakes import Clock, Screen
@@ -64,7 +64,7 @@ def test_serial_run_is_stopped_by_ctrl_z_and_its_minutes_do_not_count_that(run_t
 
 def test_serial_run_stores_every_move_played_when_the_rate_limiter_holds_actors_back(run_to_its_end, shm_path):
     run_to_its_end("stop.learner_steps=2", "topology.trajectory_ring_slots=1", "replay.max_insert_lead=12")
-    last = read_last_moment(LiveRun(os.getpid(), "x", str(shm_path)))
+    last = read_last_moment(shm_path)
     assert last.env_steps == last.inserted > 0
 
 

@@ -11,7 +11,8 @@ from mzpipe.errors import ExitCode, MzpipeError
 from mzpipe.launch import train as module
 from mzpipe.launch.train import train
 from mzpipe.runs.checkpoint import Checkpoint, CheckpointStore
-from mzpipe.runs.directory import LastMoment, RunDirectory, save_profile
+from mzpipe.runs.directory import RunDirectory, save_profile
+from mzpipe.runs.last_moment import LastMoment
 from mzpipe.runs.scores import Evaluation, ScoresFile
 from tests.launch.fakes import Screen
 from tests.launch.journals import make_journal

@@ -11,7 +11,8 @@ from mzpipe.launch import train as module
 from mzpipe.launch.start import find_start
 from mzpipe.launch.train import read_reached, train
 from mzpipe.runs.checkpoint import Checkpoint, CheckpointStore
-from mzpipe.runs.directory import LastMoment, RunDirectory, save_profile
+from mzpipe.runs.directory import RunDirectory, save_profile
+from mzpipe.runs.last_moment import LastMoment
 from mzpipe.runs.scores import Evaluation, ScoresFile
 from mzpipe.telemetry.reports import Reached
 from tests.launch.fakes import Screen
@@ -158,6 +159,16 @@ def test_train_says_what_it_swept(run, screen, shared_memory):
     kept.rename(name)
     train(tiny_profile(), run, screen, serial=False)
     assert screen.lines[1] == f"removed {name}, left by a run that was killed"
+
+
+@pytest.mark.usefixtures("former_session")
+def test_train_sweeps_what_its_own_killed_session_left(run, screen, shared_memory):
+    with run.locked() as locked, locked.runtime() as live:
+        name, kept = live.runtime_directory, shared_memory / "kept"
+        shared_memory.joinpath(name).rename(kept)
+    kept.rename(name)
+    train(tiny_profile(), run, screen, serial=False)
+    assert f"removed {name}, left by a run that was killed" in screen.lines
 
 
 def test_train_refuses_to_learn_from_a_run_without_a_journal_or_that_is_live(run, screen, tmp_path):

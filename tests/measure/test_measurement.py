@@ -30,7 +30,7 @@ def clock(monkeypatch):
 
 def watch(measurement, clock, until_s, steps=5, turn_s=0.25, trace=None):
     """Takes the supervisor's turns; returns the reason why the run ends, once there is one."""
-    plane = SimpleNamespace(total=lambda role, name: steps, trace=lambda: trace, directory="with one GPU")
+    plane = SimpleNamespace(total=lambda name: steps, trace=lambda: trace, directory="with one GPU")
     while clock.now_s < until_s:
         clock.now_s += turn_s
         reason = measurement(plane)

@@ -295,7 +295,7 @@ def test_memory_compares_what_the_run_takes_with_its_plan(monkeypatch, tmp_path)
     steps = iter((0, 2, 3))
 
     def train(profile, run, view, watch):
-        plane = SimpleNamespace(total=lambda role, name: next(steps), directory=tmp_path)
+        plane = SimpleNamespace(total=lambda name: next(steps), directory=tmp_path)
         while watch(plane) is None:
             pass
         return Outcome(0, "memory is read")

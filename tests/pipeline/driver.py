@@ -126,7 +126,7 @@ class Run:
 
     def learner_steps(self):
         """Learner steps that the live run has taken."""
-        return DataPlane.attach(self.runtime).total("learner", "learner_steps")
+        return DataPlane.attach(self.runtime).total("learner_steps")
 
     def wait(self, timeout_s=2 * START_S):
         """Waits for the supervisor's end; returns its exit code."""

@@ -120,7 +120,7 @@ def steps_of(directory):
     """Learner steps of a run that may not be live yet."""
     try:
         runtime = RunDirectory(directory).live().runtime_directory
-        return DataPlane.attach(Path(runtime)).total("learner", "learner_steps")
+        return DataPlane.attach(Path(runtime)).total("learner_steps")
     except (MzpipeError, OSError):
         return 0
 

@@ -10,10 +10,9 @@ from mzpipe.ipc.ring import RingReader, RingWriter
 from mzpipe.ipc.roles import Role
 from mzpipe.ipc.schema import TERMINATED
 from mzpipe.ipc.shape import Member
-from mzpipe.launch.last_moment import read_last_moment
 from mzpipe.replay.journal.thread import JournalThread
 from mzpipe.replay.server import ReplayServer
-from mzpipe.runs.directory import LiveRun
+from mzpipe.runs.last_moment import read_last_moment
 from tests.tiny import ACTOR, make_context, make_plane, tiny_profile
 
 REPLAY, LEARNER = Member("replay", 0), Member("learner", 0)
@@ -336,7 +335,7 @@ def test_what_is_told_as_lost_is_what_a_kill_of_the_server_took(bench, point, jo
     played += LENGTH * server.play(1)
     server.laps()
     server.plane.counters(ACTOR).set("env_steps", played)
-    last = read_last_moment(LiveRun(1, "x", str(server.plane.directory)))
+    last = read_last_moment(server.plane.directory)
     stored = server.server._table.size
     assert (server.get("inserted"), server.get("stored")) == (stored, stored)
     assert server.get("lost") + last.in_flight == played - stored

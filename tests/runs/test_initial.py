@@ -8,9 +8,10 @@ import pytest
 from safetensors.numpy import save_file
 
 from mzpipe.errors import CheckpointError, ConfigError, InputOutputError
+from mzpipe.ipc.diagnostics import TRAINING_PARTS
 from mzpipe.ipc.layout import Field
 from mzpipe.nets import Model
-from mzpipe.nets.model import training_only_names
+from mzpipe.nets.model import TrainingParts, training_only_names
 from mzpipe.runs import initial as module
 from mzpipe.runs.checkpoint import BEST, LATEST, Checkpoint, CheckpointStore
 from mzpipe.runs.initial import Source, read_source, take
@@ -119,9 +120,10 @@ def test_lines_of_strange_names_are_short_and_printable():
 
 
 def test_the_parts_that_may_be_new_are_those_that_only_the_learner_has():
-    network = tiny_profile("network.consistency=true", "network.chance_codes=4").network
+    network = tiny_profile("network.consistency=true", "network.reconstruction=true", "network.chance_codes=4").network
     model = Model(network, (4,), 2, training_heads=True)
-    assert {name.partition(".")[0] for name in training_only_names(model)} == module._TRAINING_ONLY
+    assert {name.partition(".")[0] for name in training_only_names(model)} == set(TRAINING_PARTS)
+    assert TrainingParts._fields == TRAINING_PARTS
 
 
 @pytest.fixture

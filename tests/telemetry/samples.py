@@ -6,6 +6,7 @@ from typing import Any
 
 from mzpipe.runs.scores import Evaluation
 from mzpipe.telemetry import Snapshot
+from mzpipe.telemetry.snapshot import PodState
 
 EVALUATION = Evaluation(
     weights_version=31, learner_steps=3000, env_steps=12_000, return_mean=120.5, return_std=33.2, episodes=20
@@ -55,6 +56,9 @@ TRAINING = Snapshot(
     },
     note="training",
 )
+
+LINKED = PodState(node="node-b", is_linked=True, env_steps_per_s=512.0, versions_behind=0, on_their_way=64)
+SILENT = PodState(node="node-c", is_linked=False, env_steps_per_s=0.0, versions_behind=9, on_their_way=0)
 
 _UNMEASURED = ("charts", "loss", "staleness", "targets", "replay/samples_per_insert", "replay/insert_wait")
 

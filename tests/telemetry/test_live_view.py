@@ -1,5 +1,6 @@
 """The view for terminals, rendered into a recorded console."""
 
+import dataclasses
 import io
 import math
 from typing import Any
@@ -11,20 +12,20 @@ from mzpipe.ipc.stages import Stage
 from mzpipe.telemetry import LiveView, Snapshot
 from mzpipe.telemetry.metrics import BY_TAG, ROWS
 
-from .samples import starting, training
+from .samples import LINKED, SILENT, starting, training
 
 TALLEST = 24
 BOLD_RED = "\x1b[1;31m"
 
 
-def terminal(width: int) -> Console:
+def terminal(width: int, height: int = TALLEST) -> Console:
     """A terminal that remembers what was drawn on it."""
-    return Console(file=io.StringIO(), width=width, height=TALLEST, force_terminal=True, record=True, _environ={})
+    return Console(file=io.StringIO(), width=width, height=height, force_terminal=True, record=True, _environ={})
 
 
-def draw(snapshot: Snapshot, *, width: int = 80, styles: bool = False) -> list[str]:
+def draw(snapshot: Snapshot, *, width: int = 80, height: int = TALLEST, styles: bool = False) -> list[str]:
     """The rows of the panel."""
-    console = terminal(width)
+    console = terminal(width, height)
     view = LiveView(console, run_name="cartpole [seed 0]")
     view.update(snapshot)
     panel = console.export_text(styles=styles)
@@ -140,3 +141,23 @@ def test_live_view_closes_twice_or_before_its_first_snapshot_without_harm() -> N
     view.update(training())
     view.close()
     view.close()
+
+
+@pytest.mark.parametrize("width", [80, 120])
+def test_live_view_shows_where_pods_live_and_how_old_their_weights_are(width: int) -> None:
+    rows = draw(training(pods=(LINKED, SILENT)), width=width, height=40)
+    assert row(rows, "node-b") == "│ 0 node-b 512 newest 64 │"
+    assert row(rows, "node-c") == "│ 1 node-c no link 9 behind 0 │"
+    assert [text for text in draw(training(), width=width) if "node" in text] == []
+
+
+def test_live_view_shows_pods_without_a_link_first_and_says_how_many_are_linked() -> None:
+    rows = draw(training(pods=(*[LINKED] * 50, SILENT)), height=40)
+    nodes = [text.split()[2] for text in rows if " node-" in text]
+    assert nodes == ["node-c", "node-b", "node-b", "node-b"]
+    assert "50 of 51 pods are linked" in "".join(rows)
+
+
+def test_live_view_shows_no_control_characters_of_a_pods_name() -> None:
+    rows = draw(training(pods=(dataclasses.replace(LINKED, node="a\x1b[31mb"),)), height=40)
+    assert not any("\x1b" in text for text in rows)

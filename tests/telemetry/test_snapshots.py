@@ -12,6 +12,7 @@ from mzpipe.runs.scores import Evaluation, read_scores
 from mzpipe.telemetry import reports as reports_module
 from mzpipe.telemetry.loggers import Loggers
 from mzpipe.telemetry.reports import Reached, Reports
+from mzpipe.telemetry.snapshot import PodState
 from mzpipe.telemetry.snapshots import SnapshotMaker
 from tests.launch.fakes import Clock, Screen
 from tests.tiny import make_plane, tiny_profile
@@ -126,6 +127,27 @@ def test_snapshot_from_the_start_is_of_the_whole_session(maker, plane, clock):
     stages.lap(1)
     maker.from_the_start()
     assert maker.make("")["perf/env_steps_per_s"] == pytest.approx(15.0, rel=0.05)
+
+
+def test_snapshot_has_each_pods_rate_weights_and_what_is_on_its_way(tmp_path, clock):
+    profile = tiny_profile("cluster.pods=2")
+    plane = make_plane(tmp_path, profile)
+    maker = SnapshotMaker(profile, plane, clock.monotonic)
+    row = plane.pod_row(1)
+    row.node, row.is_linked = "node-b", True
+    row.begin(7)
+    maker.make("")
+    plane.counters(Member("learner", 0)).set("weights_version", 12)
+    row.tell((300, *[0] * 7), 9)
+    row.received(280)
+    clock.now_s += 2.0
+    first, second = maker.make("").pods
+    assert first == PodState("", False, 0.0, 12, 0)
+    assert second == PodState("node-b", True, 150.0, 3, 20)
+
+
+def test_snapshot_of_a_run_without_pods_has_none(maker):
+    assert maker.make("").pods == ()
 
 
 def test_snapshot_counts_a_resumed_run_s_steps_but_not_in_its_rates(profile, plane, clock):

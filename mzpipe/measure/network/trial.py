@@ -75,7 +75,7 @@ class Trial:
         """A batch of random targets, with every mask set."""
         profile, game, rng = self.profile, self.game, np.random.default_rng(0)
         unrolls, steps = min(profile.learner.batch_size, _MOST_UNROLLS), profile.learner.num_unroll_steps
-        follows = steps if profile.network.consistency or profile.network.chance_codes else 0
+        follows = steps if profile.network.sees_next else 0
         numbers = (1 + game.num_actions) * game.action_size
         frames = (unrolls, game.frame_stack + follows, *game.frame_shape)
         is_bytes = game.frame_dtype == "uint8"
@@ -104,7 +104,7 @@ class Trial:
 
 def built_in(profile: Profile, game: GameSpec) -> Profile:
     """The same profile with the network that mzpipe has for such a game, at its default size."""
-    kept = ("heads", "value_support_size", "reward_support_size", "state_scaling", "consistency")
+    kept = ("heads", "value_support_size", "reward_support_size", "state_scaling", "consistency", "reconstruction")
     same = {name: getattr(profile.network, name) for name in kept}
     if len(game.observation_shape) == 1:
         network = NetworkConfig(kind="mlp", **same)

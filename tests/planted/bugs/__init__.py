@@ -1,6 +1,6 @@
 """All planted bugs, by where they are."""
 
-from . import chance, ipc, learner, nets, play, replay, runs, sampled, search, targets
+from . import chance, cluster, ipc, learner, nets, on_ray, play, replay, runs, sampled, search, targets
 
 BUGS = (
     *search.BUGS,
@@ -11,6 +11,8 @@ BUGS = (
     *nets.BUGS,
     *play.BUGS,
     *chance.BUGS,
+    *cluster.BUGS,
     *sampled.BUGS,
     *runs.BUGS,
+    *on_ray.BUGS,
 )

@@ -37,9 +37,9 @@ BUGS = (
         "ipc/weights.py",
         '        segment["learner_steps"][index], segment["env_steps"][index] = learner_steps, env_steps\n'
         "        # SYNC weights.stamp release: the whole buffer\n"
-        "        atomics.store_release(stamp, 0, version)\n",
+        '        atomics.store_release(segment["stamp"][index], 0, version)\n',
         "        # SYNC weights.stamp release: the whole buffer\n"
-        "        atomics.store_release(stamp, 0, version)\n"
+        '        atomics.store_release(segment["stamp"][index], 0, version)\n'
         '        segment["learner_steps"][index], segment["env_steps"][index] = learner_steps, env_steps\n',
         "The steps of a version are written before its stamp.",
         ("ipc/test_weights",),

@@ -4,6 +4,22 @@ from ..bug import Bug
 
 BUGS = (
     Bug(
+        "start-leaves-its-own-leftover",
+        "launch/train.py",
+        "    for path in sweep_leftovers(locked.directory.path):\n",
+        "    for path in sweep_leftovers():\n",
+        "A start sweeps what its own former session has left.",
+        ("launch/test_train",),
+    ),
+    Bug(
+        "sweep-forgets-counts",
+        "runs/directory.py",
+        "        if not (try_lock(descriptor) and _keep_counts(path, own)):\n",
+        "        if not try_lock(descriptor):\n",
+        "What a killed run has lost is told, whoever sweeps its counters.",
+        ("launch/test_last_moment",),
+    ),
+    Bug(
         "lanes-of-the-dead",
         "launch/supervisor.py",
         "            self._plane.release_lanes(member)\n",
@@ -22,8 +38,8 @@ BUGS = (
     Bug(
         "restart-budget",
         "launch/roster.py",
-        "        if len(entry.deaths_s) > RESTART_BUDGET:\n",
-        "        if len(entry.deaths_s) >= RESTART_BUDGET:\n",
+        "    if len(deaths_s) > RESTART_BUDGET:\n",
+        "    if len(deaths_s) >= RESTART_BUDGET:\n",
         "A process is started again as often as its budget says.",
         ("launch/test_roster", "launch/test_supervisor"),
     ),

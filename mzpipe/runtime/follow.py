@@ -1,12 +1,12 @@
-"""A trial's program: ends with the sweep that starts it, keeps to its cores, and becomes the program of the run.
+"""A program that ends with the process that starts it, and keeps to its cores; then it becomes the program itself.
 
-Run as `python -m mzpipe.sweep.follow PARENT_PID CORES MODULE WORDS...`; CORES are numbers with commas.
+Run as `python -m mzpipe.runtime.follow PARENT_PID CORES MODULE WORDS...`; CORES are numbers with commas.
 """
 
 import os
 import sys
 
-from ..runtime.process import die_with_parent
+from .process import die_with_parent
 
 
 def main(parent_pid: str, cores: str, *words: str) -> None:

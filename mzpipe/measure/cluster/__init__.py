@@ -1,0 +1,1 @@
+"""What pods would bring: bytes over every link, and the rate at which something saturates; computed and simulated."""
