@@ -15,6 +15,7 @@ import numpy as np
 
 from mzpipe.ipc.schema import TERMINATED, TRUNCATED, UNFINISHED
 from mzpipe.replay.journal import StoredTrajectory, has_journal, read_journal
+from tests.drills.report import Row
 
 # CartPole-v1, as in gymnasium/envs/classic_control/cartpole.py.
 _GRAVITY, _POLE_MASS, _TOTAL_MASS, _LENGTH, _FORCE, _TICK_S = 9.8, 0.1, 1.1, 0.5, 10.0, 0.02
@@ -57,6 +58,11 @@ class Findings(NamedTuple):
     transitions: int
     torn: int
     duplicated: int
+
+    def row(self) -> Row:
+        """The promise that nothing is wrong with them."""
+        measured = f"{self.torn}, {self.duplicated} of {self.transitions:,}"
+        return Row("R6", "torn, and stored twice", measured, "0, 0", self.torn == self.duplicated == 0)
 
 
 def played_in(trajectories: Iterable[StoredTrajectory]) -> Played:

@@ -27,8 +27,8 @@ from mzpipe.replay.journal import read_journal
 from mzpipe.runs.checkpoint import LATEST, CheckpointStore
 from tests.drills.journal_check import Findings, Stored, check, count_stored, played_in
 from tests.drills.kill_plan import ROLES, SUPERVISOR, Kill, Phase, Session, plan_sessions
-from tests.drills.ledger import Books, balances, losses_of_epochs, losses_of_kills
-from tests.drills.report import Row, at_most, finish, percentile, say
+from tests.drills.ledger import Books, balance_row, losses_of_epochs, losses_of_kills
+from tests.drills.report import Row, at_most, faults_row, finish, percentile, say
 from tests.drills.run import Death, WatchedRun, children, kill_and_wait, seconds_until_gone
 from tests.pipeline.driver import START_S, clean
 
@@ -268,7 +268,7 @@ class KillDrill:
         stored = count_stored(self.journal, self._stored.last_serial)
         if run.has_counters():
             self._former.append(run.plane.directory)
-            played = max(played, run.plane.total(Role.ACTOR, "env_steps"))
+            played = max(played, run.plane.total("env_steps"))
             if played > run.count(Member(Role.REPLAY, 0), "capacity") > 0:
                 self.figures.faults.append("moves have left the journal, so no loss can be counted: see run.OVERRIDES")
             if session.keeps_what_is_stored:
@@ -311,19 +311,13 @@ def rows_of(figures: Figures, books: Sequence[Books], findings: Findings) -> Ite
             yield Row("R3", f"{role}: death to useful", measured, f"p95 <= {bound_s:g} s", is_held)
     yield from _rates(figures)
     yield from _losses(figures, books)
-    yield Row(
-        "R6",
-        "torn, and stored twice",
-        f"{findings.torn}, {findings.duplicated} of {findings.transitions:,}",
-        "0, 0",
-        findings.torn == findings.duplicated == 0,
-    )
+    yield findings.row()
     left = figures.left_behind
     yield Row("R8", "runtime directories left", f"{left} in {figures.starts} starts", "0", left == 0)
     if figures.gone_s:
         gone, orphans = f"{figures.orphans}, last gone after {max(figures.gone_s):.2f} s", figures.orphans
         yield Row("R9", "orphans 2 s after the supervisor", gone, "0", orphans == 0)
-    yield Row("", "anything else", "; ".join(figures.faults) or "nothing", "nothing", not figures.faults)
+    yield faults_row(figures.faults)
 
 
 def _rates(figures: Figures) -> Iterator[Row]:
@@ -336,16 +330,8 @@ def _rates(figures: Figures) -> Iterator[Row]:
 
 
 def _losses(figures: Figures, books: Sequence[Books]) -> Iterator[Row]:
-    balance, taken = balances(books), losses_of_kills(books)
-    wrong = [each for each in balance if each.lost != each.told]
-    lost, told = (sum(column) for column in zip(*balance, strict=True)) if balance else (0, 0)
-    yield Row(
-        "R5",
-        "lost, and told by the next session",
-        f"{lost}, {told}; wrong {len(wrong)} of {len(balance)} {[tuple(each) for each in wrong] or ''}".rstrip(),
-        "equal each time",
-        not wrong,
-    )
+    taken = losses_of_kills(books)
+    yield balance_row(books)
     if figures.lost_killed:
         most, bound = max(figures.lost_killed), figures.most_in_flight
         is_held = min(figures.lost_killed) >= 0 and most <= bound

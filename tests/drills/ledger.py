@@ -10,6 +10,8 @@ from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from typing import NamedTuple
 
+from tests.drills.report import Row
+
 _RESTORED = re.compile(r"replay-0: restored .*; ([\d,]+) lost in a kill")
 _ON_THEIR_WAY = re.compile(r"it (?:was killed|ended) with ([\d,]+) transitions on their way to the replay server")
 
@@ -43,6 +45,16 @@ def balances(books: Sequence[Books]) -> list[Balance]:
             found.append(Balance(lost, told + restored[0]))
             lost = told = 0
     return found
+
+
+def balance_row(books: Sequence[Books]) -> Row:
+    """The promise that every loss is told."""
+    balance = balances(books)
+    wrong = [tuple(each) for each in balance if each.lost != each.told]
+    lost, told = (sum(column) for column in zip(*balance, strict=True)) if balance else (0, 0)
+    played = books[-1].played if books else 0
+    measured = f"{lost:,}, {told:,} of {played:,} played; wrong {len(wrong)} of {len(balance)} {wrong or ''}"
+    return Row("R5", "lost, and told by the next session", measured.rstrip(), "equal each time", not wrong)
 
 
 def restored_losses(output: str) -> list[int]:

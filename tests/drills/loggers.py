@@ -19,7 +19,6 @@ from pathlib import Path
 from typing import NamedTuple
 
 from mzpipe.errors import ExitCode
-from mzpipe.ipc.roles import Role
 from tests.drills.report import Row, finish, say
 from tests.drills.run import WatchedRun
 from tests.loggers.hanging import HANG_AFTER_S
@@ -62,7 +61,7 @@ def train_for(directory: Path, seconds: float, hang_from_s: float | None) -> Sli
 
 
 def _counts(run: WatchedRun) -> tuple[int, int]:
-    return run.plane.total(Role.ACTOR, "env_steps"), run.plane.total(Role.LEARNER, "learner_steps")
+    return run.plane.total("env_steps"), run.plane.total("learner_steps")
 
 
 def rows_of(with_logger: Sequence[Slice], without: Sequence[Slice]) -> list[Row]:

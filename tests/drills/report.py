@@ -25,6 +25,11 @@ class Row(NamedTuple):
         return "ok" if self.is_held else "BAD"
 
 
+def faults_row(faults: Sequence[str]) -> Row:
+    """Whatever else went wrong."""
+    return Row("", "anything else", "; ".join(faults) or "nothing", "nothing", not faults)
+
+
 def finish(drill: str, rows: Sequence[Row], path: Path | None) -> int:
     """Prints the rows, and writes them as JSON to `path`; returns the exit code."""
     say(table(rows))

@@ -11,7 +11,7 @@ import sys
 import time
 from bisect import bisect_left
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import NamedTuple, Self
@@ -43,6 +43,7 @@ USE = {
     Role.REANALYZER: "positions",
     Role.LEARNER: "loss_steps",
     Role.EVALUATOR: "busy_laps",
+    Role.GATEWAY: "pod_transitions",
 }
 _POLL_S, _SAMPLE_S, _KEPT_S = 0.002, 0.01, 120.0
 _AGAIN_S = 90.0
@@ -68,8 +69,14 @@ class Death(NamedTuple):
 class WatchedRun(Run):
     """A live run that is looked at every few milliseconds while the drill waits."""
 
-    def __init__(self, directory: Path, *overrides: str, extra: Sequence[str] = ()) -> None:
-        super().__init__(directory, *OVERRIDES, *overrides, extra=extra)
+    def __init__(
+        self,
+        directory: Path,
+        *overrides: str,
+        extra: Sequence[str] = (),
+        env: Mapping[str, str] | None = None,
+    ) -> None:
+        super().__init__(directory, *OVERRIDES, *overrides, extra=extra, env=env)
         self.lines: list[Line] = []
         self._read_to, self._rest = 0, ""
         self._plane: DataPlane | None = None
