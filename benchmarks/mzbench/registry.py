@@ -20,6 +20,7 @@ CASES = {
     "learner": "training steps/s fed from the batch ring, against the same steps on a resident batch; two ranks",
     "games": "moves/s of Atari's emulators on one core, against EnvPool",
     "ipc": "rings, doorbells, lanes and weights between processes, against memcpy, a cache-line ping-pong and zmq",
+    "bridge": "trajectories and weights of a pod over loopback TCP, against ZeroMQ alone with the same bytes",
 }
 
 # The case of a new card, which has sections instead of references; it is run only when it is named.
@@ -35,6 +36,7 @@ _MODULES = {
     "learner": "learner.case",
     "games": "games",
     "ipc": "ipc.case",
+    "bridge": "bridge.case",
 }
 
 

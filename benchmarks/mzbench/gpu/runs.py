@@ -107,7 +107,7 @@ class _MemoryWatch:
         self.least_free, self.planned = 0, 0
 
     def __call__(self, plane: DataPlane) -> str | None:
-        if plane.total(Role.LEARNER, "loss_steps") < self._setting.pick(_WARM_STEPS, _FEW_STEPS):
+        if plane.total("loss_steps") < self._setting.pick(_WARM_STEPS, _FEW_STEPS):
             return None
         profile, prepared = _profile(self._setting), read_prepared(plane.directory)
         plan = make_plan(profile, describe_game(profile.game), prepared.devices, prepared.model)
