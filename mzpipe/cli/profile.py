@@ -14,6 +14,7 @@ from ..format import number
 from ..measure.ceilings import Ceilings
 from ..measure.machine import UNKNOWN, here
 from ..measure.page import About, render_page
+from ..measure.pods import PodUse
 from ..measure.profile import measure_profile
 from ..measure.table import ceilings_table, profile_table
 from ..measure.trace import TraceReading, render_trace
@@ -38,6 +39,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--ceilings", action="store_true", help="then measure each role alone, and how near the run comes to that"
     )
     add_json_argument(parser, "the report")
+    parser.add_argument(
+        "--ray",
+        default="",
+        metavar="ADDRESS",
+        help="have Ray place cluster.pods, as train --ray does: host:port, or auto",
+    )
     parser.add_argument("--html", type=Path, help="draw the report here, as a page for a browser")
     parser.add_argument("--trace", type=Path, help="write a trace of every process here, for Perfetto")
 
@@ -51,24 +58,33 @@ def run(arguments: argparse.Namespace) -> int:
     view = make_view(f"profile of {arguments.profile.stem}", interval_s=profile.telemetry.interval_s)
     try:
         measured = measure_profile(
-            profile, arguments.seconds, view, ceilings=arguments.ceilings, trace=arguments.trace is not None
+            profile,
+            arguments.seconds,
+            view,
+            ceilings=arguments.ceilings,
+            trace=arguments.trace is not None,
+            ray=arguments.ray,
         )
     finally:
         view.close()
-    outcome, report, ceilings, trace, failure, gpus = measured
+    outcome, report, ceilings, trace, failure, gpus, pods = measured
     if report is None:
         sys.stderr.write(f"mzpipe profile: nothing was measured: {outcome.reason}\n{outcome.traceback}".rstrip() + "\n")
         return outcome.exit_code or ExitCode.USAGE
     _show(report, gpus)
+    for pod in pods:
+        _show_pod(pod)
     if ceilings is not None:
         _show_ceilings(ceilings)
     about = _about(arguments)
     fields = {**about._asdict(), **report.as_json()}
     if gpus:
         fields["gpus"] = {number: use._asdict() for number, use in gpus.items()}
+    if pods:
+        fields["pods"] = {f"pod-{pod.pod}": pod.as_json() for pod in pods}
     write_json(arguments.json, {**fields, "ceilings": ceilings.as_json()} if ceilings else fields)
     if arguments.html is not None:
-        write_text(arguments.html, render_page(report, about), "--html")
+        write_text(arguments.html, render_page(report, about, pods), "--html")
     if trace is not None:
         write_text(arguments.trace, render_trace(trace), "--trace")
         _show_trace(trace, arguments.trace)
@@ -101,6 +117,21 @@ def _show(report: ProfileReport, gpus: Mapping[str, GpuUse]) -> None:
     for role, device in report.devices.items():
         console.print(f"{role}: {device.words()}", highlight=False)
     console.print(report.verdict.sentence, style="bold", highlight=False)
+
+
+def _show_pod(pod: PodUse) -> None:
+    console, report = Console(), pod.report
+    console.print()
+    console.print(f"{pod.name}, {report.cores} cores", style="bold", highlight=False)
+    console.print(profile_table(report))
+    console.print()
+    for line in (
+        f"{report.env_steps_per_s:,.0f} env steps/s, {report.simulations_per_s:,.0f} simulations/s",
+        pod.link.words(),
+        pod.link.clock_words(),
+        report.verdict.sentence,
+    ):
+        console.print(line, highlight=False)
 
 
 def _show_trace(trace: TraceReading, path: Path) -> None:

@@ -157,7 +157,8 @@ class Gateway(Agent):
             self._reply(arrival, protocol.Busy())
         else:
             steps = self._learner.get("learner_steps")
-            told = protocol.Told(self._identity[1], link.row.next_start(), steps)
+            shape = self._plane.shape
+            told = protocol.Told(self._identity[1], link.row.next_start(), steps, shape.is_measured, shape.trace_events)
             self._reply(arrival, told, self._profile_text.encode())
 
     def _join(self, arrival: Arrival, link: PodLink, message: protocol.Join) -> None:

@@ -4,6 +4,7 @@ Credit: the pod may send `limit` records since its join, which is what has arriv
 the pod's records fill the ring, so every record that is on its way has a slot.
 """
 
+import time
 from collections.abc import Callable
 
 import numpy as np
@@ -13,11 +14,16 @@ from ..ipc.columns import named
 from ..ipc.dataplane import DataPlane
 from ..ipc.pods import COUNTS
 from ..ipc.ring import RingReader, RingWriter
+from ..ipc.roles import Role
 from ..ipc.schema import FreshTargets, Positions, Trajectory
+from ..ipc.shape import Member
+from ..ipc.trace import MARK_POD_SHIFT, Mark
 from ..ipc.weights import NO_VERSION
 from . import protocol
+from .link_clock import LinkClock
 from .packing import Packer
 from .protocol import FromRun
+from .readings import ReadingTaker
 from .transfer import Snapshot, WeightsSource
 
 # A record's epoch in the run: the pod's life in the upper bits, and below them the epoch of its actor in that life.
@@ -107,6 +113,7 @@ class PodLink:
         shape = plane.shape
         self.pod, self.row = pod, plane.pod_row(pod)
         self._packers, self._source, self._games = packers, source, shape.games_per_actor
+        self._is_measured = shape.is_measured
         self._writer = RingWriter(plane.trajectory_ring(shape.actors + pod))
         self._slot_count = plane.trajectory_ring(shape.actors + pod).num_slots
         first = shape.reanalyzers + pod * shape.pod_reanalyzers
@@ -116,12 +123,19 @@ class PodLink:
         self._wants: list[int] = []
         self._sent = self._received = self._records = self._limit = self._version = 0
         self._news, self._credit_due_s = False, 0.0
+        self._clock, self._readings = LinkClock(), ReadingTaker(plane.directory, pod)
+        self._writer_trace = plane.trace_writer(Member(Role.GATEWAY, 0))
+        self._trace = plane.trace() if shape.trace_events else None
 
     # What a pod says.
 
     def join(self, message: protocol.Join) -> tuple[protocol.Joined, int]:
         """Begins a link; returns the answer, and the transitions that died with a former life."""
-        lost = self.row.begin(message.session) if self.row.session != message.session else 0
+        lost = 0
+        if self.row.session != message.session:
+            lost, self._clock = self.row.begin(message.session), LinkClock()  # perhaps on another machine
+            self._readings.forget()
+        self._readings.begin()
         self.row.node = message.node
         for searcher in self._searchers:
             searcher.resend()
@@ -151,6 +165,8 @@ class PodLink:
                 self._searchers[message.reanalyzer].answer(payload)
             case protocol.Want():
                 self._want(message.chunk)
+            case protocol.Part() if payload is not None and self._is_measured:
+                self._readings.take(message, payload)
             case protocol.Leave():
                 self.has_left, self.is_joined = True, False
             case _:
@@ -162,6 +178,11 @@ class PodLink:
             raise Gap
         counts = tuple(_bounded(getattr(message, name)) for name in COUNTS)
         self.row.tell(counts, _bounded(message.weights_version))
+        offset = self._clock.hear(
+            time.monotonic_ns(), message.echo_ns, _bounded(message.held_ns), _bounded(message.clock_ns)
+        )
+        if offset is not None:
+            self.row.clock = offset
 
     def _take_record(self, message: protocol.Record, payload: memoryview) -> int:
         actor = message.actor
@@ -180,6 +201,8 @@ class PodLink:
         slot.game[0] += actor * self._games
         # Before the commit: a successor takes no record twice (V2 of ipc/pods.py).
         self.row.take(actor)
+        if self._writer_trace is not None:
+            self._writer_trace.mark(Mark.RECORD_TAKEN, self.pod << MARK_POD_SHIFT | actor, wanted)
         self._writer.commit((self.row.sessions << _EPOCH_BITS) | message.epoch)
         self.row.received(message.rows)
         self._news = True
@@ -226,7 +249,9 @@ class PodLink:
         is_late = has_news and now_s >= self._credit_due_s - protocol.BEAT_S + _NEWS_S
         if not (is_due or is_much or is_late):
             return 0
-        if not send(protocol.Credit(self._sent, limit, learner_steps, version), self.taken()):
+        trace_ns = max(0, self._trace.remaining_ns()) if self._trace is not None else 0
+        credit = protocol.Credit(self._sent, limit, learner_steps, version, time.monotonic_ns(), trace_ns)
+        if not send(credit, self.taken()):
             return 0
         self._limit, self._version, self._news = limit, version, False
         self._credit_due_s = now_s + protocol.BEAT_S

@@ -2,7 +2,7 @@
 
     pod -> run    Ask -> Told + profile, or Busy       before the pod starts anything
                   Join -> Joined + taken              begins a link, and begins it again
-                  Record + transitions, Targets + results, Want, Counts, Leave
+                  Record + transitions, Targets + results, Want, Counts, Part + readings, Leave
     run -> pod    Credit + taken, Positions + positions, Chunk + weights, Rejoin, Refused, Ended
 
 A link is an ordered stream in each direction, between two joins. Counts and Credit are its heartbeats: `sent` is the
@@ -19,7 +19,7 @@ from typing import get_args
 
 from ..ipc.messages import Codec
 
-LINK_VERSION = 1
+LINK_VERSION = 2
 # A heartbeat goes out this often; an end that hears nothing for SILENCE_S takes the other for gone.
 BEAT_S, SILENCE_S = 0.5, 8.0
 # Weights cross in chunks of this many bytes, whole floats, WINDOW of which are asked for at a time.
@@ -40,11 +40,15 @@ class Busy:
 
 @dataclass(frozen=True)
 class Told:
-    """The run, the starts of this pod before this one, and the learner's steps; the profile's text follows."""
+    """The run, the starts of this pod before this one, and the learner's steps; the profile's text follows.
+
+    `is_measured` and `trace_events` are those of the run's shape (ipc/shape.py)."""
 
     run_id: str
     starts: int
     learner_steps: int
+    is_measured: bool
+    trace_events: int
 
 
 @dataclass(frozen=True)
@@ -113,10 +117,15 @@ class Chunk:
 
 @dataclass(frozen=True)
 class Counts:
-    """The pod's heartbeat: what its actors have counted in its life, as ipc/pods.COUNTS, in words."""
+    """The pod's heartbeat: what its actors have counted in its life, as ipc/pods.COUNTS, in words.
+
+    `clock_ns` is the pod's time; `echo_ns` came with a Credit, `held_ns` before (link_clock.py)."""
 
     sent: int
     weights_version: int
+    clock_ns: int
+    echo_ns: int
+    held_ns: int
     env_steps: int
     simulations: int
     episodes: int
@@ -128,13 +137,26 @@ class Counts:
 
 
 @dataclass(frozen=True)
+class Part:
+    """A part of what a measured run is told of the pod's processes (readings.py), which follows."""
+
+    what: str
+    part: int
+    parts: int
+
+
+@dataclass(frozen=True)
 class Credit:
-    """The run's heartbeat, and whenever there is news: up to `limit` records since the join. `taken` follows."""
+    """The run's heartbeat, and whenever there is news: up to `limit` records since the join. `taken` follows.
+
+    `clock_ns` is the run's time, `trace_ns` for how long it traces from now on."""
 
     sent: int
     limit: int
     learner_steps: int
     weights_version: int
+    clock_ns: int
+    trace_ns: int
 
 
 @dataclass(frozen=True)
@@ -163,7 +185,7 @@ class Leave:
     reason: str
 
 
-FromPod = Ask | Join | Record | Targets | Want | Counts | Leave
+FromPod = Ask | Join | Record | Targets | Want | Counts | Part | Leave
 FromRun = Busy | Told | Joined | Positions | Chunk | Credit | Rejoin | Refused | Ended
 POD_CODEC: Codec[FromPod] = Codec(LINK_VERSION, *get_args(FromPod))
 RUN_CODEC: Codec[FromRun] = Codec(LINK_VERSION, *get_args(FromRun))

@@ -10,6 +10,7 @@ loses or doubles one. The run says how many may be on their way; beyond that the
 
 import json
 import socket
+import time
 from collections import deque
 from collections.abc import Callable
 from pathlib import Path
@@ -26,6 +27,7 @@ from ..ipc.ring import RingReader, RingWriter
 from ..ipc.roles import Role
 from ..ipc.shape import Member
 from ..ipc.stages import Stage
+from ..ipc.trace import Mark
 from ..ipc.weights import WeightsPublisher
 from ..runs.directory import run_id_of
 from ..runtime.agent import Agent, Turns
@@ -36,6 +38,7 @@ from .identity import LINK_FILE, code_identity, layout_digest
 from .keys import read_key
 from .pod_link import Packers
 from .protocol import POD_CODEC, RUN_CODEC, FromPod, FromRun
+from .readings import ReadingSender
 from .sockets import PodSocket
 from .transfer import Assembly
 
@@ -79,6 +82,7 @@ class Uplink(Agent):
         self._readers = [RingReader(plane.trajectory_ring(actor)) for actor in range(shape.actors)]
         self._turns = Turns(shape.actors)
         self._searchers = [_Searcher(plane, index, self._packers, self._send) for index in range(shape.reanalyzers)]
+        self._readings = ReadingSender(plane, self._send)
         self._publisher = WeightsPublisher(plane.weights())
         self._assembly = Assembly(self._publisher, shape.weights_bytes)
         self._waits = WaitClock(self._counters)
@@ -87,6 +91,7 @@ class Uplink(Agent):
         self._sent = self._received = self._records = self._limit = 0
         self._next = [0] * shape.actors
         self._heard_s = self._clock_s.now_s()
+        self._echo_ns = self._echo_at_ns = 0
         self._join_due_s = self._beat_due_s = 0.0
         self._drained_by_s: float | None = None
         self._socket = PodSocket(key, *split_address(self._address), largest=self._packers.largest)
@@ -113,7 +118,8 @@ class Uplink(Agent):
             return taken + self._join(now_s)
         if now_s >= self._beat_due_s and self._send_counts():
             self._beat_due_s = now_s + protocol.BEAT_S
-        work_count = self._send_records() + self._ask_for_weights(now_s)
+            self._readings.heartbeat()
+        work_count = self._send_records() + self._ask_for_weights(now_s) + self._readings.do_work()
         return taken + work_count + sum(searcher.do_work() for searcher in self._searchers)
 
     def drain(self) -> bool:
@@ -155,11 +161,14 @@ class Uplink(Agent):
         self._assembly.drop()
         for searcher in self._searchers:
             searcher.begin()
+        self._readings.begin()
         self._is_joined = True
 
     def _send_counts(self) -> bool:
         counts = [sum(row.get(name) for row in self._rows) for name in COUNTS]
-        return self._transmit(protocol.Counts(self._sent, self._publisher.version, *counts))
+        now_ns = time.monotonic_ns()
+        clock = (now_ns, self._echo_ns, now_ns - self._echo_at_ns)
+        return self._transmit(protocol.Counts(self._sent, self._publisher.version, *clock, *counts))
 
     def _send(self, message: FromPod, payload: bytes | None = None) -> bool:
         """Sends a message that counts."""
@@ -224,6 +233,8 @@ class Uplink(Agent):
             self._is_joined, self._join_due_s = False, 0.0
             return
         self._limit = max(self._limit, message.limit)
+        self._echo_ns, self._echo_at_ns = message.clock_ns, time.monotonic_ns()
+        self._readings.trace_for(message.trace_ns)
         self._counters.set("learner_steps", message.learner_steps)
         if message.weights_version > self._newest:
             self._newest, self._news_s = message.weights_version, self._clock_s.now_s()
@@ -268,6 +279,7 @@ class Uplink(Agent):
             rows = int(record.length[0])
             packed = self._packers.trajectory.pack(record, rows)
             message = protocol.Record(actor, self._next[actor], self._readers[actor].epoch(ahead), rows)
+            self._clock.mark(Mark.RECORD_SENT, actor, self._next[actor])
             if not self._send(message, packed):
                 break
             self._clock.end(Stage.UPLINK_SEND, rows)

@@ -1,6 +1,6 @@
 """What a run's machine knows of each pod, in words that outlive a gateway that is killed.
 
-    pod i:  | session | sessions | starts | linked | received | lost | version |   taken[actor]   last[count]
+    pod i:  | session | sessions | starts | linked | received | lost | version |   clock   taken[actor]   last[count]
             former[count]   node
 
 V1  The gateway alone writes; every word is stored whole: 8 aligned bytes.
@@ -10,12 +10,24 @@ V2  taken[actor] is the number of the next record wanted from that actor's ring 
 V3  While `session` is 0, taken, last and received mean nothing: a new session begins.
 """
 
+from typing import NamedTuple
+
 import numpy as np
 
 from .layout import WORDS_PER_LINE, ArrayLayout, Field
 
 _SESSION, _SESSIONS, _STARTS, _LINKED, _RECEIVED, _LOST, _VERSION = range(7)
 _NODE_BYTES = 64
+
+
+class Offset(NamedTuple):
+    """A pod's monotonic clock less the run's, in nanoseconds, give or take the error; and the link's round trip."""
+
+    offset_ns: int
+    error_ns: int
+    round_trip_ns: int
+
+
 # What a pod's actors count, as counters of ipc/counters.py; all are sums.
 COUNTS = (
     *("env_steps", "simulations", "episodes", "episode_return", "episode_length"),
@@ -28,6 +40,7 @@ def pods_layout(pods: int, actors: int) -> ArrayLayout:
     return ArrayLayout(
         [
             Field("words", "int64", (pods, WORDS_PER_LINE)),
+            Field("clock", "int64", (pods, WORDS_PER_LINE)),
             Field("taken", "int64", (pods, actors)),
             Field("last", "int64", (pods, len(COUNTS))),
             Field("former", "int64", (pods, len(COUNTS))),
@@ -40,7 +53,7 @@ class PodRow:
     """One pod's row: the gateway writes, any process reads."""
 
     def __init__(self, segment: dict[str, np.ndarray], pod: int) -> None:
-        self._words = segment["words"][pod]
+        self._words, self._clock = segment["words"][pod], segment["clock"][pod]
         self.taken_A = segment["taken"][pod]
         self._last_C, self._former_C = segment["last"][pod], segment["former"][pod]
         self._node = segment["node"][pod]
@@ -83,6 +96,16 @@ class PodRow:
         """The version that the pod plays with, as far as it has told."""
         return int(self._words[_VERSION])
 
+    @property
+    def clock(self) -> Offset | None:
+        """How the pod's clock differs from the run's; None before anything is known. The words are gauges."""
+        found = Offset(*map(int, self._clock[: len(Offset._fields)]))
+        return found if found.round_trip_ns else None
+
+    @clock.setter
+    def clock(self, offset: Offset) -> None:
+        self._clock[: len(offset)] = offset
+
     def next_start(self) -> int:
         """Counts a start of the pod; returns how many there were before."""
         self._words[_STARTS] += 1
@@ -98,6 +121,7 @@ class PodRow:
         self._last_C[:] = 0
         self.taken_A[:] = 0
         words[_RECEIVED] = words[_VERSION] = 0
+        self._clock[:] = 0
         words[_SESSIONS] += 1
         words[_SESSION] = session
         return before
@@ -112,6 +136,11 @@ class PodRow:
         counted: np.ndarray = self._former_C + self._last_C
         return counted
 
+    @property
+    def life_steps(self) -> int:
+        """Env steps of this life, as far as it has told."""
+        return int(self._last_C[0])
+
     def take(self, actor: int) -> None:
         """Says that an actor's next record is about to be committed."""
         self.taken_A[actor] += 1
@@ -122,4 +151,4 @@ class PodRow:
 
     def on_their_way(self) -> int:
         """Transitions that this life has played, as far as it has told, and that have not arrived."""
-        return max(0, int(self._last_C[0] - self._words[_RECEIVED]))
+        return max(0, self.life_steps - int(self._words[_RECEIVED]))

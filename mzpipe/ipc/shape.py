@@ -72,6 +72,8 @@ class PlaneShape:
     next_observations: bool = False
     # Events that each process can keep; 0: no trace.
     trace_events: int = 0
+    # Whether the run is measured: its pods then say what their processes do.
+    is_measured: bool = False
     # Numbers of an action that is a vector, of which num_actions candidates are searched; 0: actions are a list.
     action_size: int = 0
     # The most moves of a game whose positions reanalyzers make from its actions; 0: they need the observation alone.

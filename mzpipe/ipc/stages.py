@@ -208,6 +208,10 @@ class StageReading:
         self._own_PW = words_PW[:, :_OWN_WORDS].copy()
         self._stages_PSW = words_PW[:, _OWN_WORDS:].reshape(len(words_PW), len(Stage), _STAGE_WORDS).copy()
 
+    def words(self) -> np.ndarray:
+        """int64 [P, W]: the rows as they were read, of which another process makes the same reading."""
+        return np.concatenate([self._own_PW, self._stages_PSW.reshape(len(self._own_PW), -1)], axis=1)
+
     def since(self, earlier: "StageReading") -> "StageReading":
         """The counts since `earlier`."""
         change = StageReading.__new__(StageReading)

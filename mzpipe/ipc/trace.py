@@ -45,8 +45,12 @@ class Mark(IntEnum):
     BATCH_TAKEN = 69  # learner: rank, record of the batch ring
     PRIORITIES_SENT = 70  # learner, after BATCH_TAKEN of that batch: rank, record of the priority ring
     PRIORITIES_TAKEN = 71  # replay: rank, record of the priority ring
+    RECORD_SENT = 72  # a pod's uplink: actor, record of its ring
+    RECORD_TAKEN = 73  # gateway: pod << MARK_POD_SHIFT | actor, record of its ring
 
 
+# Of RECORD_TAKEN: above the number of the actor in its pod.
+MARK_POD_SHIFT = 16
 EVENT_WORDS = 4
 _BEGIN, _END, _KIND, _ITEMS = range(EVENT_WORDS)
 _UNTIL = 0
@@ -122,6 +126,10 @@ class Trace:
     def start(self, seconds: float) -> None:
         """Keeps events from now on, for at most this many seconds."""
         self._window[_UNTIL] = time.monotonic_ns() + round(seconds * _NS_PER_S)
+
+    def remaining_ns(self) -> int:
+        """For how long events are kept from now on; 0 or less outside the window."""
+        return int(self._window[_UNTIL]) - time.monotonic_ns()
 
     def stop_when_full(self) -> None:
         """Ends the window once a process has no room left, so that all rows cover about the same time."""

@@ -23,7 +23,7 @@ from .plan import ModelSizes, Plan, journal_layout, make_plan, mebibytes
 from .roles import Devices
 
 
-def check_profile(profile: Profile, run: RunDirectory | None, *, trace_events: int = 0) -> GameSpec:
+def check_profile(profile: Profile, run: RunDirectory | None, *, trace_events: int | None = None) -> GameSpec:
     """The game's spec, if the game can be made and the machine can hold what is known of the run without its model.
 
     A run that resumes with its own game takes the settings as they are.

@@ -182,10 +182,17 @@ class Plan:
             _check_device(device, roles, self.devices.memory.get(device), free_now.get(device))
 
 
-def make_plan(profile: Profile, game: GameSpec, devices: Devices, model: ModelSizes, *, trace_events: int = 0) -> Plan:
+def make_plan(
+    profile: Profile,
+    game: GameSpec,
+    devices: Devices,
+    model: ModelSizes,
+    *,
+    trace_events: int | None = None,
+) -> Plan:
     """The plan of a profile; the model's sizes are 0 while it has not been built.
 
-    `trace_events` is the room for a trace, in events, of all processes together.
+    `trace_events` of a run that is measured is the room for a trace, in events, of all processes together; 0: no trace.
     """
     topology, is_reanalyzed = profile.topology, profile.reanalyze.fraction > 0.0
     shape = PlaneShape(
@@ -217,16 +224,35 @@ def make_plan(profile: Profile, game: GameSpec, devices: Devices, model: ModelSi
         pods=profile.cluster.pods,
         pod_actors=profile.cluster.actors if profile.cluster.pods else 0,
         pod_reanalyzers=profile.cluster.reanalyzers if profile.cluster.pods and is_reanalyzed else 0,
+        is_measured=trace_events is not None,
     )
-    shape = dataclasses.replace(shape, trace_events=trace_events // len(shape.members()))
+    shape = dataclasses.replace(shape, trace_events=(trace_events or 0) // len(shape.members()))
     return Plan(profile, game, devices, shape, model)
 
 
-def make_pod_plan(profile: Profile, game: GameSpec, devices: Devices, model: ModelSizes, *, reanalyzers: int) -> Plan:
-    """The plan of a pod, whose profile is that of the run with the pod's own topology (launch/pod.py)."""
+def make_pod_plan(
+    profile: Profile,
+    game: GameSpec,
+    devices: Devices,
+    model: ModelSizes,
+    *,
+    reanalyzers: int,
+    is_measured: bool = False,
+    trace_events: int = 0,
+) -> Plan:
+    """The plan of a pod, whose profile is that of the run with the pod's own topology (launch/pod.py).
+
+    `is_measured` and `trace_events`, of each process, are those of the run's shape.
+    """
     plan = make_plan(profile, game, devices, model)
-    reanalyzers = reanalyzers if plan.shape.reanalyzers else 0
-    return dataclasses.replace(plan, shape=dataclasses.replace(plan.shape, is_pod=True, reanalyzers=reanalyzers))
+    shape = dataclasses.replace(
+        plan.shape,
+        is_pod=True,
+        reanalyzers=reanalyzers if plan.shape.reanalyzers else 0,
+        is_measured=is_measured,
+        trace_events=trace_events,
+    )
+    return dataclasses.replace(plan, shape=shape)
 
 
 def journal_layout(game: GameSpec) -> JournalLayout:

@@ -51,8 +51,15 @@ def run_pod(host: str, port: int, key_path: Path, run: RunDirectory, view: View)
             stopped = signal_outcome(signals, "stopped before the pod began")
             if stopped is not None or prepared is None:
                 return stopped or Outcome(ExitCode.INTERNAL, "not prepared")
-            reanalyzers = answer.profile.cluster.reanalyzers
-            plan = make_pod_plan(profile, game, prepared.devices, prepared.model, reanalyzers=reanalyzers)
+            plan = make_pod_plan(
+                profile,
+                game,
+                prepared.devices,
+                prepared.model,
+                reanalyzers=answer.profile.cluster.reanalyzers,
+                is_measured=answer.told.is_measured,
+                trace_events=answer.told.trace_events,
+            )
             plan.check_room()
             save_profile(profile, run.profile)
             runtime = Path(live.runtime_directory)

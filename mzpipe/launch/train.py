@@ -40,15 +40,15 @@ def train(
     *,
     serial: bool = False,
     watch: Watch | None = None,
-    trace_events: int = 0,
+    trace_events: int | None = None,
     began_s: float | None = None,
     ray: str = "",
 ) -> Outcome:
     """Runs a profile in its run directory until it stops; resumes the run that the directory holds.
 
-    `watch` looks at the run while it is live; a trace has room for `trace_events` events. With `began_s`, a
-    time on the monotonic clock, a line says how long after it the first env step was played. `ray` is the address
-    of the Ray cluster that places the run's pods, or "auto".
+    `watch` looks at the run while it is live. `trace_events` of a run that is measured is the room for a trace, in
+    events, and 0 without one. With `began_s`, a time on the monotonic clock, a line says how long after it the first
+    env step was played. `ray` is the address of the Ray cluster that places the run's pods, or "auto".
     """
     if ray:
         refuse_without_pods(profile)

@@ -23,6 +23,7 @@ from ..telemetry.report import ProfileReport, make_report
 from ..telemetry.verdict import Hindrance
 from .ceilings import Ceilings
 from .ceilings.measure import measure_ceilings, refuse_without_actors
+from .pods import PodsWatch, PodUse, linked_pods, playing_pods, traced_pods
 from .trace import TraceReading, read_trace
 
 # A process sleeps up to 20 ms, and a lap of a large network takes a second: averages need at least this long.
@@ -33,6 +34,8 @@ _WARM_STEPS = 5
 _TRACE_EVENTS = 200_000
 # Counts for rates over time: the least interval between them, and the most of them.
 _INTERVAL_S, _MAX_COUNTS = 0.5, 240
+# Pods that do not play by then are not waited for; neither are traces that pods have not sent by then.
+_PODS_S, _PODS_TRACES_S = 300.0, 20.0
 
 
 class Windows(NamedTuple):
@@ -69,18 +72,23 @@ class Measurement:
         self._gpus = GpuReader()
         # Readings of the machine's GPUs, with each count.
         self.gpu_uses: list[dict[str, GpuUse]] = []
+        self.pods = PodsWatch()
+        self._began_s: float | None = None
 
     def __call__(self, plane: DataPlane) -> str | None:
         """The reason to end the run, once everything is measured; None until then."""
         now_s = time.monotonic()
         if self._is_traced:
             plane.trace().stop_when_full()
+        if self.last is not None:
+            return self._end(plane, self.last, now_s)
         if self._warm_s is None:
-            if plane.total("loss_steps") >= _WARM_STEPS:
+            if plane.total("loss_steps") >= _WARM_STEPS and self._has_pods(plane, now_s):
                 self._warm_s = now_s
         elif self.first is None:
             if now_s - self._warm_s >= self._windows.warm_up:
                 self.first, self.lacking = read_moment(plane), lacking_devices(plane.directory)
+                self.pods.begin(plane)
                 self._onlooking = Onlooking(plane)
                 self._onlooking.look()
                 if self._is_traced:
@@ -88,15 +96,27 @@ class Measurement:
                 self._count_at_s = now_s + self._interval_s
         elif now_s - self.first.time_s >= self._seconds:
             self.last = read_moment(plane)
+            self.pods.end(plane)
             self.hindrances = self._onlooking.look() if self._onlooking else []
-            if self._is_traced:
-                self.trace = read_trace(plane)
-            return f"measured for {self.last.time_s - self.first.time_s:.1f} s"
+            return self._end(plane, self.last, now_s)
         elif now_s >= self._count_at_s:
             self.counts.append(read_count(plane))
             self.gpu_uses.append(self._gpus.read())
             self._count_at_s = now_s + self._interval_s
         return None
+
+    def _has_pods(self, plane: DataPlane, now_s: float) -> bool:
+        self._began_s = now_s if self._began_s is None else self._began_s
+        return len(playing_pods(plane)) == plane.shape.pods or now_s - self._began_s > _PODS_S
+
+    def _end(self, plane: DataPlane, last: Moment, now_s: float) -> str | None:
+        """The reason to end the run, once the pods' traces have come."""
+        assert self.first is not None
+        if self._is_traced:
+            if len(traced_pods(plane)) < len(linked_pods(plane)) and now_s - last.time_s < _PODS_TRACES_S:
+                return None
+            self.trace = read_trace(plane, traced_pods(plane))
+        return f"measured for {last.time_s - self.first.time_s:.1f} s"
 
 
 class Measured(NamedTuple):
@@ -110,6 +130,7 @@ class Measured(NamedTuple):
     failure: MzpipeError | None = None
     # The mean use of the machine's GPUs, by their number in nvidia-smi.
     gpus: Mapping[str, GpuUse] = MappingProxyType({})
+    pods: tuple[PodUse, ...] = ()
 
 
 def measure_profile(
@@ -120,11 +141,13 @@ def measure_profile(
     ceilings: bool = False,
     trace: bool = False,
     windows: Windows = WINDOWS,
+    ray: str = "",
 ) -> Measured:
     """Trains a profile until `seconds` of it are measured; then, with `ceilings`, measures every role alone.
 
     There is no report if a signal or a failure ended the run before it was measured, and there are no ceilings if
-    either came later. Raises UsageError for fewer than MIN_SECONDS, and any error that stops a run from starting.
+    either came later. `ray` is the address of the Ray cluster that places the pods, or "auto". Raises UsageError for
+    fewer than MIN_SECONDS, and any error that stops a run from starting.
     """
     if not seconds >= MIN_SECONDS:
         raise UsageError(f"--seconds {seconds:g}: must be at least {MIN_SECONDS:g}, or slow stages are missed")
@@ -135,7 +158,7 @@ def measure_profile(
     trace_events = _TRACE_EVENTS if trace else 0
     with scratch_directory("profile") as directory:
         run = RunDirectory(directory / "run")
-        outcome = train(profile, run, view, watch=measurement, trace_events=trace_events)
+        outcome = train(profile, run, view, watch=measurement, trace_events=trace_events, ray=ray)
         if measurement.first is None or measurement.last is None:
             return Measured(outcome, None)
         cores = len(os.sched_getaffinity(0))
@@ -147,7 +170,9 @@ def measure_profile(
             lacking=measurement.lacking,
             hindrances=measurement.hindrances,
         )
-        measured = Measured(outcome, report, trace=measurement.trace, gpus=mean_uses(measurement.gpu_uses))
+        measured = Measured(
+            outcome, report, trace=measurement.trace, gpus=mean_uses(measurement.gpu_uses), pods=measurement.pods.uses
+        )
         if not ceilings or outcome.exit_code != ExitCode.FINISHED:
             return measured
         try:

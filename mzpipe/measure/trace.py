@@ -2,14 +2,18 @@
 
     simulation   actor asks -> gather -> device -> reply -> actor takes the answer
     batch        replay writes it -> forward -> backward -> priorities sent -> replay takes them
+    record       a pod's uplink sends it -> gateway takes it
 
 The slices of a row do not overlap. A flow is drawn only if both its ends were recorded; each of its points is inside a
 slice, and no point is earlier than the one before it.
+
+Pods' times are moved to the clock of the run's machine; the file says within what error. An arrow from a pod that the
+error would turn back is left out.
 """
 
 import json
 from bisect import bisect_right
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -18,9 +22,13 @@ from ..ipc.dataplane import DataPlane
 from ..ipc.roles import Role
 from ..ipc.shape import Member
 from ..ipc.stages import Stage
-from ..ipc.trace import Mark, NoStage, TraceRow
+from ..ipc.trace import MARK_POD_SHIFT, Mark, NoStage, TraceRow
+from .pods import TracedPod
 
 _NS_PER_US, _NS_PER_S = 1e3, 1e9
+# The node of the run's machine; pods are numbered from 0 on.
+_HERE = -1
+_MOST_PROCESSES = 1 << 16
 _NO_STAGE_NAMES = {NoStage.WAIT_IN: "wait in", NoStage.WAIT_OUT: "wait out", NoStage.OTHER: "other"}
 # Roles from top to bottom, in the direction that games, searches and batches flow.
 _FIRST_PID = 1  # viewers reserve process 0 for the machine
@@ -37,10 +45,18 @@ _ROLES = (
 
 
 class TraceReading(NamedTuple):
-    """The recorded events of all processes, in members' order."""
+    """The recorded events of all processes, in members' order: the run's machine first, then pod after pod."""
 
     members: tuple[Member, ...]
     rows: tuple[TraceRow, ...]
+    # By the clock of the run's machine.
+    pods: tuple[TracedPod, ...] = ()
+
+    @property
+    def nodes(self) -> tuple[int, ...]:
+        """Of each process the number of its pod; _HERE on the run's machine."""
+        theirs = [pod.pod for pod in self.pods for _ in pod.trace.members]
+        return (*(_HERE for _ in range(len(self.members) - len(theirs))), *theirs)
 
     @property
     def num_events(self) -> int:
@@ -64,9 +80,22 @@ class TraceReading(NamedTuple):
         return max(0.0, (max(ends, default=0) - self.zero_ns) / _NS_PER_S)
 
 
-def read_trace(plane: DataPlane) -> TraceReading:
-    """The trace recorded so far by a run that has one."""
-    return TraceReading(tuple(plane.shape.members()), tuple(plane.trace().read()))
+def read_trace(plane: DataPlane, pods: Sequence[TracedPod] = ()) -> TraceReading:
+    """The trace recorded so far by a run that has one, and those of its pods."""
+    own = tuple(plane.shape.members()), tuple(plane.trace().read())
+    members, rows = zip(own, *(_moved(pod) for pod in pods), strict=True)
+    return TraceReading(sum(members, ()), sum(rows, ()), tuple(pods))
+
+
+def _moved(pod: TracedPod) -> tuple[tuple[Member, ...], tuple[TraceRow, ...]]:
+    """A pod's processes and events, by the clock of the run's machine."""
+    rows = []
+    for row in pod.trace.rows:
+        event_EW = row.event_EW.copy()
+        event_EW[:, 0] -= pod.clock.offset_ns
+        event_EW[event_EW[:, 2] < min(Mark), 1] -= pod.clock.offset_ns  # of a mark, the second word is no time
+        rows.append(row._replace(event_EW=event_EW))
+    return pod.trace.members, tuple(rows)
 
 
 class _Slice(NamedTuple):
@@ -84,10 +113,10 @@ class _Point(NamedTuple):
 
 
 class _Row:
-    """One process: its slices in order, its marks in order."""
+    """One process of a node: its slices in order, its marks in order."""
 
-    def __init__(self, event_EW: np.ndarray) -> None:
-        events = event_EW.tolist()
+    def __init__(self, event_EW: np.ndarray, node: int) -> None:
+        self.node, events = node, event_EW.tolist()
         self.slices = [_Slice(*event) for event in events if event[2] < min(Mark)]
         # (mark, place, time, sequence)
         self.marks = [(kind, place, at_ns, sequence) for at_ns, place, kind, sequence in events if kind >= min(Mark)]
@@ -112,26 +141,33 @@ class _Row:
 
 def render_trace(reading: TraceReading) -> str:
     """The text of the trace file."""
-    rows = [_Row(row.event_EW) for row in reading.rows]
+    rows = [_Row(row.event_EW, node) for row, node in zip(reading.rows, reading.nodes, strict=True)]
     zero_ns = reading.zero_ns
     events = [*_slices(rows, zero_ns), *_flows(rows, zero_ns)]
     # Arrows come after slices that begin at the same time; otherwise a viewer attaches them to the slices before.
     events.sort(key=lambda event: (event["ts"], event["ph"] != "X"))
     whole = {
-        "traceEvents": [*_names(reading.members), *events],
+        "traceEvents": [*_names(reading), *events],
         "displayTimeUnit": "ns",
-        "otherData": {"clock": "CLOCK_MONOTONIC", "zero_ns": zero_ns, "lost": reading.lost},
+        "otherData": {
+            "clock": "CLOCK_MONOTONIC",
+            "zero_ns": zero_ns,
+            "lost": reading.lost,
+            "pods": {pod.name: pod.clock._asdict() for pod in reading.pods},
+        },
     }
     return json.dumps(whole, separators=(",", ":"))
 
 
-def _names(members: tuple[Member, ...]) -> Iterator[dict[str, Any]]:
-    for pid, member in enumerate(members, _FIRST_PID):
-        order = _ROLES.index(member.role) * len(members) + member.index
+def _names(reading: TraceReading) -> Iterator[dict[str, Any]]:
+    names = {pod.pod: pod.name for pod in reading.pods}
+    for pid, (member, node) in enumerate(zip(reading.members, reading.nodes, strict=True), _FIRST_PID):
+        order = (node - _HERE) * _MOST_PROCESSES + _ROLES.index(member.role) * len(reading.members) + member.index
+        identity = member.identity if node == _HERE else f"{names[node]}: {member.identity}"
         for name, value in (
-            ("process_name", {"name": member.identity}),
+            ("process_name", {"name": identity}),
             ("process_sort_index", {"sort_index": order}),
-            ("thread_name", {"name": member.identity}),
+            ("thread_name", {"name": identity}),
         ):
             yield {"ph": "M", "name": name, "pid": pid, "tid": pid, "args": value}
 
@@ -154,7 +190,7 @@ def _slices(rows: list[_Row], zero_ns: int) -> Iterator[dict[str, Any]]:
 
 def _flows(rows: list[_Row], zero_ns: int) -> Iterator[dict[str, Any]]:
     number = 0
-    for name, points in [*_simulations(rows), *_batches(rows)]:
+    for name, points in [*_simulations(rows), *_batches(rows), *_records(rows)]:
         at_ns = [point.at_ns for point in points]
         if at_ns != sorted(at_ns) or any(rows[row].index_at(at_ns) is None for row, at_ns in points):
             continue  # the trace ended here, or a process died
@@ -177,26 +213,35 @@ def _simulations(rows: list[_Row]) -> Iterator[tuple[str, list[_Point]]]:
             yield name, [asked, server, *(_Point(server.row, at_ns) for at_ns in steps), taken[key]]
 
 
+def _records(rows: list[_Row]) -> Iterator[tuple[str, list[_Point]]]:
+    taken = _passages(rows, Mark.RECORD_TAKEN)
+    for (node, actor, sequence), sent in _passages(rows, Mark.RECORD_SENT).items():
+        arrived = taken.get((_HERE, node << MARK_POD_SHIFT | actor, sequence))
+        if arrived is not None:
+            yield "record", [sent, arrived]
+
+
 def _batches(rows: list[_Row]) -> Iterator[tuple[str, list[_Point]]]:
     sent, back = _passages(rows, Mark.BATCH_SENT), _passages(rows, Mark.PRIORITIES_TAKEN)
     for index, row in enumerate(rows):
-        taken: tuple[tuple[int, int], _Point] | None = None
+        taken: tuple[tuple[int, int, int], _Point] | None = None
         for mark, place, at_ns, sequence in row.marks:
             if mark == Mark.BATCH_TAKEN:
-                taken = ((place, sequence), _Point(index, at_ns))
+                taken = ((row.node, place, sequence), _Point(index, at_ns))
             if mark != Mark.PRIORITIES_SENT or taken is None:
                 continue
             key, trained = taken
-            if key in sent and (place, sequence) in back:
+            answer = back.get((row.node, place, sequence))
+            if key in sent and answer is not None:
                 steps = row.following(trained.at_ns, (Stage.BACKWARD,))
                 points = [trained, *(_Point(index, step_ns) for step_ns in steps), _Point(index, at_ns)]
-                yield "batch", [sent[key], *points, back[place, sequence]]
+                yield "batch", [sent[key], *points, answer]
 
 
-def _passages(rows: list[_Row], wanted: Mark) -> dict[tuple[int, int], _Point]:
-    """The last point at which each (place, sequence) got this mark."""
+def _passages(rows: list[_Row], wanted: Mark) -> dict[tuple[int, int, int], _Point]:
+    """The last point at which each (node, place, sequence) got this mark."""
     return {
-        (place, sequence): _Point(index, at_ns)
+        (row.node, place, sequence): _Point(index, at_ns)
         for index, row in enumerate(rows)
         for mark, place, at_ns, sequence in row.marks
         if mark == wanted

@@ -15,7 +15,7 @@ from mzpipe.launch.signals import Outcome
 from mzpipe.measure.profile import Measured
 from mzpipe.measure.trace import TraceReading
 from mzpipe.telemetry.gpus import GpuUse
-from tests.measure.pages import busy_report
+from tests.measure.pages import busy_report, pod_use
 
 PROFILE = '[game]\nname = "CartPole-v1"\n[stop]\nlearner_steps = 100\n'
 EVENTS = np.array([[0, 500_000_000, Stage.ENV_STEP, 16]])
@@ -26,7 +26,7 @@ def measured(monkeypatch):
     """Collects what would be measured, and measures nothing."""
     seen = []
 
-    def measure_profile(profile, seconds, view, ceilings, trace):
+    def measure_profile(profile, seconds, view, ceilings, trace, ray):
         seen.append(profile)
         reading = TraceReading((Member("actor", 0),), (TraceRow(EVENTS, 3),)) if trace else None
         return Measured(Outcome(ExitCode.FINISHED, "measured"), busy_report(), None, reading)
@@ -62,6 +62,32 @@ def test_report_shows_and_writes_the_gpus_where_there_are_any(profile, monkeypat
     assert main(["profile", str(profile), "--json", str(path)]) == 0
     assert json.loads(path.read_text())["gpus"] == {"0": use._asdict()}
     assert "GPU 0: 87% busy, 12.0 of 140.0 GiB, 420 W\n" in capsys.readouterr().out
+
+
+def test_report_shows_and_writes_every_pod(profile, monkeypatch, tmp_path, capsys):
+    pods = (pod_use(0), pod_use(1, clock=None, weights_delay_s=None))
+    measured = Measured(Outcome(ExitCode.FINISHED, "measured"), busy_report(), pods=pods)
+    asked = []
+    monkeypatch.setattr(verb, "measure_profile", lambda *arguments, **options: asked.append(options) or measured)
+    path, page = tmp_path / "report.json", tmp_path / "page.html"
+    assert main(["profile", str(profile), "--ray", "auto", "--json", str(path), "--html", str(page)]) == 0
+    assert asked[0]["ray"] == "auto"
+    fields = json.loads(path.read_text())["pods"]
+    assert fields["pod-0"]["node"] == "node<0>"
+    assert fields["pod-0"]["link"]["clock"] == {"offset_ns": -2_500_000, "error_ns": 40_000, "round_trip_ns": 350_000}
+    assert fields["pod-1"]["link"]["clock"] is None
+    assert "uplink send" in fields["pod-0"]["stages"]
+    assert "pod-1 on node" in page.read_text()
+    shown = " ".join(capsys.readouterr().out.split())
+    for words in (
+        "pod-0 on node<0>, 4 cores",
+        "link: 1,234 transitions/s, 5,500,000 bytes/s to the run, 80,000 bytes/s to the pod; waits for room 25%; "
+        "weights after 250 ms; round trip 350 us",
+        "clock: -0.002500 s from the run's, known within 40 us",
+        "no weights came",
+        "clock: not known",
+    ):
+        assert words in shown, words
 
 
 @pytest.mark.parametrize(

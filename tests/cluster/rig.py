@@ -1,5 +1,6 @@
 """A run's gateway and a pod's uplink in one process, over a real socket; tests are actors and replay server."""
 
+import dataclasses
 import secrets
 import time
 
@@ -35,11 +36,14 @@ def made(directory):
 
 
 class Head:
-    """The run's end: a data plane and its gateway."""
+    """The run's end: a data plane and its gateway; with `trace_events` it is measured."""
 
-    def __init__(self, home, *overrides):
+    def __init__(self, home, *overrides, trace_events=None):
         self.home, self.profile = home, tiny_profile(*PODS, *overrides)
         self.plan = planned(self.profile)
+        if trace_events is not None:
+            shape = dataclasses.replace(self.plan.shape, is_measured=True, trace_events=trace_events)
+            self.plan = dataclasses.replace(self.plan, shape=shape)
         self.plane = DataPlane.create(made(home / f"mzpipe-0-{secrets.token_hex(6)}"), self.plan.shape)
         self.keys = run_keys(home, self.profile.cluster.pods)
         self.records = [RingReader(self.plane.trajectory_ring(1 + pod)) for pod in range(self.plan.shape.pods)]
@@ -68,6 +72,11 @@ class Head:
     def address(self):
         return (self.plane.directory / ADDRESS_FILE).read_text()
 
+    def told(self, starts=0):
+        """What the gateway answers to the command that starts a pod."""
+        shape = self.plan.shape
+        return Told(run_id_of(self.plane.directory), starts, 0, shape.is_measured, shape.trace_events)
+
     @property
     def row(self):
         return self.plane.pod_row(0)
@@ -92,7 +101,7 @@ class Pod:
 
     def __init__(self, home, head, number=0, *, told=None):
         self.home, self.head, self.number = made(home), head, number
-        answer = Answer(head.profile, profile_digest(head.profile), told or Told(run_id_of(head.plane.directory), 0, 0))
+        answer = Answer(head.profile, profile_digest(head.profile), told or head.told())
         self.profile = pod_profile(answer, number)
         plan = head.plan
         self.plan = make_pod_plan(
@@ -101,6 +110,8 @@ class Pod:
             plan.devices,
             plan.model,
             reanalyzers=head.profile.cluster.reanalyzers,
+            is_measured=answer.told.is_measured,
+            trace_events=answer.told.trace_events,
         )
         self.plane = DataPlane.create(made(home / f"mzpipe-0-{secrets.token_hex(6)}"), self.plan.shape)
         key = pod_key_path(head.home, number)

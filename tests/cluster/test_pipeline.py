@@ -47,7 +47,7 @@ class Pair:
         self.begin_pod()
 
     def begin_pod(self):
-        told = Told(run_id_of(self.plane.directory), self.lives, 0)
+        told = Told(run_id_of(self.plane.directory), self.lives, 0, is_measured=False, trace_events=0)
         self.lives += 1
         profile = pod_profile(Answer(self.profile, profile_digest(self.profile), told), 0)
         sizes, reanalyzers = self.plan.model, self.profile.cluster.reanalyzers
@@ -111,7 +111,9 @@ def test_a_run_trains_on_what_its_pod_plays_with_its_own_weights(pair):
     rows = np.arange(table.tail, table.head) % table.capacity
     assert (table.steps.weights_version[rows] >= 1).all()
     assert table.size == run.count(REPLAY, "inserted")
-    assert run.plane.total("env_steps") >= run.count(REPLAY, "inserted") > run.count(GATEWAY, "pod_transitions")
+    assert run.count(REPLAY, "inserted") > run.count(GATEWAY, "pod_transitions")
+    # What a pod has played is told with its next heartbeat.
+    run.step(lambda: run.plane.total("env_steps") >= run.count(REPLAY, "inserted"))
     assert run.count(REPLAY, "refused") == 0
 
 

@@ -2,9 +2,11 @@
 
 from xml.etree import ElementTree
 
+from mzpipe.ipc.pods import Offset
 from mzpipe.ipc.shape import Member
 from mzpipe.ipc.stages import stages_of
 from mzpipe.measure.page import About, render_page
+from mzpipe.measure.pods import LinkUse, PodUse
 from mzpipe.telemetry.rates import Count
 from mzpipe.telemetry.report import make_report
 from tests.telemetry.moments import MEMBERS, Pipeline
@@ -18,6 +20,7 @@ ABOUT = About(
 )
 ACTORS = (Member("actor", 0), Member("actor", 1))
 WITH_REANALYZER = (*MEMBERS[:3], Member("reanalyzer", 0), *ACTORS, MEMBERS[-1])
+CLOCK = Offset(offset_ns=-2_500_000, error_ns=40_000, round_trip_ns=350_000)
 # The rate of a machine faster than any, so that the words are as wide as they can be.
 _ITEMS = 3_456_789
 
@@ -46,9 +49,16 @@ def idle_report(members=MEMBERS):
     return make_report(first, pipeline.moment(2.0), cores=4, between=[Count.of(first)._replace(time_s=1.0)])
 
 
-def page_of(report, about=ABOUT):
+def pod_use(pod=0, *, clock=CLOCK, weights_delay_s=0.25):
+    """A pod whose processes did nothing, and whose link carried something."""
+    link = LinkUse(1_234.0, 5.5e6, 80_000.0, 0.25, weights_delay_s, clock)
+    members = (Member("inference", 0), Member("uplink", 0), Member("actor", 0))
+    return PodUse(pod, f"node<{pod}>", idle_report(members), link)
+
+
+def page_of(report, about=ABOUT, pods=()):
     """(its text, its elements); fails where the text is not well-formed."""
-    page = render_page(report, about)
+    page = render_page(report, about, pods)
     return page, ElementTree.fromstring(page)
 
 

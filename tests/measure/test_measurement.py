@@ -28,9 +28,15 @@ def clock(monkeypatch):
     return clock
 
 
-def watch(measurement, clock, until_s, steps=5, turn_s=0.25, trace=None):
+def watch(measurement, clock, until_s, steps=5, turn_s=0.25, trace=None, pods=()):
     """Takes the supervisor's turns; returns the reason why the run ends, once there is one."""
-    plane = SimpleNamespace(total=lambda name: steps, trace=lambda: trace, directory="with one GPU")
+    plane = SimpleNamespace(
+        total=lambda name: steps,
+        trace=lambda: trace,
+        directory="with one GPU",
+        shape=SimpleNamespace(pods=len(pods)),
+        pod_row=lambda pod: pods[pod],
+    )
     while clock.now_s < until_s:
         clock.now_s += turn_s
         reason = measurement(plane)
@@ -77,12 +83,47 @@ def test_measurement_keeps_few_counts_of_a_long_time(clock):
 def test_a_trace_starts_with_the_measurement_and_is_read_at_its_end(clock, monkeypatch):
     seen = []
     trace = SimpleNamespace(start=lambda seconds: seen.append(clock.now_s), stop_when_full=lambda: None)
-    monkeypatch.setattr(verb, "read_trace", lambda plane: clock.now_s)
+    monkeypatch.setattr(verb, "read_trace", lambda plane, pods: clock.now_s)
     measurement = Measurement(5.0, trace=True)
     watch(measurement, clock, 100.0, trace=trace)
     assert seen == [measurement.first.time_s]
     assert measurement.trace == measurement.last.time_s
     assert Measurement(5.0).trace is None
+
+
+def pod_row(steps):
+    return SimpleNamespace(is_linked=True, life_steps=steps)
+
+
+def test_measurement_waits_until_every_pod_plays(clock, monkeypatch):
+    monkeypatch.setattr(verb.PodsWatch, "begin", lambda self, plane: None)
+    rows, measurement = [pod_row(100), pod_row(0)], Measurement(5.0)
+    watch(measurement, clock, 100.0, pods=rows)
+    assert measurement.first is None
+    rows[1] = pod_row(1)
+    watch(measurement, clock, 112.0, pods=rows)
+    assert measurement.first.time_s == 100.0 + 0.25 + 10.0
+
+
+def test_measurement_does_without_a_pod_that_never_plays(clock, monkeypatch):
+    monkeypatch.setattr(verb.PodsWatch, "begin", lambda self, plane: None)
+    monkeypatch.setattr(verb.PodsWatch, "end", lambda self, plane: None)
+    assert watch(Measurement(5.0), clock, 1_000.0, pods=[pod_row(0)]) == "measured for 5.0 s"
+    assert 300.0 < clock.now_s < 330.0
+
+
+@pytest.mark.parametrize(("comes_at_s", "waits_s"), [(0.0, 0.0), (8.0, 8.0), (1_000.0, 20.0)])
+def test_measurement_waits_for_the_traces_of_pods_but_not_for_ever(clock, monkeypatch, comes_at_s, waits_s):
+    trace = SimpleNamespace(start=lambda seconds: None, stop_when_full=lambda: None)
+    monkeypatch.setattr(verb.PodsWatch, "begin", lambda self, plane: None)
+    monkeypatch.setattr(verb.PodsWatch, "end", lambda self, plane: None)
+    measurement = Measurement(5.0, trace=True)
+    ended_s = 0.25 + 10.0 + 5.0
+    monkeypatch.setattr(verb, "traced_pods", lambda plane: ["pod-0"] * (clock.now_s >= ended_s + comes_at_s))
+    monkeypatch.setattr(verb, "read_trace", lambda plane, pods: pods)
+    assert watch(measurement, clock, 100.0, trace=trace, pods=[pod_row(1)]) == "measured for 5.0 s"
+    assert clock.now_s == ended_s + waits_s
+    assert measurement.trace == ["pod-0"] * (comes_at_s < 1_000.0)
 
 
 @pytest.fixture
@@ -92,7 +133,7 @@ def ran(monkeypatch):
     def make(exit_code, found):
         pipeline, asked = Pipeline(), []
 
-        def train(profile, run, view, *, watch, trace_events):
+        def train(profile, run, view, *, watch, trace_events, ray):
             watch.first, watch.last = pipeline.moment(0.0), pipeline.moment(1.0)
             return Outcome(exit_code, "ended")
 

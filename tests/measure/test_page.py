@@ -14,7 +14,7 @@ from mzpipe.measure.page.trends import FRAME, make_trends
 from mzpipe.measure.page.wide import wide
 from mzpipe.telemetry.rates import RatePoint
 from mzpipe.telemetry.report import whole_report
-from tests.measure.pages import ABOUT, busy_report, idle_report, page_of, with_class, words_of
+from tests.measure.pages import ABOUT, busy_report, idle_report, page_of, pod_use, with_class, words_of
 from tests.telemetry.moments import MEMBERS, Pipeline, busy_second
 
 # Those of a run without pods.
@@ -185,3 +185,19 @@ def test_a_trend_fills_most_of_its_height_and_its_marks_are_round(report, most):
     assert FRAME.top <= trend.mean_y <= FRAME.top + 0.3 * (FRAME.base - FRAME.top)
     assert [mark.at for mark in trend.y_marks] == [FRAME.base, (FRAME.base + FRAME.top) / 2, FRAME.top]
     assert all(len(mark.text) <= 6 for mark in trend.y_marks)
+
+
+def test_page_has_a_section_of_every_pod_with_its_link_and_its_processes(report):
+    text, root = page_of(report, pods=[pod_use(0), pod_use(1, clock=None, weights_delay_s=None)])
+    sections = {each.get("aria-labelledby"): words_of(each) for each in root.iter() if each.tag.endswith("section")}
+    assert "node<0>" not in text
+    assert "pod-0 on node<0>" in sections["pod-0"]
+    for words in ("1,234", "25%", "250 ms", "350 µs", "actor-0", "uplink-0"):
+        assert words in sections["pod-0"], words
+    assert "weights come after -" in sections["pod-1"]
+    assert "round trip -" in sections["pod-1"]
+
+
+def test_page_of_a_run_without_pods_has_no_such_section(page):
+    assert "on node" not in page[0]
+    assert "waits for room" not in page[0]

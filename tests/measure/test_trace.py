@@ -1,32 +1,39 @@
 """The trace as a file: slices one after the other, arrows from a start to a finish, times that only rise."""
 
 import json
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
+from mzpipe.cluster.readings import PodTrace
+from mzpipe.ipc.pods import Offset
 from mzpipe.ipc.shape import Member
 from mzpipe.ipc.stages import Stage
-from mzpipe.ipc.trace import Mark, NoStage, Trace, TraceWriter, trace_layout
-from mzpipe.measure.trace import TraceReading, render_trace
+from mzpipe.ipc.trace import MARK_POD_SHIFT, Mark, NoStage, Trace, TraceWriter, trace_layout
+from mzpipe.measure.pods import TracedPod
+from mzpipe.measure.trace import TraceReading, read_trace, render_trace
 from tests.measure.traces import check_trace, flows
 
 MEMBERS = tuple(Member(role, 0) for role in ("learner", "inference", "replay", "actor"))
+POD_MEMBERS = tuple(Member(role, 0) for role in ("inference", "uplink", "actor"))
+HEAD_MEMBERS = (*MEMBERS, Member("gateway", 0))
 NUM_EVENTS = 100
 LANE, RANK = 2, 0
+POD, ACTOR, RECORD = 3, 1, 17
 
 
 class Session:
-    """Four processes that record what they did, at given microseconds."""
+    """Processes that record what they did, at given microseconds."""
 
-    def __init__(self):
-        layout = trace_layout(len(MEMBERS), NUM_EVENTS)
+    def __init__(self, members=MEMBERS):
+        self.members, layout = members, trace_layout(len(members), NUM_EVENTS)
         self.arrays = {field.name: np.zeros(field.shape, field.dtype) for field in layout.fields}
         self.arrays["window"][0] = 1 << 62
         self.now_us = 0
         self.writers = {
             member.role: TraceWriter(self.arrays, row, lambda: 1_000 * self.now_us)
-            for row, member in enumerate(MEMBERS)
+            for row, member in enumerate(members)
         }
 
     def works(self, role, kind, begin_us, end_us, *marks, items=1):
@@ -60,7 +67,7 @@ class Session:
         self.works("replay", NoStage.OTHER, begin_us + 68, begin_us + 80, (begin_us + 75, Mark.PRIORITIES_TAKEN, *back))
 
     def reading(self):
-        return TraceReading(MEMBERS, tuple(Trace(self.arrays).read()))
+        return TraceReading(self.members, tuple(Trace(self.arrays).read()))
 
     def events(self):
         return check_trace(render_trace(self.reading()))
@@ -136,3 +143,70 @@ def test_lost_events_are_counted_and_the_time_is_that_of_the_slices(session):
 def test_a_trace_of_nothing_is_a_file_of_names(session):
     assert {event["ph"] for event in session.events()} == {"M"}
     assert session.reading().seconds == 0.0
+
+
+def both(head, pod, *, ahead_us, error_us=5):
+    """The reading of a run and of its pod, whose clock is so far ahead."""
+    traced = PodTrace(pod.members, pod.reading().rows)
+    clock = Offset(1_000 * ahead_us, 1_000 * error_us, 1)
+    plane = SimpleNamespace(shape=SimpleNamespace(members=lambda: head.members), trace=lambda: Trace(head.arrays))
+    return read_trace(plane, [TracedPod(POD, "far", traced, clock)])
+
+
+@pytest.fixture
+def apart():
+    """A run and a pod 500 microseconds ahead: a record that the pod sends at 110 is taken at 130."""
+    head, pod = Session(HEAD_MEMBERS), Session(POD_MEMBERS)
+    pod.works("uplink", Stage.UPLINK_SEND, 600, 620, (610, Mark.RECORD_SENT, ACTOR, RECORD))
+    place = POD << MARK_POD_SHIFT | ACTOR
+    head.works("gateway", Stage.GATEWAY_TAKE, 125, 140, (130, Mark.RECORD_TAKEN, place, RECORD))
+    return head, pod
+
+
+def test_pods_have_their_own_rows_on_the_clock_of_the_run(apart):
+    text = render_trace(both(*apart, ahead_us=500))
+    events = check_trace(text)
+    names = {event["pid"]: event["args"]["name"] for event in events if event["name"] == "process_name"}
+    assert [names[pid] for pid in sorted(names)][-3:] == [
+        f"pod-{POD} on far: {member.identity}" for member in POD_MEMBERS
+    ]
+    (sent,) = [event for event in events if event["ph"] == "X" and event["name"] == "uplink send"]
+    assert (sent["ts"], sent["dur"]) == (0.0, 20.0)
+    assert json.loads(text)["otherData"]["pods"] == {
+        f"pod-{POD} on far": {"offset_ns": 500_000, "error_ns": 5_000, "round_trip_ns": 1}
+    }
+    places = {event["pid"]: event["args"]["sort_index"] for event in events if event["name"] == "process_sort_index"}
+    assert max(places[pid] for pid in range(1, 6)) < min(places[pid] for pid in range(6, 9))
+
+
+def test_record_goes_from_the_pod_to_the_gateway(apart):
+    far = f"pod-{POD} on far: uplink-0"
+    whole = ("record", [(far, "uplink send"), ("gateway-0", "gateway take")])
+    assert flows(check_trace(render_trace(both(*apart, ahead_us=500)))) == [whole]
+
+
+def test_record_that_an_error_of_the_clock_turns_back_has_no_arrow(apart):
+    assert flows(check_trace(render_trace(both(*apart, ahead_us=470)))) == []
+
+
+def test_lanes_of_a_pod_are_not_those_of_the_run():
+    """Both have a lane of this number and a request of this number."""
+    head, pod = Session(), Session(POD_MEMBERS)
+    head.simulation(100, sequence=7)
+    pod.simulation(1_000, sequence=7)
+    found = flows(check_trace(render_trace(both(head, pod, ahead_us=0))))
+    assert [{name.partition(": ")[0] if ": " in name else "here" for name, _ in points} for _, points in found] == [
+        {"here"},
+        {f"pod-{POD} on far"},
+    ]
+    assert len(found) == 2
+
+
+def test_batch_numbers_of_other_nodes_do_not_meet():
+    """A pod has no learner; a mark that is not its own would not end a batch here."""
+    head, pod = Session(), Session(POD_MEMBERS)
+    head.works("replay", Stage.REPLAY_SAMPLE, 0, 20, (18, Mark.BATCH_SENT, RANK, 1))
+    pod.works("actor", Stage.TREE, 25, 40, (26, Mark.BATCH_TAKEN, RANK, 1))
+    pod.works("actor", NoStage.OTHER, 40, 50, (45, Mark.PRIORITIES_SENT, RANK, 1))
+    head.works("replay", NoStage.OTHER, 50, 60, (55, Mark.PRIORITIES_TAKEN, RANK, 1))
+    assert flows(check_trace(render_trace(both(head, pod, ahead_us=0)))) == []

@@ -1,16 +1,23 @@
 """A whole run whose pods Ray places, on a Ray cluster of this machine."""
 
+import json
 import os
 import signal
+import subprocess
+import sys
 from importlib.util import find_spec
+from pathlib import Path
 
 import psutil
 import pytest
 
+from mzpipe.config import profile_text
 from mzpipe.errors import ExitCode
+from tests.measure.traces import check_trace, flows
 from tests.on_ray.cluster import RayCluster
 from tests.pipeline.driver import START_S, Run, clean, mzpipe
 from tests.processes import command_line
+from tests.tiny import tiny_profile
 from tests.waiting import wait_until
 
 pytestmark = [
@@ -74,6 +81,29 @@ def test_cluster_that_is_too_small_leaves_no_run(start):
     assert run.wait() == ExitCode.USAGE
     assert "mzpipe train: --ray: the cluster holds 2 of 100 x 2 cpus" in run.output
     assert not (run.directory / "profile.toml").exists()
+
+
+def test_profile_measures_the_pods_that_ray_places(cluster, tmp_path):
+    command = [sys.executable, "-m", "tests.pipeline.short_profile", tmp_path / "tiny.toml", "--seconds", "5"]
+    (tmp_path / "tiny.toml").write_text(profile_text(tiny_profile("cluster.pods=2", "stop.learner_steps=1000000")))
+    options = ["--ray", cluster.address, "--json", tmp_path / "report.json", "--trace", tmp_path / "trace.json"]
+    done = subprocess.run(
+        [*command, *options],
+        cwd=Path(__file__).parents[2],
+        env={**os.environ, **cluster.settings},
+        capture_output=True,
+        text=True,
+        timeout=10 * START_S,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    pods = json.loads((tmp_path / "report.json").read_text())["pods"]
+    assert sorted(pods) == ["pod-0", "pod-1"]
+    for pod in pods.values():
+        assert pod["env_steps_per_s"] > 0.0
+        assert pod["link"]["transitions_per_s"] > 0.0
+        assert abs(pod["link"]["clock"]["offset_ns"]) <= pod["link"]["clock"]["error_ns"]  # it is one machine
+    found = flows(check_trace((tmp_path / "trace.json").read_text()))
+    assert {name for name, _ in found} >= {"simulation", "record"}
 
 
 def test_doctor_says_what_the_nodes_are(cluster):

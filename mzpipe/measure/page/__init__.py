@@ -7,6 +7,7 @@ latencies  histograms of calls                            trends     rates over 
 page.html is the template; it includes pictures.html and page.css, and extends the page of mzpipe.pages.
 """
 
+from collections.abc import Sequence
 from itertools import groupby
 from pathlib import Path
 from typing import NamedTuple
@@ -14,6 +15,7 @@ from typing import NamedTuple
 from ...ipc.roles import Role
 from ...pages import page_environment
 from ...telemetry.report import ProfileReport, StageUse
+from ..pods import PodUse
 from . import latencies, trends
 from .tall import tall
 from .wide import wide
@@ -33,13 +35,14 @@ class About(NamedTuple):
     date: str
 
 
-def render_page(report: ProfileReport, about: About) -> str:
-    """The whole page, which makes no requests."""
+def render_page(report: ProfileReport, about: About, pods: Sequence[PodUse] = ()) -> str:
+    """The whole page, which makes no requests; pods have a section each."""
     environment = page_environment(Path(__file__).parent)
     environment.filters["latency"] = latencies.spoken
     return environment.get_template("page.html").render(
         report=report,
         about=about,
+        pods=pods,
         stages_by_role=_stages_by_role(report),
         drawings=[wide(report), tall(report)],
         trends=trends.make_trends(report),

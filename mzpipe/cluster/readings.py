@@ -1,0 +1,242 @@
+"""What a pod's processes did, for a measurement on the run's machine (`mzpipe profile`).
+
+    pod: stages, processor times, counters of the uplink; with every heartbeat     --parts--> run: a file of the newest
+    pod: the trace's events, once its window is over                               --parts--> run: a file
+
+The times in them are the pod's own; link_clock.py says how they differ from the run's.
+"""
+
+import contextlib
+import os
+import time
+from collections import deque
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import msgpack
+import numpy as np
+import zstandard
+
+from ..errors import MessageError
+from ..ipc.dataplane import DataPlane
+from ..ipc.roles import Role
+from ..ipc.shape import Member
+from ..ipc.stages import StageReading
+from ..ipc.trace import EVENT_WORDS, TraceRow
+from ..telemetry.rates import DeviceTime, Moment, ProcessorTime, read_moment
+from . import protocol
+from .packing import ZSTD_LEVEL
+
+STAGES, TRACE = "stages", "trace"
+# Of one pod; a trace of the most events that a measurement keeps has 6.4 MB.
+MAX_BYTES = 64 << 20
+_MAX_PARTS = MAX_BYTES // protocol.CHUNK_BYTES
+# Counters of a pod's uplink that tell how its link does.
+LINK_COUNTS = ("link_bytes_out", "link_bytes_in", "pod_transitions", "credit_wait", "weights_taken", "weights_delay")
+_NS_PER_S = 1e9
+
+
+class Reading(NamedTuple):
+    """A pod at one moment, by its own clock; `link` has LINK_COUNTS, in their units."""
+
+    moment: Moment
+    cores: int
+    link: dict[str, float]
+
+
+class PodTrace(NamedTuple):
+    """The trace of a pod's processes, by its own clock."""
+
+    members: tuple[Member, ...]
+    rows: tuple[TraceRow, ...]
+
+
+def read_pod(plane: DataPlane) -> Reading:
+    """This pod at this moment."""
+    uplink = plane.counters(Member(Role.UPLINK, 0))
+    return Reading(read_moment(plane), len(os.sched_getaffinity(0)), {name: uplink.value(name) for name in LINK_COUNTS})
+
+
+def pack_reading(reading: Reading) -> bytes:
+    """A reading as bytes."""
+    moment = reading.moment
+    cpu = [[row, *moment.cpu[member]] for row, member in enumerate(moment.members) if member in moment.cpu]
+    devices = [[row, *moment.devices[member]] for row, member in enumerate(moment.members) if member in moment.devices]
+    return _packed(
+        {
+            "time_s": moment.time_s,
+            "members": _named(moment.members),
+            "stages": moment.stages.words().tobytes(),
+            "cpu": cpu,
+            "devices": devices,
+            "cores": reading.cores,
+            "link": reading.link,
+        }
+    )
+
+
+def unpack_reading(data: bytes) -> Reading:
+    """The reading in `data`; raises MessageError for what `pack_reading` does not write."""
+    with _refusing(STAGES):
+        fields = _unpacked(data)
+        members = _members(fields["members"])
+        words_PW = np.frombuffer(fields["stages"], np.int64).reshape(len(members), -1)
+        cpu = {members[row]: ProcessorTime(int(pid), float(seconds)) for row, pid, seconds in fields["cpu"]}
+        devices = {members[row]: DeviceTime(float(first), float(last)) for row, first, last in fields["devices"]}
+        moment = Moment(float(fields["time_s"]), members, StageReading(words_PW), cpu, devices)
+        return Reading(moment, int(fields["cores"]), {name: float(fields["link"][name]) for name in LINK_COUNTS})
+
+
+def pack_trace(trace: PodTrace) -> bytes:
+    """A trace as bytes."""
+    rows = [[row.event_EW.tobytes(), row.lost] for row in trace.rows]
+    return _packed({"members": _named(trace.members), "rows": rows})
+
+
+def unpack_trace(data: bytes) -> PodTrace:
+    """The trace in `data`; raises MessageError for what `pack_trace` does not write."""
+    with _refusing(TRACE):
+        fields = _unpacked(data)
+        members = _members(fields["members"])
+        rows = [
+            TraceRow(np.frombuffer(events, np.int64).reshape(-1, EVENT_WORDS), int(lost))
+            for events, lost in fields["rows"]
+        ]
+        if len(rows) != len(members):
+            raise ValueError(f"{len(rows)} rows of {len(members)} processes")
+        return PodTrace(members, tuple(rows))
+
+
+class ReadingSender:
+    """The pod's end: sends what is due in parts, as the socket takes them."""
+
+    def __init__(self, plane: DataPlane, send: Callable[[protocol.FromPod, bytes], bool]) -> None:
+        self._plane, self._send = plane, send
+        self._parts: deque[tuple[protocol.Part, bytes]] = deque()
+        self._until_ns: int | None = None
+        self._is_traced = False  # the trace has been sent
+
+    def begin(self) -> None:
+        """Begins a link: what was under way is sent again."""
+        self._is_traced = self._is_traced and not any(part.what == TRACE for part, _ in self._parts)
+        self._parts.clear()
+
+    def heartbeat(self) -> None:
+        """Says that a heartbeat has gone out."""
+        if self._plane.shape.is_measured and not self._parts:
+            self._queue(STAGES, pack_reading(read_pod(self._plane)))
+
+    def trace_for(self, remaining_ns: int) -> None:
+        """Takes in for how long the run will trace from now on; the first such word begins the trace here."""
+        if self._plane.shape.trace_events and remaining_ns > 0 and self._until_ns is None:
+            self._until_ns = time.monotonic_ns() + remaining_ns
+            self._plane.trace().start(remaining_ns / _NS_PER_S)
+
+    def do_work(self) -> int:
+        """Sends what the socket takes; returns how many parts."""
+        if self._until_ns is not None and not self._is_traced:
+            self._look_at_trace(self._until_ns)
+        sent = 0
+        while self._parts and self._send(*self._parts[0]):
+            self._parts.popleft()
+            sent += 1
+        return sent
+
+    def _look_at_trace(self, until_ns: int) -> None:
+        trace = self._plane.trace()
+        trace.stop_when_full()
+        if not self._parts and time.monotonic_ns() > until_ns:
+            self._is_traced = True
+            self._queue(TRACE, pack_trace(PodTrace(tuple(self._plane.shape.members()), tuple(trace.read()))))
+
+    def _queue(self, what: str, data: bytes) -> None:
+        chunks = [data[at : at + protocol.CHUNK_BYTES] for at in range(0, len(data), protocol.CHUNK_BYTES)]
+        self._parts.extend((protocol.Part(what, number, len(chunks)), chunk) for number, chunk in enumerate(chunks))
+
+
+class ReadingTaker:
+    """The run's end: puts parts together, and keeps the newest of each kind in a file of the runtime directory."""
+
+    def __init__(self, directory: Path, pod: int) -> None:
+        self._directory, self._pod = directory, pod
+        self._chunks: list[bytes] = []
+
+    def begin(self) -> None:
+        """Begins a link: parts from before it do not count."""
+        self._chunks = []
+
+    def forget(self) -> None:
+        """Removes what a former life of the pod has told."""
+        for what in (STAGES, TRACE):
+            _path(self._directory, self._pod, what).unlink(missing_ok=True)
+
+    def take(self, part: protocol.Part, payload: memoryview) -> None:
+        """Takes in the next part; raises MessageError."""
+        self._chunks = [] if part.part == 0 else self._chunks
+        if (
+            part.what not in (STAGES, TRACE)
+            or not 0 < part.parts <= _MAX_PARTS
+            or part.part != len(self._chunks)
+            or len(payload) > protocol.CHUNK_BYTES
+        ):
+            raise MessageError(f"Part {part.part} of {part.parts}, {len(payload)} bytes")
+        self._chunks.append(bytes(payload))
+        if len(self._chunks) == part.parts:
+            path = _path(self._directory, self._pod, part.what)
+            draft = path.with_suffix(".new")
+            draft.write_bytes(b"".join(self._chunks))
+            draft.replace(path)
+            self._chunks = []
+
+
+def taken_reading(directory: Path, pod: int) -> Reading | None:
+    """The newest reading of a pod; None if there is none. Raises MessageError."""
+    data = _taken(directory, pod, STAGES)
+    return None if data is None else unpack_reading(data)
+
+
+def taken_trace(directory: Path, pod: int) -> PodTrace | None:
+    """The trace of a pod; None if it has not come. Raises MessageError."""
+    data = _taken(directory, pod, TRACE)
+    return None if data is None else unpack_trace(data)
+
+
+def _taken(directory: Path, pod: int, what: str) -> bytes | None:
+    try:
+        return _path(directory, pod, what).read_bytes()
+    except FileNotFoundError:
+        return None
+
+
+def _path(directory: Path, pod: int, what: str) -> Path:
+    return directory / f"pod-{pod}.{what}"
+
+
+def _named(members: tuple[Member, ...]) -> list[list[Any]]:
+    return [[str(member.role), member.index] for member in members]
+
+
+def _members(named: list[list[Any]]) -> tuple[Member, ...]:
+    return tuple(Member(Role(role), int(index)) for role, index in named)
+
+
+def _packed(fields: dict[str, Any]) -> bytes:
+    return zstandard.ZstdCompressor(level=ZSTD_LEVEL).compress(msgpack.packb(fields))
+
+
+def _unpacked(data: bytes) -> dict[str, Any]:
+    size = zstandard.frame_content_size(data)
+    if not 0 <= size <= MAX_BYTES:
+        raise ValueError(f"{size} bytes, at most {MAX_BYTES}")
+    fields: dict[str, Any] = msgpack.unpackb(zstandard.ZstdDecompressor().decompress(data))
+    return fields
+
+
+@contextlib.contextmanager
+def _refusing(what: str) -> Iterator[None]:
+    """Any error in the block, which unpacks bytes of a pod, is a MessageError."""
+    try:
+        yield
+    except Exception as error:
+        raise MessageError(f"{what} of a pod: {error}"[:200]) from error
