@@ -12,6 +12,8 @@ from ..ipc.pods import Offset
 
 # Two quartz clocks run apart by less than this, in seconds a second.
 _DRIFT = 1e-4
+# A machine that runs for longer than a century; offsets fit into a word.
+_MOST_NS = 1 << 62
 
 
 class LinkClock:
@@ -27,7 +29,7 @@ class LinkClock:
         A heartbeat whose numbers cannot be is left out.
         """
         round_trip_ns = now_ns - echo_ns - held_ns
-        if echo_ns <= 0 or held_ns < 0 or round_trip_ns <= 0:
+        if echo_ns <= 0 or held_ns < 0 or round_trip_ns <= 0 or not 0 <= clock_ns < _MOST_NS:
             return self._best
         found = Offset(clock_ns - (now_ns - round_trip_ns // 2), (round_trip_ns + 1) // 2, round_trip_ns)
         if self._best is None or found.error_ns <= self._aged_ns(now_ns):

@@ -178,9 +178,7 @@ class PodLink:
             raise Gap
         counts = tuple(_bounded(getattr(message, name)) for name in COUNTS)
         self.row.tell(counts, _bounded(message.weights_version))
-        offset = self._clock.hear(
-            time.monotonic_ns(), message.echo_ns, _bounded(message.held_ns), _bounded(message.clock_ns)
-        )
+        offset = self._clock.hear(time.monotonic_ns(), message.echo_ns, message.held_ns, message.clock_ns)
         if offset is not None:
             self.row.clock = offset
 
@@ -199,10 +197,10 @@ class PodLink:
         if slot.length[0] != message.rows or not 0 <= slot.game[0] < self._games:
             raise MessageError(f"Record: length {slot.length[0]} in {message.rows} rows, game {slot.game[0]}")
         slot.game[0] += actor * self._games
-        # Before the commit: a successor takes no record twice (V2 of ipc/pods.py).
-        self.row.take(actor)
         if self._writer_trace is not None:
             self._writer_trace.mark(Mark.RECORD_TAKEN, self.pod << MARK_POD_SHIFT | actor, wanted)
+        # Before the commit: a successor takes no record twice (V2 of ipc/pods.py).
+        self.row.take(actor)
         self._writer.commit((self.row.sessions << _EPOCH_BITS) | message.epoch)
         self.row.received(message.rows)
         self._news = True

@@ -183,11 +183,12 @@ class ReadingTaker:
             raise MessageError(f"Part {part.part} of {part.parts}, {len(payload)} bytes")
         self._chunks.append(bytes(payload))
         if len(self._chunks) == part.parts:
-            path = _path(self._directory, self._pod, part.what)
-            draft = path.with_suffix(".new")
-            draft.write_bytes(b"".join(self._chunks))
-            draft.replace(path)
+            path, data = _path(self._directory, self._pod, part.what), b"".join(self._chunks)
             self._chunks = []
+            with contextlib.suppress(OSError):  # /dev/shm is full: a measurement is no reason to end a run
+                draft = path.with_suffix(".new")
+                draft.write_bytes(data)
+                draft.replace(path)
 
 
 def taken_reading(directory: Path, pod: int) -> Reading | None:

@@ -9,7 +9,7 @@ from mzpipe.ipc.pods import Offset
 
 MS = 1_000_000
 delays = st.integers(0, 500 * MS)
-START_NS = 10**15
+START_NS = 2 * 10**18
 
 
 def beat(clock, sent_ns, there_ns, held_ns, back_ns, offset_ns):
@@ -60,3 +60,13 @@ def test_numbers_that_cannot_be_are_left_out(now_ns, echo_ns, held_ns):
     clock = LinkClock()
     known = beat(clock, 1_000, 5, 0, 5, offset_ns=0)
     assert clock.hear(now_ns, echo_ns, held_ns, 7) == known
+
+
+@pytest.mark.parametrize("clock_ns", [-1, 1 << 62, 1 << 70])
+def test_time_that_no_clock_shows_is_left_out(clock_ns):
+    assert LinkClock().hear(1_000, 900, 10, clock_ns) is None
+
+
+def test_machine_that_has_run_for_ten_years_has_a_clock():
+    found = beat(LinkClock(), 10 * 365 * 86_400 * 10**9, MS, 0, MS, offset_ns=7)
+    assert found.offset_ns == 7

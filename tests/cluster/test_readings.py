@@ -172,6 +172,12 @@ def test_part_that_is_too_large_is_refused(taker):
         taker.take(Part(STAGES, 0, 1), memoryview(bytes(CHUNK_BYTES + 1)))
 
 
+def test_reading_for_which_there_is_no_room_is_left_out(tmp_path):
+    taker = ReadingTaker(tmp_path / "gone", 0)
+    take(taker, STAGES, pack_reading(reading()), 10_000)
+    assert taken_reading(tmp_path / "gone", 0) is None
+
+
 def test_reading_of_nobody_is_an_empty_moment():
     nobody = dataclasses.replace(reading().moment, cpu={}, devices={})
     assert unpack_reading(pack_reading(Reading(nobody, 1, dict.fromkeys(LINK_COUNTS, 0.0)))).moment.cpu == {}

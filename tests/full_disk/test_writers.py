@@ -15,6 +15,7 @@ PACKAGE = Path(mzpipe.__file__).parent
 OTHERS = {
     "cluster/keeper.py": "temporary files of a pod's node: a fault is told to the run's machine",
     "cluster/gateway.py": "a file in shared memory",
+    "cluster/readings.py": "files of a measurement, in shared memory",
     "cluster/uplink.py": "a file in shared memory",
     "ipc/dataplane.py": "shared memory",
     "ipc/segment.py": "shared memory",
