@@ -81,6 +81,7 @@ def train(
     run_dir: Path | str | None = None,
     *,
     serial: bool = False,
+    ray: str = "",
     allow_env_import: bool = False,
     on_evaluation: OnEvaluation | None = None,
     on_checkpoint: OnCheckpoint | None = None,
@@ -93,7 +94,8 @@ def train(
     number (`seed=1`), or a section's fields (`learner={"batch_size": 64}`). `on_evaluation` is called with each new
     Evaluation, `on_checkpoint` with the directory of each new checkpoint. Callbacks run in this process between two
     looks at the run. If one returns True, the run stops; if one raises, the run stops in order, and its error is raised
-    again. `view` shows the run (default: as the command does).
+    again. `view` shows the run (default: as the command does). `ray` is the address of the Ray cluster that places
+    cluster.pods, or "auto".
 
     Raises KeyboardInterrupt once a run that Ctrl-C ended is saved, and MzpipeError for a failure that ended it. Call it
     from the main thread: it takes the process's signals.
@@ -109,7 +111,7 @@ def train(
     shown = make_view(directory.path.name, interval_s=chosen.telemetry.interval_s) if view is None else view
     callbacks = _Callbacks(shown, directory, on_evaluation, on_checkpoint)
     try:
-        outcome = train_profile(chosen, directory, callbacks, serial=serial, watch=callbacks.watch)
+        outcome = train_profile(chosen, directory, callbacks, serial=serial, watch=callbacks.watch, ray=ray)
     finally:
         shown.close()
     callbacks.end()

@@ -129,7 +129,6 @@ def _show_pod(pod: PodUse) -> None:
         f"{report.env_steps_per_s:,.0f} env steps/s, {report.simulations_per_s:,.0f} simulations/s",
         pod.link.words(),
         pod.link.clock_words(),
-        report.verdict.sentence,
     ):
         console.print(line, highlight=False)
 

@@ -51,6 +51,8 @@ def run(arguments: argparse.Namespace) -> int:
     def measure(profile: Profile) -> ProfileReport | None:
         if profile.topology.external != "none":
             raise UsageError(f"topology.external={profile.topology.external}: trials start every role: set it to none")
+        if profile.cluster.pods:
+            raise UsageError(f"cluster.pods={profile.cluster.pods}: trials run on this machine alone: set it to 0")
         outcome, report, *_ = measure_profile(profile, arguments.seconds, SilentView())
         if outcome.exit_code.is_signal:
             ended.append(outcome.exit_code)

@@ -8,6 +8,8 @@ bounds the error of taking the middle (Mills, RFC 5905, section 8). The best of 
 may have drifted further apart than a newer one is wrong.
 """
 
+import math
+
 from ..ipc.pods import Offset
 
 # Two quartz clocks run apart by less than this, in seconds a second.
@@ -31,11 +33,12 @@ class LinkClock:
         round_trip_ns = now_ns - echo_ns - held_ns
         if echo_ns <= 0 or held_ns < 0 or round_trip_ns <= 0 or not 0 <= clock_ns < _MOST_NS:
             return self._best
-        found = Offset(clock_ns - (now_ns - round_trip_ns // 2), (round_trip_ns + 1) // 2, round_trip_ns)
+        error_ns = (round_trip_ns + 1) // 2 + math.ceil(_DRIFT * held_ns)
+        found = Offset(clock_ns - (now_ns - round_trip_ns // 2), error_ns, round_trip_ns)
         if self._best is None or found.error_ns <= self._aged_ns(now_ns):
             self._best, self._best_ns = found, now_ns
         return self._best._replace(error_ns=self._aged_ns(now_ns), round_trip_ns=round_trip_ns)
 
     def _aged_ns(self, now_ns: int) -> int:
         assert self._best is not None
-        return self._best.error_ns + round(_DRIFT * (now_ns - self._best_ns))
+        return self._best.error_ns + math.ceil(_DRIFT * (now_ns - self._best_ns))

@@ -126,6 +126,7 @@ class PodLink:
         self._clock, self._readings = LinkClock(), ReadingTaker(plane.directory, pod)
         self._writer_trace = plane.trace_writer(Member(Role.GATEWAY, 0))
         self._trace = plane.trace() if shape.trace_events else None
+        self._is_traced = False  # the pod knows that the run traces
 
     # What a pod says.
 
@@ -134,8 +135,7 @@ class PodLink:
         lost = 0
         if self.row.session != message.session:
             lost, self._clock = self.row.begin(message.session), LinkClock()  # perhaps on another machine
-            self._readings.forget()
-        self._readings.begin()
+        self._readings.begin(message.session)
         self.row.node = message.node
         for searcher in self._searchers:
             searcher.resend()
@@ -240,18 +240,19 @@ class PodLink:
         return True
 
     def _send_credit(self, now_s: float, learner_steps: int, send: Send) -> int:
+        trace_ns = max(0, self._trace.remaining_ns()) if self._trace is not None else 0
         limit, version = self._records + self._writer.free(), self._source.latest()
         is_due = now_s >= self._credit_due_s
         is_much = limit - self._limit >= max(1, self._slot_count // _NEWS_PART)
         has_news = self._news or limit > self._limit or version != self._version
+        is_window = (trace_ns > 0) != self._is_traced
         is_late = has_news and now_s >= self._credit_due_s - protocol.BEAT_S + _NEWS_S
-        if not (is_due or is_much or is_late):
+        if not (is_due or is_much or is_late or is_window):
             return 0
-        trace_ns = max(0, self._trace.remaining_ns()) if self._trace is not None else 0
         credit = protocol.Credit(self._sent, limit, learner_steps, version, time.monotonic_ns(), trace_ns)
         if not send(credit, self.taken()):
             return 0
-        self._limit, self._version, self._news = limit, version, False
+        self._limit, self._version, self._news, self._is_traced = limit, version, False, trace_ns > 0
         self._credit_due_s = now_s + protocol.BEAT_S
         return 1
 

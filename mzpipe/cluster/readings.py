@@ -3,12 +3,12 @@
     pod: stages, processor times, counters of the uplink; with every heartbeat     --parts--> run: a file of the newest
     pod: the trace's events, once its window is over                               --parts--> run: a file
 
-The times in them are the pod's own; link_clock.py says how they differ from the run's.
+The times in them are the pod's own; link_clock.py says how they differ from the run's. A part follows each Credit, so
+that no more than one is in the way of records. Their bytes are no part of what the link is said to carry.
 """
 
 import contextlib
 import os
-import time
 from collections import deque
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -23,7 +23,7 @@ from ..ipc.dataplane import DataPlane
 from ..ipc.roles import Role
 from ..ipc.shape import Member
 from ..ipc.stages import StageReading
-from ..ipc.trace import EVENT_WORDS, TraceRow
+from ..ipc.trace import EVENT_WORDS, Trace, TraceRow
 from ..telemetry.rates import DeviceTime, Moment, ProcessorTime, read_moment
 from . import protocol
 from .packing import ZSTD_LEVEL
@@ -111,15 +111,15 @@ def unpack_trace(data: bytes) -> PodTrace:
 class ReadingSender:
     """The pod's end: sends what is due in parts, as the socket takes them."""
 
-    def __init__(self, plane: DataPlane, send: Callable[[protocol.FromPod, bytes], bool]) -> None:
+    def __init__(self, plane: DataPlane, send: Callable[[protocol.Part, bytes], bool]) -> None:
         self._plane, self._send = plane, send
         self._parts: deque[tuple[protocol.Part, bytes]] = deque()
-        self._until_ns: int | None = None
-        self._is_traced = False  # the trace has been sent
+        self._trace = plane.trace() if plane.shape.trace_events else None
+        self._is_traced = self._may_send = False  # the trace has been sent; a Credit has come since the last part
 
     def begin(self) -> None:
-        """Begins a link: what was under way is sent again."""
-        self._is_traced = self._is_traced and not any(part.what == TRACE for part, _ in self._parts)
+        """Begins a link: what may be lost is sent again."""
+        self._is_traced = False
         self._parts.clear()
 
     def heartbeat(self) -> None:
@@ -127,26 +127,29 @@ class ReadingSender:
         if self._plane.shape.is_measured and not self._parts:
             self._queue(STAGES, pack_reading(read_pod(self._plane)))
 
-    def trace_for(self, remaining_ns: int) -> None:
-        """Takes in for how long the run will trace from now on; the first such word begins the trace here."""
-        if self._plane.shape.trace_events and remaining_ns > 0 and self._until_ns is None:
-            self._until_ns = time.monotonic_ns() + remaining_ns
-            self._plane.trace().start(remaining_ns / _NS_PER_S)
+    def credit(self, trace_ns: int) -> None:
+        """Takes in for how long the run traces from now on: this pod's window begins, and ends, with the run's."""
+        self._may_send = True
+        if self._trace is None:
+            return
+        if trace_ns == 0:
+            self._trace.stop()
+        elif not self._trace.has_begun:
+            self._trace.start(trace_ns / _NS_PER_S)
 
     def do_work(self) -> int:
-        """Sends what the socket takes; returns how many parts."""
-        if self._until_ns is not None and not self._is_traced:
-            self._look_at_trace(self._until_ns)
-        sent = 0
-        while self._parts and self._send(*self._parts[0]):
-            self._parts.popleft()
-            sent += 1
-        return sent
+        """Sends the next part if it may; returns how many were sent."""
+        if self._trace is not None and self._trace.has_begun and not self._is_traced:
+            self._look_at_trace(self._trace)
+        if not (self._parts and self._may_send and self._send(*self._parts[0])):
+            return 0
+        self._parts.popleft()
+        self._may_send = False
+        return 1
 
-    def _look_at_trace(self, until_ns: int) -> None:
-        trace = self._plane.trace()
+    def _look_at_trace(self, trace: Trace) -> None:
         trace.stop_when_full()
-        if not self._parts and time.monotonic_ns() > until_ns:
+        if not self._parts and trace.remaining_ns() <= 0:
             self._is_traced = True
             self._queue(TRACE, pack_trace(PodTrace(tuple(self._plane.shape.members()), tuple(trace.read()))))
 
@@ -159,17 +162,17 @@ class ReadingTaker:
     """The run's end: puts parts together, and keeps the newest of each kind in a file of the runtime directory."""
 
     def __init__(self, directory: Path, pod: int) -> None:
-        self._directory, self._pod = directory, pod
+        self._directory, self._pod, self._session = directory, pod, 0
         self._chunks: list[bytes] = []
 
-    def begin(self) -> None:
-        """Begins a link: parts from before it do not count."""
-        self._chunks = []
-
-    def forget(self) -> None:
-        """Removes what a former life of the pod has told."""
+    def begin(self, session: int) -> None:
+        """Begins a link of this life of the pod: parts from before it do not count, and files of other lives go."""
+        self._session, self._chunks = session, []
         for what in (STAGES, TRACE):
-            _path(self._directory, self._pod, what).unlink(missing_ok=True)
+            kept = _path(self._directory, self._pod, session, what)
+            for path in self._directory.glob(f"pod-{self._pod}.*.{what}"):
+                if path != kept:
+                    path.unlink(missing_ok=True)
 
     def take(self, part: protocol.Part, payload: memoryview) -> None:
         """Takes in the next part; raises MessageError."""
@@ -183,7 +186,7 @@ class ReadingTaker:
             raise MessageError(f"Part {part.part} of {part.parts}, {len(payload)} bytes")
         self._chunks.append(bytes(payload))
         if len(self._chunks) == part.parts:
-            path, data = _path(self._directory, self._pod, part.what), b"".join(self._chunks)
+            path, data = _path(self._directory, self._pod, self._session, part.what), b"".join(self._chunks)
             self._chunks = []
             with contextlib.suppress(OSError):  # /dev/shm is full: a measurement is no reason to end a run
                 draft = path.with_suffix(".new")
@@ -191,27 +194,27 @@ class ReadingTaker:
                 draft.replace(path)
 
 
-def taken_reading(directory: Path, pod: int) -> Reading | None:
-    """The newest reading of a pod; None if there is none. Raises MessageError."""
-    data = _taken(directory, pod, STAGES)
+def taken_reading(directory: Path, pod: int, session: int) -> Reading | None:
+    """The newest reading of a pod in this life; None if there is none. Raises MessageError."""
+    data = _taken(_path(directory, pod, session, STAGES))
     return None if data is None else unpack_reading(data)
 
 
-def taken_trace(directory: Path, pod: int) -> PodTrace | None:
-    """The trace of a pod; None if it has not come. Raises MessageError."""
-    data = _taken(directory, pod, TRACE)
+def taken_trace(directory: Path, pod: int, session: int) -> PodTrace | None:
+    """The trace of a pod in this life; None if it has not come. Raises MessageError."""
+    data = _taken(_path(directory, pod, session, TRACE))
     return None if data is None else unpack_trace(data)
 
 
-def _taken(directory: Path, pod: int, what: str) -> bytes | None:
+def _taken(path: Path) -> bytes | None:
     try:
-        return _path(directory, pod, what).read_bytes()
+        return path.read_bytes()
     except FileNotFoundError:
         return None
 
 
-def _path(directory: Path, pod: int, what: str) -> Path:
-    return directory / f"pod-{pod}.{what}"
+def _path(directory: Path, pod: int, session: int, what: str) -> Path:
+    return directory / f"pod-{pod}.{session:x}.{what}"
 
 
 def _named(members: tuple[Member, ...]) -> list[list[Any]]:

@@ -82,7 +82,7 @@ class Uplink(Agent):
         self._readers = [RingReader(plane.trajectory_ring(actor)) for actor in range(shape.actors)]
         self._turns = Turns(shape.actors)
         self._searchers = [_Searcher(plane, index, self._packers, self._send) for index in range(shape.reanalyzers)]
-        self._readings = ReadingSender(plane, self._send)
+        self._readings = ReadingSender(plane, self._send_part)
         self._publisher = WeightsPublisher(plane.weights())
         self._assembly = Assembly(self._publisher, shape.weights_bytes)
         self._waits = WaitClock(self._counters)
@@ -177,6 +177,14 @@ class Uplink(Agent):
         self._sent += 1
         return True
 
+    def _send_part(self, part: protocol.Part, chunk: bytes) -> bool:
+        """Sends a part of a measurement, which does not measure itself."""
+        assert self._socket is not None
+        if not self._socket.send(POD_CODEC.encode(part), chunk):
+            return False
+        self._sent += 1
+        return True
+
     def _transmit(self, message: FromPod, payload: bytes | None = None) -> bool:
         assert self._socket is not None
         data = POD_CODEC.encode(message)
@@ -234,7 +242,7 @@ class Uplink(Agent):
             return
         self._limit = max(self._limit, message.limit)
         self._echo_ns, self._echo_at_ns = message.clock_ns, time.monotonic_ns()
-        self._readings.trace_for(message.trace_ns)
+        self._readings.credit(message.trace_ns)
         self._counters.set("learner_steps", message.learner_steps)
         if message.weights_version > self._newest:
             self._newest, self._news_s = message.weights_version, self._clock_s.now_s()

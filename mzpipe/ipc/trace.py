@@ -131,10 +131,19 @@ class Trace:
         """For how long events are kept from now on; 0 or less outside the window."""
         return int(self._window[_UNTIL]) - time.monotonic_ns()
 
+    @property
+    def has_begun(self) -> bool:
+        """Whether there has been a window."""
+        return bool(self._window[_UNTIL])
+
+    def stop(self) -> None:
+        """Ends the window, if it has not ended."""
+        self._window[_UNTIL] = min(self._window[_UNTIL], time.monotonic_ns())
+
     def stop_when_full(self) -> None:
         """Ends the window once a process has no room left, so that all rows cover about the same time."""
         if (self._count[:, _COUNT] == self._event.shape[1]).any():
-            self._window[_UNTIL] = min(self._window[_UNTIL], time.monotonic_ns())
+            self.stop()
 
     def read(self) -> list[TraceRow]:
         """The whole events of each process, in members' order; the processes may still be writing."""

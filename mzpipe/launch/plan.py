@@ -192,7 +192,8 @@ def make_plan(
 ) -> Plan:
     """The plan of a profile; the model's sizes are 0 while it has not been built.
 
-    `trace_events` of a run that is measured is the room for a trace, in events, of all processes together; 0: no trace.
+    `trace_events` of a run that is measured is the room for a trace, in events, of all processes together, also those
+    of pods; 0: no trace.
     """
     topology, is_reanalyzed = profile.topology, profile.reanalyze.fraction > 0.0
     shape = PlaneShape(
@@ -226,7 +227,9 @@ def make_plan(
         pod_reanalyzers=profile.cluster.reanalyzers if profile.cluster.pods and is_reanalyzed else 0,
         is_measured=trace_events is not None,
     )
-    shape = dataclasses.replace(shape, trace_events=(trace_events or 0) // len(shape.members()))
+    # A pod has an uplink, and one server at least.
+    processes = len(shape.members()) + shape.pods * (shape.pod_actors + shape.pod_reanalyzers + 2)
+    shape = dataclasses.replace(shape, trace_events=(trace_events or 0) // processes)
     return Plan(profile, game, devices, shape, model)
 
 

@@ -14,7 +14,13 @@ def pod_plan(plan: Plan) -> Plan:
     device = "cuda:0" if profile.cluster.gpus else "cpu"
     devices = Devices(learner=("cpu",), inference=(device,) * len(profile.cluster.devices))
     return make_pod_plan(
-        as_pod(profile, profile.seed), plan.game, devices, plan.model, reanalyzers=profile.cluster.reanalyzers
+        as_pod(profile, profile.seed),
+        plan.game,
+        devices,
+        plan.model,
+        reanalyzers=profile.cluster.reanalyzers,
+        is_measured=plan.shape.is_measured,
+        trace_events=plan.shape.trace_events,
     )
 
 

@@ -12,6 +12,8 @@ from ..ipc.pods import Offset
 from ..telemetry.report import ProfileReport, make_report
 
 _US_PER_S, _NS_PER_US = 1e6, 1e3
+# A verdict advises settings of the run's machine, so a pod has none.
+_OF_THE_RUN = ("bottleneck", "verdict", "predicted_speedup")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -64,7 +66,8 @@ class PodUse(NamedTuple):
         """The fields for a file."""
         link = dataclasses.asdict(self.link)
         link["clock"] = None if self.link.clock is None else self.link.clock._asdict()
-        return {"node": self.node, "link": link, **self.report.as_json()}
+        report = {name: value for name, value in self.report.as_json().items() if name not in _OF_THE_RUN}
+        return {"node": self.node, "link": link, **report}
 
 
 class TracedPod(NamedTuple):
@@ -112,30 +115,51 @@ def playing_pods(plane: DataPlane) -> list[int]:
     return [pod for pod in linked_pods(plane) if plane.pod_row(pod).life_steps]
 
 
-def traced_pods(plane: DataPlane) -> list[TracedPod]:
-    """The traces that have come; one that cannot be read is left out."""
-    found = []
-    for pod in range(plane.shape.pods):
-        row = plane.pod_row(pod)
-        try:
-            trace, clock = taken_trace(plane.directory, pod), row.clock
-        except MessageError:
-            continue
-        if trace is not None and clock is not None:
-            found.append(TracedPod(pod, row.node, trace, clock))
-    return found
+class PodTraces:
+    """Takes each pod's trace when it comes, with what is known of its clock by then."""
+
+    def __init__(self) -> None:
+        self._awaited: set[int] = set()
+        self._found: dict[int, TracedPod] = {}
+
+    def begin(self, plane: DataPlane) -> None:
+        """Says that the window has begun, for the pods that answer."""
+        self._awaited = set(linked_pods(plane))
+
+    def look(self, plane: DataPlane) -> None:
+        """Takes what has come; a trace that cannot be read is not waited for."""
+        for pod in sorted(self._awaited):
+            row = plane.pod_row(pod)
+            try:
+                trace, clock = taken_trace(plane.directory, pod, row.session), row.clock
+            except MessageError:
+                self._awaited.discard(pod)
+                continue
+            if trace is not None and clock is not None:
+                self._awaited.discard(pod)
+                self._found[pod] = TracedPod(pod, row.node, trace, clock)
+
+    def are_complete(self, plane: DataPlane) -> bool:
+        """Whether every trace has come that a pod may still send."""
+        return not self._awaited & set(linked_pods(plane))
+
+    @property
+    def found(self) -> list[TracedPod]:
+        """The traces that have come, by pod."""
+        return [self._found[pod] for pod in sorted(self._found)]
 
 
 def _readings(plane: DataPlane) -> dict[int, tuple[int, Reading]]:
     """Of each pod that answers: its life, and what it has told last."""
     found = {}
     for pod in linked_pods(plane):
+        session = plane.pod_row(pod).session
         try:
-            reading = taken_reading(plane.directory, pod)
+            reading = taken_reading(plane.directory, pod, session)
         except MessageError:
             continue
         if reading is not None:
-            found[pod] = (plane.pod_row(pod).session, reading)
+            found[pod] = (session, reading)
     return found
 
 

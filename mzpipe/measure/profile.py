@@ -3,7 +3,7 @@
 import dataclasses
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import NamedTuple
 
@@ -23,7 +23,7 @@ from ..telemetry.report import ProfileReport, make_report
 from ..telemetry.verdict import Hindrance
 from .ceilings import Ceilings
 from .ceilings.measure import measure_ceilings, refuse_without_actors
-from .pods import PodsWatch, PodUse, linked_pods, playing_pods, traced_pods
+from .pods import PodsWatch, PodTraces, PodUse, playing_pods
 from .trace import TraceReading, read_trace
 
 # A process sleeps up to 20 ms, and a lap of a large network takes a second: averages need at least this long.
@@ -55,8 +55,15 @@ WINDOWS = Windows()
 class Measurement:
     """Watches a run: waits until it is warm, reads a `Moment`, and reads another one `seconds` later."""
 
-    def __init__(self, seconds: float, *, trace: bool = False, windows: Windows = WINDOWS) -> None:
-        self._seconds, self._is_traced, self._windows = seconds, trace, windows
+    def __init__(
+        self,
+        seconds: float,
+        *,
+        trace: bool = False,
+        windows: Windows = WINDOWS,
+        note: Callable[[str], None] = lambda line: None,
+    ) -> None:
+        self._seconds, self._is_traced, self._windows, self._note = seconds, trace, windows, note
         self.trace: TraceReading | None = None
         self._interval_s = max(_INTERVAL_S, seconds / _MAX_COUNTS)
         self._warm_s: float | None = None
@@ -72,7 +79,7 @@ class Measurement:
         self._gpus = GpuReader()
         # Readings of the machine's GPUs, with each count.
         self.gpu_uses: list[dict[str, GpuUse]] = []
-        self.pods = PodsWatch()
+        self.pods, self._pod_traces = PodsWatch(), PodTraces()
         self._began_s: float | None = None
 
     def __call__(self, plane: DataPlane) -> str | None:
@@ -80,6 +87,7 @@ class Measurement:
         now_s = time.monotonic()
         if self._is_traced:
             plane.trace().stop_when_full()
+            self._pod_traces.look(plane)
         if self.last is not None:
             return self._end(plane, self.last, now_s)
         if self._warm_s is None:
@@ -93,6 +101,7 @@ class Measurement:
                 self._onlooking.look()
                 if self._is_traced:
                     plane.trace().start(self._windows.trace)
+                    self._pod_traces.begin(plane)
                 self._count_at_s = now_s + self._interval_s
         elif now_s - self.first.time_s >= self._seconds:
             self.last = read_moment(plane)
@@ -106,16 +115,19 @@ class Measurement:
         return None
 
     def _has_pods(self, plane: DataPlane, now_s: float) -> bool:
+        missing = plane.shape.pods - len(playing_pods(plane))
+        if missing and self._began_s is None:
+            self._note(f"{missing} of {plane.shape.pods} pods do not play yet: waiting for them for {_PODS_S:.0f} s")
         self._began_s = now_s if self._began_s is None else self._began_s
-        return len(playing_pods(plane)) == plane.shape.pods or now_s - self._began_s > _PODS_S
+        return not missing or now_s - self._began_s > _PODS_S
 
     def _end(self, plane: DataPlane, last: Moment, now_s: float) -> str | None:
         """The reason to end the run, once the pods' traces have come."""
         assert self.first is not None
         if self._is_traced:
-            if len(traced_pods(plane)) < len(linked_pods(plane)) and now_s - last.time_s < _PODS_TRACES_S:
+            if not self._pod_traces.are_complete(plane) and now_s - last.time_s < _PODS_TRACES_S:
                 return None
-            self.trace = read_trace(plane, traced_pods(plane))
+            self.trace = read_trace(plane, self._pod_traces.found)
         return f"measured for {last.time_s - self.first.time_s:.1f} s"
 
 
@@ -154,7 +166,7 @@ def measure_profile(
     if ceilings:
         refuse_without_actors(profile)
     profile = _endless(profile)
-    measurement = Measurement(seconds, trace=trace, windows=windows)
+    measurement = Measurement(seconds, trace=trace, windows=windows, note=view.line)
     trace_events = _TRACE_EVENTS if trace else 0
     with scratch_directory("profile") as directory:
         run = RunDirectory(directory / "run")

@@ -87,6 +87,8 @@ def test_a_role_that_is_started_by_hand_is_refused(profile, measured, capsys):
     measured(lambda topology: 1.0)
     assert main(["tune", str(profile), "--set", "topology.external=actor"]) == 2
     assert "topology.external=actor: trials start every role: set it to none" in capsys.readouterr().err
+    assert main(["tune", str(profile), "--set", "cluster.pods=2"]) == 2
+    assert "cluster.pods=2: trials run on this machine alone: set it to 0" in capsys.readouterr().err
 
 
 def test_a_run_that_fails_ends_the_tuning_in_one_line(profile, measured, capsys):

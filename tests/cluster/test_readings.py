@@ -33,6 +33,7 @@ from mzpipe.ipc.trace import TraceRow
 from mzpipe.telemetry.rates import DeviceTime
 from tests.telemetry.moments import Pipeline
 
+LIFE = 0xABC
 MEMBERS = (Member(Role.INFERENCE, 0), Member(Role.UPLINK, 0), Member(Role.ACTOR, 0), Member(Role.ACTOR, 1))
 
 
@@ -125,7 +126,9 @@ def test_bytes_that_would_swell_are_refused_before_they_do():
 
 @pytest.fixture
 def taker(tmp_path):
-    return ReadingTaker(tmp_path, 3)
+    taker = ReadingTaker(tmp_path, 3)
+    taker.begin(LIFE)
+    return taker
 
 
 def take(taker, what, data, size, upto=None):
@@ -136,18 +139,31 @@ def take(taker, what, data, size, upto=None):
 
 def test_parts_make_the_newest_reading_once_all_have_come(taker, tmp_path):
     take(taker, STAGES, pack_reading(reading(1.0)), 50)
-    assert taken_reading(tmp_path, 3).moment.time_s == 1.0
+    assert taken_reading(tmp_path, 3, LIFE).moment.time_s == 1.0
     take(taker, STAGES, pack_reading(reading(2.0)), 50, upto=-1)
-    assert taken_reading(tmp_path, 3).moment.time_s == 1.0
-    assert (taken_reading(tmp_path, 2), taken_trace(tmp_path, 3)) == (None, None)
+    assert taken_reading(tmp_path, 3, LIFE).moment.time_s == 1.0
+    assert (taken_reading(tmp_path, 2, LIFE), taken_trace(tmp_path, 3, LIFE)) == (None, None)
 
 
 def test_reading_that_a_lost_connection_cut_off_begins_again(taker, tmp_path):
     take(taker, TRACE, pack_trace(trace(9, 9)), 100, upto=1)
-    taker.begin()
+    taker.begin(LIFE)
     take(taker, TRACE, pack_trace(trace(9, 9)), 100)
-    assert len(taken_trace(tmp_path, 3).rows) == 2
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["pod-3.trace"]
+    assert len(taken_trace(tmp_path, 3, LIFE).rows) == 2
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["pod-3.abc.trace"]
+
+
+def test_files_of_a_former_life_go_when_another_begins(taker, tmp_path):
+    other = ReadingTaker(tmp_path, 33)
+    other.begin(LIFE)
+    take(other, STAGES, pack_reading(reading(5.0)), 1_000)
+    take(taker, STAGES, pack_reading(reading(1.0)), 1_000)
+    take(taker, TRACE, pack_trace(trace(1)), 1_000)
+    taker.begin(LIFE)
+    assert taken_reading(tmp_path, 3, LIFE).moment.time_s == 1.0
+    taker.begin(LIFE + 1)
+    assert (taken_reading(tmp_path, 3, LIFE), taken_trace(tmp_path, 3, LIFE)) == (None, None)
+    assert taken_reading(tmp_path, 33, LIFE).moment.time_s == 5.0
 
 
 @pytest.mark.parametrize(
@@ -175,7 +191,7 @@ def test_part_that_is_too_large_is_refused(taker):
 def test_reading_for_which_there_is_no_room_is_left_out(tmp_path):
     taker = ReadingTaker(tmp_path / "gone", 0)
     take(taker, STAGES, pack_reading(reading()), 10_000)
-    assert taken_reading(tmp_path / "gone", 0) is None
+    assert taken_reading(tmp_path / "gone", 0, 0) is None
 
 
 def test_reading_of_nobody_is_an_empty_moment():

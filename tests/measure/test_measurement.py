@@ -5,12 +5,17 @@ from types import SimpleNamespace
 import pytest
 
 from mzpipe.errors import ExitCode, PlanError
+from mzpipe.ipc.pods import Offset
 from mzpipe.launch.signals import Outcome
+from mzpipe.measure import pods
 from mzpipe.measure import profile as verb
 from mzpipe.measure.profile import Measurement, Windows
+from mzpipe.telemetry import SilentView
 from tests.telemetry.moments import Pipeline
 from tests.telemetry.nvml import Nvml, install
 from tests.tiny import tiny_profile
+
+CLOCK = Offset(0, 1, 1)
 
 
 @pytest.fixture
@@ -92,13 +97,15 @@ def test_a_trace_starts_with_the_measurement_and_is_read_at_its_end(clock, monke
 
 
 def pod_row(steps):
-    return SimpleNamespace(is_linked=True, life_steps=steps)
+    return SimpleNamespace(is_linked=True, life_steps=steps, session=1, clock=CLOCK, node="far")
 
 
 def test_measurement_waits_until_every_pod_plays(clock, monkeypatch):
     monkeypatch.setattr(verb.PodsWatch, "begin", lambda self, plane: None)
-    rows, measurement = [pod_row(100), pod_row(0)], Measurement(5.0)
+    lines = []
+    rows, measurement = [pod_row(100), pod_row(0)], Measurement(5.0, note=lines.append)
     watch(measurement, clock, 100.0, pods=rows)
+    assert lines == ["1 of 2 pods do not play yet: waiting for them for 300 s"]
     assert measurement.first is None
     rows[1] = pod_row(1)
     watch(measurement, clock, 112.0, pods=rows)
@@ -119,11 +126,24 @@ def test_measurement_waits_for_the_traces_of_pods_but_not_for_ever(clock, monkey
     monkeypatch.setattr(verb.PodsWatch, "end", lambda self, plane: None)
     measurement = Measurement(5.0, trace=True)
     ended_s = 0.25 + 10.0 + 5.0
-    monkeypatch.setattr(verb, "traced_pods", lambda plane: ["pod-0"] * (clock.now_s >= ended_s + comes_at_s))
-    monkeypatch.setattr(verb, "read_trace", lambda plane, pods: pods)
+    monkeypatch.setattr(pods, "taken_trace", lambda *_: "the trace" if clock.now_s >= ended_s + comes_at_s else None)
+    monkeypatch.setattr(verb, "read_trace", lambda plane, found: [each.trace for each in found])
     assert watch(measurement, clock, 100.0, trace=trace, pods=[pod_row(1)]) == "measured for 5.0 s"
     assert clock.now_s == ended_s + waits_s
-    assert measurement.trace == ["pod-0"] * (comes_at_s < 1_000.0)
+    assert measurement.trace == ["the trace"] * (comes_at_s < 1_000.0)
+
+
+def test_measurement_waits_for_no_trace_of_a_pod_that_has_left_or_came_later(clock, monkeypatch):
+    trace = SimpleNamespace(start=lambda seconds: rows.append(pod_row(1)), stop_when_full=lambda: None)
+    monkeypatch.setattr(verb.PodsWatch, "begin", lambda self, plane: None)
+    monkeypatch.setattr(verb.PodsWatch, "end", lambda self, plane: None)
+    monkeypatch.setattr(pods, "taken_trace", lambda *_: None)
+    monkeypatch.setattr(verb, "read_trace", lambda plane, found: found)
+    rows, measurement = [pod_row(1)], Measurement(5.0, trace=True)
+    watch(measurement, clock, 12.0, trace=trace, pods=rows)
+    rows[0].is_linked = False
+    assert watch(measurement, clock, 100.0, trace=trace, pods=rows) == "measured for 5.0 s"
+    assert (clock.now_s, measurement.trace) == (0.25 + 10.0 + 5.0, [])
 
 
 @pytest.fixture
@@ -145,7 +165,7 @@ def ran(monkeypatch):
 
         monkeypatch.setattr(verb, "train", train)
         monkeypatch.setattr(verb, "measure_ceilings", measure_ceilings)
-        return verb.measure_profile(tiny_profile(), 5.0, None, ceilings=True), asked
+        return verb.measure_profile(tiny_profile(), 5.0, SilentView(), ceilings=True), asked
 
     return make
 

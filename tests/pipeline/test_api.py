@@ -96,6 +96,7 @@ def test_train_resumes_a_run(train, tmp_path):
     [
         ({"learner": {"batch_sise": 8}}, ConfigError, "learner.batch_sise: unknown field"),
         ({"learner": {"batch_size": 0}}, ConfigError, "learner.batch_size=0"),
+        ({"ray": "auto", "serial": False}, UsageError, "cluster.pods=0: set it to the number of pods"),
         ({"seed": {1, 2}}, ConfigError, r"seed=\{1, 2\}: a profile cannot hold a set"),
         ({"game": {"name": "CartPol-v1"}}, MzpipeError, "did you mean"),
     ],
