@@ -83,7 +83,7 @@ def test_tune_says_so_and_continues_when_a_later_trial_fails(profile, measured, 
     assert "cannot run: a trial ended early: no room" in " ".join(capsys.readouterr().out.split())
 
 
-def test_a_role_that_is_started_by_hand_is_refused(profile, measured, capsys):
+def test_what_a_trial_cannot_have_is_refused(profile, measured, capsys):
     measured(lambda topology: 1.0)
     assert main(["tune", str(profile), "--set", "topology.external=actor"]) == 2
     assert "topology.external=actor: trials start every role: set it to none" in capsys.readouterr().err
