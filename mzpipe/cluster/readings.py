@@ -109,7 +109,7 @@ def unpack_trace(data: bytes) -> PodTrace:
 
 
 class ReadingSender:
-    """The pod's end: sends what is due in parts, as the socket takes them."""
+    """The pod's end: sends what is due in parts, one after each word of the run."""
 
     def __init__(self, plane: DataPlane, send: Callable[[protocol.Part, bytes], bool]) -> None:
         self._plane, self._send = plane, send

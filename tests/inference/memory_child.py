@@ -16,7 +16,8 @@ from mzpipe.launch.roles import make_agent
 from mzpipe.runtime.context import RoleContext, Storage
 
 _WARM_UP = 30
-# Freed pages stay with libc, or go back, at any time. A leak grows in each of these parts: the least growth counts.
+# Freed pages stay with libc, or go back, at any time, and a library's thread may begin late. A leak grows in each of
+# these parts: the least growth counts.
 _PARTS = 5
 
 
@@ -59,13 +60,18 @@ def main(home, versions, leak):
             assert plane.counters(member).get("weights_version") == version
 
     load(_WARM_UP)
-    allocated, private = allocated_bytes(), [private_bytes()]
+    allocated, private = [allocated_bytes()], [private_bytes()]
     for _ in range(_PARTS):
         load(versions // _PARTS)
+        allocated.append(allocated_bytes())
         private.append(private_bytes())
-    grown = _PARTS * min(after - before for before, after in pairwise(private))
-    held = {"kept": allocated_bytes() - allocated, "grown": grown, "private": private[-1]}
+    held = {"kept": steady_growth(allocated), "grown": steady_growth(private), "private": private[-1]}
     sys.stdout.write(json.dumps(held))
+
+
+def steady_growth(sizes):
+    """What would have grown by the end if every part had grown as little as the least."""
+    return _PARTS * min(after - before for before, after in pairwise(sizes))
 
 
 if __name__ == "__main__":
