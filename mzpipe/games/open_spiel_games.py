@@ -77,6 +77,7 @@ class OpenSpielGame(BoardGame):
             opponents=("random", "rollouts") if players == 2 else (),
             has_chance=has_chance,
             has_positions=players == 2 and not has_chance,
+            symmetries=self._view.symmetries,
             max_moves=self._move_limit,
             has_outcome=players == 2 and (self.rules.min_utility(), self.rules.max_utility()) == (-1.0, 1.0),
         )

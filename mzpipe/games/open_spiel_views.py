@@ -7,14 +7,22 @@ import numpy as np
 import pyspiel
 from numpy.typing import NDArray
 
+from .game import Symmetry
+from .symmetries import SQUARE, sliding_symmetries
+
 # The tiles of 2048 are powers of 2, up to 131072 on 16 cells.
 _NUM_POWERS = 17
+# Its actions: up, right, down, left.
+_DIRECTIONS = ((-1, 0), (0, 1), (1, 0), (0, -1))
 # Backgammon's dice are the last numbers of OpenSpiel's observation.
 _DICE, _SIDES = 2, 6
 
 
 class View:
     """OpenSpiel's observation, planes first, as one row if it has no planes."""
+
+    # Those of what the network sees, without the one that leaves all as it is.
+    symmetries: tuple[Symmetry, ...] = ()
 
     def __init__(self, rules: pyspiel.Game) -> None:
         *shape, first = rules.observation_tensor_shape()[::-1]
@@ -33,6 +41,7 @@ class TilesView(View):
     def __init__(self, rules: pyspiel.Game) -> None:
         super().__init__(rules)
         self.shape = (_NUM_POWERS, *self.shape[1:])
+        self.symmetries = sliding_symmetries(SQUARE, *self.shape[1:], _DIRECTIONS)
 
     def observe(self, state: pyspiel.State, player: int) -> NDArray[np.float32]:
         """1 where a tile is this power."""

@@ -1,6 +1,6 @@
 """Symmetries of games: those of boards, by name, and checks of those that a user's own game declares."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from math import prod
 from typing import Any
 
@@ -29,6 +29,21 @@ def board_symmetries(turns: Iterable[str], rows: int, columns: int, num_actions:
     """These symmetries of a board whose actions are its cells, row by row, and passes; or its columns."""
     cell_RC = np.arange(rows * columns).reshape(rows, columns)
     return tuple(_symmetry(_TURNS[turn](cell_RC), columns, num_actions) for turn in turns)
+
+
+def sliding_symmetries(
+    turns: Iterable[str], rows: int, columns: int, directions: Sequence[tuple[int, int]]
+) -> tuple[Symmetry, ...]:
+    """These symmetries of a board on which each action moves everything by (rows, columns) of `directions`."""
+    cell_RC = np.arange(rows * columns).reshape(rows, columns)
+    return tuple(_sliding(_TURNS[turn](cell_RC), columns, directions) for turn in turns)
+
+
+def _sliding(turned_RC: np.ndarray, columns: int, directions: Sequence[tuple[int, int]]) -> Symmetry:
+    place_RC2 = np.stack(np.divmod(turned_RC, columns), axis=-1)
+    down, right = place_RC2[1, 0] - place_RC2[0, 0], place_RC2[0, 1] - place_RC2[0, 0]
+    moved = [tuple((rows * down + columns * right).tolist()) for rows, columns in directions]
+    return Symmetry(tuple(turned_RC.ravel().tolist()), tuple(map(list(directions).index, moved)))
 
 
 def _symmetry(turned_RC: np.ndarray, columns: int, num_actions: int) -> Symmetry:

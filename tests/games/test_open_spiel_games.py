@@ -196,3 +196,52 @@ def test_opponents_play_games_with_chance(opponent):
         assert game.legal_actions()[0, action]
         if game.step(np.array([action])).terminated_B[0]:
             break
+
+
+def slid(board_RC, action):
+    """The board after a move of 2048, by its rules: everything moves up, right, down or left, and equals merge once."""
+    lines = {0: board_RC.T, 1: board_RC[:, ::-1], 2: board_RC[::-1].T, 3: board_RC}[action]
+    moved = np.zeros_like(lines)
+    for row, line in zip(moved, lines, strict=True):
+        tiles, kept = [tile for tile in line if tile], []
+        while tiles:
+            first = tiles.pop(0)
+            kept.append(first + tiles.pop(0) if tiles[:1] == [first] else first)
+        row[: len(kept)] = kept
+    return {0: moved.T, 1: moved[:, ::-1], 2: moved.T[::-1], 3: moved}[action]
+
+
+def random_boards(count):
+    """(board, what OpenSpiel makes of each legal action) of random games of 2048."""
+    rules, rng = pyspiel.load_game("2048"), np.random.default_rng(5)
+    state = rules.new_initial_state()
+    while count:
+        if state.is_terminal():
+            state = rules.new_initial_state()
+        elif state.is_chance_node():
+            state.apply_action(int(rng.choice([action for action, _ in state.chance_outcomes()])))
+        else:
+            board = np.array(state.observation_tensor(0), int).reshape(4, 4)
+            made = {action: state.child(action) for action in state.legal_actions()}
+            yield (
+                board,
+                {action: np.array(str(child).split()[:16], int).reshape(4, 4) for action, child in made.items()},
+            )
+            count -= 1
+            state.apply_action(int(rng.choice(state.legal_actions())))
+
+
+def test_plain_rules_of_2048_are_those_of_open_spiel():
+    for board, made in random_boards(300):
+        for action, after in made.items():
+            np.testing.assert_array_equal(slid(board, action), after)
+
+
+def test_2048_turned_and_mirrored_is_the_same_game():
+    symmetries = describe_game(GameConfig(name="OpenSpiel/2048")).symmetries
+    assert len(symmetries) == len(set(symmetries)) == 7
+    for board, _ in random_boards(100):
+        for symmetry in symmetries:
+            turn = lambda cells_RC, points=list(symmetry.points): cells_RC.ravel()[points].reshape(4, 4)  # noqa: E731
+            for turned_action, action in enumerate(symmetry.actions):
+                np.testing.assert_array_equal(slid(turn(board), turned_action), turn(slid(board, action)))

@@ -9,6 +9,7 @@ from ...config import GameConfig
 from ...errors import GameError
 from ...format import count
 from ...games import StepResult, Symmetry, make_game, opened
+from ...games.board import BoardGame
 from .random_play import NUM_GAMES, RandomPlay, play_at_random
 
 SEED = 0
@@ -62,8 +63,11 @@ def _time_limit(config: GameConfig, play: RandomPlay) -> str:
 
 def _masks(config: GameConfig, play: RandomPlay) -> str:
     """Plays what the mask forbids: an honest mask forbids what the game refuses, ends with, or ignores."""
-    if play.spec.num_players == 2 or all(move.legal_BA.all() for move in play.moves):
-        return "forbids nothing" if play.spec.num_players == 1 else "the rules' own"
+    with opened(make_game(config, 1, SEED)) as game:
+        if play.spec.num_players == 2 or isinstance(game, BoardGame):
+            return "the rules' own"
+    if all(move.legal_BA.all() for move in play.moves):
+        return "forbids nothing"
     places = [
         (number, game, action)
         for number, move in enumerate(play.moves[:_MASKED_MOVES])
@@ -104,6 +108,8 @@ def _symmetries(config: GameConfig, play: RandomPlay) -> str:
     declared = play.spec.symmetries
     if not declared:
         return "none declared"
+    if play.spec.has_chance:
+        return f"{count(len(declared))} declared, not tried: chance would play otherwise in a turned game"
     if not all(np.array_equal(each.turned_frames(play.start_BF), play.start_BF) for each in declared):
         return f"{count(len(declared))} declared, not tried: a turned game would have to begin at another frame"
     for index, symmetry in enumerate(declared):

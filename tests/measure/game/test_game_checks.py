@@ -40,6 +40,7 @@ def failures(found):
         ("MinAtar/Freeway-v1", ()),
         (f"{OWN}:Walk", ()),
         (f"{OWN}:Nim", ()),
+        ("OpenSpiel/2048", ()),
         (f"{OWN}:Picture", ("game.gymnasium.image_channels=last",)),
     ],
 )
@@ -54,6 +55,7 @@ def test_games_that_keep_to_the_protocol_pass_every_check(name, overrides):
     [
         ("CartPole-v1", (), "forbids nothing"),
         (f"{OWN}:Nim", (), "the rules' own"),
+        ("OpenSpiel/2048", (), "the rules' own"),
         ("Taxi-v4", (), "8 forbidden actions were tried: the game refused, ignored or ended with each"),
         (f"{OWN}:Countdown", (), "8 forbidden actions were tried: the game refused, ignored or ended with each"),
         (
@@ -67,6 +69,10 @@ def test_what_a_mask_forbids_is_tried(name, overrides, text):
     found = checks(name, *overrides)
     assert failures(found) == {}
     assert re.search(text, found["mask"].text)
+
+
+def test_symmetries_of_a_game_with_chance_are_not_tried():
+    assert checks("OpenSpiel/2048")["symmetries"].text.startswith("7 declared, not tried: chance would play otherwise")
 
 
 def test_what_was_seen_is_said():
