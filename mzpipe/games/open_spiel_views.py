@@ -40,8 +40,9 @@ class TilesView(View):
 
     def __init__(self, rules: pyspiel.Game) -> None:
         super().__init__(rules)
-        self.shape = (_NUM_POWERS, *self.shape[1:])
-        self.symmetries = sliding_symmetries(SQUARE, *self.shape[1:], _DIRECTIONS)
+        _, rows, columns = self.shape
+        self.shape = (_NUM_POWERS, rows, columns)
+        self.symmetries = sliding_symmetries(SQUARE, rows, columns, _DIRECTIONS)
 
     def observe(self, state: pyspiel.State, player: int) -> NDArray[np.float32]:
         """1 where a tile is this power."""
