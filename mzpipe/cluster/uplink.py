@@ -82,7 +82,7 @@ class Uplink(Agent):
         self._readers = [RingReader(plane.trajectory_ring(actor)) for actor in range(shape.actors)]
         self._turns = Turns(shape.actors)
         self._searchers = [_Searcher(plane, index, self._packers, self._send) for index in range(shape.reanalyzers)]
-        self._readings = ReadingSender(plane, self._send_part)
+        self._readings = ReadingSender(plane, self._send)
         self._publisher = WeightsPublisher(plane.weights())
         self._assembly = Assembly(self._publisher, shape.weights_bytes)
         self._waits = WaitClock(self._counters)
@@ -177,20 +177,13 @@ class Uplink(Agent):
         self._sent += 1
         return True
 
-    def _send_part(self, part: protocol.Part, chunk: bytes) -> bool:
-        """Sends a part of a measurement, which does not measure itself."""
-        assert self._socket is not None
-        if not self._socket.send(POD_CODEC.encode(part), chunk):
-            return False
-        self._sent += 1
-        return True
-
     def _transmit(self, message: FromPod, payload: bytes | None = None) -> bool:
         assert self._socket is not None
         data = POD_CODEC.encode(message)
         if not self._socket.send(data, payload):
             return False
-        self._counters.add("link_bytes_out", len(data) + len(payload or b""))
+        if not isinstance(message, protocol.Part):  # a measurement does not measure itself
+            self._counters.add("link_bytes_out", len(data) + len(payload or b""))
         return True
 
     # What the run says.

@@ -29,14 +29,6 @@ def head(tmp_path):
     head.close()
 
 
-@pytest.fixture
-def pod(tmp_path, head):
-    pod = Pod(tmp_path / "pod", head)
-    step(head, pod, until=lambda: pod.uplink._is_joined and head.row.is_linked)
-    yield pod
-    pod.close()
-
-
 def drained(head, pod_number=0):
     """(offset, epoch) of every record in the pod's ring, which are released; each is compared with what was played."""
     reader, found = head.records[pod_number], []

@@ -24,14 +24,6 @@ def head(tmp_path, request):
     head.close()
 
 
-@pytest.fixture
-def pod(tmp_path, head):
-    pod = Pod(tmp_path / "pod", head)
-    step(head, pod, until=lambda: pod.uplink._is_joined and head.row.is_linked)
-    yield pod
-    pod.close()
-
-
 def traced(head):
     return taken_trace(head.plane.directory, 0, head.row.session)
 

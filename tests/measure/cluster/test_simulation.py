@@ -58,21 +58,25 @@ def test_learner_sets_the_rate_and_samples_per_insert_holds():
     assert found.samples_per_insert == pytest.approx(2.0, rel=0.02)
 
 
-def test_weights_are_as_old_as_their_interval_and_their_way():
-    """A version every second; each is copied to four pods in 0.1 s each, so they come after 0.1, 0.2, 0.3 and 0.4 s."""
-    work = Work(
+def publishing(weights_s):
+    """Four pods, a version every second, and so long a way of each."""
+    return Work(
         pods=4,
         actors=5,
         play_s=0.2,
         ring_slots=4,
         step_s=0.01,
         publish_interval=100,
-        weights_s=0.1,
+        weights_s=weights_s,
         batch_size=64,
         samples_per_insert=1.0,
         min_size=500,
     )
-    found = simulate(work)
+
+
+def test_weights_are_as_old_as_their_interval_and_their_way():
+    """A version every second; each is copied to four pods in 0.1 s each, so they come after 0.1, 0.2, 0.3 and 0.4 s."""
+    found = simulate(publishing(weights_s=0.1))
     assert found.learner_steps_per_s == pytest.approx(100.0, rel=0.02)
     assert found.weights_age_s == pytest.approx(0.5 + 0.25, abs=0.05)
     assert found.versions_behind == pytest.approx(0.25, abs=0.05)
@@ -80,19 +84,7 @@ def test_weights_are_as_old_as_their_interval_and_their_way():
 
 def test_slow_fan_out_skips_versions_but_every_pod_gets_some():
     """Four pods take 4 s, a version 1 s: a copy, when it comes, is 1 s old, and serves for 4 s."""
-    work = Work(
-        pods=4,
-        actors=5,
-        play_s=0.2,
-        ring_slots=4,
-        step_s=0.01,
-        publish_interval=100,
-        weights_s=1.0,
-        batch_size=64,
-        samples_per_insert=1.0,
-        min_size=500,
-    )
-    found = simulate(work)
+    found = simulate(publishing(weights_s=1.0))
     assert 3.0 <= found.weights_age_s <= 4.0  # 1 + 4 / 2, and up to the interval before it begins
     assert 2.0 <= found.versions_behind <= 4.0
 
